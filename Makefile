@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+# Thin: every step also works by hand. The first target that needs it makes .venv and fills it from PyPI.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: demo test lint firmware footprint bench clean
+
+demo: $(READY)  ## a switch and three lamps, in a network of their own, under attack
+	@$(BIN)/dicectl demo
+
+test: $(READY)  ## the whole suite
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Debian's packages
+	@$(BIN)/dicectl build RPI_PICO --from-debian
+
+footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the documents
+	@$(BIN)/dicectl footprint --write
+
+bench: $(READY)  ## speed of sealing and opening on CPython and on MicroPython
+	@$(BIN)/dicectl bench
+
+$(READY): pyproject.toml
+	@echo "Setting up $(VENV) (once, about half a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dice needs Python 3.10 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group emulator
+	@touch $@
+
+clean:  ## remove everything that was made
+	rm -rf $(VENV) build

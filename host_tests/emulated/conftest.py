@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The firmware that the tests of this folder boot: RPI_PICO with all of dice frozen, or $DICE_FIRMWARE."""
+
+import pytest
+
+from dicectl import emulator
+from dicectl.failure import Failure
+
+
+@pytest.fixture(scope="session")
+def firmware():
+    """Return the path of the UF2; skips where it cannot be had, saying what is missing."""
+    try:
+        emulator.check()
+        return emulator.firmware()
+    except Failure as failure:
+        pytest.skip(failure.format_message())

@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl deploy` and `doctor`, and `mpremote mip`, on an emulated RP2040 with real MicroPython, through a pseudo-terminal.
+
+One board gets dice once (the emulator takes half a minute for what a board does in a second); every test leaves it as it was.
+"""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dice import __version__
+from dicectl import build, emulator, mpy, profiles
+from dicectl.device import Bare, Device
+from dicectl.failure import Failure
+from host_tests.meta.test_imports import inner_imports_of
+
+ROOT = Path(__file__).resolve().parents[2]
+ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
+UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
+SEAL = """
+from binascii import hexlify
+from dice import record
+key, salt = bytes(range(16)), bytes((0xa0, 0xa1, 0xa2, 0xa3))
+print(hexlify(record.seal(key, salt, 8, 23, 1, 5, b"123456")).decode())
+print(record.__file__)
+"""
+DAMAGE = """
+with open("/dice/wire.mpy", "r+b") as file:
+    file.seek(100)
+    byte = file.read(1)[0]
+    file.seek(100)
+    file.write(bytes((byte ^ 4,)))
+import os
+os.mkdir("/dice.new")
+for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/aio.mpy.new", "/dice.new/x.mpy"):
+    with open(name, "w") as file:
+        file.write("raise SystemExit")
+"""
+
+
+def uf2(profile):
+    """Return the UF2 of RPI_PICO with a profile of dice frozen; skips where it cannot be built."""
+    try:
+        emulator.check()
+        return build.firmware("RPI_PICO", profile=profile) / "firmware.uf2"
+    except Failure as failure:
+        pytest.skip(failure.format_message())
+
+
+def dicectl(board, command, *arguments, status=0):
+    """Run a command on a board, assert its exit status, and return what --json prints, or stderr when it fails."""
+    argv = [sys.executable, "-m", "dicectl", command, "--port", board.port, "--json", *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, done
+    return json.loads(done.stdout) if status == 0 else done.stderr
+
+
+def run(board, code):
+    """Run a script on a board and return its lines."""
+    with Device(board.port) as device:
+        return device.run(code).splitlines()
+
+
+def library():
+    """Return {path on the board: bytes}, what a board with all of dice has."""
+    emitted = mpy.cross_version()
+    return {
+        name.removesuffix(".py") + ".mpy": mpy.compile_file(profiles.LIB / name, name, ARMV6M, emitted) for name in profiles.files()
+    }
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """Firmware without dice."""
+    return uf2("none")
+
+
+@pytest.fixture(scope="module")
+def deployed(bare):
+    """Return (board, what deploy said) of a board that dice was deployed to."""
+    with emulator.Board(bare, pty=True) as board:
+        planned = dicectl(board, "deploy", "--dry-run")
+        assert board.files() == {}, "a dry run wrote something"
+        done = dicectl(board, "deploy")
+        assert planned == {**done, "dry_run": True, "flash_free_bytes": planned["flash_free_bytes"]}
+        yield board, done
+
+
+def test_a_fresh_board_gets_all_of_it(deployed):
+    board, done = deployed
+    wanted = library()
+    assert board.files() == wanted
+    assert done["copied"] == {f"/{name}": len(data) for name, data in wanted.items()}
+    assert done["flash_bytes"] % 4096 == 0
+    assert not any(name.endswith(("_posix.mpy", "host.mpy")) for name in wanted)
+    assert done["mpy"] == str(ARMV6M) == "6.3 armv6m"
+
+
+def test_what_was_deployed_runs(deployed):
+    """The first vector of docs/protocol.md, sealed on the board."""
+    board, _ = deployed
+    assert run(board, SEAL) == [UNICAST, "dice/record.mpy"]
+
+
+def test_what_differs_is_found_and_alone_replaced(deployed):
+    """A flipped bit, a module's source (imported first), a module for hosts, rests of an interrupted deploy; then all is well."""
+    board, _ = deployed
+    run(board, DAMAGE)
+    done = dicectl(board, "deploy")
+    assert list(done["copied"]) == ["/dice/wire.mpy"]
+    assert {"/dice/record.py", "/dice/crypto/host.py", "/dice/aio.mpy.new", "/dice.new"} <= set(done["removed"])
+    assert board.files() == library()
+    done = dicectl(board, "deploy")
+    assert (done["copied"], done["removed"], done["unchanged"]) == ({}, [], len(library()))
+
+
+def test_doctor_knows_the_board(deployed):
+    board, _ = deployed
+    found = dicectl(board, "doctor")["board"]
+    assert (found["board"], found["platform"], found["mpy"]) == ("RPI_PICO", "rp2", "6.3 armv6m")
+    assert found["backend"] == "device (AES in software)"
+    assert found["missing"] == ["network"]
+    assert found["dice"] == [{"where": "/dice", "version": __version__, "error": None, "differs": []}]
+    assert found["to_do"] == []
+    assert 150_000 < found["heap_free"] < found["heap"] < 264_000
+    assert 1_000_000 < found["flash_free"] < found["flash"] < 2 << 20
+
+
+def test_a_program_and_a_power_failure(deployed, tmp_path):
+    """main.py goes as source, modules compiled, data as it is; a changed file alone goes again; a cut leaves the old one."""
+    board, _ = deployed
+    (tmp_path / "lamp.py").write_text("import helper\n")
+    (tmp_path / "helper.py").write_text("A = 1\n")
+    (tmp_path / "lamp.gsa").write_bytes(bytes(range(256)) * 9)
+    arguments = ["--profile", "none", f"{tmp_path}/lamp.py=main.py", tmp_path / "helper.py", tmp_path / "lamp.gsa"]
+    assert sorted(dicectl(board, "deploy", *arguments)["copied"]) == ["/helper.mpy", "/lamp.gsa", "/main.py"]
+    files = board.files()
+    assert files["main.py"] == b"import helper\n"
+    assert files["lamp.gsa"] == bytes(range(256)) * 9
+    (tmp_path / "helper.py").write_text("A = 2\n")
+    (tmp_path / "lamp.py").write_text("import helper\n" + "# and more\n" * 2000)
+    cut_the_power_when(board, "main.py.new", [sys.executable, "-m", "dicectl", "deploy", "--port", board.port, *arguments])
+    assert {name: data for name, data in board.files().items() if not name.endswith(".new")} == files
+    board.power_on()
+    (tmp_path / "lamp.py").write_text("import helper\n")
+    done = dicectl(board, "deploy", *arguments)
+    assert (list(done["copied"]), done["unchanged"]) == (["/helper.mpy"], 2)
+    assert "/main.py.new" in done["removed"]
+    code = "import helper, os\nprint(helper.A)\nfor name in ('/main.py', '/helper.mpy', '/lamp.gsa'): os.remove(name)"
+    assert run(board, code) == ["2"]
+    assert board.files() == library()
+
+
+def cut_the_power_when(board, name, argv):
+    """Run a command until there is a file with this name on the board, then cut its power and end the command."""
+    process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    give_up = time.monotonic() + 120
+    while name not in board.files():
+        assert process.poll() is None and time.monotonic() < give_up
+        time.sleep(0.2)
+    board.power_off()
+    process.kill()
+    process.communicate()
+
+
+def test_dice_in_the_firmware_is_left_there(tmp_path):
+    """Deploy says so and copies nothing of dice, but a program it does; doctor knows it too."""
+    (tmp_path / "main.py").write_text("import dice\n")
+    with emulator.Board(uf2("full"), pty=True) as board:
+        done = dicectl(board, "deploy", tmp_path / "main.py")
+        assert "frozen into the firmware" in done["dice"]
+        assert list(done["copied"]) == ["/main.py"]
+        assert list(board.files()) == ["main.py"]
+        assert "/dice/wire.mpy" in dicectl(board, "deploy", "--force", "--dry-run")["copied"]
+        found = dicectl(board, "doctor")["board"]
+    assert found["dice"] == [{"where": "frozen", "version": __version__, "error": None}]
+    assert (found["backend"], found["to_do"]) == ("device (AES in software)", [])
+
+
+def needed_by(name):
+    """Return the names of a module and of all that it imports on a board."""
+    names = [name]
+    for module in names:
+        names += sorted(inner_imports_of(module) - {*names, "crypto.host", "_posix"})
+    return set(names)
+
+
+def test_mip_installs_from_a_clone(bare, tmp_path):
+    """With package.json as it is, but for what dice.wire does not need, and for comments: the emulator takes a second a KB."""
+    needed = {f"dice/{name}.py" for name in needed_by("wire")} | {"dice/__init__.py"}
+    package = json.loads((ROOT / "package.json").read_text())
+    package["urls"] = [[target, source] for target, source in package["urls"] if target in needed]
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    installed = {}
+    for target, source in package["urls"]:
+        code = ast.unparse(Bare().visit(ast.parse((ROOT / source).read_text())))
+        (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / source).write_text(code)
+        installed[f"lib/{target}"] = code.encode()
+    with emulator.Board(bare, pty=True) as board:
+        argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(tmp_path / "package.json")]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done
+        assert board.files() == installed
+        code = "from dice import __version__, wire\nprint(__version__, wire.Reader(b'\\1\\2').uint(2), wire.__file__)"
+        assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]

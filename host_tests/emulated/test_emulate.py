@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl emulate` and the Board below it, with real firmware."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dicectl import emulator
+from dicectl.failure import Failure
+
+SCRIPT = """
+import os
+import time
+print(os.listdir(), os.statvfs("/")[2])
+start = time.ticks_us()
+time.sleep_ms(50)
+print(time.ticks_diff(time.ticks_us(), start))
+start = time.ticks_us()
+for _ in range(1000):
+    pass
+print(time.ticks_diff(time.ticks_us(), start))
+"""
+
+
+def emulate(firmware, *arguments):
+    """Run the command; return the finished process."""
+    argv = [sys.executable, "-m", "dicectl", "emulate", "--firmware", str(firmware), *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300)
+
+
+def test_script_and_files(firmware, tmp_path):
+    (tmp_path / "flash" / "folder").mkdir(parents=True)
+    (tmp_path / "flash" / "folder" / "module.py").write_text("NAME = 'from flash'\n")
+    script = tmp_path / "script.py"
+    script.write_text("from folder.module import NAME\nimport sys\nprint(NAME, sys.platform)\n")
+    done = emulate(firmware, script, "--files", tmp_path / "flash")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "from flash rp2\n", "")
+
+
+def test_traceback_and_exit_status(firmware, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("print('before')\n{}['absent']\n")
+    done = emulate(firmware, script)
+    assert done.returncode == 1
+    assert done.stdout == "before\n"
+    assert "KeyError: absent" in done.stderr
+    done = emulate(firmware, script, "--json")
+    *lines, end = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines == [{"board": 1, "line": "before"}]
+    assert "KeyError" in end["error"]
+    assert 0 < end["device_us"] < 1_000_000
+
+
+def test_boards_on_a_bus(firmware, tmp_path):
+    for name, number in (("one", 1), ("two", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "number.py").write_text(f"NUMBER = {number}\n")
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import time\nfrom machine import UART\nfrom number import NUMBER\nuart = UART(0, 115200)\nheard = b''\n"
+        "while b'2' not in heard and b'1' not in heard:\n    uart.write(str(NUMBER))\n    time.sleep_ms(20)\n"
+        "    heard += uart.read() or b''\nuart.write(str(NUMBER))\nprint('heard', heard[:1])\n"
+    )
+    folders = ("--files", f"1:{tmp_path / 'one'}", "--files", f"2:{tmp_path / 'two'}")
+    done = emulate(firmware, script, "--boards", 2, "--bus", *folders)
+    assert done.returncode == 0, done
+    assert sorted(done.stdout.splitlines()) == ["1: heard b'2'", "2: heard b'1'"]
+
+
+def test_a_hang_ends(firmware, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("print('hangs')\nwhile True:\n    pass\n")
+    done = emulate(firmware, script, "--timeout", 5)
+    assert done.returncode == 1
+    assert "has not ended in time" in done.stderr
+
+
+def test_wrong_usage(tmp_path):
+    for arguments, said in (
+        ((), "nothing to run"),
+        (("--files", str(tmp_path)), "nothing to run"),
+        (("--repl", "--pty"), "choose one"),
+        (("--repl", "--boards", "2"), "--repl is for one board"),
+        (("--pty", "--files", str(tmp_path / "absent")), "is not a folder"),
+    ):
+        done = emulate("absent.uf2", *arguments)
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert said in done.stderr
+    done = emulate("absent.uf2", "--pty")
+    assert done.returncode == 2
+    assert "there is no absent.uf2" in done.stderr
+
+
+def test_the_clock_is_the_board_s(firmware):
+    """A thousand rounds take 4.5 ms; with rp2040py's empty USB packets, which no real host sends, more than twice that."""
+    listing, slept, counted = emulator.run(firmware, SCRIPT, {"a.txt": b"1", "deep/down/b.txt": b"2"})
+    assert listing == "['a.txt', 'deep'] 352"
+    assert 49_000 <= int(slept) <= 51_000
+    assert int(counted) < 6000, counted
+
+
+def test_time_flies_while_an_unpaced_board_idles(firmware):
+    started = time.monotonic()
+    assert emulator.run(firmware, "import time; time.sleep(3600); print('done')", timeout_s=60) == ["done"]
+    with pytest.raises(emulator.ScriptError, match="has not ended in time"):
+        emulator.run(firmware, "import time; time.sleep(3600)", timeout_s=60, device_s=100)
+    assert time.monotonic() - started < 60
+
+
+def test_flash_outlives_the_power(firmware):
+    with emulator.Board(firmware, {"kept.txt": b"kept"}, paced=False) as board:
+        board.run("with open('new.txt', 'w') as file: file.write('new')")
+        with pytest.raises(emulator.ScriptError):
+            board.run("for i in range(1000000):\n with open('counter', 'w') as file: file.write(str(i))", timeout_s=2)
+        board.power_off()
+        found = board.files()
+        assert (found["kept.txt"], found["new.txt"]) == (b"kept", b"new")
+        with pytest.raises(Failure, match="powered off"):
+            board.run("print(1)")
+        board.power_on()
+        counter = board.run("print(open('counter').read(), end='')")
+        assert counter == found["counter"].decode()
+
+
+def test_image_there_and_back():
+    wanted = {"a": b"1", "folder/b": bytes(10_000), "folder/deep/c": b""}
+    assert emulator.read_image(emulator.make_image(wanted)) == wanted
+    with pytest.raises(Failure, match="cannot put large"):
+        emulator.make_image({"large": bytes(2_000_000)})
+
+
+def test_a_given_firmware(monkeypatch, tmp_path):
+    monkeypatch.setenv("DICE_FIRMWARE", str(tmp_path / "absent.uf2"))
+    with pytest.raises(Failure, match="DICE_FIRMWARE"):
+        emulator.firmware()
+    (tmp_path / "there.uf2").write_bytes(b"")
+    assert emulator.firmware(tmp_path / "there.uf2") == tmp_path / "there.uf2"
+
+
+def test_what_is_no_firmware(tmp_path):
+    (tmp_path / "not.uf2").write_bytes(bytes(1024))
+    with pytest.raises(Failure, match="emulator has stopped"):
+        emulator.run(tmp_path / "not.uf2", "print(1)", timeout_s=60)

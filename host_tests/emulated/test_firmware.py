@@ -1,0 +1,261 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Real MicroPython: RPI_PICO's firmware is built from Debian's packages, and every board's definition is put to its tools.
+
+What cannot be built here is checked as far as it goes: MicroPython's manifestfile.py lists what a board freezes, its mpy-cross
+compiles that for the board's processor, cmake and the preprocessor read the board's definition, its website tool the board.json.
+"""
+
+import json
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dicectl import boards, build, debian, profiles
+from host_tests.unit.test_boards import BOARDS, each_board
+
+# Of the third byte of a .mpy file, bits 2 to 5: the architecture of its native code (MicroPython's docs/reference/mpyfiles.rst).
+ARCHITECTURES = {"none": 0, "armv6m": 4, "armv7m": 5, "xtensawin": 10, "rv32imc": 11}
+each_profile = pytest.mark.parametrize("profile", profiles.names())
+
+EVALUATE = """
+import json, sys
+tools, variables, mode, text = json.loads(sys.argv[1])
+sys.path.insert(0, tools)
+import manifestfile
+manifest = manifestfile.ManifestFile(getattr(manifestfile, mode), variables)
+manifest.execute(text)
+print(json.dumps([[file.target_path, file.full_path, file.opt] for file in manifest.files()]))
+print(manifest.metadata().version)
+"""
+
+
+@pytest.fixture(scope="session")
+def micropython():
+    """The folder of Debian's MicroPython, with mpy-cross."""
+    missing = [name for name in ("apt-get", "dpkg-source", "arm-none-eabi-gcc", "cmake") if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: on Debian, apt-get install {' '.join(build.PACKAGES)}")
+    return debian.tree(build.quiet)
+
+
+@pytest.fixture(scope="session")
+def firmware(micropython):
+    return build.firmware("RPI_PICO")
+
+
+@pytest.fixture(scope="session")
+def library(micropython, tmp_path_factory):
+    """A double of micropython-lib, which Debian leaves out: an empty package for each that MicroPython's boards require."""
+    folder = tmp_path_factory.mktemp("micropython-lib")
+    for board in BOARDS:
+        for manifest in (micropython / "ports" / board.port / "boards").glob("**/manifest.py"):
+            for name in re.findall(r'^require\("([\w.-]+)"', manifest.read_text(), re.MULTILINE):
+                package = folder / "micropython" / name
+                package.mkdir(parents=True, exist_ok=True)
+                (package / "manifest.py").write_text('metadata(version="1.0")\nmodule("required.py")\n')
+                (package / "required.py").write_text(f"# {name}\n")
+    return folder
+
+
+def evaluate(micropython, text, board=None, library=None, mode="MODE_FREEZE"):
+    """Return ([[target, path, opt], ...], version) that MicroPython's manifestfile.py makes of a manifest."""
+    variables = {"MPY_DIR": str(micropython), "MPY_LIB_DIR": str(library) if library else None}
+    if board:
+        variables |= {"PORT_DIR": str(micropython / "ports" / board.port), "BOARD_DIR": str(board.folder)}
+    argument = json.dumps([str(micropython / "tools"), variables, mode, text])
+    done = subprocess.run([sys.executable, "-B", "-c", EVALUATE, argument], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    files, version = done.stdout.splitlines()
+    return json.loads(files), version
+
+
+def payload(uf2):
+    """Return {address: bytes} of a UF2 file, and the families that it names."""
+    blocks, families = {}, set()
+    for at in range(0, len(uf2), 512):
+        magic0, magic1, _, address, size, number, count, family = struct.unpack_from("<8I", uf2, at)
+        assert (magic0, magic1) == (0x0A324655, 0x9E5D5157)
+        assert struct.unpack_from("<I", uf2, at + 508) == (0x0AB16F30,)
+        assert (number, count) == (at // 512, len(uf2) // 512)
+        blocks[address] = uf2[at + 32 : at + 32 + size]
+        families.add(family)
+    return blocks, families
+
+
+def test_firmware_has_dice(firmware):
+    board = boards.find("RPI_PICO")
+    blocks, families = payload((firmware / "firmware.uf2").read_bytes())
+    assert families == {board.uf2_family}
+    assert min(blocks) == board.flash_offset
+    assert max(blocks) < board.flash_offset + board.flash_bytes
+    flash = b"".join(blocks[address] for address in sorted(blocks))
+    elf = (firmware / "firmware.elf").read_bytes()
+    assert elf[:4] == b"\x7fELF"
+    assert struct.unpack_from("<H", elf, 18) == (40,)  # ARM
+    for name in profiles.files("full"):
+        for image in (flash, elf):
+            assert b"\0%s\0" % name.encode() in image, name  # as the table of frozen modules has it
+    assert b"crypto/host.py" not in flash
+    assert b"v1.25" in flash
+
+
+def test_firmware_is_not_made_twice(firmware):
+    before = (firmware / "firmware.uf2").stat().st_mtime_ns
+    assert build.firmware("RPI_PICO") == firmware
+    assert (firmware / "firmware.uf2").stat().st_mtime_ns == before
+
+
+def test_facts(firmware):
+    facts = json.loads((firmware / "facts.json").read_text())
+    assert facts["from"] == debian.versions()
+    assert set(facts["from"]) == {"micropython", "mbedtls", "pico-sdk-source", "tinyusb-source"}
+    assert facts["micropython"] == facts["from"]["micropython"].split("+")[0]
+    assert set(facts["bytes"]) == {"firmware.uf2", "firmware.elf", "firmware.map"}
+
+
+@each_board
+@each_profile
+def test_manifest(board, profile, micropython, library):
+    """With MicroPython's own modules, as in a checkout, and with only those that Debian has: dice is the same."""
+    text = f'include("$(BOARD_DIR)/manifest.py", profile={profile!r}, bare=%s)'
+    whole, _ = evaluate(micropython, text % False, board, library)
+    bare, _ = evaluate(micropython, text % True, board)
+    for files in (whole, bare):
+        targets = [target for target, _, _ in files]
+        assert [name for name in targets if name.startswith("dice")] == profiles.files(profile)
+        assert "asyncio/core.py" in targets
+        assert {"_boot.py", "rp2.py"} & set(targets)
+        assert "manifest.py" not in targets
+        assert {opt for target, _, opt in files if target.startswith("dice")} <= {3}
+    required = {Path(path).parent.name for _, path, _ in whole if path.endswith("required.py")}
+    assert "neopixel" in required
+    assert ("aioble" in required) == (board.port == "rp2" and board.network)
+    assert not [path for _, path, _ in bare if path.endswith("required.py")]
+
+
+@each_board
+def test_manifest_by_hand_is_the_full_profile(board, micropython, library):
+    files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
+    assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
+
+
+def test_library_manifest(micropython):
+    """For other projects' manifests: no version is appended to modules that are frozen, and packagers get one."""
+    path = str(profiles.LIB / "manifest.py")
+    frozen, version = evaluate(micropython, path)
+    assert version == "None"
+    compiled, version = evaluate(micropython, path, mode="MODE_COMPILE")
+    assert version == profiles.metadata()["version"]
+    for files in (frozen, compiled):
+        assert [target for target, _, _ in files] == profiles.files("full")
+    unix, _ = evaluate(micropython, f'include("{path}", unix=True)')
+    assert {target for target, _, _ in unix} - {target for target, _, _ in frozen} == {"dice/_posix.py"}
+
+
+@each_board
+def test_frozen_files_compile_for_the_board(board, micropython, tmp_path):
+    files, _ = evaluate(micropython, 'include("$(BOARD_DIR)/manifest.py", bare=True)', board)
+    for target, path, opt in files:
+        output = tmp_path / "out.mpy"
+        command = [
+            micropython / "mpy-cross" / "build" / "mpy-cross",
+            f"-march={board.mpy_arch}",
+            f"-O{opt or 0}",
+            "-o",
+            output,
+            path,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, f"{target}: {done.stderr}"
+        magic, version, flags = output.read_bytes()[:3]
+        assert (magic, version) == (ord("M"), 6), target
+        native = "@micropython." in Path(path).read_text()
+        assert flags >> 2 & 0xF in (ARCHITECTURES["none"], *([ARCHITECTURES[board.mpy_arch]] if native else [])), target
+
+
+CMAKE = """
+include(${MICROPY_BOARD_DIR}/mpconfigboard.cmake)
+include(${MICROPY_BOARD_DIR}/mpconfigvariant%s.cmake %s)
+foreach(name SDKCONFIG_DEFAULTS IDF_TARGET PICO_BOARD PICO_PLATFORM MICROPY_BOARD_PINS MICROPY_FROZEN_MANIFEST MICROPY_DEF_BOARD)
+    message(STATUS "${name}=${${name}}")
+endforeach()
+"""
+
+
+def cmake(board, micropython, folder, variant=""):
+    """Return the variables that a board's definition sets, as cmake reads it in the port's folder."""
+    (folder / "script.cmake").write_text(CMAKE % (f"_{variant}" if variant else "", "" if variant else "OPTIONAL"))
+    command = ["cmake", f"-DMICROPY_BOARD_DIR={board.folder}", "-P", folder / "script.cmake"]
+    done = subprocess.run(command, cwd=micropython / "ports" / board.port, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return dict(line.removeprefix("-- ").split("=", 1) for line in done.stdout.splitlines())
+
+
+@each_board
+def test_cmake_definition(board, micropython, tmp_path):
+    said = cmake(board, micropython, tmp_path)
+    port = micropython / "ports" / board.port
+    assert said["MICROPY_FROZEN_MANIFEST"] == str(board.folder / "manifest.py")
+    if board.port == "esp32":
+        assert (said["IDF_TARGET"] or "esp32") == board.chip
+        configuration = [(port / name).read_text() for name in said["SDKCONFIG_DEFAULTS"].split(";")]
+        sizes = re.findall(r"^CONFIG_ESPTOOLPY_FLASHSIZE_(\d+)MB=y", "\n".join(configuration), re.MULTILINE)
+        assert int(sizes[-1]) << 20 == board.flash_bytes
+    else:
+        assert (said["PICO_PLATFORM"] or "rp2040") == board.chip  # pico-sdk's default
+        header = micropython / "lib" / "pico-sdk" / "src" / "boards" / "include" / "boards" / f"{said['PICO_BOARD']}.h"
+        size = re.search(r"#define PICO_FLASH_SIZE_BYTES \((\d+) \* 1024 \* 1024\)", header.read_text())
+        assert int(size[1]) << 20 == board.flash_bytes
+        assert "LED," in Path(said["MICROPY_BOARD_PINS"]).read_text()
+
+
+def test_cmake_variants(micropython, tmp_path):
+    assert cmake(boards.find("RPI_PICO"), micropython, tmp_path, "TLS")["MICROPY_DEF_BOARD"] == "MICROPY_PY_SSL=1"
+    said = cmake(boards.find("ESP32_GENERIC_S3"), micropython, tmp_path, "FLASH_4M")
+    assert said["SDKCONFIG_DEFAULTS"].endswith("sdkconfig.flash_4m")
+
+
+def test_uf2_families(micropython):
+    known = json.loads((micropython / "tools" / "uf2families.json").read_text())
+    known = {int(family["id"], 0): family["short_name"] for family in known}
+    assert [known[board.uf2_family] for board in BOARDS if board.chip == "rp2040"] == ["RP2040", "RP2040"]
+    assert boards.find("RPI_PICO2_W").uf2_family == 0xE48BFF59  # RP2350 with ARM cores (its data sheet, 5.5.3): newer than the list
+
+
+@each_board
+def test_header(board, micropython):
+    port = micropython / "ports" / board.port
+    command = ["gcc", "-E", "-dM", f"-I{board.folder}", f"-I{port}", "-x", "c", "-"]
+    done = subprocess.run(command, input='#include "mpconfigboard.h"\n', capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = dict(re.findall(r'^#define MICROPY_HW_(BOARD|MCU)_NAME "(.*)"', done.stdout, re.MULTILINE))
+    assert f"{said['BOARD']} with {said.get('MCU', board.chip.upper())}" == board.machine
+
+
+def test_website_tool_takes_every_board_json(micropython, tmp_path):
+    """MicroPython's build-downloads.py, on a tree that has our boards instead of its own."""
+    for board in BOARDS:
+        folder = tmp_path / "ports" / board.port / "boards"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / board.name).symlink_to(board.folder)
+        shutil.copy(boards.FOLDER / f"deploy_{board.port}.md", folder)
+    output = tmp_path / "output"
+    output.mkdir()
+    # Follows "../deploy_x.md" through the link, so to our own; the copy is for a tool that does not.
+    tool = micropython / "tools" / "autobuild" / "build-downloads.py"
+    done = subprocess.run([sys.executable, tool, tmp_path, output], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    index = {board["id"]: board for board in json.loads((output / "index.json").read_text())}
+    assert set(index) == set(boards.load())
+    for board in BOARDS:
+        assert (index[board.name]["port"], index[board.name]["mcu"]) == (board.port, board.chip)
+        if board.flashed_by == "esptool":
+            assert (
+                f"write-flash {index[board.name]['deploy_options']['flash_offset']} " in (output / f"{board.name}.md").read_text()
+            )

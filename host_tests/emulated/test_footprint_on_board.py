@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What dice costs on the emulated RP2040: within boards/budgets.toml, and as docs/footprint.json says.
+
+Left to `make footprint`, since they take minutes: imports from .mpy files, profile group as firmware, MicroPython's own tls.
+"""
+
+import json
+
+import pytest
+
+from dicectl import bench, boards, budgets, build, emulator, footprint_page, measure, profiles
+from dicectl.failure import Failure
+
+TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
+BLOCKS_BYTES = 64  # of heap, that something on the stack may keep
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return json.loads(footprint_page.FIGURES.read_text())
+
+
+@pytest.fixture(scope="module")
+def profile_full(monkeypatch_module):
+    """Have this checkout's own firmware measured, not one that was given; skips where it cannot be built."""
+    monkeypatch_module.delenv("DICE_FIRMWARE", raising=False)
+    try:
+        emulator.check()
+        return build.firmware("RPI_PICO")
+    except Failure as failure:
+        pytest.skip(failure.format_message())
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module():
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def within(now, then, blocks=0):
+    """Tell whether what was measured is what the documents say, about."""
+    return abs(now - then) <= max(TOLERANCE * then, blocks)
+
+
+def test_member_keeps_to_the_budget_and_the_documents(profile_full, committed):
+    member = measure.member_heap(build.quiet)
+    assert budgets.breaches({"member": member}) == []
+    for what, size in member.items():
+        assert within(size, committed["member"][what], BLOCKS_BYTES), f"{what}: {size}; run: make footprint"
+
+
+def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
+    """And the whole of `dicectl bench` runs on the board."""
+    first, *lines = bench.rp2040(True)
+    assert first["backend"] == "device (AES in software)"
+    us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
+    assert len(us) == 11
+    assert us["seal", 16] < us["seal", 64] < us["seal", 1024]
+    times_us = measure.of_interest(lines)
+    assert budgets.breaches({"time_us": times_us}) == []
+    for what, time_us in times_us.items():
+        assert within(time_us, committed["time_us"][what]), f"{what}: {time_us} us; run: make footprint"
+
+
+def test_every_module_is_imported_from_the_firmware(profile_full, committed):
+    files = measure.used(measure.in_order(profiles.files("group")))
+    heap = measure.import_heap(boards.find("RPI_PICO"), files, True, build.quiet)
+    assert list(heap) == files
+    assert "dice/crypto/blocks.py" not in heap, "the board has the same in machine code"
+    assert within(sum(heap.values()), sum(committed["import_frozen"][name] for name in files), 2 * BLOCKS_BYTES), (
+        "run: make footprint"
+    )
+    member = heap["dice/group/member.py"]
+    assert 300 < member < 8000
+
+
+def test_linked_firmware_grows_by_about_what_the_documents_say(profile_full, committed):
+    """By more than the bytecode alone: frozen modules have their constants as C data, and new names in the table of strings."""
+    linked = measure.elf_bytes("full", build.quiet) - measure.elf_bytes("none", build.quiet)
+    assert within(linked, committed["linked"]["full"]), f"{linked} bytes; run: make footprint"

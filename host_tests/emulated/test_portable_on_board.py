@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Runs files of host_tests/portable on an emulated RP2040: a Cortex-M0+ with 32-bit words and the heap of a RPI_PICO.
+
+By default those that are nearest to its hardware (arithmetic, cryptography, files, lines) and take it no more than 3 s each;
+`pytest -m slow host_tests/emulated` runs the others.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dicectl import emulator
+from host_tests import vectors
+from host_tests.emulated import files
+
+FOLDER = Path(__file__).resolve().parents[1] / "portable"
+NAMES = sorted(path.stem for path in FOLDER.glob("test_*.py"))
+# Together these take the board 19 s, and the emulator ten minutes; the rest takes 7 s, and three minutes.
+SLOW = {"test_aio", "test_gsa", "test_lifetime", "test_member", "test_replay"}
+SLOW |= {"test_traps_01_06", "test_traps_07_11", "test_traps_08"}
+
+
+@pytest.fixture(scope="session")
+def flash():
+    """Return the files of a board: the tests, their vectors, and dice where the firmware lacks it."""
+    names = [path.name for path in FOLDER.glob("*.py") if path.name != "conftest.py"]
+    vector_files = {f"vectors/{name}": path for name, path in emulator.tree(vectors.extract()).items()}
+    return {**files.dice(), **files.compiled(FOLDER, *names), **vector_files}
+
+
+def run(firmware, flash, *names):
+    """Run test modules on a new board; return (all that was printed, its last line)."""
+    lines = emulator.run(firmware, f"import run\nprint(run.main({names!r}))", flash, timeout_s=1800)
+    return "\n".join(lines), lines[-1]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES])
+def test_portable(name, firmware, flash):
+    output, status = run(firmware, flash, name)
+    assert status == "0", output
+    assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", output, re.MULTILINE), output
+
+
+def test_a_failure_names_file_and_test(firmware, flash):
+    broken = b"def test_right():\n    pass\n\n\ndef test_wrong():\n    assert 1 << 40 == 1\n"
+    output, status = run(firmware, {**flash, "test_broken.py": broken}, "test_wire", "test_broken")
+    assert status == "1"
+    assert "FAILED test_broken test_wrong" in output
+    assert re.search(r"^AssertionError:", output, re.MULTILINE)
+    assert re.search(r"^test_broken: 2 tests, 1 failed$", output, re.MULTILINE)
+    assert re.search(r"^test_wire: [1-9]\d* tests, 0 failed$", output, re.MULTILINE)
+
+
+def test_the_slow_ones_exist():
+    assert set(NAMES) > SLOW

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The gate cannot be green with proofs left out: DICE_NO_SKIP turns every kind of skip into a failure that says why."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SKIPS = {
+    "in a test": "import pytest\ndef test_it():\n    pytest.skip('no teapot')\n",
+    "in a fixture": "import pytest\n@pytest.fixture\ndef it():\n    pytest.skip('no teapot')\ndef test_it(it): pass\n",
+    "marked": "import pytest\n@pytest.mark.skip(reason='no teapot')\ndef test_it(): pass\n",
+    "marked if": "import pytest\n@pytest.mark.skipif(True, reason='no teapot')\ndef test_it(): pass\n",
+    "a module": "import pytest\npytest.skip('no teapot', allow_module_level=True)\n",
+    "an import": "import pytest\npytest.importorskip('teapot', reason='no teapot')\n",
+}
+
+
+def outcome(folder, text, no_skip):
+    """Run pytest on a file with this text; return the finished process."""
+    (folder / "test_it.py").write_text(text)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    environment = {key: value for key, value in os.environ.items() if key != "DICE_NO_SKIP"} | (
+        {"DICE_NO_SKIP": "1"} if no_skip else {}
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "host_tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(folder),
+        str(folder),
+    ]
+    environment["PYTHONPATH"] = str(ROOT)
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("text", SKIPS.values(), ids=SKIPS)
+def test_a_skip_fails(tmp_path, text):
+    done = outcome(tmp_path, text, True)
+    assert done.returncode in (1, 2), done.stdout + done.stderr
+    assert "no teapot" in done.stdout
+    assert "skipped" not in done.stdout.splitlines()[-1]
+
+
+def test_without_it_a_skip_is_a_skip(tmp_path):
+    done = outcome(tmp_path, SKIPS["in a test"], False)
+    assert (done.returncode, "1 skipped" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_what_is_not_skipped_stays_what_it_is(tmp_path):
+    text = "import pytest\ndef test_it(): pass\n@pytest.mark.xfail\ndef test_wrong(): assert False\n"
+    done = outcome(tmp_path, text, True)
+    assert "1 passed, 1 xfailed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_gate_sets_it():
+    gate = (ROOT / ".ci" / "run").read_text()
+    assert "\nDICE_NO_SKIP=1 make test\n" in gate
+    assert "\ntshark --version >/dev/null\n" in gate
+    assert "||" not in gate.split("make lint")[1]

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The version has one home, lib/dice/__init__.py."""
+
+import json
+import re
+from pathlib import Path
+
+import dice
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / "lib" / "dice" / "__init__.py"
+SUFFIXES = {".py", ".toml", ".cfg", ".yml", ".yaml", ".json", ".mk"}
+LITERAL = re.compile(r"(?<![\d.])" + re.escape(dice.__version__) + r"(?![\d.])")
+
+
+def sources():
+    """Yield the files that could hold a version, but not the generated package.json."""
+    yield ROOT / "Makefile"
+    for top in ROOT.iterdir():
+        if top.is_file():
+            candidates = [top]
+        elif top.name in ("lib", "tools", "firmware", "boards", "host_tests"):
+            candidates = sorted(top.rglob("*"))
+        else:
+            candidates = []
+        yield from (path for path in candidates if path.suffix in SUFFIXES and path.name != "package.json")
+
+
+def test_the_literal_stands_in_one_file():
+    assert [path for path in sources() if LITERAL.search(path.read_text())] == [HOME]
+    assert len(LITERAL.findall(HOME.read_text())) == 1
+
+
+def test_it_looks_like_a_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", dice.__version__)
+
+
+def test_the_changelog_names_it():
+    assert LITERAL.search((ROOT / "CHANGELOG.md").read_text())
+
+
+def test_package_json_agrees():
+    assert json.loads((ROOT / "package.json").read_text())["version"] == dice.__version__

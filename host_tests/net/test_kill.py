@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A sender killed at random points, hundreds of times, never uses a nonce twice: shown from what was on the wire."""
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+from dice import record
+from dice.group.gsa import decode
+from dicectl import keyring, micropython, netns
+
+KILLS = 240
+KILLS_A_GROUP = 10  # every tenth start takes over a fresh GSA
+PORT = 50_000  # of all groups, so that one tap hears them
+
+
+def _new_group(folder):
+    folder.mkdir()
+    group = keyring.new("lamps", port=PORT)
+    keyring.add_sender(group, "switch")
+    keyring.create(folder / "lamps.group", group)
+    keyring.export(folder / "lamps.group", folder / "switch.gsa", "switch")
+
+
+def _start_and_kill(folder, code, number):
+    """Run the sender for a while that begins with its take-over of a GSA, with its process, or when it has joined."""
+    argv = [micropython.find(), str(Path(__file__).parent / "kill_sender.py"), str(number)]
+    process = subprocess.Popen(argv, cwd=folder, env=micropython.environment(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if number % KILLS_A_GROUP == 0:
+        while len(list(folder.iterdir())) == 2 and process.poll() is None:
+            pass
+        time.sleep(random.uniform(0, 0.01))
+    elif number % 2 == 0:
+        time.sleep(random.uniform(0, 0.1))
+    else:
+        assert process.stdout.readline() == b"ready\n", process.stderr.read().decode()
+        time.sleep(random.expovariate(1 / 0.01))
+    process.kill()
+    _, stderr = process.communicate()
+    assert not stderr, stderr.decode()
+
+
+def _taking_over(folder):
+    """Tell whether the kill came between the first write and the end of the take-over."""
+    return decode((folder / "switch.gsa").read_bytes()).fresh and len(list(folder.iterdir())) > 2
+
+
+def _kill_often(folder):
+    """Start and kill senders again and again; return what was on their network, as (group, datagrams) of each start, and more."""
+    micropython.compile_to(folder / "code")
+    tap = netns.Tap(PORT)
+    random.seed(1)
+    starts = []
+    interrupted = 0
+    for number in range(KILLS):
+        home = folder / str(number // KILLS_A_GROUP)
+        if number % KILLS_A_GROUP == 0:
+            _new_group(home)
+        _start_and_kill(home, folder / "code", number)
+        interrupted += _taking_over(home)
+        starts.append((home.name, [payload for _, payload in tap.read()]))
+    return starts, interrupted, tap.lost()
+
+
+def test_no_nonce_repeats_whenever_the_power_fails(in_network, tmp_path):
+    """SIGKILL at random points: while a GSA is taken over, while the store is written, before sending, between two records."""
+    starts, interrupted, lost = in_network(_kill_often, tmp_path)
+    sent = sum(bool(datagrams) for _, datagrams in starts)
+    print(f"{interrupted} kills while a GSA was taken over, {sent} after something was sent")
+    assert lost == 0
+    assert len(starts) == KILLS
+    assert sent > KILLS // 4 and interrupted > KILLS // KILLS_A_GROUP // 4, "too few such kills: the test shows nothing"
+    assert all(record.header(datagram) for _, datagrams in starts for datagram in datagrams)
+    nonces = [(int(group), bytes(datagram[13:21])) for group, datagrams in starts for datagram in datagrams]
+    assert nonces == [(int(group), bytes(datagram[3:11])) for group, datagrams in starts for datagram in datagrams]
+    assert len(set(nonces)) == len(nonces)
+    assert nonces == sorted(nonces), "after a start, counting went on below the mark"

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A transport for `dice.join` that is made of lists, on CPython and MicroPython."""
+
+import asyncio
+
+from dice._compat import MICROPYTHON
+
+if MICROPYTHON:
+    import io
+
+    class Signal(io.IOBase):
+        """Something to poll, readable when told so."""
+
+        def __init__(self):
+            self.ready = False
+
+        def ioctl(self, request, argument):
+            return argument & 1 if request == 3 and self.ready else 0  # MP_STREAM_POLL, MP_STREAM_POLL_RD
+
+        def set(self, ready):
+            self.ready = ready
+
+        def close(self):
+            pass
+else:
+    import socket
+
+    class Signal:
+        """Something to poll, readable when told so."""
+
+        def __init__(self):
+            self._near, self._far = socket.socketpair()
+            self._ready = False
+
+        def fileno(self):
+            return self._near.fileno()
+
+        def set(self, ready):
+            if ready and not self._ready:
+                self._far.send(b"!")
+            elif self._ready and not ready:
+                self._near.recv(1)
+            self._ready = ready
+
+        def close(self):
+            self._near.close()
+            self._far.close()
+
+
+class Transport:
+    """A network of lists: what is sent goes to all `others`."""
+
+    def __init__(self, *others):
+        self.socket = Signal()
+        self.others = others
+        self.waiting = []
+        self.error = None
+        self.closed = False
+
+    def feed(self, datagram):
+        self.waiting.append(bytes(datagram))
+        self.socket.set(True)
+
+    def fail(self, error):
+        self.error = error
+        self.socket.set(True)
+
+    def send(self, datagram):
+        for other in self.others:
+            other.feed(datagram)
+
+    def receive(self):
+        if self.error:
+            raise self.error
+        datagram = self.waiting.pop(0) if self.waiting else None
+        self.socket.set(bool(self.waiting))
+        return datagram
+
+    def close(self):
+        self.closed = True
+        self.socket.close()
+
+
+def run(main, *arguments):
+    """Run a coroutine function to its end, or for 20 seconds."""
+
+    async def limited():
+        return await asyncio.wait_for(main(*arguments), 20)
+
+    if MICROPYTHON:
+        asyncio.new_event_loop()
+    return asyncio.run(limited())
+
+
+async def until(condition):
+    """Let the other tasks run until `condition()` holds."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def expect(error_class, reason, awaitable):
+    """Assert that awaiting raises exactly this error for this reason."""
+    try:
+        await awaitable
+    except error_class as error:
+        assert error.reason == reason, str(error)
+        return
+    raise AssertionError("did not raise E%d" % reason)

@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What the portable tests share; runs on CPython and MicroPython, so it needs neither pytest nor files beside it."""
+
+import os
+
+from dice.errors import E_STORE_READ, E_STORE_WRITE, StoreError
+from dice.group.context import Context
+from dice.group.gsa import DERIVE_SENDER, Gsa
+from dice.group.member import Member
+from dice.group.record import K08
+from dice.suites import PSK_AES_128_CCM_8
+
+SECOND = 1000  # in ticks
+A, B, C = 1, 2, 3  # SenderIDs
+
+
+class RamStore:
+    """A store in memory, which outlives its member like flash does, and fails when told to."""
+
+    def __init__(self):
+        self.values = {}
+        self.writes = 0
+        self.broken = False
+        self.unreadable = False
+
+    def get(self, name):
+        """Return the counter or None."""
+        if self.unreadable:
+            raise StoreError(E_STORE_READ)
+        return self.values.get(name)
+
+    def put(self, name, value):
+        """Keep the counter."""
+        if self.broken:
+            raise StoreError(E_STORE_WRITE)
+        self.writes += 1
+        self.values[name] = value
+
+
+def make_gsa(**changes):
+    """Return a Gsa: epoch 1, layout k08, a key for each sender, senders A, B and C of which nothing was sent yet."""
+    fields = {
+        "gid": b"\x01\x02\x03\x04",
+        "address": bytes((239, 1, 2, 3)),
+        "port": 5684,
+        "suite": PSK_AES_128_CCM_8,
+        "layout": K08,
+        "derive": DERIVE_SENDER,
+        "epoch": 1,
+        "key": None,
+        "own_id": None,
+        "own_next": 0,
+        "lifetime_s": 0,
+        "budget": 1000,
+        "senders": [(A, 0), (B, 0), (C, 0)],
+        "fresh": True,
+    }
+    fields.update(changes)
+    if fields["key"] is None:
+        fields["key"] = bytearray(range(16 if fields["derive"] == DERIVE_SENDER else 20))
+    return Gsa(**fields)
+
+
+def make_member(own_id=None, store=None, now=0, options=None, **changes):
+    """Return a Member with a store of its own; `options` are Member's, `changes` Gsa's."""
+    return Member(make_gsa(own_id=own_id, **changes), RamStore() if store is None else store, now, **(options or {}))
+
+
+def sealed(sequence, data=b"message", own_id=A, **changes):
+    """Return an authentic record of `own_id` with any sequence number, as a device that went astray would send it."""
+    context = Context(make_gsa(own_id=own_id, **changes))
+    return context.seal(sequence, data)
+
+
+def keys_of(context):
+    """Return the keys of an epoch as they are in memory: a memoryview, key | salt of each sender."""
+    return context._keys
+
+
+def seal(member, data=b"message", now=0):
+    """Return the datagram that `member` sends."""
+    member.send(data, now)
+    return member.transmit()
+
+
+def forge(datagram, at=-1):
+    """Return a copy with one bit changed."""
+    copy = bytearray(datagram)
+    copy[at] ^= 1
+    return copy
+
+
+def raises(error_class, reason, function, *arguments):
+    """Assert that the call raises exactly this error for this reason."""
+    try:
+        function(*arguments)
+    except error_class as error:
+        assert type(error) is error_class, repr(error)
+        assert error.reason == reason, str(error)
+        return
+    raise AssertionError("did not raise %s E%d" % (error_class.__name__, reason))
+
+
+def setting(name, default):
+    """Return an environment variable; a board has none."""
+    getenv = getattr(os, "getenv", None)
+    return (getenv(name) if getenv else None) or default
+
+
+def vectors(name):
+    """Return an iterator over the cases of a file made by host_tests/vectors.py, a list of byte strings (or a word) each."""
+    with open(setting("DICE_VECTORS", "vectors") + "/" + name) as file:
+        for line in file:
+            if not line.startswith("#"):
+                yield [_field(text) for text in line.split()]
+
+
+def _field(text):
+    if text in ("valid", "invalid"):
+        return text
+    return b"" if text == "-" else bytes.fromhex(text)
+
+
+def exists(path):
+    """Tell whether there is a file or folder at `path`."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
+def make_folder():
+    """Return the path of a new, empty folder."""
+    base = setting("DICE_SCRATCH", "scratch")
+    if not exists(base):
+        os.mkdir(base)
+    number = 0
+    while exists("%s/%d" % (base, number)):
+        number += 1
+    path = "%s/%d" % (base, number)
+    os.mkdir(path)
+    return path

@@ -1,0 +1,349 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""dice.join over a transport in memory; real multicast is tested in host_tests/net."""
+
+import asyncio
+
+from memory_transport import Transport, expect, run, until
+from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
+
+import dice
+from dice import aio
+from dice.errors import (
+    E_CLASH,
+    E_CLOSED,
+    E_DAMAGED,
+    E_EXPIRED,
+    E_OPTION,
+    E_STORE_READ,
+    E_STORE_WRITE,
+    FormatError,
+    LimitError,
+    StoreError,
+    UsageError,
+)
+from dice.group.gsa import decode
+from dice.limits import MESSAGES_MAX
+from dice.store import FileStore, read_file
+
+
+def write_gsa(**changes):
+    """Return the path of a GSA file in a new folder."""
+    path = make_folder() + "/lamps.gsa"
+    with open(path, "wb") as file:
+        file.write(make_gsa(**changes).encode())
+    return path
+
+
+async def joined(own_id=None, *others, **changes):
+    """Return a Group and its transport."""
+    transport = Transport(*others)
+    return await dice.join(write_gsa(own_id=own_id, **changes), RamStore(), transport), transport
+
+
+def test_messages_both_ways():
+    async def main():
+        one, to_one = await joined(A)
+        two, to_two = await joined(B, to_one)
+        to_one.others = (to_one, to_two)
+        await one.send(b"on")
+        assert await two.__anext__() == (A, b"on")
+        await two.send(bytearray(b"done"))
+        received = []
+        async for sender, message in one:
+            received.append((sender, message))
+            break
+        assert received == [(B, b"done")]
+        assert one.member.dropped == {"own": 1}
+        one.close()
+        two.close()
+
+    run(main)
+
+
+class Air:
+    """Hears what is sent."""
+
+    def __init__(self):
+        self.heard = []
+
+    def feed(self, datagram):
+        self.heard.append(bytes(datagram))
+
+
+def test_the_file_is_written_back_and_counters_are_kept_beside_it():
+    async def main():
+        path = write_gsa(own_id=A)
+        air = Air()
+        for expected in (0, 64, 128):
+            group = await dice.join(path, transport=Transport(air))
+            gsa = read_file(path, decode)
+            assert not gsa.fresh
+            assert (gsa.own_id, gsa.key, gsa.senders) == (A, bytearray(range(16)), make_gsa().senders)
+            await group.send(b"x")
+            assert air.heard[-1][5:11] == b"\1" + expected.to_bytes(5, "big")
+            group.close()
+        assert FileStore(path.rpartition("/")[0]).get("01020304t0001") == 1 << 48 | 192
+        assert not exists(path + ".tmp")
+
+    run(main)
+
+
+def test_a_store_of_ones_own():
+    async def main():
+        path = write_gsa(own_id=A)
+        store = RamStore()
+        group = await dice.join(path, store, Transport())
+        group.close()
+        assert "01020304t0001" in store.values
+        assert FileStore(path.rpartition("/")[0]).get("01020304t0001") is None
+
+    run(main)
+
+
+def test_files_that_are_missing_or_damaged():
+    async def main():
+        await expect(StoreError, E_STORE_READ, dice.join(make_folder() + "/lamps.gsa"))
+        path = write_gsa()
+        with open(path, "wb") as file:
+            file.write(forge(make_gsa().encode()))
+        await expect(FormatError, E_DAMAGED, dice.join(path))
+
+    run(main)
+
+
+def test_a_join_that_fails_leaves_nothing_open():
+    async def main():
+        store = RamStore()
+        store.broken = True
+        path = write_gsa(own_id=A)
+        transport = Transport()
+        await expect(StoreError, E_STORE_WRITE, dice.join(path, store, transport))
+        assert transport.closed
+        assert read_file(path, decode).fresh
+
+    run(main)
+
+
+def with_clock(main):
+    """Run `main(clock)`, where clock[0] is the time."""
+    clock = [0]
+    saved = aio.ticks_ms
+    aio.ticks_ms = lambda: clock[0]
+    try:
+        run(main, clock)
+    finally:
+        aio.ticks_ms = saved
+
+
+def test_expiry_by_the_clock_raises():
+    async def main(clock):
+        group, _ = await joined(lifetime_s=1)
+        clock[0] = 999
+        task = asyncio.create_task(group.__anext__())
+        await asyncio.sleep(0)
+        clock[0] = 1000
+        await expect(LimitError, E_EXPIRED, task)
+        await expect(LimitError, E_EXPIRED, group.__anext__())
+        group.close()
+
+    with_clock(main)
+
+
+def test_expiry_found_by_a_datagram_raises():
+    async def main(clock):
+        group, transport = await joined(A, lifetime_s=60)
+        transport.feed(sealed(0, own_id=B))
+        assert await group.__anext__() == (B, b"message")
+        clock[0] = 60000
+        transport.feed(sealed(1, own_id=B))
+        await expect(LimitError, E_EXPIRED, group.__anext__())
+        await expect(LimitError, E_EXPIRED, group.send(b"x"))
+        group.close()
+
+    with_clock(main)
+
+
+def test_expiry_found_by_send_raises_also_in_the_iteration():
+    async def main(clock):
+        group, transport = await joined(A, lifetime_s=60)
+        await asyncio.sleep(0)
+        clock[0] = 60000
+        await expect(LimitError, E_EXPIRED, group.send(b"x"))
+        transport.feed(sealed(1, own_id=B))
+        await expect(LimitError, E_EXPIRED, group.__anext__())
+        group.close()
+
+    with_clock(main)
+
+
+def test_a_group_that_expired_before_the_reboot():
+    async def main():
+        store = RamStore()
+        path = write_gsa(lifetime_s=1)
+        (await dice.join(path, store, Transport())).close()
+        group = await dice.join(path, store, Transport())
+        await expect(LimitError, E_EXPIRED, group.__anext__())
+        group.close()
+
+    run(main)
+
+
+def test_messages_that_nobody_takes():
+    async def main():
+        group, transport = await joined()
+        for sequence in range(MESSAGES_MAX + 3):
+            transport.feed(sealed(sequence, bytes((sequence,))))
+        await until(lambda: group.member.accepted == MESSAGES_MAX + 3 and group.overrun)
+        await until(lambda: group.overrun == 3)
+        for sequence in range(3, MESSAGES_MAX + 3):
+            assert await group.__anext__() == (A, bytes((sequence,)))
+        transport.feed(sealed(100))
+        assert await group.__anext__() == (A, b"message")
+        assert group.overrun == 3
+        group.close()
+
+    run(main)
+
+
+def test_a_task_that_waits_can_be_cancelled():
+    async def main():
+        group, transport = await joined(lifetime_s=60)
+        task = asyncio.create_task(group.__anext__())
+        await asyncio.sleep(0)
+        task.cancel()
+        try:
+            await task
+            raise AssertionError("was not cancelled")
+        except asyncio.CancelledError:
+            pass
+        transport.feed(sealed(0))
+        assert await group.__anext__() == (A, b"message")
+        group.close()
+
+    run(main)
+
+
+def test_close_ends_everything():
+    async def main():
+        for lifetime_s in (0, 60):
+            group, transport = await joined(A, lifetime_s=lifetime_s)
+            keys = keys_of(group.member._context)
+            task = asyncio.create_task(group.__anext__())
+            await asyncio.sleep(0)
+            group.close()
+            await expect(UsageError, E_CLOSED, task)
+            await expect(UsageError, E_CLOSED, group.__anext__())
+            await expect(UsageError, E_CLOSED, group.send(b"x"))
+            await until(group._task.done)
+            assert transport.closed
+            assert not any(keys)
+
+    run(main)
+
+
+def test_a_transport_that_fails():
+    async def main():
+        group, transport = await joined()
+        transport.fail(OSError(5))
+        for _ in range(2):
+            try:
+                await group.__anext__()
+                raise AssertionError("did not raise")
+            except OSError as error:
+                assert error.args[0] == 5
+        group.close()
+
+    run(main)
+
+
+def test_a_clash_stops_sending_and_nothing_else():
+    async def main():
+        group, transport = await joined(A)
+        transport.feed(sealed(9))
+        transport.feed(sealed(0, own_id=B))
+        assert await group.__anext__() == (B, b"message")
+        await expect(LimitError, E_CLASH, group.send(b"x"))
+        group.close()
+
+    run(main)
+
+
+def test_a_flood_does_not_starve_other_tasks():
+    async def main():
+        group, transport = await joined()
+        for _ in range(50):
+            transport.feed(b"noise")
+        turns = 0
+        while group.member.dropped.get("malformed", 0) < 50:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= 40
+        group.close()
+
+    run(main)
+
+
+def test_too_little_memory_for_one_datagram():
+    async def main():
+        group, transport = await joined()
+        receive = group.member.receive
+
+        def fail(datagram, now):
+            group.member.receive = receive
+            raise MemoryError
+
+        group.member.receive = fail
+        transport.feed(sealed(0))
+        transport.feed(sealed(1))
+        assert await group.__anext__() == (A, b"message")
+        assert group.overrun == 1
+        assert group.member.accepted == 1
+        group.close()
+
+    run(main)
+
+
+def test_options_are_those_of_a_member():
+    async def main():
+        store = RamStore()
+        group = await dice.join(write_gsa(own_id=A), store, Transport(), reserve_records=3)
+        await group.send(b"x")
+        assert store.values["01020304t0001"] == (1 << 48) + 3
+        group.close()
+        transport = Transport()
+        await expect(UsageError, E_OPTION, dice.join(write_gsa(own_id=A), store, transport, reserve_records=0))
+        assert transport.closed
+
+    run(main)
+
+
+def test_the_next_epoch_ends_in_time_also_when_nothing_is_heard():
+    """The pump waits without a deadline, and must wake up to the one that comes with the next epoch."""
+
+    async def main():
+        group, _ = await joined(A, fresh=True)
+        await asyncio.sleep(0)
+        group.install(make_gsa(own_id=A, epoch=2, lifetime_s=1))
+        group.activate()
+        await group.send(b"in the second epoch")
+        await expect(LimitError, E_EXPIRED, group.__anext__())
+        group.close()
+
+    run(main)
+
+
+def test_iteration_after_the_end_raises_a_new_exception_each_time():
+    async def main():
+        group, _ = await joined(A)
+        group.close()
+        errors = []
+        for _ in range(2):
+            try:
+                await group.__anext__()
+            except UsageError as error:
+                errors.append(error)
+        assert [error.reason for error in errors] == [E_CLOSED, E_CLOSED]
+        assert errors[0] is not errors[1]
+
+    run(main)

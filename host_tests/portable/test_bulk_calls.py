@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""How often a record calls the block cipher: twice, whatever its length."""
+
+from dice import record
+from dice.crypto import aead
+from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
+
+ECB = 1
+CBC = 2
+KEY = bytes(range(16))
+SALT = bytes(4)
+
+
+class Counting:
+    """Stands before the block cipher of the back end and notes (mode, bytes) of each call."""
+
+    made = []
+    calls = []
+
+    def __init__(self, key, mode, iv=None):
+        self._cipher = _aes(key, mode, iv) if iv else _aes(key, mode)
+        self._mode = mode
+        self.made.append(mode)
+
+    def encrypt(self, data, out):
+        """Encrypt, and take note."""
+        self.calls.append((self._mode, len(data)))
+        self._cipher.encrypt(data, out)
+
+
+_aes = aead.aes
+
+
+def count(function, *arguments):
+    """Return what the call returns, and the calls of the block cipher in it."""
+    Counting.made.clear()
+    Counting.calls.clear()
+    aead.aes = Counting
+    try:
+        result = function(*arguments)
+    finally:
+        aead.aes = _aes
+    assert sorted(Counting.made) == [ECB, CBC]
+    return result, sorted(Counting.calls)
+
+
+def check(plaintext, tag_bytes, cid=b""):
+    """Assert that sealing and opening cost one ECB and one CBC call each."""
+    inner = len(plaintext) + len(cid)  # with a CID, a content type of one byte
+    blocks = (inner + 15) // 16
+    header_blocks = 2 if not cid else 3  # B0, and 13 or 24 bytes of additional data with their length
+    expected = [(ECB, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
+    datagram, calls = count(record.seal, KEY, SALT, tag_bytes, record.APPLICATION_DATA, 1, 5, plaintext, cid)
+    assert calls == expected, calls
+    opened, calls = count(record.open, KEY, SALT, tag_bytes, datagram, len(cid))
+    assert calls == expected, calls
+    assert opened == (record.APPLICATION_DATA, plaintext)
+    datagram[-1] ^= 1
+    opened, calls = count(record.open, KEY, SALT, tag_bytes, datagram, len(cid))
+    assert opened is None
+    assert calls == expected, calls
+
+
+def test_a_record_costs_two_bulk_calls():
+    longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
+    assert longest == 1195
+    for length in (0, 1, 15, 16, 17, longest):
+        for tag_bytes in (8, 16):
+            check(bytes(length), tag_bytes)
+            check(b"\xff" * length, tag_bytes, b"\x42")

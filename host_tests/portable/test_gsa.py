@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The encoding of a GSA: round trips, a fixed vector, and a reason for everything that is wrong."""
+
+from support import make_gsa, raises
+
+from dice.crypto import sha256
+from dice.errors import (
+    E_ADDRESS,
+    E_BUDGET,
+    E_DAMAGED,
+    E_EPOCH,
+    E_SENDER_ID,
+    E_TRAILING,
+    E_TRUNCATED,
+    E_VALUE,
+    E_VERSION,
+    FormatError,
+)
+from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, decode
+from dice.group.record import D00, K08
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+
+FIELDS = [
+    "gid",
+    "address",
+    "port",
+    "suite",
+    "layout",
+    "derive",
+    "epoch",
+    "key",
+    "own_id",
+    "own_next",
+    "lifetime_s",
+    "budget",
+    "senders",
+    "fresh",
+]
+VECTOR = (
+    "0103"  # version, fresh and has_own
+    "01020304ef01020316 34c0a80101 0001".replace(" ", "")  # gid, address, port, suite, layout, derive, epoch
+    + "10000102030405060708090a0b0c0d0e0f"  # key
+    "00020001000000000007"  # own_id, own_next
+    "00015180000003e8"  # lifetime_s, budget
+    "030001000100000000000500020001000000000007"  # count, senders
+    "0003ffffffffffffffff"
+)
+
+
+def changed_vector():
+    return make_gsa(own_id=2, own_next=1 << 48 | 7, lifetime_s=86400, senders=[(1, 1 << 48 | 5), (2, 1 << 48 | 7), (3, UNKNOWN)])
+
+
+def check_of(body):
+    digest = sha256()
+    digest.update(body)
+    return digest.digest()[:4]
+
+
+def patched(offset, part):
+    """Return an encoding with `part` at `offset` and a correct check."""
+    body = make_gsa(own_id=2).encode()[:-4]
+    body[offset : offset + len(part)] = part
+    return body + check_of(body)
+
+
+def refused(reason, **changes):
+    raises(FormatError, reason, lambda: make_gsa(**changes))
+
+
+def test_vector():
+    body = bytes.fromhex(VECTOR)
+    assert changed_vector().encode() == body + bytes.fromhex("e85ee3cc")
+    assert check_of(body) == bytes.fromhex("e85ee3cc")
+    gsa = decode(body + check_of(body))
+    assert gsa.own_id == 2
+    assert gsa.own_next == 1 << 48 | 7
+    assert gsa.senders == [(1, 1 << 48 | 5), (2, 1 << 48 | 7), (3, UNKNOWN)]
+
+
+def test_round_trip_of_every_combination():
+    count = 0
+    for suite in (PSK_AES_128_CCM_8, PSK_AES_128_CCM):
+        for layout in (K08, D00):
+            for derive in (DERIVE_SENDER, DERIVE_SHARED):
+                for own_id in (None, 0, 255):
+                    for fresh in (True, False):
+                        senders = [(255, UNKNOWN), (0, 9 << 48 | 77)]
+                        gsa = make_gsa(
+                            suite=suite, layout=layout, derive=derive, own_id=own_id, fresh=fresh, senders=senders, epoch=9
+                        )
+                        again = decode(gsa.encode())
+                        for name in FIELDS:
+                            assert getattr(again, name) == getattr(gsa, name), name
+                        assert type(again.key) is bytearray
+                        count += 1
+    assert count == 48
+
+
+def test_round_trip_at_the_bounds():
+    senders = [(65535 - i, UNKNOWN) for i in range(50)]
+    values = {"epoch": 0xFFFF, "port": 0xFFFF, "lifetime_s": (1 << 32) - 1, "budget": 1 << 23, "own_next": (1 << 64) - 1}
+    gsa = make_gsa(layout=D00, senders=senders, own_id=65535, **values)
+    again = decode(bytes(gsa.encode()))
+    for name in FIELDS:
+        assert getattr(again, name) == getattr(gsa, name), name
+    assert len(gsa.encode()) == 58 + 500
+
+
+def test_every_bit_flip_is_found():
+    data = changed_vector().encode()
+    for at in range(8 * len(data)):
+        data[at // 8] ^= 1 << at % 8
+        raises(FormatError, E_VERSION if at < 8 else E_DAMAGED, decode, data)
+        data[at // 8] ^= 1 << at % 8
+    decode(data)
+
+
+def test_cut_off():
+    data = changed_vector().encode()
+    for length in range(5):
+        raises(FormatError, E_TRUNCATED, decode, data[:length])
+    for length in range(5, len(data)):
+        raises(FormatError, E_DAMAGED, decode, data[:length])
+    for length in range(1, len(data) - 4):
+        raises(FormatError, E_TRUNCATED, decode, data[:length] + check_of(data[:length]))
+
+
+def test_trailing():
+    body = changed_vector().encode()[:-4] + b"\0"
+    raises(FormatError, E_TRAILING, decode, body + check_of(body))
+
+
+def test_version():
+    for version in (0, 2, 255):
+        raises(FormatError, E_VERSION, decode, patched(0, bytes((version,))))
+
+
+def test_values_that_are_not_known():
+    raises(FormatError, E_VALUE, decode, patched(1, b"\x04"))
+    raises(FormatError, E_VALUE, decode, patched(1, b"\x83"))
+    for suite in (b"\0\0", b"\xc0\xa5", b"\xc0\xae", b"\x13\x04"):
+        raises(FormatError, E_VALUE, decode, patched(12, suite))
+    for layout in (b"\0", b"\3"):
+        raises(FormatError, E_VALUE, decode, patched(14, layout))
+    for derive in (b"\0", b"\3"):
+        raises(FormatError, E_VALUE, decode, patched(15, derive))
+
+
+def test_key_lengths():
+    for derive, right in ((DERIVE_SENDER, 16), (DERIVE_SHARED, 20)):
+        for length in (0, 15, 16, 17, 19, 20, 21, 255):
+            if length != right:
+                refused(E_VALUE, derive=derive, key=bytearray(length))
+
+
+def test_addresses():
+    for first in (0, 192, 223, 240, 255):
+        refused(E_ADDRESS, address=bytes((first, 0, 0, 1)))
+    refused(E_ADDRESS, port=0)
+    raises(FormatError, E_ADDRESS, decode, patched(6, b"\x7f"))
+    raises(FormatError, E_ADDRESS, decode, patched(10, b"\0\0"))
+
+
+def test_epochs():
+    refused(E_EPOCH, epoch=0)
+    refused(E_EPOCH, epoch=0x10000)
+    refused(E_EPOCH, own_id=1, own_next=2 << 48)
+    refused(E_EPOCH, senders=[(1, 2 << 48)])
+    make_gsa(own_id=1, own_next=(2 << 48) - 1, senders=[(1, (2 << 48) - 1)])
+    raises(FormatError, E_EPOCH, decode, patched(16, b"\0\0"))
+
+
+def test_a_listener_has_no_numbers_of_its_own():
+    refused(E_VALUE, own_next=1 << 48)
+    listener = make_gsa(senders=[(1, 0), (2, 0)]).encode()
+    listener[35 + 1] = 1  # own_id without has_own
+    digest = sha256()
+    digest.update(listener[:-4])
+    raises(FormatError, E_VALUE, decode, listener[:-4] + digest.digest()[:4])
+
+
+def test_sender_ids():
+    refused(E_SENDER_ID, senders=[])
+    refused(E_SENDER_ID, senders=[(1, 0), (2, 0), (1, 0)])
+    refused(E_SENDER_ID, senders=[(i, 0) for i in range(51)])
+    refused(E_SENDER_ID, senders=[(-1, 0)])
+    refused(E_SENDER_ID, own_id=4)
+    raises(FormatError, E_SENDER_ID, decode, patched(35, b"\0\4"))
+    raises(FormatError, E_SENDER_ID, decode, patched(54, b"\1\1"))
+
+
+def test_budgets():
+    refused(E_BUDGET, budget=0)
+    refused(E_BUDGET, budget=(1 << 23) + 1)
+    make_gsa(budget=1 << 23)
+    two = [(1, 0), (2, 0)]
+    refused(E_BUDGET, budget=(1 << 22) + 1, derive=DERIVE_SHARED, senders=two)
+    make_gsa(budget=1 << 22, derive=DERIVE_SHARED, senders=two)

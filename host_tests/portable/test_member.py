@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A member by itself: what it accepts, what it drops as which kind, what it refuses to do."""
+
+from array import array
+
+from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
+
+from dice.errors import (
+    DATA,
+    E_CLOSED,
+    E_NOT_A_SENDER,
+    E_NOT_BYTES,
+    E_NOT_SENT,
+    E_OPTION,
+    E_STORE_SHARED,
+    E_TOO_LONG,
+    NONE,
+    StoreError,
+    UsageError,
+)
+from dice.group.context import Context
+from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN
+from dice.group.member import Member
+from dice.group.record import D00, K08
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+
+
+def dropped_as(kind, member, datagram, now=0):
+    """Assert that the datagram is dropped, and counted as `kind` alone."""
+    before = dict(member.dropped)
+    accepted = member.accepted
+    assert member.receive(datagram, now) == NONE
+    before[kind] = before.get(kind, 0) + 1
+    assert member.dropped == before
+    assert member.accepted == accepted
+    assert member.data is None and member.sender is None
+
+
+def test_messages_in_every_kind_of_group():
+    for layout in (K08, D00):
+        for derive in (DERIVE_SENDER, DERIVE_SHARED):
+            for suite, tag_bytes in ((PSK_AES_128_CCM_8, 8), (PSK_AES_128_CCM, 16)):
+                changes = {"layout": layout, "derive": derive, "suite": suite}
+                sender, other, listener = make_member(A, **changes), make_member(B, **changes), make_member(**changes)
+                for message in (b"", b"on", bytes(1195)):
+                    datagram = seal(sender, message)
+                    assert len(datagram) == 21 + len(message) + tag_bytes
+                    for member in (other, listener):
+                        assert member.receive(datagram, 0) == DATA
+                        assert (member.sender, member.data) == (A, message)
+                assert listener.receive(seal(other), 0) == DATA
+                assert listener.sender == B
+                assert (listener.accepted, listener.dropped) == (4, {})
+
+
+def test_highest_sender_ids():
+    for layout, sender_id in ((K08, 255), (D00, 65535)):
+        changes = {"layout": layout, "senders": [(sender_id, 0)]}
+        listener = make_member(**changes)
+        assert listener.receive(seal(make_member(sender_id, **changes)), 0) == DATA
+        assert listener.sender == sender_id
+
+
+def test_drops_malformed():
+    listener = make_member()
+    good = sealed(0)
+    for datagram in (b"", b"\x17", good[:20], good[:-1], good + b"\0", good + good, forge(good, 1), bytes(1232), bytes(1233)):
+        dropped_as("malformed", listener, datagram)
+    for content_type in (0, 20, 21, 22, 24, 25, 255):
+        datagram = bytearray(good)
+        datagram[0] = content_type
+        dropped_as("malformed", listener, datagram)
+    assert listener.receive(good, 0) == DATA
+
+
+def test_drops_what_is_too_long():
+    sixteen = {"suite": PSK_AES_128_CCM}
+    listener = make_member(**sixteen)
+    assert len(sealed(0, bytes(1195), **sixteen)) == 1232
+    assert listener.receive(sealed(0, bytes(1195), **sixteen), 0) == DATA
+    dropped_as("malformed", listener, sealed(1, bytes(1196), **sixteen))
+
+
+def test_drops_other_epochs():
+    listener = make_member(epoch=5)
+    for epoch in (1, 4, 6, 65535):
+        dropped_as("epoch", listener, sealed(0, epoch=epoch))
+    zero = sealed(0, epoch=5)
+    zero[3:5] = b"\0\0"
+    dropped_as("epoch", listener, zero)
+
+
+def test_drops_unknown_senders():
+    dropped_as("unknown", make_member(senders=[(B, 0)]), sealed(0))
+
+
+def test_drops_replays():
+    listener = make_member()
+    datagram = sealed(7)
+    assert listener.receive(datagram, 0) == DATA
+    dropped_as("replayed", listener, datagram)
+    assert listener.receive(sealed(71), 0) == DATA
+    dropped_as("replayed", listener, sealed(6))
+
+
+def test_drops_forgeries():
+    listener = make_member()
+    good = sealed(0)
+    for at in range(13, len(good)):
+        dropped_as("forged", listener, forge(good, at))
+    dropped_as("forged", listener, good[:11] + b"\0\x08" + good[13:21])
+    assert listener.receive(good, 0) == DATA
+
+
+def test_drops_own():
+    sender = make_member(A)
+    datagram = seal(sender)
+    dropped_as("own", sender, datagram)
+    dropped_as("own", sender, datagram)
+
+
+def test_drops_the_first_of_unknown_freshness():
+    listener = make_member(senders=[(A, UNKNOWN)])
+    dropped_as("first", listener, sealed(5))
+    dropped_as("replayed", listener, sealed(5))
+    dropped_as("replayed", listener, sealed(4))
+    assert listener.receive(sealed(6), 0) == DATA
+
+
+def test_drops_what_cannot_be_saved_and_takes_it_later():
+    store = RamStore()
+    listener = make_member(None, store)
+    store.broken = True
+    dropped_as("unsaved", listener, sealed(0))
+    store.broken = False
+    assert listener.receive(sealed(0), 0) == DATA
+    dropped_as("replayed", listener, sealed(0))
+
+
+def test_last_message_is_forgotten():
+    listener = make_member()
+    assert listener.receive(sealed(0), 0) == DATA
+    dropped_as("replayed", listener, sealed(0))
+
+
+def test_sending_misused():
+    raises(UsageError, E_NOT_A_SENDER, make_member().send, b"x", 0)
+    sender = make_member(A)
+    assert sender.transmit() is None
+    raises(UsageError, E_TOO_LONG, sender.send, bytes(1196), 0)
+    assert sender.transmit() is None
+    sender.send(b"x", 0)
+    raises(UsageError, E_NOT_SENT, sender.send, b"y", 0)
+    assert sender.transmit()[:11] == b"\x17\xfe\xfd\0\1\1\0\0\0\0\0"
+    assert sender.transmit() is None
+    assert seal(sender)[10] == 1
+
+
+def test_messages_are_bytes_like():
+    sender, listener = make_member(A), make_member()
+    for message in (b"text", bytearray(b"text"), memoryview(b"-text-")[1:5], memoryview(array("H", (0x6574, 0x7478)))):
+        datagram = seal(sender, message)
+        assert listener.receive(datagram, 0) == DATA
+        assert listener.data == bytes(message)
+    for message in ("text", 4, [1, 2], None, (116, 101)):
+        raises(UsageError, E_NOT_BYTES, sender.send, message, 0)
+        assert sender.transmit() is None
+
+
+def test_a_message_may_be_changed_once_sent():
+    sender, listener = make_member(A), make_member()
+    message = bytearray(b"text")
+    sender.send(message, 0)
+    message[0] = 0
+    assert listener.receive(sender.transmit(), 0) == DATA
+    assert listener.data == b"text"
+
+
+def test_options_out_of_range():
+    for name, values in (("reserve_records", (0, -1)), ("remember_records", (0, -1)), ("grace_ms", (-1, 1 << 29))):
+        for value in values:
+            raises(UsageError, E_OPTION, lambda name=name, value=value: make_member(options={name: value}))
+    make_member(options={"reserve_records": 1, "remember_records": 1, "grace_ms": 0})
+
+
+def test_store_used_by_two():
+    store = RamStore()
+    one = make_member(A, store, options={"reserve_records": 2})
+    two = make_member(A, store, fresh=False, options={"reserve_records": 2})
+    seal(one)
+    raises(StoreError, E_STORE_SHARED, two.send, b"x", 0)
+    assert two.transmit() is None
+
+
+def test_two_groups_and_two_members_share_a_store():
+    store = RamStore()
+    one = make_member(A, store)
+    two = make_member(B, store)
+    three = make_member(A, store, gid=b"\xff\xff\xff\xff", senders=[(A, 0)])
+    for _ in range(130):
+        for member in (one, two, three):
+            seal(member)
+    for name in store.values:
+        assert len(name) == 13
+        assert all(letter in "0123456789abcdefghijklmnopqrstuvwxyz" for letter in name)
+
+
+def test_writes_to_flash():
+    store = RamStore()
+    sender = make_member(A, store)
+    store.writes = 0
+    for _ in range(129):
+        seal(sender)
+    assert store.writes == 3
+    for remember_records, expected in ((1, 64), (16, 4)):
+        store = RamStore()
+        listener = make_member(None, store, options={"remember_records": remember_records})
+        store.writes = 0
+        for sequence in range(64):
+            assert listener.receive(sealed(sequence), 0) == DATA
+        assert store.writes == expected
+
+
+def test_closed():
+    sender = make_member(A)
+    keys = keys_of(sender._context)
+    assert len(keys) == 60 and any(keys)
+    datagram = sealed(0, own_id=B)
+    sender.close()
+    assert not any(keys)
+    raises(UsageError, E_CLOSED, sender.send, b"x", 0)
+    dropped_as("epoch", sender, datagram)
+    assert sender.transmit() is None
+    assert sender.deadline() is None
+    assert sender.timeout(0) == NONE
+    assert sender.forged() == {}
+    sender.close()
+
+
+def test_no_key_in_any_text():
+    gsa = make_gsa(own_id=A, key=bytearray(b"SIXTEENBYTESKEY!"))
+    member = Member(gsa, RamStore(), 0)
+    context = Context(gsa)
+    sender = context.senders[A]
+    secrets = [gsa.key, bytes(keys_of(member._context)[:16])]
+    for thing in (gsa, member, context, sender, gsa.senders, UsageError(E_CLOSED)):
+        for text in (repr(thing), str(thing)):
+            for secret in secrets:
+                assert str(bytes(secret))[2:10] not in text
+                assert "".join("%02x" % byte for byte in secret[:4]) not in text

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The replay window against a model that is a set, and at its edges."""
+
+from dice.limits import WINDOW_RECORDS
+from dice.replay import Window
+
+
+class Model:
+    """Everything that was ever seen."""
+
+    def __init__(self, floor):
+        self.floor = floor
+        self.seen = set()
+        self.top = floor - 1
+
+    def is_fresh(self, sequence):
+        return sequence >= self.floor and sequence not in self.seen and sequence > self.top - WINDOW_RECORDS
+
+    def see(self, sequence):
+        self.seen.add(sequence)
+        self.top = max(self.top, sequence)
+
+
+def numbers(count, seed):
+    """Yield pseudo-random numbers of 16 bit: a linear congruential generator, since MicroPython's random differs."""
+    for _ in range(count):
+        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+        yield seed >> 15
+
+
+def walk(floor, seed):
+    """Return how many of a walk's steps were fresh; asserts that the window agrees with the model at each."""
+    window, model = Window(floor), Model(floor)
+    top, fresh = floor, 0
+    for number in numbers(400, seed):
+        kind = number & 15
+        if kind < 10:
+            sequence = max(0, top - (number >> 4) % (WINDOW_RECORDS + 8))
+        elif kind < 15:
+            sequence = top + (number >> 4) % 4
+        else:
+            sequence = top + (number >> 4) % (3 * WINDOW_RECORDS)
+        expected = model.is_fresh(sequence)
+        assert window.is_fresh(sequence) == expected, (floor, seed, sequence, top)
+        assert window.is_fresh(sequence) == expected
+        if expected:
+            fresh += 1
+            window.see(sequence)
+            model.see(sequence)
+            assert not window.is_fresh(sequence)
+            top = max(top, sequence)
+    return fresh
+
+
+def test_agrees_with_the_model():
+    for floor in (0, 1, 5, WINDOW_RECORDS, 1000, (1 << 40) - 500):
+        for seed in (1, 2, 3):
+            assert 50 < walk(floor, seed) < 350
+
+
+def test_nothing_seen():
+    window = Window(0)
+    assert window.is_fresh(0)
+    assert window.is_fresh(1)
+    assert window.is_fresh((1 << 40) - 1)
+
+
+def test_floor():
+    window = Window(100)
+    for sequence in (0, 36, 37, 98, 99):
+        assert not window.is_fresh(sequence)
+    assert window.is_fresh(100)
+
+
+def test_width_is_exactly_64():
+    window = Window(0)
+    window.see(1000)
+    assert window.is_fresh(1000 - 63)
+    assert not window.is_fresh(1000 - 64)
+    assert not window.is_fresh(1000)
+    window.see(1000 - 63)
+    assert not window.is_fresh(1000 - 63)
+    window.see(1001)
+    assert window.is_fresh(1001 - 63)
+    assert not window.is_fresh(1001 - 64)
+
+
+def test_step_of_a_whole_window():
+    for step in (63, 64, 65, 1 << 39):
+        window = Window(0)
+        window.see(0)
+        window.see(step)
+        assert not window.is_fresh(0)
+        assert not window.is_fresh(step)
+        assert window.is_fresh(step - 1)
+        assert window.is_fresh(step - 62)
+
+
+def test_stays_small():
+    window = Window(0)
+    for sequence in range(0, 3000, 3):
+        window.see(sequence)
+    assert len(window._seen) * 8 == WINDOW_RECORDS

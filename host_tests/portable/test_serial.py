@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Datagrams over a serial line (RFC 1055), against streams in memory; lines between real processes are in host_tests/emulated."""
+
+import errno
+
+from dice.limits import DATAGRAM_MAX_BYTES
+from dice.serial import Serial
+
+END = b"\xc0"
+ESC = b"\xdb"
+
+
+class Stream:
+    """A line in memory: read() gives what lies in `chunks`, a piece at a time; write() takes `room` bytes at a time."""
+
+    def __init__(self, *chunks, room=1 << 16):
+        self.chunks = list(chunks)
+        self.written = b""
+        self.room = room
+        self.asked = 0
+        self.closed = False
+
+    def read(self, count):
+        self.asked = max(self.asked, count)
+        if not self.chunks:
+            return None
+        chunk = self.chunks.pop(0)
+        if len(chunk) > count:
+            self.chunks.insert(0, chunk[count:])
+        return chunk[:count]
+
+    def write(self, data):
+        data = bytes(data)[: self.room]
+        self.written += data
+        return len(data)
+
+    def close(self):
+        self.closed = True
+
+
+class Uart(Stream):
+    """As machine.UART: any() tells how much there is, read() must not be asked for more, deinit() closes."""
+
+    def any(self):
+        return len(self.chunks[0]) if self.chunks else 0
+
+    def read(self, count):
+        assert 0 < count <= self.any()
+        return Stream.read(self, count)
+
+    def deinit(self):
+        self.closed = True
+
+
+def received(transport):
+    """Return all that a transport receives until its line has nothing more."""
+    datagrams = []
+    while True:
+        datagram = transport.receive()
+        if datagram is not None:
+            datagrams.append(datagram)
+        elif not transport.socket.chunks:
+            return datagrams
+
+
+def framed(*datagrams):
+    """Return the bytes on the line."""
+    stream = Stream()
+    for datagram in datagrams:
+        Serial(stream).send(datagram)
+    return stream.written
+
+
+class Random:
+    """The same numbers on every platform (a linear congruential generator)."""
+
+    def __init__(self, seed):
+        self._state = seed
+
+    def below(self, limit):
+        self._state = (self._state * 1103515245 + 12345) & 0x7FFFFFFF
+        return (self._state >> 8) % limit
+
+
+def test_frame_of_the_rfc():
+    assert framed(b"abc") == END + b"abc" + END
+    assert framed(b"\xc0") == END + b"\xdb\xdc" + END
+    assert framed(b"\xdb") == END + b"\xdb\xdd" + END
+    assert framed(bytearray(b"\xdb\xdc\xdb\xdd\xc0")) == END + b"\xdb\xdd\xdc\xdb\xdd\xdd\xdb\xdc" + END
+    assert framed(memoryview(b"abc")) == END + b"abc" + END
+
+
+def test_every_pair_of_bytes_that_matters():
+    special = (0x00, 0xC0, 0xDB, 0xDC, 0xDD)
+    datagrams = [bytes((a, b, c)) for a in special for b in special for c in special]
+    assert received(Serial(Stream(framed(*datagrams)))) == datagrams
+
+
+def test_split_at_every_byte():
+    datagrams = [b"first", b"\xc0\xdb\xdc\xdd", b"last"]
+    line = framed(*datagrams)
+    for cut in range(len(line) + 1):
+        assert received(Serial(Stream(line[:cut], line[cut:]))) == datagrams, cut
+    assert received(Serial(Stream(*[line[i : i + 1] for i in range(len(line))]))) == datagrams
+
+
+def test_nothing_there():
+    for stream in (Stream(), Stream(b""), Stream(END * 5), Uart()):
+        transport = Serial(stream)
+        assert transport.receive() is None
+        assert transport.dropped == 0
+
+
+def test_one_end_between_datagrams_is_enough():
+    assert received(Serial(Stream(b"one\xc0two\xc0\xc0three"))) == [b"one", b"two"]
+
+
+def test_broken_escapes_drop_their_frame_alone():
+    for broken in (b"a\xdbb", b"\xdb", b"\xdb\xdb\xdc", b"a\xdb\xc1", b"\xdb\xdd\xdb"):
+        transport = Serial(Stream(framed(b"before") + broken + END + framed(b"after")))
+        assert received(transport) == [b"before", b"after"], broken
+        assert transport.dropped == 1
+
+
+def test_the_longest_datagram_and_one_byte_more():
+    for byte in (b"x", END, ESC):
+        longest = byte * DATAGRAM_MAX_BYTES
+        transport = Serial(Stream(framed(longest, longest + byte, b"after")))
+        assert received(transport) == [longest, b"after"]
+        assert transport.dropped == 1
+
+
+def test_endless_noise_takes_no_memory_and_ends_with_its_frame():
+    for noise in (b"\xff" * 100, b"\xdb\xdc" * 50):
+        stream = Stream()
+        transport = Serial(stream)
+        for _ in range(40):
+            stream.chunks.append(noise)
+            assert transport.receive() is None
+            assert len(transport._frame) <= 2 * DATAGRAM_MAX_BYTES
+        stream.chunks.append(END + framed(b"after"))
+        assert received(transport) == [b"after"]
+        assert transport.dropped == 1
+        assert stream.asked <= 256
+
+
+def test_noise_returns_to_the_event_loop():
+    """A line that never falls silent does not keep receive() from returning."""
+    stream = Stream()
+    stream.chunks = [END * 50] * 3
+    transport = Serial(stream)
+    for left in (2, 1, 0):
+        assert transport.receive() is None
+        assert len(stream.chunks) == left
+
+
+def test_any_line_noise_between_frames():
+    random = Random(1)
+    for case in range(20):
+        sent = []
+        line = b""
+        for _ in range(5):
+            noise = bytes([random.below(256) for _ in range(random.below(20))])
+            datagram = bytes([random.below(4) + (0xDB, 0xC0, 0x41)[random.below(3)] for _ in range(1 + random.below(40))])
+            sent.append(datagram)
+            line += noise + framed(datagram)
+        pieces = []
+        while line:
+            count = 1 + random.below(30)
+            pieces.append(line[:count])
+            line = line[count:]
+        got = received(Serial(Stream(*pieces)))
+        assert [datagram for datagram in got if datagram in sent] == sent, case
+
+
+def test_partial_writes():
+    datagram = b"\xc0\xdbabcdefgh"
+    for room in range(1, 15):
+        stream = Stream(room=room)
+        Serial(stream).send(datagram)
+        assert stream.written == framed(datagram)
+
+
+def test_a_line_that_takes_nothing():
+    class Stuck(Stream):
+        def write(self, data):
+            return None
+
+    class Poll:
+        def register(self, stream, events):
+            assert isinstance(stream, Stuck)
+
+        def poll(self, timeout_ms):
+            assert timeout_ms == 1000
+            return []
+
+    from dice import serial
+
+    real = serial.select
+    serial.select = type("Select", (), {"poll": Poll, "POLLOUT": 4})
+    try:
+        Serial(Stuck()).send(b"abc")
+    except OSError as error:
+        assert error.args[0] == errno.ETIMEDOUT
+    else:
+        raise AssertionError("did not raise")
+    finally:
+        serial.select = real
+
+
+def test_as_a_uart():
+    stream = Uart(framed(b"\xc0one")[:3], framed(b"\xc0one")[3:], framed(b"x" * 500))
+    transport = Serial(stream)
+    assert received(transport) == [b"\xc0one", b"x" * 500]
+    transport.close()
+    assert stream.closed
+
+
+def test_close():
+    stream = Stream()
+    Serial(stream).close()
+    assert stream.closed

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Records against the vectors of docs/protocol.md, which an independent AES-CCM computed.
+
+Key 000102..0f, salt a0a1a2a3, epoch 1, sequence number 5, type 23, plaintext "123456".
+"""
+
+from support import make_member
+
+from dice import record
+from dice.errors import DATA
+from dice.group.gsa import DERIVE_SHARED, UNKNOWN
+from dice.group.record import D00, K08
+
+KEY = bytes(range(16))
+SALT = bytes.fromhex("a0a1a2a3")
+TEXT = b"123456"
+
+UNICAST = bytes.fromhex("17fefd0001000000000005001600010000000000051dcf3d039a90f81bbb35897b5ae3")
+D00_002A = bytes.fromhex("17fefd0001002a0000000500160001002a00000005900a1934a352074cb13d7be70582")
+K08_2A = bytes.fromhex("17fefd00012a0000000005001600012a0000000005a4148b2e8acdef64e7fa8c1b982e")
+CID_42 = bytes.fromhex("19fefd000100000000000542001700010000000000051dcf3d039a90d32d91488d4a59c672")
+# The unicast record with a tag of 16 bytes, computed with AESCCM of the `cryptography` package.
+UNICAST_16 = bytes.fromhex("17fefd0001000000000005001e00010000000000051dcf3d039a90ecaf07a961b34fc7ba8af1969bc2949b")
+
+
+def check(expected, sequence, tag_bytes=8, cid=b""):
+    """Assert that the record layer seals and opens a vector."""
+    assert record.seal(KEY, SALT, tag_bytes, 23, 1, sequence, TEXT, cid) == expected
+    assert record.header(expected, len(cid)) == (25 if cid else 23, 1, sequence >> 32, sequence & 0xFFFFFFFF)
+    assert record.open(KEY, SALT, tag_bytes, expected, len(cid)) == (23, TEXT)
+
+
+def test_unicast():
+    check(UNICAST, 5)
+
+
+def test_unicast_with_a_tag_of_16_bytes():
+    check(UNICAST_16, 5, 16)
+
+
+def test_d00():
+    check(D00_002A, 0x002A_0000_0005)
+
+
+def test_k08():
+    check(K08_2A, 0x2A_00_0000_0005)
+
+
+def test_cid():
+    check(CID_42, 5, 8, b"\x42")
+
+
+def check_member(layout, sender_id, expected):
+    """Assert that members of a group seal and open a vector."""
+    first = 1 << 48 | 5
+    changes = {"layout": layout, "derive": DERIVE_SHARED, "key": bytearray(KEY + SALT), "senders": [(sender_id, UNKNOWN)]}
+    sender = make_member(sender_id, own_next=first, **changes)
+    sender.send(TEXT, 0)
+    assert sender.transmit() == expected
+    changes["senders"] = [(sender_id, first)]
+    listener = make_member(**changes)
+    assert listener.receive(expected, 0) == DATA
+    assert (listener.sender, listener.data) == (sender_id, TEXT)
+
+
+def test_member_d00():
+    check_member(D00, 0x2A, D00_002A)
+
+
+def test_member_k08():
+    check_member(K08, 0x2A, K08_2A)
+
+
+def test_sender_id_0_is_unicast():
+    check_member(K08, 0, UNICAST)
+    check_member(D00, 0, UNICAST)

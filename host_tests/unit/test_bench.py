@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl bench` gives every measurement on both interpreters; how long they take is nothing to test."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from dice import __version__
+from dicectl import bench, micropython
+from dicectl.failure import Failure
+
+SIZES = (16, 64, 256, 1024)
+BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {
+    ("group open", 64),
+    ("HMAC-SHA256", 64),
+    ("P_SHA256", 20),
+}
+TLS = {("tls: seal", 64), ("tls: open", 64), ("tls: handshake, client", 0), ("tls: handshake, server", 0)}
+YARDSTICK = {("yardstick: AESCCM", size) for size in SIZES}
+BACKENDS = {"cpython": "host", "micropython": "device"}
+
+
+def run(*arguments):
+    """Return what `dicectl bench` prints."""
+    command = [sys.executable, "-m", "dicectl", "bench", "--quick", "--no-device", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_json_has_every_row_of_both_interpreters():
+    runs = json.loads(run("--json"))
+    assert set(runs) == {"cpython", "micropython"}
+    for name, measured in runs.items():
+        assert measured["interpreter"].startswith(name + " ")
+        assert measured["dice"] == __version__
+        assert measured["backend"].startswith(BACKENDS[name])
+        rows = [(result["name"], result["size"]) for result in measured["results"]]
+        assert len(rows) == len(set(rows))
+        assert set(rows) == BOTH | (YARDSTICK if name == "cpython" else TLS)
+        for result in measured["results"]:
+            assert result["us"] > 0
+            assert result["per_second"] > 0
+            assert result["repetitions"] > 0
+
+
+def test_plain_output_is_an_aligned_table():
+    head, _, table = run().partition("\n\n")
+    assert [line.split(":")[0] for line in head.splitlines()] == ["cpython", "micropython", "tls on micropython", "yardstick"]
+    lines = table.splitlines()
+    assert lines[0].split() == ["operation", "bytes", "cpython", "us", "per", "s", "micropython", "us", "per", "s", "ratio"]
+    assert len(lines) == 1 + len(BOTH | YARDSTICK | TLS)
+    assert len({len(line) for line in lines}) == 1, table
+    assert "\x1b" not in table
+
+
+def test_ratio_compares_the_same_measurement():
+    def made(us):
+        return {"results": [{"name": "seal", "size": 16, "us": us, "per_second": round(1e6 / us)}]}
+
+    assert bench.rows({"cpython": made(10.0), "micropython": made(25.0)}) == [
+        ["seal", "16", "10.0", "100,000", "25.0", "40,000", "2.50"],
+    ]
+    assert bench.rows({"cpython": made(10.0), "micropython": {"results": []}})[0][-1] == "-"
+
+
+def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
+    (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
+    monkeypatch.setattr(micropython, "NODE", tmp_path)
+    for runner in bench.RUNNERS.values():
+        with pytest.raises(Failure, match="no tag"):
+            list(runner(True))
+
+
+def test_without_a_firmware_it_says_how_to_get_one(monkeypatch, tmp_path):
+    """Nothing is built unasked."""
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path))
+    monkeypatch.delenv("DICE_FIRMWARE", raising=False)
+    monkeypatch.setattr(bench, "RUNNERS", {})
+    done = CliRunner().invoke(bench.command, ["--json"])
+    assert (done.exit_code, done.stdout) == (0, "{}\n")
+    assert "make firmware" in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The folders of boards/ and the facts about them agree, profiles are whole, and what is generated from them is fresh."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from dice import __version__
+from dicectl import boards, profiles
+from dicectl.failure import USAGE, Failure
+
+ROOT = boards.ROOT
+BOARDS = list(boards.load().values())
+FIELDS = {
+    "deploy",
+    "docs",
+    "features",
+    "images",
+    "mcu",
+    "product",
+    "thumbnail",
+    "url",
+    "vendor",
+}  # of each board.json of MicroPython
+HOST_ONLY = {"dice/_posix.py", "dice/crypto/host.py"}
+LATE = {"group": {"dice/aio.py"}, "full": set()}  # what dice.join() imports, which a profile without a network cannot call
+
+each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+
+
+def described(board):
+    return json.loads((board.folder / "board.json").read_text())
+
+
+def test_each_folder_has_its_facts():
+    assert {board.name for board in BOARDS} == {path.name for path in boards.FOLDER.iterdir() if path.is_dir()}
+    assert len(BOARDS) == 6
+
+
+@each_board
+def test_folder_has_the_layout_of_a_custom_board(board):
+    needed = {"board.json", "manifest.py", "mpconfigboard.cmake", "mpconfigboard.h"}
+    names = {path.name for path in board.folder.iterdir() if path.is_file()}
+    variants = {name for name in names if re.fullmatch(r"mpconfigvariant(_\w+)?\.cmake", name)}
+    assert names - variants == needed
+    listed = {f"mpconfigvariant_{name}.cmake" for name in described(board).get("variants", {})}
+    assert variants - {"mpconfigvariant.cmake"} == listed
+
+
+@each_board
+def test_definition_is_of_the_board_that_it_is_named_after(board):
+    for name in ("mpconfigboard.cmake", "mpconfigboard.h"):
+        assert set(re.findall(r"boards/((?:ESP32|RPI)\w+)", (board.folder / name).read_text())) == {board.name}
+    code = [line for line in (board.folder / "mpconfigboard.h").read_text().splitlines() if not line.startswith("//")]
+    assert code == [f'#include "boards/{board.name}/mpconfigboard.h"']
+
+
+@each_board
+def test_board_json(board):
+    said = described(board)
+    assert FIELDS <= set(said) <= FIELDS | {"deploy_options", "variants"}
+    assert said["mcu"] == board.chip
+    assert ("WiFi" in said["features"]) == board.network
+    assert said["deploy"] == [f"../deploy_{board.port}.md"]
+    assert (boards.FOLDER / f"deploy_{board.port}.md").is_file()
+    if board.flashed_by == "esptool":
+        assert int(said["deploy_options"]["flash_offset"], 0) == board.flash_offset
+
+
+@each_board
+def test_facts_are_possible(board):
+    assert board.flashed_by == {"esp32": "esptool", "rp2": "uf2"}[board.port]
+    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.device says
+    assert (board.uf2_family is not None) == (board.flashed_by == "uf2")
+    assert board.mpy_arch in ("armv6m", "armv7m", "xtensawin", "rv32imc")
+    assert board.shown
+    assert set(board.shown) <= set(boards.SHOWN)
+    assert board.note.endswith(".")
+    assert board.flash_bytes % 0x100000 == 0
+    assert 200 << 10 < board.ram_bytes < 1 << 20
+    assert type(board.network) is bool
+    assert ("built" in board.shown) == board.from_debian
+
+
+def test_find():
+    assert boards.find("rpi_pico").name == "RPI_PICO"
+    with pytest.raises(Failure, match="no board PYBV11; there are ESP32_GENERIC, ") as caught:
+        boards.find("PYBV11")
+    assert caught.value.exit_code == USAGE
+    assert boards.of_machine("Raspberry Pi Pico with RP2040").name == "RPI_PICO"
+    assert boards.of_machine("Raspberry Pi Pico") is None
+
+
+def imported(name):
+    """Return the files of dice that a file of lib/ imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse((profiles.LIB / name).read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    paths = [module.replace(".", "/") for module in found]
+    candidates = {f"{path}.py" for path in paths} | {f"{path}/__init__.py" for path in paths}
+    return {path for path in candidates if path.startswith("dice/") and (profiles.LIB / path).is_file()}
+
+
+@pytest.mark.parametrize("profile", [name for name in profiles.names() if name != "none"])
+def test_profile_has_all_that_it_imports(profile):
+    files = set(profiles.files(profile))
+    needed = set().union(*(imported(name) for name in files))
+    assert needed - files == LATE[profile] | HOST_ONLY
+    assert imported("dice/group/member.py") > {"dice/group/context.py", "dice/errors.py"}
+
+
+def test_profiles():
+    everything = {path.relative_to(profiles.LIB).as_posix() for path in (profiles.LIB / "dice").rglob("*.py")}
+    assert profiles.names() == ("none", "group", "full")
+    assert profiles.files("none") == []
+    assert set(profiles.files("full")) == everything - HOST_ONLY
+    assert set(profiles.files("full", unix=True)) == everything - {"dice/crypto/host.py"}
+    assert set(profiles.files("group")) < set(profiles.files("full"))
+    assert len(set(profiles.files("group"))) == len(profiles.files("group"))
+    with pytest.raises(Failure, match="no profile psk; it has none, group, full"):
+        profiles.files("psk")
+
+
+def test_metadata():
+    assert profiles.metadata()["version"] == __version__
+    assert profiles.metadata()["license"] == "MIT"
+
+
+def test_package_json_installs_everything():
+    said = json.loads((ROOT / "package.json").read_text())
+    assert sorted(said["urls"]) == sorted([name, f"lib/{name}"] for name in profiles.files("full", unix=True))
+    assert said["deps"] == []
+    assert said["version"] == __version__
+
+
+def test_page_says_what_did_not_happen():
+    rows = re.findall(r"^\| `(\w+)` .*", (ROOT / "docs" / "boards.md").read_text(), re.MULTILINE)
+    assert rows == [board.name for board in BOARDS]
+    for board in BOARDS:
+        row = re.search(rf"^\| `{board.name}` .*", (ROOT / "docs" / "boards.md").read_text(), re.MULTILINE)[0]
+        assert ("not run on hardware" in row) == ("hardware" not in board.shown)
+        assert ("emulator" in row) == ("emulated" in board.shown)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of what tools/generate.py reads and writes."""
+    for name in ("lib", "boards", "docs", "tools"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "package.json", tmp_path)
+    return tmp_path
+
+
+def generate(folder, *arguments):
+    command = [sys.executable, folder / "tools" / "generate.py", *arguments]
+    return subprocess.run(command, env={"PYTHONPATH": f"{folder / 'tools'}:{folder / 'lib'}"}, capture_output=True, text=True)
+
+
+def test_nothing_generated_is_stale():
+    done = generate(ROOT, "--check")
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}run python tools/generate.py"
+
+
+def test_generate_notices(copy):
+    (copy / "lib" / "dice" / "extra.py").write_text("")
+    facts = (copy / "boards" / "boards.toml").read_text()
+    (copy / "boards" / "boards.toml").write_text(facts.replace('"emulated"', '"emulated", "hardware"'))
+    done = generate(copy, "--check")
+    assert (done.returncode, done.stdout) == (1, "package.json: stale\ndocs/boards.md: stale\n")
+    assert generate(copy).returncode == 0
+    assert generate(copy, "--check").returncode == 0
+    assert ["dice/extra.py", "lib/dice/extra.py"] in json.loads((copy / "package.json").read_text())["urls"]
+    assert "**run on hardware**" in (copy / "docs" / "boards.md").read_text()

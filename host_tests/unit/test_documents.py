@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The vectors of docs/protocol.md are what the code computes."""
+
+import re
+from pathlib import Path
+
+from dice import record
+from dice.group.context import Context
+from dice.group.gsa import UNKNOWN, Gsa, decode
+from dice.group.keys import sender_key, traffic_key
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = bytes(range(16))
+SALT = bytes.fromhex("a0a1a2a3")
+GID = bytes.fromhex("01020304")
+TEK = traffic_key(KEY, bytes.fromhex("ff150000000000000000000000000abc"), bytes.fromhex("00000001"), bytes(range(16, 32)))
+COMMON = {"gid": GID, "address": bytes((239, 1, 2, 3)), "port": 5684}
+
+
+def _listed():
+    text = (ROOT / "docs" / "protocol.md").read_text().split("## 9. Vectors")[1]
+    return dict(re.findall(r"^(\S.*?) {2,}([0-9a-f]{20,})$", text, re.MULTILINE))
+
+
+def _records():
+    numbers = {"unicast": 5, "d00 002a": 0x2A << 32 | 5, "k08 2a": 0x2A << 40 | 5}
+    return {name: record.seal(KEY, SALT, 8, 23, 1, number, b"123456").hex() for name, number in numbers.items()}
+
+
+def _sender_gsa():
+    base = 1 << 48
+    return Gsa(
+        suite=0xC0A8, layout=1, derive=1, epoch=1, key=TEK, own_id=0x2A, own_next=base, lifetime_s=86400, budget=1 << 23,
+        senders=[(0x2A, base), (1, base + 1000), (2, UNKNOWN)], fresh=True, **COMMON,
+    )  # fmt: skip
+
+
+def _listener_gsa():
+    return Gsa(
+        suite=0xC0A4, layout=2, derive=2, epoch=0xFFFF, key=TEK + SALT, own_id=None, own_next=0, lifetime_s=0, budget=1000,
+        senders=[(0xFFFF, 0)], fresh=False, **COMMON,
+    )  # fmt: skip
+
+
+def test_every_vector_of_the_protocol_is_computed():
+    """Neither the page nor the code can change alone."""
+    context = Context(_sender_gsa())
+    computed = {
+        **_records(),
+        "tek": TEK.hex(),
+        "sender key 01": sender_key(TEK, GID, 1, 1).hex(),
+        "sender key 2a": sender_key(TEK, GID, 1, 0x2A).hex(),
+        "record 2a": context.seal(5, b"123456").hex(),
+        "gsa sender": _sender_gsa().encode().hex(),
+        "gsa listener": _listener_gsa().encode().hex(),
+    }
+    assert _listed() == computed
+
+
+def test_the_gsas_of_the_protocol_decode_to_what_it_says():
+    """Both directions."""
+    listed = _listed()
+    for name, gsa in (("gsa sender", _sender_gsa()), ("gsa listener", _listener_gsa())):
+        assert vars(decode(bytes.fromhex(listed[name]))) == vars(gsa)
+
+
+def test_every_trap_of_the_protocol_has_a_test_of_its_number():
+    """The list in the document and the tests named after it cover each other."""
+    listed = set(re.findall(r"^(\d+)\. ", (ROOT / "docs" / "protocol.md").read_text().split("## 10. Traps")[1], re.MULTILINE))
+    sources = "".join(path.read_text() for path in (ROOT / "host_tests" / "portable").glob("test_traps_*.py"))
+    tested = {str(int(number)) for number in re.findall(r"def test_trap_(\d\d)_", sources)}
+    assert listed == tested

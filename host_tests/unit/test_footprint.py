@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl footprint` judges, compares and draws figures; the documents are what it would write. Measuring is emulated/'s."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from dicectl import boards, budgets, footprint, footprint_page, measure, profiles
+from dicectl.failure import Failure
+
+PICO = boards.find("RPI_PICO")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return json.loads(footprint_page.FIGURES.read_text())
+
+
+def run(*arguments):
+    """Run the command on files only; return the result."""
+    return CliRunner().invoke(footprint.command, ["--static", *map(str, arguments)], standalone_mode=False)
+
+
+# Budgets.
+
+
+def test_committed_figures_keep_to_every_budget(committed):
+    assert [budget.name for budget in budgets.load() if budget.measured(committed) is None] == []
+    assert budgets.breaches(committed) == []
+
+
+@pytest.mark.parametrize("budget", budgets.load(), ids=lambda budget: budget.name)
+def test_each_budget_is_a_limit_above_its_goal_and_breaks_alone(committed, budget):
+    assert budget.unit in ("bytes", "us")
+    assert budget.goal is None or budget.goal < budget.limit <= budget.measured(committed) * 1.1, "too loose: tighten it"
+    figures = json.loads(json.dumps(committed))
+    *path, last = budget.figure.split(".")
+    inner = figures
+    for key in path:
+        inner = inner[key]
+    inner[last] = budget.limit
+    assert budgets.breaches(figures) == []
+    inner[last] = budget.limit + 1
+    (line,) = budgets.breaches(figures)
+    assert budget.title in line
+    assert f"{budget.limit + 1:,} {budget.unit}, {budget.limit:,} allowed" in line
+
+
+def test_a_breach_is_one_line_and_status_1(monkeypatch):
+    tight = budgets.Budget("group_mpy", "flash of a group", "mpy_total.group", "bytes", "added up", 100)
+    monkeypatch.setattr(budgets, "load", lambda: [tight])
+    done = run()
+    assert done.return_value == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("past its budget: flash of a group: ")
+    assert line.endswith(" bytes, 100 allowed (group_mpy)")
+    monkeypatch.setattr(budgets, "load", list)
+    done = run()
+    assert (done.return_value, done.stderr) == (0, "")
+
+
+# What it prints.
+
+
+def test_json_has_every_module_of_the_profile():
+    figures = json.loads(run("--json", "--profile", "group", "--board", "esp32_generic_c3").stdout)
+    assert (figures["board"], figures["profile"]) == ("ESP32_GENERIC_C3", "group")
+    assert sorted(figures["mpy"]) == sorted(figures["group"]) == sorted(profiles.files("group"))
+    assert all(size > 0 for size in figures["mpy"].values())
+    assert figures["mpy_total"] == {"group": sum(figures["mpy"].values())}
+
+
+def test_lines_for_people_are_aligned(committed):
+    lines = run().stdout.splitlines()
+    assert lines[0] == "RPI_PICO, profile full"
+    assert len(lines) == 1 + len(footprint.rows(committed))
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert "\x1b" not in "".join(lines)
+
+
+def test_compare_tells_what_differs(tmp_path):
+    old = {
+        "profile": "full",
+        "mpy": {"a": 10, "gone": 5, "same": 1},
+        "mpy_total": {"full": 16},
+        "time_us": {"x": 9},
+        "group": ["a"],
+    }
+    new = {"profile": "full", "mpy": {"a": 12, "same": 1, "new": 7}, "mpy_total": {"full": 20}, "member": {"idle": 3}, "group": []}
+    assert footprint.compare(old, new) == [
+        ("mpy.a", 10, 12),
+        ("mpy.new", None, 7),
+        ("mpy_total.full", 16, 20),
+        ("mpy.gone", 5, None),
+    ]
+    assert footprint.compare(old, old) == []
+    figures = json.loads(run("--json").stdout)
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(figures))
+    assert "nothing has changed" in run("--compare", path).stdout
+    figures["mpy"]["dice/wire.py"] += 3
+    path.write_text(json.dumps(figures))
+    assert run("--compare", path).stdout.splitlines()[-1].split()[0::3] == ["mpy.dice/wire.py", "-3"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"profile": "full"}', "no JSON"])
+def test_compare_refuses_what_is_no_footprint(tmp_path, text):
+    path = tmp_path / "old.json"
+    path.write_text(text)
+    with pytest.raises(Failure, match="is not what"):
+        footprint.read(path)
+
+
+def test_documents_are_of_one_board_and_profile():
+    done = run("--write", "--profile", "group")
+    assert isinstance(done.exception, Failure)
+    assert done.exception.exit_code == 2
+
+
+# Measuring, as far as no board is needed.
+
+
+def test_modules_come_behind_those_that_they_import():
+    order = measure.in_order(profiles.files())
+    assert sorted(order) == sorted(profiles.files())
+    at = {measure.module_name(name): number for number, name in enumerate(order)}
+    assert at["dice._compat"] < at["dice.limits"] < at["dice.record"] < at["dice.group.context"] < at["dice.group.member"]
+    assert at["dice.crypto.device"] < at["dice.crypto"] < at["dice.crypto.aead"]
+    assert measure.module_name("dice/group/__init__.py") == "dice.group"
+
+
+@pytest.mark.parametrize("answer", range(1, 257))
+def test_bisection_finds_the_least_that_passes(answer):
+    tried = []
+    assert measure.bisect(lambda number: tried.append(number) or number >= answer, 256) == answer
+    assert len(tried) <= 10
+
+
+def test_bisection_fails_where_nothing_passes():
+    with pytest.raises(Failure, match="does not even pass on a heap of 8 KB"):
+        measure.bisect(lambda number: False, 8)
+
+
+# The picture and the documents.
+
+
+@pytest.mark.parametrize("drop", [(), ("tls",), ("tls", "linked", "member", "time_us")])
+def test_picture_is_well_formed(committed, drop):
+    figures = {name: value for name, value in committed.items() if name not in drop}
+    root = ElementTree.fromstring(footprint_page.picture(figures))
+    assert root.tag == f"{SVG}svg"
+    width, height = (float(root.get(name)) for name in ("width", "height"))
+    boxes = root.findall(f"{SVG}rect")
+    parts = {name.split("/")[1] for name in figures["mpy"]}
+    assert len(boxes) == len(parts) + (0 if drop else 6)
+    assert {"crypto", "group", "record.py"} < {text.text for text in root.findall(f"{SVG}text")}
+    for box in boxes:
+        x, y, w, h = (float(box.get(name)) for name in ("x", "y", "width", "height"))
+        assert x >= 0 and w > 0 and x + w < width
+        assert y >= 0 and y + h <= height
+    assert "prefers-color-scheme: dark" in root.find(f"{SVG}style").text
+
+
+def test_text_in_the_picture_is_escaped():
+    root = ElementTree.fromstring(footprint_page.bars([("<&>", [("a<b", 0, "0 & none", "dice")])]))
+    assert {"<&>", "a<b", "0 & none"} <= {text.text for text in root.findall(f"{SVG}text")}
+
+
+def test_sizes_in_the_documents_are_those_of_the_files(committed):
+    now = measure.static(PICO, "full")
+    stale = [(name, before, after) for name, before, after in footprint.compare({name: committed[name] for name in now}, now)]
+    assert stale == [], "run: dicectl footprint --static --write (or make footprint)"
+    assert {name: committed[name] for name in now} == now
+
+
+def test_documents_are_what_the_figures_say(committed):
+    for path, text in footprint_page.generated(committed):
+        assert path.read_text() == text, f"{path.name} is stale; run: dicectl footprint --static --write (or make footprint)"
+
+
+def test_readme_and_page_have_a_generated_block(committed):
+    for name, block in (("README.md", footprint_page.readme_block), ("docs/footprint.md", footprint_page.page_block)):
+        text = (boards.ROOT / name).read_text()
+        assert block(committed) in text
+        assert block(committed) not in footprint_page.replaced(text, "")

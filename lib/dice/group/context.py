@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The shared context of a group in one epoch, and each sender as an aspect of it (row 5)."""
+
+from dice import record
+from dice._compat import const
+from dice.group.gsa import DERIVE_SENDER, UNKNOWN
+from dice.group.keys import sender_key
+from dice.group.record import K08
+from dice.replay import Window
+from dice.suites import tag_bytes
+
+_KEY_BYTES = const(16)
+_BOTH_BYTES = const(20)  # key | salt
+
+
+class Sender(Window):
+    """One sender as its listeners see it: its replay window, and what belongs to its key."""
+
+    def __init__(self, at):
+        super().__init__(None)
+        self.at = at  # where its key | salt begins among the keys
+        self.mark = 0  # sequence number below which the store knows all as seen
+        self.forged = 0  # records whose tag did not verify under this key (RFC 9147, section 4.5.3)
+
+
+class Context:
+    """Keys and sequence numbers of one epoch."""
+
+    def __init__(self, gsa):
+        self.epoch = gsa.epoch
+        self.own_id = gsa.own_id
+        self.own_next = 0  # sequence number of our next record
+        self.own_mark = 0  # the first that is not reserved in the store
+        self.end = gsa.budget  # past the last that may be sealed
+        self.clash = False  # another device sends with our SenderID
+        self.lifetime_s = gsa.lifetime_s
+        self.senders = {}
+        self._tag_bytes = tag_bytes(gsa.suite)
+        self._one_byte_ids = gsa.layout == K08
+        self.known = {}  # sequence numbers that a fresh GSA tells, by SenderID; until the epoch is entered
+        keys = bytearray(gsa.key)
+        if gsa.derive == DERIVE_SENDER:
+            keys = bytearray(len(gsa.senders) * _BOTH_BYTES)
+        self._keys = memoryview(keys)
+        for sender_id, following in gsa.senders:
+            if sender_id == gsa.own_id:
+                following = gsa.own_next
+            if gsa.fresh and following != UNKNOWN:
+                self.known[sender_id] = max(0, following - (gsa.epoch << 48))
+            at = 0
+            if gsa.derive == DERIVE_SENDER:
+                at = len(self.senders) * _BOTH_BYTES
+                keys[at : at + _BOTH_BYTES] = sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id)
+            self.senders[sender_id] = Sender(at)
+
+    def split(self, high, low):
+        """Return (SenderID, sequence number) of the high 16 and low 32 bits of a record's sequence number."""
+        if self._one_byte_ids:
+            return high >> 8, low if not high & 0xFF else (high & 0xFF) << 32 | low
+        return high, low
+
+    def seal(self, sequence, plaintext):
+        """Return our record number `sequence`."""
+        at = self.senders[self.own_id].at
+        number = (self.own_id << (40 if self._one_byte_ids else 32)) + sequence
+        key = self._keys[at : at + _KEY_BYTES]
+        salt = self._keys[at + _KEY_BYTES : at + _BOTH_BYTES]
+        return record.seal(key, salt, self._tag_bytes, record.APPLICATION_DATA, self.epoch, number, plaintext)
+
+    def open(self, sender, datagram):
+        """Return the plaintext of a record, or None, and count it, if its tag does not verify."""
+        at = sender.at
+        key = self._keys[at : at + _KEY_BYTES]
+        opened = record.open(key, self._keys[at + _KEY_BYTES : at + _BOTH_BYTES], self._tag_bytes, datagram)
+        if opened is None:
+            sender.forged += 1
+            return None
+        return opened[1]
+
+    def close(self):
+        """Overwrite the keys."""
+        self._keys[:] = bytes(len(self._keys))
+        self.senders.clear()

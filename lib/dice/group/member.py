@@ -1,0 +1,335 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A member of a group: the sans-IO core behind `dice.join` (row 5).
+
+receive(datagram, now) -> event, send(data, now), transmit() -> datagram or None, deadline() -> ticks or None, timeout(now) ->
+event; `now` is in ticks_ms. After DATA, `data` holds the message and `sender` its SenderID. One thread drives a member, and no
+interrupt does.
+
+A listener judges a record in this order: form, epoch, SenderID, replay window, tag. Only when the tag has verified does anything
+change: the store first, then the window, then the application hears of it. So a message is obeyed at most once, also by a node
+that loses power. Where the store cannot be written, nothing is sent and nothing is obeyed.
+
+Two epochs are held at most: that in which we send, and beside it the next one, waiting for its activation, or the previous
+one, still read for a period of grace.
+"""
+
+from dice import limits, record
+from dice._compat import ticks_add, ticks_diff
+from dice.errors import (
+    CLASH,
+    DATA,
+    E_CLASH,
+    E_CLOSED,
+    E_COUNTER_LOST,
+    E_EXPIRED,
+    E_NO_NEXT_EPOCH,
+    E_NOT_A_SENDER,
+    E_NOT_BYTES,
+    E_NOT_SENT,
+    E_OLD_EPOCH,
+    E_OPTION,
+    E_OTHER_GROUP,
+    E_SPENT,
+    E_TOO_LONG,
+    EXPIRED,
+    NONE,
+    LimitError,
+    StoreError,
+    UsageError,
+)
+from dice.group.context import Context
+from dice.group.ledger import Ledger
+
+_NEVER = 1 << 48  # above every sequence number
+
+
+class Member:
+    """One device's part in one group.
+
+    `dropped` counts the datagrams that were not obeyed, by kind:
+      malformed   not one whole application-data record of DTLS 1.2, or too long
+      epoch       of an epoch that is not held
+      unknown     a SenderID that is not in the group
+      replayed    seen before, or too old to tell
+      forged      the tag does not verify
+      own         our own record, looped back by the network
+      first       authentic, but the first ever heard of its sender: its freshness cannot be judged
+      clash       authentic, with our own SenderID, and not ours
+      unsaved     authentic, but the store could not take note of it
+    """
+
+    def __init__(self, gsa, store, now, reserve_records=limits.RESERVE_RECORDS, remember_records=1, grace_ms=limits.GRACE_MS):
+        """Take part as `gsa` says; `store` (see dice.store) keeps the counters across reboots.
+
+        `reserve_records` sequence numbers are skipped at a reboot, at most; sending writes to the store once for as many records.
+        `remember_records`: receiving writes to the store once for as many records of a sender; up to one less than as many
+        new records of each sender are dropped after a reboot. `grace_ms` is below 2**29.
+        Raises StoreError, or UsageError where the GSA's epoch has gone by on this device.
+        """
+        for records in (reserve_records, remember_records):
+            if not isinstance(records, int) or not 1 <= records <= limits.KEY_RECORDS_MAX:
+                raise UsageError(E_OPTION)
+        if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
+            raise UsageError(E_OPTION)
+        self.data = None
+        self.sender = None
+        self.accepted = 0
+        self.dropped = {}
+        self._gid = gsa.gid
+        self._ledger = Ledger(store, gsa.gid)
+        self._reserve_records = reserve_records
+        self._remember_records = remember_records
+        self._grace_ms = grace_ms
+        self._expired = False
+        self._lifetime_end = None
+        self._out = None
+        self._enter(Context(gsa), None, now)
+
+    def receive(self, datagram, now):
+        """Take a datagram from the network; return NONE, DATA, CLASH or EXPIRED. Nothing that is received can raise."""
+        self.data = self.sender = None
+        if self._due is not None and ticks_diff(now, self._due) >= 0 and self.timeout(now):
+            return EXPIRED
+        head = record.header(datagram)
+        if head is None or head[0] != record.APPLICATION_DATA:
+            return self._drop("malformed")
+        _, epoch, high, low = head
+        context = self._context
+        if context is None or context.epoch != epoch:
+            context = self._other
+            if context is None or context.epoch != epoch:
+                return EXPIRED if self._expired else self._drop("epoch")
+        sender_id, sequence = context.split(high, low)
+        sender = context.senders.get(sender_id)
+        if sender is None:
+            return self._drop("unknown")
+        if sender_id == context.own_id:
+            return self._receive_own(context, sender, sequence, datagram)
+        if not sender.is_fresh(sequence):
+            return self._drop("replayed")
+        plaintext = context.open(sender, datagram)
+        if plaintext is None:
+            return self._drop("forged")
+        return self._accept(context, sender_id, sender, sequence, plaintext, now)
+
+    def send(self, data, now):
+        """Seal `data` (bytes, bytearray or memoryview); transmit() then has the datagram.
+
+        Raises UsageError, StoreError where the sequence number cannot be kept safe, LimitError where the key has come to its end.
+        """
+        if self._due is not None and ticks_diff(now, self._due) >= 0:
+            self.timeout(now)
+        if self._halted:
+            raise type(self._halted)(self._halted.reason)  # a new one each time: each raise lengthens its traceback
+        if self._context.own_id is None:
+            raise UsageError(E_NOT_A_SENDER)
+        if self._context.clash:
+            raise LimitError(E_CLASH)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise UsageError(E_NOT_BYTES)
+        data = bytes(data)  # also of wider items
+        if len(data) > limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES:
+            raise UsageError(E_TOO_LONG)
+        if self._out is not None:
+            raise UsageError(E_NOT_SENT)
+        sealed = None
+        self._out = b""  # taken: a callback that comes in between must not get at the same sequence number
+        try:
+            sealed = self._seal(self._context, data)
+        finally:
+            self._out = sealed
+
+    def transmit(self):
+        """Return the datagram to put on the wire, a bytearray, or None."""
+        datagram = self._out
+        if not datagram:  # nothing, or one that is being sealed
+            return None
+        self._out = None
+        return datagram
+
+    def deadline(self):
+        """Return the ticks at which timeout() wants to be called, or None."""
+        return self._due
+
+    def timeout(self, now):
+        """Do what has become due; return NONE, or EXPIRED also ever after the end of the lifetime."""
+        if self._grace_end is not None and ticks_diff(now, self._grace_end) >= 0:
+            self._forget_other()
+        if self._lifetime_end is not None:
+            late_ms = ticks_diff(now, self._lifetime_end)
+            if late_ms >= 0:
+                self._lived_s += late_ms // 1000
+                self._live_on(now)
+        return EXPIRED if self._expired else NONE
+
+    def install(self, gsa, now):
+        """Hold the next epoch beside the present one: the first authentic record in it activates it.
+
+        Whoever installs a GSA has saved it before, since the device does not go back to the old one after a reboot.
+        Raises UsageError for another group and for an epoch that is not newer.
+        """
+        if self._context is None:
+            raise type(self._halted)(self._halted.reason)
+        if gsa.gid != self._gid:
+            raise UsageError(E_OTHER_GROUP)
+        if gsa.epoch <= max(self._context.epoch, self._other.epoch if self._other else 0):
+            raise UsageError(E_OLD_EPOCH)
+        self._forget_other()
+        self._other = Context(gsa)
+
+    def activate(self, now):
+        """Send in the next epoch from now on, and read the present one for a period of grace; never goes back.
+
+        Raises UsageError where no next epoch is held, and StoreError; then it can be called again.
+        """
+        if self._other is None or self._grace_end is not None:
+            raise UsageError(E_NO_NEXT_EPOCH)
+        self._enter(self._other, self._context, now)
+
+    def forged(self):
+        """Return {(epoch, SenderID): records whose tag did not verify}, for each key held.
+
+        An AES-CCM_8 key keeps its usual margin up to about 2**7 of them (RFC 9147, section 4.5.3): past that, re-key.
+        """
+        contexts = [context for context in (self._context, self._other) if context]
+        return {(context.epoch, i): s.forged for context in contexts for i, s in context.senders.items() if s.forged}
+
+    def close(self):
+        """Overwrite all keys; only the counts can still be read."""
+        self._end(UsageError(E_CLOSED))
+
+    def _drop(self, kind):
+        self.dropped[kind] = self.dropped.get(kind, 0) + 1
+        return NONE
+
+    def _seal(self, context, data):
+        sequence = context.own_next
+        if sequence >= context.end:
+            raise LimitError(E_SPENT)
+        context.own_next = sequence + 1  # first of all: whatever happens from here on, the number is gone
+        if sequence >= context.own_mark:
+            end = sequence + self._reserve_records
+            context.own_mark = self._ledger.reserve("t", context.own_id, context.epoch, context.own_mark, end)
+        return context.seal(sequence, data)
+
+    def _accept(self, context, sender_id, sender, sequence, plaintext, now):
+        """Take in an authentic record: the store first, then the window, then the application."""
+        try:
+            if context.epoch > self._context.epoch:
+                self.activate(now)  # others have gone on, so the word to do so was lost
+                if self._expired:
+                    return EXPIRED
+                if not sender.is_fresh(sequence):
+                    return self._drop("replayed")
+            if sequence >= sender.mark:
+                end = sequence + self._remember_records
+                sender.mark = self._ledger.reserve("r", sender_id, context.epoch, sender.mark, end)
+        except (StoreError, UsageError):
+            return self._drop("unsaved")
+        known = sender.next is not None
+        sender.see(sequence)
+        if not known:
+            return self._drop("first")
+        self.accepted += 1
+        self.data = plaintext
+        self.sender = sender_id
+        return DATA
+
+    def _receive_own(self, context, sender, sequence, datagram):
+        """Tell our own record, looped back or replayed, from that of a device which was given our SenderID.
+
+        Of two such devices, the one that lags behind hears a number that it has not yet used, and stops for the rest of the epoch.
+        """
+        current = context is self._context
+        if context.epoch < self._context.epoch or context.clash or (current and sequence < context.own_next):
+            return self._drop("own")
+        if context.open(sender, datagram) is None:
+            return self._drop("forged")
+        self._drop("clash")
+        context.clash = True
+        context.own_next = max(context.own_next, context.end)
+        try:
+            self._ledger.clash(context.own_id, context.epoch)  # also after a reboot
+        except StoreError:
+            pass  # then the next start cannot send either, or hears the other device again
+        return CLASH
+
+    # Epochs, and the end of keys.
+
+    def _enter(self, context, previous, now):
+        """Make `context` the one in which we send; raises StoreError or UsageError, and can then be called again."""
+        lived_s = self._ledger.begin(context.epoch)
+        numbers = {}
+        for sender_id in context.senders:
+            kind = "t" if sender_id == context.own_id else "r"
+            numbers[sender_id] = self._ledger.resume(kind, sender_id, context.epoch, context.known.get(sender_id))
+        if context.own_id is not None:
+            context.clash = context.clash or self._ledger.clashed(context.own_id, context.epoch)
+            context.own_next = context.own_mark = numbers[context.own_id]
+            if context.own_next is None:
+                raise StoreError(E_COUNTER_LOST)
+        for sender_id, sender in context.senders.items():
+            sender.next = numbers[sender_id]
+            sender.mark = sender.next or 0
+        for sender in previous.senders.values() if previous else ():
+            sender.mark = _NEVER  # the store has gone on to the new epoch
+        context.known = {}
+        self._context = context
+        self._other = previous
+        self._grace_end = None
+        if previous:
+            grace_ms = self._grace_ms
+            if self._lifetime_end is not None:  # of the previous epoch: its keys do not outlive it
+                left_s = previous.lifetime_s - self._lived_s
+                grace_ms = max(0, min(grace_ms, ticks_diff(self._lifetime_end, now) + 1000 * min(left_s, 1 << 19)))
+            self._grace_end = ticks_add(now, grace_ms)
+        self._halted = None
+        self._lived_s = lived_s
+        self._unit_s = 0
+        self._live_on(now)
+
+    def _live_on(self, now):
+        """Begin the next unit of the epoch's lifetime, or end it.
+
+        The store is told ahead, so that rebooting prolongs nothing; units double from 1 s, so that a short life costs little.
+        """
+        self._lifetime_end = None
+        if self._context.lifetime_s:
+            left_s = self._context.lifetime_s - self._lived_s
+            if left_s <= 0:
+                self._expired = True
+                self._end(LimitError(E_EXPIRED))
+                return
+            self._unit_s = min(2 * self._unit_s or 1, limits.LIFETIME_UNIT_MAX_S, left_s)
+            self._lived_s += self._unit_s
+            self._lifetime_end = ticks_add(now, self._unit_s * 1000)
+            self._schedule()  # before anything that can fail
+            try:
+                self._ledger.live(self._context.epoch, self._lived_s)
+            except StoreError:
+                pass  # a store that fails ends sending and obeying by itself
+        else:
+            self._schedule()
+
+    def _schedule(self):
+        """Work out when something is due next."""
+        self._due = self._grace_end
+        if self._due is None or (self._lifetime_end is not None and ticks_diff(self._lifetime_end, self._due) < 0):
+            self._due = self._lifetime_end
+
+    def _forget_other(self):
+        if self._other:
+            self._other.close()
+        self._other = None
+        self._grace_end = None
+        self._schedule()
+
+    def _end(self, error):
+        """Erase every key; `error` is what send() says from now on."""
+        self._lifetime_end = None
+        self._forget_other()
+        if self._context:
+            self._context.close()
+        self._context = None
+        self._halted = error

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Which modules of dice make a profile, for MicroPython's manifests and for dicectl.
+
+    include("path/to/lib/manifest.py")                      # everything
+    include("path/to/lib/manifest.py", profile="group")     # a member of a group without its network: sans-IO, no asyncio
+    include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
+
+A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
+"""
+
+import os
+
+_HOST = ("crypto/host.py",)  # CPython only
+_UNIX = ("_posix.py",)  # what files need on an operating system
+
+_GROUP = (
+    "__init__.py",
+    "_compat.py",
+    "errors.py",
+    "limits.py",
+    "wire.py",
+    "replay.py",
+    "store.py",
+    "crypto/__init__.py",
+    "crypto/aead.py",
+    "crypto/blocks.py",
+    "crypto/blocks_viper.py",
+    "crypto/device.py",
+    "crypto/hmac.py",
+    "suites.py",
+    "record.py",
+    "group/__init__.py",
+    "group/context.py",
+    "group/gsa.py",
+    "group/keys.py",
+    "group/ledger.py",
+    "group/member.py",
+    "group/record.py",
+)
+
+
+def _everything():
+    """Return all modules but those that only a host needs."""
+    found = []
+    for folder, _, names in os.walk("dice"):
+        found += [os.path.relpath(os.path.join(folder, name), "dice").replace(os.sep, "/") for name in names]
+    return sorted(name for name in found if name.endswith(".py") and name not in _HOST + _UNIX)
+
+
+def _version():
+    """Return dice.__version__ without importing dice."""
+    with open("dice/__init__.py") as file:
+        return next(line.split('"')[1] for line in file if line.startswith("__version__ = "))
+
+
+# In a firmware a version here would be appended to every module, MicroPython's own too.
+if "freeze" not in globals():
+    metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
+
+options.defaults(profile="full", unix=False)
+_profiles = {"none": (), "group": _GROUP, "full": _everything()}
+if options.profile not in _profiles:
+    raise ValueError("dice has no profile %s; it has %s" % (options.profile, ", ".join(_profiles)))
+_files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())
+package("dice", files=_files, opt=3)

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl bench`: how long sealing and opening take on CPython, on MicroPython and on an emulated RP2040.
+
+node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls. A runner starts them
+somewhere and yields their JSON lines as they come; one for another place to run is a function more in RUNNERS.
+"""
+
+import sys
+
+import rich_click as click
+
+from dicectl import micropython
+from dicectl.failure import Failure
+
+
+def _run(command, environment, cwd=None):
+    """Yield the JSON lines that a process prints; raises Failure when it fails."""
+    import json
+    import subprocess
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, cwd=cwd, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            other = ""
+            for line in process.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)
+                else:
+                    other += line
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise Failure(f"the workload failed on {command[0]}: {other.strip() or process.returncode}")
+
+
+def cpython(quick):
+    """Run the workload on this Python, with the host back end."""
+    import os
+
+    command = [sys.executable, str(micropython.NODE / "bench.py"), *(["quick"] if quick else [])]
+    return _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
+
+
+def unix_port(quick):
+    """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
+    from dicectl import on_board
+
+    arguments = ["quick"] if quick else []
+    yield from _run(micropython.command("bench.py", *arguments), micropython.environment())
+    with on_board.in_folder(on_board.certificate()) as folder:
+        yield from _run(micropython.command("tls_dtls.py", *arguments), micropython.environment(), folder)
+
+
+def rp2040(quick):
+    """Run the workload on an emulated RP2040, timed by its own clock, and that of its tls unless it must be quick."""
+    from dicectl import build, emulator, on_board
+
+    yield from on_board.lines(emulator.firmware(), "bench.py", ["quick"] if quick else [])
+    if not quick:  # its handshake takes a minute to emulate
+        firmware = build.firmware("RPI_PICO", profile="none", with_tls=True) / "firmware.uf2"
+        yield from on_board.lines(firmware, "tls_dtls.py", files=on_board.certificate())
+
+
+RUNNERS = {"cpython": cpython, "micropython": unix_port}
+DEVICE = {"rp2040": rp2040}
+NO_DEVICE = "no figures of a board: `make firmware` builds what the emulated RP2040 runs, or --device here; --no-device is quiet"
+
+
+def collect(runners, quick, progress):
+    """Return {runner: what node/bench.py says of itself, with its "results", and "tls"}; calls progress(runner, round, rounds)."""
+    runs = {}
+    for name, runner in runners.items():
+        lines = runner(quick)
+        run = next(lines, None)
+        if run is None:
+            raise Failure(f"the workload printed nothing on {name}")
+        run["results"] = []
+        for line in lines:
+            if "round" in line:
+                progress(name, line["round"], line["rounds"])
+            elif "suite" in line:
+                run["tls"] = line
+            else:
+                run["results"].append({**line, "per_second": round(1e6 / line["us"])})
+        runs[name] = run
+    return runs
+
+
+def rows(runs):
+    """Return the cells of a line for each measurement: name, bytes, us and operations a second of each run, and the ratio."""
+    cells = {}
+    for name, run in runs.items():
+        for result in run["results"]:
+            cells.setdefault((result["name"], result["size"]), {})[name] = result
+    table = []
+    for (what, size), results in cells.items():
+        row = [what, str(size)]
+        for name in runs:
+            result = results.get(name)
+            row += [f"{result['us']:.1f}", f"{result['per_second']:,}"] if result else ["-", "-"]
+        both = "cpython" in results and "micropython" in results
+        row.append(f"{results['micropython']['us'] / results['cpython']['us']:.2f}" if both else "-")
+        table.append(row)
+    return table
+
+
+def titles(runs):
+    """Return the heading of each column of rows()."""
+    return ["operation", "bytes", *(title for name in runs for title in (f"{name} us", "per s")), "ratio"]
+
+
+def plain(runs):
+    """Return the table as aligned lines."""
+    lines = [titles(runs), *rows(runs)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        for line in lines
+    )
+
+
+def _print_table(runs):
+    """Print the table for people: a table of rich's on a terminal, plain lines elsewhere."""
+    for name, run in runs.items():
+        click.echo(f"{name}: {run['interpreter']}, dice {run['dice']}, back end {run['backend']}")
+    for name, run in runs.items():
+        if "tls" in run:
+            ram = run["tls"]["session_bytes"]
+            heap = f", {ram:,} bytes of heap a session" if ram else ""
+            click.echo(f"tls on {name}: MicroPython's own, mbedTLS in C, {run['tls']['suite']}{heap}")
+    click.echo("yardstick: one call of AESCCM of the cryptography package, without DTLS around it")
+    click.echo()
+    if not sys.stdout.isatty():
+        click.echo(plain(runs))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for i, title in enumerate(titles(runs)):
+        table.add_column(title, justify="right" if i else "left")
+    for row in rows(runs):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _collect_with_progress(runners, quick):
+    """Return what collect() does, with a bar on a terminal's stderr meanwhile."""
+    if not sys.stderr.isatty():
+        return collect(runners, quick, lambda name, number, rounds: None)
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        tasks = {name: bar.add_task(name, total=None) for name in runners}
+        return collect(runners, quick, lambda name, number, rounds: bar.update(tasks[name], completed=number, total=rounds))
+
+
+@click.command("bench")
+@click.option("--json", "as_json", is_flag=True, help="Print the results for a machine.")
+@click.option("--quick", is_flag=True, help="A few repetitions only: shows that it works, not how fast.")
+@click.option("--device/--no-device", default=None, help="With the emulated RP2040.  [default: where its firmware is at hand]")
+def command(as_json, quick, device):
+    """Time sealing and opening of records on CPython, on MicroPython, and on an emulated RP2040.
+
+    Measured are one record of 16 to 1024 bytes, a whole receive of a group member (with its replay check and a
+    store in RAM), an HMAC-SHA256, and the derivation of a sender's key by P_SHA256. Each time is the best of several rounds.
+
+    What a host measures is noisy and says little about a board: compare the ratios (MicroPython's time to CPython's), and the
+    same row before and after a change. The RP2040's times are its own: cycles of a 125 MHz Cortex-M0+, from run to run the same.
+
+    The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
+    with DTLS, both ends on the device; its handshake takes the emulator a minute or two, so --quick leaves tls out there.
+    """
+    if device is None:
+        from dicectl import on_board
+
+        device = on_board.at_hand()
+        if not device:
+            click.echo(NO_DEVICE, err=True)
+    runs = _collect_with_progress({**RUNNERS, **(DEVICE if device else {})}, quick)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(runs, indent=2))
+    else:
+        _print_table(runs)

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The boards that dice is for, and the facts about them, as boards/boards.toml has them."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicectl.failure import USAGE, Failure
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "boards"
+SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what can be done with a firmware, least first
+
+
+@dataclass(frozen=True)
+class Board:
+    """One table of boards.toml, which says what each field means; `name` is its folder's and the table's."""
+
+    name: str
+    title: str
+    port: str
+    chip: str
+    machine: str
+    flash_bytes: int
+    ram_bytes: int
+    flash_offset: int
+    mpy_arch: str
+    aes: str
+    network: bool
+    flashed_by: str
+    shown: tuple
+    note: str
+    uf2_family: int | None = None
+
+    @property
+    def folder(self):
+        """The board's definition, which MicroPython's make takes as BOARD_DIR."""
+        return FOLDER / self.name
+
+    @property
+    def from_debian(self):
+        """Whether Debian's packages have all that its firmware is built from: they lack ESP-IDF and the drivers of radios."""
+        return self.port == "rp2" and not self.network
+
+
+@functools.cache
+def load():
+    """Return {name: Board}, in the order of boards.toml."""
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10
+        import tomli as tomllib
+    tables = tomllib.loads((FOLDER / "boards.toml").read_text())
+    return {name: Board(name, **{**facts, "shown": tuple(facts["shown"])}) for name, facts in tables.items()}
+
+
+def find(name):
+    """Return a Board by its name, in any case; raises Failure, which lists them."""
+    board = load().get(name.upper())
+    if board is None:
+        raise Failure(f"there is no board {name}; there are {', '.join(load())}", USAGE)
+    return board
+
+
+def of_machine(machine):
+    """Return the Board whose firmware says `machine` in sys.implementation._machine, or None."""
+    return next((board for board in load().values() if board.machine == machine), None)

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What dice may cost, as boards/budgets.toml has it, and whether figures of `dicectl footprint` keep to it."""
+
+from dataclasses import dataclass
+
+from dicectl import boards
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One table of budgets.toml, which says what each field means; `name` is the table's."""
+
+    name: str
+    title: str
+    figure: str
+    unit: str
+    how: str
+    limit: int
+    goal: int | None = None
+
+    def measured(self, figures):
+        """Return what was measured, or None where it was not."""
+        value = figures
+        for key in self.figure.split("."):
+            value = value.get(key, {})
+        return value if isinstance(value, int | float) else None
+
+
+def load():
+    """Return the budgets, in the order of budgets.toml."""
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10
+        import tomli as tomllib
+    tables = tomllib.loads((boards.FOLDER / "budgets.toml").read_text())
+    return [Budget(name, **facts) for name, facts in tables.items()]
+
+
+def breaches(figures):
+    """Return a line for each budget that the figures are past; what was not measured breaks none."""
+    lines = []
+    for budget in load():
+        value = budget.measured(figures)
+        if value is not None and value > budget.limit:
+            lines.append(f"past its budget: {budget.title}: {value:,.0f} {budget.unit}, {budget.limit:,} allowed ({budget.name})")
+    return lines

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""MicroPython for RP2040 boards from Debian's packages: fetched and unpacked into the cache, nothing installed.
+
+apt does the fetching, and checks signatures and checksums, with a configuration of its own: the machine's Debian archive and keys,
+the suite replaced by the one that has what is needed. Debian leaves out what MicroPython bundles; it has the same as packages:
+
+    micropython (source)       with empty folders in lib/ for
+    mbedtls (source)           lib/mbedtls
+    pico-sdk-source            lib/pico-sdk
+    tinyusb-source             lib/tinyusb
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from dicectl.failure import Failure
+from dicectl.logged import Log, cache, need, only_one
+
+SUITE = "trixie"
+_SOURCES = ("micropython", "mbedtls")
+_BINARIES = {"pico-sdk-source": "pico-sdk", "tinyusb-source": "tinyusb"}  # package: folder of usr/src and of lib/
+_TOOLS = {"dpkg-source": "dpkg-dev", "dpkg-deb": "dpkg", "make": "make", "gcc": "gcc"}
+_SUITES = {"stable", "oldstable", "testing", "unstable", "sid", "bullseye", "bookworm", "trixie", "forky"}
+
+_APT_CONFIG = """\
+Dir::State "{0}";
+Dir::State::Lists "{0}/lists";
+Dir::State::status "{0}/status";
+Dir::Cache "{0}/cache";
+Dir::Etc::SourceList "/dev/null";
+Dir::Etc::SourceParts "{0}/sources";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+"""
+
+
+def _folder():
+    return cache() / f"debian-{SUITE}"
+
+
+def versions():
+    """Return {package: version} of what tree() would return, or None where it would have to fetch it first."""
+    try:
+        return json.loads((_folder() / "versions.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def tree(progress):
+    """Return the folder of a MicroPython source tree with its mpy-cross built; fetches it once. Raises Failure."""
+    folder = _folder()
+    with only_one(folder, progress):
+        if versions() is None:
+            if not shutil.which("apt-get"):
+                raise Failure("there is no apt-get here; build from a checkout of MicroPython: --micropython DIR")
+            need(_TOOLS)
+            log = Log(folder / "fetch.log")
+            names = _fetch(folder, log, progress)
+            progress("unpacking")
+            _unpack(folder, names, log)
+            progress("building mpy-cross")
+            log.run("building mpy-cross", ["make", "-C", folder / "micropython" / "mpy-cross", f"-j{os.cpu_count()}"])
+            (folder / "versions.json").write_text(json.dumps(_versions(names), indent=2))
+    return folder / "micropython"
+
+
+def _fetch(folder, log, progress):
+    """Download all packages into folder/packages; return the names of their files."""
+    packages = folder / "packages"
+    packages.mkdir(exist_ok=True)
+    environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt")), "LC_ALL": "C"}
+    wanted = (["apt-get", "source", "--download-only", *_SOURCES], ["apt-get", "download", *_BINARIES])
+
+    def run(command):
+        return log.run("fetching from Debian", command, cwd=packages, environment=environment)
+
+    progress(f"fetching the list of Debian's packages ({SUITE})")
+    run(["apt-get", "update"])
+    found = [re.findall(r"^'\S+' (\S+) (\d+) ", run([*command, "--print-uris"]), re.MULTILINE) for command in wanted]
+    size = sum(int(size) for files in found for _, size in files)
+    progress(f"fetching Debian's packages of MicroPython and its parts ({size / 1e6:.0f} MB)")
+    for command in wanted:
+        run(command)
+    return [name for files in found for name, _ in files]
+
+
+def _configure(folder):
+    """Write a configuration of apt in which nothing is installed; return its path."""
+    for name in ("lists/partial", "cache/archives/partial", "sources"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "status").write_text("")
+    (folder / "sources" / "debian.sources").write_text(derive_sources(Path("/etc")))
+    path = folder / "apt.conf"
+    path.write_text(_APT_CONFIG.format(folder))
+    return path
+
+
+def derive_sources(etc):
+    """Return apt's deb822 sources for SUITE: the Debian archives that the machine itself uses, with their keys; raises Failure."""
+    found = {}
+    for path in [etc / "apt" / "sources.list", *sorted((etc / "apt" / "sources.list.d").glob("*"))]:
+        if path.is_file():
+            entries = _deb822(path.read_text()) if path.suffix == ".sources" else _one_line(path.read_text())
+            found.update((uris, key) for uris, suites, key in entries if suites & _SUITES)
+    if not found:
+        raise Failure(f"apt has no Debian archive in {etc}/apt to fetch {SUITE} from; build from a checkout: --micropython DIR")
+    stanza = f"Types: deb deb-src\nURIs: %s\nSuites: {SUITE}\nComponents: main\n%s"
+    return "\n".join(stanza % (uris, f"Signed-By:{key}\n" if key else "") for uris, key in found.items())
+
+
+def _deb822(text):
+    """Yield (URIs, suites, Signed-By) of the stanzas of a .sources file."""
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = {name.lower(): value for name, value in re.findall(r"^([\w-]+):(.*(?:\n[ \t].*)*)", stanza, re.MULTILINE)}
+        if fields.get("enabled", "").strip().lower() != "no" and "main" in fields.get("components", "").split():
+            yield " ".join(fields.get("uris", "").split()), set(fields.get("suites", "").split()), fields.get("signed-by", "")
+
+
+def _one_line(text):
+    """Yield (URI, suites, Signed-By) of the lines of a .list file."""
+    for options, uri, suite, components in re.findall(r"^deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)\s+(.*)", text, re.MULTILINE):
+        key = re.search(r"signed-by=(\S+)", options)
+        if "main" in components.split():
+            yield uri, {suite}, f" {key[1]}" if key else ""
+
+
+def _unpack(folder, names, log):
+    """Put the packages together to folder/micropython."""
+    for leftover in ("micropython", "unpacking"):
+        shutil.rmtree(folder / leftover, ignore_errors=True)
+    work = folder / "unpacking"
+    work.mkdir()
+    packages = folder / "packages"
+    for source in _SOURCES:
+        description = next(packages / name for name in names if name.startswith(f"{source}_") and name.endswith(".dsc"))
+        log.run(f"unpacking {source}", ["dpkg-source", "-x", description, work / source])
+    for package in _BINARIES:
+        archive = next(packages / name for name in names if name.startswith(f"{package}_"))
+        log.run(f"unpacking {package}", ["dpkg-deb", "-x", archive, work / "binaries"])
+    bundled = {work / "binaries" / "usr" / "src" / name: name for name in _BINARIES.values()}
+    for origin, name in {**bundled, work / "mbedtls": "mbedtls"}.items():
+        target = work / "micropython" / "lib" / name
+        shutil.rmtree(target, ignore_errors=True)
+        origin.rename(target)
+    for name in ("pico-sdk", "micropython-lib"):  # the build looks for these to see that the folder is not empty
+        (work / "micropython" / "lib" / name).mkdir(exist_ok=True)
+        (work / "micropython" / "lib" / name / "README.md").touch()
+    (work / "micropython").rename(folder / "micropython")
+    shutil.rmtree(work)
+
+
+def _versions(names):
+    """Return {package: version}, as the names of the packages' files have them."""
+    return dict(sorted(name.rsplit(".", 1)[0].split("_")[:2] for name in names if name.endswith((".dsc", ".deb"))))

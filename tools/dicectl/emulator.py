@@ -1,0 +1,339 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Emulated RP2040 boards that run real MicroPython firmware: `Board`, the `Bus` that joins them, and `run` for one script.
+
+    uf2 = firmware()                                    # $DICE_FIRMWARE, else built by dicectl.build
+    lines = run(uf2, "import os; print(os.listdir())", {"hello.txt": b"hello"})
+
+    with Board(uf2, tree("folder"), pty=True) as board: # board.port is a path for mpremote
+        ...
+    with Board(uf2, {"main.py": path}) as board:        # runs main.py, as a board does at power on
+        board.run("print(1)")                           # through the REPL, interrupting main.py; raises ScriptError
+        board.power_off()                               # at this instant, in the middle of whatever it does
+        board.files()                                   # what its flash holds then
+        board.power_on()                                # boots from it
+
+Each board is a process of its own (`emulated_board`). Times measured on a board are the device's: cycles of a 125 MHz Cortex-M0+;
+the emulator takes about 20 times as long. Not emulated: the time that the flash takes to erase and to program, and the second core.
+"""
+
+import importlib.util
+import mmap
+import os
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from dicectl.failure import NO_DEVICE, USAGE, Failure
+
+_RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
+_INTERRUPT, _RAW, _END = b"\x03", b"\x01", b"\x04"
+
+
+class ScriptError(Failure):
+    """A script on a board failed: the message is the device's traceback, `output` what it printed before."""
+
+    def __init__(self, message, output):
+        super().__init__(message)
+        self.output = output
+
+
+def firmware(path=None, profile="full", progress=lambda *_: None):
+    """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO firmware as `dicectl build` makes it."""
+    given = path or os.environ.get("DICE_FIRMWARE")
+    if given:
+        if not Path(given).is_file():
+            raise Failure(f"{'there is no' if path else '$DICE_FIRMWARE:'} {given}: make one with dicectl build RPI_PICO", USAGE)
+        return Path(given)
+    from dicectl import build
+
+    return build.firmware("RPI_PICO", profile=profile, progress=progress) / "firmware.uf2"
+
+
+def check():
+    """Raise Failure where the emulator is not installed."""
+    for module, package in (("rp2040py", "rp2040py"), ("littlefs", "littlefs-python")):
+        if importlib.util.find_spec(module) is None:
+            raise Failure(f"the emulator is not installed: pip install {package}, or `make` in a checkout", NO_DEVICE)
+
+
+def tree(*folders):
+    """Return the files below folders as {path on the board: path here}."""
+    found = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise Failure(f"{folder} is not a folder", USAGE)
+        found.update({path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()})
+    return found
+
+
+def _disk(**options):
+    """Return a littlefs with the shape that MicroPython gives it on a RPI_PICO, not mounted."""
+    from littlefs import LittleFS, UserContext
+
+    from dicectl.emulated_board import LAYOUT
+
+    size, count = LAYOUT.fs_blocksize, LAYOUT.fs_blockcount
+    return LittleFS(UserContext(size * count), mount=False, block_size=size, block_count=count, **options)
+
+
+def make_image(files):
+    """Return the bytes of a file system with `files`, {path on the board: bytes, or path here}."""
+    from littlefs import LittleFSError
+
+    disk = _disk(disk_version=0x00020000)  # which all versions of MicroPython read
+    disk.format()
+    disk.mount()
+    for name, content in files.items():
+        name = name.strip("/")
+        if "/" in name:
+            disk.makedirs(name.rpartition("/")[0], exist_ok=True)
+        try:
+            with disk.open(name, "wb") as file:
+                file.write(content if isinstance(content, (bytes, bytearray)) else Path(content).read_bytes())
+        except (OSError, LittleFSError) as error:
+            raise Failure(f"cannot put {name} onto the board: {error}")
+    disk.unmount()
+    return bytes(disk.context.buffer)
+
+
+def read_image(image):
+    """Return {path: bytes} of the files in the bytes of a file system."""
+    disk = _disk()
+    disk.context.buffer[:] = image
+    disk.mount()
+    found = {}
+    for folder, _, names in disk.walk("/"):
+        for name in names:
+            path = f"{folder.rstrip('/')}/{name}"
+            with disk.open(path, "rb") as file:
+                found[path.strip("/")] = file.read()
+    return found
+
+
+def _text(data):
+    return data.decode(errors="replace").replace("\r\n", "\n")
+
+
+def _drain(stream):
+    """Throw away what waits in a socket."""
+    try:
+        while stream.recv(1 << 16, socket.MSG_DONTWAIT):
+            pass
+    except BlockingIOError:
+        pass
+
+
+class Board:
+    """One emulated RP2040, powered on by `with` or power_on().
+
+    `console` is a socket to its USB serial port (the REPL), `uarts` two sockets to UART0 and UART1; they outlive power failures.
+    With `pty`, the USB serial port is a terminal instead, at the path `port`. `files` are {path on the board: bytes, or path here}.
+    Unless `paced`, time on the board flies while it idles. What a program prints before USB is up, 15 ms after power on, is lost.
+    """
+
+    def __init__(self, firmware, files=None, pty=False, paced=True, name="board"):
+        check()
+        self.name = name
+        self.port = None
+        self.console, console = socket.socketpair()
+        pairs = [socket.socketpair() for _ in range(2)]
+        self.uarts = [near for near, _ in pairs]
+        self._inside = [console, *(far for _, far in pairs)]
+        self._terminal = ()
+        if pty:
+            self._terminal = self._open_terminal()
+        self._folder = tempfile.TemporaryDirectory(prefix="dice-board-")
+        self.flash = Path(self._folder.name) / "flash"
+        self.flash.write_bytes(make_image(files or {}))
+        self._clock_path = Path(self._folder.name) / "clock"
+        self._clock_path.write_bytes(bytes(16))
+        with open(self._clock_path, "r+b") as file:
+            self._clock = mmap.mmap(file.fileno(), 16)
+        self._firmware = firmware
+        self._paced = paced
+        self._process = None
+        self._seen = bytearray()
+
+    def __enter__(self):
+        try:
+            self.power_on()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _open_terminal(self):
+        import tty
+
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        return master, slave  # the slave stays open, so that clients can come and go
+
+    def power_on(self):
+        """Boot."""
+        for stream in (*self._inside, self.console):
+            _drain(stream)  # a board that is off hears nothing
+        self._seen.clear()
+        self._clock[:] = bytes(16)
+        console = self._terminal[0] if self._terminal else self._inside[0].fileno()
+        descriptors = [console, *(stream.fileno() for stream in self._inside[1:])]
+        arguments = [self._firmware, self.flash, self._clock_path, *descriptors, int(self._paced)]
+        with open(Path(self._folder.name) / "stderr", "ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "dicectl.emulated_board", *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                pass_fds=descriptors,
+            )
+
+    def power_off(self):
+        """Cut the power at once; the flash stays as it is at this instant."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self):
+        """Power off, and throw the board away."""
+        self.power_off()
+        for stream in (self.console, *self.uarts, *self._inside):
+            stream.close()
+        for descriptor in self._terminal:
+            os.close(descriptor)
+        self._terminal = ()
+        self._clock.close()
+        self._folder.cleanup()
+
+    def check(self):
+        """Raise Failure unless the emulator runs."""
+        if self._process is None:
+            raise Failure(f"{self.name} is powered off")
+        if self._process.poll() is not None:
+            last = (Path(self._folder.name) / "stderr").read_text().strip().splitlines()[-1:]
+            raise Failure(f"{self.name}: the emulator has stopped{': ' if last else ''}{''.join(last)}")
+
+    def device_us(self):
+        """Return the microseconds that the board's clock counts since power on."""
+        return int.from_bytes(self._clock[:8], "little")
+
+    def files(self):
+        """Return {path: bytes} of what is in the flash at this instant."""
+        return read_image(self.flash.read_bytes())
+
+    def run(self, script, timeout_s=600, device_s=None, echo=None):
+        """Run the text of a script through the raw REPL and return what it printed; raises ScriptError with its traceback.
+
+        Whatever runs is interrupted; variables of earlier scripts are still there. `timeout_s` bounds real time, `device_s` the
+        board's; past one of them the power is cut. `echo` is called with the text as it comes.
+        """
+        end = time.monotonic() + timeout_s
+        self.console.sendall(_INTERRUPT * 2 + _RAW)
+        self._until(_RAW_PROMPT, end)
+        self.console.sendall(script.encode() + _END)
+        self._until(b"OK", end)
+        self._clock[8:] = (self.device_us() + int(device_s * 1e6) if device_s else 0).to_bytes(8, "little")
+        output = _text(self._until(_END, end, echo))
+        error = _text(self._until(_END + b">", end))
+        self._clock[8:] = bytes(8)
+        if error:
+            raise ScriptError(error.strip(), output)
+        return output
+
+    def _until(self, marker, end, echo=None):
+        """Return what the console says before `marker`."""
+        told = 0
+        while True:
+            at = self._seen.find(marker)
+            said = self._seen if at < 0 else self._seen[:at]
+            if echo and len(said) > told:
+                echo(_text(said[told:]))
+                told = len(said)
+            if at >= 0:
+                del self._seen[: at + len(marker)]
+                return bytes(said)
+            self.check()
+            silent = not select.select([self.console], (), (), 0.1)[0]
+            if not silent:
+                self._seen += self.console.recv(1 << 16)
+            if time.monotonic() > end or (silent and self._stands_still()):
+                self.power_off()
+                which = "has not ended in time" if self.device_us() else "does not boot"
+                raise ScriptError(f"{self.name} {which} ({self.device_us() / 1e6:.1f} s on its clock)", _text(said))
+
+    def _stands_still(self):
+        stop_us = int.from_bytes(self._clock[8:], "little")
+        return stop_us and self.device_us() >= stop_us
+
+
+def run(firmware, script, files=None, timeout_s=600, device_s=None, echo=None):
+    """Boot `firmware` with `files`, run the text of a script, and return the lines that it printed; raises ScriptError."""
+    with Board(firmware, files, paced=False) as board:
+        return board.run(script, timeout_s, device_s, echo).splitlines()
+
+
+class Bus:
+    """Joins sockets as the two wires of RS-485 do: what one sends, all others receive; send() is one more device on it.
+
+    `heard` lists (name, bytes) in the order of the wire; send() goes under the name None.
+    """
+
+    def __init__(self):
+        self.heard = []
+        self._streams = {}
+        self._lock = threading.Lock()
+        self._open = True
+        self._thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def join(self, name, stream):
+        """Connect a socket."""
+        with self._lock:
+            self._streams[stream] = name
+
+    def send(self, data):
+        """Put bytes on the wires."""
+        self._spread(None, None, data)
+
+    def close(self):
+        """Let go of all; the sockets stay open."""
+        self._open = False
+        self._thread.join()
+
+    def _spread(self, source, name, data):
+        with self._lock:
+            self.heard.append((name, bytes(data)))
+            for stream in self._streams:
+                if stream is not source:
+                    try:
+                        stream.send(data, socket.MSG_DONTWAIT)
+                    except OSError:
+                        pass  # nobody listens there
+
+    def _carry(self):
+        while self._open:
+            with self._lock:
+                streams = dict(self._streams)
+            for stream in select.select(streams, (), (), 0.02)[0]:
+                data = stream.recv(1 << 16)
+                if data:
+                    self._spread(stream, streams[stream], data)
+                else:
+                    with self._lock:
+                        del self._streams[stream]

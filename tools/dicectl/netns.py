@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A network of its own for the demo and the tests: a Linux network namespace where nothing but loopback exists.
+
+No root is needed where user namespaces are allowed. Nothing that is sent in it can reach a real network.
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import time
+
+from dicectl.failure import Failure
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_SIOCADDRT = 0x890B
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+_RTF_UP = 1
+_ETH_P_IP = 0x0800
+_LINKTYPE_ETHERNET = 1
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
+
+
+class _RouteEntry(ctypes.Structure):
+    """struct rtentry of <linux/route.h>."""
+
+    _fields_ = [
+        ("pad1", ctypes.c_ulong),
+        ("dst", ctypes.c_ubyte * 16),
+        ("gateway", ctypes.c_ubyte * 16),
+        ("genmask", ctypes.c_ubyte * 16),
+        ("flags", ctypes.c_ushort),
+        ("pad2", ctypes.c_short),
+        ("pad3", ctypes.c_ulong),
+        ("pad4", ctypes.c_void_p),
+        ("metric", ctypes.c_short),
+        ("dev", ctypes.c_char_p),
+        ("mtu", ctypes.c_ulong),
+        ("window", ctypes.c_ulong),
+        ("irtt", ctypes.c_ushort),
+    ]
+
+
+def _unshare(flags):
+    if ctypes.CDLL(None, use_errno=True).unshare(flags):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def _write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def _inet(text):
+    """Return struct sockaddr_in as an array for _RouteEntry."""
+    return (ctypes.c_ubyte * 16)(*struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(text)))
+
+
+def _unshare_network():
+    uid, gid = os.getuid(), os.getgid()
+    try:
+        _unshare(_CLONE_NEWNET)
+    except PermissionError:
+        _unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"0 {uid} 1")
+        _write("/proc/self/gid_map", f"0 {gid} 1")
+
+
+def enter():
+    """Move this process, which must have one thread, into a new namespace where 239.0.0.0/8 leads to `lo`; raises Failure."""
+    if not hasattr(socket, "AF_PACKET"):
+        raise Failure("the network of its own needs Linux: run this on Linux, or in a Linux virtual machine or container")
+    try:
+        _unshare_network()
+    except OSError as error:
+        raise Failure(
+            f"cannot make a network namespace ({error.strerror}): run as root, or allow user namespaces "
+            "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "
+            "--cap-add SYS_ADMIN)"
+        )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
+        route = _RouteEntry(dst=_inet("239.0.0.0"), genmask=_inet("255.0.0.0"), flags=_RTF_UP, dev=b"lo")
+        fcntl.ioctl(control, _SIOCADDRT, bytes(route))
+
+
+class Tap:
+    """Hears every datagram sent on `lo` to a UDP port, as any device on a shared network could."""
+
+    def __init__(self, port):
+        self.frames = []  # (seconds, Ethernet frame)
+        self._port = port
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_IP))
+        self._socket.bind(("lo", _ETH_P_IP))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self._socket.setblocking(False)
+
+    def fileno(self):
+        """Let select wait for it."""
+        return self._socket.fileno()
+
+    def read(self):
+        """Return the new datagrams, a list of (source port, payload)."""
+        datagrams = []
+        while True:
+            try:
+                frame = self._socket.recv(1 << 16)
+            except BlockingIOError:
+                return datagrams
+            udp = frame[14 + (frame[14] & 0xF) * 4 :]  # behind Ethernet and IP headers
+            if frame[23] != socket.IPPROTO_UDP or struct.unpack("!H", udp[2:4])[0] != self._port:
+                continue
+            self.frames.append((time.time(), frame))
+            datagrams.append((struct.unpack("!H", udp[:2])[0], udp[8:]))
+
+    def lost(self):
+        """Return how many frames the kernel dropped since the last call, because nobody read them in time."""
+        return struct.unpack("=II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
+
+    def write_pcap(self, file):
+        """Write all frames so far to an open binary file, for Wireshark (the format of libpcap, version 2.4)."""
+        file.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, _LINKTYPE_ETHERNET))
+        for seconds, frame in self.frames:
+            whole = int(seconds)
+            file.write(struct.pack("=IIII", whole, int((seconds - whole) * 1e6), len(frame), len(frame)) + frame)
+
+    def close(self):
+        """Hear no more."""
+        self._socket.close()

@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The workload of `dicectl bench`: the same file under CPython and MicroPython, with dice on its path.
+
+Prints JSON lines: first {"interpreter", "dice", "backend"}, then {"round", "rounds"} at the end of each round, then of each
+measurement {"name", "size", "us": microseconds for one operation in its best round, "repetitions": operations a round, "rounds"}.
+The best round is the one that was disturbed least; each goes through all measurements, so that a disturbance does not hit all
+rounds of one of them. Garbage is collected between the timings. An argument `quick` makes few and short rounds, for tests;
+a board makes fewer still, since its own clock measures and nothing disturbs it.
+"""
+
+import gc
+import json
+import sys
+import time
+
+import dice
+import dice.crypto
+from dice import record
+from dice._compat import MICROPYTHON
+from dice.crypto.hmac import Hmac
+from dice.group.gsa import DERIVE_SENDER, Gsa
+from dice.group.keys import sender_key
+from dice.group.member import Member
+from dice.group.record import K08
+from dice.suites import PSK_AES_128_CCM_8, tag_bytes
+
+SIZES = (16, 64, 256, 1024)
+GROUP_BYTES = 64
+EPOCH = 1
+KEY = bytes(range(16))
+SALT = bytes(4)
+GID = b"\x00\x00\x00\x01"
+SENDER = 7
+TAG_BYTES = tag_bytes(PSK_AES_128_CCM_8)
+
+if MICROPYTHON:
+    now_us = time.ticks_us
+    elapsed_us = time.ticks_diff
+else:
+
+    def now_us():
+        """Return microseconds, as a float."""
+        return time.perf_counter_ns() / 1000
+
+    def elapsed_us(end, start):
+        """Return `end - start`."""
+        return end - start
+
+
+class RamStore:
+    """The least that keeps counters; a flash would hide what dice costs behind what writing costs."""
+
+    def __init__(self):
+        self._counters = {}
+
+    def get(self, name):
+        """Return the counter, or None."""
+        return self._counters.get(name)
+
+    def put(self, name, value):
+        """Keep the counter."""
+        self._counters[name] = value
+
+
+def sealing(size):
+    """Return an operation that seals `size` bytes; the number stays the same, since nothing is sent."""
+    payload = bytes(size)
+    return lambda i: record.seal(KEY, SALT, TAG_BYTES, record.APPLICATION_DATA, EPOCH, 1, payload)
+
+
+def opening(size):
+    """Return an operation that opens a record of `size` bytes."""
+    datagram = sealing(size)(0)
+    if record.open(KEY, SALT, TAG_BYTES, datagram) is None:
+        raise ValueError(size)
+    return lambda i: record.open(KEY, SALT, TAG_BYTES, datagram)
+
+
+def yardstick(size):
+    """Return an operation: one call of the AES-CCM of CPython's `cryptography` package, without DTLS around it."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+
+    cipher = AESCCM(KEY, tag_length=TAG_BYTES)
+    payload = bytes(size)
+    return lambda i: cipher.encrypt(bytes(12), payload, bytes(13))
+
+
+def receiving(repetitions):
+    """Return an operation: a listener takes the next of `repetitions` records, which were sealed beforehand."""
+    address = b"\xef\x00\x00\x01"
+    senders = [(SENDER, 0)]
+    gsa = Gsa(GID, address, 5684, PSK_AES_128_CCM_8, K08, DERIVE_SENDER, EPOCH, bytearray(KEY), None, 0, 0, 1 << 20, senders, True)
+    secret = sender_key(KEY, GID, EPOCH, SENDER)
+    payload = bytes(GROUP_BYTES)
+    datagrams = []
+    for sequence in range(repetitions):
+        number = SENDER << 40 | sequence
+        datagrams.append(record.seal(secret[:16], secret[16:], TAG_BYTES, record.APPLICATION_DATA, EPOCH, number, payload))
+    member = Member(gsa, RamStore(), 0)
+
+    def operation(i):
+        if not member.receive(datagrams[i], 0):
+            raise ValueError(member.dropped)
+
+    return operation
+
+
+def measurements():
+    """Return (name, size in bytes, function of the repetitions that makes the operation) of each measurement."""
+    rows = []
+    for size in SIZES:
+        rows.append(("seal", size, lambda repetitions, size=size: sealing(size)))
+        rows.append(("open", size, lambda repetitions, size=size: opening(size)))
+    rows.append(("group open", GROUP_BYTES, receiving))
+    hmac = Hmac(KEY)
+    message = bytes(64)
+    rows.append(("HMAC-SHA256", 64, lambda repetitions: lambda i: hmac.digest(message)))
+    rows.append(("P_SHA256", 20, lambda repetitions: lambda i: sender_key(KEY, GID, EPOCH, SENDER)))
+    if not MICROPYTHON:
+        for size in SIZES:
+            rows.append(("yardstick: AESCCM", size, lambda repetitions, size=size: yardstick(size)))
+    return rows
+
+
+def time_us(make, repetitions):
+    """Return the microseconds that `repetitions` operations took; making them is not counted."""
+    operation = make(repetitions)
+    gc.collect()
+    start = now_us()
+    for i in range(repetitions):
+        operation(i)
+    return elapsed_us(now_us(), start)
+
+
+def main(quick):
+    """Measure and print."""
+    repetitions, rounds = (2 if quick else 4, 2) if sys.platform == "rp2" else (5, 2) if quick else (50, 60)
+    interpreter = sys.implementation.name + " " + "%d.%d.%d" % tuple(sys.implementation.version[:3])
+    report({"interpreter": interpreter, "dice": dice.__version__, "backend": dice.crypto.name()})
+    rows = measurements()
+    best = [1 << 60] * len(rows)
+    for i in range(rounds):
+        best = [min(us, time_us(row[2], repetitions)) for us, row in zip(best, rows)]
+        report({"round": i + 1, "rounds": rounds})
+    for us, (name, size, _) in zip(best, rows):
+        us = round(max(us, 1) / repetitions, 3)  # a clock may not have moved
+        report({"name": name, "size": size, "us": us, "repetitions": repetitions, "rounds": rounds})
+
+
+def report(line):
+    """Print one JSON line at once, for whoever shows progress."""
+    print(json.dumps(line))
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+
+
+main("quick" in sys.argv[1:])

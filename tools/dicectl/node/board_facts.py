@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a board knows of itself; `dicectl` sends this to its RAM. Every function prints the repr of plain values, a line each."""
+
+import gc
+import os
+import sys
+
+_NEEDED = ("cryptolib", "hashlib", "asyncio", "network", "binascii")
+
+
+def identity():
+    """Print a dict: what the board is, which MicroPython it runs, which .mpy files it reads, where it imports from."""
+    implementation = sys.implementation
+    print(
+        repr(
+            {
+                "machine": getattr(implementation, "_machine", sys.platform),
+                "build": getattr(implementation, "_build", ""),
+                "platform": sys.platform,
+                "version": list(implementation.version[:3]),
+                "preview": bool(implementation.version[3:] and implementation.version[3]),
+                "mpy": getattr(implementation, "_mpy", 0),
+                "path": list(sys.path),
+                "cwd": os.getcwd(),
+            }
+        )
+    )
+
+
+def room(folder):
+    """Print a dict of bytes: the heap, and the file system that holds `folder`."""
+    gc.collect()
+    heap = gc.mem_free()
+    block, _, blocks, free = os.statvfs(folder)[:4]
+    sizes = {"heap_free": heap, "heap": heap + gc.mem_alloc(), "block": block, "flash": block * blocks, "flash_free": block * free}
+    print(repr(sizes))
+
+
+def missing():
+    """Print the list of modules that dice may need and that this firmware does not have."""
+    absent = []
+    for name in _NEEDED:
+        try:
+            __import__(name)
+        except ImportError:
+            absent.append(name)
+    print(repr(absent))
+
+
+def installed():
+    """Print [entry of sys.path, file, version or None, exception or None] for each dice, the one that is imported first."""
+    path = sys.path[:]
+    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "dice"}
+    for entry in path:
+        sys.path[:] = [entry]
+        try:
+            import dice
+
+            print(repr([entry, dice.__file__, dice.__version__, None]))
+        except ImportError:
+            pass
+        except Exception as error:
+            print(repr([entry, None, None, "%s: %s" % (type(error).__name__, error)]))
+        for name in list(sys.modules):
+            if name.split(".")[0] == "dice":
+                del sys.modules[name]
+    sys.path[:] = path
+    sys.modules.update(mine)
+
+
+def backend():
+    """Print (name of the cryptographic back end or None, exception or None)."""
+    try:
+        from dice import crypto
+
+        print(repr((crypto.name(), None)))
+    except Exception as error:
+        print(repr((None, "%s: %s" % (type(error).__name__, error))))

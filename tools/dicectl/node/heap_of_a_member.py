@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Measures the heap that a group member takes; `dicectl footprint` and host_tests/unix_port/test_memory.py run it on MicroPython.
+
+micropython heap_of_a_member.py idle sender|shared own|listener    what a member takes of it
+micropython heap_of_a_member.py steady RECORDS                     how much is in use before and after that many records
+micropython heap_of_a_member.py brief                              what one takes, after fewer records than `idle`: for an emulator
+micropython heap_of_a_member.py pass                               nothing: joins, receives of each sender, and sends
+
+Prints one JSON object.
+"""
+
+import gc
+import json
+import sys
+
+GID = b"\x0a\x0b\x0c\x0d"
+ADDRESS = b"\xef\x01\x02\x03"
+SENDERS = 8
+OWN = 3
+EPOCH = 1
+TAG_BYTES = 8
+DERIVATIONS = {"sender": (1, 16), "shared": (2, 20)}  # its number in the GSA, and the length of the GSA's key
+SIZES = (0, 1, 16, 64, 500)
+_SCRUB = 16 if sys.platform == "rp2" else 40  # calls; a board's stack is short
+
+
+class RamStore:
+    """Counters in memory. A board has them in flash, so they are all in place before anything is measured."""
+
+    def __init__(self):
+        self.counters = {}
+
+    def get(self, name):
+        """Return the counter or None."""
+        return self.counters.get(name)
+
+    def put(self, name, value):
+        """Keep the counter."""
+        self.counters[name] = value
+
+
+# What the group sends.
+
+
+def encoded(derive, own_id):
+    """Return a GSA as a device gets it, with 8 senders of which nothing was heard yet."""
+    from dice.group.gsa import Gsa
+    from dice.group.record import K08
+    from dice.suites import PSK_AES_128_CCM_8
+
+    number, key_bytes = DERIVATIONS[derive]
+    key = bytearray(range(key_bytes))
+    senders = [(i, EPOCH << 48) for i in range(SENDERS)]
+    first = 0 if own_id is None else EPOCH << 48
+    return Gsa(GID, ADDRESS, 5684, PSK_AES_128_CCM_8, K08, number, EPOCH, key, own_id, first, 3600, 100_000, senders, True).encode()
+
+
+def keys_of(derive):
+    """Return key | salt of each sender."""
+    from dice.group.keys import sender_key
+
+    key = bytes(range(DERIVATIONS[derive][1]))
+    return [sender_key(key, GID, EPOCH, i) if derive == "sender" else key for i in range(SENDERS)]
+
+
+def sealed(keys, sender_id, sequence, payload):
+    """Return a record as a sender would send it."""
+    from dice import record
+
+    key = keys[sender_id]
+    return record.seal(key[:16], key[16:], TAG_BYTES, record.APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload)
+
+
+# What is measured.
+
+
+def join(data, store):
+    """Return a Member; the Gsa is let go of."""
+    from dice.group.gsa import decode
+    from dice.group.member import Member
+
+    return Member(decode(data), store, 0)
+
+
+def hear(member, keys, first, last, own_id=None):
+    """Have the member take records `first` to `last` - 1 of each sender, every fifth twice and every fifth forged."""
+    for sequence in range(first, last):
+        for sender_id in range(SENDERS):
+            if sender_id == own_id:
+                continue
+            datagram = sealed(keys, sender_id, sequence, bytes(SIZES[(sequence + sender_id) % len(SIZES)]))
+            if sequence % 5 == 1:
+                datagram[-1] ^= 1
+            member.receive(datagram, 0)
+            if sequence % 5 == 2:
+                member.receive(datagram, 0)
+    member.receive(b"", 0)  # lets go of the last message
+
+
+def scrub(depth):
+    """Overwrite what calls have left behind on the C stack, which the collector would take for pointers."""
+    values = [0] * 8
+    if depth:
+        scrub(depth - 1)
+    return values
+
+
+def allocated():
+    """Return the bytes of heap in use."""
+    for _ in range(3):
+        scrub(_SCRUB)
+        gc.collect()
+    return gc.mem_alloc()
+
+
+def rehearse(data, store, keys, own_id):
+    """Import all that it takes, and put every counter into the store."""
+    hear(join(data, store), keys, 0, 5, own_id)
+
+
+def idle(store, derive, own_id, last=105):
+    """Return what a member takes that has just joined, and once it has heard records 5 to `last` - 1 of each sender."""
+    data = encoded(derive, own_id)
+    keys = keys_of(derive)
+    rehearse(data, store, keys, own_id)
+    before = allocated()
+    member = join(data, store)
+    joined = allocated()
+    hear(member, keys, 5, last, own_id)
+    heard = allocated()
+    return {"idle": joined - before, "heard": heard - before, "accepted": member.accepted}
+
+
+def steady(store, records):
+    """Return the heap in use before and after so many records, and what became of them."""
+    keys = keys_of("sender")
+    member = join(encoded("sender", None), store)
+    hear(member, keys, 0, 100)
+    before = allocated()
+    hear(member, keys, 100, 100 + records // SENDERS)
+    after = allocated()
+    return {"before": before, "after": after, "accepted": member.accepted, "dropped": member.dropped}
+
+
+def opening(store):
+    """Return what opening one record of 64 bytes takes of the heap until the next collection, garbage included."""
+    keys = keys_of("sender")
+    member = join(encoded("sender", None), store)
+    hear(member, keys, 10, 11)
+    datagram = sealed(keys, 0, 12, bytes(64))
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    member.receive(datagram, 0)
+    taken = gc.mem_alloc() - before
+    gc.enable()
+    return {"opening": taken, "opened": len(member.data)}
+
+
+def work(store):
+    """Join as a sender, receive two records of each of the others, and send one."""
+    member = join(encoded("sender", OWN), store)
+    keys = keys_of("sender")
+    hear(member, keys, 0, 2, OWN)
+    member.send(bytes(64), 0)
+    return {"accepted": member.accepted, "sent": len(member.transmit())}
+
+
+def main(mode, *arguments):
+    """Measure and print."""
+    if mode == "idle":
+        derive, role = arguments
+        result = idle(RamStore(), derive, OWN if role == "own" else None)
+    elif mode == "brief":
+        store = RamStore()
+        result = idle(store, "sender", OWN, 9)
+        result.update(opening(store))
+    elif mode == "pass":
+        result = work(RamStore())
+    else:
+        result = steady(RamStore(), int(arguments[0]))
+    print(json.dumps(result))
+
+
+main(*sys.argv[1:])

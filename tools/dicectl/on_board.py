@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Runs the measuring scripts of node/ on the emulated RP2040, compiled as for a board, and tells what firmware is at hand."""
+
+import json
+import os
+import queue
+import tempfile
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+from dicectl import boards, build, debian, emulator, micropython, mpy
+from dicectl.failure import Failure
+
+_SECONDS_MAX = 1800  # of real time
+
+
+def is_built(board, profile, with_tls=False):
+    """Tell whether the firmware that build.firmware() would return is in the cache."""
+    versions = debian.versions()
+    recipe = build.Recipe(boards.find(board), profile, with_tls, None)
+    return bool(versions) and (recipe.folder(versions) / "facts.json").exists()
+
+
+def at_hand():
+    """Tell whether the emulated board needs nothing to be built: its emulator is installed, and a firmware with dice is there."""
+    try:
+        emulator.check()
+    except Failure:
+        return False
+    return bool(os.environ.get("DICE_FIRMWARE")) or is_built("RPI_PICO", "full")
+
+
+def compiled(source, name, architecture):
+    """Return the .mpy form of a file as `dicectl deploy` makes it; `name` is what tracebacks call it."""
+    emitted = mpy.cross_version()
+    return mpy.compile_file(source, name, SimpleNamespace(architecture=architecture, sub_version=emitted[1]), emitted)
+
+
+def lines(firmware, script, arguments=(), files=None):
+    """Boot `firmware`, run a script of node/, and yield the JSON lines that it prints as they come; `files` are in its flash."""
+    name = script.removesuffix(".py")
+    files = {**(files or {}), f"{name}.mpy": compiled(micropython.NODE / script, script, "armv6m")}
+    text = f"import sys\nsys.argv[:] = {[name, *arguments]!r}\nimport {name}\n"
+    said = queue.Queue()
+    with emulator.Board(firmware, files, paced=False, name=f"{script} on the emulated board") as board:
+
+        def work():
+            try:
+                board.run(text, _SECONDS_MAX, echo=said.put)
+                said.put(None)
+            except BaseException as error:
+                said.put(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        rest = ""
+        while isinstance(piece := said.get(), str):
+            *whole, rest = (rest + piece).split("\n")
+            yield from (json.loads(line) for line in whole if line.startswith("{"))
+        if piece:
+            raise piece
+
+
+def certificate():
+    """Return {file: bytes} of a new self-signed P-256 certificate and its key, which `tls` takes."""
+    from datetime import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "board")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2040, 1, 1)).sign(key, hashes.SHA256())
+    der, plain = serialization.Encoding.DER, serialization.NoEncryption()
+    return {
+        "tls_cert.der": made.public_bytes(der),
+        "tls_key.der": key.private_bytes(der, serialization.PrivateFormat.TraditionalOpenSSL, plain),
+    }
+
+
+def in_folder(files):
+    """Return a temporary folder with `files`, {name: bytes}; it vanishes with the object."""
+    folder = tempfile.TemporaryDirectory(prefix="dice-")
+    for name, data in files.items():
+        (Path(folder.name) / name).write_bytes(data)
+    return folder

@@ -1,0 +1,258 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What `dicectl deploy` has to do on a board, found by comparing hashes, and the doing.
+
+A file is written under a temporary name and hashed on the board; when all are right they are renamed in one go. Where there is no
+dice yet, the whole folder has a temporary name, so that it appears in one step. A cable pulled out leaves the old files whole, or
+some of them new and whole; the next deploy does the rest, and clears the temporary files away.
+"""
+
+import base64
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dicectl import mpy, profiles
+from dicectl.device import DeviceError
+from dicectl.failure import USAGE, Failure
+
+_NOT_FOR_BOARDS = ("_posix.py", "crypto/host.py")  # what a plain copy of lib/dice brings along
+_TEMPORARY = ".new"
+_AS_SOURCE = ("main.py", "boot.py")  # boards run these, and do not find them compiled
+_CHUNK_BYTES = 1023  # sent at once, as 1364 characters of base64
+OLDEST = (1, 24)
+
+
+@dataclass
+class Work:
+    """`wanted`, `copies`: {path on the board: bytes}; `removals`: paths; the rest is for telling."""
+
+    board: str
+    port: str
+    flavour: mpy.Flavour
+    about_dice: str
+    wanted: dict
+    copies: dict
+    removals: list
+    block_bytes: int
+    free_bytes: int
+    staged: str | None  # the folder that is made as a whole
+    notes: list = field(default_factory=list)
+
+    def temporary(self, path):
+        """Return the name under which a file is written at first."""
+        if self.staged and path.startswith(self.staged + "/"):
+            return self.staged + _TEMPORARY + path.removeprefix(self.staged)
+        return path + _TEMPORARY
+
+    @property
+    def unchanged(self):
+        """How many files are as they should be."""
+        return len(self.wanted) - len(self.copies)
+
+    @property
+    def flash_bytes(self):
+        """Return what the wanted files take of the file system, in whole blocks."""
+        return _blocks(self.wanted.values(), self.block_bytes) * self.block_bytes
+
+    def as_dict(self):
+        """Return what a program may want to know; no contents."""
+        return {
+            "board": self.board,
+            "port": self.port,
+            "mpy": str(self.flavour),
+            "dice": self.about_dice,
+            "copied": {path: len(data) for path, data in self.copies.items()},
+            "removed": self.removals,
+            "unchanged": self.unchanged,
+            "flash_bytes": self.flash_bytes,
+            "notes": self.notes,
+        }
+
+
+def _blocks(contents, block):
+    return sum(-(-len(data) // block) or 1 for data in contents)
+
+
+def gather(paths, to):
+    """Return {path on the board: file on the host} of the PATH arguments; raises Failure (usage)."""
+    found = {}
+    for argument in paths:
+        source, _, name = argument.partition("=")
+        source = Path(source)
+        if source.is_dir():
+            top = name or source.resolve().name
+            inside = [path for path in sorted(source.rglob("*")) if path.is_file() and not _hidden(path.relative_to(source))]
+            found.update({f"{top}/{path.relative_to(source).as_posix()}": path for path in inside})
+        elif source.is_file():
+            found[name or source.name] = source
+        else:
+            raise Failure(f"there is no file or folder {source}", USAGE)
+    for name, path in found.items():
+        if path.suffix == ".group":
+            raise Failure(f"{path} has the group's master key, which no device may have: dicectl group export", USAGE)
+        if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
+            raise Failure(f"{name} is not a name for a file on a board", USAGE)
+    return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
+
+
+def _hidden(path):
+    return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+
+
+def make(device, sources, to, profile, force):
+    """Return the Work that brings `sources`, as from gather(), and dice to the folder `to` of a board; raises Failure."""
+    device.load("board_facts.py")
+    (facts,) = device.ask("identity")
+    installed = device.ask("installed")
+    (missing,) = device.ask("missing")
+    (room,) = device.ask("room", "/")
+    if {"hashlib", "binascii"} & set(missing):
+        raise Failure("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
+    frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
+    flavour = mpy.Flavour(facts["mpy"])
+    names = [] if frozen and not force else profiles.files(profile)
+    wanted = _compiled({f"{to}/{name}": profiles.LIB / name for name in names} | sources, to, flavour)
+    folder = f"{to}/dice" if names else None
+    present = _present(device, wanted, folder)
+    work = Work(
+        board=f"{facts['machine']}, MicroPython {'.'.join(map(str, facts['version']))}",
+        port=device.port,
+        flavour=flavour,
+        about_dice=_about(names, frozen, folder, profile),
+        wanted=wanted,
+        copies={path: data for path, data in wanted.items() if present.get(path) != _hash(data)},
+        removals=_stale(wanted, present, folder),
+        block_bytes=room["block"],
+        free_bytes=room["flash_free"],
+        staged=None if folder is None or device.ask("exists", folder)[0] else folder,
+    )
+    work.notes = _notes(facts, installed, to, folder, wanted, present, work.removals)
+    return work
+
+
+def differences(device, folder, facts):
+    """Return the modules of the dice in `folder` that are neither this one's sources nor what they compile to, or that lack."""
+    top = folder.removesuffix("/dice")
+    sources = {f"{top}/{name}": profiles.LIB / name for name in profiles.files()}
+    compiled = _compiled(sources, top, mpy.Flavour(facts["mpy"]))
+    device.load("board_files.py")
+    present = dict(device.ask("look", folder))
+    wrong = []
+    for (path, source), data in zip(sources.items(), compiled.values()):
+        wanted = {path: _hash(source.read_bytes()), _twin(path): _hash(data)}
+        there = {name: present[name] for name in wanted if name in present}
+        if there and any(wanted[name] != digest for name, digest in there.items()):
+            wrong.append(path.removeprefix(folder + "/"))
+    needed = {f"{top}/{name}" for name in profiles.files("group")}
+    lacking = [path for path in sources if path in needed and path not in present and _twin(path) not in present]
+    return wrong + [path.removeprefix(folder + "/") for path in lacking]
+
+
+def _about(names, frozen, folder, profile):
+    from dice import __version__
+
+    if names:
+        return f"{__version__}, profile {profile}, {len(names)} modules, to {folder}" + (
+            f", before the frozen {frozen}" if frozen else ""
+        )
+    return f"{frozen} is frozen into the firmware: not copied (--force does)" if frozen else "not asked for"
+
+
+def _compiled(sources, to, flavour):
+    """Return {path: bytes}: Python compiled, but what boards run as source; the rest as it is."""
+    emitted = mpy.cross_version()
+    mpy.check(flavour, emitted)
+    wanted = {}
+    for path, source in sources.items():
+        if source.suffix == ".py" and path.lstrip("/") not in _AS_SOURCE:
+            name = path.removeprefix(to).lstrip("/")
+            wanted[path.removesuffix(".py") + ".mpy"] = mpy.compile_file(source, name, flavour, emitted)
+        else:
+            wanted[path] = source.read_bytes()
+    return wanted
+
+
+def _hash(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def _twin(path):
+    """Return the other file that the same module could be imported from."""
+    return path[:-3] + ".mpy" if path.endswith(".py") else path[:-4] + ".py" if path.endswith(".mpy") else None
+
+
+def _present(device, wanted, folder):
+    """Return {path: SHA-256} of what is on the board of interest."""
+    device.load("board_files.py")
+    places = [folder, folder + _TEMPORARY] if folder else []
+    for path in wanted:
+        if not folder or not path.startswith(folder + "/"):
+            places += [path, path + _TEMPORARY, *([_twin(path)] if _twin(path) else [])]
+    return {path: digest for place in places for path, digest in device.ask("look", place)}
+
+
+def _stale(wanted, present, folder):
+    """Return the files that must not stay: a module's other form, modules for hosts, and rests of an interrupted deploy."""
+    never = {f"{folder}/{name}" for name in _NOT_FOR_BOARDS}
+    never |= {_twin(path) for path in never}
+    twins = {_twin(path) for path in wanted}
+    rests = {path for path in present if path.endswith(_TEMPORARY)}
+    if any(path.startswith(f"{folder}{_TEMPORARY}/") for path in present):
+        rests.add(folder + _TEMPORARY)
+    return sorted(rests | {path for path in present if path in twins or path in never})
+
+
+def _notes(facts, installed, to, folder, wanted, present, removals):
+    """Return sentences about what the user should know or do."""
+    notes = []
+    if tuple(facts["version"][:2]) < OLDEST:
+        notes.append(f"MicroPython {'.'.join(map(str, OLDEST))} or later is needed: flash a newer one (dicectl flash)")
+    path = facts["path"]
+    mine = next((i for i, entry in enumerate(path) if entry.strip("/") == to.strip("/")), None)
+    if mine is None:
+        notes.append(f"{to} is not in the board's sys.path {path}: the program has to put it there")
+    for entry, file, _, _ in installed if folder else ():
+        if mine is not None and path.index(entry) < mine:
+            notes.append(f"{file or entry} comes before {folder} in the board's sys.path: what is copied is not what runs")
+    strange = [path for path in present if folder and path.startswith(folder + "/") and path not in wanted and path not in removals]
+    if strange:
+        notes.append(f"not part of this dice, left alone: {', '.join(sorted(strange))}")
+    return notes
+
+
+def carry_out(device, work, progress):
+    """Do the Work; calls progress(path, bytes written, bytes in all). Raises Failure, and then every old file is whole."""
+    need = _blocks(work.copies.values(), work.block_bytes) * work.block_bytes
+    if need > work.free_bytes:
+        raise Failure(f"the board has {work.free_bytes:,} bytes of flash free, and {need:,} are needed: remove files (mpremote rm)")
+    renames = [(work.temporary(path), path) for path in work.copies]
+    if work.staged:
+        renames = [(source, path) for source, path in renames if not path.startswith(work.staged + "/")]
+        renames.append((work.staged + _TEMPORARY, work.staged))
+    rests = [path for path in work.removals if path.endswith(_TEMPORARY)]
+    try:
+        device.ask("commit", [], rests)
+        for path, data in work.copies.items():
+            _write(device, path, work.temporary(path), data, progress)
+        device.ask("commit", renames, [path for path in work.removals if path not in rests])
+        work.free_bytes = device.ask("room", "/")[0]["flash_free"]
+    except (DeviceError, Failure) as error:
+        with contextlib.suppress(DeviceError, Failure):
+            device.ask("commit", [], [source for source, _ in renames])
+        if isinstance(error, Failure):
+            raise
+        raise Failure(f"the board's file system refused: {error}; nothing was changed")
+
+
+def _write(device, path, temporary, data, progress):
+    answer = None
+    for at in range(0, len(data) or 1, _CHUNK_BYTES):
+        text = base64.b64encode(data[at : at + _CHUNK_BYTES]).decode()
+        end = at + _CHUNK_BYTES
+        answer = device.ask("put", temporary, text, at == 0, end >= len(data))
+        progress(path, min(end, len(data) - 1), len(data))
+    if answer != [_hash(data)]:
+        raise Failure(f"{path} was damaged on its way; nothing was changed: try again")
+    progress(path, len(data), len(data))

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Where the demo and the network tests play: MicroPython nodes, each a process of its own, and an attacker on their network.
+
+Everything here runs inside the namespace that netns.enter() made.
+"""
+
+import json
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from dice import record
+from dicectl import keyring, micropython, netns
+from dicectl.failure import Failure
+
+HEAP_KB = 64
+_PATIENCE_S = 10
+
+
+class Node:
+    """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are what it last told."""
+
+    def __init__(self, name, module, folder, code):
+        self.name = name
+        self.folder = Path(folder)
+        self.folder.mkdir()
+        self.on = False
+        self.obeyed = 0  # commands, over all starts
+        self.due = 0  # commands that it should have obeyed
+        self.asked = 0
+        self.answers = 0
+        self.counts = None
+        self.ready = False
+        self._before = {}  # dropped by kind, in earlier starts
+        self._argv = micropython.run_module(module, f"{HEAP_KB}k")
+        self._environment = micropython.environment(code)
+        self._process = None
+        self._rest = b""
+
+    @property
+    def stdout(self):
+        """The pipe on which the node tells."""
+        return self._process.stdout
+
+    def start(self):
+        """Start the process: power on."""
+        self.ready = self.on = False
+        self.asked = self.answers = 0
+        self._rest = b""
+        self.counts = None
+        with open(self.folder / "stderr", "ab") as stderr:
+            self._process = subprocess.Popen(
+                self._argv, cwd=self.folder, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
+            )
+
+    def kill(self):
+        """End the process at once: power off."""
+        if self._process:
+            self._before, self.counts = self.dropped(), None
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process.stdin.close()
+            self._process.stdout.close()
+            self._process = None
+
+    def pause(self, paused):
+        """Stop the process for a while, or let it go on: a node that is busy with something else."""
+        self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def dropped(self):
+        """Return the datagrams dropped, by kind, over all starts."""
+        now = self.counts["dropped"] if self.counts else {}
+        return {kind: self._before.get(kind, 0) + now.get(kind, 0) for kind in {**self._before, **now}}
+
+    def alive(self):
+        """Tell whether the power is on."""
+        return self._process is not None
+
+    def write(self, line):
+        """Give the node a line on stdin."""
+        try:
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Failure(f"{self.name} has stopped: {(self.folder / 'stderr').read_text().strip()}")
+
+    def hear(self, data):
+        """Take in what the node wrote on stdout."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            told = json.loads(line)
+            self.ready = self.ready or "ready" in told
+            if "on" in told:
+                self.on = told["on"]
+                self.obeyed += 1
+            elif "accepted" in told:
+                self.counts = told
+                self.answers += 1
+
+
+class Stage:
+    """The nodes, what was heard on their network, and the loop that listens to all of it."""
+
+    def __init__(self, folder, code, group_file, tick=lambda: None):
+        group = keyring.load(group_file)
+        self.to = (group["address"], group["port"])
+        self.group_file = group_file
+        self.nodes = {}
+        self.genuine = []  # datagrams of the group's members, in the order of the wire
+        self.tap = netns.Tap(group["port"])
+        self._folder = Path(folder)
+        self._code = code
+        self._tick = tick
+        self._attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._attacker.bind(("", 0))
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.tap, selectors.EVENT_READ)
+
+    def add(self, name, module, sender=False):
+        """Provision a node: a folder with its GSA."""
+        node = Node(name, module, self._folder / name, self._code)
+        keyring.export(self.group_file, node.folder / ("switch.gsa" if sender else "lamp.gsa"), name if sender else None)
+        self.nodes[name] = node
+        return node
+
+    def start(self, node):
+        """Power a node on and wait until it has joined."""
+        node.start()
+        self._selector.register(node.stdout, selectors.EVENT_READ, node)
+        self.until(lambda: node.ready, f"{node.name} to join")
+
+    def kill(self, node):
+        """Power a node off in the middle of whatever it does."""
+        self._selector.unregister(node.stdout)
+        node.kill()
+        self.pump(0)
+
+    def attack(self, datagram):
+        """Send a datagram to the group as somebody without keys."""
+        self._attacker.sendto(datagram, self.to)
+
+    def pump(self, seconds):
+        """Take in everything that happens within some time, and at least what has happened."""
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            ready = self._selector.select(max(0, min(left, 0.05)))
+            for key, _ in ready:
+                self._take(key)
+            self._tick()
+            if left <= 0 and not ready:
+                return
+
+    def _take(self, key):
+        if key.data is None:
+            own_port = self._attacker.getsockname()[1]
+            heard = [payload for port, payload in self.tap.read() if port != own_port]
+            self.genuine.extend(heard)
+            for node in self.nodes.values():
+                node.due += len(heard) if node.ready else 0
+            return
+        data = key.fileobj.read1(65536)
+        if not data:
+            self._selector.unregister(key.fileobj)
+            raise Failure(f"{key.data.name} has stopped: {(key.data.folder / 'stderr').read_text().strip()}")
+        key.data.hear(data)
+
+    def until(self, condition, what):
+        """Go on until `condition()`; raises Failure when that takes too long."""
+        end = time.monotonic() + _PATIENCE_S
+        while not condition():
+            if time.monotonic() > end:
+                raise Failure(f"waited {_PATIENCE_S} s in vain for {what}")
+            self.pump(0.02)
+
+    def command(self, switch, *words):
+        """Have a switch send words, and wait until all are on the wire."""
+        target = len(self.genuine) + len(words)
+        for word in words:
+            switch.write(word)
+        self.until(lambda: len(self.genuine) >= target, f"{switch.name} to send")
+
+    def count(self, nodes):
+        """Have nodes tell what they have counted, once they have nothing left to count."""
+        totals = None
+        while True:
+            for node in nodes:
+                node.asked += 1
+                node.write("counts")
+            self.until(lambda: all(node.answers == node.asked for node in nodes), "answers")
+            before, totals = totals, [node.counts["accepted"] + sum(node.counts["dropped"].values()) for node in nodes]
+            if totals == before:
+                return
+            self.pump(0.1)
+
+    def repeated_nonces(self):
+        """Return how many genuine records carry a header, and so a nonce, that an earlier one carried."""
+        headers = [bytes(datagram[3:11]) for datagram in self.genuine if record.header(datagram)]
+        return len(headers) - len(set(headers))
+
+    def close(self):
+        """End every process and socket."""
+        for node in self.nodes.values():
+            node.kill()
+        self._attacker.close()
+        self.tap.close()
+        self._selector.close()

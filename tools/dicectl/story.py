@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What happens in the demo: each part is a function that acts, and checks what came of it."""
+
+import random
+
+from dicectl.stage import HEAP_KB
+
+LAMPS = 3
+FLOOD = 3000
+STREAM = 90
+_NEXT = 1 << 20  # a sequence number that the switch will not reach
+
+
+def play(stage, view):
+    """Play all parts; `view` has the number of checks that failed."""
+    view.title("A switch and three lamps join a group")
+    # The listeners first: then they know that no message was sent before.
+    lamps = [stage.add(f"lamp-{number}", "demo_lamp") for number in range(1, LAMPS + 1)]
+    switch = stage.add("switch", "demo_switch", sender=True)
+    view.lamps.extend(lamps)
+    for node in (*lamps, switch):
+        stage.start(node)
+    view.say("  Each is a MicroPython program of its own. All hold the group's keys; the attacker, on the same network, does not.")
+    _obey(stage, view, lamps, switch, ["on", "off"] * 3)
+    _attack(stage, view, lamps, switch)
+    _lose_switch(stage, view, lamps, switch)
+    _lose_lamp(stage, view, lamps, switch)
+    stage.count(lamps)
+    view.check(not stage.repeated_nonces(), f"{len(stage.genuine)} messages on the wire, and no two with the same nonce")
+    view.verdict(HEAP_KB)
+
+
+def _settle(stage, lamps):
+    """Wait until every lamp has obeyed what it should, or a while has passed."""
+    for _ in range(100):
+        if all(lamp.obeyed >= lamp.due for lamp in lamps):
+            return
+        stage.pump(0.02)
+
+
+def _obey(stage, view, lamps, switch, words):
+    """Have the switch send, and check that the lamps follow."""
+    for word in words:
+        stage.command(switch, word)
+        stage.pump(0.25)
+    _settle(stage, lamps)
+    light = words[-1] == "on"
+    right = all(lamp.obeyed == lamp.due and lamp.on == light for lamp in lamps)
+    view.check(right, f"the switch sent {', '.join(words)}: every lamp obeyed, and is {words[-1]}")
+
+
+def _strike(stage, view, lamps, what, datagrams, kind):
+    """Send `datagrams` as the attacker, and check that every lamp dropped them all as `kind`, and did nothing."""
+    stage.count(lamps)
+    before = [(lamp.obeyed, lamp.on, lamp.counts["dropped"].get(kind, 0) + len(datagrams)) for lamp in lamps]
+    for datagram in datagrams:
+        stage.attack(datagram)
+        stage.pump(0)
+    stage.count(lamps)
+    after = [(lamp.obeyed, lamp.on, lamp.counts["dropped"].get(kind, 0)) for lamp in lamps]
+    view.check(after == before, f"{what}: all {len(datagrams)} dropped as [bold]{kind}[/bold]")
+
+
+def _with(datagram, at, part):
+    """Return a copy of a record with some of its bytes replaced."""
+    return datagram[:at] + part + datagram[at + len(part) :]
+
+
+def _claiming(datagram, at, part):
+    """Return a copy of a record with other bytes in epoch | SenderID | number, in the header and in the nonce that repeats it."""
+    copy = _with(datagram, at, part)
+    return _with(copy, 13, copy[3:11])
+
+
+def _attack(stage, view, lamps, switch):
+    view.title("The attacker recorded all of it, and tries to turn the lamps on")
+    heard = list(stage.genuine)
+    ahead = [_claiming(datagram, 6, (_NEXT + i).to_bytes(5, "big")) for i, datagram in enumerate(heard)]
+    _strike(stage, view, lamps, "sends the recorded messages again", heard, "replayed")
+    _strike(stage, view, lamps, "numbers them anew, as if they were fresh", ahead, "forged")
+    flipped = [
+        _with(ahead[0], 21 + bit // 8, bytes([ahead[0][21 + bit // 8] ^ 1 << bit % 8])) for bit in range(8 * len(ahead[0][21:]))
+    ]
+    _strike(stage, view, lamps, "flips each bit of a sealed message in turn", flipped, "forged")
+    invented = [_with(ahead[0], 21, random.randbytes(len(ahead[0]) - 21)) for _ in range(50)]
+    _strike(stage, view, lamps, "makes messages up", invented, "forged")
+    for what, at, part, kind in (
+        ("writes another sender on them", 5, b"\x02", "forged"),
+        ("writes an invented sender on them", 5, b"\x09", "unknown"),
+        ("pretends that new keys are in force", 3, b"\0\2", "epoch"),
+    ):
+        _strike(stage, view, lamps, what, [_claiming(datagram, at, part) for datagram in heard], kind)
+    plain = [b"on", b"", heard[0][:20], heard[0] + b"on", b"\x17\xfe\xfd" + bytes(2000)]
+    _strike(stage, view, lamps, "sends plain, cut and oversized ones", plain, "malformed")
+    _flood(stage, view, lamps)
+    _obey(stage, view, lamps, switch, ["on", "off"])
+
+
+def _flood(stage, view, lamps):
+    before = [(lamp.obeyed, lamp.on) for lamp in lamps]
+    template = stage.genuine[-1]
+    for number in range(FLOOD):
+        stage.attack(_claiming(template, 6, (_NEXT + number).to_bytes(5, "big")) if number % 2 else random.randbytes(100))
+        if number % 100 == 0:
+            stage.pump(0)
+    stage.count(lamps)
+    view.check([(lamp.obeyed, lamp.on) for lamp in lamps] == before, f"floods the network with {FLOOD:,} messages: no lamp moved")
+
+
+def _lose_switch(stage, view, lamps, switch):
+    view.title("The switch loses power while it sends, and comes back")
+    start = len(stage.genuine)
+    for number in range(STREAM):
+        switch.write("off" if number % 2 else "on")
+        if number == STREAM // 3:
+            stage.until(lambda: len(stage.genuine) >= start + 10, "the switch to send")
+    stage.kill(switch)
+    _settle(stage, lamps)
+    last = stage.genuine[-1]
+    sent = len(stage.genuine) - start
+    view.check(all(lamp.obeyed == lamp.due for lamp in lamps), f"{sent} of {STREAM} messages got out: every lamp obeyed those")
+    stage.start(switch)
+    _obey(stage, view, lamps, switch, ["on", "off"])
+    used, skipped = (int.from_bytes(datagram[6:11], "big") for datagram in (last, stage.genuine[-2]))
+    view.check(skipped > used, f"the last number before was {used}, the first after is {skipped}: what is in doubt is skipped")
+
+
+def _lose_lamp(stage, view, lamps, switch):
+    lamp = lamps[1]
+    view.title(f"{lamp.name} loses power, and the attacker waits for its return")
+    stage.kill(lamp)
+    stage.pump(0.5)
+    stage.start(lamp)
+    _strike(stage, view, [lamp], "sends everything recorded so far", list(stage.genuine), "replayed")
+    _obey(stage, view, lamps, switch, ["on", "off", "on"])
