@@ -11,8 +11,10 @@ from dice import record
 from dice.group.gsa import decode
 from dicectl import keyring, micropython, netns
 
-KILLS = 240
+KILLS = 240  # or more, on a machine where too few fall into a take-over
+KILLS_MAX = 1200
 KILLS_A_GROUP = 10  # every tenth start takes over a fresh GSA
+TAKE_OVERS_MIN = 7  # so many kills between its first write and its last
 PORT = 50_000  # of all groups, so that one tap hears them
 
 
@@ -31,7 +33,7 @@ def _start_and_kill(folder, code, number):
     if number % KILLS_A_GROUP == 0:
         while len(list(folder.iterdir())) == 2 and process.poll() is None:
             pass
-        time.sleep(random.uniform(0, 0.01))
+        time.sleep(random.uniform(0, 0.005))
     elif number % 2 == 0:
         time.sleep(random.uniform(0, 0.1))
     else:
@@ -54,7 +56,9 @@ def _kill_often(folder):
     random.seed(1)
     starts = []
     interrupted = 0
-    for number in range(KILLS):
+    for number in range(KILLS_MAX):
+        if number >= KILLS and interrupted >= TAKE_OVERS_MIN:
+            break
         home = folder / str(number // KILLS_A_GROUP)
         if number % KILLS_A_GROUP == 0:
             _new_group(home)
@@ -70,8 +74,8 @@ def test_no_nonce_repeats_whenever_the_power_fails(in_network, tmp_path):
     sent = sum(bool(datagrams) for _, datagrams in starts)
     print(f"{interrupted} kills while a GSA was taken over, {sent} after something was sent")
     assert lost == 0
-    assert len(starts) == KILLS
-    assert sent > KILLS // 4 and interrupted > KILLS // KILLS_A_GROUP // 4, "too few such kills: the test shows nothing"
+    assert len(starts) >= KILLS
+    assert sent > KILLS // 4 and interrupted >= TAKE_OVERS_MIN, "too few such kills: the test shows nothing"
     assert all(record.header(datagram) for _, datagrams in starts for datagram in datagrams)
     nonces = [(int(group), bytes(datagram[13:21])) for group, datagrams in starts for datagram in datagrams]
     assert nonces == [(int(group), bytes(datagram[3:11])) for group, datagrams in starts for datagram in datagrams]
