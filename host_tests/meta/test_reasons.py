@@ -1,23 +1,48 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Every reason code has its sentences in `dicectl doctor`, and their numbers are those of dice.limits."""
+"""The table of reason codes in `dicectl doctor`: the constants in the library agree with it, and its numbers with dice.limits."""
 
+import ast
 import re
+from pathlib import Path
+
+import pytest
 
 from dice import errors, limits
 from dicectl.doctor import REASONS
+from host_tests.portable import reasons
 
-CODES = {name: value for name, value in vars(errors).items() if name.startswith("E_")}
+LIB = Path(__file__).resolve().parents[2] / "lib" / "dice"
+TREES = {path.relative_to(LIB).as_posix(): ast.parse(path.read_text()) for path in sorted(LIB.rglob("*.py"))}
+NUMBER_OF = {name: number for number, (name, _) in REASONS.items()}
+
+# A number once printed by a device in the field keeps its meaning, and its class.
+RANGES = {"UsageError": range(10, 20), "FormatError": range(20, 30), "StoreError": range(30, 40), "LimitError": range(40, 50)}
 
 # All numbers in all sentences, with where they come from.
 NUMBERS = {
-    errors.E_TOO_LONG: [limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES],
-    errors.E_OPTION: [1, 0, 1 << 29, 1],
-    errors.E_SENDER_ID: [limits.SENDERS_MAX],
-    errors.E_EPOCH: [0, 1, 0xFFFF],
-    errors.E_BUDGET: [0, limits.KEY_RECORDS_MAX],
+    "TOO_LONG": [limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES],
+    "OPTION": [1, 0, 1 << 29, 1],
+    "SENDER_ID": [limits.SENDERS_MAX],
+    "EPOCH": [0, 1, 0xFFFF],
+    "BUDGET": [0, limits.KEY_RECORDS_MAX],
 }
 ADDRESSES = "224.0.0.0 to 239.255.255.255"
+
+
+def constants(tree):
+    """Yield (name, number) of each `_E_NAME = const(number)` of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("_E_"):
+            assert isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "const", ast.unparse(node)
+            yield node.targets[0].id.removeprefix("_E_"), ast.literal_eval(node.value.args[0])
+
+
+def raised(tree):
+    """Yield (class, argument) wherever a module makes one of the exceptions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in RANGES:
+            yield node.func.id, node.args[0]
 
 
 def numbers_in(text):
@@ -26,37 +51,58 @@ def numbers_in(text):
     return [int(number) for number in re.findall(r"(?<![\w.])\d+(?![\w])", text)]
 
 
-def test_every_code_has_its_sentences():
-    assert sorted(REASONS) == sorted(CODES.values())
-    assert len(set(CODES.values())) == len(CODES)
+@pytest.mark.parametrize("module", TREES)
+def test_constants_agree_with_the_table_and_are_used(module):
+    found = dict(constants(TREES[module]))
+    for name, number in found.items():
+        assert NUMBER_OF.get(name) == number, name
+    used = {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    assert {f"_E_{name}" for name in found} == {name for name in used if name.startswith("_E_")}
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_each_class_has_its_range(module):
+    for name, reason in raised(TREES[module]):
+        assert isinstance(reason, ast.Name) and NUMBER_OF[reason.id.removeprefix("_E_")] in RANGES[name], ast.unparse(reason)
+
+
+def test_none_of_the_table_is_missing():
+    assert {name for tree in TREES.values() for name, _ in constants(tree)} == set(NUMBER_OF)
+    assert len(NUMBER_OF) == len(REASONS)
+
+
+def test_none_is_public():
+    assert not [name for tree in TREES.values() for name in ast.walk(tree) if getattr(name, "id", "").startswith("E_")]
+
+
+def test_those_of_the_portable_tests():
+    assert {name.removeprefix("E_"): number for name, number in vars(reasons).items() if name.startswith("E_")} == NUMBER_OF
 
 
 def test_sentences_are_distinct():
-    assert len(set(REASONS.values())) == len(REASONS)
+    assert len({text for _, text in REASONS.values()}) == len(REASONS)
 
 
 def test_sentences_are_sentences():
-    for code, text in REASONS.items():
+    for code, (_, text) in REASONS.items():
         assert text == " ".join(text.split()), code
         assert text[0].isalpha() and text.endswith("."), code
         assert text.isascii() and len(text) < 160, code
 
 
 def test_numbers_agree_with_the_limits():
-    for code, text in REASONS.items():
-        if code == errors.E_ADDRESS:
+    for name, text in REASONS.values():
+        if name == "ADDRESS":
             assert ADDRESSES in text
             text = text.replace(ADDRESSES, "").replace(" 0.", "")
-        assert numbers_in(text) == NUMBERS.get(code, []), code
+        assert numbers_in(text) == NUMBERS.get(name, []), name
 
 
 def test_codes_stay_where_they_are():
-    """A code once printed by a device in the field keeps its meaning."""
-    ranges = {"UsageError": range(10, 20), "FormatError": range(20, 30), "StoreError": range(30, 40), "LimitError": range(40, 50)}
-    for name, code in CODES.items():
-        assert any(code in numbers for numbers in ranges.values()), name
-    assert (errors.E_TOO_LONG, errors.E_CLOSED, errors.E_TRUNCATED, errors.E_ADDRESS) == (10, 17, 20, 28)
-    assert (errors.E_STORE_WRITE, errors.E_STORE_SHARED, errors.E_SPENT, errors.E_CLASH) == (30, 34, 40, 42)
+    for code in REASONS:
+        assert any(code in numbers for numbers in RANGES.values()), code
+    assert [REASONS[code][0] for code in (10, 17, 20, 28)] == ["TOO_LONG", "CLOSED", "TRUNCATED", "ADDRESS"]
+    assert [REASONS[code][0] for code in (30, 34, 40, 42)] == ["STORE_WRITE", "STORE_SHARED", "SPENT", "CLASH"]
 
 
 def test_at_most_six_classes():

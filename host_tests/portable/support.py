@@ -4,7 +4,9 @@
 
 import os
 
-from dice.errors import E_STORE_READ, E_STORE_WRITE, StoreError
+from reasons import E_STORE_READ, E_STORE_WRITE
+
+from dice.errors import StoreError
 from dice.group.context import Context
 from dice.group.gsa import DERIVE_SENDER, Gsa
 from dice.group.member import Member

@@ -2,21 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The encoding of a GSA: round trips, a fixed vector, and a reason for everything that is wrong."""
 
+from reasons import E_ADDRESS, E_BUDGET, E_DAMAGED, E_EPOCH, E_SENDER_ID, E_TRAILING, E_TRUNCATED, E_VALUE, E_VERSION
 from support import make_gsa, raises
 
 from dice.crypto import sha256
-from dice.errors import (
-    E_ADDRESS,
-    E_BUDGET,
-    E_DAMAGED,
-    E_EPOCH,
-    E_SENDER_ID,
-    E_TRAILING,
-    E_TRUNCATED,
-    E_VALUE,
-    E_VERSION,
-    FormatError,
-)
+from dice.errors import FormatError
 from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, decode
 from dice.group.record import D00, K08
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The ledger of a group's counters: ahead of what is used, rarely written, never back."""
 
+from reasons import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
 from support import RamStore, raises
 
-from dice.errors import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE, StoreError, UsageError
+from dice.errors import StoreError, UsageError
 from dice.group.ledger import Ledger
 
 GID = b"\x01\x02\x03\x04"

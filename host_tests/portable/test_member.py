@@ -4,21 +4,10 @@
 
 from array import array
 
+from reasons import E_CLOSED, E_NOT_A_SENDER, E_NOT_BYTES, E_NOT_SENT, E_OPTION, E_STORE_SHARED, E_TOO_LONG
 from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
-from dice.errors import (
-    DATA,
-    E_CLOSED,
-    E_NOT_A_SENDER,
-    E_NOT_BYTES,
-    E_NOT_SENT,
-    E_OPTION,
-    E_STORE_SHARED,
-    E_TOO_LONG,
-    NONE,
-    StoreError,
-    UsageError,
-)
+from dice.errors import DATA, NONE, StoreError, UsageError
 from dice.group.context import Context
 from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN
 from dice.group.member import Member

@@ -2,19 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The traps of docs/protocol.md, 1 to 6: freshness, nonces, and believing nothing before the tag verifies."""
 
+from reasons import E_COUNTER_LOST, E_EPOCH, E_STORE_READ, E_STORE_WRITE, E_VALUE
 from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, seal, sealed
 
-from dice.errors import (
-    DATA,
-    E_COUNTER_LOST,
-    E_EPOCH,
-    E_STORE_READ,
-    E_STORE_WRITE,
-    E_VALUE,
-    NONE,
-    FormatError,
-    StoreError,
-)
+from dice.errors import DATA, NONE, FormatError, StoreError
 from dice.group.gsa import DERIVE_SHARED, UNKNOWN
 from dice.group.member import Member
 from dice.group.record import D00

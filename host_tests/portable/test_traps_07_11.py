@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The traps of docs/protocol.md, 7 and 9 to 11: SenderIDs, budgets and several groups; 8, re-keying, has a file of its own."""
 
+from reasons import E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
-from dice.errors import CLASH, DATA, E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT, NONE, FormatError, LimitError
+from dice.errors import CLASH, DATA, NONE, FormatError, LimitError
 from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED
 from dice.group.record import D00, K08
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Reader and Writer."""
 
+from reasons import E_TRAILING, E_TRUNCATED
 from support import raises
 
-from dice.errors import E_TRAILING, E_TRUNCATED, FormatError
+from dice.errors import FormatError
 from dice.wire import Reader, Writer
 
 

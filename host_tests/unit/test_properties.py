@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dice import record
 from dice.crypto import aead, sha256
-from dice.errors import CLASH, DATA, E_STORE_WRITE, NONE, DiceError, FormatError, StoreError
+from dice.errors import CLASH, DATA, NONE, DiceError, FormatError, StoreError
 from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, Gsa, decode
 from dice.group.member import Member
 from dice.group.record import D00, K08
@@ -20,6 +20,7 @@ from dice.limits import WINDOW_RECORDS
 from dice.replay import Window
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 from dice.wire import Reader, Writer
+from host_tests.portable.reasons import E_STORE_WRITE
 
 settings.register_profile("dice", derandomize=True, deadline=None, database=None, max_examples=200)
 settings.load_profile("dice")

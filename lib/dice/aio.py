@@ -9,12 +9,16 @@ await group.send(b"off")
 
 import asyncio
 
-from dice._compat import MICROPYTHON, ticks_diff, ticks_ms
-from dice.errors import DATA, E_CLOSED, E_EXPIRED, E_STORE_READ, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
+from dice._compat import MICROPYTHON, const, ticks_diff, ticks_ms
+from dice.errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
 from dice.group.member import Member
 from dice.limits import MESSAGES_MAX
 from dice.store import FileStore, folder_of, read_file, replace_file
+
+_E_CLOSED = const(17)
+_E_STORE_READ = const(31)
+_E_EXPIRED = const(41)
 
 if MICROPYTHON:
     from asyncio import core
@@ -44,7 +48,7 @@ async def join(path, store=None, transport=None, **options):
     """
     gsa = read_file(path, decode)
     if gsa is None:
-        raise StoreError(E_STORE_READ)
+        raise StoreError(_E_STORE_READ)
     if transport is None:  # before the member: its lifetime begins with it
         from dice.udp import Multicast
 
@@ -118,7 +122,7 @@ class Group:
     def close(self):
         """Leave the group: overwrite its keys, close the transport."""
         self._task.cancel()
-        self._error = UsageError(E_CLOSED)
+        self._error = UsageError(_E_CLOSED)
         self._arrived.set()
         self.member.close()
         self._transport.close()
@@ -133,7 +137,7 @@ class Group:
                     event = NONE
                     await asyncio.sleep(0.1)
                 if event == EXPIRED:
-                    raise LimitError(E_EXPIRED)
+                    raise LimitError(_E_EXPIRED)
                 await asyncio.sleep(0)  # a flood must not starve the other tasks
         except Exception as error:  # raised again where the application waits
             self._error = self._error or error

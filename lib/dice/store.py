@@ -14,8 +14,12 @@ reboot counting goes on at the mark, and what had been reserved is never used.
 
 import os
 
-from dice._compat import create, sync
-from dice.errors import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE, DiceError, StoreError
+from dice._compat import const, create, sync
+from dice.errors import DiceError, StoreError
+
+_E_STORE_WRITE = const(30)
+_E_STORE_READ = const(31)
+_E_STORE_DAMAGED = const(32)
 
 _ENOENT = 2
 
@@ -53,7 +57,7 @@ def replace_file(path, data):
             file.write(data)
         sync(path + ".tmp")
     except OSError:
-        raise StoreError(E_STORE_WRITE)
+        raise StoreError(_E_STORE_WRITE)
     _rename(path)
 
 
@@ -64,7 +68,7 @@ def _read(path):
     except OSError as error:
         if error.args[0] == _ENOENT:
             return None
-        raise StoreError(E_STORE_READ)
+        raise StoreError(_E_STORE_READ)
 
 
 def _rename(path):
@@ -73,13 +77,13 @@ def _rename(path):
         os.rename(path + ".tmp", path)
         sync(folder)
     except OSError:
-        raise StoreError(E_STORE_WRITE)
+        raise StoreError(_E_STORE_WRITE)
 
 
 def _decode(data):
     value = int.from_bytes(data[:8], "big")
     if len(data) != 16 or value ^ int.from_bytes(data[8:], "big") != (1 << 64) - 1:
-        raise StoreError(E_STORE_DAMAGED)
+        raise StoreError(_E_STORE_DAMAGED)
     return value
 
 

@@ -5,7 +5,11 @@
 All integers are big-endian (RFC 5246, section 4).
 """
 
-from dice.errors import E_TRAILING, E_TRUNCATED, FormatError
+from dice._compat import const
+from dice.errors import FormatError
+
+_E_TRUNCATED = const(20)
+_E_TRAILING = const(21)
 
 
 class Reader:
@@ -19,7 +23,7 @@ class Reader:
         """Return the next `count` bytes."""
         end = self._at + count
         if end > len(self._data):
-            raise FormatError(E_TRUNCATED)
+            raise FormatError(_E_TRUNCATED)
         part = bytes(self._data[self._at : end])
         self._at = end
         return part
@@ -35,7 +39,7 @@ class Reader:
     def end(self):
         """Raise FormatError unless everything was read."""
         if self._at != len(self._data):
-            raise FormatError(E_TRAILING)
+            raise FormatError(_E_TRAILING)
 
 
 class Writer:

@@ -4,47 +4,47 @@
 
 import rich_click as click
 
-from dice import errors
 from dicectl.failure import USAGE, Failure
 
-# One sentence what happened, one what to do.
+# The one table of reason codes: name, then one sentence what happened and one what to do. A module of lib/dice that raises one has
+# it as a private constant, `_E_` and the name; a number once given keeps its meaning, and a range belongs to one class.
 REASONS = {
-    errors.E_TOO_LONG: "The message does not fit into one datagram. Send at most 1195 bytes at a time.",
-    errors.E_NOT_A_SENDER: "This device was made a listener. Give it a GSA with a SenderID: dicectl group add-sender, then export.",
-    errors.E_NOT_BYTES: "A message is bytes, a bytearray or a memoryview. Encode text first.",
-    errors.E_NOT_SENT: "The last message was sealed and not yet sent. Take it with transmit() before the next send().",
-    errors.E_OTHER_GROUP: "The GSA is one of another group. Install only GSAs with this group's id.",
-    errors.E_NO_NEXT_EPOCH: "There is no next epoch to go on to. Install its GSA first.",
-    errors.E_OLD_EPOCH: "The GSA's epoch has gone by on this device, which never goes back. Give it the newest GSA.",
-    errors.E_CLOSED: "The group was left and its keys are erased. Join again.",
-    errors.E_OPTION: "reserve_records and remember_records are 1 or more, grace_ms is 0 to 2**29 - 1.",
-    errors.E_TRUNCATED: "The GSA ends too early. Copy the file again.",
-    errors.E_TRAILING: "The GSA has bytes behind its end. Copy the file again.",
-    errors.E_DAMAGED: "The GSA was damaged on its way (its checksum is wrong). Copy the file again.",
-    errors.E_VERSION: "The GSA is of a version that this dice does not know. Update dice on the device.",
-    errors.E_VALUE: "The GSA names a suite, layout or derivation that this dice does not know. Update dice on the device.",
-    errors.E_SENDER_ID: "A SenderID is out of range, double or not in the list, or there are more than 50 senders.",
-    errors.E_EPOCH: "An epoch is 0, or a sequence number is of a later epoch. Epochs are 1 to 65535.",
-    errors.E_BUDGET: "The record budget is 0 or larger than the key allows (2**23 records, shared by all who use it).",
-    errors.E_ADDRESS: "The group's address is not IPv4 multicast (224.0.0.0 to 239.255.255.255), or its port is 0.",
-    errors.E_STORE_WRITE: "The device cannot write its sequence numbers, so it does not send. Make room in its file system.",
-    errors.E_STORE_READ: "The file cannot be read. Check the path, and the device's file system.",
-    errors.E_STORE_DAMAGED: "A counter file is damaged, so what was sent is not known. Give the device a new SenderID.",
-    errors.E_COUNTER_LOST: "The counter of a GSA in use is gone; to go on would repeat nonces. Give the device a new SenderID.",
-    errors.E_STORE_SHARED: "Something else counts in the same store. Let one program use a GSA, and give each its own SenderID.",
-    errors.E_SPENT: "The key has sealed as many records as it may. Re-key: the next epoch begins anew.",
-    errors.E_EXPIRED: "The GSA's lifetime is over and its keys are erased. Give the device the next epoch's GSA.",
-    errors.E_CLASH: "Another device sends with this SenderID. Find it, give it another, and re-key.",
+    10: ("TOO_LONG", "The message does not fit into one datagram. Send at most 1195 bytes at a time."),
+    11: ("NOT_A_SENDER", "This device was made a listener. Give it a GSA with a SenderID: dicectl group add-sender, then export."),
+    12: ("NOT_BYTES", "A message is bytes, a bytearray or a memoryview. Encode text first."),
+    13: ("NOT_SENT", "The last message was sealed and not yet sent. Take it with transmit() before the next send()."),
+    14: ("OTHER_GROUP", "The GSA is one of another group. Install only GSAs with this group's id."),
+    15: ("NO_NEXT_EPOCH", "There is no next epoch to go on to. Install its GSA first."),
+    16: ("OLD_EPOCH", "The GSA's epoch has gone by on this device, which never goes back. Give it the newest GSA."),
+    17: ("CLOSED", "The group was left and its keys are erased. Join again."),
+    18: ("OPTION", "reserve_records and remember_records are 1 or more, grace_ms is 0 to 2**29 - 1."),
+    20: ("TRUNCATED", "The GSA ends too early. Copy the file again."),
+    21: ("TRAILING", "The GSA has bytes behind its end. Copy the file again."),
+    22: ("DAMAGED", "The GSA was damaged on its way (its checksum is wrong). Copy the file again."),
+    23: ("VERSION", "The GSA is of a version that this dice does not know. Update dice on the device."),
+    24: ("VALUE", "The GSA names a suite, layout or derivation that this dice does not know. Update dice on the device."),
+    25: ("SENDER_ID", "A SenderID is out of range, double or not in the list, or there are more than 50 senders."),
+    26: ("EPOCH", "An epoch is 0, or a sequence number is of a later epoch. Epochs are 1 to 65535."),
+    27: ("BUDGET", "The record budget is 0 or larger than the key allows (2**23 records, shared by all who use it)."),
+    28: ("ADDRESS", "The group's address is not IPv4 multicast (224.0.0.0 to 239.255.255.255), or its port is 0."),
+    30: ("STORE_WRITE", "The device cannot write its sequence numbers, so it does not send. Make room in its file system."),
+    31: ("STORE_READ", "The file cannot be read. Check the path, and the device's file system."),
+    32: ("STORE_DAMAGED", "A counter file is damaged, so what was sent is not known. Give the device a new SenderID."),
+    33: ("COUNTER_LOST", "The counter of a GSA in use is gone; to go on would repeat nonces. Give the device a new SenderID."),
+    34: ("STORE_SHARED", "Something else counts in the same store. Let one program use a GSA, and give each its own SenderID."),
+    40: ("SPENT", "The key has sealed as many records as it may. Re-key: the next epoch begins anew."),
+    41: ("EXPIRED", "The GSA's lifetime is over and its keys are erased. Give the device the next epoch's GSA."),
+    42: ("CLASH", "Another device sends with this SenderID. Find it, give it another, and re-key."),
 }
 
 
 def explain(reason):
     """Return (number, sentences) of a reason code such as E12; raises Failure."""
     number = reason.upper().removeprefix("E")
-    sentences = REASONS.get(int(number)) if number.isascii() and number.isdigit() else None
-    if sentences is None:
+    reason_code = int(number) if number.isascii() and number.isdigit() else 0
+    if reason_code not in REASONS:
         raise Failure(f"there is no reason code {reason}; they look like E{min(REASONS)} and go up to E{max(REASONS)}", USAGE)
-    return int(number), sentences
+    return reason_code, REASONS[reason_code][1]
 
 
 @click.command("doctor")

@@ -28,21 +28,20 @@ struct {
 
 from dice._compat import const
 from dice.crypto import sha256
-from dice.errors import (
-    E_ADDRESS,
-    E_BUDGET,
-    E_DAMAGED,
-    E_EPOCH,
-    E_SENDER_ID,
-    E_TRUNCATED,
-    E_VALUE,
-    E_VERSION,
-    FormatError,
-)
+from dice.errors import FormatError
 from dice.group.record import D00, K08, sender_id_max
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.suites import tag_bytes
 from dice.wire import Reader, Writer
+
+_E_TRUNCATED = const(20)
+_E_DAMAGED = const(22)
+_E_VERSION = const(23)
+_E_VALUE = const(24)
+_E_SENDER_ID = const(25)
+_E_EPOCH = const(26)
+_E_BUDGET = const(27)
+_E_ADDRESS = const(28)
 
 DERIVE_SENDER = const(1)
 DERIVE_SHARED = const(2)
@@ -87,22 +86,22 @@ class Gsa:
     def validate(self):
         """Raise FormatError unless every field is what the struct allows."""
         if len(self.address) != 4 or not 224 <= self.address[0] <= 239 or not 1 <= self.port <= 0xFFFF:
-            raise FormatError(E_ADDRESS)
+            raise FormatError(_E_ADDRESS)
         if len(self.gid) != 4 or not 0 <= self.lifetime_s < 1 << 32:
-            raise FormatError(E_VALUE)
+            raise FormatError(_E_VALUE)
         if tag_bytes(self.suite) is None or self.layout not in (K08, D00):
-            raise FormatError(E_VALUE)
+            raise FormatError(_E_VALUE)
         if len(self.key) != {DERIVE_SENDER: 16, DERIVE_SHARED: 20}.get(self.derive):
-            raise FormatError(E_VALUE)
+            raise FormatError(_E_VALUE)
         if self.own_id is None and self.own_next:
-            raise FormatError(E_VALUE)
+            raise FormatError(_E_VALUE)
         if not 1 <= self.epoch <= 0xFFFF or self.own_next >> 48 > self.epoch:
-            raise FormatError(E_EPOCH)
+            raise FormatError(_E_EPOCH)
         self._validate_senders()
         # Records sealed with one key are summed over all who hold it.
         sharers = len(self.senders) if self.derive == DERIVE_SHARED else 1
         if not 1 <= self.budget * sharers <= KEY_RECORDS_MAX:
-            raise FormatError(E_BUDGET)
+            raise FormatError(_E_BUDGET)
 
     def _validate_senders(self):
         ids = [sender_id for sender_id, _ in self.senders]
@@ -111,12 +110,12 @@ class Gsa:
             or len(set(ids)) != len(ids)
             or not 0 <= min(ids) <= max(ids) <= sender_id_max(self.layout)
         ):
-            raise FormatError(E_SENDER_ID)
+            raise FormatError(_E_SENDER_ID)
         if self.own_id is not None and self.own_id not in ids:
-            raise FormatError(E_SENDER_ID)
+            raise FormatError(_E_SENDER_ID)
         for _, following in self.senders:
             if following != UNKNOWN and following >> 48 > self.epoch:
-                raise FormatError(E_EPOCH)
+                raise FormatError(_E_EPOCH)
 
     def encode(self):
         """Return the encoding as a bytearray: it holds the key, so overwrite it after use."""
@@ -147,15 +146,15 @@ def decode(data):
     """Return the Gsa that `data` encodes; raises FormatError."""
     view = memoryview(data)
     if len(view) <= _CHECK_BYTES:
-        raise FormatError(E_TRUNCATED)
+        raise FormatError(_E_TRUNCATED)
     if view[0] != _VERSION:
-        raise FormatError(E_VERSION)
+        raise FormatError(_E_VERSION)
     if view[-_CHECK_BYTES:] != _check(view[:-_CHECK_BYTES]):
-        raise FormatError(E_DAMAGED)
+        raise FormatError(_E_DAMAGED)
     reader = Reader(view[1:-_CHECK_BYTES])
     flags = reader.uint(1)
     if flags & ~(_FRESH | _HAS_OWN):
-        raise FormatError(E_VALUE)
+        raise FormatError(_E_VALUE)
     gid = reader.take(4)
     address = reader.take(4)
     port = reader.uint(2)
@@ -172,7 +171,7 @@ def decode(data):
     reader.end()
     if not flags & _HAS_OWN:
         if own_id:
-            raise FormatError(E_VALUE)
+            raise FormatError(_E_VALUE)
         own_id = None
     fresh = bool(flags & _FRESH)
     return Gsa(gid, address, port, suite, layout, derive, epoch, key, own_id, own_next, lifetime_s, budget, senders, fresh)

@@ -11,7 +11,11 @@ id, a letter, a SenderID.
     c  whether another device was heard sending as ourselves in an epoch
 """
 
-from dice.errors import E_OLD_EPOCH, E_STORE_SHARED, StoreError, UsageError
+from dice._compat import const
+from dice.errors import StoreError, UsageError
+
+_E_OLD_EPOCH = const(16)
+_E_STORE_SHARED = const(34)
 
 
 class Ledger:
@@ -27,7 +31,7 @@ class Ledger:
         name = self._name("l", 0)
         held = self._store.get(name) or 0
         if held >> 48 > epoch:
-            raise UsageError(E_OLD_EPOCH)
+            raise UsageError(_E_OLD_EPOCH)
         if held >> 48 < epoch:
             held = epoch << 48
             self._store.put(name, held)
@@ -70,7 +74,7 @@ class Ledger:
         base = epoch << 48
         held = max(self._store.get(name) or 0, base)
         if held != base + mark and (name, held) != self._tried:
-            raise StoreError(E_STORE_SHARED)
+            raise StoreError(_E_STORE_SHARED)
         self._tried = (name, base + end)
         self._store.put(name, base + end)
         self._tried = None

@@ -15,31 +15,24 @@ one, still read for a period of grace.
 """
 
 from dice import limits, record
-from dice._compat import ticks_add, ticks_diff
-from dice.errors import (
-    CLASH,
-    DATA,
-    E_CLASH,
-    E_CLOSED,
-    E_COUNTER_LOST,
-    E_EXPIRED,
-    E_NO_NEXT_EPOCH,
-    E_NOT_A_SENDER,
-    E_NOT_BYTES,
-    E_NOT_SENT,
-    E_OLD_EPOCH,
-    E_OPTION,
-    E_OTHER_GROUP,
-    E_SPENT,
-    E_TOO_LONG,
-    EXPIRED,
-    NONE,
-    LimitError,
-    StoreError,
-    UsageError,
-)
+from dice._compat import const, ticks_add, ticks_diff
+from dice.errors import CLASH, DATA, EXPIRED, NONE, LimitError, StoreError, UsageError
 from dice.group.context import Context
 from dice.group.ledger import Ledger
+
+_E_TOO_LONG = const(10)
+_E_NOT_A_SENDER = const(11)
+_E_NOT_BYTES = const(12)
+_E_NOT_SENT = const(13)
+_E_OTHER_GROUP = const(14)
+_E_NO_NEXT_EPOCH = const(15)
+_E_OLD_EPOCH = const(16)
+_E_CLOSED = const(17)
+_E_OPTION = const(18)
+_E_COUNTER_LOST = const(33)
+_E_SPENT = const(40)
+_E_EXPIRED = const(41)
+_E_CLASH = const(42)
 
 _NEVER = 1 << 48  # above every sequence number
 
@@ -69,9 +62,9 @@ class Member:
         """
         for records in (reserve_records, remember_records):
             if not isinstance(records, int) or not 1 <= records <= limits.KEY_RECORDS_MAX:
-                raise UsageError(E_OPTION)
+                raise UsageError(_E_OPTION)
         if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
-            raise UsageError(E_OPTION)
+            raise UsageError(_E_OPTION)
         self.data = None
         self.sender = None
         self.accepted = 0
@@ -123,16 +116,16 @@ class Member:
         if self._halted:
             raise type(self._halted)(self._halted.reason)  # a new one each time: each raise lengthens its traceback
         if self._context.own_id is None:
-            raise UsageError(E_NOT_A_SENDER)
+            raise UsageError(_E_NOT_A_SENDER)
         if self._context.clash:
-            raise LimitError(E_CLASH)
+            raise LimitError(_E_CLASH)
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise UsageError(E_NOT_BYTES)
+            raise UsageError(_E_NOT_BYTES)
         data = bytes(data)  # also of wider items
         if len(data) > limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES:
-            raise UsageError(E_TOO_LONG)
+            raise UsageError(_E_TOO_LONG)
         if self._out is not None:
-            raise UsageError(E_NOT_SENT)
+            raise UsageError(_E_NOT_SENT)
         sealed = None
         self._out = b""  # taken: a callback that comes in between must not get at the same sequence number
         try:
@@ -172,9 +165,9 @@ class Member:
         if self._context is None:
             raise type(self._halted)(self._halted.reason)
         if gsa.gid != self._gid:
-            raise UsageError(E_OTHER_GROUP)
+            raise UsageError(_E_OTHER_GROUP)
         if gsa.epoch <= max(self._context.epoch, self._other.epoch if self._other else 0):
-            raise UsageError(E_OLD_EPOCH)
+            raise UsageError(_E_OLD_EPOCH)
         self._forget_other()
         self._other = Context(gsa)
 
@@ -184,7 +177,7 @@ class Member:
         Raises UsageError where no next epoch is held, and StoreError; then it can be called again.
         """
         if self._other is None or self._grace_end is not None:
-            raise UsageError(E_NO_NEXT_EPOCH)
+            raise UsageError(_E_NO_NEXT_EPOCH)
         self._enter(self._other, self._context, now)
 
     def forged(self):
@@ -197,7 +190,7 @@ class Member:
 
     def close(self):
         """Overwrite all keys; only the counts can still be read."""
-        self._end(UsageError(E_CLOSED))
+        self._end(UsageError(_E_CLOSED))
 
     def _drop(self, kind):
         self.dropped[kind] = self.dropped.get(kind, 0) + 1
@@ -206,7 +199,7 @@ class Member:
     def _seal(self, context, data):
         sequence = context.own_next
         if sequence >= context.end:
-            raise LimitError(E_SPENT)
+            raise LimitError(_E_SPENT)
         context.own_next = sequence + 1  # first of all: whatever happens from here on, the number is gone
         if sequence >= context.own_mark:
             end = sequence + self._reserve_records
@@ -268,7 +261,7 @@ class Member:
             context.clash = context.clash or self._ledger.clashed(context.own_id, context.epoch)
             context.own_next = context.own_mark = numbers[context.own_id]
             if context.own_next is None:
-                raise StoreError(E_COUNTER_LOST)
+                raise StoreError(_E_COUNTER_LOST)
         for sender_id, sender in context.senders.items():
             sender.next = numbers[sender_id]
             sender.mark = sender.next or 0
@@ -299,7 +292,7 @@ class Member:
             left_s = self._context.lifetime_s - self._lived_s
             if left_s <= 0:
                 self._expired = True
-                self._end(LimitError(E_EXPIRED))
+                self._end(LimitError(_E_EXPIRED))
                 return
             self._unit_s = min(2 * self._unit_s or 1, limits.LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s
