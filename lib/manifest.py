@@ -4,6 +4,7 @@
 
     include("path/to/lib/manifest.py")                      # everything
     include("path/to/lib/manifest.py", profile="group")     # a member of a group without its network: sans-IO, no asyncio
+    include("path/to/lib/manifest.py", profile="psk")       # that, and a DTLS client with a pre-shared key
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
 
 A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
@@ -39,6 +40,19 @@ _GROUP = (
     "group/record.py",
 )
 
+# Beside _GROUP: what a client with a pre-shared key needs.
+_PSK = (
+    "client.py",
+    "flights.py",
+    "handshake.py",
+    "keys.py",
+    "kx_psk.py",
+    "messages.py",
+    "record_layer.py",
+    "resumption.py",
+    "session.py",
+)
+
 
 def _everything():
     """Return all modules but those that only a host needs."""
@@ -59,7 +73,7 @@ if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 
 options.defaults(profile="full", unix=False)
-_profiles = {"none": (), "group": _GROUP, "full": _everything()}
+_profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _everything()}
 if options.profile not in _profiles:
     raise ValueError("dice has no profile %s; it has %s" % (options.profile, ", ".join(_profiles)))
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())

@@ -29,7 +29,7 @@ FIELDS = {
     "vendor",
 }  # of each board.json of MicroPython
 HOST_ONLY = {"dice/_posix.py", "dice/crypto/host.py"}
-LATE = {"group": {"dice/aio.py"}, "full": set()}  # what dice.join() imports, which a profile without a network cannot call
+LATE = {"group": {"dice/aio.py"}, "psk": {"dice/aio.py"}, "full": set()}  # what dice.join() imports, which a profile without a network cannot call
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 
@@ -121,14 +121,14 @@ def test_profile_has_all_that_it_imports(profile):
 
 def test_profiles():
     everything = {path.relative_to(profiles.LIB).as_posix() for path in (profiles.LIB / "dice").rglob("*.py")}
-    assert profiles.names() == ("none", "group", "full")
+    assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
     assert set(profiles.files("full")) == everything - HOST_ONLY
     assert set(profiles.files("full", unix=True)) == everything - {"dice/crypto/host.py"}
-    assert set(profiles.files("group")) < set(profiles.files("full"))
+    assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))
-    with pytest.raises(Failure, match="no profile psk; it has none, group, full"):
-        profiles.files("psk")
+    with pytest.raises(Failure, match="no profile rpk; it has none, group, psk, full"):
+        profiles.files("rpk")
 
 
 def test_metadata():

@@ -80,7 +80,7 @@ def dicectl(*arguments, **environment):
         (["RPI_PICO"], "say which MicroPython to build: --micropython DIR, or --from-debian"),
         (["RPI_PICO", "--from-debian", "--micropython", "."], "say which MicroPython to build"),
         (["PYBV11", "--from-debian"], "there is no board PYBV11; there are ESP32_GENERIC, "),
-        (["RPI_PICO", "--from-debian", "--profile", "psk"], "there is no profile psk; there are none, group, full"),
+        (["RPI_PICO", "--from-debian", "--profile", "rpk"], "there is no profile rpk; there are none, group, psk, full"),
         (["RPI_PICO_W", "--from-debian"], "Debian's packages lack parts of RPI_PICO_W; build from a checkout: --micropython DIR"),
         (["ESP32_GENERIC", "--from-debian"], "Debian's packages lack parts of ESP32_GENERIC"),
         (["RPI_PICO_W", "--micropython", ".", "--with-tls"], "RPI_PICO_W has MicroPython's tls anyway: leave out --with-tls"),

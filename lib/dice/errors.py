@@ -14,6 +14,8 @@ NONE = const(0)  # nothing for the application
 DATA = const(1)  # an authentic, fresh message: see .data and .sender
 CLASH = const(2)  # another device sends with our SenderID: sending has stopped
 EXPIRED = const(3)  # the group's lifetime is over: its keys are erased
+CONNECTED = const(4)  # the handshake has succeeded
+CLOSED = const(5)  # the session has ended: see .error
 
 
 class DiceError(Exception):
@@ -38,3 +40,11 @@ class StoreError(DiceError):
 
 class LimitError(DiceError):
     """A key has come to its end: nothing may be sent with it any more."""
+
+
+class PeerError(DiceError):
+    """The other side of a session made it end; `alert` is what was said about it (RFC 5246, section 7.2), or None."""
+
+    def __init__(self, alert, reason):
+        super().__init__(reason)
+        self.alert = alert

@@ -36,6 +36,10 @@ class Reader:
         """Return a byte string preceded by its length in `width` bytes."""
         return self.take(self.uint(width))
 
+    def more(self):
+        """Tell whether anything is left."""
+        return self._at < len(self._data)
+
     def end(self):
         """Raise FormatError unless everything was read."""
         if self._at != len(self._data):

@@ -16,8 +16,12 @@ REASONS = {
     14: ("OTHER_GROUP", "The GSA is one of another group. Install only GSAs with this group's id."),
     15: ("NO_NEXT_EPOCH", "There is no next epoch to go on to. Install its GSA first."),
     16: ("OLD_EPOCH", "The GSA's epoch has gone by on this device, which never goes back. Give it the newest GSA."),
-    17: ("CLOSED", "The group was left and its keys are erased. Join again."),
-    18: ("OPTION", "reserve_records and remember_records are 1 or more, grace_ms is 0 to 2**29 - 1."),
+    17: ("CLOSED", "The group was left, or the session closed, and its keys are erased. Join or connect again."),
+    18: (
+        "OPTION",
+        "An option, a key or an identity is out of range. The docstring of what was called says what it takes.",
+    ),
+    19: ("NOT_CONNECTED", "The session's handshake is not over, or the session has ended. Wait for it, or connect again."),
     20: ("TRUNCATED", "The GSA ends too early. Copy the file again."),
     21: ("TRAILING", "The GSA has bytes behind its end. Copy the file again."),
     22: ("DAMAGED", "The GSA was damaged on its way (its checksum is wrong). Copy the file again."),
@@ -27,6 +31,7 @@ REASONS = {
     26: ("EPOCH", "An epoch is 0, or a sequence number is of a later epoch. Epochs are 1 to 65535."),
     27: ("BUDGET", "The record budget is 0 or larger than the key allows (2**23 records, shared by all who use it)."),
     28: ("ADDRESS", "The group's address is not IPv4 multicast (224.0.0.0 to 239.255.255.255), or its port is 0."),
+    29: ("REPEATED", "A hello has the same extension twice. The other side is at fault: update it."),
     30: ("STORE_WRITE", "The device cannot write its sequence numbers, so it does not send. Make room in its file system."),
     31: ("STORE_READ", "The file cannot be read. Check the path, and the device's file system."),
     32: ("STORE_DAMAGED", "A counter file is damaged, so what was sent is not known. Give the device a new SenderID."),
@@ -35,6 +40,15 @@ REASONS = {
     40: ("SPENT", "The key has sealed as many records as it may. Re-key: the next epoch begins anew."),
     41: ("EXPIRED", "The GSA's lifetime is over and its keys are erased. Give the device the next epoch's GSA."),
     42: ("CLASH", "Another device sends with this SenderID. Find it, give it another, and re-key."),
+    50: ("ALERT", "The other side ended the session with an alert; its number says why. Look at the other side's log."),
+    51: ("NO_ANSWER", "The other side did not answer, however often it was asked. Check its address and port, and the network."),
+    52: ("UNEXPECTED", "The other side sent a handshake message out of turn. It is at fault, or attacked: update it."),
+    54: ("NO_SUITE", "The client offers none of our cipher suites. Let it use TLS_PSK_WITH_AES_128_CCM_8."),
+    55: ("PEER_VERSION", "The other side does not speak DTLS of our version. Switch that on there."),
+    56: ("ILLEGAL", "The other side answered what was not asked, or with a value out of range. It is at fault: update it."),
+    57: ("FINISHED", "The two sides do not have the same key, or the identity is unknown. Provision both sides anew."),
+    58: ("EXTENSION", "The server answered an extension that was not offered. It is at fault: update it."),
+    59: ("NO_PROTOCOL", "The client offers none of our application protocols (ALPN). Agree on one."),
 }
 
 

@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The client's half of a handshake (RFC 6347, section 4.2; RFC 7925) (row 5)."""
+
+from dice._compat import const
+from dice.errors import PeerError, UsageError
+from dice.handshake import Handshake
+from dice.keys import Secrets, Transcript
+from dice.limits import CID_MAX_BYTES
+from dice.messages import (
+    RANDOM_BYTES,
+    read_hello_verify_request,
+    read_new_session_ticket,
+    read_server_hello,
+    write_client_hello,
+)
+
+_CLIENT_HELLO = const(1)
+_SERVER_HELLO = const(2)
+_HELLO_VERIFY_REQUEST = const(3)
+_NEW_SESSION_TICKET = const(4)
+_SERVER_KEY_EXCHANGE = const(12)
+_SERVER_HELLO_DONE = const(14)
+_CLIENT_KEY_EXCHANGE = const(16)
+_FINISHED = const(20)
+
+_SERVER_NAME = const(0)
+_MAX_FRAGMENT_LENGTH = const(1)
+_ALPN = const(16)
+_EXTENDED_MASTER_SECRET = const(23)
+_RECORD_SIZE_LIMIT = const(28)
+_SESSION_TICKET = const(35)
+_CONNECTION_ID = const(54)
+_RENEGOTIATION_INFO = const(0xFF01)
+_RENEGOTIATION_SCSV = b"\0\xff"  # RFC 5746, section 3.3
+
+_UNEXPECTED_MESSAGE = const(10)
+_HANDSHAKE_FAILURE = const(40)
+_ILLEGAL_PARAMETER = const(47)
+_PROTOCOL_VERSION = const(70)
+_UNSUPPORTED_EXTENSION = const(110)
+
+_E_OPTION = const(18)
+_E_UNEXPECTED = const(52)
+_E_PEER_VERSION = const(55)
+_E_ILLEGAL = const(56)
+_E_EXTENSION = const(58)
+
+_VERSION = const(0xFEFD)
+_HELLO_VERIFY_REQUESTS_MAX = const(3)
+
+_EXPECT_SERVER_HELLO = const(0)
+_EXPECT_SERVER_KEY_EXCHANGE = const(1)  # or ServerHelloDone
+_EXPECT_SERVER_HELLO_DONE = const(2)
+_EXPECT_NEW_SESSION_TICKET = const(3)
+_EXPECT_FINISHED = const(4)
+_EXPECT_NOTHING = const(5)
+
+
+class Client(Handshake):
+    """See Handshake; start() returns the first flight."""
+
+    def __init__(
+        self, credentials, random, cid=b"", server_name=None, alpn=(), fragment_code=2, size_limit=None, tickets=False, resume=None
+    ):
+        """Connect with `credentials`, such as kx_psk.Psk.
+
+        `random(n)` returns n random bytes. `cid`: what the server is to put into its records (bytes, b"" for nothing, None not to
+        offer connection ids). `server_name` and the protocols in `alpn` are bytes. `fragment_code`: 1..4 for records of at
+        most 512 ..
+        4096 bytes (RFC 6066, section 4), or None; `size_limit`: the same in bytes (RFC 8449), or None. `tickets`: also take a
+        ticket to resume by (RFC 5077). `resume`: what Session.resumption() returned, or None. Raises UsageError.
+        """
+        super().__init__(credentials, random, cid)
+        if cid is not None and len(cid) > CID_MAX_BYTES:
+            raise UsageError(_E_OPTION)
+        self.is_client = True
+        self.server_name = server_name
+        self._state = _EXPECT_SERVER_HELLO
+        self._client_random = random(RANDOM_BYTES)
+        self._alpn = alpn
+        self._fragment_code = fragment_code
+        self._size_limit = size_limit
+        self._resume = resume
+        self._cookie = None
+        self._verified = 0  # HelloVerifyRequests answered
+        self._offered = ()
+        self._tickets = tickets or bool(resume and resume.ticket)
+        if resume:
+            # With a ticket the session id is ours, and comes back where the server took the ticket (RFC 5077, section 3.4).
+            self.session_id = random(8) if resume.ticket else resume.session_id
+
+    def start(self):
+        """Return the first flight, or that which answers a HelloVerifyRequest."""
+        extensions = [(_EXTENDED_MASTER_SECRET, b"")]
+        if self._fragment_code:
+            extensions.append((_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
+        if self._size_limit:
+            extensions.append((_RECORD_SIZE_LIMIT, self._size_limit.to_bytes(2, "big")))
+        if self.cid is not None:
+            extensions.append((_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
+        if self.server_name:
+            size = len(self.server_name)
+            extensions.append((_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name))
+        if self._alpn:
+            names = b"".join([bytes((len(name),)) + name for name in self._alpn])
+            extensions.append((_ALPN, len(names).to_bytes(2, "big") + names))
+        if self._tickets:
+            extensions.append((_SESSION_TICKET, self._resume.ticket if self._resume else b""))
+        self._offered = [kind for kind, _ in extensions] + [_RENEGOTIATION_INFO]
+        suites = b"".join([suite.to_bytes(2, "big") for suite in self._credentials.suites])
+        self._transcript = Transcript(2)
+        self._flight = []
+        hello = write_client_hello(
+            self._client_random, self.session_id, self._cookie or b"", suites + _RENEGOTIATION_SCSV, extensions
+        )
+        self._put(_CLIENT_HELLO, hello)
+        return self._flight
+
+    def read(self, kind, body, message):
+        """Take the server's next message; see Handshake."""
+        state = self._state
+        if kind == _HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
+            return self._read_hello_verify_request(body)
+        if kind != _FINISHED:
+            self._transcript.update(message)
+        if kind == _SERVER_HELLO and state == _EXPECT_SERVER_HELLO:
+            self._read_server_hello(body)
+        elif kind == _SERVER_KEY_EXCHANGE and state == _EXPECT_SERVER_KEY_EXCHANGE:
+            self._credentials.read_server_key_exchange(body)
+            self._state = _EXPECT_SERVER_HELLO_DONE
+        elif kind == _SERVER_HELLO_DONE and state in (_EXPECT_SERVER_KEY_EXCHANGE, _EXPECT_SERVER_HELLO_DONE):
+            if body:
+                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            return self._answer()
+        elif kind == _NEW_SESSION_TICKET and state == _EXPECT_NEW_SESSION_TICKET:
+            self.ticket = read_new_session_ticket(body)
+            self._state = _EXPECT_FINISHED
+        elif kind == _FINISHED and state == _EXPECT_FINISHED:
+            self._read_finished(b"server", self._transcript.digest(), body, message)
+            self._state = _EXPECT_NOTHING
+            self.connected = True
+            if self.resumed:
+                self._flight = []
+                self._put_finished(b"client", self._transcript.digest())
+                return self._flight
+        else:
+            raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
+        return None
+
+    def _read_hello_verify_request(self, body):
+        cookie = read_hello_verify_request(body)
+        if cookie == self._cookie:  # the same again: ours is on its way
+            return None
+        self._verified += 1
+        if self._verified > _HELLO_VERIFY_REQUESTS_MAX:
+            raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
+        self._cookie = cookie
+        return self.start()
+
+    def _read_server_hello(self, body):
+        version, random, session_id, self.suite, compression, extensions = read_server_hello(body)
+        if version != _VERSION:
+            raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
+        for kind in extensions:
+            if kind not in self._offered:
+                raise PeerError(_UNSUPPORTED_EXTENSION, _E_EXTENSION)
+        if self.suite not in self._credentials.suites or compression or extensions.get(_RENEGOTIATION_INFO, b"\0") != b"\0":
+            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+        self._read_extensions(extensions)
+        self._state = _EXPECT_SERVER_KEY_EXCHANGE
+        self.secrets = Secrets(self._client_random, random)
+        if self._resume and session_id and session_id == self.session_id:
+            # What is resumed is as it was: the suite, and the extended master secret, without which there is no resuming.
+            if self.suite != self._resume.suite or not self.extended:
+                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            self.resumed = True
+            self.ticket = self._resume.ticket
+            self.secrets.master = bytearray(self._resume.master)
+            self._state = _EXPECT_FINISHED
+            if _SESSION_TICKET in extensions:
+                self._state = _EXPECT_NEW_SESSION_TICKET
+        self._tickets = _SESSION_TICKET in extensions
+        self.session_id = session_id
+
+    def _read_extensions(self, extensions):
+        self.extended = _EXTENDED_MASTER_SECRET in extensions
+        fragment = extensions.get(_MAX_FRAGMENT_LENGTH)
+        limit = extensions.get(_RECORD_SIZE_LIMIT)
+        if fragment is not None:
+            if limit is not None or fragment != bytes((self._fragment_code,)):
+                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            self._limit_records(fragment, True)
+        elif limit is not None:
+            self._limit_records(limit, False)
+        cid = extensions.get(_CONNECTION_ID)
+        if cid is None:
+            self.cid = b""
+        elif not cid or cid[0] != len(cid) - 1:
+            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+        else:
+            self.peer_cid = cid[1:]
+        alpn = extensions.get(_ALPN)
+        if alpn is not None:
+            self.alpn = alpn[3:]
+            if self.alpn not in self._alpn or alpn[2] != len(self.alpn):
+                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+
+    def _answer(self):
+        """Return the flight that ends with our Finished."""
+        self._flight = []
+        body, premaster = self._credentials.write_client_key_exchange()
+        self._put(_CLIENT_KEY_EXCHANGE, body)
+        session_hash = self._transcript.digest()
+        self.secrets.derive_master(premaster, session_hash if self.extended else None)
+        self._put_finished(b"client", session_hash)
+        self._state = _EXPECT_NEW_SESSION_TICKET if self._tickets else _EXPECT_FINISHED
+        return self._flight

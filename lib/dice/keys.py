@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Master secret, key block, Finished and exporter of TLS 1.2, and the running hash of a handshake (row 3)."""
+
+from dice._compat import const
+from dice.crypto import sha256
+from dice.crypto.hmac import p_sha256
+
+_MASTER_BYTES = const(48)
+_VERIFY_BYTES = const(12)
+_KEY_BLOCK_BYTES = const(40)  # two keys of 16, two salts of 4: AES-128-CCM has no MAC keys (RFC 6655, section 3)
+
+
+class Transcript:
+    """The hash of all handshake messages so far, which can be had `count` times: no MicroPython can copy a running hash."""
+
+    def __init__(self, count):
+        self._hashes = [sha256() for _ in range(count)]
+
+    def update(self, message):
+        """Take in a message as if it had come in one fragment (RFC 6347, section 4.2.6)."""
+        for running in self._hashes:
+            running.update(message)
+
+    def digest(self):
+        """Return the 32-byte hash, using up one of the times that it can be had."""
+        return self._hashes.pop().digest()
+
+
+class Secrets:
+    """A master secret (48 bytes) and the two randoms (32 bytes each) that go with it."""
+
+    def __init__(self, client_random, server_random, master=None):
+        self.randoms = client_random + server_random
+        self.master = master
+
+    def derive_master(self, premaster, session_hash):
+        """Make the master secret: extended (RFC 7627, section 4), or as in RFC 5246, section 8.1, where `session_hash` is None."""
+        label, seed = (b"extended master secret", session_hash) if session_hash else (b"master secret", self.randoms)
+        self.master = p_sha256(premaster, label + seed, _MASTER_BYTES)
+
+    def key_block(self):
+        """Return client key, server key (16 bytes each), client salt, server salt (4 each) (RFC 5246, section 6.3)."""
+        return p_sha256(self.master, b"key expansion" + self.randoms[32:] + self.randoms[:32], _KEY_BLOCK_BYTES)
+
+    def verify_data(self, label, handshake_hash):
+        """Return the 12 bytes of a Finished (RFC 5246, section 7.4.9)."""
+        return p_sha256(self.master, label + b" finished" + handshake_hash, _VERIFY_BYTES)
+
+    def export(self, label, context, length):
+        """Return `length` bytes of keying material (RFC 5705, section 4); `context` may be None."""
+        seed = label + self.randoms
+        if context is not None:
+            seed += len(context).to_bytes(2, "big") + context
+        return p_sha256(self.master, seed, length)
+
+    def close(self):
+        """Overwrite the master secret."""
+        self.master[:] = bytes(len(self.master))

@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A server's one socket and its many peers, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146) (row 6).
+
+No memory is spent on an address before its cookie has come back. Then it takes one of HALF_OPEN_MAX slots, from which nothing
+pushes it but a new handshake from its own address: when all are taken, newcomers go unanswered until one has ended. With its
+handshake done, and so authenticated, it takes one of `sessions_max`: when all are taken, the one that was heard of longest ago
+goes, first of those with the same identity.
+"""
+
+from dice import messages
+from dice._compat import const, ticks_diff
+from dice.errors import CLOSED, CONNECTED, NONE, FormatError
+from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
+from dice.record_layer import RecordLayer
+from dice.resumption import Cookies
+from dice.server import Server
+from dice.session import Session
+from dice.wire import Reader, Writer
+
+_HANDSHAKE = const(22)
+_TLS12_CID = const(25)
+_CLIENT_HELLO = const(1)
+_HELLO_VERIFY_REQUEST = const(3)
+_HEADER_BYTES = const(13)
+_MESSAGE_BYTES = const(12)
+
+
+class Peer:
+    """A session and where its peer is."""
+
+    def __init__(self, session, address, cid, now):
+        self.session = session
+        self.address = address
+        self.cid = cid
+        self.heard = now
+
+
+class Listener:
+    """The five calls for many peers: what Session has, with addresses.
+
+    An address is whatever the transport gives, and can be compared; `encode` makes bytes of it. `refused` counts the hellos
+    for which there was no slot.
+    """
+
+    def __init__(self, credentials, random, now, encode, sessions_max=8, cid_bytes=1, tickets=None, timer_ms=None, **options):
+        """Serve with `credentials`, such as kx_psk.PskLookup.
+
+        `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that speak of them, 0 for none.
+        `tickets`: a resumption.Tickets, or None not to resume. `options` are those of Session; `alpn` and `size_limit` of
+        server.Server.
+        """
+        self._credentials = credentials
+        self._random = random
+        self._encode = encode
+        self._sessions_max = sessions_max
+        self._cid_bytes = cid_bytes
+        self._tickets = tickets
+        self._server_options = {name: options.pop(name) for name in ("alpn", "size_limit") if name in options}
+        if timer_ms:
+            options["timer_ms"] = timer_ms
+        self._options = options
+        self._cookies = Cookies(random, COOKIE_PERIOD_MS, now)
+        self._out = []
+        self._current = None
+        self.refused = 0
+        self.peers = []  # established
+        self.half_open = []
+
+    def receive(self, datagram, address, now):
+        """Take in a datagram; return (event, Peer or None). As with Session, call with b"" until the event is NONE."""
+        if not datagram:
+            return self._result(self._current, self._current.session.receive(b"", now), address, now)
+        self._current = peer = self._find(datagram, address)
+        hello = self._hello(datagram)
+        if hello:
+            peer = self._meet(hello, datagram, address, now)
+            self._current = peer
+        if peer is None:
+            return NONE, None
+        return self._result(peer, peer.session.receive(datagram, now), address, now)
+
+    def transmit(self):
+        """Return (datagram, address) to put on the wire, or None."""
+        if self._out:
+            return self._out.pop(0)
+        for peer in self.half_open + self.peers:
+            datagram = peer.session.transmit()
+            if datagram:
+                return datagram, peer.address
+        return None
+
+    def deadline(self):
+        """Return the ticks at which timeout() wants to be called, or None."""
+        due = None
+        for peer in self.half_open + self.peers:
+            other = peer.session.deadline()
+            if other is not None and (due is None or ticks_diff(other, due) < 0):
+                due = other
+        return due
+
+    def timeout(self, now):
+        """Do what has become due; return the peers whose sessions ended by it."""
+        ended = []
+        for peer in self.half_open + self.peers:
+            late = peer in self.half_open and ticks_diff(now, peer.heard) >= HALF_OPEN_MS
+            if late:
+                peer.session.close()
+            if late or peer.session.timeout(now) == CLOSED:
+                self._remove(peer)
+                ended.append(peer)
+        return ended
+
+    def close(self, peer):
+        """End a session; what is left to say goes out by transmit()."""
+        peer.session.close()
+        self._remove(peer)
+
+    def _remove(self, peer):
+        datagram = peer.session.transmit()
+        if datagram:
+            self._out.append((datagram, peer.address))
+        for peers in (self.peers, self.half_open):
+            if peer in peers:
+                peers.remove(peer)
+
+    def _find(self, datagram, address):
+        """Return whose datagram this is: by connection id, else by address; a half-open one first."""
+        if datagram[0] == _TLS12_CID and self._cid_bytes:
+            cid = bytes(datagram[11 : 11 + self._cid_bytes])
+            for peer in self.half_open + self.peers:
+                if peer.cid == cid:
+                    return peer
+            return None
+        for peer in self.half_open + self.peers:
+            if peer.address == address:
+                return peer
+        return None
+
+    def _result(self, peer, event, address, now):
+        session = peer.session
+        if session.newest:
+            peer.address = address  # a verified record, newer than all before (RFC 9146, section 6)
+            peer.heard = now
+        if event == CONNECTED:
+            self.half_open.remove(peer)
+            self._make_room(peer)
+            self.peers.append(peer)
+        elif event == CLOSED:
+            self._remove(peer)
+        return event, peer
+
+    def _make_room(self, newcomer):
+        """Let go of the session that a new handshake from its address replaces, else of the one heard of longest ago."""
+        replaced = [peer for peer in self.peers if peer.address == newcomer.address]
+        if not replaced and len(self.peers) >= self._sessions_max:
+            same = [peer for peer in self.peers if peer.session.identity == newcomer.session.identity]
+            oldest = (same or self.peers)[0]
+            for peer in same or self.peers:
+                if ticks_diff(peer.heard, oldest.heard) < 0:
+                    oldest = peer
+            replaced = [oldest]
+        for peer in replaced:
+            self.close(peer)
+
+    # What comes from nobody yet.
+
+    def _hello(self, datagram):
+        """Return (record sequence, message sequence, hello) of a datagram that begins with a ClientHello in plaintext, else
+        None."""
+        if datagram[0] != _HANDSHAKE or len(datagram) < _HEADER_BYTES + _MESSAGE_BYTES or datagram[3:5] != b"\0\0":
+            return None
+        reader = Reader(datagram)
+        reader.take(5)
+        record_seq = reader.uint(6)
+        reader.uint(2)
+        if reader.uint(1) != _CLIENT_HELLO:
+            return None
+        reader.uint(3)
+        message_seq = reader.uint(2)
+        offset = reader.uint(3)
+        try:
+            body = Reader(reader.vector(3))
+            hello = messages.read_hello_start(body)
+        except FormatError:
+            return None
+        return None if offset or record_seq >> 32 else (record_seq, message_seq, hello)
+
+    def _meet(self, start, datagram, address, now):
+        """Answer a hello without keeping anything, or give its sender a slot; return the Peer that shall have the datagram, or
+        None."""
+        record_seq, message_seq, hello = start
+        encoded = self._encode(address)
+        if not self._cookies.verify(encoded, hello, now):
+            writer = Writer()
+            body = messages.write_hello_verify_request(self._cookies.make(encoded, hello, now))
+            writer.uint(_HELLO_VERIFY_REQUEST, 1)
+            writer.uint(len(body), 3)
+            writer.uint(0, 5)
+            writer.vector(body, 3)
+            layer = RecordLayer(b"")
+            layer.answer_from(record_seq)
+            if not self._out:
+                self._out.append((layer.seal(_HANDSHAKE, 0, writer.data), address))
+            return None
+        for peer in self.half_open:
+            if peer.address == address:
+                if peer.random == hello[1]:
+                    return peer  # the same again
+                self.half_open.remove(peer)
+        if len(self.half_open) >= HALF_OPEN_MAX:
+            self.refused += 1
+            return None
+        cid = self._new_cid()
+        tickets = (self._tickets, now) if self._tickets else None
+        role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
+        peer = Peer(Session(role, now, **self._options), address, cid, now)
+        peer.random = hello[1]
+        peer.session.accept(message_seq, record_seq)
+        self.half_open.append(peer)
+        return peer
+
+    def _new_cid(self):
+        """Return a connection id that no session has, or None where there are to be none."""
+        if not self._cid_bytes:
+            return None
+        taken = [peer.cid for peer in self.half_open + self.peers]
+        while True:
+            cid = self._random(self._cid_bytes)
+            if cid not in taken:
+                return cid

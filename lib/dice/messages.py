@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Handshake message bodies, as read_x and write_x pairs, and their extensions (RFC 6347, section 4.2; RFC 5246, section 7.4)
+(row 3).
+
+    struct {                                    struct {
+        ProtocolVersion client_version;             ProtocolVersion server_version;
+        Random random;                              Random random;
+        SessionID session_id<0..32>;                SessionID session_id<0..32>;
+        opaque cookie<0..2^8-1>;                    CipherSuite cipher_suite;
+        CipherSuite cipher_suites<2..2^16-1>;       CompressionMethod compression_method;
+        CompressionMethod methods<1..2^8-1>;        Extension extensions<0..2^16-1>;
+        Extension extensions<0..2^16-1>;        } ServerHello;
+    } ClientHello;
+
+    struct { ProtocolVersion server_version; opaque cookie<0..2^8-1>; } HelloVerifyRequest;
+    struct { uint32 lifetime_hint; opaque ticket<0..2^16-1>; } NewSessionTicket;         RFC 5077, section 3.3
+
+Whatever a reader cannot take apart raises FormatError; what it means is the business of `client` and `server`.
+"""
+
+from dice._compat import const
+from dice.errors import FormatError
+from dice.wire import Reader, Writer
+
+_VERSION = const(0xFEFD)  # DTLS 1.2
+_E_REPEATED = const(29)
+
+RANDOM_BYTES = const(32)
+
+
+def read_client_hello(body):
+    """Return (version, random, session id, cookie, cipher suites as bytes, compression methods, {extension type: bytes})."""
+    reader = Reader(body)
+    hello = read_hello_start(reader)
+    return hello + (reader.vector(1), _read_extensions(reader))
+
+
+def read_hello_start(reader):
+    """Return (version, random, session id, cookie, cipher suites): all that a cookie covers, so that a fragment may do."""
+    return reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
+
+
+def write_client_hello(random, session_id, cookie, suites, extensions):
+    """Return the body of a ClientHello; `suites` is bytes, `extensions` pairs of type and bytes."""
+    writer = Writer()
+    writer.uint(_VERSION, 2)
+    writer.put(random)
+    writer.vector(session_id, 1)
+    writer.vector(cookie, 1)
+    writer.vector(suites, 2)
+    writer.vector(b"\0", 1)  # no compression
+    _write_extensions(writer, extensions)
+    return writer.data
+
+
+def read_server_hello(body):
+    """Return (version, random, session id, cipher suite, compression method, {extension type: bytes})."""
+    reader = Reader(body)
+    hello = reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.uint(2), reader.uint(1)
+    return hello + (_read_extensions(reader),)
+
+
+def write_server_hello(random, session_id, suite, extensions):
+    """Return the body of a ServerHello."""
+    writer = Writer()
+    writer.uint(_VERSION, 2)
+    writer.put(random)
+    writer.vector(session_id, 1)
+    writer.uint(suite, 2)
+    writer.uint(0, 1)
+    _write_extensions(writer, extensions)
+    return writer.data
+
+
+def read_hello_verify_request(body):
+    """Return the cookie; its version says nothing (RFC 6347, section 4.2.1)."""
+    reader = Reader(body)
+    reader.uint(2)
+    cookie = reader.vector(1)
+    reader.end()
+    return cookie
+
+
+def write_hello_verify_request(cookie):
+    """Return the body of a HelloVerifyRequest."""
+    writer = Writer()
+    writer.uint(0xFEFF, 2)  # whatever comes to be negotiated
+    writer.vector(cookie, 1)
+    return writer.data
+
+
+def read_new_session_ticket(body):
+    """Return the ticket; empty where the server changed its mind."""
+    reader = Reader(body)
+    reader.uint(4)
+    ticket = reader.vector(2)
+    reader.end()
+    return ticket
+
+
+def write_new_session_ticket(lifetime_s, ticket):
+    """Return the body of a NewSessionTicket."""
+    writer = Writer()
+    writer.uint(lifetime_s, 4)
+    writer.vector(ticket, 2)
+    return writer.data
+
+
+def _read_extensions(reader):
+    """Return {type: bytes} of what is left; also without a list of extensions, as before TLS 1.2."""
+    found = {}
+    if reader.more():
+        extensions = Reader(reader.vector(2))
+        reader.end()
+        while extensions.more():
+            kind = extensions.uint(2)
+            if kind in found:
+                raise FormatError(_E_REPEATED)
+            found[kind] = extensions.vector(2)
+    return found
+
+
+def _write_extensions(writer, extensions):
+    part = Writer()
+    for kind, data in extensions:
+        part.uint(kind, 2)
+        part.vector(data, 2)
+    if extensions:
+        writer.vector(part.data, 2)

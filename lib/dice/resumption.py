@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What resumes a session, on both sides: by id (RFC 5246, section 7.3) and by ticket (RFC 5077) (row 3)."""
+
+from dice._compat import const, ticks_add, ticks_diff
+from dice.crypto import aead
+from dice.crypto.hmac import Hmac, p_sha256
+
+_SECRET_BYTES = const(32)
+_NONCE_BYTES = const(16)
+_TAG_BYTES = const(16)
+_MASTER_BYTES = const(48)
+
+
+class Resumption:
+    """What a client keeps: a secret, so neither printed nor logged. `ticket` or `session_id` (bytes) is what it shows."""
+
+    def __init__(self, suite, session_id, ticket, master):
+        self.suite = suite
+        self.session_id = session_id
+        self.ticket = ticket
+        self.master = master
+
+
+def wrap(secret, random, data):
+    """Return `data` (bytes) encrypted and authenticated under `secret`, with a key of its own, of 16 random bytes."""
+    nonce = random(_NONCE_BYTES)
+    keys = p_sha256(secret, b"dice wrap" + nonce, 20)
+    start = _NONCE_BYTES
+    out = bytearray(start + len(data) + _TAG_BYTES)
+    out[:start] = nonce
+    out[start : start + len(data)] = data
+    aead.seal(keys[:16], keys[16:], out, start, start + len(data), _TAG_BYTES, b"dice")
+    return out
+
+
+def unwrap(secret, wrapped):
+    """Return what wrap() was given, or None if it was not by this secret."""
+    if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
+        return None
+    keys = p_sha256(secret, b"dice wrap" + bytes(wrapped[:_NONCE_BYTES]), 20)
+    return aead.open(keys[:16], keys[16:], wrapped, _NONCE_BYTES, _TAG_BYTES, b"dice")
+
+
+class Rotating:
+    """Two secrets: the one in use, and the one before it, which is still known for another period of `period_ms`, below 2**29."""
+
+    def __init__(self, random, period_ms, now):
+        self._random = random
+        self._period_ms = period_ms
+        self._secrets = [random(_SECRET_BYTES)] * 2
+        self._due = ticks_add(now, period_ms)
+
+    def secrets(self, now):
+        """Return both, the one in use first."""
+        while ticks_diff(now, self._due) >= 0:
+            self._secrets = [self._random(_SECRET_BYTES), self._secrets[0]]
+            self._due = ticks_add(self._due, self._period_ms)
+        return self._secrets
+
+
+class Cookies:
+    """Stateless cookies: HMAC(secret, client address | what the hello starts with) (RFC 6347, section 4.2.1)."""
+
+    BYTES = 8
+
+    def __init__(self, random, period_ms, now):
+        self._rotating = Rotating(random, period_ms, now)
+
+    def make(self, address, hello, now):
+        """Return the cookie for `address`, bytes, and `hello`, as messages.read_hello_start() returns it."""
+        return self._cookie(self._rotating.secrets(now)[0], address, hello)
+
+    def verify(self, address, hello, now):
+        """Tell whether the cookie in `hello` is one of ours for it."""
+        good = False
+        for secret in self._rotating.secrets(now):
+            difference = len(hello[3]) ^ self.BYTES
+            for ours, theirs in zip(self._cookie(secret, address, hello), hello[3]):
+                difference |= ours ^ theirs
+            good = good or not difference
+        return good
+
+    def _cookie(self, secret, address, hello):
+        parts = [len(part).to_bytes(2, "big") + part for part in (address, hello[1], hello[2], hello[4])]
+        return Hmac(secret).digest(*parts)[: self.BYTES]
+
+
+class Tickets:
+    """A server's memory of its sessions: the last few by id, and any number as tickets, which only this server can read."""
+
+    def __init__(self, random, period_ms, now, remember=8):
+        self._random = random
+        self._rotating = Rotating(random, period_ms, now)
+        self._remember = remember
+        self._sessions = []  # (id, suite | master secret | identity), the latest last
+        self.lifetime_s = period_ms // 1000
+
+    def remember(self, session_id, suite, master, identity):
+        """Keep a session to resume it by id, and let go of the oldest beyond that."""
+        self._sessions.append((session_id, _pack(suite, master, identity)))
+        if len(self._sessions) > self._remember:
+            self._sessions.pop(0)
+
+    def recall(self, session_id):
+        """Return (suite, master secret, identity) of a session id, or None."""
+        for known, packed in self._sessions:
+            if known == session_id:
+                return _unpack(packed)
+        return None
+
+    def forget(self, session_id):
+        """Let go of a session, as must be done when it ended in a fatal alert (RFC 5246, section 7.2.2)."""
+        self._sessions = [entry for entry in self._sessions if entry[0] != session_id]
+
+    def make(self, suite, master, identity, now):
+        """Return a ticket."""
+        return wrap(self._rotating.secrets(now)[0], self._random, _pack(suite, master, identity))
+
+    def read(self, ticket, now):
+        """Return (suite, master secret, identity) of a ticket, or None if it is not ours or too old."""
+        for secret in self._rotating.secrets(now):
+            packed = unwrap(secret, ticket)
+            if packed is not None:
+                return _unpack(packed)
+        return None
+
+
+def _pack(suite, master, identity):
+    return suite.to_bytes(2, "big") + master + identity
+
+
+def _unpack(packed):
+    return int.from_bytes(packed[:2], "big"), bytearray(packed[2 : 2 + _MASTER_BYTES]), packed[2 + _MASTER_BYTES :]
