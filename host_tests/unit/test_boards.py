@@ -29,7 +29,8 @@ FIELDS = {
     "vendor",
 }  # of each board.json of MicroPython
 HOST_ONLY = {"dice/_posix.py", "dice/crypto/host.py"}
-LATE = {"group": {"dice/aio.py"}, "psk": {"dice/aio.py"}, "full": set()}  # what dice.join() imports, which a profile without a network cannot call
+_NETWORK = {"dice/aio.py", "dice/dtls.py"}  # what dice.join() and connect() import, which a profile without a network cannot call
+LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The asyncio endpoint (row 6): a pump between a transport and a sans-IO core, on MicroPython and on CPython.
+"""The asyncio endpoint of a group (row 6): a task between a transport and a sans-IO member, on MicroPython and on CPython.
 
 group = await dice.join("lamps.gsa")
 async for sender, message in group: ...
@@ -9,7 +9,8 @@ await group.send(b"off")
 
 import asyncio
 
-from dice._compat import MICROPYTHON, const, ticks_diff, ticks_ms
+from dice import pump
+from dice._compat import const, ticks_ms
 from dice.errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
 from dice.group.member import Member
@@ -19,24 +20,6 @@ from dice.store import FileStore, folder_of, read_file, replace_file
 _E_CLOSED = const(17)
 _E_STORE_READ = const(31)
 _E_EXPIRED = const(41)
-
-if MICROPYTHON:
-    from asyncio import core
-
-    def _readable(sock):
-        """Wait until `sock` has something to receive."""
-        yield core._io_queue.queue_read(sock)
-else:
-
-    async def _readable(sock):
-        """Wait until `sock` has something to receive."""
-        loop = asyncio.get_running_loop()
-        ready = loop.create_future()
-        loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
-        try:
-            await ready
-        finally:
-            loop.remove_reader(sock)
 
 
 async def join(path, store=None, transport=None, **options):
@@ -149,7 +132,7 @@ class Group:
         if datagram is None:
             event = self.member.timeout(ticks_ms())
             if event == NONE:
-                await self._wait()
+                await pump.wait(self._transport.socket, self.member.deadline())
             return event
         event = self.member.receive(datagram, ticks_ms())
         if event == DATA:
@@ -159,15 +142,3 @@ class Group:
             self._messages.append((self.member.sender, self.member.data))
             self._arrived.set()
         return event
-
-    async def _wait(self):
-        """Wait for a datagram, or until the member's deadline."""
-        deadline = self.member.deadline()
-        readable = _readable(self._transport.socket)
-        if deadline is None:
-            await readable
-        else:
-            try:
-                await asyncio.wait_for(readable, max(0, ticks_diff(deadline, ticks_ms())) / 1000)
-            except asyncio.TimeoutError:
-                pass

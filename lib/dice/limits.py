@@ -32,3 +32,4 @@ PSK_MAX_BYTES = const(64)
 HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
 HALF_OPEN_MS = const(60_000)  # how long one of them may take
 COOKIE_PERIOD_MS = const(60_000)  # how long a cookie secret is in use; it is known for as long again
+TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it is known for as long again

@@ -8,6 +8,8 @@ received raises: in the record layer it is dropped and counted, in the handshake
 `_fail` is the only place where an error becomes one.
 """
 
+from binascii import hexlify
+
 from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
 from dice.flights import HANDSHAKE, Flight, Reassembly
@@ -177,6 +179,11 @@ class Session:
         if not self.connected or not self._extended or not (self._ticket or self._session_id):
             return None
         return Resumption(self._suite, self._session_id, self._ticket, bytes(self._secrets.master))
+
+    def keylog(self):
+        """Return the line of an NSS key log by which Wireshark decrypts: the master secret, so call it where it may be told."""
+        secrets = self._secrets
+        return "CLIENT_RANDOM %s %s" % (hexlify(secrets.randoms[:32]).decode(), hexlify(secrets.master).decode())
 
     def close(self):
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""

@@ -9,6 +9,10 @@ from dice._compat import const
 from dice.limits import DATAGRAM_MAX_BYTES
 
 _IPPROTO_IP = const(0)
+_ENETUNREACH = const(101)
+
+# Anybody may have made the network say so: nothing is believed of it. EAGAIN: the send queue is full.
+_LOST = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH)
 
 
 class Multicast:
@@ -48,3 +52,54 @@ class Multicast:
     def close(self):
         """Close the socket."""
         self.socket.close()
+
+
+class Unicast:
+    """Sends to and receives from one address, or on a port of ours from any.
+
+    receive() returns (datagram, address), of which the datagram is None where there is none; send() takes an address where
+    there is more than one.
+    """
+
+    def __init__(self, address, port=None):
+        """Talk to `address`, (host, port); or, where that is None, listen on `port` of all IPv4 interfaces."""
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self.socket.setblocking(False)
+            if address is None:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                self.socket.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
+            else:
+                self.socket.connect(socket.getaddrinfo(address[0], address[1], socket.AF_INET)[0][-1])
+        except OSError:
+            self.socket.close()
+            raise
+
+    def send(self, datagram, address=None):
+        """Send; what the network refuses is lost, as on a bad link, and sent again by whoever waits for an answer."""
+        try:
+            if address is None:
+                self.socket.send(datagram)
+            else:
+                self.socket.sendto(datagram, address)
+        except OSError as error:
+            if error.errno not in _LOST:
+                raise
+
+    def receive(self):
+        """Return (datagram, address) of the next datagram, or (None, None)."""
+        try:
+            return self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
+        except OSError as error:
+            if error.errno == errno.EAGAIN or error.errno in _LOST:
+                return None, None
+            raise
+
+    def close(self):
+        """Close the socket."""
+        self.socket.close()
+
+
+def encode(address):
+    """Return an address of recvfrom() as bytes, which it is already on MicroPython's unix port."""
+    return address if isinstance(address, bytes) else repr(address).encode()

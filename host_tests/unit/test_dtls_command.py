@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl dtls-client` and `dicectl dtls-server` with each other on loopback, and what they say when something is wrong."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from dicectl.packets import describe
+
+KEY = "000102030405060708090a0b0c0d0e0f"
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "node1.key"
+    path.write_text(KEY + "\n")
+    return path
+
+
+def dicectl(*words, text=None):
+    argv = [sys.executable, "-m", "dicectl", *map(str, words)]
+    return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60)
+
+
+@contextlib.contextmanager
+def serving(port, key, *options, identity="node1"):
+    argv = [sys.executable, "-m", "dicectl", "dtls-server", port, "--psk-identity", identity, "--psk-file", key, "--echo", *options]
+    process = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr.readline() == f"listening on UDP port {port}\n"
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def connect(port, key, *options):
+    return dicectl("dtls-client", "127.0.0.1", port, "--psk-identity", "node1", "--psk-file", key, "--message", "hello", *options)
+
+
+def test_a_message_and_its_echo(key):
+    port = free_port()
+    with serving(port, key, "--connections", "1") as server:
+        done = connect(port, key, "--log", "packets")
+        assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+        assert server.stdout.readline() == "hello\n"
+        assert server.wait(timeout=10) == 0
+    words = [line.split("bytes  ")[1] for line in done.stderr.splitlines() if "bytes  " in line]
+    assert words[:4] == ["ClientHello", "HelloVerifyRequest", "ClientHello", "ServerHello, ServerHelloDone"]
+    assert words[5] == "ChangeCipherSpec, Handshake (encrypted)"
+    assert "connected: connection id\n" in done.stderr
+
+
+@pytest.mark.parametrize("tickets", [(), ("--tickets",)])
+def test_resumption(key, tickets):
+    port = free_port()
+    with serving(port, key):
+        done = connect(port, key, "--resume", "--json", "--no-cid", *tickets)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert (said["resumed"], said["answer"], said["dropped"]) == (True, "hello", {})
+    assert said["handshake"]["sent"]["datagrams"] == 3
+    assert said["handshake"]["received"]["datagrams"] == 2
+
+
+def test_handshake_bytes(key):
+    """What RFC 7925 asks for, without connection ids: 6 datagrams; the 8 bytes of a session id are part of it."""
+    port = free_port()
+    with serving(port, key):
+        handshake = json.loads(connect(port, key, "--json", "--no-cid").stdout.splitlines()[-1])["handshake"]
+    assert [handshake[way]["datagrams"] for way in ("sent", "received")] == [3, 3]
+    assert sum(handshake[way]["bytes"] for way in ("sent", "received")) <= 480 + 8
+
+
+@pytest.mark.parametrize("identity, text", [("node1", "ff" * 16), ("node2", KEY)])
+def test_wrong_key_and_unknown_identity_look_the_same(key, tmp_path, identity, text):
+    port = free_port()
+    other = tmp_path / "other.key"
+    other.write_text(text)
+    with serving(port, other, identity=identity):
+        done = connect(port, key)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dicectl: E50 (alert 51): The other side ended the session with an alert")
+
+
+def test_nobody_there(key):
+    done = connect(free_port(), key, "--timeout", "0.5")
+    assert done.returncode == 1
+    assert done.stderr.startswith("dicectl: no answer in time; check the address, the port")
+
+
+@pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65])
+def test_not_a_key(tmp_path, text):
+    path = tmp_path / "key"
+    path.write_text(text)
+    done = connect(1, path)
+    assert done.returncode == 2
+    assert done.stderr == "dicectl: the key is not 1 to 64 bytes in hex, such as 00112233445566778899aabbccddeeff\n"
+
+
+def test_keylog_only_for_its_owner(key, tmp_path):
+    port = free_port()
+    path = tmp_path / "keys.log"
+    with serving(port, key):
+        assert connect(port, key, "--keylog", path).returncode == 0
+    assert re.fullmatch(r"CLIENT_RANDOM [0-9a-f]{64} [0-9a-f]{96}\n", path.read_text())
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("command", ["dtls-client", "dtls-server"])
+def test_help_shows_an_example(command):
+    assert f"dicectl {command}" in dicectl(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "datagram, words",
+    [
+        ("", "malformed"),
+        ("16fefd", "malformed"),
+        ("16 fefd 0000 000000000000 0005 0102030405", "Handshake"),
+        ("16 fefd 0000 000000000000 000d 01000002 0000 000000 000001 03", "ClientHello (bytes 0 to 1 of 2)"),
+        ("15 fefd 0000 000000000000 0002 0233", "Alert 51 (fatal)"),
+        ("14 fefd 0000 000000000000 0001 01 ff", "ChangeCipherSpec, malformed"),
+        ("17 fefd 0001 000000000001 0002 0000", "ApplicationData (encrypted)"),
+    ],
+)
+def test_words(datagram, words):
+    assert describe(bytes.fromhex(datagram)) == words

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A datagram of DTLS in words, for people who watch a handshake."""
+
+_TYPES = {20: "ChangeCipherSpec", 21: "Alert", 22: "Handshake", 23: "ApplicationData", 25: "with CID"}
+_MESSAGES = {
+    0: "HelloRequest",
+    1: "ClientHello",
+    2: "ServerHello",
+    3: "HelloVerifyRequest",
+    4: "NewSessionTicket",
+    11: "Certificate",
+    12: "ServerKeyExchange",
+    13: "CertificateRequest",
+    14: "ServerHelloDone",
+    15: "CertificateVerify",
+    16: "ClientKeyExchange",
+    20: "Finished",
+}
+_HEADER_BYTES = 13
+_FRAGMENT_HEADER_BYTES = 12
+
+
+def describe(datagram):
+    """Return the records of a datagram in words, such as "ClientKeyExchange, ChangeCipherSpec, Handshake (encrypted)"."""
+    told = []
+    at = 0
+    while at + _HEADER_BYTES <= len(datagram):
+        kind = datagram[at]
+        if kind == 25:  # the length of its connection id is not told: take the rest for one record
+            return ", ".join([*told, "protected record with a connection id"])
+        end = at + _HEADER_BYTES + int.from_bytes(datagram[at + 11 : at + 13], "big")
+        epoch = int.from_bytes(datagram[at + 3 : at + 5], "big")
+        body = datagram[at + _HEADER_BYTES : end]
+        told.append(f"{_TYPES.get(kind, f'type {kind}')} (encrypted)" if epoch else _plain(kind, body))
+        at = end
+    return ", ".join(told) if told and at == len(datagram) else ", ".join([*told, "malformed"])
+
+
+def _plain(kind, body):
+    if kind == 21 and len(body) == 2:
+        return f"Alert {body[1]} ({'fatal' if body[0] == 2 else 'warning'})"
+    if kind != 22 or len(body) < _FRAGMENT_HEADER_BYTES:
+        return _TYPES.get(kind, f"type {kind}")
+    name = _MESSAGES.get(body[0], f"message {body[0]}")
+    total, offset, size = (int.from_bytes(body[start : start + 3], "big") for start in (1, 6, 9))
+    return name if size == total else f"{name} (bytes {offset} to {offset + size} of {total})"
