@@ -60,7 +60,7 @@ def tree(progress):
                 raise Failure("there is no apt-get here; build from a checkout of MicroPython: --micropython DIR")
             need(_TOOLS)
             log = Log(folder / "fetch.log")
-            names = _fetch(folder, log, progress)
+            names = fetch(folder, SUITE, _SOURCES, _BINARIES, log, progress)
             progress("unpacking")
             _unpack(folder, names, log)
             progress("building mpy-cross")
@@ -69,47 +69,48 @@ def tree(progress):
     return folder / "micropython"
 
 
-def _fetch(folder, log, progress):
-    """Download all packages into folder/packages; return the names of their files."""
+def fetch(folder, suite, sources, binaries, log, progress):
+    """Download source and binary packages of a suite into folder/packages; return the names of their files."""
     packages = folder / "packages"
     packages.mkdir(exist_ok=True)
-    environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt")), "LC_ALL": "C"}
-    wanted = (["apt-get", "source", "--download-only", *_SOURCES], ["apt-get", "download", *_BINARIES])
+    environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt", suite)), "LC_ALL": "C"}
+    wanted = [["apt-get", "source", "--download-only", *sources]] if sources else []
+    wanted += [["apt-get", "download", *binaries]] if binaries else []
 
     def run(command):
         return log.run("fetching from Debian", command, cwd=packages, environment=environment)
 
-    progress(f"fetching the list of Debian's packages ({SUITE})")
+    progress(f"fetching the list of Debian's packages ({suite})")
     run(["apt-get", "update"])
     found = [re.findall(r"^'\S+' (\S+) (\d+) ", run([*command, "--print-uris"]), re.MULTILINE) for command in wanted]
     size = sum(int(size) for files in found for _, size in files)
-    progress(f"fetching Debian's packages of MicroPython and its parts ({size / 1e6:.0f} MB)")
+    progress(f"fetching {', '.join([*sources, *binaries])} from Debian ({size / 1e6:.0f} MB)")
     for command in wanted:
         run(command)
     return [name for files in found for name, _ in files]
 
 
-def _configure(folder):
+def _configure(folder, suite):
     """Write a configuration of apt in which nothing is installed; return its path."""
     for name in ("lists/partial", "cache/archives/partial", "sources"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").write_text("")
-    (folder / "sources" / "debian.sources").write_text(derive_sources(Path("/etc")))
+    (folder / "sources" / "debian.sources").write_text(derive_sources(Path("/etc"), suite))
     path = folder / "apt.conf"
     path.write_text(_APT_CONFIG.format(folder))
     return path
 
 
-def derive_sources(etc):
-    """Return apt's deb822 sources for SUITE: the Debian archives that the machine itself uses, with their keys; raises Failure."""
+def derive_sources(etc, suite=SUITE):
+    """Return apt's deb822 sources for a suite: the Debian archives that the machine itself uses, with keys; raises Failure."""
     found = {}
     for path in [etc / "apt" / "sources.list", *sorted((etc / "apt" / "sources.list.d").glob("*"))]:
         if path.is_file():
             entries = _deb822(path.read_text()) if path.suffix == ".sources" else _one_line(path.read_text())
             found.update((uris, key) for uris, suites, key in entries if suites & _SUITES)
     if not found:
-        raise Failure(f"apt has no Debian archive in {etc}/apt to fetch {SUITE} from; build from a checkout: --micropython DIR")
-    stanza = f"Types: deb deb-src\nURIs: %s\nSuites: {SUITE}\nComponents: main\n%s"
+        raise Failure(f"apt has no Debian archive in {etc}/apt to fetch {suite} from; build from a checkout: --micropython DIR")
+    stanza = f"Types: deb deb-src\nURIs: %s\nSuites: {suite}\nComponents: main\n%s"
     return "\n".join(stanza % (uris, f"Signed-By:{key}\n" if key else "") for uris, key in found.items())
 
 

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Mbed TLS 3.6's ssl_server2 and ssl_client2, built from Debian's source package into the cache (once, 20 s on two cores).
+
+They talk HTTP: the client sends a GET that contains `says`, the server answers with a page that names the suite.
+"""
+
+import functools
+import os
+
+from dicectl import debian
+from dicectl.failure import Failure
+from dicectl.logged import Log, cache, need, only_one
+from host_tests.interop.peers.base import HOST, Missing, Peer, Running, first_line
+
+_SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
+_TOOLS = {"apt-get": "apt", "dpkg-source": "dpkg-dev", "cmake": "cmake", "make": "make", "gcc": "gcc"}
+
+
+@functools.cache
+def programs():
+    """Return the folder with ssl_server2 and ssl_client2; builds them where they are not there. Raises Missing."""
+    folder = cache() / "peers" / "mbedtls"
+    built = folder / "build" / "programs" / "ssl"
+    try:
+        with only_one(folder, print):
+            if not (folder / "done").exists():
+                need(_TOOLS)
+                _build(folder)
+    except Failure as failure:
+        raise Missing(failure.format_message())
+    return built
+
+
+def _build(folder):
+    log = Log(folder / "build.log")
+    names = debian.fetch(folder, debian.SUITE, ["mbedtls"], [], log, print)
+    description = next(folder / "packages" / name for name in names if name.endswith(".dsc"))
+    log.run("unpacking mbedtls", ["rm", "-rf", folder / "source", folder / "build"])
+    log.run("unpacking mbedtls", ["dpkg-source", "-x", description, folder / "source"])
+    options = ["-DCMAKE_BUILD_TYPE=Release", "-DENABLE_TESTING=OFF", "-DENABLE_PROGRAMS=ON"]  # connection ids are on by default
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
+    log.run("building mbedtls", ["cmake", "-S", folder / "source", "-B", folder / "build", *options], environment=environment)
+    targets = ["--target", "ssl_client2", "ssl_server2"]
+    log.run("building mbedtls", ["cmake", "--build", folder / "build", "-j2", *targets], environment=environment)
+    (folder / "done").touch()
+
+
+class MbedTLS(Peer):
+    """Options: cid, mfl, mtu, ticket, cookies (server), resume="id" or "ticket" (client: comes back once), exchanges.
+
+    Either end closes after so many exchanges, the server by default only when the client does.
+    """
+
+    name, title = "MbedTLS", "Mbed TLS"
+    features = frozenset(("client", "server", "ccm", "cid", "id", "ticket", "mfl", "mtu", "close"))
+    closed = b"connection was closed gracefully"
+
+    def check(self):
+        programs()
+
+    def version(self):
+        return first_line(programs() / "ssl_client2", "build_version=1").split()[4]
+
+    def _common(self, program, port, suite, identity, key, cid, mfl, mtu, ticket, exchanges):
+        words = [
+            programs() / program,
+            "dtls=1",
+            f"server_addr={HOST}",
+            f"server_port={port}",
+            f"force_ciphersuite={_SUITES[suite]}",
+        ]
+        words += [f"psk={key.hex()}", f"psk_identity={identity}", f"tickets={ticket:d}", f"exchanges={exchanges}"]
+        words += ["ca_file=none", "crt_file=none", "key_file=none", "hs_timeout=1000-8000"]
+        if cid is not None:
+            words += ["cid=1", *([f"cid_val={cid.hex()}"] if cid else [])]
+        words += [f"max_frag_len={mfl}"] if mfl else []
+        return words + ([f"mtu={mtu}", "dgram_packing=0"] if mtu else [])
+
+    def _serve(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, exchanges=1000, cookies=True):
+        words = self._common("ssl_server2", port, suite, identity, key, cid, mfl, mtu, ticket, exchanges)
+        return Running(self, [*words, f"cookies={cookies:d}"])
+
+    def _connect(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, resume=None, exchanges=1):
+        words = self._common("ssl_client2", port, suite, identity, key, cid, mfl, mtu, ticket and resume != "id", exchanges)
+        words += ["request_page=/MbedTLS", "read_timeout=2000", "max_resend=2", *(["reconnect=1"] if resume else [])]
+        return Running(self, words, says=b"GET /MbedTLS")
+
+    def hang_up(self, running):
+        """The client closes on its own after its exchanges."""
+
+    def ask(self, text):
+        return b"GET " + text + b"\r\n\r\n", b"Successful connection using: TLS-PSK-WITH-AES-128-CCM"

@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A UDP relay on loopback between one client and one server: it counts, keeps and saves what passes, and can spoil it.
+
+    with Relay(server_port) as relay:
+        client.connect(relay.port)
+        relay.move()             # from now on the server sees another source port
+        relay.datagrams("up")    # bytes of each datagram from the client; "down" for those to it
+        relay.save("x.pcap")     # for tshark -d udp.port==PORT,dtls -o dtls.psk:HEX, PORT being relay.pcap_port
+
+A `rule` spoils: called with (direction, number, datagram), it returns the list of datagrams to pass on. `Spoiler` is one.
+"""
+
+import random
+import select
+import socket
+import struct
+import threading
+import time
+
+from host_tests.interop.peers.base import HOST
+
+
+class Spoiler:
+    """Drops, duplicates and swaps datagrams with these chances, in the same way for the same seed."""
+
+    def __init__(self, seed, drop=0.0, duplicate=0.0, reorder=0.0):
+        self._random = random.Random(seed)
+        self._drop, self._duplicate, self._reorder = drop, duplicate, reorder
+        self._held = {"up": [], "down": []}
+
+    def __call__(self, direction, number, datagram):
+        lost, twice, late = (self._random.random() for _ in range(3))  # always three, so that a seed means the same
+        if lost < self._drop:
+            return []
+        passed = [datagram] * (2 if twice < self._duplicate else 1)
+        held, self._held[direction] = self._held[direction], []
+        if not held and late < self._reorder:
+            self._held[direction] = passed  # goes out behind the next one of its direction
+            return []
+        return passed + held
+
+
+class Relay:
+    """See above. Any thread may ask; `bytes` of what arrived, whether or not the rule let it pass."""
+
+    def __init__(self, server_port, rule=None):
+        self._rule = rule
+        self._server = (HOST, server_port)
+        self.pcap_port = server_port
+        self._inside = self._socket(0)
+        self.port = self._inside.getsockname()[1]
+        self._outside = [self._socket(0)]
+        self._client = None
+        self._passed = []  # (time, direction, source port of the client as the server sees it, datagram)
+        self._stop_reading, self._stop_writing = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _socket(self, port):
+        created = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        created.bind((HOST, port))
+        return created
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop_writing.send(b"x")
+        self._thread.join()
+        for one in (self._inside, *self._outside, self._stop_reading, self._stop_writing):
+            one.close()
+
+    def move(self):
+        """Give the client another address towards the server; the old one still receives."""
+        self._outside = [self._socket(0), *self._outside]
+
+    def _run(self):
+        while True:
+            readable, _, _ = select.select([self._stop_reading, self._inside, *self._outside], [], [], 0.05)
+            if self._stop_reading in readable:
+                return
+            for one in readable:
+                try:
+                    datagram, source = one.recvfrom(65536)
+                except OSError:
+                    continue  # an ICMP error: nobody listens
+                if one is self._inside:
+                    self._client = source
+                self._pass("up" if one is self._inside else "down", datagram)
+
+    def _pass(self, direction, datagram):
+        outside = self._outside[0]
+        self._passed.append((time.time(), direction, outside.getsockname()[1], datagram))
+        for one in self._rule(direction, len(self._passed) - 1, datagram) if self._rule else [datagram]:
+            if direction == "up":
+                outside.sendto(one, self._server)
+            elif self._client:
+                self._inside.sendto(one, self._client)
+
+    def inject(self, direction, datagram):
+        """Pass on a datagram of one's own, which is not counted."""
+        if direction == "up":
+            self._outside[0].sendto(datagram, self._server)
+        else:
+            self._inside.sendto(datagram, self._client)
+
+    def passed(self):
+        """Return [(direction, datagram)] in order."""
+        return [(direction, datagram) for _, direction, _, datagram in self._passed]
+
+    def datagrams(self, direction=None):
+        """Return the sizes of the datagrams of a direction, or of both."""
+        return [len(datagram) for way, datagram in self.passed() if direction in (None, way)]
+
+    def handshake(self):
+        """Return (datagrams, bytes) of the first full handshake: all up to the datagram before the first application data."""
+        sizes = []
+        for _, datagram in self.passed():
+            if has_data(datagram):
+                break
+            sizes.append(len(datagram))
+        return len(sizes), sum(sizes)
+
+    def save(self, path):
+        """Write a pcap file (raw IPv4) of what arrived."""
+        with open(path, "wb") as file:
+            file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+            for when, direction, port, datagram in self._passed:
+                packet = _packet(datagram, *((port, self._server[1]) if direction == "up" else (self._server[1], port)))
+                file.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), len(packet), len(packet)) + packet)
+
+
+def has_data(datagram):
+    """Tell whether a datagram has a record of application data, or one with a connection id, which may be one."""
+    while len(datagram) >= 13:
+        if datagram[0] == 23:
+            return True
+        if datagram[0] == 25:  # its length lies behind the connection id, whose length only the peers know
+            return datagram[3:11] != bytes(b"\0\1" + bytes(6))  # the first under a key is the Finished
+        datagram = datagram[13 + int.from_bytes(datagram[11:13], "big") :]
+    return False
+
+
+def _packet(datagram, source, target):
+    """Return an IPv4 packet on loopback; UDP may leave its checksum out."""
+    address = socket.inet_aton(HOST)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(datagram), 0, 0, 64, 17, 0, address, address)
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:]
+    return head + struct.pack("!HHHH", source, target, 8 + len(datagram), 0) + datagram
