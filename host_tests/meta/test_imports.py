@@ -27,7 +27,7 @@ ROWS = [
     {"record_layer", "messages", "keys", "flights", "resumption"},
     {"handshake", "kx_psk"},
     {"client", "server", "group", "group.record", "group.keys", "group.gsa", "group.context", "group.ledger", "group.member"},
-    {"session", "listener", "", "aio", "dtls", "pump", "serial", "udp"},
+    {"session", "listener", "sleep", "", "aio", "dtls", "pump", "serial", "udp"},
 ]
 
 # Within a row, from the one that imports to what it may import.
@@ -44,6 +44,7 @@ WITHIN = {
     "group.context": {"group.gsa", "group.keys", "group.record"},
     "group.member": {"group.context", "group.ledger"},
     "listener": {"session"},
+    "sleep": {"session"},
     "": {"aio", "dtls"},
     "aio": {"pump", "udp"},
     "dtls": {"listener", "pump", "session", "udp"},

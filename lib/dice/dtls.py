@@ -45,6 +45,15 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     return endpoint.connection
 
 
+def attach(session, address, transport=None):
+    """Return a Connection of a client's session that was restored (see dice.sleep)."""
+    if transport is None:
+        from dice.udp import Unicast
+
+        transport = Unicast(address)
+    return _Endpoint(session, transport).connection
+
+
 async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=None, remember=4, **options):
     """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
 

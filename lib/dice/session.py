@@ -191,6 +191,20 @@ class Session:
             self._alert(_WARNING, _CLOSE_NOTIFY)
         self._wipe()
 
+    def abandon(self):
+        """Overwrite the keys without telling the peer."""
+        self._wipe()
+
+    def agreed(self):
+        """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.sleep."""
+        return self._suite, self._extended, self._secrets, self._session_id, self._ticket
+
+    def continue_with(self, layer, is_client, now):
+        """Be connected already, with a record layer that has its keys, for dice.sleep."""
+        self.layer = layer
+        self.is_client = is_client
+        self._connect(now)
+
     # Records.
 
     def _receive_record(self, data, now):
@@ -331,7 +345,7 @@ class Session:
         self._handshake = self._doubt = None
         self._early = []
         self.layer.plain = False
-        if self.is_client == self.resumed:  # ours is the last flight, which the peer may not have heard
+        if self._flight and self.is_client == self.resumed:  # ours is the last flight, which the peer may not have heard
             self._flight.due = None
             self._end = ticks_add(now, LAST_FLIGHT_MS)
         else:

@@ -37,6 +37,10 @@ REASONS = {
     32: ("STORE_DAMAGED", "A counter file is damaged, so what was sent is not known. Give the device a new SenderID."),
     33: ("COUNTER_LOST", "The counter of a GSA in use is gone; to go on would repeat nonces. Give the device a new SenderID."),
     34: ("STORE_SHARED", "Something else counts in the same store. Let one program use a GSA, and give each its own SenderID."),
+    35: (
+        "STALE",
+        "What was saved of a session is not the last, or of another device. Connect anew: to go on could repeat nonces.",
+    ),
     40: ("SPENT", "The key has sealed as many records as it may. Re-key: the next epoch begins anew."),
     41: ("EXPIRED", "The GSA's lifetime is over and its keys are erased. Give the device the next epoch's GSA."),
     42: ("CLASH", "Another device sends with this SenderID. Find it, give it another, and re-key."),

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Sessions that are saved and restored: no nonce twice, no replay, no key in the clear."""
+
+import os
+
+from reasons import E_NOT_CONNECTED, E_STALE, E_STORE_WRITE
+from support import RamStore, raises
+
+from dice.client import Client
+from dice.errors import DATA, StoreError, UsageError
+from dice.kx_psk import Psk, PskLookup
+from dice.limits import RESERVE_RECORDS
+from dice.server import Server
+from dice.session import Session
+from dice.sleep import restore, restore_in_clear, save, save_in_clear
+
+KEY = bytes(range(16))
+SECRET = b"of this device only, of any size"
+
+
+def connected(cid=b"\7"):
+    """Return a client's and a server's session, connected."""
+    client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
+    server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid), 0)
+    while not (client.connected and server.connected):
+        for sender, receiver in ((client, server), (server, client)):
+            datagram = sender.transmit()
+            while datagram:
+                receiver.receive(datagram, 0)
+                datagram = sender.transmit()
+    return client, server
+
+
+def deliver(sender, receiver, data):
+    """Send `data` and return (event, the datagram)."""
+    sender.send(data, 0)
+    datagram = sender.transmit()
+    return receiver.receive(datagram, 0), bytes(datagram)
+
+
+def number(datagram):
+    return int.from_bytes(datagram[5:11], "big")
+
+
+def test_wakes_sends_and_sleeps():
+    client, server = connected()
+    store = RamStore()
+    numbers = [number(deliver(client, server, b"first")[1])]
+    for _ in range(3):
+        saved = save(client, store, SECRET, os.urandom)
+        assert not client.connected
+        client = restore(saved, store, SECRET, 0)
+        event, datagram = deliver(client, server, b"woken")
+        assert event == DATA and bytes(server.data) == b"woken"
+        numbers.append(number(datagram))
+        event, _ = deliver(server, client, b"answer")
+        assert event == DATA and bytes(client.data) == b"answer"
+    assert numbers == [1, 2, 3, 4], "nothing is skipped when nothing failed"
+
+
+def test_can_be_restored_once_only():
+    client, server = connected()
+    store = RamStore()
+    saved = save(client, store, SECRET, os.urandom)
+    restored = restore(saved, store, SECRET, 0)
+    deliver(restored, server, b"on")
+    raises(StoreError, E_STALE, restore, saved, store, SECRET, 0)
+
+
+def test_only_the_last_can_be_restored():
+    client, _ = connected()
+    store = RamStore()
+    first = save(client, store, SECRET, os.urandom)
+    second = save(restore(first, store, SECRET, 0), store, SECRET, os.urandom)
+    raises(StoreError, E_STALE, restore, first, store, SECRET, 0)
+    restore(second, store, SECRET, 0)
+
+
+def test_a_new_session_makes_the_old_one_stale():
+    store = RamStore()
+    old = save(connected()[0], store, SECRET, os.urandom)
+    save(connected()[0], store, SECRET, os.urandom)
+    raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
+
+
+def test_a_lost_store_is_stale():
+    saved = save(connected()[0], RamStore(), SECRET, os.urandom)
+    raises(StoreError, E_STALE, restore, saved, RamStore(), SECRET, 0)
+
+
+def test_what_was_received_is_not_received_again():
+    client, server = connected()
+    store = RamStore()
+    _, datagram = deliver(server, client, b"open the door")
+    client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
+    assert not client.receive(datagram, 0)
+    assert client.layer.dropped == {"replayed": 1}
+
+
+def test_writes_ahead_before_the_numbers_run_out():
+    client, server = connected()
+    store = RamStore()
+    client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
+    writes = store.writes
+    for _ in range(RESERVE_RECORDS):
+        deliver(client, server, b"")
+    assert store.writes == writes
+    store.broken = True
+    raises(StoreError, E_STORE_WRITE, client.send, b"", 0)
+    assert client.transmit() is None
+    store.broken = False
+    event, datagram = deliver(client, server, b"")
+    assert event == DATA and store.writes == writes + 1
+    assert number(datagram) < store.values["dtls"] & 0xFFFFFF
+
+
+def test_nothing_is_restored_where_the_store_cannot_be_written():
+    store = RamStore()
+    saved = save(connected()[0], store, SECRET, os.urandom)
+    store.broken = True
+    raises(StoreError, E_STORE_WRITE, restore, saved, store, SECRET, 0)
+
+
+def test_no_key_in_the_clear():
+    client, _ = connected()
+    keys = bytes(client.layer.key_block())
+    master = bytes(client.agreed()[2].master)
+    saved = bytes(save(client, RamStore(), SECRET, os.urandom))
+    for secret in (keys[:16], keys[16:32], keys[32:36], master[:16], b"node"):
+        assert secret not in saved
+
+
+def test_in_the_clear_by_name():
+    client, server = connected()
+    store = RamStore()
+    client = restore_in_clear(save_in_clear(client, store, "s1"), store, 0, "s1")
+    assert deliver(client, server, b"x")[0] == DATA
+
+
+def test_damage_and_another_secret_are_refused():
+    store = RamStore()
+    saved = save(connected()[0], store, SECRET, os.urandom)
+    for at in (0, 15, 16, 40, len(saved) - 1):
+        damaged = bytearray(saved)
+        damaged[at] ^= 1
+        raises(StoreError, E_STALE, restore, damaged, store, SECRET, 0)
+    for size in (0, 16, 31, len(saved) - 1):
+        raises(StoreError, E_STALE, restore, saved[:size], store, SECRET, 0)
+    raises(StoreError, E_STALE, restore, saved, store, b"another", 0)
+    restore(saved, store, SECRET, 0)
+
+
+def test_only_what_is_connected_can_be_saved():
+    client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
+    raises(UsageError, E_NOT_CONNECTED, save, client, RamStore(), SECRET, os.urandom)
+
+
+def test_keys_are_overwritten_when_saved():
+    client, _ = connected()
+    block = client.layer.key_block()
+    save(client, RamStore(), SECRET, os.urandom)
+    assert bytes(block) == bytes(40)
+
+
+def test_a_server_too():
+    client, server = connected()
+    store = RamStore()
+    server = restore(save(server, store, SECRET, os.urandom), store, SECRET, 0)
+    assert server.identity == b"node"
+    assert deliver(client, server, b"up")[0] == DATA
+    assert deliver(server, client, b"down")[0] == DATA

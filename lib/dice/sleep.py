@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Sessions that outlive deep sleep and reboots (row 6).
+
+What save() returns can be restored once, and only if nothing was saved or restored after it. So it cannot bring back numbers
+that were used since, neither ours, which would repeat a nonce, nor the peer's, which would let records be replayed. The store
+keeps for each name what is needed to tell: generation (40 bits) | sequence number up to which may have been sealed (24 bits).
+A device that loses power in between connects anew.
+"""
+
+from dice._compat import const
+from dice.errors import StoreError, UsageError
+from dice.handshake import Handshake
+from dice.keys import Secrets
+from dice.limits import KEY_RECORDS_MAX, RESERVE_RECORDS
+from dice.record_layer import RecordLayer
+from dice.replay import Window
+from dice.resumption import unwrap, wrap
+from dice.session import Session
+from dice.suites import tag_bytes
+from dice.wire import Reader, Writer
+
+_E_NOT_CONNECTED = const(19)
+_E_STALE = const(35)
+
+_FORMAT = const(1)
+_KEY_BLOCK_BYTES = const(40)
+_RANDOMS_BYTES = const(64)
+_MASTER_BYTES = const(48)
+_MARK_BITS = const(24)
+
+
+class _Reserving(RecordLayer):
+    """Writes ahead to the store how far it may number its records."""
+
+    def reserve(self, store, name, generation, mark):
+        """Number from `mark` on; raises StoreError."""
+        self._store, self._name, self._generation = store, name, generation
+        self.next = self.end = mark
+        self._reserve()
+
+    def _reserve(self):
+        end = min(self.next + RESERVE_RECORDS, KEY_RECORDS_MAX)
+        self._store.put(self._name, self._generation << _MARK_BITS | end)
+        self.end = end
+
+    def seal(self, content_type, epoch, plaintext):
+        """See RecordLayer; raises StoreError where it cannot be written ahead."""
+        if epoch and self.end <= self.next < KEY_RECORDS_MAX and self.window:
+            self._reserve()
+        return super().seal(content_type, epoch, plaintext)
+
+
+def save(session, store, secret, random, name="dtls"):
+    """Return a connected session as bytes, encrypted under `secret` (bytes, of the device); the session itself is at its end.
+
+    `store` (see dice.store) must be there again for restore(); `random(n)` returns n random bytes. Raises UsageError, StoreError.
+    """
+    return wrap(secret, random, save_in_clear(session, store, name))
+
+
+def save_in_clear(session, store, name="dtls"):
+    """Return what save() returns, with all keys readable, for memory that nobody else can read."""
+    if not session.connected:
+        raise UsageError(_E_NOT_CONNECTED)
+    layer = session.layer
+    generation = ((store.get(name) or 0) >> _MARK_BITS) + 1
+    store.put(name, generation << _MARK_BITS | layer.next)
+    suite, extended, secrets, session_id, ticket = session.agreed()
+    writer = Writer()
+    writer.uint(_FORMAT, 1)
+    writer.uint(generation, 5)
+    writer.uint(session.is_client << 1 | extended, 1)
+    writer.uint(suite, 2)
+    writer.uint(layer.record_max, 2)
+    writer.uint(layer.window.next, 6)
+    for part in (layer.key_block(), secrets.randoms, secrets.master):
+        writer.put(part)
+    for part in (layer.cid, layer.peer_cid, session_id, ticket, session.identity or b"", session.alpn or b""):
+        writer.vector(part, 2)
+    session.abandon()
+    return bytes(writer.data)
+
+
+def restore(data, store, secret, now, name="dtls", **options):
+    """Return the session that save() made `data` of; `options` are those of Session.
+
+    Raises StoreError where it is damaged, of another secret, or not the last that was saved: then connect anew.
+    """
+    clear = unwrap(secret, data)
+    if clear is None:
+        raise StoreError(_E_STALE)
+    return restore_in_clear(clear, store, now, name, **options)
+
+
+def restore_in_clear(data, store, now, name="dtls", **options):
+    """Return the session that save_in_clear() made `data` of; raises StoreError, and FormatError where it is cut short."""
+    reader = Reader(data)
+    if reader.uint(1) != _FORMAT:
+        raise StoreError(_E_STALE)
+    generation = reader.uint(5)
+    kept = store.get(name)
+    if kept is None or kept >> _MARK_BITS != generation:
+        raise StoreError(_E_STALE)
+    flags = reader.uint(1)
+    role = Handshake(None, None, b"")
+    role.extended = bool(flags & 1)
+    role.suite = reader.uint(2)
+    layer = _Reserving(b"")
+    layer.record_max = reader.uint(2)
+    received = reader.uint(6)
+    key_block = bytearray(reader.take(_KEY_BLOCK_BYTES))
+    randoms = reader.take(_RANDOMS_BYTES)
+    role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(_MASTER_BYTES)))
+    layer.cid, layer.peer_cid, role.session_id, role.ticket, identity, alpn = [reader.vector(2) for _ in range(6)]
+    reader.end()
+    role.identity = identity or None
+    role.alpn = alpn or None
+    layer.set_keys(key_block, bool(flags & 2), tag_bytes(role.suite))
+    layer.window = Window(received)
+    layer.reserve(store, name, generation + 1, kept & (1 << _MARK_BITS) - 1)
+    session = Session(role, now, **options)
+    session.continue_with(layer, bool(flags & 2), now)
+    return session
