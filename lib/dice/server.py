@@ -41,7 +41,7 @@ _E_NO_PROTOCOL = const(59)
 
 _VERSION = const(0xFEFD)
 _VERSION_1_0 = const(0xFEFF)
-_SESSION_ID_BYTES = const(8)
+_SESSION_ID_BYTES = const(16)  # there are clients that do not offer shorter ones
 
 _EXPECT_CLIENT_HELLO = const(0)
 _EXPECT_CLIENT_KEY_EXCHANGE = const(1)

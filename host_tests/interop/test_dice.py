@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""dice as client and as server against every peer: handshake with cookie, data both ways, close; and more."""
+
+import asyncio
+import subprocess
+import time
+
+import pytest
+
+from dice import dtls
+from dice.kx_psk import Psk, PskLookup
+from dicectl import micropython
+from host_tests.interop import peers
+from host_tests.interop.relay import Relay
+
+SUITES = pytest.mark.parametrize("suite", [peers.CCM_8, peers.CCM], ids=["CCM_8", "CCM"])
+CLIENTS = [name for name in peers.NAMES if "client" in peers.PEERS[name].features]
+SERVERS = [name for name in peers.NAMES if "server" in peers.PEERS[name].features]
+CODE = {peers.CCM_8: 0xC0A8, peers.CCM: 0xC0A4}
+
+
+def with_suite(credentials, suite):
+    """Return credentials that know only one suite."""
+    credentials.suites = (CODE[suite],)
+    return credentials
+
+
+def psk(suite=peers.CCM_8):
+    return with_suite(Psk(peers.IDENTITY.encode(), peers.KEY), suite)
+
+
+async def ask(port, peer, suite=peers.CCM_8, **options):
+    """Connect to a peer's server, ask it something, wait for the answer and close; return the session."""
+    connection = await dtls.connect((peers.HOST, port), psk(suite), timeout_s=15, timer_ms=1000, **options)
+    question, answer = peer.ask(b"ping")
+    await connection.send(question)
+    said = b""
+    while answer not in said:
+        message = await asyncio.wait_for(connection.receive(), 10)
+        assert message is not None, said
+        said += message
+    resumption = connection.session.resumption()
+    session = connection.session
+    connection.close()
+    return session, resumption
+
+
+def asking(peer, suite=peers.CCM_8, serve=None, **options):
+    """Let dice ask a peer's server; return (session, relay)."""
+    port = peers.free_port()
+    with peer.serve(port, suite=suite, **(serve or {})) as server, Relay(port) as relay:
+        session, _ = asyncio.run(ask(relay.port, peer, suite, **options))
+        if peer.closed:
+            server.read_until(peer.closed)
+    return session, relay
+
+
+def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
+    """Let dice answer a peer's client; return (the sessions, relay)."""
+    sessions = []
+    received = []
+
+    async def handle(connection):
+        sessions.append(connection.session)
+        async for message in connection:
+            received.append(message)
+            await connection.send(peer.answer(message, b"pong"))
+
+    async def run():
+        port = peers.free_port()
+        credentials = with_suite(PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), suite)
+        service = await dtls.serve(port, credentials, handle, timer_ms=1000, **options)
+        try:
+            with Relay(port) as relay:
+                await asyncio.get_running_loop().run_in_executor(None, drive, relay)
+                return relay
+        finally:
+            service.close()
+
+    def drive(relay):
+        with peer.connect(relay.port, suite=suite, **(connect or {})) as client:
+            client.read_until(b"pong")
+            client.close()
+            client.wait()
+            end = time.monotonic() + 5  # for what is still on its way
+            while client.says not in b"".join(received) and time.monotonic() < end:
+                time.sleep(0.01)
+        assert client.says in b"".join(received)
+
+    return sessions, asyncio.run(run())
+
+
+@SUITES
+@pytest.mark.parametrize("name", SERVERS)
+def test_dice_asks(name, suite):
+    peer = peers.get(name)
+    if suite == peers.CCM and "ccm" not in peer.features:
+        return  # this peer does not have that suite
+    session, relay = asking(peer, suite)
+    assert session.layer.dropped == {}
+    assert relay.datagrams()
+    assert session.resumed is False
+
+
+@SUITES
+@pytest.mark.parametrize("name", CLIENTS)
+def test_dice_answers(name, suite):
+    peer = peers.get(name)
+    if suite == peers.CCM and "ccm" not in peer.features:
+        return
+    (session,), _ = answering(peer, suite)
+    assert session.identity == peers.IDENTITY.encode()
+    assert session.layer.dropped == {}
+
+
+@pytest.mark.parametrize("name", sorted(set(peers.with_feature("cid")) & set(SERVERS)))
+@pytest.mark.parametrize("own, theirs", [(b"", b"\x05\x06"), (b"\x07", b"\x08"), (b"\x01\x02\x03", b"")])
+def test_connection_ids_as_client(name, own, theirs):
+    session, _ = asking(peers.get(name), serve={"cid": theirs}, cid=own)
+    assert (session.layer.cid, session.layer.peer_cid) == (own, theirs)
+    assert session.layer.dropped == {}
+
+
+@pytest.mark.parametrize("name", sorted(set(peers.with_feature("cid")) & set(CLIENTS)))
+@pytest.mark.parametrize("theirs, cid_bytes", [(b"", 1), (b"\x05\x06", 2), (b"\x05", 0)])
+def test_connection_ids_as_server(name, theirs, cid_bytes):
+    (session,), _ = answering(peers.get(name), connect={"cid": theirs}, cid_bytes=cid_bytes)
+    assert len(session.layer.cid) == cid_bytes
+    assert session.layer.peer_cid == (theirs if cid_bytes else b"")
+    assert session.layer.dropped == {}
+
+
+@pytest.mark.parametrize("tickets", [False, True], ids=["id", "ticket"])
+@pytest.mark.parametrize("name", SERVERS)
+def test_resumption_as_client(name, tickets):
+    peer = peers.get(name)
+    if ("ticket" if tickets else "id") not in peer.features:
+        return
+
+    async def twice(port):
+        _, resumption = await ask(port, peer, tickets=tickets)
+        assert resumption
+        session, _ = await ask(port, peer, resume=resumption)
+        return session
+
+    port = peers.free_port()
+    with peer.serve(port), Relay(port) as relay:
+        session = asyncio.run(twice(relay.port))
+    assert session.resumed
+
+
+@pytest.mark.parametrize("how", ["id", "ticket"])
+@pytest.mark.parametrize("name", sorted(set(peers.with_feature("id", "ticket")) & set(CLIENTS) & {"MbedTLS"}))
+def test_resumption_as_server(name, how):
+    sessions, _ = answering(peers.get(name), connect={"resume": how})
+    assert [session.resumed for session in sessions] == [False, True]
+
+
+@pytest.mark.parametrize("name", sorted(set(peers.with_feature("mfl")) & set(CLIENTS)))
+def test_max_fragment_length_as_server(name):
+    (session,), _ = answering(peers.get(name), connect={"mfl": 512})
+    assert session.layer.record_max == 512
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_small_mtu_as_client(name):
+    """Our hello is cut to fragments, and theirs put together."""
+    peer = peers.get(name)
+    session, relay = asking(peer, mtu=128, serve={"mtu": 256} if "mtu" in peer.features else None)
+    assert max(relay.datagrams("up")) <= 128
+    assert session.layer.dropped == {}
+
+
+def test_micropython_asks_openssl(tmp_path):
+    """The same code as client on the unix port."""
+    peer = peers.get("OpenSSL")
+    port = peers.free_port()
+    question, answer = peer.ask(b"ping")
+    code = f"""
+import asyncio, dice
+from dice.kx_psk import Psk
+async def main():
+    c = await dice.connect(("127.0.0.1", {port}), Psk({peers.IDENTITY.encode()!r}, {peers.KEY!r}), timer_ms=1000)
+    await c.send({question!r})
+    said = b""
+    while {answer!r} not in said:
+        said += await c.receive()
+    print("answered")
+    c.close()
+asyncio.run(main())
+"""
+    micropython.compile_to(tmp_path / "code")
+    with peer.serve(port):
+        argv = [micropython.find(), "-c", code]
+        environment = micropython.environment(tmp_path / "code")
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert done.stdout == "answered\n", done.stderr
+
+
+def test_micropython_answers_openssl(tmp_path):
+    """The same code as server on the unix port."""
+    peer = peers.get("OpenSSL")
+    port = peers.free_port()
+    code = f"""
+import asyncio, dice
+from dice.kx_psk import PskLookup
+async def handle(c):
+    async for message in c:
+        await c.send(b"pong\\n")
+async def main():
+    await dice.serve({port}, PskLookup({{{peers.IDENTITY.encode()!r}: {peers.KEY!r}}}.get), handle, timer_ms=1000)
+    print("ready")
+    await asyncio.sleep(20)
+asyncio.run(main())
+"""
+    micropython.compile_to(tmp_path / "code")
+    argv = [micropython.find(), "-c", code]
+    environment = micropython.environment(tmp_path / "code")
+    process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    try:
+        assert process.stdout.readline() == b"ready\n", process.stderr.read().decode()
+        with peer.connect(port) as client:
+            client.read_until(b"pong")
+            client.close()
+            client.wait()
+    finally:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""tshark decrypts our sessions, by the PSK and by our key log, with and without CID; and what a relay sees."""
+
+import asyncio
+import shutil
+import subprocess
+
+import pytest
+
+from dice import dtls
+from dice.kx_psk import PskLookup
+from host_tests.interop import peers
+from host_tests.interop.relay import Relay
+from host_tests.interop.test_dice import answering, asking, psk
+
+SECRET_TEXT = b"turn off the lights"
+
+
+def decrypted(capture, port, *options):
+    """Return the application data that tshark finds in a capture."""
+    if not shutil.which("tshark"):
+        pytest.skip("no tshark: apt-get install tshark")
+    argv = ["tshark", "-r", str(capture), "-d", f"udp.port=={port},dtls", *options]
+    argv += ["-Y", "data.data", "-T", "fields", "-e", "data.data"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return [bytes.fromhex(part) for line in done.stdout.split() for part in line.split(",")]
+
+
+async def talk(cid, cid_bytes):
+    """Let dice talk with itself through a relay; return (relay, key log)."""
+
+    async def handle(connection):
+        async for message in connection:
+            await connection.send(b"done: " + message)
+
+    port = peers.free_port()
+    service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, cid_bytes=cid_bytes)
+    with Relay(port) as relay:
+        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=cid)
+        keylog = connection.session.keylog()
+        await connection.send(SECRET_TEXT)
+        assert await connection.receive() == b"done: " + SECRET_TEXT
+        connection.close()
+    service.close()
+    return relay, keylog
+
+
+@pytest.mark.parametrize("cid, cid_bytes", [(None, 0), (b"", 1), (b"\7\7", 2)])
+@pytest.mark.parametrize("how", ["psk", "keylog"])
+def test_tshark_decrypts(tmp_path, how, cid, cid_bytes):
+    relay, keylog = asyncio.run(talk(cid, cid_bytes))
+    relay.save(tmp_path / "session.pcap")
+    (tmp_path / "keys.log").write_text(keylog + "\n")
+    options = {"psk": f"dtls.psk:{peers.KEY.hex()}", "keylog": f"tls.keylog_file:{tmp_path / 'keys.log'}"}
+    port = relay.pcap_port
+    assert decrypted(tmp_path / "session.pcap", port, "-o", options[how]) == [SECRET_TEXT, b"done: " + SECRET_TEXT]
+    assert decrypted(tmp_path / "session.pcap", port, "-o", f"dtls.psk:{bytes(16).hex()}") == []
+
+
+@pytest.mark.parametrize("way", ["client", "server"])
+def test_renegotiation_is_refused(way):
+    """OpenSSL asks for one when it is told `r` or `R`; ours answers with an alert, and with no hello."""
+    relay = asyncio.run(refuse(peers.get("OpenSSL"))) if way == "client" else asyncio.run(refuse_as_server(peers.get("OpenSSL")))
+    direction = "up" if way == "client" else "down"
+    ours = [datagram for toward, datagram in relay.passed() if toward == direction]
+    data = next(number for number, datagram in enumerate(ours) if datagram[0] == 23)
+    assert [datagram[0] for datagram in ours[data + 1 :]][:1] == [21]
+    assert all(datagram[0] != 22 for datagram in ours[data:])
+
+
+async def refuse(peer):
+    port = peers.free_port()
+    with peer.serve(port) as server, Relay(port) as relay:
+        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000)
+        await connection.send(b"before\n")
+        await asyncio.get_running_loop().run_in_executor(None, server.read_until, b"before")
+        server.write(b"r\n")
+        await asyncio.sleep(0.3)
+        connection.close()
+    return relay
+
+
+async def refuse_as_server(peer):
+    async def handle(connection):
+        async for _ in connection:
+            await connection.send(b"pong\n")
+
+    port = peers.free_port()
+    service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle)
+    with Relay(port) as relay, peer.connect(relay.port) as client:
+        await asyncio.get_running_loop().run_in_executor(None, client.read_until, b"pong")
+        client.write(b"R\n")
+        await asyncio.sleep(0.3)
+    service.close()
+    return relay
+
+
+def test_what_a_relay_saw_is_what_was_meant():
+    peer = peers.get("OpenSSL")
+    _, relay = asking(peer)
+    assert all(b"ask ping" not in datagram for _, datagram in relay.passed())
+    _, relay = answering(peer)
+    assert relay.handshake()[0] == 6
