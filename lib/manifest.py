@@ -49,7 +49,6 @@ _PSK = (
     "kx_psk.py",
     "messages.py",
     "record_layer.py",
-    "resumption.py",
     "session.py",
 )
 

@@ -50,6 +50,14 @@ def test_member_keeps_to_the_budget_and_the_documents(profile_full, committed):
         assert within(size, committed["member"][what], BLOCKS_BYTES), f"{what}: {size}; run: make footprint"
 
 
+def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed):
+    session = measure.session(build.quiet)
+    assert budgets.breaches({"session": session}) == []
+    assert session["datagrams"] == 6
+    for what, figure in session.items():
+        assert within(figure, committed["session"][what], BLOCKS_BYTES), f"{what}: {figure}; run: make footprint"
+
+
 def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
     """And the whole of `dicectl bench` runs on the board."""
     first, *lines = bench.rp2040(True)

@@ -10,6 +10,7 @@ import pytest
 
 from dice import dtls
 from dice.kx_psk import PskLookup
+from dicectl.packets import keylog
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay
 from host_tests.interop.test_dice import answering, asking, psk
@@ -38,20 +39,20 @@ async def talk(cid, cid_bytes):
     service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, cid_bytes=cid_bytes)
     with Relay(port) as relay:
         connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=cid)
-        keylog = connection.session.keylog()
+        secret = keylog(connection.session)
         await connection.send(SECRET_TEXT)
         assert await connection.receive() == b"done: " + SECRET_TEXT
         connection.close()
     service.close()
-    return relay, keylog
+    return relay, secret
 
 
 @pytest.mark.parametrize("cid, cid_bytes", [(None, 0), (b"", 1), (b"\7\7", 2)])
 @pytest.mark.parametrize("how", ["psk", "keylog"])
 def test_tshark_decrypts(tmp_path, how, cid, cid_bytes):
-    relay, keylog = asyncio.run(talk(cid, cid_bytes))
+    relay, secret = asyncio.run(talk(cid, cid_bytes))
     relay.save(tmp_path / "session.pcap")
-    (tmp_path / "keys.log").write_text(keylog + "\n")
+    (tmp_path / "keys.log").write_text(secret + "\n")
     options = {"psk": f"dtls.psk:{peers.KEY.hex()}", "keylog": f"tls.keylog_file:{tmp_path / 'keys.log'}"}
     port = relay.pcap_port
     assert decrypted(tmp_path / "session.pcap", port, "-o", options[how]) == [SECRET_TEXT, b"done: " + SECRET_TEXT]

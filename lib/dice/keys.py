@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Master secret, key block, Finished and exporter of TLS 1.2, and the running hash of a handshake (row 3)."""
+"""Master secret, key block, Finished and exporter of TLS 1.2, the running hash of a handshake, what resumes it (row 3)."""
 
 from dice._compat import const
 from dice.crypto import sha256
@@ -57,3 +57,13 @@ class Secrets:
     def close(self):
         """Overwrite the master secret."""
         self.master[:] = bytes(len(self.master))
+
+
+class Resumption:
+    """What a client keeps: a secret, so neither printed nor logged. `ticket` or `session_id` (bytes) is what it shows."""
+
+    def __init__(self, suite, session_id, ticket, master):
+        self.suite = suite
+        self.session_id = session_id
+        self.ticket = ticket
+        self.master = master

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What resumes a session, on both sides: by id (RFC 5246, section 7.3) and by ticket (RFC 5077) (row 3)."""
+"""What a server remembers, or has its clients remember: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC
+5077) (row 3)."""
 
 from dice._compat import const, ticks_add, ticks_diff
 from dice.crypto import aead
@@ -10,16 +11,6 @@ _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)
 _TAG_BYTES = const(16)
 _MASTER_BYTES = const(48)
-
-
-class Resumption:
-    """What a client keeps: a secret, so neither printed nor logged. `ticket` or `session_id` (bytes) is what it shows."""
-
-    def __init__(self, suite, session_id, ticket, master):
-        self.suite = suite
-        self.session_id = session_id
-        self.ticket = ticket
-        self.master = master
 
 
 def wrap(secret, random, data):

@@ -8,11 +8,10 @@ received raises: in the record layer it is dropped and counted, in the handshake
 `_fail` is the only place where an error becomes one.
 """
 
-from binascii import hexlify
-
 from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
 from dice.flights import HANDSHAKE, Flight, Reassembly
+from dice.keys import Resumption
 from dice.limits import (
     ALERT_WAIT_MS,
     DATAGRAM_MAX_BYTES,
@@ -23,7 +22,6 @@ from dice.limits import (
     TIMER_MS,
 )
 from dice.record_layer import RecordLayer
-from dice.resumption import Resumption
 from dice.suites import tag_bytes
 from dice.wire import Reader
 
@@ -180,11 +178,6 @@ class Session:
             return None
         return Resumption(self._suite, self._session_id, self._ticket, bytes(self._secrets.master))
 
-    def keylog(self):
-        """Return the line of an NSS key log by which Wireshark decrypts: the master secret, so call it where it may be told."""
-        secrets = self._secrets
-        return "CLIENT_RANDOM %s %s" % (hexlify(secrets.randoms[:32]).decode(), hexlify(secrets.master).decode())
-
     def close(self):
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""
         if self.connected:
@@ -196,7 +189,7 @@ class Session:
         self._wipe()
 
     def agreed(self):
-        """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.sleep."""
+        """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.sleep and key logs."""
         return self._suite, self._extended, self._secrets, self._session_id, self._ticket
 
     def continue_with(self, layer, is_client, now):

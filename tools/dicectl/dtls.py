@@ -86,9 +86,11 @@ def _write_keylog(path, session):
     """Append the session's secret in the NSS key log format; only its owner may read the file."""
     import os
 
+    from dicectl.packets import keylog
+
     if path:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:
-            file.write(session.keylog() + "\n")
+            file.write(keylog(session) + "\n")
 
 
 async def _lines(send):

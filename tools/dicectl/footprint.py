@@ -56,6 +56,14 @@ def rows(figures):
         found.append(("heap of a member with 8 senders", f"{member['idle']:,} bytes"))
         found.append(("the same, once it has heard each", f"{member['heard']:,} bytes"))
         found.append(("heap until the next collection, opening 64 bytes", f"{member['opening']:,} bytes"))
+    if "session" in figures:
+        session = figures["session"]
+        found.append(("heap of a client's session", f"{session['heap']:,} bytes"))
+        found.append(("heap of its handshake, at most", f"{session['peak']:,} bytes"))
+        found.append(
+            ("PSK handshake, client / server", f"{session['client_us'] / 1000:.1f} / {session['server_us'] / 1000:.1f} ms")
+        )
+        found.append(("PSK handshake with cookie", f"{session['bytes']:,} bytes in {session['datagrams']} datagrams"))
     if "smallest_heap" in figures:
         found.append(("smallest heap on the 64-bit unix port", kilobytes(figures["smallest_heap"])))
     found += [(f"64 bytes, {name}", milliseconds(us)) for name, us in figures.get("time_us", {}).items()]

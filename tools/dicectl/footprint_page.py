@@ -139,10 +139,19 @@ def page_block(figures):
         f"* A member with 8 senders: {member['idle']:,} bytes of heap after joining, {member['heard']:,} once it has heard each.",
         f"* Opening a record of 64 bytes takes {member['opening']:,} bytes of heap until the next collection, garbage included.",
         f"* The unix port needs a heap of {figures['smallest_heap'] >> 10} KB, where a pointer has 8 bytes.",
+        _session_line(figures["session"]),
     ]
     if "tls" in figures:
         lines.append(_tls_line(figures["tls"]))
     return "\n".join(lines) + "\n"
+
+
+def _session_line(session):
+    return (
+        f"* A PSK handshake with cookie takes the server {milliseconds(session['server_us'])}; it is {session['bytes']} bytes in "
+        f"{session['datagrams']} datagrams, where the server offers no resumption. A record is {session['record']} bytes longer than "
+        "its data."
+    )
 
 
 def _tls_line(tls):
@@ -155,17 +164,20 @@ def _tls_line(tls):
 def readme_block(figures):
     """Return the table of the README."""
     tls, member, times = figures["tls"], figures["member"], figures["time_us"]
-    group = figures["group"]
+    group, session = figures["group"], figures["session"]
     heap = sum(figures["import_frozen"].get(name, 0) for name in group)
     rows = [
         ("flash, a member of a group, as .mpy files", f"**{kilobytes(figures['mpy_total']['group'])}**", "-"),
         ("flash, the same frozen into the firmware", f"**{kilobytes(figures['linked']['group'])}**", kilobytes(tls["linked"])),
+        ("flash, that and a DTLS client with a PSK, as .mpy files", f"**{kilobytes(figures['mpy_total']['psk'])}**", "-"),
         ("RAM, its modules, frozen", f"**{kilobytes(heap)}**", "-"),
         (
-            "RAM, a group with 8 senders / a session with one peer",
+            "RAM, a group with 8 senders",
             f"**{kilobytes(member['idle'])}**",
-            kilobytes(tls["session_bytes"]),
+            "-",
         ),
+        ("RAM, a session with one peer", f"**{kilobytes(session['heap'])}**", kilobytes(tls["session_bytes"])),
+        ("PSK handshake, client's time", f"**{milliseconds(session['client_us'])}**", "-"),
         ("64-byte record, sealed and opened", f"**{milliseconds(times['seal and open'])}**", milliseconds(tls["record_us"])),
         ("64-byte group record, received with its replay check", f"**{milliseconds(times['group open'])}**", "-"),
     ]

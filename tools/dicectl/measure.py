@@ -127,6 +127,13 @@ def member_heap(progress):
     return {name: said[name] for name in ("idle", "heard", "opening")}
 
 
+def session(progress):
+    """Return what node/session_cost.py finds out on the board: heap, time and bytes of a session and its handshake."""
+    progress("a DTLS session on the board")
+    (said,) = on_board.lines(emulator.firmware(), "session_cost.py")
+    return said
+
+
 def smallest_heap(progress):
     """Return the bytes of the smallest heap of the unix port on which a member joins, receives and sends."""
     with tempfile.TemporaryDirectory(prefix="dice-") as folder:
@@ -180,6 +187,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures["import_frozen"] = import_heap(board, files, True, progress)
     figures["import_files"] = import_heap(board, files, False, progress)
     figures["member"] = member_heap(progress)
+    figures["session"] = session(progress)
     figures["time_us"] = times_us(progress)
     figures["smallest_heap"] = smallest_heap(progress)
     if with_tls:

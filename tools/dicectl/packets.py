@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A datagram of DTLS in words, for people who watch a handshake."""
+"""A datagram of DTLS in words, and what Wireshark needs, for people who watch a handshake."""
 
 _TYPES = {20: "ChangeCipherSpec", 21: "Alert", 22: "Handshake", 23: "ApplicationData", 25: "with CID"}
 _MESSAGES = {
@@ -19,6 +19,12 @@ _MESSAGES = {
 }
 _HEADER_BYTES = 13
 _FRAGMENT_HEADER_BYTES = 12
+
+
+def keylog(session):
+    """Return the line of an NSS key log by which Wireshark decrypts a session: its master secret."""
+    secrets = session.agreed()[2]
+    return f"CLIENT_RANDOM {secrets.randoms[:32].hex()} {secrets.master.hex()}"
 
 
 def describe(datagram):
