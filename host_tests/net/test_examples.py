@@ -149,3 +149,30 @@ def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, p
     assert wifi.done == ["station", ("active", True), {"pm": 0}, ("house", "secret")]
     assert sum(slept) == pytest.approx(slept_s)
     assert capsys.readouterr().out == printed
+
+
+def _report(folder):
+    key = "00112233445566778899aabbccddeeff"
+    environment = micropython.environment(micropython.LIB)
+    programs = []
+    for name, file, said in (
+        ("collector", "keys.json", {"sensor-7": key}),
+        ("sensor", "session.json", {"host": "127.0.0.1", "port": 5684, "identity": "sensor-7", "key": key}),
+    ):
+        (folder / name).mkdir()
+        (folder / name / file).write_text(json.dumps(said))
+        argv = [micropython.find(), str(micropython.EXAMPLES / f"{name}.py")]
+        programs.append(subprocess.Popen(argv, cwd=folder / name, env=environment, stdout=subprocess.PIPE, text=True))
+    timer = threading.Timer(20, lambda: [program.kill() for program in programs])
+    timer.start()
+    try:
+        return [program.stdout.readline() for program in programs]
+    finally:
+        timer.cancel()
+        for program in programs:
+            program.kill()
+            program.communicate()
+
+
+def test_the_sensor_reports_to_the_collector(in_network, tmp_path):
+    assert in_network(_report, tmp_path) == ["b'sensor-7' b'18.5'\n", "b'thanks'\n"]

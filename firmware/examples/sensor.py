@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A sensor that reports to a server in a DTLS session of its own.
+
+On the board: the folder dice, this file as main.py, boot.py (brings up the network) and session.json:
+{"host": "192.0.2.7", "port": 5684, "identity": "sensor-7", "key": "32 hex digits"}, a different key for each device.
+"""
+
+import asyncio
+import json
+from binascii import unhexlify
+
+import dice
+from dice.kx_psk import Psk
+
+
+def measure():
+    """Return what is to be told."""
+    return b"18.5"
+
+
+async def report(settings):
+    """Connect, tell what was measured, and return what the server answers."""
+    psk = Psk(settings["identity"].encode(), unhexlify(settings["key"]))
+    connection = await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
+    await connection.send(measure())
+    answer = await connection.receive()
+    connection.close()
+    return answer
+
+
+async def main():
+    """Report every ten minutes."""
+    with open("session.json") as file:
+        settings = json.load(file)
+    while True:
+        print(await report(settings))
+        await asyncio.sleep(600)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
