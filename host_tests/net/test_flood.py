@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""10,000 addresses greet a server on MicroPython and never answer: its memory stays flat, and who has a session is served."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import time
+
+from dice import dtls
+from dice.client import Client
+from dice.kx_psk import Psk
+from dice.session import Session
+from dicectl import micropython
+
+PORT = 5684
+KEY = bytes(range(16))
+ADDRESSES = 10_000
+SERVER = """
+import asyncio, gc, dice
+from dice.kx_psk import PskLookup
+
+async def tell(connection):
+    async for message in connection:
+        gc.collect()
+        said = gc.mem_alloc(), len(service.listener.half_open), len(service.listener.peers), service.listener.refused
+        await connection.send(repr(said).encode())
+
+async def main():
+    global service
+    service = await dice.serve(%d, PskLookup({b"node": %r}.get), tell, timer_ms=1000)
+    print("ready")
+    await service.wait_closed()
+
+asyncio.run(main())
+"""
+
+
+def _flood():
+    """Send a hello from each of many addresses of the loopback network, and read no answer."""
+    hello = bytes(Session(Client(Psk(b"node", KEY), os.urandom), 0).transmit())
+    for number in range(ADDRESSES):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((f"127.{1 + number // 50_000}.{number // 250 % 250}.{1 + number % 250}", 0))
+            sock.sendto(hello, ("127.0.0.1", PORT))
+        if number % 100 == 0:
+            time.sleep(0.02)  # else most would not even get into the server's queue
+
+
+async def _told(connection):
+    await connection.send(b"how are you?")
+    return eval(await asyncio.wait_for(connection.receive(), 2))
+
+
+async def _watch():
+    connection = await dtls.connect(("127.0.0.1", PORT), Psk(b"node", KEY), timer_ms=1000)
+    await _told(connection)
+    before = await _told(connection)
+    flood = asyncio.get_running_loop().run_in_executor(None, _flood)
+    during = 0
+    while not flood.done():
+        try:
+            await _told(connection)
+            during += 1
+        except asyncio.TimeoutError:
+            pass  # the socket's queue is full of hellos; a datagram may be lost
+        await asyncio.sleep(0.05)
+    await flood
+    after = await _told(connection)
+    connection.close()
+    return before, during, after
+
+
+def _serve_and_watch(folder):
+    argv = [micropython.find(), "-X", "heapsize=256k", "-c", SERVER % (PORT, KEY)]
+    environment = micropython.environment(micropython.LIB)
+    server = subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"ready\n", server.stderr.read().decode()
+        told = asyncio.run(_watch())
+        assert server.poll() is None, server.stderr.read().decode()
+        return told
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_hellos_from_ten_thousand_addresses_cost_nothing(in_network, tmp_path):
+    before, during, after = in_network(_serve_and_watch, tmp_path)
+    print(f"heap, half open, sessions, refused: {before} before, {after} after; answered {during} times meanwhile")
+    assert after[1:] == before[1:] == (0, 1, 0)
+    assert during
+    assert abs(after[0] - before[0]) < 1024, "bytes of heap"
