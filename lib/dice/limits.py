@@ -30,6 +30,6 @@ LAST_FLIGHT_MS = const(240_000)  # how long the last flight can be sent again: t
 PSK_IDENTITY_MAX_BYTES = const(128)  # RFC 7925, section 4.2
 PSK_MAX_BYTES = const(64)
 HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
-HALF_OPEN_MS = const(60_000)  # how long one of them may take
+HALF_OPEN_MS = const(303_000)  # how long one of them may take: as long as the retransmissions of one flight from 1 s on
 COOKIE_PERIOD_MS = const(60_000)  # how long a cookie secret is in use; it is known for as long again
 TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it is known for as long again

@@ -149,8 +149,8 @@ def page_block(figures):
 def _session_line(session):
     return (
         f"* A PSK handshake with cookie takes the server {milliseconds(session['server_us'])}; it is {session['bytes']} bytes in "
-        f"{session['datagrams']} datagrams, where the server offers no resumption. A record is {session['record']} bytes longer than "
-        "its data."
+        f"{session['datagrams']} datagrams, where the server offers no resumption. "
+        f"A record is {session['record']} bytes longer than its data."
     )
 
 
