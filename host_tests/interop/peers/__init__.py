@@ -25,7 +25,9 @@ import pytest
 
 from host_tests.interop.peers.base import CCM, CCM_8, HOST, IDENTITY, KEY, Failed, Missing, Peer, Running, free_port
 from host_tests.interop.peers.gnutls import GnuTLS
+from host_tests.interop.peers.libcoap import LibCoAP
 from host_tests.interop.peers.mbedtls import MbedTLS
+from host_tests.interop.peers.of_pypi import PythonMbedTLS, TinyDTLS
 from host_tests.interop.peers.openssl import OpenSSL
 
 __all__ = [
@@ -33,7 +35,8 @@ __all__ = [
     "with_feature",
 ]  # fmt: skip
 
-PEERS = {kind.name: kind() for kind in (OpenSSL, GnuTLS, MbedTLS)}
+_ALL = [OpenSSL(), GnuTLS(), MbedTLS(), PythonMbedTLS(), TinyDTLS(), LibCoAP("OpenSSL"), LibCoAP("GnuTLS")]
+PEERS = {peer.name: peer for peer in _ALL}
 NAMES = list(PEERS)
 
 

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""libcoap's coap-client and coap-server, in their builds with GnuTLS and with OpenSSL: CoAP in DTLS.
+
+The server takes any identity. Nothing chooses the suite: CCM_8 is agreed on with a peer that has no other.
+A server of plain CoAP comes with the secured one, on the port below it.
+"""
+
+import re
+import subprocess
+
+from host_tests.interop.peers.base import HOST, TIMEOUT_S, Peer, Running, tool
+
+_GET = bytes.fromhex("40013039")  # confirmable, no token, message id 12345
+
+
+class LibCoAP(Peer):
+    """A client sends one GET with the query `libcoap`, and leaves when it is answered; a server answers GET / with a sentence."""
+
+    features = frozenset(("client", "server", "close"))
+
+    def __init__(self, build):
+        self._build = build.lower()
+        self.name, self.title = f"libcoap-{build}", f"libcoap ({build})"
+        self.closed = b"close notify" if build == "OpenSSL" else None
+
+    def check(self):
+        tool(f"coap-client-{self._build}", "libcoap3-bin")
+        tool(f"coap-server-{self._build}", "libcoap3-bin")
+
+    def version(self):
+        words = [f"coap-server-{self._build}", "-?"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
+        return re.search(r" v(\S+)", done.stdout + done.stderr)[1]
+
+    def _serve(self, port, suite, identity, key):
+        words = [f"coap-server-{self._build}", "-A", HOST, "-p", port - 1, "-k", key.decode(), "-v", 7]
+        return Running(self, words)
+
+    def _connect(self, port, suite, identity, key):
+        words = [
+            f"coap-client-{self._build}",
+            "-k",
+            key.decode(),
+            "-u",
+            identity,
+            "-B",
+            5,
+            "-v",
+            6,
+            f"coaps://{HOST}:{port}/?libcoap",
+        ]
+        return Running(self, words, says=b"libcoap")
+
+    def ask(self, text):
+        return _GET, b"This is a test server"
+
+    def answer(self, request, text):
+        """An acknowledgement with the code 2.05 and the request's message id and token."""
+        token = request[4 : 4 + (request[0] & 15)]
+        return bytes((0x60 | len(token), 0x45)) + request[2:4] + token + b"\xff" + text

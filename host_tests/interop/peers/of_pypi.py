@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours, in a virtual environment of their own in the cache.
+
+The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make, autoconf and
+Python's headers.
+"""
+
+import functools
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from dicectl.failure import Failure
+from dicectl.logged import Log, cache, only_one
+from host_tests.interop.peers.base import PROGRAMS, TIMEOUT_S, Missing, Peer, Running, tool
+
+_PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
+_SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
+
+
+@functools.cache
+def environment(package, tools=()):
+    """Return the Python that has a package of the group "interop"; installs it where it is not there. Raises Missing."""
+    requirement = re.search(rf'^interop = .*"({package}[^"]*)"', _PYPROJECT.read_text(), re.MULTILINE)[1]
+    folder = cache() / "peers" / f"python-{sys.version_info[0]}.{sys.version_info[1]}-{package}"
+    python = folder / "bin" / "python"
+    try:
+        with only_one(folder, print):
+            done = folder / "done"
+            if not done.exists() or done.read_text() != requirement:
+                for name, provider in dict(tools).items():
+                    tool(name, provider)
+                if tools and not Path(sysconfig.get_path("include"), "Python.h").exists():
+                    raise Missing("no Python.h here; install it with: apt-get install --no-install-recommends python3-dev")
+                log = Log(folder / "install.log")
+                log.run("making a venv", [sys.executable, "-m", "venv", "--without-pip", folder])
+                pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", requirement]
+                log.run(f"installing {package} from PyPI", pip)
+                done.write_text(requirement)
+    except Failure as failure:
+        raise Missing(failure.format_message())
+    return python
+
+
+class OfPyPI(Peer):
+    """Programs that answer with "echo" and the message; no options."""
+
+    package = program = ""
+    features = frozenset(("client", "server", "close"))
+    tools = ()
+
+    def _python(self):
+        return environment(self.package, self.tools)
+
+    def check(self):
+        self._python()
+
+    def version(self):
+        code = f"import importlib.metadata; print(importlib.metadata.version({self.package!r}))"
+        done = subprocess.run([self._python(), "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+        return done.stdout.strip()
+
+    def _run(self, role, port, suite, identity, key, says=None):
+        words = [self._python(), PROGRAMS / self.program, role, port, identity, _SUITES[suite]]
+        return Running(self, words, says=says, environment={"DICE_PSK": key.hex()})
+
+    def _serve(self, port, suite, identity, key):
+        return self._run("server", port, suite, identity, key)
+
+    def _connect(self, port, suite, identity, key):
+        return self._run("client", port, suite, identity, key, b"ask " + self.name.encode())
+
+
+class TinyDTLS(OfPyPI):
+    """tinydtls with its stateless cookie."""
+
+    name = title = "tinydtls"
+    package, program = "DTLSSocket", "tinydtls.py"
+    closed = b"event 1 0"
+    tools = (("autoconf", "autoconf"), ("make", "make"), ("gcc", "gcc"))
+
+    def version(self):
+        return f"in DTLSSocket {super().version()}"
+
+
+class PythonMbedTLS(OfPyPI):
+    """Mbed TLS 2.28 as Python buffers."""
+
+    name = title = "python-mbedtls"
+    package, program = "python-mbedtls", "python_mbedtls.py"
+    features = OfPyPI.features | {"ccm"}
+    closed = b"closed"
