@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "portable"
 NAMES = sorted(path.stem for path in FOLDER.glob("test_*.py"))
 # Together these take the board 19 s, and the emulator ten minutes; the rest takes 7 s, and three minutes.
 SLOW = {"test_aio", "test_gsa", "test_lifetime", "test_member", "test_replay"}
-SLOW |= {"test_loss", "test_sleep"}
+SLOW |= {"test_flights", "test_listener", "test_loss", "test_session", "test_sleep", "test_states"}
 SLOW |= {"test_traps_01_06", "test_traps_07_11", "test_traps_08"}
 
 

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A server's socket: nothing is kept for strangers, nobody is pushed out by them, and a session may move."""
+
+import os
+
+from dtls_pair import IDENTITY, KEY, drain, give
+
+from dice.client import Client
+from dice.errors import CLOSED, CONNECTED, DATA, NONE
+from dice.kx_psk import Psk, PskLookup
+from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
+from dice.listener import Listener
+from dice.session import Session
+
+KEYS = {IDENTITY: KEY, b"other": KEY}
+
+
+def listener(**options):
+    return Listener(PskLookup(KEYS.get), os.urandom, 0, lambda address: address, **options)
+
+
+def client(identity=IDENTITY, **options):
+    return Session(Client(Psk(identity, KEY), os.urandom, **options), 0)
+
+
+def out(server):
+    """Return [(datagram, address), ...] that the server has to send."""
+    found = []
+    sent = server.transmit()
+    while sent:
+        found.append((bytes(sent[0]), sent[1]))
+        sent = server.transmit()
+    return found
+
+
+def carry(session, server, address, now=0, rounds=6):
+    """Carry datagrams between a client and the server; return the server's events."""
+    events = []
+    for _ in range(rounds):
+        for datagram in drain(session):
+            event, _ = server.receive(datagram, address, now)
+            while event != NONE:
+                events.append(event)
+                event = server.receive(b"", address, now)[0] if event != CLOSED else NONE
+        for datagram, to in out(server):
+            if to == address:
+                give(session, [datagram], now)
+    return events
+
+
+def half_open(session, server, address, now=0):
+    """Bring a client as far as its cookie's return."""
+    carry(session, server, address, now, 1)
+    for datagram in drain(session):
+        server.receive(datagram, address, now)
+
+
+def test_connects_after_a_cookie():
+    server, session = listener(), client()
+    assert carry(session, server, b"a") == [CONNECTED]
+    assert session.connected and [peer.address for peer in server.peers] == [b"a"] and not server.half_open
+
+
+def test_nothing_is_kept_for_strangers():
+    server = listener()
+    hello = drain(client())[0]
+    for number in range(300):
+        address = number.to_bytes(2, "big")
+        server.receive(hello, address, 0)
+        ((datagram, to),) = out(server)
+        assert to == address and len(datagram) <= len(hello), "no amplification"
+    assert not server.peers and not server.half_open and server.deadline() is None
+
+
+def test_a_cookie_is_for_one_address_one_hello_and_a_while():
+    server = listener()
+
+    def returned(address, later, other=None):
+        session = client()
+        server.receive(drain(session)[0], b"a", 0)
+        give(session, [out(server)[0][0]])
+        hello = bytearray(drain(session)[0])
+        if other:
+            hello[other] ^= 1
+        server.receive(hello, address, later)
+        taken = len(server.half_open)
+        out(server)
+        server.half_open = []
+        return taken
+
+    assert returned(b"a", 0) == returned(b"a", COOKIE_PERIOD_MS) == 1
+    assert returned(b"b", COOKIE_PERIOD_MS) == 0
+    assert returned(b"a", 0, 13 + 12 + 2) == 0, "another random"
+    assert returned(b"a", 0, 13 + 12 + 2 + 32 + 1 + 1) == 0, "another cookie"
+
+
+def test_cookies_grow_old():
+    server, session = listener(), client()
+    server.receive(drain(session)[0], b"a", 0)
+    give(session, [out(server)[0][0]])
+    hello = drain(session)[0]
+    server.receive(hello, b"a", 2 * COOKIE_PERIOD_MS)
+    assert not server.half_open
+
+
+def test_half_open_slots_are_not_pushed_out():
+    server = listener()
+    for number in range(HALF_OPEN_MAX):
+        half_open(client(), server, bytes((number,)))
+    first = server.half_open[0]
+    late = client()
+    half_open(late, server, b"late")
+    assert server.half_open[0] is first and len(server.half_open) == HALF_OPEN_MAX and server.refused == 1
+    ended = server.timeout(HALF_OPEN_MS)
+    assert len(ended) == HALF_OPEN_MAX and not server.half_open
+
+
+def test_a_new_handshake_from_an_address_replaces_only_when_done():
+    server, old, new = listener(), client(), client()
+    carry(old, server, b"a")
+    half_open(new, server, b"a")
+    assert len(server.peers) == 1 and len(server.half_open) == 1
+    established = server.peers[0]
+    for datagram, _ in out(server):
+        give(new, [datagram])
+    carry(new, server, b"a")
+    assert new.connected and len(server.peers) == 1 and server.peers[0] is not established
+
+
+def test_the_one_heard_of_longest_ago_makes_room():
+    server = listener(sessions_max=2)
+    sessions = [client(b"other"), client(), client(b"other")]
+    carry(sessions[0], server, b"0", 10)
+    carry(sessions[1], server, b"1", 20)
+    newest = client()
+    carry(newest, server, b"2", 30)
+    assert sorted(peer.address for peer in server.peers) == [b"0", b"2"], "the one of the same identity goes first"
+    carry(client(b"third"), server, b"3", 40)
+    assert sorted(peer.address for peer in server.peers) == [b"0", b"2"], "who does not know the key pushes nobody out"
+    carry(sessions[2], server, b"4", 50)
+    assert sorted(peer.address for peer in server.peers) == [b"2", b"4"]
+
+
+def test_a_session_moves_by_its_connection_id():
+    server, session = listener(), client()
+    carry(session, server, b"a")
+    session.send(b"first", 0)
+    first = drain(session)[0]
+    session.send(b"second", 0)
+    second = drain(session)[0]
+    event, peer = server.receive(second, b"b", 0)
+    assert event == DATA and peer.address == b"b"
+    assert server.receive(second, b"c", 0)[0] == NONE and peer.address == b"b", "a replay moves nothing"
+    event, _ = server.receive(first, b"c", 0)
+    assert event == DATA and peer.address == b"b", "nor does what is older"
+    forged = bytearray(second)
+    forged[-1] ^= 1
+    assert server.receive(forged, b"c", 0)[0] == NONE and peer.address == b"b"
+
+
+def test_many_at_once_by_address_and_by_id():
+    server = listener()
+    sessions = [client(b"other", cid=None if number % 2 else b"") for number in range(6)]
+    for number, session in enumerate(sessions):
+        carry(session, server, bytes((number,)))
+    for number, session in enumerate(sessions):
+        session.send(bytes((number,)), 0)
+        _, peer = server.receive(drain(session)[0], bytes((number,)), 0)
+        assert bytes(peer.session.data) == bytes((number,))
+
+
+def test_rubbish():
+    server = listener()
+    for datagram in (b"\x16", b"\x16\xfe\xfd" + bytes(30), b"\x19" + bytes(40), b"\x17\xfe\xfd" + bytes(20), b"\xff" * 200):
+        assert server.receive(datagram, b"a", 0) == (NONE, None)
+    hello = drain(client())[0]
+    for size in range(1, len(hello)):
+        server.receive(hello[:size], b"a", 0)
+        out(server)
+    assert not server.half_open
+
+
+def test_close_tells_the_client():
+    server, session = listener(), client()
+    carry(session, server, b"a")
+    server.close(server.peers[0])
+    ((datagram, _),) = out(server)
+    assert give(session, [datagram]) == [CLOSED] and not server.peers

@@ -1,0 +1,319 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Sessions from the first hello to the last alert, and whatever a network or a peer can do to them."""
+
+from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
+from reasons import E_ALERT, E_NO_ANSWER, E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
+from support import raises
+
+from dice.errors import CLOSED, CONNECTED, UsageError
+from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS
+from dice.resumption import Tickets
+from dice.suites import PSK_AES_128_CCM
+
+_ALERT = 21
+
+
+def said(ours, theirs, data):
+    """Send data and return what arrives."""
+    ours.send(data, 0)
+    return give(theirs, drain(ours))
+
+
+def alert_of(datagram):
+    """Return the alert that a plaintext datagram holds."""
+    assert datagram[0] == _ALERT and datagram[3:5] == b"\0\0"
+    return datagram[14]
+
+
+def test_both_connect_and_talk():
+    ours, theirs = pair()
+    assert settle(ours, theirs) == ([CONNECTED], [CONNECTED])
+    assert theirs.identity == IDENTITY and ours.layer.dropped == theirs.layer.dropped == {}
+    assert said(ours, theirs, b"up") == [b"up"] and said(theirs, ours, b"down") == [b"down"]
+
+
+def test_overhead():
+    ours, theirs = connected(client={"cid": None})
+    ours.send(bytes(64), 0)
+    assert len(drain(ours)[0]) == 64 + 29
+    ours, theirs = connected(server={"cid": b"\1"})
+    ours.send(bytes(64), 0)
+    theirs.send(bytes(64), 0)
+    assert len(drain(ours)[0]) == 64 + 31 and len(drain(theirs)[0]) == 64 + 29
+
+
+def test_ccm_with_long_tags():
+    ours, theirs = pair()
+    theirs._handshake._credentials.suites = (PSK_AES_128_CCM,)
+    settle(ours, theirs)
+    assert said(ours, theirs, b"x") == [b"x"]
+    ours.send(b"", 0)
+    assert len(drain(ours)[0]) == 37 + 0
+
+
+def test_several_records_in_a_datagram_are_several_events():
+    ours, theirs = connected(client={"cid": None})
+    datagrams = []
+    for data in (b"one", b"two", b"three"):
+        ours.send(data, 0)
+        datagrams += drain(ours)
+    assert give(theirs, [b"".join(datagrams)]) == [b"one", b"two", b"three"]
+    assert theirs.layer.dropped == {}
+
+
+def test_what_cannot_be_sent():
+    ours, _ = pair()
+    raises(UsageError, E_NOT_CONNECTED, ours.send, b"", 0)
+    ours, _ = connected(client={"fragment_code": 1})
+    raises(UsageError, E_NOT_BYTES, ours.send, "text", 0)
+    raises(UsageError, E_TOO_LONG, ours.send, bytes(513), 0)
+    ours.send(bytes(512), 0)
+    raises(UsageError, E_NOT_SENT, ours.send, b"", 0)
+
+
+def test_names_protocols_and_limits():
+    client = {"server_name": b"lamp.example", "alpn": [b"coap", b"co"], "fragment_code": None, "size_limit": 200}
+    ours, theirs = connected(client=client, server={"alpn": [b"co"]})
+    assert theirs.server_name == b"lamp.example"
+    assert ours.alpn == theirs.alpn == b"co"
+    assert theirs.layer.record_max == 200
+    ours, theirs = pair(client={"alpn": [b"h2"]}, server={"alpn": [b"co"]})
+    give(theirs, drain(ours))
+    assert alert_of(drain(theirs)[0]) == 120
+
+
+def test_exporter():
+    ours, theirs = connected()
+    assert ours.export(b"EXPORTER-x", 32) == theirs.export(b"EXPORTER-x", 32)
+    assert ours.export(b"EXPORTER-x", 32, b"") == theirs.export(b"EXPORTER-x", 32, b"") != ours.export(b"EXPORTER-x", 32)
+    raises(UsageError, E_NOT_CONNECTED, pair()[0].export, b"x", 1)
+
+
+def resumed(tickets, use_ticket, spoil=None):
+    """Connect twice, the second time by resumption; return both ends."""
+    ours, theirs = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
+    resumption = ours.resumption()
+    assert bool(resumption.ticket) == use_ticket
+    if spoil:
+        spoil(resumption)
+    return connected(client={"resume": resumption}, server={"tickets": (tickets, 0)})
+
+
+def new_tickets():
+    import os
+
+    return Tickets(os.urandom, 1000, 0)
+
+
+def test_resumption_by_id_and_by_ticket():
+    for use_ticket in (False, True):
+        ours, theirs = resumed(new_tickets(), use_ticket)
+        assert ours.resumed and theirs.resumed and theirs.identity == IDENTITY
+        assert said(ours, theirs, b"x") == [b"x"] and said(theirs, ours, b"y") == [b"y"]
+
+
+def test_what_cannot_be_resumed_is_made_anew():
+    def other_id(resumption):
+        resumption.session_id = bytes(16)
+
+    def other_ticket(resumption):
+        resumption.ticket = bytes(resumption.ticket[:-1]) + bytes((resumption.ticket[-1] ^ 1,))
+
+    for use_ticket, spoil in ((False, other_id), (True, other_ticket)):
+        ours, theirs = resumed(new_tickets(), use_ticket, spoil)
+        assert not ours.resumed and not theirs.resumed
+        assert said(ours, theirs, b"x") == [b"x"]
+
+
+def test_old_tickets_are_not_taken():
+    tickets = new_tickets()
+    ticket = tickets.make(0xC0A8, bytes(48), b"n", 0)
+    assert tickets.read(ticket, 1999)[0] == 0xC0A8
+    assert tickets.read(ticket, 2000) is None
+
+
+def test_close_notify():
+    for way in (0, 1):
+        ends = connected()
+        ends[way].close()
+        assert give(ends[1 - way], drain(ends[way])) == [CLOSED]
+        assert ends[1 - way].error is None and not ends[1 - way].connected
+        raises(UsageError, E_NOT_CONNECTED, ends[way].send, b"", 0)
+
+
+def test_keys_are_overwritten_at_the_end():
+    ours, _ = connected()
+    block, master = ours.layer.key_block(), ours.agreed()[2].master
+    ours.close()
+    assert bytes(block) == bytes(40) and bytes(master) == bytes(48)
+
+
+def failing(key, known):
+    """Return the sizes on the wire and the client's alert where the key is wrong, or the identity unknown."""
+    ours, theirs = pair(key=key)
+    if not known:
+        theirs._handshake._credentials._find = {}.get
+    sizes = []
+    for _ in range(4):
+        for end, other in ((ours, theirs), (theirs, ours)):
+            for datagram in drain(end):
+                sizes.append(len(datagram))
+                give(other, [datagram])
+    assert ours.timeout(ALERT_WAIT_MS) == CLOSED and theirs.timeout(ALERT_WAIT_MS) == CLOSED
+    return sizes, ours.error.alert, theirs.error.alert
+
+
+def test_wrong_key_and_unknown_identity_look_the_same():
+    assert failing(b"wrong", True) == failing(KEY, False)
+    assert failing(b"wrong", True)[1:] == (51, 51)
+
+
+def test_an_alert_in_plaintext_is_doubted():
+    forged = b"\x15\xfe\xfd" + bytes(9) + b"\2\2\x28"
+    ours, theirs = pair()
+    assert give(ours, [forged]) == [] and ours.deadline() == ALERT_WAIT_MS
+    settle(ours, theirs)
+    assert ours.connected and ours.timeout(ALERT_WAIT_MS) == 0
+    ours, theirs = pair()
+    give(ours, [forged])
+    assert ours.timeout(ALERT_WAIT_MS) == CLOSED
+    assert (ours.error.alert, ours.error.reason) == (40, E_ALERT)
+
+
+def test_a_forged_finished_does_not_end_a_handshake():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    flight = drain(ours)[0]
+    give(theirs, [flight[:-1] + bytes((flight[-1] ^ 1,))])
+    assert alert_of(drain(theirs)[0]) == 51
+    assert give(theirs, [flight]) == [CONNECTED]
+
+
+def test_nobody_answers():
+    ours, _ = pair()
+    sent = 0
+    while ours.error is None:
+        sent += len(drain(ours))
+        ours.timeout(ours.deadline())
+    assert sent == 11 and (ours.error.alert, ours.error.reason) == (None, E_NO_ANSWER)
+
+
+def test_replays_and_forgeries_are_counted_and_change_nothing():
+    ours, theirs = connected(client={"cid": None})
+    ours.send(b"on", 0)
+    datagram = drain(ours)[0]
+    assert give(theirs, [datagram]) == [b"on"]
+    assert give(theirs, [datagram]) == []
+    for at in range(len(datagram)):
+        damaged = bytearray(datagram)
+        damaged[at] ^= 1
+        assert give(theirs, [damaged]) == []
+        assert not theirs.newest
+    for size in range(len(datagram)):
+        assert give(theirs, [datagram[:size]]) == []
+    assert theirs.layer.dropped["replayed"] >= 1 and theirs.layer.dropped["forged"] and theirs.layer.dropped["malformed"]
+    assert said(ours, theirs, b"off") == [b"off"]
+
+
+def test_only_the_newest_may_move_an_address():
+    ours, theirs = connected(server={"cid": b"\1"})
+    datagrams = []
+    for data in (b"a", b"b"):
+        ours.send(data, 0)
+        datagrams += drain(ours)
+    theirs.receive(datagrams[1], 0)
+    assert theirs.newest
+    theirs.receive(datagrams[0], 0)
+    assert theirs.data == b"a" and not theirs.newest
+    theirs.receive(datagrams[1], 0)
+    assert not theirs.newest
+
+
+def test_another_connection_id_is_dropped():
+    ours, theirs = connected(server={"cid": b"\1\2"})
+    ours.send(b"a", 0)
+    datagram = bytearray(drain(ours)[0])
+    datagram[12] ^= 1
+    assert give(theirs, [datagram]) == [] and theirs.layer.dropped == {"cid": 1}
+
+
+def test_flights_in_any_order_and_twice():
+    ours, theirs = pair(mtu=128, client={"server_name": b"a.server.with.a.name.of.its.own.and.long"})
+    for _ in range(12):
+        for end, other in ((ours, theirs), (theirs, ours)):
+            datagrams = drain(end)
+            give(other, datagrams[::-1] + datagrams[:1])
+        if not (ours.connected and theirs.connected) and not drain(ours) and not drain(theirs):
+            ours.timeout(ours.deadline() or 0)
+    assert ours.connected and theirs.connected
+    assert said(ours, theirs, b"x") == [b"x"]
+
+
+def test_the_last_flight_is_sent_again():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    assert theirs.connected and drain(theirs), "which is lost"
+    ours.timeout(ours.deadline())
+    give(theirs, drain(ours), 9000)
+    assert give(ours, drain(theirs)) == [CONNECTED]
+    assert theirs.deadline() == LAST_FLIGHT_MS
+    said(ours, theirs, b"x")
+    assert theirs.deadline() is None
+
+
+def test_data_before_finished_waits_for_it():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    last = drain(theirs)
+    theirs.send(b"early", 0)
+    early = drain(theirs)
+    assert give(ours, early) == []
+    assert give(ours, last) == [CONNECTED, b"early"]
+
+
+def test_a_finished_before_its_keys_waits_for_them():
+    ours, theirs = pair(client={"cid": None})
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    flight = drain(ours)[0]
+    size = 13 + (flight[11] << 8 | flight[12])
+    assert give(theirs, [flight[size + 14 :]]) == []
+    assert give(theirs, [flight[:size]]) == [CONNECTED]
+
+
+def test_plaintext_is_dropped_once_connected():
+    ours, _ = connected()
+    for content_type in (20, 21, 22, 23):
+        assert give(ours, [bytes((content_type,)) + b"\xfe\xfd" + bytes(9) + b"\2\2\0"]) == []
+    assert ours.connected and ours.layer.dropped == {"epoch": 4}
+
+
+def test_an_unknown_identity_does_not_get_in_with_an_empty_key():
+    ours, theirs = pair()
+    ours._handshake._credentials._key = b""
+    theirs._handshake._credentials._find = {}.get
+    settle(ours, theirs)
+    assert not ours.connected and not theirs.connected
+
+
+def test_a_finished_that_is_not_that_of_the_handshake():
+    ours, theirs = pair()
+    role = ours._handshake
+    right = role._put_finished
+    role._put_finished = lambda label, digest: right(b"another", digest)
+    settle(ours, theirs)
+    assert not theirs.connected and theirs.error.alert == 51
+
+
+def test_versions_below_are_refused():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    hello = bytearray(drain(theirs)[0])
+    hello[26] = 0xFF  # the ServerHello's version becomes that of DTLS 1.0
+    assert give(ours, [hello]) == [CLOSED] and ours.error.alert == 70
