@@ -72,7 +72,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
 
 
 def test_every_module_is_imported_from_the_firmware(profile_full, committed):
-    files = measure.used(measure.in_order(profiles.files("group")))
+    files = measure.used(measure.in_order(profiles.files("full")))
     heap = measure.import_heap(boards.find("RPI_PICO"), files, True, build.quiet)
     assert list(heap) == files
     assert "dice/crypto/blocks.py" not in heap, "the board has the same in machine code"

@@ -92,7 +92,7 @@ def test_exporter():
 
 def resumed(tickets, use_ticket, spoil=None):
     """Connect twice, the second time by resumption; return both ends."""
-    ours, theirs = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
+    ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
     resumption = ours.resumption()
     assert bool(resumption.ticket) == use_ticket
     if spoil:
