@@ -20,6 +20,8 @@ PAIRS = [
     ("tinydtls", "OpenSSL"),
     ("OpenSSL", "tinydtls"),
     ("GnuTLS", "tinydtls"),
+    ("BouncyCastle", "OpenSSL"),
+    ("MbedTLS", "BouncyCastle"),
     ("libcoap-OpenSSL", "libcoap-GnuTLS"),
     ("libcoap-GnuTLS", "libcoap-OpenSSL"),
 ]
@@ -47,3 +49,43 @@ def test_pairs(client, server, suite):
     relay = talk(client, server, suite=suite)
     assert relay.handshake()[0] >= 6
     assert any(datagram[0] == 23 for _, datagram in relay.passed())
+
+
+@pytest.mark.parametrize("client, server", [("MbedTLS", "MbedTLS"), ("BouncyCastle", "MbedTLS"), ("MbedTLS", "BouncyCastle")])
+def test_connection_ids(client, server):
+    """Each end has its own, and every record under a key has one."""
+    relay = talk(client, server, cid=b"\xbe\xef")
+    protected = [datagram for _, datagram in relay.passed() if datagram[3:5] == b"\0\1"]
+    assert protected
+    assert all(datagram[0] == 25 and datagram[11:13] == b"\xbe\xef" for datagram in protected)
+
+
+@pytest.mark.parametrize("who", ["client", "relay"])
+def test_a_client_moves_in_mid_session(who):
+    """A server with connection ids follows the client: moved by itself, or by the relay as a NAT would."""
+    peer = peers.get("BouncyCastle")
+    port = peers.free_port()
+    with peer.serve(port, cid=b"\1") as server, Relay(port) as relay, peer.connect(relay.port, cid=b"\2") as client:
+        client.read_until(b"echo BouncyCastle")
+        relay.move() if who == "relay" else peer.move(client)
+        client.write(b"ask again\n")
+        client.read_until(b"echo again")
+        client.close()
+        server.read_until(b"closed")
+    assert len({port for _, direction, port, _ in relay._passed}) == (2 if who == "relay" else 1)
+
+
+@pytest.mark.parametrize("client, server, how", [("MbedTLS", "BouncyCastle", "id"), ("BouncyCastle", "MbedTLS", "id"),
+                                                 ("MbedTLS", "MbedTLS", "ticket"), ("GnuTLS", "OpenSSL", "ticket")])  # fmt: skip
+def test_resumption(client, server, how):
+    """A client comes back; the second handshake needs fewer bytes."""
+    asked, asking = peers.get(server), peers.get(client)
+    port = peers.free_port()
+    with asked.serve(port), Relay(port) as relay, asking.connect(relay.port, resume=how) as connected:
+        connected.read_until(asked.ask(connected.says.split()[-1])[1])
+        if client == "MbedTLS":
+            connected.read_until(asked.ask(connected.says.split()[-1])[1])
+        connected.close()
+        connected.wait()
+    exchanges = [datagram for way, datagram in relay.passed() if way == "up" and datagram[13:14] == b"\x10"]
+    assert len(exchanges) == 1  # one ClientKeyExchange, so the other handshake was a resumption

@@ -24,6 +24,7 @@ import functools
 import pytest
 
 from host_tests.interop.peers.base import CCM, CCM_8, HOST, IDENTITY, KEY, Failed, Missing, Peer, Running, free_port
+from host_tests.interop.peers.bouncycastle import BouncyCastle
 from host_tests.interop.peers.gnutls import GnuTLS
 from host_tests.interop.peers.libcoap import LibCoAP
 from host_tests.interop.peers.mbedtls import MbedTLS
@@ -35,7 +36,7 @@ __all__ = [
     "with_feature",
 ]  # fmt: skip
 
-_ALL = [OpenSSL(), GnuTLS(), MbedTLS(), PythonMbedTLS(), TinyDTLS(), LibCoAP("OpenSSL"), LibCoAP("GnuTLS")]
+_ALL = [OpenSSL(), GnuTLS(), MbedTLS(), PythonMbedTLS(), TinyDTLS(), LibCoAP("OpenSSL"), LibCoAP("GnuTLS"), BouncyCastle()]
 PEERS = {peer.name: peer for peer in _ALL}
 NAMES = list(PEERS)
 

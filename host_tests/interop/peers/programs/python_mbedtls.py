@@ -108,7 +108,7 @@ def main(role, port, identity, suite):
             if message:
                 out.write(message + b"\n")
                 if end.is_server:
-                    end.tls.write(b"echo " + message.removeprefix(b"ask "))
+                    end.tls.write(b"echo " + message.removeprefix(b"ask ").removeprefix(b"GET "))
             out.flush()
             end.flush()
         if sys.stdin in readable and not os.read(0, 1024):

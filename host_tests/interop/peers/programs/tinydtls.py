@@ -56,7 +56,7 @@ def main(role, port, identity):
         for address, data in received:
             out.write(data + b"\n")
             if role == "server":
-                end.write(peers[address], b"echo " + data.removeprefix(b"ask "))
+                end.write(peers[address], b"echo " + data.removeprefix(b"ask ").removeprefix(b"GET "))
         received.clear()
         if time.monotonic() > next_check:
             end.checkRetransmit()
