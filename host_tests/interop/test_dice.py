@@ -11,7 +11,7 @@ import pytest
 from dice import dtls
 from dice.kx_psk import Psk, PskLookup
 from dicectl import micropython
-from host_tests.interop import peers
+from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay
 
 SUITES = pytest.mark.parametrize("suite", [peers.CCM_8, peers.CCM], ids=["CCM_8", "CCM"])
@@ -53,6 +53,9 @@ def asking(peer, suite=peers.CCM_8, serve=None, **options):
         session, _ = asyncio.run(ask(relay.port, peer, suite, **options))
         if peer.closed:
             server.read_until(peer.closed)
+    report.add(
+        "client", peer, suite, report.words({**options, **{f"peer's {key}": value for key, value in (serve or {}).items()}}), relay
+    )
     return session, relay
 
 
@@ -88,7 +91,15 @@ def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
                 time.sleep(0.01)
         assert client.says in b"".join(received)
 
-    return sessions, asyncio.run(run())
+    relay = asyncio.run(run())
+    report.add(
+        "server",
+        peer,
+        suite,
+        report.words({**options, **{f"peer's {key}": value for key, value in (connect or {}).items()}}),
+        relay,
+    )
+    return sessions, relay
 
 
 @SUITES
@@ -147,6 +158,7 @@ def test_resumption_as_client(name, tickets):
     port = peers.free_port()
     with peer.serve(port), Relay(port) as relay:
         session = asyncio.run(twice(relay.port))
+    report.add("client", peer, peers.CCM_8, f"resumed by {'ticket' if tickets else 'id'}", relay)
     assert session.resumed
 
 
@@ -170,6 +182,56 @@ def test_small_mtu_as_client(name):
     session, relay = asking(peer, mtu=128, serve={"mtu": 256} if "mtu" in peer.features else None)
     assert max(relay.datagrams("up")) <= 128
     assert session.layer.dropped == {}
+
+
+@pytest.mark.parametrize("who", ["client", "relay"])
+def test_a_client_moves_in_mid_session(who):
+    """Bouncy Castle's client gets another port, by itself or by the relay as by a NAT; our server answers there."""
+    peer = peers.get("BouncyCastle")
+    addresses = []
+
+    async def handle(connection):
+        async for message in connection:
+            addresses.append(service.listener.peers[0].address)
+            await connection.send(peer.answer(message, b"pong" if len(addresses) == 1 else b"again"))
+
+    def drive(relay):
+        with peer.connect(relay.port, cid=b"\2") as client:
+            client.read_until(b"pong")
+            relay.move() if who == "relay" else peer.move(client)
+            client.write(b"ask again\n")
+            client.read_until(b"again")
+            client.close()
+
+    async def run():
+        nonlocal service
+        port = peers.free_port()
+        service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, timer_ms=1000)
+        with Relay(port) as relay:
+            await asyncio.get_running_loop().run_in_executor(None, drive, relay)
+        service.close()
+
+    service = None
+    asyncio.run(run())
+    assert len(set(addresses)) == (2 if who == "relay" else 1)
+
+
+def test_we_move_in_mid_session():
+    """A NAT gives our client another port; Bouncy Castle's server follows it by its connection id."""
+    peer = peers.get("BouncyCastle")
+
+    async def run(relay):
+        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=b"\5")
+        for text in (b"before", b"after"):
+            question, answer = peer.ask(text)
+            await connection.send(question)
+            assert answer in await asyncio.wait_for(connection.receive(), 10)
+            relay.move()
+        connection.close()
+
+    port = peers.free_port()
+    with peer.serve(port, cid=b"\1"), Relay(port) as relay:
+        asyncio.run(run(relay))
 
 
 def test_micropython_asks_openssl(tmp_path):
