@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint firmware footprint bench clean
+.PHONY: demo test lint firmware footprint bench interop clean
 
 demo: $(READY)  ## a switch and three lamps, in a network of their own, under attack
 	@$(BIN)/dicectl demo
@@ -27,6 +27,9 @@ footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the d
 
 bench: $(READY)  ## speed of sealing and opening on CPython and on MicroPython
 	@$(BIN)/dicectl bench
+
+interop: $(READY)  ## dice with every other DTLS stack that can be had, written into docs/interop.md
+	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py
 
 $(READY): pyproject.toml
 	@echo "Setting up $(VENV) (once, about half a minute) ..."

@@ -113,14 +113,21 @@ class Relay:
         """Return the sizes of the datagrams of a direction, or of both."""
         return [len(datagram) for way, datagram in self.passed() if direction in (None, way)]
 
+    def handshakes(self):
+        """Return [(datagrams, bytes)], for each handshake from its ClientHello to before the first application data."""
+        sizes, is_open = [], False
+        for direction, datagram in self.passed():
+            if not is_open and direction == "up" and datagram[:1] + datagram[13:14] == b"\x16\x01":
+                sizes.append([])
+                is_open = True
+            is_open = is_open and not has_data(datagram)
+            if is_open:
+                sizes[-1].append(len(datagram))
+        return [(len(one), sum(one)) for one in sizes]
+
     def handshake(self):
-        """Return (datagrams, bytes) of the first full handshake: all up to the datagram before the first application data."""
-        sizes = []
-        for _, datagram in self.passed():
-            if has_data(datagram):
-                break
-            sizes.append(len(datagram))
-        return len(sizes), sum(sizes)
+        """Return (datagrams, bytes) of the first."""
+        return self.handshakes()[0]
 
     def save(self, path):
         """Write a pcap file (raw IPv4) of what arrived."""

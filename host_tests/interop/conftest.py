@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Writes docs/interop.md where that is wanted, and every test passed."""
+
+from host_tests.interop import report
+
+
+def pytest_sessionfinish(session, exitstatus):
+    if report.wanted() and exitstatus == 0:
+        report.write()
