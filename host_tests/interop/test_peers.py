@@ -5,7 +5,7 @@
 import pytest
 
 from host_tests.interop import peers
-from host_tests.interop.relay import Relay
+from host_tests.interop.relay import Relay, Spoiler
 
 PAIRS = [
     ("OpenSSL", "OpenSSL"),
@@ -89,3 +89,13 @@ def test_resumption(client, server, how):
         connected.wait()
     exchanges = [datagram for way, datagram in relay.passed() if way == "up" and datagram[13:14] == b"\x10"]
     assert len(exchanges) == 1  # one ClientKeyExchange, so the other handshake was a resumption
+
+
+def test_a_handshake_survives_losses():
+    """The relay spoils by its seed: the same datagrams each time, and these peers repeat what was lost."""
+    rules = [Spoiler(5, 0.2, 0.2, 0.2) for _ in range(2)]
+    first, second = ([rule("up", number, bytes((number,))) for number in range(50)] for rule in rules)
+    assert first == second
+    assert [] in first
+    relay = talk("OpenSSL", "OpenSSL", lambda direction, number, datagram: [] if number == 4 else [datagram])
+    assert relay.handshake()[0] > 6
