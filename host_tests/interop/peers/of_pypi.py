@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours, in a virtual environment of their own in the cache.
 
-The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make, autoconf and
+The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make, autoconf, automake, pkg-config and
 Python's headers.
 """
 
@@ -80,7 +80,7 @@ class TinyDTLS(OfPyPI):
     name = title = "tinydtls"
     package, program = "DTLSSocket", "tinydtls.py"
     closed = b"event 1 0"
-    tools = (("autoconf", "autoconf"), ("make", "make"), ("gcc", "gcc"))
+    tools = (("autoconf", "autoconf"), ("aclocal", "automake"), ("pkg-config", "pkg-config"), ("make", "make"), ("gcc", "gcc"))
 
     def version(self):
         return f"in DTLSSocket {super().version()}"

@@ -18,54 +18,80 @@ HOST = "::ffff:127.0.0.1"  # tinydtls' wrapper knows addresses of this kind only
 _CONNECTED = 0x1DE
 
 
-def main(role, port, identity):
-    """Serve or connect until standard input ends."""
-    out = sys.stdout.buffer
-    wire = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-    wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    received, events = [], []
+class End:
+    """One end, over a UDP socket of its own."""
 
-    def write(address, data):
-        return wire.sendto(data, address)
+    def __init__(self, role, port, identity):
+        self._is_server = role == "server"
+        self._out = sys.stdout.buffer
+        self.wire = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self.wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self._received, self._events = [], []
+        name, key = identity.encode(), bytes.fromhex(os.environ["DICE_PSK"])
+        self._dtls = dtls.DTLS(read=self._read, write=self._write, event=self._event, pskId=name, pskStore={name: key})
+        self._sessions = {}
+        self._server = (HOST, port)
+        if self._is_server:
+            self.wire.bind(self._server)
+        else:
+            self._sessions[self._server] = self._dtls.connect(*self._server)
 
-    def read(address, data):
-        received.append((address, data))
+    def _write(self, address, data):
+        return self.wire.sendto(data, address)
+
+    def _read(self, address, data):
+        self._received.append((address, data))
         return len(data)
 
-    def event(level, code):
-        out.write(b"event %d %d\n" % (level, code))
-        events.append(code)
+    def _event(self, level, code):
+        self._out.write(b"event %d %d\n" % (level, code))
+        self._events.append(code)
 
-    name, key = identity.encode(), bytes.fromhex(os.environ["DICE_PSK"])
-    end = dtls.DTLS(read=read, write=write, event=event, pskId=name, pskStore={name: key})
-    peers = {}
-    if role == "server":
-        wire.bind((HOST, port))
-    else:
-        peers[HOST, port] = end.connect(HOST, port)
+    def take(self):
+        """Take a datagram from the wire."""
+        datagram, source = self.wire.recvfrom(2048)
+        source = source[:2]
+        if self._is_server and source not in self._sessions:
+            self._sessions[source] = dtls.Session(*source)
+        self._dtls.handleMessage(self._sessions[source], datagram)
+
+    def talk(self):
+        """Ask once connected, and answer what was received."""
+        if not self._is_server and _CONNECTED in self._events:
+            self._dtls.write(self._sessions[self._server], b"ask tinydtls\n")
+        self._events.clear()
+        for address, data in self._received:
+            self._out.write(data + b"\n")
+            if self._is_server:
+                self._dtls.write(self._sessions[address], b"echo " + data.removeprefix(b"ask ").removeprefix(b"GET "))
+        self._received.clear()
+        self._out.flush()
+
+    def repeat(self):
+        """Send again what needs to be."""
+        self._dtls.checkRetransmit()
+
+    def close(self):
+        """Close a client's session."""
+        if not self._is_server:
+            self._dtls.close(self._sessions[self._server])
+
+
+def main(role, port, identity):
+    """Serve or connect until standard input ends."""
+    end = End(role, port, identity)
     next_check = time.monotonic() + 0.5
     while True:
-        readable, _, _ = select.select([wire, sys.stdin], [], [], 0.1)
-        if wire in readable:
-            datagram, source = wire.recvfrom(2048)
-            session = peers.setdefault(source[:2], dtls.Session(*source[:2])) if role == "server" else peers[HOST, port]
-            end.handleMessage(session, datagram)
-        if role == "client" and _CONNECTED in events:
-            events.clear()
-            end.write(peers[HOST, port], b"ask tinydtls\n")
-        for address, data in received:
-            out.write(data + b"\n")
-            if role == "server":
-                end.write(peers[address], b"echo " + data.removeprefix(b"ask ").removeprefix(b"GET "))
-        received.clear()
+        readable, _, _ = select.select([end.wire, sys.stdin], [], [], 0.1)
+        if end.wire in readable:
+            end.take()
+        end.talk()
         if time.monotonic() > next_check:
-            end.checkRetransmit()
+            end.repeat()
             next_check = time.monotonic() + 0.5
-        out.flush()
         if sys.stdin in readable and not os.read(0, 1024):
             break
-    for session in peers.values() if role == "client" else ():
-        end.close(session)
+    end.close()
 
 
 if __name__ == "__main__":
