@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours, in a virtual environment of their own in the cache.
 
-The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make, autoconf, automake, pkg-config and
-Python's headers.
+The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make,
+autoconf, automake, pkg-config and Python's headers.
 """
 
 import functools
