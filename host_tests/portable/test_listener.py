@@ -187,3 +187,17 @@ def test_close_tells_the_client():
     server.close(server.peers[0])
     ((datagram, _),) = out(server)
     assert give(session, [datagram]) == [CLOSED] and not server.peers
+
+
+def test_a_slot_ends_also_where_only_part_of_a_hello_came():
+    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), os.urandom, server_name=b"n" * 90), 0, mtu=128)
+    server.receive(drain(session)[0], b"a", 0)
+    give(session, [out(server)[0][0]])
+    server.receive(drain(session)[0], b"a", 0)
+    assert len(server.half_open) == 1 and server.deadline() == HALF_OPEN_MS
+    server.timeout(server.deadline())
+    assert not server.half_open
+
+
+def test_nothing_before_anything():
+    assert listener().receive(b"", b"a", 0) == (NONE, None)

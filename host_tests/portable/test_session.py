@@ -317,3 +317,40 @@ def test_versions_below_are_refused():
     hello = bytearray(drain(theirs)[0])
     hello[26] = 0xFF  # the ServerHello's version becomes that of DTLS 1.0
     assert give(ours, [hello]) == [CLOSED] and ours.error.alert == 70
+
+
+def test_names_that_are_cut_short():
+    """A server name or protocol that ends within its lengths, from anybody who has a cookie."""
+    for kind in (0, 1, 16, 28, 54):
+        for data in (b"", b"\0", b"\0\0", b"\0\1", b"\0\3\0\0", b"\xff" * 5):
+            ours, theirs = pair(server={"alpn": [b"co"], "cid": b"\1"}, client={"fragment_code": None, "cid": None})
+            role = ours._handshake
+            role._flight = None
+            import dice.client
+
+            write = dice.client.write_client_hello
+
+            def with_extension(random, session_id, cookie, suites, extensions, kind=kind, data=data, write=write):
+                return write(random, session_id, cookie, suites, extensions + [(kind, data)])
+
+            dice.client.write_client_hello = with_extension
+            try:
+                ours._begin(role.start(), 0)
+            finally:
+                dice.client.write_client_hello = write
+            role.next_send = 0
+            datagrams = drain(ours)
+            give(theirs, [datagrams[0][:17] + b"\0\0" + datagrams[0][19:]])
+            assert theirs.error is None or theirs.error.alert in (47, 50, 120), (kind, data)
+
+
+def test_only_a_failed_tag_doubts_the_key():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    flight = drain(ours)[0]
+    size = 13 + (flight[11] << 8 | flight[12])
+    give(theirs, [flight[:size]])
+    give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8)])
+    assert drain(theirs) == [] and theirs.layer.dropped == {"epoch": 1}
+    assert give(theirs, [flight]) == [CONNECTED]

@@ -77,7 +77,7 @@ def test_board_json(board):
 @each_board
 def test_facts_are_possible(board):
     assert board.flashed_by == {"esp32": "esptool", "rp2": "uf2"}[board.port]
-    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.name() says
+    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.device says
     assert (board.uf2_family is not None) == (board.flashed_by == "uf2")
     assert board.mpy_arch in ("armv6m", "armv7m", "xtensawin", "rv32imc")
     assert board.shown

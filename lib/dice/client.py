@@ -203,7 +203,7 @@ class Client(Handshake):
         alpn = extensions.get(_ALPN)
         if alpn is not None:
             self.alpn = alpn[3:]
-            if self.alpn not in self._alpn or alpn[2] != len(self.alpn):
+            if self.alpn not in self._alpn or alpn[:3] != (len(alpn) - 2).to_bytes(2, "big") + bytes((len(self.alpn),)):
                 raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
 
     def _answer(self):

@@ -181,22 +181,29 @@ class _Endpoint:
         connection.end()
 
     async def _run(self):
-        session = self._session
         try:
             while not self.connection.ended:
-                self.flush()
-                datagram, _ = self._transport.receive()
-                event = session.receive(datagram, ticks_ms()) if datagram else session.timeout(ticks_ms())
-                if datagram is None and event == NONE:
-                    self.flush()
-                    await pump.wait(self._transport.socket, session.deadline())
-                while event:
-                    self.connection.take(event)
-                    event = session.receive(b"", ticks_ms()) if event != CLOSED else NONE
+                try:
+                    await self._step()
+                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                    await asyncio.sleep(0.1)
                 await asyncio.sleep(0)  # a flood must not starve the other tasks
             self.flush()
         except Exception as error:  # raised again where the application waits
             self.connection.end(error)
+
+    async def _step(self):
+        """Take in one datagram, or wait for one."""
+        session = self._session
+        self.flush()
+        datagram, _ = self._transport.receive()
+        event = session.receive(datagram, ticks_ms()) if datagram else session.timeout(ticks_ms())
+        if datagram is None and event == NONE:
+            self.flush()
+            await pump.wait(self._transport.socket, session.deadline())
+        while event:
+            self.connection.take(event)
+            event = session.receive(b"", ticks_ms()) if event != CLOSED else NONE
 
 
 class Service:
@@ -237,21 +244,28 @@ class Service:
         await self._task
 
     async def _run(self):
-        listener = self.listener
         while True:
-            self.flush()
-            datagram, address = self._transport.receive()
-            if datagram is None:
-                for peer in listener.timeout(ticks_ms()):
-                    self._forget(peer)
-                self.flush()
-                await pump.wait(self._transport.socket, listener.deadline())
-            elif datagram:
-                event, peer = listener.receive(datagram, address, ticks_ms())
-                while event:
-                    self._take(event, peer)
-                    event, peer = listener.receive(b"", address, ticks_ms()) if event != CLOSED else (NONE, None)
+            try:
+                await self._step()
+            except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                await asyncio.sleep(0.1)
             await asyncio.sleep(0)  # a flood must not starve the other tasks
+
+    async def _step(self):
+        """Take in one datagram, or wait for one."""
+        listener = self.listener
+        self.flush()
+        datagram, address = self._transport.receive()
+        if datagram is None:
+            for peer in listener.timeout(ticks_ms()):
+                self._forget(peer)
+            self.flush()
+            await pump.wait(self._transport.socket, listener.deadline())
+        elif datagram:
+            event, peer = listener.receive(datagram, address, ticks_ms())
+            while event:
+                self._take(event, peer)
+                event, peer = listener.receive(b"", address, ticks_ms()) if event != CLOSED else (NONE, None)
 
     def _take(self, event, peer):
         if event == CONNECTED:

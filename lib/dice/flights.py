@@ -73,6 +73,7 @@ class Flight:
                 size = min(left, room)
             if datagram and left > room:
                 break
+            size = max(size, min(left, 1))  # however long the peer's connection id is
             if content_type == HANDSHAKE:
                 start = _FRAGMENT_HEADER_BYTES + self._offset
                 place = self._offset.to_bytes(3, "big") + size.to_bytes(3, "big")

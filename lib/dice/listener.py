@@ -9,7 +9,7 @@ goes, first of those with the same identity.
 """
 
 from dice import messages
-from dice._compat import const, ticks_diff
+from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLOSED, CONNECTED, NONE, FormatError
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
 from dice.record_layer import RecordLayer
@@ -70,6 +70,8 @@ class Listener:
     def receive(self, datagram, address, now):
         """Take in a datagram; return (event, Peer or None). As with Session, call with b"" until the event is NONE."""
         if not datagram:
+            if self._current is None:
+                return NONE, None
             return self._result(self._current, self._current.session.receive(b"", now), address, now)
         self._current = peer = self._find(datagram, address)
         hello = self._hello(datagram)
@@ -94,9 +96,12 @@ class Listener:
         """Return the ticks at which timeout() wants to be called, or None."""
         due = None
         for peer in self.half_open + self.peers:
-            other = peer.session.deadline()
-            if other is not None and (due is None or ticks_diff(other, due) < 0):
-                due = other
+            others = [peer.session.deadline()]
+            if peer in self.half_open:
+                others.append(ticks_add(peer.heard, HALF_OPEN_MS))
+            for other in others:
+                if other is not None and (due is None or ticks_diff(other, due) < 0):
+                    due = other
         return due
 
     def timeout(self, now):

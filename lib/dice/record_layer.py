@@ -42,6 +42,7 @@ class RecordLayer:
         self.plain = True  # epoch 0 is read
         self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.newest = False  # whether the record opened last was above all before it
+        self.forged = False  # whether a tag ever failed
         self.dropped = {}
         self.next = 0  # sequence number of our next protected record
         self.end = KEY_RECORDS_MAX
@@ -126,6 +127,7 @@ class RecordLayer:
             return self.drop("replayed")
         opened = record.open(self._read_key, self._read_salt, self._tag_bytes, data, cid_bytes)
         if opened is None:
+            self.forged = True
             return self.drop("forged")
         self.newest = sequence >= self.window.next
         self.window.see(sequence)

@@ -150,9 +150,10 @@ class Server(Handshake):
         else:
             self.peer_cid = cid[1:]
             answer.append((_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        name = extensions.get(_SERVER_NAME)
-        if name and name[2] == 0:
-            self.server_name = name[5:]
+        if _SERVER_NAME in extensions:
+            names = Reader(Reader(extensions[_SERVER_NAME]).vector(2))
+            if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
+                self.server_name = names.vector(2)
         if _ALPN in extensions and self._alpn:
             self._choose_protocol(Reader(extensions[_ALPN]))
             answer.append((_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))

@@ -207,7 +207,7 @@ class Session:
             return NONE
         opened = self.layer.open(data)
         if opened is None:
-            if self._handshake and self.layer.window and not self.is_client:
+            if self._handshake and self.layer.forged and not self.is_client:
                 self._doubt_key(now)
             return NONE
         epoch, content_type, plaintext = opened

@@ -11,8 +11,8 @@ from dice.limits import DATAGRAM_MAX_BYTES
 _IPPROTO_IP = const(0)
 _ENETUNREACH = const(101)
 
-# Anybody may have made the network say so: nothing is believed of it. EAGAIN: the send queue is full.
-_LOST = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH)
+# What receiving says when there is nothing, or when anybody made the network say that an earlier datagram was refused.
+_NOTHING = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH)
 
 
 class Multicast:
@@ -76,22 +76,21 @@ class Unicast:
             raise
 
     def send(self, datagram, address=None):
-        """Send; what the network refuses is lost, as on a bad link, and sent again by whoever waits for an answer."""
+        """Send; what the network refuses, for whatever reason, is lost as on a bad link: who waits for an answer asks again."""
         try:
             if address is None:
                 self.socket.send(datagram)
             else:
                 self.socket.sendto(datagram, address)
-        except OSError as error:
-            if error.errno not in _LOST:
-                raise
+        except OSError:
+            pass
 
     def receive(self):
         """Return (datagram, address) of the next datagram, or (None, None)."""
         try:
             return self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
         except OSError as error:
-            if error.errno == errno.EAGAIN or error.errno in _LOST:
+            if error.errno in _NOTHING:
                 return None, None
             raise
 
