@@ -6,6 +6,7 @@
     include("path/to/lib/manifest.py", profile="group")     # a member of a group without its network: sans-IO, no asyncio
     include("path/to/lib/manifest.py", profile="psk")       # that, and a DTLS client with a pre-shared key
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
+    include("path/to/lib/manifest.py", native=True)         # only what firmware takes that takes native code; False: the other
 
 A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
 """
@@ -14,6 +15,8 @@ import os
 
 _HOST = ("crypto/host.py",)  # CPython only
 _UNIX = ("_posix.py",)  # what files need on an operating system
+_PLAIN = ("crypto/blocks.py",)  # what is needed where native code is not taken
+_NATIVE = ("crypto/blocks_viper.py",)  # and where it is
 
 _GROUP = (
     "__init__.py",
@@ -27,7 +30,6 @@ _GROUP = (
     "crypto/aead.py",
     "crypto/blocks.py",
     "crypto/blocks_viper.py",
-    "crypto/device.py",
     "crypto/hmac.py",
     "suites.py",
     "record.py",
@@ -71,9 +73,10 @@ def _version():
 if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 
-options.defaults(profile="full", unix=False)
+options.defaults(profile="full", unix=False, native=None)
 _profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _everything()}
 if options.profile not in _profiles:
     raise ValueError("dice has no profile %s; it has %s" % (options.profile, ", ".join(_profiles)))
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())
-package("dice", files=_files, opt=3)
+_needless = () if options.native is None else _PLAIN if options.native else _NATIVE
+package("dice", files=tuple(name for name in _files if name not in _needless), opt=3)

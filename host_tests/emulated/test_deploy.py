@@ -72,7 +72,8 @@ def library():
     """Return {path on the board: bytes}, what a board with all of dice has."""
     emitted = mpy.cross_version()
     return {
-        name.removesuffix(".py") + ".mpy": mpy.compile_file(profiles.LIB / name, name, ARMV6M, emitted) for name in profiles.files()
+        name.removesuffix(".py") + ".mpy": mpy.compile_file(profiles.LIB / name, name, ARMV6M, emitted)
+        for name in profiles.files(native=True)
     }
 
 

@@ -77,7 +77,7 @@ def test_board_json(board):
 @each_board
 def test_facts_are_possible(board):
     assert board.flashed_by == {"esp32": "esptool", "rp2": "uf2"}[board.port]
-    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.device says
+    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.name() says
     assert (board.uf2_family is not None) == (board.flashed_by == "uf2")
     assert board.mpy_arch in ("armv6m", "armv7m", "xtensawin", "rv32imc")
     assert board.shown
@@ -128,6 +128,9 @@ def test_profiles():
     assert set(profiles.files("full", unix=True)) == everything - {"dice/crypto/host.py"}
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))
+    ways = {"dice/crypto/blocks.py", "dice/crypto/blocks_viper.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/blocks.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/blocks.py"}
     with pytest.raises(Failure, match="no profile rpk; it has none, group, psk, full"):
         profiles.files("rpk")
 

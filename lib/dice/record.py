@@ -23,6 +23,7 @@ from dice.limits import DATAGRAM_MAX_BYTES
 _VERSION = const(0xFEFD)  # DTLS 1.2
 _HEADER_BYTES = const(13)
 _EXPLICIT_BYTES = const(8)
+_FRAGMENT_AT = const(21)  # where the ciphertext begins, without a CID
 APPLICATION_DATA = const(23)
 _TLS12_CID = const(25)
 
@@ -39,22 +40,23 @@ def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid=b""
     `key` has 16 bytes and `salt`, the write IV, 4; (epoch, sequence) must never have been used with that key.
     `plaintext` is bytes; with a non-empty `cid` the content type travels encrypted behind it.
     """
-    start = _HEADER_BYTES + len(cid) + _EXPLICIT_BYTES
+    start = _FRAGMENT_AT + len(cid)
     end = start + len(plaintext)
-    aad = None
-    if cid:
-        end += 1
-    datagram = bytearray(end + tag_bytes)
-    number = (epoch << 48) + sequence
-    pack_into(">BHQ", datagram, 0, content_type, _VERSION, number)
-    pack_into(">HQ", datagram, start - 10, end + tag_bytes - start + 8, number)
-    datagram[start : start + len(plaintext)] = plaintext
-    if cid:
-        datagram[0] = _TLS12_CID
-        datagram[11 : 11 + len(cid)] = cid
-        datagram[end - 1] = content_type
-        aad = _cid_data(datagram, start - 8, end - start)
-    aead.seal(key, salt, datagram, start, end, tag_bytes, aad)
+    datagram = bytearray(end + tag_bytes + (1 if cid else 0))
+    size = len(datagram) - start + _EXPLICIT_BYTES
+    high = sequence >> 32  # in halves: a long integer takes longer than all of them
+    low = sequence & 0xFFFFFFFF if high else sequence
+    pack_into(">BHHHIHHHI", datagram, 0, content_type, _VERSION, epoch, high, low, size, epoch, high, low)
+    datagram[start:end] = plaintext
+    if not cid:
+        aead.crypt(key, salt, datagram, start, end - start, tag_bytes, cid, -1, False)
+        return datagram
+    pack_into(">HHHI", datagram, start - 10, size, epoch, high, low)
+    datagram[0] = _TLS12_CID
+    datagram[11 : start - 10] = cid
+    datagram[end] = content_type
+    end += 1
+    aead.seal(key, salt, datagram, start, end, tag_bytes, _cid_data(datagram, start - _EXPLICIT_BYTES, end - start))
     return datagram
 
 
@@ -64,18 +66,17 @@ def header(datagram, cid_bytes=0):
     None if it is malformed or longer than DATAGRAM_MAX_BYTES. A record of the type tls12_cid carries a CID of `cid_bytes`, the
     length of the receiver's own; without one it is malformed.
     """
-    size = len(datagram) - _HEADER_BYTES
-    if not _EXPLICIT_BYTES <= size <= DATAGRAM_MAX_BYTES - _HEADER_BYTES:
+    size = len(datagram)
+    if not _FRAGMENT_AT <= size <= DATAGRAM_MAX_BYTES:
         return None
-    content_type, version, epoch, high, low, length = unpack_from(">BHHHIH", datagram)
-    if content_type == _TLS12_CID:
-        size -= cid_bytes
-        if not cid_bytes or size < _EXPLICIT_BYTES:
+    at = _HEADER_BYTES
+    if datagram[0] == _TLS12_CID:
+        at += cid_bytes
+        if not cid_bytes or size < at + _EXPLICIT_BYTES:
             return None
-        length = datagram[11 + cid_bytes] << 8 | datagram[12 + cid_bytes]
-    if version != _VERSION or length != size:
+    if datagram[1] << 8 | datagram[2] != _VERSION or datagram[at - 2] << 8 | datagram[at - 1] != size - at:
         return None
-    return content_type, epoch, high, low
+    return unpack_from(">B2xHHI", datagram)
 
 
 def open(key, salt, tag_bytes, datagram, cid_bytes=0):
@@ -84,14 +85,19 @@ def open(key, salt, tag_bytes, datagram, cid_bytes=0):
     The nonce's explicit part is what stands on the wire (RFC 6655, section 3).
     """
     content_type = datagram[0]
-    if content_type != _TLS12_CID:
-        plaintext = aead.open(key, salt, datagram, _HEADER_BYTES + _EXPLICIT_BYTES, tag_bytes)
-        return None if plaintext is None else (content_type, plaintext)
-    start = _HEADER_BYTES + cid_bytes + _EXPLICIT_BYTES
+    start = _FRAGMENT_AT
+    aad = b""
+    aad_bytes = -1
+    if content_type == _TLS12_CID:
+        start += cid_bytes
     length = len(datagram) - start - tag_bytes
     if length < 0:
         return None
-    aad = _cid_data(datagram, start - 8, length)
-    plaintext = aead.open(key, salt, datagram, start, tag_bytes, aad)
-    inner = plaintext.rstrip(b"\0") if plaintext else b""  # zero padding hides the length (RFC 9146, section 4)
+    if content_type == _TLS12_CID:
+        aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
+        aad_bytes = len(aad)
+    plaintext = aead.crypt(key, salt, datagram, start, length, tag_bytes, aad, aad_bytes, True)
+    if plaintext is None or content_type != _TLS12_CID:
+        return None if plaintext is None else (content_type, plaintext)
+    inner = plaintext.rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)
     return (inner[-1], inner[:-1]) if inner else None

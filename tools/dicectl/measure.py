@@ -25,7 +25,12 @@ def module_name(file):
 
 def mpy_bytes(board, profile):
     """Return {file: bytes of its .mpy} of a profile, as it goes onto the board."""
-    return {name: len(on_board.compiled(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(profiles.files(profile))}
+    return {name: len(on_board.compiled(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
+
+
+def _files(profile):
+    """Return the files of a profile as `dicectl deploy` brings them: each of our boards takes native code."""
+    return profiles.files(profile, native=True)
 
 
 def in_order(files):
@@ -165,9 +170,9 @@ def bisect(passes, most):
 def static(board, profile):
     """Return the figures that need no board: files of profile "group", {file: bytes}, {profile: bytes}."""
     mpy = mpy_bytes(board, profile)
-    smaller = [name for name in profiles.names() if name != "none" and set(profiles.files(name)) <= set(mpy)]
-    group = [name for name in mpy if name in profiles.files("group")]
-    return {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in profiles.files(name)) for name in smaller}}
+    smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
+    group = [name for name in mpy if name in _files("group")]
+    return {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
 
 
 def collect(board, profile, progress, linked=(), with_tls=False):

@@ -112,7 +112,7 @@ def make(device, sources, to, profile, force):
         raise Failure("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
-    names = [] if frozen and not force else profiles.files(profile)
+    names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
     wanted = _compiled({f"{to}/{name}": profiles.LIB / name for name in names} | sources, to, flavour)
     folder = f"{to}/dice" if names else None
     present = _present(device, wanted, folder)
@@ -136,7 +136,8 @@ def differences(device, folder, facts):
     """Return the modules of the dice in `folder` that are neither this one's sources nor what they compile to, or that lack."""
     top = folder.removesuffix("/dice")
     sources = {f"{top}/{name}": profiles.LIB / name for name in profiles.files()}
-    compiled = _compiled(sources, top, mpy.Flavour(facts["mpy"]))
+    flavour = mpy.Flavour(facts["mpy"])
+    compiled = _compiled(sources, top, flavour)
     device.load("board_files.py")
     present = dict(device.ask("look", folder))
     wrong = []
@@ -145,7 +146,7 @@ def differences(device, folder, facts):
         there = {name: present[name] for name in wanted if name in present}
         if there and any(wanted[name] != digest for name, digest in there.items()):
             wrong.append(path.removeprefix(folder + "/"))
-    needed = {f"{top}/{name}" for name in profiles.files("group")}
+    needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture))}
     lacking = [path for path in sources if path in needed and path not in present and _twin(path) not in present]
     return wrong + [path.removeprefix(folder + "/") for path in lacking]
 

@@ -49,9 +49,12 @@ def names():
     return _evaluate().profiles
 
 
-def files(profile="full", unix=False):
-    """Return the files of a profile, relative to lib/: "dice/record.py"; raises Failure. `unix`: with what a unix port needs."""
-    return _evaluate(profile=profile, unix=unix).files
+def files(profile="full", unix=False, native=None):
+    """Return the files of a profile, relative to lib/: "dice/record.py"; raises Failure.
+
+    `unix`: with what a unix port needs; `native`: for a board that takes native code, or that takes none, not for both.
+    """
+    return _evaluate(profile=profile, unix=unix, native=native).files
 
 
 def metadata():

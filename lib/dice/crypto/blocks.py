@@ -1,36 +1,34 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What AES-CCM does with bytes around the block cipher's bulk calls, in plain Python (row 1).
+"""AES-CCM around the block cipher's two bulk calls, in plain Python (row 1).
 
 For CPython, and for MicroPython without a native code emitter; `blocks_viper` is its equivalent, and a test shows that both agree.
-`formatted` is B0 | associated data | plaintext and `stream` the counter blocks A0, A1, ..., each of whole blocks (SP 800-38C,
-appendix A); both are zeroed before prepare().
+`formatted` is B0 | associated data | plaintext, and one CBC call leaves the tag T in its last block; `stream` is the counter
+blocks A0, A1, ..., and one ECB call makes the key stream of them, whose first block masks the tag (SP 800-38C, appendix A).
 """
 
+from dice._compat import const
+from dice.crypto import aes
 
-def prepare(formatted, stream, data, start, length, salt, tag_bytes, aad, aad_bytes):
-    """Fill in everything that goes into the block cipher.
+_ECB = const(1)
+_CBC = const(2)
+_ZERO_IV = bytes(16)
 
-    The nonce is `salt`, 4 bytes, and the 8 bytes before `start` in `data`; `aad` has `aad_bytes`, below 65,280;
-    -1 stands for the 13 of a record whose header begins `data` (RFC 5246, section 6.2.3.3).
-    """
+
+def _formatted(data, start, length, nonce, tag_bytes, aad, aad_bytes):
+    """Return all that goes under the tag, the place of the plaintext zeroed, and where that begins."""
     size = length.to_bytes(2, "big")
-    nonce = bytes(salt) + bytes(data[start - 8 : start])
     if aad_bytes < 0:
         aad = bytes(data[3:11]) + bytes(data[:3]) + size
+    at = len(aad) + 33 & -16 if aad else 16
+    formatted = bytearray(at + (length + 15 & -16))
     formatted[0] = (0x3A if aad else -6) + 4 * tag_bytes
     formatted[1:13] = nonce
     formatted[14:16] = size
     if aad:
         formatted[16:18] = len(aad).to_bytes(2, "big")
         formatted[18 : 18 + len(aad)] = aad
-    at = len(formatted) - (length + 15 & -16)
-    formatted[at : at + length] = data[start : start + length]
-    counter = b"\2" + nonce + b"\0"
-    for at in range(0, len(stream), 16):
-        stream[at : at + 14] = counter
-        stream[at + 14] = at >> 12
-        stream[at + 15] = at >> 4 & 0xFF
+    return formatted, at
 
 
 def _xor(left, right):
@@ -38,26 +36,29 @@ def _xor(left, right):
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
 
 
-def unmask(formatted, stream, length):
-    """Decrypt the ciphertext at the end of `formatted`, zero its padding and return where it begins."""
-    start = len(formatted) - (length + 15 & -16)
+def crypt(key, salt, data, start, length, tag_bytes, aad, aad_bytes, opening):
+    """Seal `data[start : start + length]` in place, the tag behind it; or return its plaintext, None if the tag does not verify.
+
+    The nonce is `salt`, 4 bytes, and the 8 bytes before `start` in `data`; `aad` has `aad_bytes`, below 65,280;
+    -1 stands for the 13 of a record whose header begins `data` (RFC 5246, section 6.2.3.3). Opening changes nothing in `data`.
+    """
+    nonce = bytes(salt) + bytes(data[start - 8 : start])
+    formatted, at = _formatted(data, start, length, nonce, tag_bytes, aad, aad_bytes)
+    stream = bytearray()
+    for i in range((length + 31) // 16):
+        stream += b"\2" + nonce + b"\0" + i.to_bytes(2, "big")
+    aes(key, _ECB).encrypt(stream, stream)
     end = start + length
-    formatted[start:end] = _xor(formatted[start:end], stream[16 : 16 + length])
-    formatted[end:] = bytes(-length & 15)
-    return start
-
-
-def finish(data, start, length, stream, formatted, tag_bytes):
-    """Encrypt `data` in place and put the tag behind it."""
-    end = start + length
-    tag = formatted[-16:]
-    data[start:end] = _xor(data[start:end], stream[16 : 16 + length])
-    data[end : end + tag_bytes] = _xor(tag[:tag_bytes], stream[:tag_bytes])
-
-
-def differ(data, start, stream, formatted, tag_bytes):
-    """Return 0 if the tag in `data` is the right one; takes as long wherever it differs."""
+    text = bytes(data[start:end])
+    mixed = _xor(text, stream[16 : 16 + length])
+    formatted[at : at + length] = mixed if opening else text
+    aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
+    tag = _xor(formatted[-16:], stream[:16])[:tag_bytes]
+    if not opening:
+        data[start:end] = mixed
+        data[end : end + tag_bytes] = tag
+        return None
     difference = 0
-    for i in range(tag_bytes):
-        difference |= data[start + i] ^ formatted[i - 16] ^ stream[i]
-    return difference
+    for i in range(tag_bytes):  # takes as long wherever they differ
+        difference |= tag[i] ^ data[end + i]
+    return None if difference else mixed

@@ -6,9 +6,6 @@ from hashlib import sha256  # noqa: F401 - part of the back end
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from dice.crypto import blocks  # noqa: F401 - part of the back end
-
-NAME = "host (AES of the cryptography package)"
 _ECB = 1
 
 
