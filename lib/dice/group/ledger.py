@@ -72,11 +72,15 @@ class Ledger:
         """
         name = self._name(kind, sender_id)
         base = epoch << 48
-        held = max(self._store.get(name) or 0, base)
-        if held != base + mark and (name, held) != self._tried:
+        held = self._store.get(name) or 0
+        if held != base + mark and (mark or held > base) and (name, held) != self._tried:
             raise StoreError(_E_STORE_SHARED)
-        self._tried = (name, base + end)
-        self._store.put(name, base + end)
+        base += end
+        try:
+            self._store.put(name, base)
+        except BaseException:
+            self._tried = (name, base)
+            raise
         self._tried = None
         return end
 
