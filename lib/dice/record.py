@@ -18,7 +18,8 @@ from struct import pack_into, unpack_from
 
 from dice._compat import const
 from dice.crypto import aead
-from dice.limits import DATAGRAM_MAX_BYTES
+
+_DATAGRAM_MAX_BYTES = const(1232)
 
 _VERSION = const(0xFEFD)  # DTLS 1.2
 _HEADER_BYTES = const(13)
@@ -67,7 +68,7 @@ def header(datagram, cid_bytes=0):
     length of the receiver's own; without one it is malformed.
     """
     size = len(datagram)
-    if not _FRAGMENT_AT <= size <= DATAGRAM_MAX_BYTES:
+    if not _FRAGMENT_AT <= size <= _DATAGRAM_MAX_BYTES:
         return None
     at = _HEADER_BYTES
     if datagram[0] == _TLS12_CID:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The replay window of RFC 6347, section 4.1.2.6 (row 1)."""
 
-from dice.limits import WINDOW_RECORDS
+from dice._compat import const
+
+_WINDOW_RECORDS = const(64)
 
 
 class Window:
@@ -14,17 +16,17 @@ class Window:
 
     def __init__(self, floor):
         self.next = floor  # one above the highest seen
-        self._seen = bytearray(b"\xff" * (WINDOW_RECORDS >> 3))  # bit n & 63 for the number n of next - 64 .. next - 1
+        self._seen = bytearray(b"\xff" * (_WINDOW_RECORDS >> 3))  # bit n & 63 for the number n of next - 64 .. next - 1
 
     def is_fresh(self, sequence):
         """Tell whether `sequence` was never seen and is not too old; changes nothing."""
         if self.next is None or sequence >= self.next:
             return True
-        return sequence >= self.next - WINDOW_RECORDS and not self._seen[sequence >> 3 & 7] >> (sequence & 7) & 1
+        return sequence >= self.next - _WINDOW_RECORDS and not self._seen[sequence >> 3 & 7] >> (sequence & 7) & 1
 
     def see(self, sequence):
         """Note a fresh `sequence` as seen: only ever called for a record whose tag verified."""
-        skipped = sequence if self.next is None else max(self.next, sequence - WINDOW_RECORDS)
+        skipped = sequence if self.next is None else max(self.next, sequence - _WINDOW_RECORDS)
         if self.next is None or sequence >= self.next:
             self.next = sequence + 1  # first: whatever comes in between, nothing that was seen becomes fresh
         while skipped < sequence:

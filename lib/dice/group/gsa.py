@@ -30,9 +30,11 @@ from dice._compat import const
 from dice.crypto import sha256
 from dice.errors import FormatError
 from dice.group.record import D00, K08, sender_id_max
-from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.suites import tag_bytes
 from dice.wire import Reader, Writer
+
+_KEY_RECORDS_MAX = const(1 << 23)
+_SENDERS_MAX = const(50)
 
 _E_TRUNCATED = const(20)
 _E_DAMAGED = const(22)
@@ -100,13 +102,13 @@ class Gsa:
         self._validate_senders()
         # Records sealed with one key are summed over all who hold it.
         sharers = len(self.senders) if self.derive == DERIVE_SHARED else 1
-        if not 1 <= self.budget * sharers <= KEY_RECORDS_MAX:
+        if not 1 <= self.budget * sharers <= _KEY_RECORDS_MAX:
             raise FormatError(_E_BUDGET)
 
     def _validate_senders(self):
         ids = [sender_id for sender_id, _ in self.senders]
         if (
-            not 1 <= len(ids) <= SENDERS_MAX
+            not 1 <= len(ids) <= _SENDERS_MAX
             or len(set(ids)) != len(ids)
             or not 0 <= min(ids) <= max(ids) <= sender_id_max(self.layout)
         ):

@@ -14,11 +14,18 @@ Two epochs are held at most: that in which we send, and beside it the next one, 
 one, still read for a period of grace.
 """
 
-from dice import limits, record
+from dice import record
 from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLASH, DATA, EXPIRED, NONE, LimitError, StoreError, UsageError
 from dice.group.context import Context
 from dice.group.ledger import Ledger
+
+_DATAGRAM_MAX_BYTES = const(1232)
+_RECORD_OVERHEAD_MAX_BYTES = const(37)
+_KEY_RECORDS_MAX = const(1 << 23)
+_RESERVE_RECORDS = const(64)
+_GRACE_MS = const(60_000)
+_LIFETIME_UNIT_MAX_S = const(3600)
 
 _E_TOO_LONG = const(10)
 _E_NOT_A_SENDER = const(11)
@@ -52,7 +59,7 @@ class Member:
       unsaved     authentic, but the store could not take note of it
     """
 
-    def __init__(self, gsa, store, now, reserve_records=limits.RESERVE_RECORDS, remember_records=1, grace_ms=limits.GRACE_MS):
+    def __init__(self, gsa, store, now, reserve_records=_RESERVE_RECORDS, remember_records=1, grace_ms=_GRACE_MS):
         """Take part as `gsa` says; `store` (see dice.store) keeps the counters across reboots.
 
         `reserve_records` sequence numbers are skipped at a reboot, at most; sending writes to the store once for as many records.
@@ -61,7 +68,7 @@ class Member:
         Raises StoreError, or UsageError where the GSA's epoch has gone by on this device.
         """
         for records in (reserve_records, remember_records):
-            if not isinstance(records, int) or not 1 <= records <= limits.KEY_RECORDS_MAX:
+            if not isinstance(records, int) or not 1 <= records <= _KEY_RECORDS_MAX:
                 raise UsageError(_E_OPTION)
         if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
             raise UsageError(_E_OPTION)
@@ -122,7 +129,7 @@ class Member:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise UsageError(_E_NOT_BYTES)
         data = bytes(data)  # also of wider items
-        if len(data) > limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES:
+        if len(data) > _DATAGRAM_MAX_BYTES - _RECORD_OVERHEAD_MAX_BYTES:
             raise UsageError(_E_TOO_LONG)
         if self._out is not None:
             raise UsageError(_E_NOT_SENT)
@@ -294,7 +301,7 @@ class Member:
                 self._expired = True
                 self._end(LimitError(_E_EXPIRED))
                 return
-            self._unit_s = min(2 * self._unit_s or 1, limits.LIFETIME_UNIT_MAX_S, left_s)
+            self._unit_s = min(2 * self._unit_s or 1, _LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s
             self._lifetime_end = ticks_add(now, self._unit_s * 1000)
             self._schedule()  # before anything that can fail
