@@ -212,3 +212,16 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
         assert board.files() == installed
         code = "from dice import __version__, wire\nprint(__version__, wire.Reader(b'\\1\\2').uint(2), wire.__file__)"
         assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]
+
+
+@pytest.mark.slow
+def test_mip_installs_all_of_a_clone(bare, tmp_path):
+    """package.json and every source as they are: some minutes in the emulator."""
+    with emulator.Board(bare, pty=True) as board:
+        argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(ROOT / "package.json")]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=1200)
+        assert done.returncode == 0, done
+        listed = [target for target, _ in json.loads((ROOT / "package.json").read_text())["urls"]]
+        assert board.files() == {f"lib/{target}": (ROOT / "lib" / target).read_bytes() for target in listed}
+        code = "from dice import __version__, wire\nprint(__version__, wire.Reader(b'\\1\\2').uint(2), wire.__file__)"
+        assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]

@@ -26,7 +26,7 @@ ROWS = [
     {"record_layer", "messages", "keys", "flights", "resumption"},
     {"handshake", "kx_psk"},
     {"client", "server", "group", "group.record", "group.keys", "group.gsa", "group.context", "group.ledger", "group.member"},
-    {"session", "listener", "sleep", "", "aio", "dtls", "pump", "serial", "udp"},
+    {"session", "listener", "sleep", "", "aio", "dtls", "pump", "radio", "serial", "udp"},
 ]
 
 # Within a row, from the one that imports to what it may import.
