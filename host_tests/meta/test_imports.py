@@ -25,7 +25,18 @@ ROWS = [
     {"suites", "record"},
     {"record_layer", "messages", "keys", "flights", "resumption"},
     {"handshake", "kx_psk"},
-    {"client", "server", "group", "group.record", "group.keys", "group.gsa", "group.context", "group.ledger", "group.member"},
+    {
+        "client",
+        "server",
+        "group",
+        "group.record",
+        "group.response",
+        "group.keys",
+        "group.gsa",
+        "group.context",
+        "group.ledger",
+        "group.member",
+    },
     {"session", "listener", "sleep", "", "aio", "dtls", "pump", "radio", "serial", "udp"},
 ]
 

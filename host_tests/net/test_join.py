@@ -98,6 +98,63 @@ def test_datagrams_that_wait_together_stay_apart(in_network, tmp_path):
     assert in_network(_burst, tmp_path) == (8, {"malformed": 8})
 
 
+_LAMP = """
+import asyncio, dice
+async def main():
+    group = await dice.join("lamp.gsa", answering=True)
+    print("ready")
+    async for _, message in group:
+        await group.answer(b"heard " + message)
+asyncio.run(main())
+"""
+_SWITCH = """
+import asyncio, dice
+async def main():
+    group = await dice.join("switch.gsa")
+    print(await group.ask(b"lit?", 1000))
+asyncio.run(main())
+"""
+
+
+def _micropython(folder, device, code):
+    command = [micropython.find(), "-c", code]
+    environment = {"MICROPYPATH": f"{folder}/code:.frozen"}
+    return subprocess.Popen(command, cwd=folder / device, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def _answers(folder):
+    group_file = _provision(folder, "switch")
+    with keyring.edit(group_file) as group:
+        keyring.add_listener(group, "lamp")
+        keyring.add_listener(group, "panel")
+    for kind, name in (("listener", "lamp"), ("listener", "panel"), ("sender", "switch")):
+        (folder / name).mkdir()
+        keyring.export(group_file, folder / name / f"{name}.gsa", **{kind: name})
+
+    async def panel():
+        group = await dice.join(str(folder / "panel" / "panel.gsa"), answering=True)
+        switch = _micropython(folder, "switch", _SWITCH)
+        _, message = await asyncio.wait_for(group.__anext__(), 10)
+        await group.answer(b"panel heard " + message)
+        group.close()
+        return switch
+
+    lamp = _micropython(folder, "lamp", _LAMP)
+    try:
+        lamp.stdout.readline()
+        with asyncio.run(panel()) as switch:
+            return switch.stdout.read()
+    finally:
+        lamp.kill()
+        lamp.wait()
+
+
+def test_answers_to_a_question(in_network, tmp_path):
+    """A switch on MicroPython asks its group; a lamp on MicroPython and a panel on CPython answer, each to it alone."""
+    said = in_network(_answers, tmp_path)
+    assert eval(said) == {255: b"heard lit?", 254: b"panel heard lit?"}
+
+
 def test_micropython_is_what_runs():
     """The peer above is MicroPython, not CPython under another name."""
     done = subprocess.run([micropython.find(), "-c", "import sys; print(sys.implementation.name)"], capture_output=True, text=True)

@@ -5,7 +5,7 @@
 import asyncio
 
 from memory_transport import Transport, expect, run, until
-from reasons import E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
+from reasons import E_ANSWERED, E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
 from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
 
 import dice
@@ -334,5 +334,70 @@ def test_iteration_after_the_end_raises_a_new_exception_each_time():
                 errors.append(error)
         assert [error.reason for error in errors] == [E_CLOSED, E_CLOSED]
         assert errors[0] is not errors[1]
+
+    run(main)
+
+
+class Channel(Transport):
+    """What ask() returns: answers come with an address."""
+
+    def receive(self):
+        return super().receive(), None
+
+
+class Asking(Transport):
+    """A transport whose datagrams come from somewhere: `source` is the channel to answer on."""
+
+    source = None
+
+    def ask(self, datagram):
+        channel = Channel()
+        for other in self.others:
+            other.source = channel
+        self.send(datagram)
+        self.channel = channel
+        return channel
+
+    def answer(self, datagram, source):
+        source.feed(datagram)
+
+
+async def asking(own_id, *others, answering=False):
+    """Return a Group on such a transport, and the transport."""
+    transport = Asking(*others)
+    return await dice.join(write_gsa(own_id=own_id), RamStore(), transport, answering=answering), transport
+
+
+def test_answers():
+    async def main():
+        one, to_one = await asking(200, answering=True)
+        two, to_two = await asking(B, answering=True)
+        silent, to_silent = await asking(None)
+        asker, transport = await asking(A, to_one, to_two, to_silent)
+
+        async def answer(group, text):
+            async for sender, message in group:
+                assert (sender, message) == (A, b"lit?")
+                await group.answer(text)
+                await expect(UsageError, E_ANSWERED, group.answer(text))
+
+        tasks = [asyncio.create_task(answer(one, b"yes")), asyncio.create_task(answer(two, b"no"))]
+        assert await asker.ask(b"lit?", 200) == {200: b"yes", B: b"no"}
+        assert transport.channel.closed
+        assert await silent.__anext__() == (A, b"lit?")
+        await expect(UsageError, E_ANSWERED, silent.answer(b"maybe"))
+        for task in tasks:
+            task.cancel()
+        for group in (one, two, silent, asker):
+            group.close()
+
+    run(main)
+
+
+def test_only_some_transports_carry_answers():
+    async def main():
+        transport = Transport()
+        await expect(UsageError, E_OPTION, dice.join(write_gsa(own_id=A), RamStore(), transport, answering=True))
+        assert transport.closed
 
     run(main)

@@ -176,8 +176,9 @@ def test_sender_ids():
     refused(E_SENDER_ID, senders=[(1, 0), (2, 0), (1, 0)])
     refused(E_SENDER_ID, senders=[(i, 0) for i in range(51)])
     refused(E_SENDER_ID, senders=[(-1, 0)])
-    refused(E_SENDER_ID, own_id=4)
-    raises(FormatError, E_SENDER_ID, decode, patched(35, b"\0\4"))
+    refused(E_SENDER_ID, own_id=256)
+    refused(E_SENDER_ID, own_id=4, own_next=1)
+    raises(FormatError, E_SENDER_ID, decode, patched(35, b"\1\4"))
     raises(FormatError, E_SENDER_ID, decode, patched(54, b"\1\1"))
 
 

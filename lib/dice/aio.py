@@ -5,12 +5,13 @@
 group = await dice.join("lamps.gsa")
 async for sender, message in group: ...
 await group.send(b"off")
+answers = await group.ask(b"lit?")
 """
 
 import asyncio
 
 from dice import pump
-from dice._compat import const, ticks_ms
+from dice._compat import const, ticks_add, ticks_diff, ticks_ms
 from dice.errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
 from dice.group.member import Member
@@ -18,16 +19,19 @@ from dice.limits import MESSAGES_MAX
 from dice.store import FileStore, folder_of, read_file, replace_file
 
 _E_CLOSED = const(17)
+_E_OPTION = const(18)
 _E_STORE_READ = const(31)
 _E_EXPIRED = const(41)
+_E_ANSWERED = const(60)
 
 
-async def join(path, store=None, transport=None, **options):
+async def join(path, store=None, transport=None, answering=False, **options):
     """Return a Group.
 
     `path` is a GSA file made by `dicectl group export`. Its counters are kept beside it, unless `store` says where; the file is
     written back once, when its sequence numbers have been taken over. `transport` defaults to UDP multicast to the group's
-    address; `options` are those of Member. Raises FormatError, StoreError, UsageError, and OSError where the network is not up.
+    address. A device that is `answering` may call Group.answer; `options` are those of Member. Raises FormatError, StoreError,
+    UsageError, and OSError where the network is not up.
     """
     gsa = read_file(path, decode)
     if gsa is None:
@@ -46,7 +50,7 @@ async def join(path, store=None, transport=None, **options):
             encoded = gsa.encode()
             replace_file(path, encoded)
             encoded[:] = bytes(len(encoded))
-        return Group(member, transport)
+        return Group(member, transport, answering)
     except Exception:
         if member:
             member.close()
@@ -64,9 +68,17 @@ class Group:
     has the counts; `overrun` counts what was let go of for want of room.
     """
 
-    def __init__(self, member, transport):
+    def __init__(self, member, transport, answering=False):
         self.member = member
         self.overrun = 0
+        self._question_of = None
+        self._asked = ()  # the question of the message that came out last, and where that came from
+        if answering:
+            from dice.group.response import Question
+
+            if not hasattr(transport, "answer"):
+                raise UsageError(_E_OPTION)
+            self._question_of = Question
         self._transport = transport
         self._messages = []
         self._arrived = asyncio.Event()
@@ -85,12 +97,48 @@ class Group:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
-        return self._messages.pop(0)
+        sender, message, self._asked = self._messages.pop(0)
+        return sender, message
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it to the group; raises UsageError, StoreError, LimitError, OSError."""
         self.member.send(message, ticks_ms())
         self._transport.send(self.member.transmit())
+
+    async def answer(self, message):
+        """Answer, to its sender alone, the message that came out of the iteration last (bytes); see dice.group.response.
+
+        Raises UsageError where that was done, or the device did not join as an answering one.
+        """
+        if not self._asked:
+            raise UsageError(_E_ANSWERED)
+        question, source = self._asked
+        self._asked = ()
+        self._transport.answer(question.answer(message), source)
+
+    async def ask(self, message, wait_ms=2000):
+        """Send `message` to the group; return {ListenerID: answer} of those that have answered after `wait_ms`.
+
+        Raises what send() raises.
+        """
+        from dice.group.response import Inquiry
+
+        self.member.send(message, ticks_ms())
+        datagram = self.member.transmit()
+        inquiry = Inquiry(self.member, datagram)
+        end = ticks_add(ticks_ms(), wait_ms)
+        channel = self._transport.ask(datagram)
+        try:
+            while ticks_diff(end, ticks_ms()) > 0:
+                answer, _ = channel.receive()
+                if answer is None:
+                    await pump.wait(channel.socket, end)
+                else:
+                    inquiry.receive(answer)
+                    await asyncio.sleep(0)  # a flood must not starve the other tasks
+        finally:
+            channel.close()
+        return inquiry.answers
 
     def install(self, gsa):
         """Hold the next epoch beside the present one; see Member.install."""
@@ -139,6 +187,7 @@ class Group:
             if len(self._messages) == MESSAGES_MAX:
                 self._messages.pop(0)
                 self.overrun += 1
-            self._messages.append((self.member.sender, self.member.data))
+            asked = (self._question_of(self.member), self._transport.source) if self._question_of else ()
+            self._messages.append((self.member.sender, self.member.data, asked))
             self._arrived.set()
         return event

@@ -19,8 +19,11 @@ class Multicast:
     """Sends to one IPv4 multicast address and port, and receives what is sent to it.
 
     `address` and `interface` have 4 bytes; an interface of zeros lets the system choose by its routes. A socket does not say
-    to which address a datagram was sent, so each group on a device needs a port of its own.
+    to which address a datagram was sent, so each group on a device needs a port of its own. `source` is where the
+    last one came from.
     """
+
+    source = None
 
     def __init__(self, address, port, interface=bytes(4)):
         text = "%d.%d.%d.%d" % tuple(address)
@@ -43,11 +46,25 @@ class Multicast:
         """Return the next datagram, or None; one that is too long comes cut, but still too long."""
         try:
             # MicroPython's readinto would allocate less, but runs datagrams together until its buffer is full.
-            return self.socket.recv(DATAGRAM_MAX_BYTES + 1)
+            datagram, self.source = self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
+            return datagram
         except OSError as error:
-            if error.errno == errno.EAGAIN:
+            if error.errno in _NOTHING:
                 return None
             raise
+
+    def answer(self, datagram, source):
+        """Send to one address only."""
+        try:
+            self.socket.sendto(datagram, source)
+        except OSError:
+            pass  # lost, as on a bad link
+
+    def ask(self, datagram):
+        """Send to the group; return a new Unicast, to which the answers come. Raises OSError."""
+        channel = Unicast(None, 0)
+        channel.send(datagram, self._to)
+        return channel
 
     def close(self):
         """Close the socket."""

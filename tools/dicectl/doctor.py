@@ -53,6 +53,14 @@ REASONS = {
     57: ("FINISHED", "The two sides do not have the same key, or the identity is unknown. Provision both sides anew."),
     58: ("EXTENSION", "The server answered an extension that was not offered. It is at fault: update it."),
     59: ("NO_PROTOCOL", "The client offers none of our application protocols (ALPN). Agree on one."),
+    60: (
+        "ANSWERED",
+        "A message can be answered once, while the keys of its epoch are held. Answer each message at once, or not at all.",
+    ),
+    61: (
+        "NO_LISTENER_ID",
+        "This device has no id to answer with. Give it a GSA with one: dicectl group add-listener, then export.",
+    ),
 }
 
 

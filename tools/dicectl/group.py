@@ -116,8 +116,10 @@ def show(file, as_json, secrets):
     click.echo(f"security  suite {group['suite']}, layout {group['layout']}, {keys}")
     for key in _SECRETS if secrets else ():
         click.echo(f"{key:10}{group[key]}")
-    for sender in group["senders"]:
-        click.echo(f"sender    {sender['id']:<5} {sender['name']} ({'exported' if sender['exported'] else 'not exported yet'})")
+    for kind in ("senders", "listeners"):
+        for device in group[kind]:
+            exported = "exported" if device["exported"] else "not exported yet"
+            click.echo(f"{kind[:-1]:10}{device['id']:<5} {device['name']} ({exported})")
 
 
 @command.command()
@@ -140,19 +142,40 @@ def add_sender(file, name, sender_id, dry_run):
 
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.argument("gsa", type=click.Path(dir_okay=False))
-@click.option("--sender", help="Name of a sender; without it, the GSA is a listener's.")
+@click.argument("name")
 @_dry_run
-def export(file, gsa, sender, dry_run):
-    """Write the GSA for a device; copy it there with `mpremote cp`, then delete it here.
+def add_listener(file, name, dry_run):
+    """Give a listener an id, so that it can answer what senders ask the group.
 
-    A sender's can be exported once an epoch, since two devices with one SenderID would repeat nonces.
+    Senders have always an id to answer with. Listeners that never answer need none: one GSA serves all of them.
     """
     from dicectl import keyring
 
-    group = keyring.export(file, gsa, sender, dry_run)
-    _tell(dry_run, f"{gsa}: {sender or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
-    unknown = ", ".join(entry["name"] for entry in group["senders"] if entry["exported"] and entry["name"] != sender)
+    with keyring.edit(file, dry_run) as group:
+        listener_id = keyring.add_listener(group, name)
+    _tell(dry_run, f"{name} has ListenerID {listener_id}", f"dicectl group export {file} {name}.gsa --listener {name}")
+
+
+@command.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.argument("gsa", type=click.Path(dir_okay=False))
+@click.option("--sender", help="Name of a sender; without it, the GSA is a listener's.")
+@click.option("--listener", help="Name of a listener that may answer.")
+@_dry_run
+def export(file, gsa, sender, listener, dry_run):
+    """Write the GSA for a device; copy it there with `mpremote cp`, then delete it here.
+
+    That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
+    """
+    from dicectl import keyring
+    from dicectl.failure import USAGE, Failure
+
+    if sender and listener:
+        raise Failure("a device is a sender or a listener: name one of them", USAGE)
+    group = keyring.export(file, gsa, sender, listener, dry_run)
+    name = sender or listener
+    _tell(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
+    unknown = ", ".join(entry["name"] for entry in group["senders"] if entry["exported"] and entry["name"] != name)
     if unknown:
         click.echo(
             f"note: {unknown} may have sent already; the device will ignore the first message of each sender named here",

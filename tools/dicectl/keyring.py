@@ -52,6 +52,7 @@ def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm
         "epoch": 1,
         **_fresh_keys(),
         "senders": [],
+        "listeners": [],
     }
 
 
@@ -61,45 +62,60 @@ def rekey(group):
         raise Failure("the last epoch is used up: make a new group")
     group["epoch"] += 1
     group.update(_fresh_keys())
-    for sender in group["senders"]:
-        sender["exported"] = False
+    for device in group["senders"] + group["listeners"]:
+        device["exported"] = False
 
 
 def add_sender(group, name, sender_id=None):
     """Add a sender and return its SenderID, the lowest that is free from 1 on."""
-    if not re.fullmatch(r"[\w.-]{1,64}", name):
-        raise Failure("a sender's name is 1 to 64 letters, digits, . _ -", USAGE)
-    taken = {sender["id"] for sender in group["senders"]}
-    if any(sender["name"] == name for sender in group["senders"]):
-        raise Failure(f"there is a sender {name} already: choose another name", USAGE)
-    if len(taken) == SENDERS_MAX:
+    if len(group["senders"]) == SENDERS_MAX:
         raise Failure(f"a group has at most {SENDERS_MAX} senders: make a second group", USAGE)
-    if sender_id is None:
-        sender_id = next(i for i in range(1, SENDERS_MAX + 2) if i not in taken)
+    return _add(group, "senders", name, sender_id)
+
+
+def add_listener(group, name):
+    """Add a listener that may answer, and return its ListenerID, the highest that is free."""
+    return _add(group, "listeners", name, None)
+
+
+def _add(group, kind, name, device_id):
+    """Add a device with an id, one of its own among senders and listeners, and return the id."""
+    if not re.fullmatch(r"[\w.-]{1,64}", name):
+        raise Failure("a name is 1 to 64 letters, digits, . _ -", USAGE)
+    devices = group["senders"] + group["listeners"]
+    taken = {device["id"] for device in devices}
+    if any(device["name"] == name for device in devices):
+        raise Failure(f"there is a {name} already: choose another name", USAGE)
     highest = sender_id_max(LAYOUTS[group["layout"]])
-    if not 0 <= sender_id <= highest:
-        raise Failure(f"SenderID {sender_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
-    if sender_id in taken:
-        raise Failure(f"SenderID {sender_id} is taken: two devices with one would repeat nonces", USAGE)
-    group["senders"].append({"id": sender_id, "name": name, "exported": False})
-    return sender_id
+    if device_id is None:
+        free = range(1, highest + 1) if kind == "senders" else range(highest, 0, -1)
+        device_id = next((i for i in free if i not in taken), None)
+        if device_id is None:
+            raise Failure(f"layout {group['layout']} has no id left: make a group with --layout d00", USAGE)
+    if not 0 <= device_id <= highest:
+        raise Failure(f"SenderID {device_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
+    if device_id in taken:
+        raise Failure(f"SenderID {device_id} is taken: two devices with one would repeat nonces", USAGE)
+    group[kind].append({"id": device_id, "name": name, "exported": False})
+    return device_id
 
 
-def gsa(group, sender=None):
-    """Return the Gsa of the sender of that name, or of a listener.
+def gsa(group, sender=None, listener=None):
+    """Return the Gsa of the sender of that name, of the answering listener of that name, or of any other listener.
 
-    A sender's GSA is given out once an epoch: a second device with it would repeat nonces. Of a sender that may have sent already
-    nobody here knows how far it counts, so its entry says "unknown".
+    That of a device with a name is given out once an epoch: a second device with it would repeat nonces. Of a sender that may have
+    sent already nobody here knows how far it counts, so its entry says "unknown".
     """
     if not group["senders"]:
         raise Failure("the group has no sender yet: dicectl group add-sender", USAGE)
-    own = next((entry for entry in group["senders"] if entry["name"] == sender), None)
-    if sender is not None and own is None:
-        names = ", ".join(entry["name"] for entry in group["senders"])
-        raise Failure(f"there is no sender {sender}; there are: {names}", USAGE)
+    kind, name = ("senders", sender) if listener is None else ("listeners", listener)
+    own = next((entry for entry in group[kind] if entry["name"] == name), None)
+    if name is not None and own is None:
+        names = ", ".join(entry["name"] for entry in group[kind]) or "none"
+        raise Failure(f"there is no {kind[:-1]} {name}; there are: {names}", USAGE)
     if own and own["exported"]:
         raise Failure(
-            f"{sender} was exported in this epoch: a second device with its GSA would repeat nonces. Add another sender, or rekey",
+            f"{name} was exported in this epoch: a second device with its GSA would repeat nonces. Add another, or rekey",
             USAGE,
         )
     base = group["epoch"] << 48
@@ -117,7 +133,7 @@ def gsa(group, sender=None):
         epoch=group["epoch"],
         key=_key(group),
         own_id=own["id"] if own else None,
-        own_next=base if own else 0,
+        own_next=base if sender else 0,
         lifetime_s=group["lifetime_s"],
         budget=KEY_RECORDS_MAX // SENDERS_MAX if shared else KEY_RECORDS_MAX,
         senders=known,
@@ -167,8 +183,8 @@ def edit(path, dry_run=False):
             return
 
 
-def export(path, target, sender=None, dry_run=False):
-    """Write the GSA of a sender, or of a listener, to the new file `target`; return the group.
+def export(path, target, sender=None, listener=None, dry_run=False):
+    """Write the GSA of a sender, of an answering listener, or of any other listener, to the new file `target`; return the group.
 
     The group file says "exported" before the GSA can be found under its name: a crash in between wastes a SenderID; the other
     way round, two devices could get the same one. What can be refused is so before that: `target` is there, empty, and the GSA
@@ -177,13 +193,13 @@ def export(path, target, sender=None, dry_run=False):
     if dry_run:
         _vacant(target)
         with edit(path, dry_run) as group:
-            gsa(group, sender)
+            gsa(group, sender, listener)
         return group
     write_secret(target, b"")
     temporary = _beside(target)
     try:
         with edit(path) as group:
-            write_secret(temporary, gsa(group, sender).encode())
+            write_secret(temporary, gsa(group, sender, listener).encode())
         with _writing(target):
             os.replace(temporary, target)
     except BaseException:
@@ -267,6 +283,7 @@ def _parse(path, file):
         group = json.load(file)
         version = group["version"]
         if version == VERSION:
+            group.setdefault("listeners", [])  # files of older versions have none
             _check(group)
     except (ValueError, TypeError, KeyError, AttributeError):
         raise Failure(f"{path} is not a group file, or was damaged", USAGE)
@@ -287,6 +304,11 @@ def _check(group):
             raise ValueError(key)
     if not ipaddress.IPv4Address(group["address"]).is_multicast or not isinstance(group["name"], str):
         raise ValueError("address")
-    ids = {s["id"] for s in group["senders"] if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
-    if len(ids) != len(group["senders"]) or len(ids) > SENDERS_MAX or any(type(i) is not int or not 0 <= i <= 0xFFFF for i in ids):
+    devices = group["senders"] + group["listeners"]
+    ids = {s["id"] for s in devices if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
+    if (
+        len(ids) != len(devices)
+        or len(group["senders"]) > SENDERS_MAX
+        or any(type(i) is not int or not 0 <= i <= 0xFFFF for i in ids)
+    ):
         raise ValueError("senders")

@@ -31,14 +31,15 @@ class Context:
 
     def __init__(self, gsa):
         self.epoch = gsa.epoch
-        self.own_id = gsa.own_id
+        self.id = gsa.own_id  # SenderID, or ListenerID where it is not among the senders
+        self.own_id = None  # SenderID
         self.own_next = 0  # sequence number of our next record
         self.own_mark = 0  # the first that is not reserved in the store
         self.end = gsa.budget  # past the last that may be sealed
         self.clash = False  # another device sends with our SenderID
         self.lifetime_s = gsa.lifetime_s
         self.senders = {}
-        self._tag_bytes = tag_bytes(gsa.suite)
+        self.tag_bytes = tag_bytes(gsa.suite)
         self._one_byte_ids = gsa.layout == K08
         self.known = {}  # sequence numbers that a fresh GSA tells, by SenderID; until the epoch is entered
         keys = bytearray(gsa.key)
@@ -47,6 +48,7 @@ class Context:
         self._keys = memoryview(keys)
         for sender_id, following in gsa.senders:
             if sender_id == gsa.own_id:
+                self.own_id = sender_id
                 following = gsa.own_next
             if gsa.fresh and following != UNKNOWN:
                 self.known[sender_id] = max(0, following - (gsa.epoch << 48))
@@ -62,24 +64,32 @@ class Context:
             return high >> 8, low if not high & 0xFF else (high & 0xFF) << 32 | low
         return high, low
 
+    def number(self, sender_id, sequence):
+        """Return the 48 bits that split() takes apart."""
+        return (sender_id << (40 if self._one_byte_ids else 32)) + sequence
+
+    def secret(self, sender_id):
+        """Return key | salt of a sender, a memoryview of 20 bytes."""
+        at = self.senders[sender_id].at
+        return self._keys[at : at + _BOTH_BYTES]
+
     def seal(self, sequence, plaintext):
         """Return our record number `sequence`."""
-        at = self.senders[self.own_id].at
-        number = (self.own_id << (40 if self._one_byte_ids else 32)) + sequence
-        key = self._keys[at : at + _KEY_BYTES]
-        salt = self._keys[at + _KEY_BYTES : at + _BOTH_BYTES]
-        return record.seal(key, salt, self._tag_bytes, record.APPLICATION_DATA, self.epoch, number, plaintext)
+        keys = self.secret(self.own_id)
+        number = self.number(self.own_id, sequence)
+        key, salt = keys[:_KEY_BYTES], keys[_KEY_BYTES:]
+        return record.seal(key, salt, self.tag_bytes, record.APPLICATION_DATA, self.epoch, number, plaintext)
 
     def open(self, sender, datagram):
         """Return the plaintext of an application-data record, or None, and count it, if its tag does not verify."""
         at = sender.at
         keys = self._keys
         end = at + _KEY_BYTES
-        length = len(datagram) - _FRAGMENT_AT - self._tag_bytes
+        length = len(datagram) - _FRAGMENT_AT - self.tag_bytes
         plaintext = None
         if length >= 0:
             salt = keys[end : end + 4]
-            plaintext = crypt(keys[at:end], salt, datagram, _FRAGMENT_AT, length, self._tag_bytes, b"", -1, True)
+            plaintext = crypt(keys[at:end], salt, datagram, _FRAGMENT_AT, length, self.tag_bytes, b"", -1, True)
         if plaintext is None:
             sender.forged += 1
         return plaintext

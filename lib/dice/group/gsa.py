@@ -16,7 +16,7 @@ struct {
     uint8 derive;                  1: sender, 2: shared
     uint16 epoch;                  1..65535
     opaque key<16..20>;            sender: TEK; shared: key | salt
-    uint16 own_id;                 own SenderID; 0 for a device that only listens
+    uint16 own_id;                 own SenderID, or ListenerID where it is not among the senders; 0 for a device without one
     uint64 own_next;               epoch | sequence number of the first record to send; 0 for a device that only listens
     uint32 lifetime_s;             0: unlimited
     uint32 budget;                 records that a sender may seal
@@ -62,7 +62,7 @@ def _check(body):
 
 
 class Gsa:
-    """What the struct above says, with `own_id` None for a listener and `senders` a list of (id, next).
+    """What the struct above says, with `own_id` None for a listener without an id and `senders` a list of (id, next).
 
     `fresh`: the sequence numbers in it are news. Once a device has taken them over, they are history, which an attacker
     could have it believe again after a reboot: the device writes the GSA back with `fresh` False and trusts its store.
@@ -113,7 +113,11 @@ class Gsa:
             or not 0 <= min(ids) <= max(ids) <= sender_id_max(self.layout)
         ):
             raise FormatError(_E_SENDER_ID)
-        if self.own_id is not None and self.own_id not in ids:
+        if (
+            self.own_id is not None
+            and self.own_id not in ids
+            and (self.own_next or not 0 <= self.own_id <= sender_id_max(self.layout))
+        ):
             raise FormatError(_E_SENDER_ID)
         for _, following in self.senders:
             if following != UNKNOWN and following >> 48 > self.epoch:

@@ -3,8 +3,8 @@
 """A member of a group: the sans-IO core behind `dice.join` (row 5).
 
 receive(datagram, now) -> event, send(data, now), transmit() -> datagram or None, deadline() -> ticks or None, timeout(now) ->
-event; `now` is in ticks_ms. After DATA, `data` holds the message and `sender` its SenderID. One thread drives a member, and no
-interrupt does.
+event; `now` is in ticks_ms. After DATA, `data` holds the message and `sender` its SenderID, and `accepted_as` is for
+`dice.group.response`, which answers it. One thread drives a member, and no interrupt does.
 
 A listener judges a record in this order: form, epoch, SenderID, replay window, tag. Only when the tag has verified does anything
 change: the store first, then the window, then the application hears of it. So a message is obeyed at most once, also by a node
@@ -75,6 +75,7 @@ class Member:
         self.data = None
         self.sender = None
         self.accepted = 0
+        self.accepted_as = None
         self.dropped = {}
         self._gid = gsa.gid
         self._ledger = Ledger(store, gsa.gid)
@@ -187,6 +188,13 @@ class Member:
             raise UsageError(_E_NO_NEXT_EPOCH)
         self._enter(self._other, self._context, now)
 
+    def held(self, epoch):
+        """Return the Context of an epoch, or None where it is not held."""
+        for context in (self._context, self._other):
+            if context and context.epoch == epoch:
+                return context
+        return None
+
     def forged(self):
         """Return {(epoch, SenderID): records whose tag did not verify}, for each key held.
 
@@ -232,6 +240,7 @@ class Member:
         if not known:
             return self._drop("first")
         self.accepted += 1
+        self.accepted_as = context.epoch, sender_id, sequence
         self.data = plaintext
         self.sender = sender_id
         return DATA

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Secured unicast answers to group messages, with a key for each pair of listener and sender (row 5).
+
+As draft-tiloca-dice-secure-groupcomm-00 sketches it, and docs/protocol.md decides. An answer is a record with the ListenerID in the
+place of the SenderID and the sequence number of the message that it answers: a listener accepts each message at most once, also
+across reboots, so it needs no counter of its own, and no nonce is used twice.
+"""
+
+from dice import record
+from dice._compat import const
+from dice.crypto.hmac import p_sha256
+from dice.errors import UsageError
+
+_BOTH_BYTES = const(20)  # key | salt
+
+_E_NOT_A_SENDER = const(11)
+_E_ANSWERED = const(60)
+_E_NO_LISTENER_ID = const(61)
+
+
+def _keys(context, sender_id, listener_id):
+    """Return key | salt, 20 bytes: P_SHA256(the sender's key | salt, "dice response key" | epoch | SenderID | ListenerID)."""
+    seed = b"dice response key"
+    for number in (context.epoch, sender_id, listener_id):
+        seed += number.to_bytes(2, "big")
+    return p_sha256(context.secret(sender_id), seed, _BOTH_BYTES)
+
+
+class Question:
+    """A message that `member` has just accepted, to be answered once; there is one of each message."""
+
+    def __init__(self, member):
+        """Take it over from the member; raises UsageError where that was done, or nothing was accepted."""
+        self._member = member
+        self._number = member.accepted_as
+        member.accepted_as = None
+        if self._number is None:
+            raise UsageError(_E_ANSWERED)
+
+    def answer(self, data):
+        """Return the datagram, a bytearray, to send to where the message came from; `data` is bytes.
+
+        Raises UsageError at a second call, in an epoch that is over, and on a device without an id of its own.
+        """
+        if self._number is None:
+            raise UsageError(_E_ANSWERED)
+        epoch, sender_id, sequence = self._number
+        self._number = None  # whatever happens from here on
+        context = self._member.held(epoch)
+        if context is None:
+            raise UsageError(_E_ANSWERED)
+        if context.id is None:
+            raise UsageError(_E_NO_LISTENER_ID)
+        keys = _keys(context, sender_id, context.id)
+        number = context.number(context.id, sequence)
+        return record.seal(keys[:16], keys[16:], context.tag_bytes, record.APPLICATION_DATA, epoch, number, data)
+
+
+class Inquiry:
+    """A message to the group, as sealed, whose answers are wanted; at most one of each listener is taken.
+
+    `answers` maps ListenerIDs to what they said, `dropped` counts what was no answer to this message.
+    """
+
+    def __init__(self, member, datagram):
+        """`datagram` is what member.transmit() returned. Raises UsageError where it is not the member's."""
+        self._member = member
+        _, self._epoch, high, low = record.header(datagram)
+        context = member.held(self._epoch)
+        if context is None or context.own_id is None:
+            raise UsageError(_E_NOT_A_SENDER)
+        self._sequence = context.split(high, low)[1]
+        self.answers = {}
+        self.dropped = 0
+
+    def receive(self, datagram):
+        """Take a datagram; return the ListenerID of an authentic first answer, or else None. Nothing that is received can raise."""
+        head = record.header(datagram)
+        context = self._member.held(self._epoch)
+        if head is not None and context is not None and head[:2] == (record.APPLICATION_DATA, self._epoch):
+            listener_id, sequence = context.split(head[2], head[3])
+            if sequence == self._sequence and listener_id not in self.answers:
+                keys = _keys(context, context.own_id, listener_id)
+                opened = record.open(keys[:16], keys[16:], context.tag_bytes, datagram)
+                if opened:
+                    self.answers[listener_id] = opened[1]
+                    return listener_id
+        self.dropped += 1
+        return None
