@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The examples run as they stand: on MicroPython with pins that are files and lines, and boot.py with a network that is a list."""
 
+import asyncio
 import json
 import runpy
 import subprocess
@@ -12,7 +13,11 @@ import types
 
 import pytest
 
+import dice
+from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
+from dice.coaps import Coap
 from dice.group.gsa import decode
+from dice.kx_psk import Psk
 from dicectl import keyring, micropython
 
 # A button is pressed while there is a file `pressed`; a lamp tells what it was told.
@@ -176,3 +181,36 @@ def _report(folder):
 
 def test_the_sensor_reports_to_the_collector(in_network, tmp_path):
     assert in_network(_report, tmp_path) == ["b'sensor-7' b'18.5'\n", "b'thanks'\n"]
+
+
+def _read_resources(folder):
+    key = "00112233445566778899aabbccddeeff"
+    (folder / "node.json").write_text(json.dumps({"identity": "lamp-1", "key": key}))
+    (folder / "machine.py").write_text(
+        MACHINE + "\nclass ADC:\n    def __init__(self, pin): pass\n    def read_u16(self): return 14000\n"
+    )
+    environment = micropython.environment(f"{folder}:{micropython.LIB}")
+    argv = [micropython.find(), str(micropython.EXAMPLES / "resources.py")]
+
+    async def read():
+        connection = await dice.connect(("127.0.0.1", 5684), Psk(b"lamp-1", bytes.fromhex(key)), timer_ms=200)
+        peer = Coap(connection)
+        answers = [
+            await peer.request(GET, "temperature"),
+            await peer.request(PUT, "lamp", b"on"),
+            await peer.request(PUT, "lamp", b"dim"),
+            await peer.request(GET, "lamp"),
+        ]
+        peer.close()
+        return [(answer.code, answer.payload) for answer in answers]
+
+    with subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as node:
+        try:
+            return asyncio.run(asyncio.wait_for(read(), 20))
+        finally:
+            node.kill()
+
+
+def test_resources_are_read_and_written(in_network, tmp_path):
+    answers = in_network(_read_resources, tmp_path)
+    assert answers == [(CONTENT, b"27.6"), (CHANGED, b""), (BAD_REQUEST, b"on or off"), (CONTENT, b"on")]

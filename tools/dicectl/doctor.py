@@ -61,6 +61,8 @@ REASONS = {
         "NO_LISTENER_ID",
         "This device has no id to answer with. Give it a GSA with one: dicectl group add-listener, then export.",
     ),
+    62: ("QUEUE", "Too many CoAP requests to this peer wait for each other. Wait for their responses first."),
+    70: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
 }
 
 

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A node with CoAP resources over DTLS: its lamp and its temperature, for any CoAP client that has its key.
+
+On the board: the folder dice, boot.py, this file as main.py, and node.json, such as {"identity": "lamp-1", "key": "..."} with a key
+of 16 random bytes in hex, different on each node. From a computer:
+
+    coap-client-openssl -u lamp-1 -k ... coaps://10.0.0.7/temperature
+"""
+
+import asyncio
+import json
+from binascii import unhexlify
+
+import dice
+from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.kx_psk import PskLookup
+
+
+def temperature(_request, _peer):
+    """Return the chip's temperature in degrees Celsius."""
+    from machine import ADC
+
+    volts = ADC(4).read_u16() * 3.3 / 65535  # an RP2040's; on an ESP32 take esp32.mcu_temperature()
+    return CONTENT, b"%.1f" % (27 - (volts - 0.706) / 0.001721)
+
+
+def lamp(request, _peer):
+    """Tell whether the lamp is on, or switch it."""
+    from machine import Pin
+
+    pin = Pin("LED", Pin.OUT)
+    if request.code == GET:
+        return CONTENT, b"on" if pin.value() else b"off"
+    if request.payload not in (b"on", b"off"):
+        return BAD_REQUEST, b"on or off"
+    pin.value(request.payload == b"on")
+    return CHANGED, b""
+
+
+ROUTES = {"temperature": {GET: temperature}, "lamp": {GET: lamp, PUT: lamp}}
+
+
+async def serve(connection):
+    """Serve one client for as long as it stays."""
+    await Coap(connection, Router(ROUTES)).closed()
+
+
+async def main():
+    """Serve all who know the key."""
+    with open("node.json") as file:
+        node = json.load(file)
+    keys = {node["identity"].encode(): unhexlify(node["key"])}
+    service = await dice.serve(5684, PskLookup(keys.get), serve, timer_ms=1000)
+    await service.wait_closed()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

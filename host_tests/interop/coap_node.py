@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A node with CoAP resources over DTLS, for peers to read and write, on CPython and MicroPython: PORT IDENTITY.
+
+`time` counts its readers, `shelf` keeps what is put there, `ticker` tells its observers of changes, `slow` answers late.
+The key comes in hex by the first line of standard input; "ready" is printed once the port is bound.
+"""
+
+import asyncio
+import sys
+from binascii import unhexlify
+
+import dice
+from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.kx_psk import PskLookup
+
+port, identity = int(sys.argv[1]), sys.argv[2].encode()
+key = unhexlify(sys.stdin.readline().strip())
+shelf = [b"empty"]
+readers = [0]
+tasks = []
+
+
+def tell_time(request, peer):
+    """Return how often that was asked."""
+    readers[0] += 1
+    return CONTENT, b"%d" % readers[0]
+
+
+def put(request, peer):
+    """Keep the payload."""
+    shelf[0] = bytes(request.payload)
+    return CHANGED, b""
+
+
+async def tick(request, peer):
+    """Tell an observer of three changes."""
+    for number in (2, 3, 4):
+        await asyncio.sleep(0.1)
+        await peer.respond(request, (CONTENT, b"tick %d" % number, [(OBSERVE, uint(number))]))
+
+
+def observe(request, peer):
+    """Begin to tell, where that is wanted."""
+    if request.option(OBSERVE) is None:
+        return CONTENT, b"tick"
+    tasks.append(asyncio.create_task(tick(request, peer)))
+    return CONTENT, b"tick 1", [(OBSERVE, uint(1))]
+
+
+async def late(request, peer):
+    """Answer in a message of its own."""
+    await asyncio.sleep(0.1)
+    await peer.respond(request, (CONTENT, b"late"))
+
+
+def slow(request, peer):
+    """Have it acknowledged only."""
+    tasks.append(asyncio.create_task(late(request, peer)))
+
+
+ROUTES = {
+    "time": {GET: tell_time},
+    "shelf": {GET: lambda request, peer: (CONTENT, shelf[0]), PUT: put},
+    "ticker": {GET: observe},
+    "slow": {GET: slow},
+}
+
+
+async def serve(connection):
+    """Serve one client."""
+    await Coap(connection, Router(ROUTES), blockwise=True).closed()
+
+
+async def main():
+    """Serve until killed."""
+    await dice.serve(port, PskLookup({identity: key}.get), serve, timer_ms=1000)
+    print("ready")
+    if hasattr(sys.stdout, "flush"):
+        sys.stdout.flush()
+    while True:
+        await asyncio.sleep(60)
+
+
+asyncio.run(main())

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""CoAP over DTLS: aiocoap and libcoap read, write and observe a node's resources, and dice those of libcoap's server."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dice
+from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
+from dice.coaps import Coap
+from dice.kx_psk import Psk
+from dicectl import boards, micropython
+from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, TIMEOUT_S, Missing, free_port, is_bound, tool
+from host_tests.interop.peers.of_pypi import TinyDTLS, environment
+
+SECRET = b"libcoap: as text"  # tinydtls takes at most 16 bytes
+NODE = Path(__file__).with_name("coap_node.py")
+
+
+@pytest.fixture(params=["CPython", "MicroPython"])
+def node(request):
+    """The port of a node, and what it takes to end it."""
+    port = free_port()
+    if request.param == "CPython":
+        command, variables = [sys.executable, NODE], None
+    else:
+        command, variables = [micropython.find(), "-X", "heapsize=512k", NODE], {"MICROPYPATH": f"{boards.ROOT / 'lib'}:.frozen"}
+    words = [*map(str, command), str(port), IDENTITY]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables) as process:
+        process.stdin.write(SECRET.hex() + "\n")
+        process.stdin.flush()
+        try:
+            assert process.stdout.readline() == "ready\n"
+            yield port
+        finally:
+            process.kill()
+
+
+def ours(name, provider="libcoap3-bin"):
+    """Skip where a program is not there."""
+    try:
+        return tool(name, provider)
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("build", ["openssl", "gnutls"])
+def test_libcoap_is_the_client(node, build, tmp_path):
+    ours(f"coap-client-{build}")
+    long = tmp_path / "long"
+    long.write_bytes(b"0123456789" * 150)
+
+    def ask(path, *options):
+        words = [
+            f"coap-client-{build}",
+            "-k",
+            SECRET.decode(),
+            "-u",
+            IDENTITY,
+            "-B",
+            "10",
+            *options,
+            f"coaps://{HOST}:{node}/{path}",
+        ]
+        done = subprocess.run(words, capture_output=True, timeout=2 * TIMEOUT_S)
+        assert done.returncode == 0, done
+        return done.stdout.strip()
+
+    assert ask("time") == b"1"
+    assert ask("time") == b"2"
+    ask("shelf", "-m", "put", "-f", long)
+    assert ask("shelf") == long.read_bytes()
+    assert ask("slow") == b"late"
+    assert ask(".well-known/core") == b"</shelf>,</slow>,</ticker>,</time>"
+    assert ask("ticker", "-s", "1").replace(b"\n", b"") == b"tick 1tick 2tick 3tick 4"
+
+
+def test_aiocoap_is_the_client(node):
+    try:
+        python = environment("aiocoap", TinyDTLS.tools)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    words = [python, PROGRAMS / "aiocoap_client.py", str(node), IDENTITY]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env={"DICE_PSK": SECRET.hex()})
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told == [
+        ["2.05 Content", 1, "1"],
+        ["2.04 Changed", 0, ""],
+        ["2.05 Content", 2000, "0123456789" * 3 + "01"],
+        ["4.04 Not Found", 0, ""],
+        ["2.05 Content", 4, "late"],
+        ["2.05 Content", 34, "</shelf>,</slow>,</ticker>,</time>"[:32]],
+        *(["2.05 Content", 6, f"tick {number}"] for number in (1, 2, 3, 4)),
+    ]
+
+
+@pytest.mark.parametrize("build", ["openssl", "gnutls"])
+def test_libcoap_is_the_server(build):
+    program = f"coap-server-{build}"
+    ours(program)
+    port = free_port()
+
+    async def talk():
+        while not is_bound(port):
+            await asyncio.sleep(0.05)
+        peer = Coap(await dice.connect((HOST, port), Psk(b"anybody", KEY), timer_ms=1000), blockwise=True)
+        root = await peer.request(GET, "")
+        put = await peer.request(PUT, "example_data", b"0123456789" * 150)
+        got = await peer.request(GET, "example_data")
+        peer.close()
+        return root.code, put.code, got.code, got.payload
+
+    words = [program, "-A", HOST, "-p", str(port - 1), "-k", KEY.decode()]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            root, put, got, payload = asyncio.run(asyncio.wait_for(talk(), 3 * TIMEOUT_S))
+        finally:
+            process.kill()
+    assert (root, got) == (CONTENT, CONTENT) and put in (CREATED, CHANGED)
+    assert payload == b"0123456789" * 150

@@ -1,0 +1,340 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""CoAP exchanges between two endpoints, in virtual time: RFC 7252, sections 4 and 5, and RFC 7641."""
+
+from reasons import E_QUEUE
+from support import raises
+
+from dice.coap.exchange import Endpoint
+from dice.coap.message import (
+    ACK,
+    CHANGED,
+    CON,
+    CONTENT,
+    GET,
+    NON,
+    NOT_FOUND,
+    OBSERVE,
+    POST,
+    RST,
+    Message,
+    decode,
+    path_options,
+    uint,
+)
+from dice.coap.resource import Router
+from dice.errors import DATA, NONE, UsageError
+
+SECOND = 1000
+
+
+class Random:
+    """Repeatable, and not random at all: a linear congruential generator."""
+
+    def __init__(self, seed=1):
+        self.state = seed
+
+    def __call__(self, count):
+        data = bytearray()
+        for _ in range(count):
+            self.state = (self.state * 1103515245 + 12345) & 0x7FFFFFFF
+            data.append(self.state >> 16 & 0xFF)
+        return bytes(data)
+
+    def half(self):
+        """Tell yes half of the time."""
+        return self(1)[0] < 128
+
+
+class Counter:
+    """A handler that counts, and answers with what it counted."""
+
+    def __init__(self, later=False):
+        self.requests = []
+        self.later = later
+
+    def __call__(self, request, peer):
+        self.requests.append(request)
+        return None if self.later else (CONTENT, b"%d" % len(self.requests))
+
+
+def pair(handler=None, seed=1):
+    return Endpoint(Counter(), Random(seed), "server"), Endpoint(handler or Counter(), Random(seed + 1), "client")
+
+
+def carry(one, two, now, lose=lambda: False):
+    """Bring all datagrams across, both ways, until there are none; return how many there were."""
+    count = 0
+    moved = True
+    while moved:
+        moved = False
+        for sender, receiver in ((one, two), (two, one)):
+            datagram = sender.transmit()
+            if datagram:
+                moved = True
+                count += 1
+                if not lose():
+                    receiver.receive(datagram, now)
+    return count
+
+
+def test_a_piggybacked_response():
+    handler = Counter()
+    client, server = pair(handler)
+    exchange = client.request(GET, "a/b", b"", now=0)
+    assert not exchange.done
+    assert carry(client, server, 0) == 2
+    assert exchange.done and exchange.response.payload == b"1" and exchange.response.kind == ACK
+    assert handler.requests[0].path() == "a/b"
+    assert client.deadline() is None and server.deadline() is None
+
+
+def test_a_separate_response():
+    handler = Counter(later=True)
+    client, server = pair(handler)
+    exchange = client.request(GET, "slow", now=0)
+    assert carry(client, server, 0) == 2
+    assert exchange.acknowledged and not exchange.done
+    assert client.timeout(60 * SECOND) == NONE and client.transmit() is None
+    answer = server.respond(handler.requests[0], (CONTENT, b"at last"), 61 * SECOND)
+    assert carry(client, server, 61 * SECOND) == 2
+    assert exchange.done and exchange.response.payload == b"at last" and exchange.response.kind == CON
+    assert answer.done and answer.acknowledged
+
+
+def test_a_separate_response_that_never_comes():
+    client, server = pair(Counter(later=True))
+    exchange = client.request(GET, "slow", now=0)
+    carry(client, server, 0)
+    assert client.timeout(client.deadline()) == DATA
+    assert exchange.done and exchange.response is None
+
+
+def test_an_acknowledgment_that_is_lost_before_the_separate_response():
+    """Section 5.2.2: the response also acknowledges the request."""
+    handler = Counter(later=True)
+    client, server = pair(handler)
+    exchange = client.request(GET, "slow", now=0)
+    server.receive(client.transmit(), 0)
+    server.transmit()
+    server.respond(handler.requests[0], (CONTENT, b"soon"), 0)
+    carry(client, server, 0)
+    assert exchange.done and exchange.response.payload == b"soon" and client.deadline() is None
+
+
+def test_back_off_and_giving_up():
+    client, _ = pair()
+    exchange = client.request(GET, "a", now=0)
+    first = bytes(client.transmit())
+    times = []
+    while not exchange.done:
+        due = client.deadline()
+        assert client.timeout(due - 1) == NONE and client.transmit() is None
+        event = client.timeout(due)
+        times.append(due)
+        datagram = client.transmit()
+        if exchange.done:
+            assert event == DATA and datagram is None
+        else:
+            assert bytes(datagram) == first
+    assert len(times) == 5 and 2 * SECOND <= times[0] < 3 * SECOND
+    gaps = [times[i + 1] - times[i] for i in range(4)]
+    assert gaps == [times[0] * 2, times[0] * 4, times[0] * 8, times[0] * 16]
+    assert exchange.response is None and not exchange.acknowledged
+
+
+def test_a_request_that_comes_again_is_not_obeyed_again():
+    handler = Counter()
+    client, server = pair(handler)
+    exchange = client.request(POST, "a", now=0)
+    datagram = client.transmit()
+    for now in (0, 1000, 2000):
+        server.receive(datagram, now)
+    answers = [bytes(server.transmit()) for _ in range(3)]
+    assert answers[0] == answers[1] == answers[2] and server.transmit() is None
+    assert len(handler.requests) == 1
+    for answer in answers:
+        client.receive(answer, 3000)
+    assert exchange.response.payload == b"1" and client.dropped == 2
+    server.receive(datagram, 300 * SECOND)  # the message id means another message by now
+    assert len(handler.requests) == 2
+
+
+def test_only_the_last_few_replies_are_remembered():
+    handler = Counter()
+    _, server = pair(handler)
+    for number in range(40):
+        server.receive(Message(CON, GET, number, b"", path_options("a")).encode(), 0)
+        server.transmit()
+    assert len(server._replies) == 8
+
+
+def test_one_at_a_time():
+    handler = Counter()
+    client, server = pair(handler)
+    exchanges = [client.request(GET, "a", now=0) for _ in range(4)]
+    raises(UsageError, E_QUEUE, client.request, GET, "a")
+    assert client.transmit() and client.transmit() is None
+    assert client.timeout(client.deadline()) == NONE  # the first was lost
+    carry(client, server, 4000)
+    assert [exchange.response.payload for exchange in exchanges] == [b"1", b"2", b"3", b"4"]
+
+
+def test_forgetting_lets_the_next_one_go():
+    client, server = pair()
+    first = client.request(GET, "a", now=0)
+    second = client.request(GET, "b", now=0)
+    client.transmit()
+    client.forget(first, 0)
+    carry(client, server, 0)
+    assert first.done and first.response is None and second.response.payload == b"1"
+
+
+def test_ping():
+    client, server = pair()
+    exchange = client.ping(0)
+    assert bytes(client._out[0][:2]) == b"\x40\x00"
+    assert carry(client, server, 0) == 2
+    assert exchange.done and exchange.acknowledged
+
+
+def test_non_confirmable_requests():
+    handler = Counter()
+    _, server = pair(handler)
+    datagram = Message(NON, GET, 5, b"t", path_options("a")).encode()
+    server.receive(datagram, 0)
+    answer = decode(server.transmit())
+    assert (answer.kind, answer.token, answer.payload) == (NON, b"t", b"1")
+    server.receive(datagram, 1)
+    assert len(handler.requests) == 1 and server.transmit() is None
+
+
+def test_a_reset_ends_a_request():
+    client, _ = pair()
+    exchange = client.request(GET, "a", now=0)
+    message_id = decode(client.transmit()).message_id
+    assert client.receive(Message(RST, 0, message_id).encode(), 0) == DATA
+    assert exchange.done and exchange.response is None
+
+
+def test_foreign_responses_are_rejected():
+    client, _ = pair()
+    exchange = client.request(GET, "a", now=0)
+    request = decode(client.transmit())
+    for message in (
+        Message(ACK, CONTENT, request.message_id + 1, request.token, (), b"x"),
+        Message(ACK, CONTENT, request.message_id, b"no", (), b"x"),
+        Message(ACK, GET, request.message_id, request.token),
+        Message(NON, CONTENT, 9, b"no", (), b"x"),
+    ):
+        assert client.receive(message.encode(), 0) == NONE
+    assert client.transmit() is None
+    assert client.receive(Message(CON, CONTENT, 77, b"no", (), b"x").encode(), 0) == NONE
+    assert decode(client.transmit()).kind == RST
+    assert client.dropped == 5 and not exchange.done
+
+
+def test_a_confirmable_message_that_is_none_is_reset():
+    _, server = pair()
+    assert server.receive(b"\x40\x01\x12\x34\xf0", 0) == NONE
+    assert bytes(server.transmit()) == b"\x70\x00\x12\x34"
+    server.receive(b"\x50\x01\x12\x34\xf0", 0)
+    server.receive(b"", 0)
+    assert server.transmit() is None and server.dropped == 3
+
+
+def test_a_handler_that_raises():
+    def broken(request, peer):
+        raise ValueError("a bug")
+
+    client, server = pair(broken)
+    exchange = client.request(GET, "a", now=0)
+    carry(client, server, 0)
+    assert exchange.response.code == 0xA0 and exchange.response.payload == b""
+    assert isinstance(server.error, ValueError)
+
+
+def test_both_sides_ask():
+    one, two = pair()
+    first = one.request(GET, "a", now=0)
+    second = two.request(GET, "b", now=0)
+    carry(one, two, 0)
+    assert first.response.payload == b"1" and second.response.payload == b"1"
+
+
+def test_observing():
+    handler = Counter()
+    observer = []
+
+    def observed(request, peer):
+        observer.append(request)
+        return CONTENT, b"0", [(OBSERVE, uint(1))]
+
+    client, server = pair(observed)
+    heard = []
+    exchange = client.request(GET, "t", b"", [(OBSERVE, b"")], 0, lambda message: heard.append(message.payload))
+    carry(client, server, 0)
+    assert exchange.response.payload == b"0" and heard == []
+    for number in (2, 3):
+        notification = server.respond(observer[0], (CONTENT, b"%d" % number, [(OBSERVE, uint(number))]), 0)
+        carry(client, server, 0)
+        assert notification.acknowledged
+    assert heard == [b"2", b"3"]
+    client.forget(exchange, 0)
+    notification = server.respond(observer[0], (CONTENT, b"4", [(OBSERVE, uint(4))]), 0)
+    carry(client, server, 0)
+    assert heard == [b"2", b"3"] and notification.done and not notification.acknowledged
+    assert not handler.requests
+
+
+def test_over_a_network_that_loses():
+    """Half of all datagrams are lost: every request is obeyed at most once, and what is answered was obeyed."""
+    for seed in range(20):
+        handler = Counter()
+        client, server = pair(handler, seed)
+        random = Random(seed + 100)
+        now = 0
+        for _ in range(5):
+            exchange = client.request(POST, "a", now=now)
+            before = len(handler.requests)
+            while not exchange.done:
+                carry(client, server, now, random.half)
+                if not exchange.done:
+                    now = client.deadline()
+                    client.timeout(now)
+            assert len(handler.requests) <= before + 1, seed
+            if exchange.response:
+                assert exchange.response.payload == b"%d" % len(handler.requests), seed
+
+
+def test_noise():
+    one, two = pair()
+    random = Random(9)
+    good = bytes(Message(CON, GET, 3, b"tok", path_options("a"), b"x").encode())
+    for _ in range(2000):
+        at = random(1)[0] % len(good)
+        one.receive(good[:at] + random(random(1)[0] % 20), 0)
+        while one.transmit():
+            pass
+        one.timeout(0)
+    exchange = one.request(GET, "a", now=0)
+    carry(one, two, 0)
+    assert exchange.response.payload == b"1"
+
+
+def test_paths():
+    router = Router(
+        {"a": {GET: lambda request, peer: (CONTENT, b"a")}, "b/*": {POST: lambda request, peer: (CHANGED, request.path())}}
+    )
+
+    def ask(code, path, options=()):
+        return router(Message(CON, code, 1, b"", path_options(path) + list(options)), None)
+
+    assert ask(GET, "a") == (CONTENT, b"a")
+    assert ask(POST, "a")[0] == 0x85
+    assert ask(GET, "a/b")[0] == NOT_FOUND and ask(GET, "")[0] == NOT_FOUND and ask(GET, "b")[0] == NOT_FOUND
+    assert ask(POST, "b/c") == (CHANGED, "b/c") and ask(POST, "b/c/d") == (CHANGED, "b/c/d")
+    assert ask(GET, ".well-known/core") == (CONTENT, b"</a>,</b/*>", [(12, b"\x28")])
+    assert ask(GET, "a", [(35, b"")])[0] == 0x82  # Proxy-Uri is critical, and there is no proxy
+    assert ask(GET, "a", [(15, b"q"), (60, b"")])[0] == CONTENT
+    assert router(Message(CON, GET, 1, b"", [(11, b"\xff")]), None)[0] == 0x80

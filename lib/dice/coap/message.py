@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""CoAP messages (RFC 7252, section 3) (row 5).
+
+ 0                   1                   2                   3
+ 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+|Ver| T |  TKL  |      Code     |          Message ID           |
+|   Token (TKL bytes) ... |  Options ...  |1 1 1 1 1 1 1 1|  Payload ...
+"""
+
+from dice._compat import const
+from dice.errors import FormatError
+
+_E_COAP = const(70)
+
+# Types (section 3) and codes (section 12.1): class in the high three bits.
+CON = const(0)
+NON = const(1)
+ACK = const(2)
+RST = const(3)
+
+GET = const(1)
+POST = const(2)
+PUT = const(3)
+DELETE = const(4)
+CREATED = const(0x41)  # 2.01
+DELETED = const(0x42)  # 2.02
+CHANGED = const(0x44)  # 2.04
+CONTENT = const(0x45)  # 2.05
+BAD_REQUEST = const(0x80)  # 4.00
+FORBIDDEN = const(0x83)  # 4.03
+NOT_FOUND = const(0x84)  # 4.04
+METHOD_NOT_ALLOWED = const(0x85)  # 4.05
+
+# Options (section 12.2, RFC 7641, RFC 7959); odd ones are critical.
+ETAG = const(4)
+OBSERVE = const(6)
+URI_PATH = const(11)
+CONTENT_FORMAT = const(12)
+BLOCK2 = const(23)
+BLOCK1 = const(27)
+
+_VERSION = const(1)
+_TOKEN_MAX_BYTES = const(8)
+_PAYLOAD_MARKER = const(0xFF)
+_ONE_BYTE = const(13)  # of an option's delta or length: 13 and one byte more
+_TWO_BYTES = const(14)  # 269 and two bytes more
+_RESERVED = const(15)
+
+
+class Message:
+    """`options` are (number, bytes) in any order; those with the same number keep theirs."""
+
+    def __init__(self, kind, code, message_id, token=b"", options=(), payload=b""):
+        self.kind = kind
+        self.code = code
+        self.message_id = message_id
+        self.token = token
+        self.options = options
+        self.payload = payload
+
+    def option(self, number):
+        """Return the value of the first such option, or None."""
+        for found, value in self.options:
+            if found == number:
+                return value
+        return None
+
+    def path(self):
+        """Return the Uri-Path as text, such as "a/b"; raises UnicodeError."""
+        return b"/".join([value for number, value in self.options if number == URI_PATH]).decode()
+
+    def encode(self):
+        """Return the message as a bytearray."""
+        data = bytearray((_VERSION << 6 | self.kind << 4 | len(self.token), self.code))
+        data.extend(self.message_id.to_bytes(2, "big"))
+        data.extend(self.token)
+        before = 0
+        options = self.options
+        for i in sorted(range(len(options)), key=lambda i: (options[i][0], i)):  # MicroPython's sort does not keep an order
+            number, value = options[i]
+            delta, more = _shortened(number - before)
+            length, longer = _shortened(len(value))
+            data.append(delta << 4 | length)
+            data.extend(more + longer + value)
+            before = number
+        if self.payload:
+            data.append(_PAYLOAD_MARKER)
+            data.extend(self.payload)
+        return data
+
+
+def decode(data):
+    """Return the Message in a datagram; raises FormatError for what section 3 calls a message format error."""
+    if len(data) < 4 or data[0] >> 6 != _VERSION:
+        raise FormatError(_E_COAP)
+    code = data[1]
+    at = 4 + (data[0] & 0xF)
+    if at > 4 + _TOKEN_MAX_BYTES or at > len(data) or (code == 0 and len(data) > 4) or code >> 5 in (1, 6, 7):
+        raise FormatError(_E_COAP)
+    token = bytes(data[4:at])
+    options = []
+    number = 0
+    while at < len(data):
+        first = data[at]
+        at += 1
+        if first == _PAYLOAD_MARKER:
+            if at == len(data):
+                raise FormatError(_E_COAP)
+            break
+        delta, at = _extended(data, at, first >> 4)
+        length, at = _extended(data, at, first & 0xF)
+        number += delta
+        if at + length > len(data):
+            raise FormatError(_E_COAP)
+        options.append((number, bytes(data[at : at + length])))
+        at += length
+    return Message(data[0] >> 4 & 3, code, data[2] << 8 | data[3], token, options, bytes(data[at:]))
+
+
+def uint(value):
+    """Return the bytes of an option of format uint (section 3.2): as few as it takes."""
+    data = b""
+    while value:
+        data = bytes((value & 0xFF,)) + data
+        value >>= 8
+    return data
+
+
+def path_options(path):
+    """Return the Uri-Path options of "a/b"."""
+    return [(URI_PATH, part.encode()) for part in path.split("/")] if path else []
+
+
+def _shortened(value):
+    """Return the four bits for a delta or a length, and the bytes that extend it."""
+    if value < 13:
+        return value, b""
+    if value < 269:
+        return _ONE_BYTE, bytes((value - 13,))
+    return _TWO_BYTES, (value - 269).to_bytes(2, "big")
+
+
+def _extended(data, at, value):
+    """Return a delta or a length whose four bits are `value`, and where reading goes on."""
+    if value < _ONE_BYTE:
+        return value, at
+    more = value - 12
+    if value == _RESERVED or at + more > len(data):
+        raise FormatError(_E_COAP)
+    extra = int.from_bytes(data[at : at + more], "big")
+    return extra + (13 if more == 1 else 269), at + more
