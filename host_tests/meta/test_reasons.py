@@ -18,7 +18,7 @@ NUMBER_OF = {name: number for number, (name, _) in REASONS.items()}
 
 # A number once printed by a device in the field keeps its meaning, and its class.
 RANGES = {"UsageError": range(10, 20), "FormatError": range(20, 30), "StoreError": range(30, 40), "LimitError": range(40, 50)}
-RANGES["PeerError"] = range(50, 60)
+RANGES["PeerError"] = range(50, 70)
 
 # All numbers in all sentences, with where they come from.
 NUMBERS = {

@@ -5,11 +5,12 @@
 import os
 
 from dtls_pair import IDENTITY, KEY, drain, give
+from reasons import E_STALLED
 
 from dice.client import Client
 from dice.errors import CLOSED, CONNECTED, DATA, NONE
 from dice.kx_psk import Psk, PskLookup
-from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
+from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.listener import Listener
 from dice.session import Session
 
@@ -104,16 +105,38 @@ def test_cookies_grow_old():
     assert not server.half_open
 
 
-def test_half_open_slots_are_not_pushed_out():
+def filled(server):
+    """Take all half-open slots, the second of them first."""
+    for number in (1, 0, 2, 3):
+        half_open(client(), server, bytes((number,)), number)
+    return list(server.half_open)
+
+
+def test_half_open_slots_are_safe_for_a_while():
     server = listener()
-    for number in range(HALF_OPEN_MAX):
-        half_open(client(), server, bytes((number,)))
-    first = server.half_open[0]
+    before = filled(server)
+    half_open(client(), server, b"late", HALF_OPEN_SAFE_MS - 1)
+    assert server.half_open == before and server.refused == 1
+
+
+def test_then_the_oldest_gives_way_to_a_newcomer():
+    server = listener()
+    before = filled(server)
     late = client()
-    half_open(late, server, b"late")
-    assert server.half_open[0] is first and len(server.half_open) == HALF_OPEN_MAX and server.refused == 1
-    ended = server.timeout(HALF_OPEN_MS)
-    assert len(ended) == HALF_OPEN_MAX and not server.half_open
+    half_open(late, server, b"late", HALF_OPEN_SAFE_MS)
+    assert server.refused == 0 and [peer.address for peer in server.half_open] == [b"\1", b"\2", b"\3", b"late"]
+    assert before[1].session.deadline() is None and before[1].session.transmit() is None
+    for datagram, address in out(server):
+        if address == b"late":
+            give(late, [datagram])
+    assert carry(late, server, b"late", HALF_OPEN_SAFE_MS) == [CONNECTED]
+
+
+def test_who_returns_a_cookie_and_nothing_else_is_let_go_of_in_the_end():
+    server = listener()
+    filled(server)
+    ended = server.timeout(HALF_OPEN_MS + 3)
+    assert len(ended) == HALF_OPEN_MAX and not server.half_open and ended[0].session.error.reason == E_STALLED
 
 
 def test_a_new_handshake_from_an_address_replaces_only_when_done():

@@ -25,8 +25,8 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     """Return a Connection once the handshake has succeeded.
 
     `address` is (host, port); `credentials` such as kx_psk.Psk(identity, key); `transport` defaults to UDP. `timer_ms` and
-    `mtu` are those of Session, the other options those of client.Client. Raises PeerError, asyncio.TimeoutError, UsageError
-    and OSError.
+    `mtu` are those of Session, the other options those of client.Client. Raises UsageError, OSError, and PeerError, also when
+    `timeout_s` are over: its reason then tells whether nobody answered, or what came of the handshake.
     """
     from dice.client import Client
 
@@ -39,6 +39,10 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     endpoint = _Endpoint(session, transport)
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
+    except asyncio.TimeoutError:
+        session.give_up()
+        endpoint.connection.close()
+        raise session.error
     except BaseException:  # also cancelled: neither socket nor task are left behind
         endpoint.connection.close()
         raise
@@ -248,8 +252,15 @@ class Service:
             try:
                 await self._step()
             except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                self._close_unserved()
                 await asyncio.sleep(0.1)
             await asyncio.sleep(0)  # a flood must not starve the other tasks
+
+    def _close_unserved(self):
+        """Close the sessions for whose tasks there was no memory: their clients would wait for ever."""
+        served = [entry[0] for entry in self._connections]
+        for peer in [peer for peer in self.listener.peers if peer not in served]:
+            self.listener.close(peer)
 
     async def _step(self):
         """Take in one datagram, or wait for one."""
