@@ -7,7 +7,7 @@ server in a full handshake, the client in a resumption, is connected; the other 
 Only where that is lost too, one side stays connected alone. It notices when it asks the other something.
 """
 
-from lossy_network import Network
+from lossy_network import NAME, Network
 
 from dice._compat import MICROPYTHON
 from dice.resumption import Tickets
@@ -19,11 +19,11 @@ ID, TICKET = False, True
 
 
 def full(*arguments):
-    return Network(*arguments).run()
+    return Network(*arguments, server_name=NAME).run()
 
 
 def with_ids(*arguments):
-    network = Network(*arguments, cid=b"\7\7").run()
+    network = Network(*arguments, cid=b"\7\7", server_name=NAME).run()
     assert network.client.layer.peer_cid or not network.connected[0]
     return network
 
@@ -34,7 +34,8 @@ def resumption(use_ticket, cid=None):
     def run(*arguments):
         tickets = Tickets(lambda count: bytes(range(count)), 1 << 28, 0)
         before = Network(0, 0, server_tickets=tickets, tickets=use_ticket).run()
-        network = Network(*arguments, server_tickets=tickets, resume=before.client.resumption(), cid=cid).run()
+        network = Network(*arguments, server_tickets=tickets, resume=before.client.resumption(), cid=cid)
+        network.run()
         assert network.client.resumed or not network.connected[0]
         return network
 
@@ -51,12 +52,13 @@ def all_of(way, loss):
                     yield what, way(*what)
 
 
-def ends_well(way, no_loss_ms=1000):
+def ends_well(way):
     """Up to a third is lost: both are connected, in time."""
     for loss in (0, 10, 20, 30):
         for what, network in all_of(way, loss):
             assert network.connected == [True, True] and network.ended == [False, False], what
-            assert network.ms <= (BUDGET_MS if loss else no_loss_ms), (what, network.ms)
+            reorder = what[2]  # a server without state drops what does not begin a hello: then it takes a second one
+            assert network.ms <= (BUDGET_MS if loss else 1000 + 1000 * reorder), (what, network.ms)
 
 
 def ends_alike(way, last):
@@ -92,8 +94,7 @@ def test_resumption_by_id():
 
 
 def test_resumption_by_ticket_with_connection_ids():
-    """Its hello has two fragments where they must be short; a server without state needs the first one first."""
-    ends_well(resumption(TICKET, b"\7\7"), 2000)
+    ends_well(resumption(TICKET, b"\7\7"))
 
 
 def test_resumption_where_half_is_lost():
@@ -102,7 +103,7 @@ def test_resumption_where_half_is_lost():
 
 
 def test_the_least_that_it_takes():
-    network = full(1, 0)
+    network = Network(1, 0).run()
     assert (network.datagrams, network.ms) == (6, 120)
     assert network.bytes <= 480
     assert resumption(ID)(1, 0).datagrams == 5

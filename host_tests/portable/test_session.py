@@ -202,6 +202,19 @@ def test_wrong_key_and_unknown_identity_look_the_same():
     assert failing(b"wrong", True)[1:] == (51, 51)
 
 
+def test_a_wrong_key_does_not_make_both_repeat_themselves_for_ever():
+    ours, theirs = pair(key=b"wrong")
+    datagrams = 0
+    for now in range(0, ALERT_WAIT_MS, 10):
+        for end, other in ((ours, theirs), (theirs, ours)):
+            sent = drain(end)
+            datagrams += len(sent)
+            give(other, sent, now)
+        if now == ALERT_WAIT_MS // 2:
+            theirs._flight.again()  # as its timer would do
+    assert datagrams <= 9, "two for each flight and each alert"
+
+
 def test_an_alert_in_plaintext_is_doubted():
     forged = b"\x15\xfe\xfd" + bytes(9) + b"\2\2\x28"
     ours, theirs = pair()

@@ -18,7 +18,7 @@ from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from dice.limits import MESSAGES_MAX, TICKET_PERIOD_MS
 from dice.session import Session
 
-_E_NO_ANSWER = const(51)
+_E_STALLED = const(53)
 
 
 async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):
@@ -116,7 +116,7 @@ class Connection:
         """Wait until the handshake is over; raises PeerError, also where the other side closed instead."""
         await self._until(lambda: self.session.connected)
         if not self.session.connected:
-            raise PeerError(None, _E_NO_ANSWER)
+            raise PeerError(None, _E_STALLED)
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it; raises UsageError, LimitError, OSError."""

@@ -76,11 +76,10 @@ class Session:
         self.identity = self.alpn = self.server_name = None
         self.resumed = False
         self.layer = RecordLayer(b"")
-        self._timer_ms = timer_ms
-        self._mtu = mtu
+        self._timer_ms, self._mtu = timer_ms, mtu
         self._handshake = handshake
         self._reassembly = Reassembly(0)
-        self._flight = None
+        self._flight = self._answers = None
         self._rest = b""  # of the datagram that is being taken in
         self._early = []  # protected records that came before their keys
         self._held = []  # application data that came before Finished
@@ -303,7 +302,7 @@ class Session:
                 if offset == 0 and len(part) == length and self._reassembly.next <= 1:
                     self._answer(kind, part, b"", now)
                     self._reassembly.next = max(self._reassembly.next, sequence + 1)
-            elif sequence == self._reassembly.next - 1 and offset + len(part) == length:
+            elif sequence == self._answers and offset + len(part) == length:
                 self._ask()
             elif (kind == _FINISHED) != epoch or not self._reassembly.add(epoch, kind, length, sequence, offset, part):
                 self.layer.drop("unexpected")
@@ -338,8 +337,8 @@ class Session:
             self._begin(flight, now)
 
     def _begin(self, flight, now):
-        mtu = min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES)
-        self._flight = Flight(flight, self._timer_ms, mtu)
+        self._answers = self._reassembly.next - 1  # the last message that the flight answers
+        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES))
         self._flight.start(now)
 
     def _connect(self, now):

@@ -49,7 +49,7 @@ REASONS = {
     52: ("UNEXPECTED", "The other side sent a handshake message out of turn. It is at fault, or attacked: update it."),
     53: (
         "STALLED",
-        "The other side answered, but the handshake took too long. See whether it still runs, and what the network loses.",
+        "The other side answered, but the handshake came to no end. See whether it still runs, and what the network loses.",
     ),
     54: ("NO_SUITE", "The client offers none of our cipher suites. Let it use TLS_PSK_WITH_AES_128_CCM_8."),
     55: ("PEER_VERSION", "The other side does not speak DTLS of our version. Switch that on there."),

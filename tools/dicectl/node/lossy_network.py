@@ -16,6 +16,7 @@ IDENTITY = b"node"
 ADDRESS = b"\xc0\x00\x02\x07"
 TIMER_MS = 1000
 _FLIGHT_MS = 20  # from one end to the other
+NAME = b"a" * 60 + b"." + b"b" * 60 + b"." + b"c" * 60 + b".example"  # of a server, so long that a hello needs fragments
 _END_MS = 1_200_000
 
 
