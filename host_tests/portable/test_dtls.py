@@ -10,6 +10,8 @@ from dice.errors import PeerError
 from dice.kx_psk import Psk, PskLookup
 
 KEY = bytes(range(16))
+TIMER_MS = 100
+TIMEOUT_S = 0.5  # a board takes a tenth for a handshake
 
 
 class Transport:
@@ -50,8 +52,7 @@ class Server:
         self.service = None
 
     async def start(self):
-        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.handle, self.transport, timer_ms=50)
-        self.service.listener._encode = lambda address: address
+        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.handle, self.transport, timer_ms=TIMER_MS)
         return self
 
     async def handle(self, connection):
@@ -68,7 +69,7 @@ class Server:
 
 
 def connect(transport, timeout_s=10, key=KEY, **options):
-    return dtls.connect(None, Psk(b"node", key), timeout_s, transport, timer_ms=50, **options)
+    return dtls.connect(None, Psk(b"node", key), timeout_s, transport, timer_ms=TIMER_MS, **options)
 
 
 async def talk(connection, message):
@@ -90,11 +91,13 @@ def test_both_talk():
 
 def test_why_nobody_is_connected():
     async def main():
-        await expect(PeerError, E_NO_ANSWER, connect(Transport(b"a"), 0.2))
+        nowhere = Transport(b"a")
+        await expect(PeerError, E_NO_ANSWER, connect(nowhere, 0.2))
+        assert nowhere.closed
         server = await Server().start()
         transport = server.way(b"b")
         server.transport.lack = [False] + [True] * 50  # after its HelloVerifyRequest it hears nothing more
-        await expect(PeerError, E_STALLED, connect(transport, 0.3))
+        await expect(PeerError, E_STALLED, connect(transport, TIMEOUT_S))
         server.transport.lack = []
         await expect(PeerError, E_ALERT, connect(server.way(b"c"), key=b"wrong"))
         server.service.close()
@@ -107,7 +110,7 @@ def test_who_gives_up_frees_the_server():
         server = await Server().start()
         transport = server.way(b"a")
         transport.lack = [False] + [True] * 50  # hears nothing but the HelloVerifyRequest
-        await expect(PeerError, E_STALLED, connect(transport, 0.3))
+        await expect(PeerError, E_STALLED, connect(transport, TIMEOUT_S))
         assert len(server.service.listener.half_open) == 1
         await until(lambda: not server.service.listener.half_open)
         server.service.close()
@@ -145,7 +148,7 @@ def test_a_lack_of_memory_in_a_handshake_ends_it_at_once():
             def write_client_key_exchange(self):
                 raise MemoryError
 
-        await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.way(b"b"), timer_ms=50))
+        await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.way(b"b"), timer_ms=TIMER_MS))
         await until(lambda: not server.service.listener.half_open)
         server.service.close()
 

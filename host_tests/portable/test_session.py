@@ -238,7 +238,7 @@ def test_a_forged_finished_does_not_end_a_handshake():
 
 
 def test_a_forged_finished_and_its_alert_do_not_end_a_handshake():
-    """The alert goes to the true client, which asks again instead of believing it."""
+    """The alert goes to the true client, which asks again before it believes it."""
     ours, theirs = pair(client={"cid": None})
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -472,6 +472,10 @@ def test_only_a_failed_tag_doubts_the_key():
     give(theirs, [flight[:size]])
     give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8)])
     assert drain(theirs) == [] and theirs.layer.dropped == {"epoch": 1}
+    give(theirs, [b"\x16\xfe\xfd\0\1" + bytes(5) + b"\x63\0\x28" + bytes(40)])
+    assert theirs.layer.dropped["forged"] == 1 and len(drain(theirs)) == 1
+    give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8), b"\x17\xfe\xfd\0\1" + bytes(8)])
+    assert drain(theirs) == [], "only that one"
     assert give(theirs, [flight]) == [CONNECTED]
 
 

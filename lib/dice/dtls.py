@@ -66,13 +66,21 @@ async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=N
     """
     from dice.listener import Listener
     from dice.resumption import Tickets
-    from dice.udp import Unicast, encode
 
+    if transport is None:
+        from dice.udp import Unicast
+
+        transport = Unicast(None, port)
     now = ticks_ms()
     if remember is not None:
         options["tickets"] = Tickets(os.urandom, TICKET_PERIOD_MS, now, remember)
-    listener = Listener(credentials, os.urandom, now, encode, **_given(timer_ms, mtu), **options)
-    return Service(listener, transport or Unicast(None, port), handler)
+    listener = Listener(credentials, os.urandom, now, _encode, **_given(timer_ms, mtu), **options)
+    return Service(listener, transport, handler)
+
+
+def _encode(address):
+    """Return an address of the transport as bytes, which it is already on MicroPython's unix port."""
+    return address if isinstance(address, bytes) else repr(address).encode()
 
 
 def _given(timer_ms, mtu):
