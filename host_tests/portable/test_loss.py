@@ -107,3 +107,4 @@ def test_the_least_that_it_takes():
     assert (network.datagrams, network.ms) == (6, 120)
     assert network.bytes <= 480
     assert resumption(ID)(1, 0).datagrams == 5
+    assert [full(1, 0, False, False, mtu).datagrams for mtu in MTUS] == [6, 8, 10], "smaller datagrams are more of them"
