@@ -119,6 +119,16 @@ def test_half_open_slots_are_safe_for_a_while():
     assert server.half_open == before and server.refused == 1
 
 
+def test_a_new_hello_from_its_address_takes_the_slot_at_once():
+    server = listener()
+    before = filled(server)
+    out(server)
+    half_open(client(), server, b"\1", 5)
+    assert server.half_open[:-1] == before[1:] and server.half_open[-1].address == b"\1" and server.refused == 0
+    assert before[0].session.deadline() is None
+    assert all(datagram[0] == 22 for datagram, _ in out(server)), "nobody is told: it would trouble the new one"
+
+
 def test_then_the_oldest_gives_way_to_a_newcomer():
     server = listener()
     before = filled(server)
@@ -126,9 +136,9 @@ def test_then_the_oldest_gives_way_to_a_newcomer():
     half_open(late, server, b"late", HALF_OPEN_SAFE_MS)
     assert server.refused == 0 and [peer.address for peer in server.half_open] == [b"\1", b"\2", b"\3", b"late"]
     assert before[1].session.deadline() is None and before[1].session.transmit() is None
-    for datagram, address in out(server):
-        if address == b"late":
-            give(late, [datagram])
+    sent = out(server)
+    assert [datagram[-2:] for datagram, address in sent if address == b"\0"] == [b"\1\0"], "it is told: close_notify"
+    give(late, [datagram for datagram, address in sent if address == b"late"])
     assert carry(late, server, b"late", HALF_OPEN_SAFE_MS) == [CONNECTED]
 
 

@@ -209,13 +209,15 @@ class Listener:
             if peer.address == address:
                 if peer.random == hello[1]:
                     return peer  # the same again
-                self._abandon(peer)
+                peer.session.abandon()
+                self.half_open.remove(peer)
         if len(self.half_open) >= HALF_OPEN_MAX:
             oldest = _oldest(self.half_open)
             if ticks_diff(now, oldest.heard) < HALF_OPEN_SAFE_MS:
                 self.refused += 1
                 return None
-            self._abandon(oldest)
+            oldest.session.give_up()
+            self._remove(oldest)
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
@@ -224,11 +226,6 @@ class Listener:
         peer.session.accept(message_seq, record_seq)
         self.half_open.append(peer)
         return peer
-
-    def _abandon(self, peer):
-        """Free the slot of a handshake."""
-        peer.session.abandon()
-        self.half_open.remove(peer)
 
     def _new_cid(self):
         """Return a connection id that no session has, or None where there are to be none."""
