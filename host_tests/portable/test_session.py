@@ -282,6 +282,15 @@ def test_the_client_gives_up_where_the_server_does_not_know():
     assert give(theirs, last) == [CLOSED] and not theirs.connected and theirs.error is None
 
 
+def test_a_client_that_is_closed_in_its_handshake_says_so():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    ours.close()
+    assert give(theirs, drain(ours)) == [CLOSED] and theirs.error is None
+
+
 def half_resumed():
     """Return a client that resumed and a server that has not heard its last flight."""
     tickets = new_tickets()

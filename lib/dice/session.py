@@ -191,7 +191,7 @@ class Session:
 
     def close(self):
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""
-        if self.connected:
+        if self.connected or self._handshake:
             self._alert(_WARNING, _CLOSE_NOTIFY)
         self._wipe()
 
