@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A server's socket: nothing is kept for strangers, nobody is pushed out by them, and a session may move."""
 
-import os
-
 from dtls_pair import IDENTITY, KEY, drain, give
+from lossy_network import Dice
 from reasons import E_STALLED
 
 from dice.client import Client
@@ -15,14 +14,15 @@ from dice.listener import Listener
 from dice.session import Session
 
 KEYS = {IDENTITY: KEY, b"other": KEY}
+DICE = Dice(3)  # os.urandom of the emulated board is always the same, so that there were no second connection id
 
 
 def listener(**options):
-    return Listener(PskLookup(KEYS.get), os.urandom, 0, lambda address: address, **options)
+    return Listener(PskLookup(KEYS.get), DICE, 0, lambda address: address, **options)
 
 
 def client(identity=IDENTITY, **options):
-    return Session(Client(Psk(identity, KEY), os.urandom, **options), 0)
+    return Session(Client(Psk(identity, KEY), DICE, **options), 0)
 
 
 def out(server):
@@ -223,7 +223,7 @@ def test_close_tells_the_client():
 
 
 def test_a_slot_ends_also_where_only_part_of_a_hello_came():
-    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), os.urandom, server_name=b"n" * 90), 0, mtu=128)
+    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), DICE, server_name=b"n" * 90), 0, mtu=128)
     server.receive(drain(session)[0], b"a", 0)
     give(session, [out(server)[0][0]])
     server.receive(drain(session)[0], b"a", 0)
