@@ -25,7 +25,7 @@ firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Deb
 footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the documents
 	@$(BIN)/dicectl footprint --write
 
-bench: $(READY)  ## speed of sealing and opening on CPython and on MicroPython
+bench: $(READY)  ## speed of sealing and opening, and what handshakes take over networks that lose
 	@$(BIN)/dicectl bench
 
 interop: $(READY)  ## dice with every other DTLS stack that can be had, written into docs/interop.md

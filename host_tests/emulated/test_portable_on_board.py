@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import emulator
+from dicectl import emulator, micropython
 from host_tests import vectors
 from host_tests.emulated import files
 
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "portable"
 NAMES = sorted(path.stem for path in FOLDER.glob("test_*.py"))
 # Together these take the board 19 s, and the emulator ten minutes; the rest takes 7 s, and three minutes.
 SLOW = {"test_aio", "test_gsa", "test_lifetime", "test_member", "test_replay"}
-SLOW |= {"test_flights", "test_listener", "test_loss", "test_session", "test_sleep", "test_states"}
+SLOW |= {"test_flights", "test_listener", "test_loss", "test_session", "test_sleep", "test_states", "test_dtls"}
 SLOW |= {"test_traps_01_06", "test_traps_07_11", "test_traps_08"}
 
 
@@ -28,7 +28,8 @@ def flash():
     """Return the files of a board: the tests, their vectors, and dice where the firmware lacks it."""
     names = [path.name for path in FOLDER.glob("*.py") if path.name != "conftest.py"]
     vector_files = {f"vectors/{name}": path for name, path in emulator.tree(vectors.extract()).items()}
-    return {**files.dice(), **files.compiled(FOLDER, *names), **vector_files}
+    tests = {**files.compiled(FOLDER, *names), **files.compiled(micropython.NODE, "lossy_network.py")}
+    return {**files.dice(), **tests, **vector_files}
 
 
 def run(firmware, flash, *names):

@@ -18,12 +18,12 @@ NUMBER_OF = {name: number for number, (name, _) in REASONS.items()}
 
 # A number once printed by a device in the field keeps its meaning, and its class.
 RANGES = {
-    "UsageError": (*range(10, 20), *range(60, 70)),
-    "FormatError": (*range(20, 30), *range(70, 80)),
+    "UsageError": (*range(10, 20), *range(70, 80)),
+    "FormatError": (*range(20, 30), *range(80, 90)),
     "StoreError": range(30, 40),
     "LimitError": range(40, 50),
+    "PeerError": range(50, 70),
 }
-RANGES["PeerError"] = range(50, 60)
 
 # All numbers in all sentences, with where they come from.
 NUMBERS = {

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Gives the portable tests under pytest what host_tests/unix_port gives them under MicroPython."""
 
+import sys
+
 import pytest
 
+from dicectl import micropython
 from host_tests import vectors
+
+sys.path.append(str(micropython.NODE))  # lossy_network, which `dicectl bench` has too
 
 
 @pytest.fixture(scope="session", autouse=True)

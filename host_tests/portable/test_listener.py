@@ -2,26 +2,27 @@
 # SPDX-License-Identifier: MIT
 """A server's socket: nothing is kept for strangers, nobody is pushed out by them, and a session may move."""
 
-import os
-
 from dtls_pair import IDENTITY, KEY, drain, give
+from lossy_network import Dice
+from reasons import E_STALLED
 
 from dice.client import Client
 from dice.errors import CLOSED, CONNECTED, DATA, NONE
 from dice.kx_psk import Psk, PskLookup
-from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
+from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.listener import Listener
 from dice.session import Session
 
 KEYS = {IDENTITY: KEY, b"other": KEY}
+DICE = Dice(3)  # os.urandom of the emulated board is always the same, so that there were no second connection id
 
 
 def listener(**options):
-    return Listener(PskLookup(KEYS.get), os.urandom, 0, lambda address: address, **options)
+    return Listener(PskLookup(KEYS.get), DICE, 0, lambda address: address, **options)
 
 
 def client(identity=IDENTITY, **options):
-    return Session(Client(Psk(identity, KEY), os.urandom, **options), 0)
+    return Session(Client(Psk(identity, KEY), DICE, **options), 0)
 
 
 def out(server):
@@ -104,16 +105,48 @@ def test_cookies_grow_old():
     assert not server.half_open
 
 
-def test_half_open_slots_are_not_pushed_out():
+def filled(server):
+    """Take all half-open slots, the second of them first."""
+    for number in (1, 0, 2, 3):
+        half_open(client(), server, bytes((number,)), number)
+    return list(server.half_open)
+
+
+def test_half_open_slots_are_safe_for_a_while():
     server = listener()
-    for number in range(HALF_OPEN_MAX):
-        half_open(client(), server, bytes((number,)))
-    first = server.half_open[0]
+    before = filled(server)
+    half_open(client(), server, b"late", HALF_OPEN_SAFE_MS - 1)
+    assert server.half_open == before and server.refused == 1
+
+
+def test_a_new_hello_from_its_address_takes_the_slot_at_once():
+    server = listener()
+    before = filled(server)
+    out(server)
+    half_open(client(), server, b"\1", 5)
+    assert server.half_open[:-1] == before[1:] and server.half_open[-1].address == b"\1" and server.refused == 0
+    assert before[0].session.deadline() is None
+    assert all(datagram[0] == 22 for datagram, _ in out(server)), "nobody is told: it would trouble the new one"
+
+
+def test_then_the_oldest_gives_way_to_a_newcomer():
+    server = listener()
+    before = filled(server)
     late = client()
-    half_open(late, server, b"late")
-    assert server.half_open[0] is first and len(server.half_open) == HALF_OPEN_MAX and server.refused == 1
-    ended = server.timeout(HALF_OPEN_MS)
-    assert len(ended) == HALF_OPEN_MAX and not server.half_open
+    half_open(late, server, b"late", HALF_OPEN_SAFE_MS)
+    assert server.refused == 0 and [peer.address for peer in server.half_open] == [b"\1", b"\2", b"\3", b"late"]
+    assert before[1].session.deadline() is None and before[1].session.transmit() is None
+    sent = out(server)
+    assert [datagram[-2:] for datagram, address in sent if address == b"\0"] == [b"\1\0"], "it is told: close_notify"
+    give(late, [datagram for datagram, address in sent if address == b"late"])
+    assert carry(late, server, b"late", HALF_OPEN_SAFE_MS) == [CONNECTED]
+
+
+def test_who_returns_a_cookie_and_nothing_else_is_let_go_of_in_the_end():
+    server = listener()
+    filled(server)
+    ended = server.timeout(HALF_OPEN_MS + 3)
+    assert len(ended) == HALF_OPEN_MAX and not server.half_open and ended[0].session.error.reason == E_STALLED
 
 
 def test_a_new_handshake_from_an_address_replaces_only_when_done():
@@ -190,7 +223,7 @@ def test_close_tells_the_client():
 
 
 def test_a_slot_ends_also_where_only_part_of_a_hello_came():
-    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), os.urandom, server_name=b"n" * 90), 0, mtu=128)
+    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), DICE, server_name=b"n" * 90), 0, mtu=128)
     server.receive(drain(session)[0], b"a", 0)
     give(session, [out(server)[0][0]])
     server.receive(drain(session)[0], b"a", 0)

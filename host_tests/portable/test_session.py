@@ -3,11 +3,12 @@
 """Sessions from the first hello to the last alert, and whatever a network or a peer can do to them."""
 
 from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
-from reasons import E_ALERT, E_NO_ANSWER, E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
+from lossy_network import Dice
+from reasons import E_ALERT, E_FINISHED, E_MEMORY, E_NO_ANSWER, E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_STALLED, E_TOO_LONG
 from support import raises
 
-from dice.errors import CLOSED, CONNECTED, UsageError
-from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS
+from dice.errors import CLOSED, CONNECTED, NONE, UsageError
+from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
 from dice.resumption import Tickets
 from dice.suites import PSK_AES_128_CCM
 
@@ -100,10 +101,11 @@ def resumed(tickets, use_ticket, spoil=None):
     return connected(client={"resume": resumption}, server={"tickets": (tickets, 0)})
 
 
-def new_tickets():
-    import os
+DICE = Dice(9)  # os.urandom of the emulated board is always the same, so that all servers would have one secret
 
-    return Tickets(os.urandom, 1000, 0)
+
+def new_tickets():
+    return Tickets(DICE, 1000, 0)
 
 
 def test_resumption_by_id_and_by_ticket():
@@ -124,6 +126,36 @@ def test_what_cannot_be_resumed_is_made_anew():
         ours, theirs = resumed(new_tickets(), use_ticket, spoil)
         assert not ours.resumed and not theirs.resumed
         assert said(ours, theirs, b"x") == [b"x"]
+
+
+def test_a_resumption_has_three_flights():
+    tickets = new_tickets()
+    for use_ticket in (False, True):
+        ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
+        ours, theirs = pair(client={"resume": ours.resumption()}, server={"tickets": (tickets, 0)})
+        assert give(theirs, drain(ours)) == []
+        assert give(ours, drain(theirs)) == [CONNECTED]
+        assert give(theirs, drain(ours)) == [CONNECTED]
+        assert drain(ours) == drain(theirs) == [] and ours.resumed and theirs.resumed
+
+
+def test_a_ticket_of_another_server_is_no_ticket():
+    ours, _ = connected(client={"tickets": True}, server={"tickets": (new_tickets(), 0)})
+    ours, theirs = connected(client={"resume": ours.resumption()}, server={"tickets": (new_tickets(), 0)})
+    assert not ours.resumed and not theirs.resumed and said(ours, theirs, b"x") == [b"x"]
+
+
+def test_a_resumption_with_differing_keys_ends_on_both_sides():
+    """Neither can open what the other protects; nobody is connected, and the client knows that it is the keys."""
+    tickets = new_tickets()
+    for use_ticket in (False, True):
+        ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
+        resumption = ours.resumption()
+        resumption.master = bytes(48)
+        ours, theirs = pair(client={"resume": resumption}, server={"tickets": (tickets, 0)})
+        assert settle(ours, theirs) == ([], [])
+        assert ours.layer.dropped == {"forged": 1}
+        assert given_up(ours)[0] == E_FINISHED and given_up(theirs)[0] == E_STALLED
 
 
 def test_old_tickets_are_not_taken():
@@ -150,7 +182,7 @@ def test_keys_are_overwritten_at_the_end():
 
 
 def failing(key, known):
-    """Return the sizes on the wire and the client's alert where the key is wrong, or the identity unknown."""
+    """Return the sizes on the wire and the alerts of both where the key is wrong, or the identity unknown."""
     ours, theirs = pair(key=key)
     if not known:
         theirs._handshake._credentials._find = {}.get
@@ -160,13 +192,29 @@ def failing(key, known):
             for datagram in drain(end):
                 sizes.append(len(datagram))
                 give(other, [datagram])
-    assert ours.timeout(ALERT_WAIT_MS) == CLOSED and theirs.timeout(ALERT_WAIT_MS) == CLOSED
+    assert ours.timeout(ALERT_WAIT_MS) == CLOSED and ours.error.reason == E_ALERT
+    while theirs.error is None:
+        theirs.timeout(theirs.deadline())
+    assert theirs.error.reason == E_FINISHED
     return sizes, ours.error.alert, theirs.error.alert
 
 
 def test_wrong_key_and_unknown_identity_look_the_same():
     assert failing(b"wrong", True) == failing(KEY, False)
     assert failing(b"wrong", True)[1:] == (51, 51)
+
+
+def test_a_wrong_key_does_not_make_both_repeat_themselves_for_ever():
+    ours, theirs = pair(key=b"wrong")
+    datagrams = 0
+    for now in range(0, ALERT_WAIT_MS, 10):
+        for end, other in ((ours, theirs), (theirs, ours)):
+            sent = drain(end)
+            datagrams += len(sent)
+            give(other, sent, now)
+        if now == ALERT_WAIT_MS // 2:
+            theirs._flight.again()  # as its timer would do
+    assert datagrams <= 9, "two for each flight and each alert"
 
 
 def test_an_alert_in_plaintext_is_doubted():
@@ -187,8 +235,24 @@ def test_a_forged_finished_does_not_end_a_handshake():
     give(ours, drain(theirs))
     flight = drain(ours)[0]
     give(theirs, [flight[:-1] + bytes((flight[-1] ^ 1,))])
-    assert alert_of(drain(theirs)[0]) == 51
-    assert give(theirs, [flight]) == [CONNECTED]
+    assert alert_of(drain(theirs)[0]) == 51 and theirs.deadline() == TIMER_MS
+    assert theirs.timeout(2000) == NONE and give(theirs, [flight], 2000) == [CONNECTED]
+
+
+def test_a_forged_finished_and_its_alert_do_not_end_a_handshake():
+    """The alert goes to the true client, which asks again before it believes it."""
+    ours, theirs = pair(client={"cid": None})
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    flight = drain(ours)[0]
+    give(theirs, [flight[: 13 + (flight[11] << 8 | flight[12])]])  # the rest is lost
+    give(theirs, [b"\x16\xfe\xfd\0\1" + bytes(5) + b"\x63\0\x28" + bytes(40)])
+    assert theirs.layer.dropped == {"forged": 1}
+    alerts = drain(theirs)
+    assert [alert_of(alert) for alert in alerts] == [51]
+    give(ours, alerts)
+    assert settle(ours, theirs) == ([CONNECTED], [CONNECTED])
+    assert ours.timeout(ALERT_WAIT_MS) == theirs.timeout(ALERT_WAIT_MS) == NONE and ours.connected
 
 
 def test_nobody_answers():
@@ -198,6 +262,72 @@ def test_nobody_answers():
         sent += len(drain(ours))
         ours.timeout(ours.deadline())
     assert sent == 11 and (ours.error.alert, ours.error.reason) == (None, E_NO_ANSWER)
+
+
+def given_up(ours):
+    """Let a session go on alone until it ends; return its reason and what it said last."""
+    while ours.error is None:
+        drain(ours)
+        ours.timeout(ours.deadline())
+    return ours.error.reason, drain(ours)
+
+
+def test_the_client_gives_up_where_the_server_does_not_know():
+    """The server is connected, its last flight never comes: it is told in a record that it believes."""
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    drain(theirs)
+    reason, last = given_up(ours)
+    assert reason == E_STALLED and last[-1][3:5] == b"\0\1"
+    assert give(theirs, last) == [CLOSED] and not theirs.connected and theirs.error is None
+
+
+def test_a_client_that_is_closed_in_its_handshake_says_so():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    ours.close()
+    assert give(theirs, drain(ours)) == [CLOSED] and theirs.error is None
+
+
+def half_resumed():
+    """Return a client that resumed and a server that has not heard its last flight."""
+    tickets = new_tickets()
+    ours, _ = connected(server={"tickets": (tickets, 0)})
+    ours, theirs = pair(client={"resume": ours.resumption()}, server={"tickets": (tickets, 0)})
+    give(theirs, drain(ours))
+    assert give(ours, drain(theirs)) == [CONNECTED] and drain(ours)
+    return ours, theirs
+
+
+def test_the_server_gives_up_where_the_client_that_resumed_does_not_know():
+    ours, theirs = half_resumed()
+    reason, last = given_up(theirs)
+    assert reason == E_STALLED and last[-1][3:5] == b"\0\1"
+    assert give(ours, last) == [CLOSED] and not ours.connected
+
+
+def test_data_before_a_lost_finished_asks_for_it():
+    ours, theirs = half_resumed()
+    ours.send(b"x", 0)
+    assert give(theirs, drain(ours)) == [] and not theirs.connected
+    assert settle(ours, theirs) == ([], [CONNECTED, b"x"])
+
+
+def test_the_last_flight_is_sent_again_for_as_long_as_its_peer_asks():
+    ours, theirs = half_resumed()
+    last = 0
+    while theirs.error is None:
+        now = theirs.deadline()
+        theirs.timeout(now)
+        asked = drain(theirs)
+        last = now if theirs.error is None else last
+    assert last < LAST_FLIGHT_MS
+    ours.timeout(last)
+    assert ours._flight and asked
 
 
 def test_replays_and_forgeries_are_counted_and_change_nothing():
@@ -353,4 +483,24 @@ def test_only_a_failed_tag_doubts_the_key():
     give(theirs, [flight[:size]])
     give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8)])
     assert drain(theirs) == [] and theirs.layer.dropped == {"epoch": 1}
+    give(theirs, [b"\x16\xfe\xfd\0\1" + bytes(5) + b"\x63\0\x28" + bytes(40)])
+    assert theirs.layer.dropped["forged"] == 1 and len(drain(theirs)) == 1
+    give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8), b"\x17\xfe\xfd\0\1" + bytes(8)])
+    assert drain(theirs) == [], "only that one"
     assert give(theirs, [flight]) == [CONNECTED]
+
+
+def test_a_handshake_ends_where_its_memory_does():
+    """What is half done cannot be taken up again; the peer is told, and the exception stays inside."""
+    for way in (0, 1):
+        ends = ours, theirs = pair()
+        if way == 0:
+            give(theirs, drain(ours))
+
+        def read(*_):
+            raise MemoryError
+
+        ends[way]._handshake.read = read
+        assert give(ends[way], drain(ends[1 - way])) == [CLOSED]
+        assert (ends[way].error.alert, ends[way].error.reason) == (80, E_MEMORY)
+        assert [alert_of(datagram) for datagram in drain(ends[way])] == [80]

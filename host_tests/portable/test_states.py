@@ -4,9 +4,11 @@
 
 from dtls_pair import connected, drain, give, pair
 from lossy_network import Dice
+from reasons import E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
 
 from dice._compat import MICROPYTHON
-from dice.errors import CLOSED
+from dice.errors import CLOSED, PeerError, UsageError
+from dice.limits import TIMER_MS
 
 KINDS = (0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 255)
 BODIES = (b"", b"\0", b"\0\0", b"\xfe\xfd" + bytes(32) + b"\0\xc0\xa8\0", b"\xff" * 60)
@@ -125,8 +127,63 @@ def test_authentic_messages_after_the_handshake():
                 plain = message(kind, body, 7)[13:]
                 assert give(receiver, [sender.layer.seal(22, 1, plain)]) == []
                 assert receiver.connected
-                sent = drain(receiver)
-                assert bool([data for data in sent if data[0] == 21]) == (kind <= 1)
+                told = [sender.layer.open(datagram) for datagram in drain(receiver)]
+                assert told == ([(1, 21, b"\1\x64")] if kind <= 1 else []), "a warning: no_renegotiation"
+
+
+CALLS = [
+    lambda session: session.transmit(),
+    lambda session: session.deadline(),
+    lambda session: session.receive(b"", 0),
+    lambda session: session.receive(b"\0", -1),
+    lambda session: session.send(b"", 0),
+    lambda session: session.send("text", 0),
+    lambda session: session.send(bytes(5000), 0),
+    lambda session: session.data_max(),
+    lambda session: session.export(b"label", 0),
+    lambda session: session.export(b"", 40, b""),
+    lambda session: session.resumption(),
+    lambda session: session.give_up(),
+    lambda session: session.close(),
+    lambda session: session.abandon(),
+]
+CALLS += [lambda session, now=now: session.timeout(now) for now in (0, 1, TIMER_MS, (1 << 29) - 1, 1 << 29, (1 << 30) - 1, -1)]
+
+
+def finished(role, end):
+    """Return a session after its handshake: connected, closed, or broken by its peer."""
+    session = connected()[role == "server"]
+    if end == "closed":
+        session.close()
+    elif end == "broken":
+        session._fail(PeerError(80, 52))
+    return session
+
+
+def test_each_state_with_each_call():
+    """Only a UsageError comes out of it, and no call makes the next one fail in another way."""
+    makers = [lambda role=role, state=state: in_state(role, state) for role, state in EXPECTED]
+    makers += [lambda role=role, end=end: finished(role, end) for role in ("client", "server") for end in ("", "closed", "broken")]
+    for make in makers:
+        for first in CALLS[:: 5 if MICROPYTHON else 1]:
+            session = make()
+            for call in [first] + CALLS:
+                try:
+                    call(session)
+                except UsageError as error:
+                    assert error.reason in (E_NOT_CONNECTED, E_NOT_BYTES, E_NOT_SENT, E_TOO_LONG)
+            assert session.deadline() is None or session._handshake or session.connected
+
+
+def test_where_the_key_has_come_to_its_end():
+    """Nothing can be said any more, neither an alert nor the last flight once more; the calls work all the same."""
+    for call in (lambda end: end.close(), lambda end: end.transmit(), lambda end: give(end, [end.hello])):
+        ours, theirs = connected()
+        theirs.hello = ours.layer.seal(22, 1, message(1, b"", 7)[13:])
+        theirs._flight.again()
+        theirs.layer.end = theirs.layer.next
+        call(theirs)
+        assert drain(theirs) == []
 
 
 def test_authentic_rubbish():

@@ -21,6 +21,8 @@ BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {
 }
 TLS = {("tls: seal", 64), ("tls: open", 64), ("tls: handshake, client", 0), ("tls: handshake, server", 0)}
 YARDSTICK = {("yardstick: AESCCM", size) for size in SIZES}
+MTUS = (1232, 1232, 256, 128)  # the first with a short hello
+LOSSES = (0, 10, 20, 30, 50)
 BACKENDS = {"cpython": "host", "micropython": "device"}
 
 
@@ -42,14 +44,34 @@ def test_json_has_every_row_of_both_interpreters():
         rows = [(result["name"], result["size"]) for result in measured["results"]]
         assert len(rows) == len(set(rows))
         assert set(rows) == BOTH | (YARDSTICK if name == "cpython" else TLS)
+        assert ("handshakes" in measured) == (name == "cpython")
         for result in measured["results"]:
             assert result["us"] > 0
             assert result["per_second"] > 0
             assert result["repetitions"] > 0
 
 
-def test_plain_output_is_an_aligned_table():
-    head, _, table = run().partition("\n\n")
+def test_handshakes_over_networks_that_lose():
+    networks = json.loads(run("--json"))["cpython"]["handshakes"]
+    assert [(line["mtu"], line["loss"]) for line in networks] == [(mtu, loss) for mtu in MTUS for loss in LOSSES]
+    for line in networks:
+        assert line["connected"] == line["handshakes"] or line["loss"] == 50
+        for what in ("ms", "datagrams", "bytes"):
+            assert sorted(line[what]) == line[what] and len(line[what]) == 3
+    for start in range(0, len(networks), len(LOSSES)):
+        medians = [line["ms"][0] for line in networks[start : start + len(LOSSES)]]
+        assert medians[0] < 1000 < medians[-1]
+    without_loss = networks[:: len(LOSSES)]
+    assert [line["datagrams"][0] for line in without_loss] == [6, 6, 8, 10], "smaller datagrams are more of them"
+    assert 400 < without_loss[0]["bytes"][0] < 500
+    assert bench.handshake_rows(networks)[0][:4] == ["0", "0", "1232", "100.0 %"]
+
+
+def test_plain_output_is_aligned_tables():
+    head, table, told, handshakes = run().split("\n\n")
+    assert "1280" in told and "1232" in told
+    lines = handshakes.splitlines()
+    assert len(lines) == 1 + 5 * len(MTUS) and len({len(line) for line in lines}) == 1, handshakes
     assert [line.split(":")[0] for line in head.splitlines()] == ["cpython", "micropython", "tls on micropython", "yardstick"]
     lines = table.splitlines()
     assert lines[0].split() == ["operation", "bytes", "cpython", "us", "per", "s", "micropython", "us", "per", "s", "ratio"]

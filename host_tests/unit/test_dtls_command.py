@@ -98,7 +98,7 @@ def test_wrong_key_and_unknown_identity_look_the_same(key, tmp_path, identity, t
 def test_nobody_there(key):
     done = connect(free_port(), key, "--timeout", "0.5")
     assert done.returncode == 1
-    assert done.stderr.startswith("dicectl: no answer in time; check the address, the port")
+    assert done.stderr.startswith("dicectl: E51: The other side did not answer")
 
 
 @pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65])

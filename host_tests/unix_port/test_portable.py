@@ -22,7 +22,7 @@ def vector_folder():
 
 @pytest.mark.parametrize("name", FILES)
 def test_portable(name, vector_folder, tmp_path):
-    environment = micropython.environment()
+    environment = micropython.environment(f"{micropython.LIB}:{micropython.NODE}")
     environment.update(DICE_VECTORS=str(vector_folder), DICE_SCRATCH=str(tmp_path))
     arguments = [micropython.find(), "-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name]
     done = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)

@@ -22,7 +22,7 @@ _E_CLOSED = const(17)
 _E_OPTION = const(18)
 _E_STORE_READ = const(31)
 _E_EXPIRED = const(41)
-_E_ANSWERED = const(60)
+_E_ANSWERED = const(70)
 
 
 async def join(path, store=None, transport=None, answering=False, **options):

@@ -18,15 +18,15 @@ from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from dice.limits import MESSAGES_MAX, TICKET_PERIOD_MS
 from dice.session import Session
 
-_E_NO_ANSWER = const(51)
+_E_STALLED = const(53)
 
 
 async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):
     """Return a Connection once the handshake has succeeded.
 
     `address` is (host, port); `credentials` such as kx_psk.Psk(identity, key); `transport` defaults to UDP. `timer_ms` and
-    `mtu` are those of Session, the other options those of client.Client. Raises PeerError, asyncio.TimeoutError, UsageError
-    and OSError.
+    `mtu` are those of Session, the other options those of client.Client. Raises UsageError, OSError, and PeerError, also when
+    `timeout_s` are over: its reason then tells whether nobody answered, or what came of the handshake.
     """
     from dice.client import Client
 
@@ -39,6 +39,10 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     endpoint = _Endpoint(session, transport)
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
+    except asyncio.TimeoutError:
+        session.give_up()
+        endpoint.connection.close()
+        raise session.error
     except BaseException:  # also cancelled: neither socket nor task are left behind
         endpoint.connection.close()
         raise
@@ -62,13 +66,21 @@ async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=N
     """
     from dice.listener import Listener
     from dice.resumption import Tickets
-    from dice.udp import Unicast, encode
 
+    if transport is None:
+        from dice.udp import Unicast
+
+        transport = Unicast(None, port)
     now = ticks_ms()
     if remember is not None:
         options["tickets"] = Tickets(os.urandom, TICKET_PERIOD_MS, now, remember)
-    listener = Listener(credentials, os.urandom, now, encode, **_given(timer_ms, mtu), **options)
-    return Service(listener, transport or Unicast(None, port), handler)
+    listener = Listener(credentials, os.urandom, now, _encode, **_given(timer_ms, mtu), **options)
+    return Service(listener, transport, handler)
+
+
+def _encode(address):
+    """Return an address of the transport as bytes, which it is already on MicroPython's unix port."""
+    return address if isinstance(address, bytes) else repr(address).encode()
 
 
 def _given(timer_ms, mtu):
@@ -112,7 +124,7 @@ class Connection:
         """Wait until the handshake is over; raises PeerError, also where the other side closed instead."""
         await self._until(lambda: self.session.connected)
         if not self.session.connected:
-            raise PeerError(None, _E_NO_ANSWER)
+            raise PeerError(None, _E_STALLED)
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it; raises UsageError, LimitError, OSError."""
@@ -248,8 +260,15 @@ class Service:
             try:
                 await self._step()
             except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                self._close_unserved()
                 await asyncio.sleep(0.1)
             await asyncio.sleep(0)  # a flood must not starve the other tasks
+
+    def _close_unserved(self):
+        """Close the sessions for whose tasks there was no memory: their clients would wait for ever."""
+        served = [entry[0] for entry in self._connections]
+        for peer in [peer for peer in self.listener.peers if peer not in served]:
+            self.listener.close(peer)
 
     async def _step(self):
         """Take in one datagram, or wait for one."""

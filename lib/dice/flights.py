@@ -13,7 +13,8 @@
                                      <-- flight 6   (NewSessionTicket), ChangeCipherSpec, Finished
 
 A flight is sent again, as a whole, when its timer runs out, and when the last message of the flight that it answers comes
-again: then the peer has not heard it. The latter cannot go on for ever, since each flight only ever brings forth the next one.
+again: then the peer has not heard it. The latter cannot go on for ever, since each flight only ever brings forth the next one:
+so a server that cannot open Finished must not answer the ClientKeyExchange before it.
 
     struct { HandshakeType type; uint24 length; uint16 message_seq; uint24 fragment_offset; uint24 fragment_length; } header;
 """

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: MIT
 """A server's one socket and its many peers, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146) (row 6).
 
-No memory is spent on an address before its cookie has come back. Then it takes one of HALF_OPEN_MAX slots, from which nothing
-pushes it but a new handshake from its own address: when all are taken, newcomers go unanswered until one has ended. With its
-handshake done, and so authenticated, it takes one of `sessions_max`: when all are taken, the one that was heard of longest ago
-goes, first of those with the same identity.
+No memory is spent on an address before its cookie has come back. Then it takes one of HALF_OPEN_MAX slots. When all are taken, the
+oldest gives way, since its cookie proved no more than an address, but not in its first HALF_OPEN_SAFE_MS, in which only a new
+handshake from its own address replaces it: until then newcomers go unanswered. With its handshake done, and so authenticated,
+it takes one of `sessions_max`: when all are taken, the one that was heard of longest ago goes, first of those with the same
+identity.
 """
 
 from dice import messages
 from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLOSED, CONNECTED, NONE, FormatError
-from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS
+from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.record_layer import RecordLayer
 from dice.resumption import Cookies
 from dice.server import Server
@@ -110,7 +111,7 @@ class Listener:
         for peer in self.half_open + self.peers:
             late = peer in self.half_open and ticks_diff(now, peer.heard) >= HALF_OPEN_MS
             if late:
-                peer.session.close()
+                peer.session.give_up()
             if late or peer.session.timeout(now) == CLOSED:
                 self._remove(peer)
                 ended.append(peer)
@@ -160,11 +161,7 @@ class Listener:
         replaced = [peer for peer in self.peers if peer.address == newcomer.address]
         if not replaced and len(self.peers) >= self._sessions_max:
             same = [peer for peer in self.peers if peer.session.identity == newcomer.session.identity]
-            oldest = (same or self.peers)[0]
-            for peer in same or self.peers:
-                if ticks_diff(peer.heard, oldest.heard) < 0:
-                    oldest = peer
-            replaced = [oldest]
+            replaced = [_oldest(same or self.peers)]
         for peer in replaced:
             self.close(peer)
 
@@ -212,10 +209,15 @@ class Listener:
             if peer.address == address:
                 if peer.random == hello[1]:
                     return peer  # the same again
+                peer.session.abandon()
                 self.half_open.remove(peer)
         if len(self.half_open) >= HALF_OPEN_MAX:
-            self.refused += 1
-            return None
+            oldest = _oldest(self.half_open)
+            if ticks_diff(now, oldest.heard) < HALF_OPEN_SAFE_MS:
+                self.refused += 1
+                return None
+            oldest.session.give_up()
+            self._remove(oldest)
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
@@ -234,3 +236,12 @@ class Listener:
             cid = self._random(self._cid_bytes)
             if cid not in taken:
                 return cid
+
+
+def _oldest(peers):
+    """Return the one that was heard of longest ago."""
+    oldest = peers[0]
+    for peer in peers:
+        if ticks_diff(peer.heard, oldest.heard) < 0:
+            oldest = peer
+    return oldest

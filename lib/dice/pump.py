@@ -12,26 +12,35 @@ if MICROPYTHON:
     def _readable(sock):
         """Wait until `sock` has something to receive."""
         yield core._io_queue.queue_read(sock)
+
+    async def wait(sock, deadline):
+        """Wait until `sock` has something to receive, or until the ticks `deadline`, which may be None."""
+        if deadline is None:
+            await _readable(sock)
+        else:
+            try:
+                await asyncio.wait_for(_readable(sock), max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+            except asyncio.TimeoutError:
+                pass
 else:
 
-    async def _readable(sock):
-        """Wait until `sock` has something to receive."""
+    async def wait(sock, deadline):
+        """Wait until `sock` has something to receive, or until the ticks `deadline`, which may be None.
+
+        Without asyncio.wait_for, whose task would outlive a cancelled one and let go of a later socket with the same number.
+        """
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
-        loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
+
+        def wake():
+            if not ready.done():
+                ready.set_result(None)
+
+        loop.add_reader(sock, wake)
+        timer = None if deadline is None else loop.call_later(max(0, ticks_diff(deadline, ticks_ms())) / 1000, wake)
         try:
             await ready
         finally:
             loop.remove_reader(sock)
-
-
-async def wait(sock, deadline):
-    """Wait until `sock` has something to receive, or until the ticks `deadline`, which may be None."""
-    readable = _readable(sock)
-    if deadline is None:
-        await readable
-    else:
-        try:
-            await asyncio.wait_for(readable, max(0, ticks_diff(deadline, ticks_ms())) / 1000)
-        except asyncio.TimeoutError:
-            pass
+            if timer:
+                timer.cancel()

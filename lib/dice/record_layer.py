@@ -42,13 +42,14 @@ class RecordLayer:
         self.plain = True  # epoch 0 is read
         self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.newest = False  # whether the record opened last was above all before it
-        self.forged = False  # whether a tag ever failed
+        self.forged = False  # whether the tag of the last record failed
         self.dropped = {}
         self.next = 0  # sequence number of our next protected record
         self.end = KEY_RECORDS_MAX
         self.window = None
         self._plain_next = 0
         self._keys = None
+        self._tag_bytes = 16  # unless the suite says less
 
     def set_keys(self, key_block, is_client, tag_bytes):
         """Protect epoch 1 by the keys and salts of `key_block`, a bytearray of 40 (see dice.keys)."""
@@ -108,6 +109,7 @@ class RecordLayer:
     def open(self, data):
         """Return (epoch, content type, plaintext) of a record that split() found; None where it was dropped."""
         content_type, version, epoch, high, low = unpack_from(">BHHHI", data)
+        self.forged = False
         if epoch == 0:
             if content_type == _TLS12_CID or version not in (_VERSION, _VERSION_1_0):
                 return self.drop("malformed")

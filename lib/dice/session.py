@@ -46,7 +46,9 @@ _E_OPTION = const(18)
 _E_NOT_CONNECTED = const(19)
 _E_ALERT = const(50)
 _E_NO_ANSWER = const(51)
+_E_STALLED = const(53)
 _E_FINISHED = const(57)
+_E_MEMORY = const(60)
 
 
 class Session:
@@ -74,11 +76,10 @@ class Session:
         self.identity = self.alpn = self.server_name = None
         self.resumed = False
         self.layer = RecordLayer(b"")
-        self._timer_ms = timer_ms
-        self._mtu = mtu
+        self._timer_ms, self._mtu = timer_ms, mtu
         self._handshake = handshake
         self._reassembly = Reassembly(0)
-        self._flight = None
+        self._flight = self._answers = None
         self._rest = b""  # of the datagram that is being taken in
         self._early = []  # protected records that came before their keys
         self._held = []  # application data that came before Finished
@@ -140,7 +141,10 @@ class Session:
         """Return the next datagram to put on the wire, or None."""
         if self._out:
             return self._out.pop(0)
-        return self._flight.transmit(self.layer) if self._flight else None
+        try:
+            return self._flight.transmit(self.layer) if self._flight else None
+        except DiceError:  # the key has come to its end
+            self._flight = None
 
     def deadline(self):
         """Return the ticks at which timeout() wants to be called, or None."""
@@ -159,9 +163,16 @@ class Session:
             return self._wipe()
         flight = self._flight
         if flight and flight.due is not None and ticks_diff(now, flight.due) >= 0 and not flight.timeout(now):
-            self.error = PeerError(None, _E_NO_ANSWER)
-            return self._wipe()
+            return self.give_up()
         return NONE
+
+    def give_up(self):
+        """End a handshake that takes too long, and tell the peer, which may be connected; return CLOSED: `error` says why."""
+        if "forged" in self.layer.dropped:
+            return self._fail(PeerError(_DECRYPT_ERROR, _E_FINISHED))
+        self.error = PeerError(None, _E_STALLED) if self._reassembly.next else PeerError(None, _E_NO_ANSWER)
+        self._alert(_WARNING, _CLOSE_NOTIFY)
+        return self._wipe()
 
     def export(self, label, length, context=None):
         """Return keying material that only both sides know (RFC 5705); `label` and `context` are bytes.
@@ -180,7 +191,7 @@ class Session:
 
     def close(self):
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""
-        if self.connected:
+        if self.connected or self._handshake:
             self._alert(_WARNING, _CLOSE_NOTIFY)
         self._wipe()
 
@@ -207,8 +218,9 @@ class Session:
             return NONE
         opened = self.layer.open(data)
         if opened is None:
+            # The client's key is not ours, or somebody else sent this: say so (RFC 7925, section 4.2), and wait on.
             if self._handshake and self.layer.forged and not self.is_client:
-                self._doubt_key(now)
+                self._alert(_FATAL, _DECRYPT_ERROR)
             return NONE
         epoch, content_type, plaintext = opened
         self.newest = self.newest or (epoch == 1 and self.layer.newest)
@@ -231,11 +243,13 @@ class Session:
 
     def _receive_data(self, plaintext):
         if self.connected:
-            self._acknowledged()
+            if self._end is not None:  # the peer has heard our last flight
+                self._end = self._flight = None
             self.data = plaintext
             return DATA
         if len(self._held) < EARLY_RECORDS_MAX:
             self._held.append(plaintext)
+            self._ask()  # the peer is connected, and its Finished is lost
         else:
             self.layer.drop("early")
         return NONE
@@ -257,13 +271,12 @@ class Session:
             return self._wipe()
         if self._handshake and not self._doubt:
             self._doubt = ticks_add(now, ALERT_WAIT_MS), error
+            self._ask()  # whether it was the peer
         return NONE
 
-    def _doubt_key(self, now):
-        """The client's Finished cannot be opened: its key is not ours, or somebody else sent it."""
-        if not self._doubt:
-            self._out.append(self.layer.seal(_ALERT, 0, bytes((_FATAL, _DECRYPT_ERROR))))
-            self._doubt = ticks_add(now, ALERT_WAIT_MS), PeerError(_DECRYPT_ERROR, _E_FINISHED)
+    def _ask(self):
+        if self._flight:
+            self._flight.again()  # so that the peer sends its own again
 
     # Handshake messages.
 
@@ -289,9 +302,8 @@ class Session:
                 if offset == 0 and len(part) == length and self._reassembly.next <= 1:
                     self._answer(kind, part, b"", now)
                     self._reassembly.next = max(self._reassembly.next, sequence + 1)
-            elif sequence == self._reassembly.next - 1 and offset + len(part) == length:
-                if self._flight:
-                    self._flight.again()
+            elif sequence == self._answers and offset + len(part) == length:
+                self._ask()
             elif (kind == _FINISHED) != epoch or not self._reassembly.add(epoch, kind, length, sequence, offset, part):
                 self.layer.drop("unexpected")
             else:
@@ -311,7 +323,10 @@ class Session:
 
     def _answer(self, kind, body, message, now):
         handshake = self._handshake
-        flight = handshake.read(kind, bytes(body), message)
+        try:
+            flight = handshake.read(kind, bytes(body), message)
+        except MemoryError:  # what is half done cannot be taken up again
+            raise PeerError(_INTERNAL_ERROR, _E_MEMORY)
         layer = self.layer
         layer.cid = handshake.cid or b""
         layer.record_max = min(layer.record_max, handshake.record_max)
@@ -322,8 +337,8 @@ class Session:
             self._begin(flight, now)
 
     def _begin(self, flight, now):
-        mtu = min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES)
-        self._flight = Flight(flight, self._timer_ms, mtu)
+        self._answers = self._reassembly.next - 1  # the last message that the flight answers
+        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES))
         self._flight.start(now)
 
     def _connect(self, now):
@@ -348,32 +363,27 @@ class Session:
     def _receive_late(self, kind, sequence, is_end, now):
         """Take a handshake message after the handshake: authentic, since plaintext is not read any more."""
         if kind == _FINISHED and sequence == self._reassembly.next - 1 and is_end:
-            if self._flight:
-                self._flight.again()
+            self._ask()
         elif kind <= 1:  # HelloRequest, ClientHello
             self._alert(_WARNING, _NO_RENEGOTIATION)
         else:
             self.layer.drop("unexpected")
 
-    def _acknowledged(self):
-        """The peer sends data, so it has heard our last flight."""
-        if self._end is not None:
-            self._end = self._flight = None
-
     # Ends.
 
     def _alert(self, level, alert):
-        epoch = 1 if self.connected or (self.is_client and self.layer.window) else 0  # whether our ChangeCipherSpec is out
+        # Whether our ChangeCipherSpec is out: the server's comes first where a session is resumed, else the client's.
+        epoch = 1 if self.connected or (self.layer.window and self.is_client != self._handshake.resumed) else 0
         if len(self._out) < EARLY_RECORDS_MAX:
-            self._out.append(self.layer.seal(_ALERT, epoch, bytes((level, alert))))
+            try:
+                self._out.append(self.layer.seal(_ALERT, epoch, bytes((level, alert))))
+            except (DiceError, MemoryError):
+                pass  # the key has come to its end, or there is no room: the peer is not told
 
     def _fail(self, error):
         """Turn an error into an alert, and end."""
         self.error = error
-        try:
-            self._alert(_FATAL, error.alert)
-        except DiceError:
-            pass  # the key has come to its end
+        self._alert(_FATAL, error.alert)
         return self._wipe()
 
     def _wipe(self):
@@ -384,6 +394,5 @@ class Session:
         self.connected = False
         self._handshake = self._flight = self._doubt = self._end = None
         self._rest = b""
-        self._early = []
-        self._held = []
+        self._early, self._held = [], []
         return CLOSED

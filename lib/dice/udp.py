@@ -114,8 +114,3 @@ class Unicast:
     def close(self):
         """Close the socket."""
         self.socket.close()
-
-
-def encode(address):
-    """Return an address of recvfrom() as bytes, which it is already on MicroPython's unix port."""
-    return address if isinstance(address, bytes) else repr(address).encode()

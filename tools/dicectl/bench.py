@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl bench`: how long sealing and opening take on CPython, on MicroPython and on an emulated RP2040.
+"""`dicectl bench`: how long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
+take over networks that lose.
 
-node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls. A runner starts them
-somewhere and yields their JSON lines as they come; one for another place to run is a function more in RUNNERS.
+node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls; node/handshakes.py runs
+in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their JSON lines as they come; one for
+another place to run is a function more in RUNNERS.
 """
 
 import sys
@@ -36,11 +38,12 @@ def _run(command, environment, cwd=None):
 
 
 def cpython(quick):
-    """Run the workload on this Python, with the host back end."""
+    """Run the workload on this Python, with the host back end, and the handshakes."""
     import os
 
-    command = [sys.executable, str(micropython.NODE / "bench.py"), *(["quick"] if quick else [])]
-    return _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
+    for script in ("bench.py", "handshakes.py"):
+        command = [sys.executable, str(micropython.NODE / script), *(["quick"] if quick else [])]
+        yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
 
 
 def unix_port(quick):
@@ -69,7 +72,10 @@ NO_DEVICE = "no figures of a board: `make firmware` builds what the emulated RP2
 
 
 def collect(runners, quick, progress):
-    """Return {runner: what node/bench.py says of itself, with its "results", and "tls"}; calls progress(runner, round, rounds)."""
+    """Return {runner: what node/bench.py says of itself, with its "results", "tls" and "handshakes"}.
+
+    Calls progress(runner, round, rounds) meanwhile.
+    """
     runs = {}
     for name, runner in runners.items():
         lines = runner(quick)
@@ -82,6 +88,8 @@ def collect(runners, quick, progress):
                 progress(name, line["round"], line["rounds"])
             elif "suite" in line:
                 run["tls"] = line
+            elif "loss" in line:
+                run.setdefault("handshakes", []).append(line)
             else:
                 run["results"].append({**line, "per_second": round(1e6 / line["us"])})
         runs[name] = run
@@ -111,9 +119,27 @@ def titles(runs):
     return ["operation", "bytes", *(title for name in runs for title in (f"{name} us", "per s")), "ratio"]
 
 
-def plain(runs):
-    """Return the table as aligned lines."""
-    lines = [titles(runs), *rows(runs)]
+HANDSHAKES = (
+    "full handshakes over networks that lose, in virtual time: timer 1 s, 20 ms from end to end, half of them with swapped,\n"
+    "half with doubled datagrams; of those that succeed the median, 90th percentile and maximum. `name` is the length of the\n"
+    "server's name in the hello, `datagram` the longest one: an MTU of 1280 bytes, IPv6's least, leaves 1232"
+)
+HANDSHAKE_TITLES = ["loss %", "name", "datagram", "succeed", "s", "90 %", "max", "datagrams", "90 %", "max", "bytes", "90 %", "max"]
+
+
+def handshake_rows(lines):
+    """Return the cells of a line for each network, under HANDSHAKE_TITLES."""
+    table = []
+    for line in lines:
+        row = [str(line["loss"]), str(line["name"]), str(line["mtu"]), f"{100 * line['connected'] / line['handshakes']:.1f} %"]
+        row += [f"{ms / 1000:.2f}" for ms in line["ms"]]
+        row += [f"{value:,}" for name in ("datagrams", "bytes") for value in line[name]]
+        table.append(row)
+    return table
+
+
+def plain(lines):
+    """Return a table, a list of lists of cells, as aligned lines."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
@@ -121,8 +147,8 @@ def plain(runs):
     )
 
 
-def _print_table(runs):
-    """Print the table for people: a table of rich's on a terminal, plain lines elsewhere."""
+def _print(runs):
+    """Print the results for people."""
     for name, run in runs.items():
         click.echo(f"{name}: {run['interpreter']}, dice {run['dice']}, back end {run['backend']}")
     for name, run in runs.items():
@@ -132,16 +158,25 @@ def _print_table(runs):
             click.echo(f"tls on {name}: MicroPython's own, mbedTLS in C, {run['tls']['suite']}{heap}")
     click.echo("yardstick: one call of AESCCM of the cryptography package, without DTLS around it")
     click.echo()
+    _print_table(titles(runs), rows(runs))
+    for run in runs.values():
+        if "handshakes" in run:
+            click.echo(f"\n{HANDSHAKES}\n")
+            _print_table(HANDSHAKE_TITLES, handshake_rows(run["handshakes"]))
+
+
+def _print_table(headings, lines):
+    """Print a table of rich's on a terminal, plain lines elsewhere."""
     if not sys.stdout.isatty():
-        click.echo(plain(runs))
+        click.echo(plain([headings, *lines]))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for i, title in enumerate(titles(runs)):
+    for i, title in enumerate(headings):
         table.add_column(title, justify="right" if i else "left")
-    for row in rows(runs):
+    for row in lines:
         table.add_row(*row)
     Console().print(table)
 
@@ -163,13 +198,15 @@ def _collect_with_progress(runners, quick):
 @click.option("--quick", is_flag=True, help="A few repetitions only: shows that it works, not how fast.")
 @click.option("--device/--no-device", default=None, help="With the emulated RP2040.  [default: where its firmware is at hand]")
 def command(as_json, quick, device):
-    """Time sealing and opening of records on CPython, on MicroPython, and on an emulated RP2040.
+    """Time sealing and opening of records on CPython, on MicroPython, and on an emulated RP2040; count what handshakes take.
 
     Measured are one record of 16 to 1024 bytes, a whole receive of a group member (with its replay check and a
     store in RAM), an HMAC-SHA256, and the derivation of a sender's key by P_SHA256. Each time is the best of several rounds.
 
     What a host measures is noisy and says little about a board: compare the ratios (MicroPython's time to CPython's), and the
     same row before and after a change. The RP2040's times are its own: cycles of a 125 MHz Cortex-M0+, from run to run the same.
+
+    The handshakes run in virtual time, over networks that lose up to half of all datagrams: always the same, from seeds.
 
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, both ends on the device; its handshake takes the emulator a minute or two, so --quick leaves tls out there.
@@ -186,4 +223,4 @@ def command(as_json, quick, device):
 
         click.echo(json.dumps(runs, indent=2))
     else:
-        _print_table(runs)
+        _print(runs)

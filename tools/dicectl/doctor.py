@@ -47,22 +47,27 @@ REASONS = {
     50: ("ALERT", "The other side ended the session with an alert; its number says why. Look at the other side's log."),
     51: ("NO_ANSWER", "The other side did not answer, however often it was asked. Check its address and port, and the network."),
     52: ("UNEXPECTED", "The other side sent a handshake message out of turn. It is at fault, or attacked: update it."),
+    53: (
+        "STALLED",
+        "The other side answered, but the handshake came to no end. See whether it still runs, and what the network loses.",
+    ),
     54: ("NO_SUITE", "The client offers none of our cipher suites. Let it use TLS_PSK_WITH_AES_128_CCM_8."),
     55: ("PEER_VERSION", "The other side does not speak DTLS of our version. Switch that on there."),
     56: ("ILLEGAL", "The other side answered what was not asked, or with a value out of range. It is at fault: update it."),
     57: ("FINISHED", "The two sides do not have the same key, or the identity is unknown. Provision both sides anew."),
     58: ("EXTENSION", "The server answered an extension that was not offered. It is at fault: update it."),
     59: ("NO_PROTOCOL", "The client offers none of our application protocols (ALPN). Agree on one."),
-    60: (
+    60: ("MEMORY", "There was no memory left in the middle of a handshake. Free some, call gc.collect(), and connect again."),
+    70: (
         "ANSWERED",
         "A message can be answered once, while the keys of its epoch are held. Answer each message at once, or not at all.",
     ),
-    61: (
+    71: (
         "NO_LISTENER_ID",
         "This device has no id to answer with. Give it a GSA with one: dicectl group add-listener, then export.",
     ),
-    62: ("QUEUE", "Too many CoAP requests to this peer wait for each other. Wait for their responses first."),
-    70: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
+    72: ("QUEUE", "Too many CoAP requests to this peer wait for each other. Wait for their responses first."),
+    80: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
 }
 
 

@@ -145,7 +145,7 @@ def _run(coroutine):
         told = f" (alert {alert})" if alert is not None else ""
         raise Failure(f"E{error.reason}{told}: {REASONS[error.reason][1]}")
     except (asyncio.TimeoutError, TimeoutError):
-        raise Failure("no answer in time; check the address, the port, and that the server speaks DTLS 1.2 with PSK and AES-CCM")
+        raise Failure("connected, but no answer to the message in time")
     except OSError as error:
         raise Failure(f"network: {error}")
 

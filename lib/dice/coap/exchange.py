@@ -11,7 +11,7 @@ from dice._compat import const, ticks_add, ticks_diff
 from dice.coap.message import ACK, CON, NON, OBSERVE, RST, Message, decode, path_options
 from dice.errors import DATA, NONE, FormatError, UsageError
 
-_E_QUEUE = const(62)
+_E_QUEUE = const(72)
 
 _ACK_TIMEOUT_MS = const(2000)  # section 4.8
 _MAX_RETRANSMIT = const(4)

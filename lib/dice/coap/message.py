@@ -11,7 +11,7 @@
 from dice._compat import const
 from dice.errors import FormatError
 
-_E_COAP = const(70)
+_E_COAP = const(80)
 
 # Types (section 3) and codes (section 12.1): class in the high three bits.
 CON = const(0)

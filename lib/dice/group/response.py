@@ -15,8 +15,8 @@ from dice.errors import UsageError
 _BOTH_BYTES = const(20)  # key | salt
 
 _E_NOT_A_SENDER = const(11)
-_E_ANSWERED = const(60)
-_E_NO_LISTENER_ID = const(61)
+_E_ANSWERED = const(70)
+_E_NO_LISTENER_ID = const(71)
 
 
 def _keys(context, sender_id, listener_id):
