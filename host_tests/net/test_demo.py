@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,21 @@ def test_demo_on_a_terminal_has_a_live_table(demo):
     assert _without_numbers(_screen(shown)) == _without_numbers(demo[0].stdout)
 
 
+def test_openssl_reads_the_lamp(demo):
+    """Both states, and nothing with a wrong key; the key is not shown."""
+    shown = demo[0].stdout
+    assert "ok    it reads: off" in shown and "ok    it reads: on" in shown
+    assert "ok    with a wrong key it gets no more than the alert decrypt_error" in shown
+    assert "-psk ... " in shown
+
+
+def test_a_demo_without_openssl_says_so():
+    """Everything else is as it must be."""
+    done = _demo(before="from dicectl import s_client; s_client.available = lambda: False")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "left out, since there is no openssl here: apt-get install openssl" in done.stdout
+
+
 def test_the_readme_shows_what_the_demo_prints(demo):
     """The output in the README is real: the same but for numbers, and but for the widths that depend on them."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
@@ -155,8 +171,11 @@ _FIELDS = ["udp.srcport", "udp.dstport", "dtls.record.content_type", "dtls.recor
 def test_tshark_dissects_every_group_record_as_dtls_application_data(demo):
     """The records of the group's members, among all that the attacker sent, are DTLS 1.2 application data to Wireshark."""
     done, capture = demo
-    # A member sends from the port of the group, on which it listens; the attacker from another.
-    genuine = [row for row in _tshark(capture, _FIELDS) if row[0] == row[1]]
+    # A member sends from the port of the group, on which it listens, and asks from a port of its own; the attacker has another.
+    rows = _tshark(capture, _FIELDS)
+    ports = Counter(row[0] for row in rows if row[0] != row[1])
+    attacker = max(ports, key=ports.get)
+    genuine = [row for row in rows if row[0] != attacker]
     assert {tuple(row[2:]) for row in genuine} == {("23", "0xfefd", "1", "")}
     assert len(genuine) == int(re.search(r"(\d+) messages on the wire", done.stdout)[1])
 

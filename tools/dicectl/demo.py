@@ -10,9 +10,10 @@ import rich_click as click
 def command(pcap):
     """Watch a secured group at work, and under attack.
 
-    A switch and three lamps, each a MicroPython process with a heap of 64 KB, in a network namespace of their own: nothing is
-    sent to a real network, and no root is needed. An attacker replays, forges, alters and floods; the switch and a lamp lose
-    power. Every claim is checked; the exit status is 0 when all was as it must be.
+    A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 128 KB), in a network namespace of their
+    own: nothing is sent to a real network, and no root is needed. An attacker replays, forges, alters and floods; the switch and a
+    lamp lose power; OpenSSL asks the switch for a lamp's state. Every claim is checked; the exit status is 0 when all was as it
+    must be.
     """
     import tempfile
     from pathlib import Path
@@ -29,6 +30,7 @@ def command(pcap):
         group_file = folder / "lamps.group"
         group = keyring.new("lamps")
         keyring.add_sender(group, "switch")
+        keyring.add_listener(group, "lamp-1")  # which will be asked something
         keyring.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
         keyring.create(group_file, group)
         with View() as view:

@@ -6,6 +6,7 @@ Everything here runs inside the namespace that netns.enter() made.
 """
 
 import json
+import secrets
 import selectors
 import signal
 import socket
@@ -18,13 +19,15 @@ from dicectl import keyring, micropython, netns
 from dicectl.failure import Failure
 
 HEAP_KB = 64
+SERVER_HEAP_KB = 128  # of a node that serves DTLS besides, on a 64-bit machine
+IDENTITY = "panel"  # who may ask a switch
 _PATIENCE_S = 10
 
 
 class Node:
     """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are what it last told."""
 
-    def __init__(self, name, module, folder, code):
+    def __init__(self, name, module, folder, code, heap_kb):
         self.name = name
         self.folder = Path(folder)
         self.folder.mkdir()
@@ -36,7 +39,7 @@ class Node:
         self.counts = None
         self.ready = False
         self._before = {}  # dropped by kind, in earlier starts
-        self._argv = micropython.run_module(module, f"{HEAP_KB}k")
+        self._argv = micropython.run_module(module, f"{heap_kb}k")
         self._environment = micropython.environment(code)
         self._process = None
         self._rest = b""
@@ -109,6 +112,7 @@ class Stage:
         group = keyring.load(group_file)
         self.to = (group["address"], group["port"])
         self.group_file = group_file
+        self.key = secrets.token_bytes(16)  # of whoever asks a switch; for this run alone
         self.nodes = {}
         self.genuine = []  # datagrams of the group's members, in the order of the wire
         self.tap = netns.Tap(group["port"])
@@ -120,10 +124,13 @@ class Stage:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.tap, selectors.EVENT_READ)
 
-    def add(self, name, module, sender=False):
-        """Provision a node: a folder with its GSA."""
-        node = Node(name, module, self._folder / name, self._code)
-        keyring.export(self.group_file, node.folder / ("switch.gsa" if sender else "lamp.gsa"), name if sender else None)
+    def add(self, name, module, sender=False, listener=False):
+        """Provision a node: a folder with its GSA, with an id where it sends or may answer; a sender gets keys.json too."""
+        node = Node(name, module, self._folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
+        own = {"sender": name} if sender else {"listener": name} if listener else {}
+        keyring.export(self.group_file, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
+        if sender:
+            keyring.write_secret(node.folder / "keys.json", json.dumps({IDENTITY: self.key.hex()}).encode())
         self.nodes[name] = node
         return node
 
@@ -158,10 +165,11 @@ class Stage:
     def _take(self, key):
         if key.data is None:
             own_port = self._attacker.getsockname()[1]
-            heard = [payload for port, payload in self.tap.read() if port != own_port]
-            self.genuine.extend(heard)
+            heard = [(port, payload) for port, payload in self.tap.read() if port != own_port]
+            self.genuine.extend(payload for _, payload in heard)
+            commands = sum(port == self.to[1] for port, _ in heard)  # a question comes from a port of its own
             for node in self.nodes.values():
-                node.due += len(heard) if node.ready else 0
+                node.due += commands if node.ready else 0
             return
         data = key.fileobj.read1(65536)
         if not data:

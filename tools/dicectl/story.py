@@ -4,7 +4,8 @@
 
 import random
 
-from dicectl.stage import HEAP_KB
+from dicectl import s_client
+from dicectl.stage import HEAP_KB, IDENTITY
 
 LAMPS = 3
 FLOOD = 3000
@@ -16,7 +17,7 @@ def play(stage, view):
     """Play all parts; `view` has the number of checks that failed."""
     view.title("A switch and three lamps join a group")
     # The listeners first: then they know that no message was sent before.
-    lamps = [stage.add(f"lamp-{number}", "demo_lamp") for number in range(1, LAMPS + 1)]
+    lamps = [stage.add(f"lamp-{number}", "demo_lamp", listener=number == 1) for number in range(1, LAMPS + 1)]
     switch = stage.add("switch", "demo_switch", sender=True)
     view.lamps.extend(lamps)
     for node in (*lamps, switch):
@@ -26,6 +27,7 @@ def play(stage, view):
     _attack(stage, view, lamps, switch)
     _lose_switch(stage, view, lamps, switch)
     _lose_lamp(stage, view, lamps, switch)
+    _ask(stage, view, lamps, switch)
     stage.count(lamps)
     view.check(not stage.repeated_nonces(), f"{len(stage.genuine)} messages on the wire, and no two with the same nonce")
     view.verdict(HEAP_KB)
@@ -134,3 +136,17 @@ def _lose_lamp(stage, view, lamps, switch):
     stage.start(lamp)
     _strike(stage, view, [lamp], "sends everything recorded so far", list(stage.genuine), "replayed")
     _obey(stage, view, lamps, switch, ["on", "off", "on"])
+
+
+def _ask(stage, view, lamps, switch):
+    view.title(f"OpenSSL asks the switch, over DTLS, whether {lamps[0].name} is lit")
+    if not s_client.available():
+        view.say("  left out, since there is no openssl here: apt-get install openssl")
+        return
+    view.say(f"  $ {s_client.shown(IDENTITY)}")
+    for word in ("off", "on"):
+        _obey(stage, view, lamps, switch, [word])
+        answer = s_client.ask(IDENTITY, stage.key, b"lit?\n")
+        view.check(answer == f"{word}\n", f"it reads: {answer.strip() or 'nothing'}")
+    answer = s_client.ask(IDENTITY, bytes(16), b"lit?\n")
+    view.check("alert decrypt error" in answer, "with a wrong key it gets no more than the alert decrypt_error")

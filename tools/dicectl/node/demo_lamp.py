@@ -10,6 +10,7 @@ import sys
 import lamp
 
 import dice
+from dice.errors import UsageError
 
 gc.threshold(4096)  # collect early: a small heap must not fragment
 
@@ -17,6 +18,33 @@ gc.threshold(4096)  # collect early: a small heap must not fragment
 def tell(**what):
     """Write one line for the demo."""
     print(json.dumps(what))
+
+
+class Asked:
+    """A group without the question "lit?", which is answered by a lamp that has an id to answer with."""
+
+    def __init__(self, group):
+        self.group = group
+        self.on = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        """Return the next command."""
+        while True:
+            sender, message = await self.group.__anext__()
+            if message != b"lit?":
+                return sender, message
+            try:
+                await self.group.answer(b"on" if self.on else b"off")
+            except UsageError:
+                pass
+
+    def switch(self, on):
+        """Be the lamp."""
+        self.on = on
+        tell(on=on)
 
 
 async def answer(group):
@@ -30,10 +58,11 @@ async def answer(group):
 
 async def main():
     """Join, then obey and answer until killed."""
-    group = await dice.join("lamp.gsa")
+    group = await dice.join("lamp.gsa", answering=True)
     task = asyncio.create_task(answer(group))
     tell(ready=True)
-    await lamp.obey(group, lambda on: tell(on=on))
+    asked = Asked(group)
+    await lamp.obey(asked, asked.switch)
     task.cancel()
 
 
