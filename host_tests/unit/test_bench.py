@@ -19,7 +19,15 @@ BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {
     ("HMAC-SHA256", 64),
     ("P_SHA256", 20),
 }
-TLS = {("tls: seal", 64), ("tls: open", 64), ("tls: handshake, client", 0), ("tls: handshake, server", 0)}
+PSK = {("PSK handshake, client", 0), ("PSK handshake, server", 0)}
+TLS = {
+    ("tls: PSK handshake, client", 0),
+    ("tls: PSK handshake, server", 0),
+    ("tls: seal", 64),
+    ("tls: open", 64),
+    ("tls: handshake, client", 0),
+    ("tls: handshake, server", 0),
+}
 YARDSTICK = {("yardstick: AESCCM", size) for size in SIZES}
 MTUS = (1232, 1232, 256, 128)  # the first with a short hello
 LOSSES = (0, 10, 20, 30, 50)
@@ -43,7 +51,7 @@ def test_json_has_every_row_of_both_interpreters():
         assert measured["backend"].startswith(BACKENDS[name])
         rows = [(result["name"], result["size"]) for result in measured["results"]]
         assert len(rows) == len(set(rows))
-        assert set(rows) == BOTH | (YARDSTICK if name == "cpython" else TLS)
+        assert set(rows) == BOTH | (YARDSTICK if name == "cpython" else TLS | PSK)
         assert ("handshakes" in measured) == (name == "cpython")
         for result in measured["results"]:
             assert result["us"] > 0
@@ -75,7 +83,7 @@ def test_plain_output_is_aligned_tables():
     assert [line.split(":")[0] for line in head.splitlines()] == ["cpython", "micropython", "tls on micropython", "yardstick"]
     lines = table.splitlines()
     assert lines[0].split() == ["operation", "bytes", "cpython", "us", "per", "s", "micropython", "us", "per", "s", "ratio"]
-    assert len(lines) == 1 + len(BOTH | YARDSTICK | TLS)
+    assert len(lines) == 1 + len(BOTH | YARDSTICK | TLS | PSK)
     assert len({len(line) for line in lines}) == 1, table
     assert "\x1b" not in table
 

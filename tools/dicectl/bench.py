@@ -46,12 +46,20 @@ def cpython(quick):
         yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
 
 
+def _handshake(lines):
+    """Yield the figures of node/session_cost.py as results."""
+    for line in lines:
+        for end in ("client", "server"):
+            yield {"name": f"PSK handshake, {end}", "size": 0, "us": max(line[f"{end}_us"], 1), "repetitions": 1, "rounds": 1}
+
+
 def unix_port(quick):
     """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
     from dicectl import on_board
 
     arguments = ["quick"] if quick else []
     yield from _run(micropython.command("bench.py", *arguments), micropython.environment())
+    yield from _handshake(_run(micropython.command("session_cost.py"), micropython.environment()))
     with on_board.in_folder(on_board.certificate()) as folder:
         yield from _run(micropython.command("tls_dtls.py", *arguments), micropython.environment(), folder)
 
@@ -61,6 +69,7 @@ def rp2040(quick):
     from dicectl import build, emulator, on_board
 
     yield from on_board.lines(emulator.firmware(), "bench.py", ["quick"] if quick else [])
+    yield from _handshake(on_board.lines(emulator.firmware(), "session_cost.py"))
     if not quick:  # its handshake takes a minute to emulate
         firmware = build.firmware("RPI_PICO", profile="none", with_tls=True) / "firmware.uf2"
         yield from on_board.lines(firmware, "tls_dtls.py", files=on_board.certificate())
@@ -155,7 +164,8 @@ def _print(runs):
         if "tls" in run:
             ram = run["tls"]["session_bytes"]
             heap = f", {ram:,} bytes of heap a session" if ram else ""
-            click.echo(f"tls on {name}: MicroPython's own, mbedTLS in C, {run['tls']['suite']}{heap}")
+            psk = run["tls"]["psk"] or "no handshake with a pre-shared key: its API came with MicroPython 1.29"
+            click.echo(f"tls on {name}: MicroPython's own, mbedTLS in C, {run['tls']['suite']}{heap}; {psk}")
     click.echo("yardstick: one call of AESCCM of the cryptography package, without DTLS around it")
     click.echo()
     _print_table(titles(runs), rows(runs))

@@ -3,9 +3,10 @@
 """MicroPython's own `tls`, a DTLS 1.2 client and server in one program, joined in memory: what `dicectl bench` compares dice with.
 
 Reads the server's certificate and key from `tls_cert.der` and `tls_key.der`. Prints nothing where that `tls` has no DTLS; else JSON
-lines as bench.py does: first {"interpreter", "suite", "session_bytes": what one client takes of MicroPython's heap}, then of each
-measurement {"name", "size", "us", "repetitions", "rounds"}, of which the best round counts; fewer of them on a board, whose clock
-is not disturbed. On the unix port mbedTLS has its memory from the C library, so that `session_bytes` is None there.
+lines as bench.py does: first {"interpreter", "suite", "session_bytes": what one client takes of the heap, "psk": the suite
+of its handshake with a pre-shared key, or None where it has none}, then of each measurement {"name", "size", "us", "repetitions",
+"rounds"}, of which the best round counts; fewer of them on a board, whose clock is not disturbed. On the unix port mbedTLS has its
+memory from the C library, so that `session_bytes` is None there.
 """
 
 import gc
@@ -19,6 +20,7 @@ import tls
 SIZE = 64
 STEPS_MAX = 40
 SUITE = "TLS-ECDHE-ECDSA-WITH-AES-128-GCM-SHA256"
+PSK_SUITE = "TLS-PSK-WITH-AES-128-GCM-SHA256"
 
 
 class Wire(io.IOBase):
@@ -49,13 +51,9 @@ class Wire(io.IOBase):
 class Pair:
     """A client and a server, and the microseconds that each has computed until the handshake is over."""
 
-    def __init__(self, cert, key):
+    def __init__(self, server_context, context):
         self._up, self._down = [], []
-        self._server_context = tls.SSLContext(tls.PROTOCOL_DTLS_SERVER)
-        self._server_context.load_cert_chain(cert, key)
-        context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
-        context.verify_mode = tls.CERT_NONE  # one verification of a signature less than a client that trusts a root
-        context.set_ciphers([SUITE])
+        self._server_context = server_context
         before = allocated()
         self.client = context.wrap_socket(Wire(self._down, self._up), do_handshake_on_connect=False)
         self.session_bytes = None if sys.platform == "linux" else allocated() - before
@@ -82,6 +80,30 @@ class Pair:
             if not self._up and not self._down and self.server.write(b"x"):
                 return client_us, server_us
         raise OSError("no end of the handshake")
+
+
+def with_certificate():
+    """Return a Pair whose server shows a certificate."""
+    server_context = tls.SSLContext(tls.PROTOCOL_DTLS_SERVER)
+    server_context.load_cert_chain(read("tls_cert.der"), read("tls_key.der"))
+    context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
+    context.verify_mode = tls.CERT_NONE  # one verification of a signature less than a client that trusts a root
+    context.set_ciphers([SUITE])
+    return Pair(server_context, context)
+
+
+def with_psk():
+    """Return a Pair with a pre-shared key, or None where this tls takes none: only MicroPython from 1.29 on does."""
+    server_context = tls.SSLContext(tls.PROTOCOL_DTLS_SERVER)
+    context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
+    if not hasattr(context, "psk_key"):
+        return None
+    server_context.server_psk_keys = {b"node": bytes(range(16))}
+    context.psk_identity, context.psk_key = b"node", bytes(range(16))
+    context.verify_mode = tls.CERT_NONE
+    for one in (server_context, context):
+        one.set_ciphers([PSK_SUITE])
+    return Pair(server_context, context)
 
 
 def allocated():
@@ -125,12 +147,18 @@ def read(name):
 
 def main(repetitions, rounds):
     """Measure and print."""
-    pair = Pair(read("tls_cert.der"), read("tls_key.der"))
+    psk = with_psk()
+    pair = with_certificate()
     interpreter = sys.implementation.name + " " + "%d.%d.%d" % tuple(sys.implementation.version[:3])
-    print(json.dumps({"interpreter": interpreter, "suite": pair.client.cipher()[0], "session_bytes": pair.session_bytes}))
+    suite = psk.client.cipher()[0] if psk else None
+    head = {"suite": pair.client.cipher()[0], "session_bytes": pair.session_bytes, "psk": suite}
+    head["interpreter"] = interpreter
+    print(json.dumps(head))
     seal_us, open_us = seal_and_open(pair, repetitions, rounds)
     rows = [("seal", SIZE, seal_us, repetitions, rounds), ("open", SIZE, open_us, repetitions, rounds)]
     rows += [("handshake, client", 0, pair.client_us, 1, 1), ("handshake, server", 0, pair.server_us, 1, 1)]
+    if psk:
+        rows += [("PSK handshake, client", 0, psk.client_us, 1, 1), ("PSK handshake, server", 0, psk.server_us, 1, 1)]
     for name, size, us, repetitions, rounds in rows:
         us = round(max(us, 1 / repetitions), 3)  # a clock may not have moved
         print(json.dumps({"name": "tls: " + name, "size": size, "us": us, "repetitions": repetitions, "rounds": rounds}))
