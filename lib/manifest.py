@@ -13,7 +13,7 @@ A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
 
 import os
 
-_HOST = ("crypto/host.py",)  # CPython only
+_HOST = ("_cpython.py", "crypto/host.py")  # CPython only
 _UNIX = ("_posix.py",)  # what files need on an operating system
 _PLAIN = ("crypto/blocks.py",)  # what is needed where native code is not taken
 _NATIVE = ("crypto/blocks_viper.py",)  # and where it is
@@ -26,19 +26,17 @@ _GROUP = (
     "replay.py",
     "store.py",
     "crypto/__init__.py",
-    "crypto/aead.py",
     "crypto/blocks.py",
     "crypto/blocks_viper.py",
+    "crypto/ccm.py",
     "crypto/hmac.py",
     "suites.py",
     "record.py",
     "group/__init__.py",
     "group/context.py",
     "group/gsa.py",
-    "group/keys.py",
     "group/ledger.py",
     "group/member.py",
-    "group/record.py",
 )
 
 # Beside _GROUP: what a client with a pre-shared key needs.
@@ -48,7 +46,6 @@ _PSK = (
     "handshake.py",
     "keys.py",
     "kx_psk.py",
-    "limits.py",
     "messages.py",
     "record_layer.py",
     "session.py",

@@ -189,7 +189,7 @@ def needed_by(name):
     """Return the names of a module and of all that it imports on a board."""
     names = [name]
     for module in names:
-        names += sorted(inner_imports_of(module) - {*names, "crypto.host", "_posix"})
+        names += sorted(inner_imports_of(module) - {*names, "_cpython", "crypto.host", "_posix"})
     return set(names)
 
 

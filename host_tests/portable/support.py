@@ -8,9 +8,8 @@ from reasons import E_STORE_READ, E_STORE_WRITE
 
 from dice.errors import StoreError
 from dice.group.context import Context
-from dice.group.gsa import DERIVE_SENDER, Gsa
+from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
-from dice.group.record import K08
 from dice.suites import PSK_AES_128_CCM_8
 
 SECOND = 1000  # in ticks

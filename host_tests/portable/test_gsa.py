@@ -7,8 +7,7 @@ from support import make_gsa, raises
 
 from dice.crypto import sha256
 from dice.errors import FormatError
-from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, decode
-from dice.group.record import D00, K08
+from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, decode
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 
 FIELDS = [

@@ -9,9 +9,8 @@ from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raise
 
 from dice.errors import DATA, NONE, StoreError, UsageError
 from dice.group.context import Context
-from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN
+from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN
 from dice.group.member import Member
-from dice.group.record import D00, K08
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 
 

@@ -8,8 +8,7 @@ from support import A, B, RamStore, forge, make_gsa, make_member, raises, seal
 from dice import record
 from dice.crypto.hmac import p_sha256
 from dice.errors import DATA, FormatError, UsageError
-from dice.group.gsa import DERIVE_SHARED, decode
-from dice.group.record import D00
+from dice.group.gsa import D00, DERIVE_SHARED, decode
 from dice.group.response import Inquiry, Question
 
 L, M = 200, 201  # ListenerIDs

@@ -6,9 +6,8 @@ from reasons import E_COUNTER_LOST, E_EPOCH, E_STORE_READ, E_STORE_WRITE, E_VALU
 from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import DATA, NONE, FormatError, StoreError
-from dice.group.gsa import DERIVE_SHARED, UNKNOWN
+from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN
 from dice.group.member import Member
-from dice.group.record import D00
 
 LIST = [(A, UNKNOWN), (B, UNKNOWN)]
 

@@ -6,8 +6,7 @@ from reasons import E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import CLASH, DATA, NONE, FormatError, LimitError
-from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED
-from dice.group.record import D00, K08
+from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08
 
 
 def test_trap_07_own_loopback_is_ignored():

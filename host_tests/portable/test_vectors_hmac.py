@@ -9,7 +9,8 @@ P_SHA256(secret, seed) = H(A1 | seed) | H(A2 | seed) | ..., H = hmac.new(secret,
 from support import vectors
 
 from dice.crypto.hmac import Hmac, p_sha256
-from dice.group.keys import sender_key, traffic_key
+from dice.group.context import sender_key
+from dice.group.keys import traffic_key
 
 KEY = bytes(range(16))
 

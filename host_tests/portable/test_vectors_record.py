@@ -9,8 +9,7 @@ from support import make_member
 
 from dice import record
 from dice.errors import DATA
-from dice.group.gsa import DERIVE_SHARED, UNKNOWN
-from dice.group.record import D00, K08
+from dice.group.gsa import D00, DERIVE_SHARED, K08, UNKNOWN
 
 KEY = bytes(range(16))
 SALT = bytes.fromhex("a0a1a2a3")

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from dice import record
-from dice.group.context import Context
+from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
-from dice.group.keys import sender_key, traffic_key
+from dice.group.keys import traffic_key
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))

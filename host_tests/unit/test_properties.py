@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from dice import record
 from dice.crypto import aead, sha256
 from dice.errors import CLASH, DATA, NONE, DiceError, FormatError, StoreError
-from dice.group.gsa import DERIVE_SENDER, DERIVE_SHARED, UNKNOWN, Gsa, decode
+from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, Gsa, decode
 from dice.group.member import Member
-from dice.group.record import D00, K08
 from dice.limits import WINDOW_RECORDS
 from dice.replay import Window
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8

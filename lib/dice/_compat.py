@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The one place where CPython and MicroPython are told apart (row 0: imports nothing of dice).
+"""The one place where CPython and MicroPython are told apart (row 0: imports of dice only what stands in for these).
 
 `ticks_*` are MicroPython's: milliseconds that wrap; only differences of less than half the period mean anything.
 """
@@ -14,26 +14,7 @@ if MICROPYTHON:
 
     from micropython import const
 else:
-    import time
-
-    _PERIOD = 1 << 30
-
-    def const(value):
-        """Return `value`; mpy-cross folds the call away."""
-        return value
-
-    def ticks_ms():
-        """Return a monotonic time in milliseconds, modulo 2**30."""
-        return time.monotonic_ns() // 1_000_000 % _PERIOD
-
-    def ticks_add(ticks, delta):
-        """Return `ticks` moved by `delta` milliseconds."""
-        return (ticks + delta) % _PERIOD
-
-    def ticks_diff(end, start):
-        """Return `end - start` in milliseconds, negative when `end` is earlier."""
-        return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
-
+    from dice._cpython import const, ticks_add, ticks_diff, ticks_ms  # noqa: F401 - for all others
 
 if sys.platform in ("linux", "darwin"):
     from dice._posix import create, sync

@@ -6,7 +6,6 @@ from dice._compat import const
 from dice.errors import PeerError, UsageError
 from dice.handshake import Handshake
 from dice.keys import Secrets, Transcript
-from dice.limits import CID_MAX_BYTES
 from dice.messages import (
     RANDOM_BYTES,
     read_hello_verify_request,
@@ -14,6 +13,8 @@ from dice.messages import (
     read_server_hello,
     write_client_hello,
 )
+
+_CID_MAX_BYTES = const(8)
 
 _CLIENT_HELLO = const(1)
 _SERVER_HELLO = const(2)
@@ -72,7 +73,7 @@ class Client(Handshake):
         ticket to resume by (RFC 5077). `resume`: what Session.resumption() returned, or None. Raises UsageError.
         """
         super().__init__(credentials, random, cid)
-        if cid is not None and len(cid) > CID_MAX_BYTES:
+        if cid is not None and len(cid) > _CID_MAX_BYTES:
             raise UsageError(_E_OPTION)
         self.is_client = True
         self.server_name = server_name

@@ -20,7 +20,13 @@ so a server that cannot open Finished must not answer the ClientKeyExchange befo
 """
 
 from dice._compat import const, ticks_add
-from dice.limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, MTU_MIN_BYTES, RANGES_MAX, RETRANSMISSIONS_MAX, TIMER_MAX_MS
+
+_EARLY_MESSAGES_MAX = const(4)
+_HANDSHAKE_BYTES_MAX = const(1024)
+_MTU_MIN_BYTES = const(128)
+_RANGES_MAX = const(8)
+_RETRANSMISSIONS_MAX = const(10)
+_TIMER_MAX_MS = const(60_000)
 
 HANDSHAKE = const(22)
 _FRAGMENT_HEADER_BYTES = const(12)
@@ -52,11 +58,11 @@ class Flight:
     def timeout(self, now):
         """Send all once more, and wait for longer; return False where that was done often enough."""
         self._sent += 1
-        if self._sent > RETRANSMISSIONS_MAX:
+        if self._sent > _RETRANSMISSIONS_MAX:
             return False
-        self._timer_ms = min(2 * self._timer_ms, TIMER_MAX_MS)
+        self._timer_ms = min(2 * self._timer_ms, _TIMER_MAX_MS)
         if self._sent % _PATIENCE == 0:
-            self._mtu = max(self._mtu >> 1, MTU_MIN_BYTES)
+            self._mtu = max(self._mtu >> 1, _MTU_MIN_BYTES)
         self.again()
         self.start(now)
         return True
@@ -90,7 +96,7 @@ class Flight:
 class Reassembly:
     """Puts messages together again from fragments that come in any order, more than once, overlapping, or not at all.
 
-    What lies ahead of the message that is due is kept too, within HANDSHAKE_BYTES_MAX and EARLY_MESSAGES_MAX in all.
+    What lies ahead of the message that is due is kept too, within _HANDSHAKE_BYTES_MAX and _EARLY_MESSAGES_MAX in all.
     """
 
     def __init__(self, sequence):
@@ -99,11 +105,11 @@ class Reassembly:
 
     def add(self, epoch, kind, length, sequence, offset, part):
         """Take in a fragment; return False where it is not wanted."""
-        if not 0 <= sequence - self.next < EARLY_MESSAGES_MAX or offset + len(part) > length:
+        if not 0 <= sequence - self.next < _EARLY_MESSAGES_MAX or offset + len(part) > length:
             return False
         found = self._messages.get(sequence)
         if found is None:
-            if sum(len(message) for _, message, _ in self._messages.values()) + length > HANDSHAKE_BYTES_MAX:
+            if sum(len(message) for _, message, _ in self._messages.values()) + length > _HANDSHAKE_BYTES_MAX:
                 return False
             message = bytearray(_FRAGMENT_HEADER_BYTES + length)
             message[0] = kind
@@ -114,7 +120,7 @@ class Reassembly:
         if found[0] != epoch or message[0] != kind or len(message) != _FRAGMENT_HEADER_BYTES + length:
             return False
         ranges = _merge(found[2], offset, offset + len(part))
-        if len(ranges) > RANGES_MAX:
+        if len(ranges) > _RANGES_MAX:
             return False
         start = _FRAGMENT_HEADER_BYTES + offset
         message[start : start + len(part)] = part

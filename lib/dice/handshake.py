@@ -8,7 +8,8 @@ A role is given whole messages by its session, in order, and answers with flight
 from dice._compat import const
 from dice.errors import PeerError
 from dice.flights import HANDSHAKE
-from dice.limits import RECORD_PLAINTEXT_MAX_BYTES
+
+_RECORD_PLAINTEXT_MAX_BYTES = const(1152)
 
 CHANGE_CIPHER_SPEC = const(20)
 
@@ -32,7 +33,7 @@ class Handshake:
         self.is_client = False
         self.cid = cid  # what the peer is to put into its records, or None to speak of none
         self.peer_cid = b""
-        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
+        self.record_max = _RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.suite = None
         self.secrets = None
         self.session_id = b""

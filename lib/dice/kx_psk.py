@@ -10,9 +10,11 @@ Identities have at most 128 bytes and are compared byte by byte; keys have at mo
 
 from dice._compat import const
 from dice.errors import UsageError
-from dice.limits import PSK_IDENTITY_MAX_BYTES, PSK_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 from dice.wire import Reader, Writer
+
+_PSK_IDENTITY_MAX_BYTES = const(128)
+_PSK_MAX_BYTES = const(64)
 
 _E_OPTION = const(18)
 
@@ -32,7 +34,7 @@ class Psk:
 
     def __init__(self, identity, key):
         """Take bytes: an identity of 1 to 128, a key of 1 to 64, of which 16 or more should be random."""
-        if not 0 < len(identity) <= PSK_IDENTITY_MAX_BYTES or not 0 < len(key) <= PSK_MAX_BYTES:
+        if not 0 < len(identity) <= _PSK_IDENTITY_MAX_BYTES or not 0 < len(key) <= _PSK_MAX_BYTES:
             raise UsageError(_E_OPTION)
         self.identity = identity
         self._key = key
@@ -66,5 +68,5 @@ class PskLookup:
         reader = Reader(body)
         identity = reader.vector(2)
         reader.end()
-        key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
+        key = self._find(identity) if len(identity) <= _PSK_IDENTITY_MAX_BYTES else None
         return identity, _premaster(key or random(16))

@@ -17,7 +17,7 @@ struct {                                       offset without / with a CID of c 
 from struct import pack_into, unpack_from
 
 from dice._compat import const
-from dice.crypto import aead
+from dice.crypto.ccm import crypt
 
 _DATAGRAM_MAX_BYTES = const(1232)
 
@@ -50,14 +50,15 @@ def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid=b""
     pack_into(">BHHHIHHHI", datagram, 0, content_type, _VERSION, epoch, high, low, size, epoch, high, low)
     datagram[start:end] = plaintext
     if not cid:
-        aead.crypt(key, salt, datagram, start, end - start, tag_bytes, cid, -1, False)
+        crypt(key, salt, datagram, start, end - start, tag_bytes, cid, -1, False)
         return datagram
     pack_into(">HHHI", datagram, start - 10, size, epoch, high, low)
     datagram[0] = _TLS12_CID
     datagram[11 : start - 10] = cid
     datagram[end] = content_type
     end += 1
-    aead.seal(key, salt, datagram, start, end, tag_bytes, _cid_data(datagram, start - _EXPLICIT_BYTES, end - start))
+    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, end - start)
+    crypt(key, salt, datagram, start, end - start, tag_bytes, aad, len(aad), False)
     return datagram
 
 
@@ -97,7 +98,7 @@ def open(key, salt, tag_bytes, datagram, cid_bytes=0):
     if content_type == _TLS12_CID:
         aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
         aad_bytes = len(aad)
-    plaintext = aead.crypt(key, salt, datagram, start, length, tag_bytes, aad, aad_bytes, True)
+    plaintext = crypt(key, salt, datagram, start, length, tag_bytes, aad, aad_bytes, True)
     if plaintext is None or content_type != _TLS12_CID:
         return None if plaintext is None else (content_type, plaintext)
     inner = plaintext.rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)

@@ -3,7 +3,7 @@
 """One side's state of the record layer of a DTLS 1.2 association (RFC 6347, section 4.1; RFC 9146) (row 3).
 
 There are two epochs: 0, in plaintext, for the handshake, and 1, protected; nobody renegotiates. The 48-bit sequence numbers
-of both start at 0, and a key seals at most KEY_RECORDS_MAX records.
+of both start at 0, and a key seals at most _KEY_RECORDS_MAX records.
 """
 
 from struct import pack_into, unpack_from
@@ -11,8 +11,10 @@ from struct import pack_into, unpack_from
 from dice import record
 from dice._compat import const
 from dice.errors import LimitError
-from dice.limits import KEY_RECORDS_MAX, RECORD_PLAINTEXT_MAX_BYTES
 from dice.replay import Window
+
+_KEY_RECORDS_MAX = const(1 << 23)
+_RECORD_PLAINTEXT_MAX_BYTES = const(1152)
 
 _E_SPENT = const(40)
 
@@ -40,12 +42,12 @@ class RecordLayer:
         self.cid = cid
         self.peer_cid = b""
         self.plain = True  # epoch 0 is read
-        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
+        self.record_max = _RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.newest = False  # whether the record opened last was above all before it
         self.forged = False  # whether the tag of the last record failed
         self.dropped = {}
         self.next = 0  # sequence number of our next protected record
-        self.end = KEY_RECORDS_MAX
+        self.end = _KEY_RECORDS_MAX
         self.window = None
         self._plain_next = 0
         self._keys = None
@@ -102,7 +104,7 @@ class RecordLayer:
             at = 11 + (len(self.cid) if datagram[0] == _TLS12_CID else 0)
             if size >= at + 2:
                 end = at + 2 + (datagram[at] << 8 | datagram[at + 1])
-                if end <= size and end - at <= RECORD_PLAINTEXT_MAX_BYTES + 64:
+                if end <= size and end - at <= _RECORD_PLAINTEXT_MAX_BYTES + 64:
                     return end
         return self.drop("malformed")
 

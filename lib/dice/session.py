@@ -12,18 +12,17 @@ from dice._compat import const, ticks_add, ticks_diff
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
 from dice.flights import HANDSHAKE, Flight, Reassembly
 from dice.keys import Resumption
-from dice.limits import (
-    ALERT_WAIT_MS,
-    DATAGRAM_MAX_BYTES,
-    EARLY_RECORDS_MAX,
-    LAST_FLIGHT_MS,
-    MTU_MIN_BYTES,
-    RECORD_OVERHEAD_MAX_BYTES,
-    TIMER_MS,
-)
 from dice.record_layer import RecordLayer
 from dice.suites import tag_bytes
 from dice.wire import Reader
+
+_ALERT_WAIT_MS = const(1_000)
+_DATAGRAM_MAX_BYTES = const(1232)
+_EARLY_RECORDS_MAX = const(2)
+_LAST_FLIGHT_MS = const(543_000)
+_MTU_MIN_BYTES = const(128)
+_RECORD_OVERHEAD_MAX_BYTES = const(37)
+_TIMER_MS = const(9_000)
 
 _CHANGE_CIPHER_SPEC = const(20)
 _ALERT = const(21)
@@ -60,13 +59,13 @@ class Session:
     what the handshake found.
     """
 
-    def __init__(self, handshake, now, timer_ms=TIMER_MS, mtu=DATAGRAM_MAX_BYTES):
+    def __init__(self, handshake, now, timer_ms=_TIMER_MS, mtu=_DATAGRAM_MAX_BYTES):
         """Begin as `handshake`, a client.Client or server.Server, says.
 
         `timer_ms`: before the first retransmission: 9 s by RFC 7925, 1 s suits fast links. `mtu`: the longest datagram to send, in
         bytes, of which a handshake gets by with 128. Raises UsageError.
         """
-        if not 0 < timer_ms < 1 << 29 or not MTU_MIN_BYTES <= mtu <= DATAGRAM_MAX_BYTES:
+        if not 0 < timer_ms < 1 << 29 or not _MTU_MIN_BYTES <= mtu <= _DATAGRAM_MAX_BYTES:
             raise UsageError(_E_OPTION)
         self.data = None
         self.error = None
@@ -213,7 +212,7 @@ class Session:
 
     def _receive_record(self, data, now):
         no_keys = self._handshake and not self.layer.window
-        if no_keys and data[3] << 8 | data[4] == 1 and len(self._early) < EARLY_RECORDS_MAX:
+        if no_keys and data[3] << 8 | data[4] == 1 and len(self._early) < _EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
             return NONE
         opened = self.layer.open(data)
@@ -247,7 +246,7 @@ class Session:
                 self._end = self._flight = None
             self.data = plaintext
             return DATA
-        if len(self._held) < EARLY_RECORDS_MAX:
+        if len(self._held) < _EARLY_RECORDS_MAX:
             self._held.append(plaintext)
             self._ask()  # the peer is connected, and its Finished is lost
         else:
@@ -270,7 +269,7 @@ class Session:
             self.error = error
             return self._wipe()
         if self._handshake and not self._doubt:
-            self._doubt = ticks_add(now, ALERT_WAIT_MS), error
+            self._doubt = ticks_add(now, _ALERT_WAIT_MS), error
             self._ask()  # whether it was the peer
         return NONE
 
@@ -338,7 +337,7 @@ class Session:
 
     def _begin(self, flight, now):
         self._answers = self._reassembly.next - 1  # the last message that the flight answers
-        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES))
+        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + _RECORD_OVERHEAD_MAX_BYTES))
         self._flight.start(now)
 
     def _connect(self, now):
@@ -355,7 +354,7 @@ class Session:
         self.layer.plain = False
         if self._flight and self.is_client == self.resumed:  # ours is the last flight, which the peer may not have heard
             self._flight.due = None
-            self._end = ticks_add(now, LAST_FLIGHT_MS)
+            self._end = ticks_add(now, _LAST_FLIGHT_MS)
         else:
             self._flight = None
         return CONNECTED
@@ -374,7 +373,7 @@ class Session:
     def _alert(self, level, alert):
         # Whether our ChangeCipherSpec is out: the server's comes first where a session is resumed, else the client's.
         epoch = 1 if self.connected or (self.layer.window and self.is_client != self._handshake.resumed) else 0
-        if len(self._out) < EARLY_RECORDS_MAX:
+        if len(self._out) < _EARLY_RECORDS_MAX:
             try:
                 self._out.append(self.layer.seal(_ALERT, epoch, bytes((level, alert))))
             except (DiceError, MemoryError):

@@ -18,8 +18,8 @@ from pathlib import Path
 from dice import suites
 from dice._compat import sync
 from dice.group import gsa as codec
+from dice.group.gsa import D00, K08, sender_id_max
 from dice.group.keys import traffic_key
-from dice.group.record import D00, K08, sender_id_max
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dicectl.failure import USAGE, Failure
 

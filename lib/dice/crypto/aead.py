@@ -1,24 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""AES-128-CCM (SP 800-38C, RFC 3610) as TLS uses it (RFC 6655), over a block cipher (row 1).
+"""AES-128-CCM as TLS uses it (RFC 6655), of anything but records (row 1).
 
-A message costs two bulk calls of the block cipher, whatever its length, since a call from Python costs more than a block. `crypt`,
-which does both and all around them, is the one of `blocks` or, where the firmware takes native code, of `blocks_viper`; the record
-layer calls it directly. The caller bounds lengths: associated data below 65,280 bytes, plaintext below 2**16.
-
-The 12-byte nonce is `salt`, 4 bytes, and the 8 bytes before `start`, as in a record; `aad` None stands for the record's header. A
-(key, nonce) must never be used twice for sealing.
+The caller bounds lengths: associated data below 65,280 bytes, plaintext below 2**16. The 12-byte nonce is `salt`, 4 bytes, and the
+8 bytes before `start`, as in a record; `aad` None stands for the record's header. A (key, nonce) must never be used twice for
+sealing.
 """
 
-import sys
-
-from dice._compat import MICROPYTHON
-
-# The number of the native code that this firmware takes; 0 where it takes none.
-if MICROPYTHON and sys.implementation._mpy >> 10:
-    from dice.crypto.blocks_viper import crypt
-else:
-    from dice.crypto.blocks import crypt
+from dice.crypto.ccm import crypt
 
 
 def seal(key, salt, data, start, end, tag_bytes, aad=None):

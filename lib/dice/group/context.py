@@ -4,16 +4,24 @@
 
 from dice import record
 from dice._compat import const
-from dice.crypto.aead import crypt
-from dice.group.gsa import DERIVE_SENDER, UNKNOWN
-from dice.group.keys import sender_key
-from dice.group.record import K08
+from dice.crypto.ccm import crypt
+from dice.crypto.hmac import p_sha256
+from dice.group.gsa import DERIVE_SENDER, K08, UNKNOWN
 from dice.replay import Window
 from dice.suites import tag_bytes
 
 _KEY_BYTES = const(16)
 _BOTH_BYTES = const(20)  # key | salt
 _FRAGMENT_AT = const(21)  # behind record header and explicit nonce
+
+
+def sender_key(tek, gid, epoch, sender_id):
+    """Return the 20 bytes key | salt of one sender: P_SHA256(TEK, "dice sender key" | gid | epoch | SenderID).
+
+    `gid` has 4 bytes; epoch and SenderID go in as 16-bit integers, in either layout.
+    """
+    seed = b"dice sender key" + gid + epoch.to_bytes(2, "big") + sender_id.to_bytes(2, "big")
+    return p_sha256(tek, seed, 20)
 
 
 class Sender(Window):

@@ -29,7 +29,6 @@ struct {
 from dice._compat import const
 from dice.crypto import sha256
 from dice.errors import FormatError
-from dice.group.record import D00, K08, sender_id_max
 from dice.suites import tag_bytes
 from dice.wire import Reader, Writer
 
@@ -45,6 +44,10 @@ _E_EPOCH = const(26)
 _E_BUDGET = const(27)
 _E_ADDRESS = const(28)
 
+# How a group re-splits the 48-bit sequence number of a record. A SenderID of 0 makes it bit-identical to one of unicast DTLS.
+K08 = const(1)  # uint8 SenderID, uint40 sequence number: draft-keoh-dice-multicast-security-08, section 4
+D00 = const(2)  # uint16 SenderID, uint32 sequence number: draft-keoh-dtls-multicast-security-00, section 3
+
 DERIVE_SENDER = const(1)
 DERIVE_SHARED = const(2)
 UNKNOWN = (1 << 64) - 1  # of a sender's `next`
@@ -53,6 +56,11 @@ _VERSION = const(1)
 _FRESH = const(1)
 _HAS_OWN = const(2)
 _CHECK_BYTES = const(4)
+
+
+def sender_id_max(layout):
+    """Return the highest SenderID of a layout."""
+    return 0xFF if layout == K08 else 0xFFFF
 
 
 def _check(body):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Key derivation of a group: all of it is P_SHA256 (row 5)."""
+"""The traffic encryption key of an epoch: for the keeper of a group, who alone has the master group key (row 5)."""
 
 from dice.crypto.hmac import p_sha256
 
@@ -14,12 +14,3 @@ def traffic_key(tgk, mul_id, cs_id, rand):
     16. Who knows the TGK can make every TEK: members are given the TEK alone.
     """
     return p_sha256(tgk, _TEK_CONSTANT + mul_id + cs_id + rand, 16)
-
-
-def sender_key(tek, gid, epoch, sender_id):
-    """Return the 20 bytes key | salt of one sender: P_SHA256(TEK, "dice sender key" | gid | epoch | SenderID).
-
-    `gid` has 4 bytes; epoch and SenderID go in as 16-bit integers, in either layout.
-    """
-    seed = b"dice sender key" + gid + epoch.to_bytes(2, "big") + sender_id.to_bytes(2, "big")
-    return p_sha256(tek, seed, 20)

@@ -19,10 +19,9 @@ import dice.crypto
 from dice import record
 from dice._compat import MICROPYTHON
 from dice.crypto.hmac import Hmac
-from dice.group.gsa import DERIVE_SENDER, Gsa
-from dice.group.keys import sender_key
+from dice.group.context import sender_key
+from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
-from dice.group.record import K08
 from dice.suites import PSK_AES_128_CCM_8, tag_bytes
 
 SIZES = (16, 64, 256, 1024)

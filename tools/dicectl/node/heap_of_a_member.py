@@ -45,8 +45,7 @@ class RamStore:
 
 def encoded(derive, own_id):
     """Return a GSA as a device gets it, with 8 senders of which nothing was heard yet."""
-    from dice.group.gsa import Gsa
-    from dice.group.record import K08
+    from dice.group.gsa import K08, Gsa
     from dice.suites import PSK_AES_128_CCM_8
 
     number, key_bytes = DERIVATIONS[derive]
@@ -58,7 +57,7 @@ def encoded(derive, own_id):
 
 def keys_of(derive):
     """Return key | salt of each sender."""
-    from dice.group.keys import sender_key
+    from dice.group.context import sender_key
 
     key = bytes(range(DERIVATIONS[derive][1]))
     return [sender_key(key, GID, EPOCH, i) if derive == "sender" else key for i in range(SENDERS)]

@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""AES-128-CCM (SP 800-38C, RFC 3610): the `crypt` of `blocks`, or of `blocks_viper` where the firmware takes native code (row 1).
+
+A message costs two bulk calls of the block cipher, whatever its length, since a call from Python costs more than a block. The
+record layer calls `crypt` directly; `aead` is for all else. A (key, nonce) must never be used twice for sealing.
+"""
+
+import sys
+
+from dice._compat import MICROPYTHON
+
+# The number of the native code that this firmware takes; 0 where it takes none.
+if MICROPYTHON and sys.implementation._mpy >> 10:
+    from dice.crypto.blocks_viper import crypt
+else:
+    from dice.crypto.blocks import crypt  # noqa: F401 - for the record layer
