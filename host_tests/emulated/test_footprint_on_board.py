@@ -63,7 +63,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
     first, *lines = bench.rp2040(True)
     assert first["backend"] == "device (AES in software)"
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
-    assert len(us) == 11
+    assert len(us) == 13
     assert us["seal", 16] < us["seal", 64] < us["seal", 1024]
     times_us = measure.of_interest(lines)
     assert budgets.breaches({"time_us": times_us}) == []
