@@ -31,6 +31,7 @@ NUMBERS = {
     "SENDER_ID": [limits.SENDERS_MAX],
     "EPOCH": [0, 1, 0xFFFF],
     "BUDGET": [0, limits.KEY_RECORDS_MAX],
+    "NO_ID": [limits.SENDERS_MAX],
 }
 ADDRESSES = "224.0.0.0 to 239.255.255.255"
 

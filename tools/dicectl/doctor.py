@@ -67,6 +67,10 @@ REASONS = {
         "This device has no id to answer with. Give it a GSA with one: dicectl group add-listener, then export.",
     ),
     72: ("QUEUE", "Too many CoAP requests to this peer wait for each other. Wait for their responses first."),
+    73: (
+        "NO_ID",
+        "The group has no SenderID or ListenerID left, or 50 senders already. Make a second group, or one of layout d00.",
+    ),
     80: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
 }
 

@@ -1,0 +1,230 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The keeper of a group: who is in it, with which id and in which epoch; the sans-IO core of a manager (row 5).
+
+A member is known by the identity of its session, such as its PSK identity. The operator adds and removes members; a device that is
+one of them fetches its GSA, and is sent the next one before it counts. docs/protocol.md section 14 is normative.
+
+A new epoch is prepared first: its keys are drawn and every member is to be given its GSA. It becomes active once all have
+acknowledged theirs, or the wait for them is over: then senders are told to go on, listeners follow the first of them, and who
+missed it fetches it. Every change is committed before anybody can learn of it, so a manager that is killed goes on where it was.
+"""
+
+from dice._compat import const, ticks_add, ticks_diff
+from dice.errors import LimitError, UsageError
+from dice.group.gsa import DERIVE_SENDER, UNKNOWN, Gsa, sender_id_max
+from dice.group.keys import traffic_key
+from dice.suites import PSK_AES_128_CCM_8
+
+_E_OPTION = const(18)
+_E_SPENT = const(40)
+_E_NO_ID = const(73)
+
+SENDER = "sender"
+ANSWERING = "answering"  # a listener with an id of its own
+LISTENER = "listener"
+
+_TGK_BYTES = const(16)
+_RAND_BYTES = const(16)
+_EPOCH_MAX = const(0xFFFF)
+_SENDERS_MAX = const(50)
+_KEY_RECORDS_MAX = const(1 << 23)
+_SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
+_ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it
+
+
+class Enrolled:
+    """A member as the manager knows it."""
+
+    def __init__(self, role, device_id, held=0, sent=0):
+        self.role = role
+        self.id = device_id  # SenderID or ListenerID in this epoch, or None
+        self.held = held  # the latest epoch whose GSA it has acknowledged
+        self.sent = sent  # sequence number that it will send next, as far as it told
+
+
+class Roster:
+    """All that a manager must not forget of one group: plain values, so that they can be copied and kept."""
+
+    def __init__(self, name, gid, address, port, layout, lifetime_s=0):
+        """`gid` and `address` have 4 bytes. There are no keys before the first epoch begins."""
+        self.name = name
+        self.gid = gid
+        self.address = address
+        self.port = port
+        self.layout = layout
+        self.lifetime_s = lifetime_s
+        self.epoch = 0
+        self.active = False
+        self.tgk = self.cs_id = self.rand = b""
+        self.members = {}  # Enrolled by identity
+
+    def copy(self):
+        """Return one that can be changed without changing this."""
+        other = Roster(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
+        for name in ("epoch", "active", "tgk", "cs_id", "rand"):
+            setattr(other, name, getattr(self, name))
+        other.members = {i: Enrolled(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
+        return other
+
+
+class Manager:
+    """One group's keeper.
+
+    `commit(roster)` makes a Roster durable before it returns, or raises: then nothing has changed. `random(n)` returns n random
+    bytes. `undelivered` has the identities whose acknowledgement of the present epoch is missing.
+    """
+
+    def __init__(self, roster, commit, random, now):
+        """Go on with `roster`; one that was interrupted before its epoch was active waits for acknowledgements anew."""
+        self.roster = roster
+        self._commit = commit
+        self._random = random
+        self._due = None if roster.active or not roster.epoch else ticks_add(now, _ACKNOWLEDGE_MS)
+
+    def add(self, identities, role, now):
+        """Let devices in, a list of bytes, all in one new epoch where it needs one: listeners without an id do not.
+
+        Raises UsageError for one that is in already and where ids or senders have run out.
+        """
+        roster = self.roster.copy()
+        for identity in identities:
+            if identity in roster.members or role not in (SENDER, ANSWERING, LISTENER):
+                raise UsageError(_E_OPTION)
+            roster.members[identity] = Enrolled(role, None)
+        if role != LISTENER or not roster.epoch:
+            self._begin(roster, False)
+        self._keep(roster, now)
+
+    def remove(self, identities, now):
+        """Expel devices, in a new epoch under a new master key; raises UsageError for one that is not in."""
+        roster = self.roster.copy()
+        for identity in identities:
+            if identity not in roster.members:
+                raise UsageError(_E_OPTION)
+            del roster.members[identity]
+        self._begin(roster, True)
+        self._keep(roster, now)
+
+    def rekey(self, now):
+        """Begin a new epoch with new keys."""
+        roster = self.roster.copy()
+        self._begin(roster, False)
+        self._keep(roster, now)
+
+    def gsa(self, identity):
+        """Return the Gsa of the present epoch for a member, or None for anybody else.
+
+        Its numbers are news until the member has acknowledged it: a device that lost its counters since must not begin anew.
+        """
+        roster = self.roster
+        member = roster.members.get(identity)
+        if member is None or not any(m.role == SENDER for m in roster.members.values()):
+            return None
+        base = roster.epoch << 48
+        new = member.held < roster.epoch
+        senders = []
+        for other in roster.members.values():
+            if other.role == SENDER:
+                began = other.held == roster.epoch
+                senders.append((other.id, UNKNOWN if began and not other.sent else base + other.sent))
+        mul_id = bytes(10) + b"\xff\xff" + roster.address
+        return Gsa(
+            gid=roster.gid,
+            address=roster.address,
+            port=roster.port,
+            suite=PSK_AES_128_CCM_8,
+            layout=roster.layout,
+            derive=DERIVE_SENDER,
+            epoch=roster.epoch,
+            key=bytearray(traffic_key(roster.tgk, mul_id, roster.cs_id, roster.rand)),
+            own_id=member.id,
+            own_next=base if member.role == SENDER else 0,
+            lifetime_s=roster.lifetime_s,
+            budget=_KEY_RECORDS_MAX,
+            senders=senders,
+            fresh=new,
+        )
+
+    def acknowledge(self, identity, epoch, now):
+        """Note that a member has stored the GSA of `epoch`; return whether the epoch is active now."""
+        member = self.roster.members.get(identity)
+        if member is None or epoch != self.roster.epoch:
+            return False
+        if member.held < epoch:
+            roster = self.roster.copy()
+            roster.members[identity].held = epoch
+            self._keep(roster, now)
+        if not self.roster.active and not self.undelivered:
+            self._activate(now)
+        return self.roster.active
+
+    def report(self, identity, epoch, sent, clash, now):
+        """Take what a sender tells: its next sequence number, and whether it heard another device with its id.
+
+        A key that is nearly spent and a clash begin a new epoch; after a clash the device has another id in it.
+        """
+        member = self.roster.members.get(identity)
+        if member is None or member.role != SENDER or epoch != self.roster.epoch or not 0 <= sent <= _KEY_RECORDS_MAX:
+            return
+        roster = self.roster.copy()
+        roster.members[identity].sent = max(member.sent, sent)
+        if clash:
+            roster.members[identity].id = None
+        if clash or sent >= _SPENT_RECORDS:
+            self._begin(roster, False)
+        self._keep(roster, now)
+
+    @property
+    def undelivered(self):
+        """Identities of members that have not acknowledged the present epoch."""
+        return [identity for identity, member in self.roster.members.items() if member.held < self.roster.epoch]
+
+    def deadline(self):
+        """Return the ticks at which timeout() wants to be called, or None."""
+        return self._due
+
+    def timeout(self, now):
+        """Activate the epoch where the wait for acknowledgements is over; return whether it is active."""
+        if self._due is not None and ticks_diff(now, self._due) >= 0:
+            self._activate(now)
+        return self.roster.active
+
+    def _begin(self, roster, expel):
+        """Draw the keys and the ids of the next epoch."""
+        if roster.epoch == _EPOCH_MAX:
+            raise LimitError(_E_SPENT)
+        roster.epoch += 1
+        roster.active = False
+        if expel or not roster.tgk:
+            roster.tgk = self._random(_TGK_BYTES)
+        roster.cs_id = self._random(4)
+        roster.rand = self._random(_RAND_BYTES)
+        had = {member.id for member in self.roster.members.values()}
+        had.update([member.id for member in roster.members.values()])
+        free = iter([i for i in range(1, sender_id_max(roster.layout) + 1) if i not in had])
+        senders = 0
+        for member in roster.members.values():
+            member.sent = 0
+            senders += member.role == SENDER
+            if member.role != LISTENER and member.id is None:
+                member.id = next(free, None)
+                if member.id is None:
+                    raise UsageError(_E_NO_ID)
+        if senders > _SENDERS_MAX:
+            raise UsageError(_E_NO_ID)
+
+    def _activate(self, now):
+        roster = self.roster.copy()
+        roster.active = True
+        self._keep(roster, now)
+
+    def _keep(self, roster, now):
+        """Make a change durable; only then is it so."""
+        began = roster.epoch != self.roster.epoch
+        self._commit(roster)
+        self.roster = roster
+        if roster.active:
+            self._due = None
+        elif began:
+            self._due = ticks_add(now, _ACKNOWLEDGE_MS)
