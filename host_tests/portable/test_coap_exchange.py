@@ -102,6 +102,14 @@ def test_a_separate_response():
     assert answer.done and answer.acknowledged
 
 
+def test_a_separate_response_that_wants_no_acknowledgment():
+    client, _ = pair()
+    exchange = client.request(GET, "slow", now=0)
+    request = decode(client.transmit())
+    assert client.receive(Message(NON, CONTENT, 9, request.token, (), b"x").encode(), 0) == DATA
+    assert exchange.response.payload == b"x" and client.transmit() is None
+
+
 def test_a_separate_response_that_never_comes():
     client, server = pair(Counter(later=True))
     exchange = client.request(GET, "slow", now=0)

@@ -114,6 +114,14 @@ def test_an_epoch_is_active_when_all_have_it():
     assert one.hear(old) != DATA and two.hear(old) == DATA  # the period of grace
 
 
+def test_only_the_present_epoch_is_acknowledged():
+    manager, *_ = town()
+    manager.rekey(0)
+    for identity in (b"lamp-1", b"lamp-2", b"switch"):
+        assert not manager.acknowledge(identity, 1, 0) and not manager.acknowledge(identity, 3, 0)
+    assert len(manager.undelivered) == 3 and not manager.roster.active
+
+
 def test_an_epoch_does_not_wait_for_ever():
     manager, one, two, switch = town()
     manager.rekey(0)

@@ -78,7 +78,7 @@ class Inquiry:
         """Take a datagram; return the ListenerID of an authentic first answer, or else None. Nothing that is received can raise."""
         head = record.header(datagram)
         context = self._member.held(self._epoch)
-        if head is not None and context is not None and head[:2] == (record.APPLICATION_DATA, self._epoch):
+        if head is not None and context is not None:
             listener_id, sequence = context.split(head[2], head[3])
             if sequence == self._sequence and listener_id not in self.answers:
                 keys = _keys(context, context.own_id, listener_id)
