@@ -40,28 +40,28 @@ class Coap:
         self._task = asyncio.create_task(self._run())
 
     async def request(self, code, path, payload=b"", options=(), observe=None):
-        """Return the response, a coap.message.Message, or None where none came.
+        """Return the response, a coap.message.Message, or None where none came; with `options` or `observe` in one datagram.
 
         Raises UsageError where too many requests wait, what Connection.send() raises, and PeerError when the session breaks.
         """
         now = ticks_ms()
-        if self._transfer:
+        if self._transfer and not options and not observe:
             transfer = self._transfer(self.endpoint, code, path, payload, now)
-            await self._until(lambda: transfer.advance(ticks_ms()), transfer.exchange)
+            await self._until(lambda: transfer.advance(ticks_ms()), lambda: transfer.exchange)
             return transfer.response
         exchange = self.endpoint.request(code, path, payload, options, now, observe)
-        await self._until(lambda: exchange.done, exchange)
+        await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.response
 
     async def respond(self, request, response):
         """Answer a request that was only acknowledged, or notify an observer; return whether that was acknowledged."""
         exchange = self.endpoint.respond(request, response, ticks_ms())
-        await self._until(lambda: exchange.done, exchange)
+        await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.acknowledged
 
     async def closed(self):
         """Serve until the session has ended."""
-        await self._until(lambda: False, None)
+        await self._until(lambda: False, lambda: None)
 
     def close(self):
         """End the session."""
@@ -74,14 +74,15 @@ class Coap:
         self._error = error
         self._changed.set()
 
-    async def _until(self, reached, exchange):
-        """Wait until `reached()`, and send again what has to be; who gives up waiting has the exchange forgotten."""
+    async def _until(self, reached, present):
+        """Wait until `reached()`, and send again what has to be; who gives up waiting has the `present()` Exchange forgotten."""
         try:
             while not reached() and not self.ended:
                 await self._flush()
                 self._changed.clear()
                 await self._wait()
         finally:
+            exchange = present()
             if exchange and not exchange.done:
                 self.endpoint.forget(exchange, ticks_ms())
         if self._error:

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""CoAP on the messages of a session: tasks that ask, answer, give up. Sessions are lists here; real ones are in host_tests/interop."""
+
+import asyncio
+
+from memory_transport import run
+
+from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.errors import PeerError
+
+
+class End:
+    """What Coap needs of a dice.dtls.Connection; `other` is the one that hears it, `lose` so many messages are lost."""
+
+    def __init__(self):
+        self.messages = []
+        self.changed = asyncio.Event()
+        self.other = None
+        self.lose = 0
+        self.error = None
+        self.closed = False
+
+    async def send(self, message):
+        if self.lose:
+            self.lose -= 1
+        elif self.other:
+            self.other.messages.append(bytes(message))
+            self.other.changed.set()
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while not self.messages:
+            if self.error:
+                raise self.error
+            if self.closed:
+                raise StopAsyncIteration
+            self.changed.clear()
+            await self.changed.wait()
+        return self.messages.pop(0)
+
+    def close(self):
+        for end in (self, self.other):
+            end.closed = True
+            end.changed.set()
+
+
+def pair(routes, others=None, **options):
+    """Return (client, server, their two ends)."""
+    one, two = End(), End()
+    one.other, two.other = two, one
+    return Coap(one, Router(others or {}), **options), Coap(two, Router(routes), **options), one, two
+
+
+SHELF = {"shelf": {GET: lambda request, peer: (CONTENT, bytes(1200)), PUT: lambda request, peer: (CHANGED, b"")}}
+
+
+def test_both_sides_ask():
+    async def main():
+        one, two, _, _ = pair(
+            {"a": {GET: lambda request, peer: (CONTENT, b"1")}}, {"b": {GET: lambda request, peer: (CONTENT, b"2")}}
+        )
+        first, second = await asyncio.gather(one.request(GET, "a"), two.request(GET, "b"))
+        assert (first.payload, second.payload) == (b"1", b"2")
+        one.close()
+        await two.closed()
+        assert two.ended
+
+    run(main)
+
+
+def test_what_is_lost_is_sent_again():
+    async def main():
+        one, _, end, _ = pair(SHELF, blockwise=True, ack_timeout_ms=20)
+        end.lose = 2
+        response = await one.request(GET, "shelf")
+        assert len(response.payload) == 1200
+        one.close()
+
+    run(main)
+
+
+def test_nobody_answers():
+    async def main():
+        one, _, end, _ = pair(SHELF, ack_timeout_ms=2)
+        end.lose = 1000
+        assert await one.request(GET, "shelf") is None
+        one.close()
+
+    run(main)
+
+
+def test_giving_up_lets_others_go_on():
+    """In the middle of a transfer too: what waits behind it is sent at once."""
+
+    async def main():
+        one, _, end, _ = pair(SHELF, blockwise=True)
+        task = asyncio.create_task(one.request(PUT, "shelf", bytes(4000)))
+        for _ in range(6):
+            await asyncio.sleep(0)
+        end.lose = 1  # the next block: its answer will not come
+        await asyncio.sleep(0.05)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        end.lose = 0
+        assert one.endpoint.deadline() is None
+        assert (await asyncio.wait_for(one.request(PUT, "shelf", b"x"), 1)).code == CHANGED
+        one.close()
+
+    run(main)
+
+
+def test_observing_beside_blocks():
+    async def main():
+        asked = []
+
+        def observe(request, peer):
+            asked.append(request)
+            return CONTENT, b"1", [(OBSERVE, uint(1))]
+
+        one, two, _, _ = pair({"t": {GET: observe}}, blockwise=True)
+        heard = []
+        response = await one.request(GET, "t", options=[(OBSERVE, b"")], observe=lambda message: heard.append(message.payload))
+        assert response.payload == b"1"
+        assert await two.respond(asked[0], (CONTENT, b"2", [(OBSERVE, uint(2))]))
+        assert heard == [b"2"]
+        one.close()
+
+    run(main)
+
+
+def test_a_session_that_breaks():
+    async def main():
+        one, _, end, _ = pair(SHELF)
+        end.lose = 1000
+        task = asyncio.create_task(one.request(GET, "shelf"))
+        await asyncio.sleep(0)
+        end.error = PeerError(80, 50)
+        end.changed.set()
+        try:
+            await task
+            raise RuntimeError
+        except PeerError:
+            pass
+        one.close()
+
+    run(main)
