@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP on the messages of a session: tasks that ask, answer, give up. Sessions are lists here; real ones are in host_tests/interop."""
+"""CoAP on the messages of a session: tasks that ask, answer, give up. Sessions are lists here, real ones in host_tests/interop."""
 
 import asyncio
 
