@@ -14,7 +14,8 @@ A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
 import os
 
 _HOST = ("_cpython.py", "crypto/host.py")  # CPython only
-_UNIX = ("_posix.py",)  # what files need on an operating system
+_KEEPER = ("group/keys.py", "group/manager.py", "kdc.py")  # of the group's manager, which is no board
+_UNIX = ("_posix.py",) + _KEEPER  # what files need on an operating system
 _PLAIN = ("crypto/blocks.py",)  # what is needed where native code is not taken
 _NATIVE = ("crypto/blocks_viper.py",)  # and where it is
 
@@ -53,7 +54,7 @@ _PSK = (
 
 
 def _everything():
-    """Return all modules but those that only a host needs."""
+    """Return all modules but those that boards do not need."""
     found = []
     for folder, _, names in os.walk("dice"):
         found += [os.path.relpath(os.path.join(folder, name), "dice").replace(os.sep, "/") for name in names]

@@ -21,8 +21,11 @@ def compiled(root, *names):
     return files
 
 
-def dice():
-    """Return what a board lacks of dice: nothing, unless a firmware was given that may have frozen another one."""
-    if "DICE_FIRMWARE" not in os.environ:
+def dice(whole=False):
+    """Return what a board lacks of dice: nothing, unless a firmware was given that may have frozen another one.
+
+    `whole`: with what no board needs, and so no firmware has.
+    """
+    if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
     return compiled(LIB, *(path.relative_to(LIB).as_posix() for path in LIB.rglob("dice/**/*.py")))

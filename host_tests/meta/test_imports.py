@@ -44,7 +44,7 @@ ROWS = [
         "coap.block",
         "coap.multicast",
     },
-    {"session", "listener", "sleep", "", "aio", "coaps", "dtls", "pump", "radio", "serial", "udp"},
+    {"session", "listener", "sleep", "", "aio", "coaps", "dtls", "kdc", "managed", "pump", "radio", "serial", "udp"},
 ]
 
 # Within a row, from the one that imports to what it may import.
@@ -75,7 +75,7 @@ WITHIN = {
 # Who alone may import what is not dice's.
 ONLY = {
     "socket": {"udp"},
-    "asyncio": {"aio", "coaps", "dtls", "pump"},
+    "asyncio": {"aio", "coaps", "dtls", "kdc", "pump"},
     "cryptolib": {"crypto"},
     "hashlib": {"crypto", "crypto.host"},
     "cryptography": {"crypto.host"},

@@ -187,6 +187,8 @@ def test_numbers_are_news_once():
     assert manager.gsa(b"lamp").senders == [(1, BASE)]
     manager.acknowledge(b"switch", 1, 0)
     assert not manager.gsa(b"switch").fresh
+    assert manager.gsa(b"lamp").senders == [(1, BASE)]  # it is to wait for the lamp
+    manager.timeout(manager.deadline())
     assert manager.gsa(b"lamp").senders == [(1, UNKNOWN)]
     manager.report(b"switch", 1, 70, False, 0)
     assert manager.gsa(b"lamp").senders == [(1, BASE + 70)]

@@ -29,6 +29,7 @@ FIELDS = {
     "vendor",
 }  # of each board.json of MicroPython
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
+KEEPER = {"dice/group/keys.py", "dice/group/manager.py", "dice/kdc.py"}
 _NETWORK = {"dice/aio.py", "dice/dtls.py"}  # what dice.join() and connect() import, which a profile without a network cannot call
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
@@ -124,7 +125,7 @@ def test_profiles():
     everything = {path.relative_to(profiles.LIB).as_posix() for path in (profiles.LIB / "dice").rglob("*.py")}
     assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
-    assert set(profiles.files("full")) == everything - HOST_ONLY
+    assert set(profiles.files("full")) == everything - HOST_ONLY - KEEPER
     assert set(profiles.files("full", unix=True)) == everything - {"dice/_cpython.py", "dice/crypto/host.py"}
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))

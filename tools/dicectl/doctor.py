@@ -58,6 +58,7 @@ REASONS = {
     58: ("EXTENSION", "The server answered an extension that was not offered. It is at fault: update it."),
     59: ("NO_PROTOCOL", "The client offers none of our application protocols (ALPN). Agree on one."),
     60: ("MEMORY", "There was no memory left in the middle of a handshake. Free some, call gc.collect(), and connect again."),
+    61: ("REFUSED", "The key distribution center does not let this device in. Add its identity to the group there."),
     70: (
         "ANSWERED",
         "A message can be answered once, while the keys of its epoch are held. Answer each message at once, or not at all.",

@@ -31,6 +31,8 @@ _SENDERS_MAX = const(50)
 _KEY_RECORDS_MAX = const(1 << 23)
 _SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
 _ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it
+_EXPEL_MS = const(5_000)  # and one that shuts somebody out
+_GRACE_S = const(60)
 
 
 class Enrolled:
@@ -56,13 +58,14 @@ class Roster:
         self.lifetime_s = lifetime_s
         self.epoch = 0
         self.active = False
+        self.grace_s = _GRACE_S  # how long members still read the epoch before; not at all once somebody was expelled
         self.tgk = self.cs_id = self.rand = b""
         self.members = {}  # Enrolled by identity
 
     def copy(self):
         """Return one that can be changed without changing this."""
         other = Roster(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
-        for name in ("epoch", "active", "tgk", "cs_id", "rand"):
+        for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
         other.members = {i: Enrolled(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
         return other
@@ -80,7 +83,7 @@ class Manager:
         self.roster = roster
         self._commit = commit
         self._random = random
-        self._due = None if roster.active or not roster.epoch else ticks_add(now, _ACKNOWLEDGE_MS)
+        self._due = None if roster.active or not roster.epoch else self._end_of_wait(roster, now)
 
     def add(self, identities, role, now):
         """Let devices in, a list of bytes, all in one new epoch where it needs one: listeners without an id do not.
@@ -126,8 +129,8 @@ class Manager:
         senders = []
         for other in roster.members.values():
             if other.role == SENDER:
-                began = other.held == roster.epoch
-                senders.append((other.id, UNKNOWN if began and not other.sent else base + other.sent))
+                silent = not roster.active or other.held < roster.epoch  # it has not been told to send in this epoch
+                senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
         mul_id = bytes(10) + b"\xff\xff" + roster.address
         return Gsa(
             gid=roster.gid,
@@ -177,8 +180,10 @@ class Manager:
 
     @property
     def undelivered(self):
-        """Identities of members that have not acknowledged the present epoch."""
-        return [identity for identity, member in self.roster.members.items() if member.held < self.roster.epoch]
+        """Identities of members that have not acknowledged the present epoch, listeners first: they hear its first record."""
+        members = self.roster.members
+        missing = [identity for identity, member in members.items() if member.held < self.roster.epoch]
+        return [i for i in missing if members[i].role != SENDER] + [i for i in missing if members[i].role == SENDER]
 
     def deadline(self):
         """Return the ticks at which timeout() wants to be called, or None."""
@@ -196,6 +201,7 @@ class Manager:
             raise LimitError(_E_SPENT)
         roster.epoch += 1
         roster.active = False
+        roster.grace_s = 0 if expel else _GRACE_S
         if expel or not roster.tgk:
             roster.tgk = self._random(_TGK_BYTES)
         roster.cs_id = self._random(4)
@@ -227,4 +233,7 @@ class Manager:
         if roster.active:
             self._due = None
         elif began:
-            self._due = ticks_add(now, _ACKNOWLEDGE_MS)
+            self._due = self._end_of_wait(roster, now)
+
+    def _end_of_wait(self, roster, now):
+        return ticks_add(now, _ACKNOWLEDGE_MS if roster.grace_s else _EXPEL_MS)

@@ -81,7 +81,7 @@ class Member:
         self._ledger = Ledger(store, gsa.gid)
         self._reserve_records = reserve_records
         self._remember_records = remember_records
-        self._grace_ms = grace_ms
+        self.grace_ms = grace_ms
         self._expired = False
         self._lifetime_end = None
         self._out = None
@@ -288,7 +288,7 @@ class Member:
         self._other = previous
         self._grace_end = None
         if previous:
-            grace_ms = self._grace_ms
+            grace_ms = self.grace_ms
             if self._lifetime_end is not None:  # of the previous epoch: its keys do not outlive it
                 left_s = previous.lifetime_s - self._lived_s
                 grace_ms = max(0, min(grace_ms, ticks_diff(self._lifetime_end, now) + 1000 * min(left_s, 1 << 19)))

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A group whose keys come from a key distribution center, on the member's side (row 6).
+
+managed = Managed("lamps", "lamps.gsa")
+peer = Coap(await dice.connect(...), Router(managed.routes))
+group = await managed.join(peer)
+
+Keep `peer`: over it the next epoch comes. After a pause, join() again fetches what was missed.
+"""
+
+import dice
+from dice._compat import const
+from dice.coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
+from dice.errors import FormatError, PeerError, UsageError
+from dice.group.gsa import decode
+from dice.store import read_file, replace_file
+
+_E_NO_ANSWER = const(51)
+_E_REFUSED = const(61)
+_E_OTHER_GROUP = const(14)
+
+
+class Managed:
+    """One such group; `group`, a dice.aio.Group, is there once join() has returned, `routes` are for the Router of the peer."""
+
+    def __init__(self, name, path, **options):
+        """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join."""
+        self.group = None
+        self._name = name
+        self._path = path
+        self._options = options
+        self.routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
+
+    async def join(self, peer):
+        """Return the Group, in the newest epoch; raises PeerError where the center refuses or is silent, else as dice.join."""
+        response = await peer.request(POST, "ace-group/" + self._name)
+        if response is None or response.code != CREATED:
+            raise PeerError(None, _E_REFUSED if response else _E_NO_ANSWER)
+        self._take(response.payload)
+        if self.group is None:
+            self.group = await dice.join(self._path, **self._options)
+        await self.report(peer)
+        return self.group
+
+    async def report(self, peer):
+        """Tell the center which epoch is held, how far we have sent, and whether another device has our id."""
+        epoch = read_file(self._path, decode).epoch
+        context = self.group.member.held(epoch)
+        sent, clash = (context.own_next, context.clash) if context and context.own_id is not None else (0, False)
+        payload = epoch.to_bytes(2, "big") + (0 if clash else sent).to_bytes(8, "big") + bytes((clash,))
+        await peer.request(POST, "ace-group/%s/node" % self._name, payload)
+
+    def _take(self, encoded):
+        """Keep a GSA that is newer than ours, on the disk first; raises FormatError, StoreError, UsageError."""
+        gsa = decode(encoded)
+        held = read_file(self._path, decode)
+        if held and held.gid != gsa.gid:
+            raise UsageError(_E_OTHER_GROUP)
+        if held and gsa.epoch <= held.epoch:
+            return
+        replace_file(self._path, encoded)
+        if self.group:
+            self.group.install(gsa)
+
+    def _install(self, request, _peer):
+        """Take struct { uint8 grace_s; GSA gsa; }."""
+        try:
+            self._take(request.payload[1:])
+        except (FormatError, UsageError):
+            return BAD_REQUEST, b""
+        self.group.member.grace_ms = 1000 * request.payload[0]
+        return CHANGED, b""  # it is stored: a StoreError would have become 5.00
+
+    def _activate(self, request, _peer):
+        epoch = int.from_bytes(request.payload, "big")
+        if self.group.member.held(epoch) is None:
+            return BAD_REQUEST, b""
+        try:
+            self.group.activate()
+        except UsageError:
+            pass  # somebody's first message in it was faster
+        return CHANGED, b""
