@@ -44,7 +44,8 @@ ROWS = [
         "coap.block",
         "coap.multicast",
     },
-    {"session", "listener", "sleep", "", "aio", "coaps", "dtls", "kdc", "managed", "pump", "radio", "serial", "udp"},
+    {"session", "listener", "sleep", "", "aio", "coaps", "dtls", "pump", "radio", "serial", "udp"},
+    {"kdc", "managed"},
 ]
 
 # Within a row, from the one that imports to what it may import.

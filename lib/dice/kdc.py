@@ -1,16 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A key distribution center: the keeper of a group as CoAP resources over DTLS sessions, after RFC 9594 (row 6).
+"""A key distribution center: the keepers of groups as CoAP resources over DTLS sessions, after RFC 9594 (row 7).
 
-kdc = Kdc(Manager(...))
+kdc = Kdc()
+kdc.add(Manager(...))
 await dice.serve(5684, PskLookup(find), kdc.serve)
 
-docs/protocol.md, section 14, has the resources. A member keeps its session open to be reached; one that sleeps fetches its GSA.
+docs/protocol.md, section 15, has the resources. A member keeps its session open to be reached; one that sleeps fetches its GSA.
 """
 
 import asyncio
 
-from dice._compat import const, ticks_add, ticks_diff, ticks_ms
+from dice._compat import const, ticks_diff, ticks_ms
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from dice.coap.resource import Router
 from dice.coaps import Coap
@@ -23,61 +24,87 @@ _AGAIN_MS = const(5_000)  # before a member that did not answer is tried again
 
 
 class Kdc:
-    """Serves the members of one group, and brings them what they need to know; `manager` is a dice.group.manager.Manager.
+    """Serves the members of groups, and brings them what they need to know.
 
-    Call changed() after calling the manager's add(), remove() or rekey().
+    `peers` has the Coap of each identity that is connected. Call changed() after calling add(), remove() or rekey() of a Manager.
     """
 
-    def __init__(self, manager):
-        self.manager = manager
-        self._name = manager.roster.name
-        self._peers = {}  # Coap by identity
-        self._told = {}  # the epoch that a sender was told to go on to, by identity
-        self._changed = asyncio.Event()
-        path = "ace-group/" + self._name
-        self._router = Router(
-            {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}},
-        )
-        self._task = asyncio.create_task(self._deliver())
+    def __init__(self):
+        self.peers = {}
+        self._couriers = {}  # by the name of the group
+        self._router = Router({})
+
+    def add(self, manager):
+        """Serve one more group, with its dice.group.manager.Manager."""
+        courier = _Courier(manager, self.peers)
+        self._couriers[manager.roster.name] = courier
+        self._router.routes.update(courier.routes)
 
     async def serve(self, connection):
         """Serve one client; for dice.serve."""
         identity = bytes(connection.session.identity)
+        if identity in self.peers:
+            self.peers[identity].close()  # the device has begun anew
         peer = Coap(connection, lambda request, _: self._router(request, identity))
-        self._peers[identity] = peer
-        self.changed()
+        self.peers[identity] = peer
+        for name in self._couriers:
+            self.changed(name)
         try:
             await peer.closed()
+        except DiceError:
+            pass
         finally:
-            if self._peers.get(identity) is peer:
-                del self._peers[identity]
+            if self.peers.get(identity) is peer:
+                del self.peers[identity]
 
-    def changed(self):
-        """Have what is new brought to the members."""
-        self._changed.set()
+    def changed(self, name):
+        """Have what is new in a group brought to its members."""
+        self._couriers[name].changed.set()
 
-    def settled(self):
-        """Tell whether every member has the present epoch, and every sender was told to go on to it."""
-        roster = self.manager.roster
-        senders = [identity for identity, member in roster.members.items() if member.role == SENDER]
-        return not self.manager.undelivered and all(self._told.get(identity) == roster.epoch for identity in senders)
+    def settled(self, name):
+        """Tell whether every member of a group has its present epoch, and every sender was told to go on to it."""
+        return self._couriers[name].settled()
 
     def close(self):
         """Bring nothing any more."""
+        for courier in self._couriers.values():
+            courier.close()
+
+
+class _Courier:
+    """What one group's members ask, and what is brought to them, to several at a time: one that does not answer holds up nobody."""
+
+    def __init__(self, manager, peers):
+        self.changed = asyncio.Event()
+        self._manager = manager
+        self._peers = peers
+        self._told = {}  # the epoch that a sender was told to go on to, by identity
+        self._errands = {}  # a task by identity
+        path = "ace-group/" + manager.roster.name
+        self._target = "gsa/" + manager.roster.name
+        self.routes = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
+        self._task = asyncio.create_task(self._run())
+
+    def settled(self):
+        return not self._manager.undelivered and not self._untold()
+
+    def close(self):
         self._task.cancel()
+        for task in list(self._errands.values()):
+            task.cancel()
 
     def _join(self, request, identity):
-        gsa = self.manager.gsa(identity)
+        gsa = self._manager.gsa(identity)
         return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(gsa.encode()))
 
     def _number(self, request, identity):
-        if identity not in self.manager.roster.members:
+        if identity not in self._manager.roster.members:
             return FORBIDDEN, b""
-        return CONTENT, self.manager.roster.epoch.to_bytes(2, "big")
+        return CONTENT, self._manager.roster.epoch.to_bytes(2, "big")
 
     def _report(self, request, identity):
         """Take struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
-        if identity not in self.manager.roster.members:
+        if identity not in self._manager.roster.members:
             return FORBIDDEN, b""
         reader = Reader(request.payload)
         try:
@@ -85,57 +112,66 @@ class Kdc:
             reader.end()
         except FormatError:
             return BAD_REQUEST, b""
-        self.manager.acknowledge(identity, epoch, ticks_ms())
-        self.manager.report(identity, epoch, sent, clash == 1, ticks_ms())
-        self.changed()
+        self._manager.acknowledge(identity, epoch, ticks_ms())
+        self._manager.report(identity, epoch, sent, clash == 1, ticks_ms())
+        self.changed.set()
         return CHANGED, b""
 
-    async def _deliver(self):
-        while True:
-            self._changed.clear()
-            self.manager.timeout(ticks_ms())
-            waiting = False
-            for identity in self.manager.undelivered:
-                waiting |= not await self._ask(identity, PUT, "gsa/" + self._name)
-            roster = self.manager.roster
-            for identity, member in roster.members.items() if roster.active else ():
-                if member.role == SENDER and self._told.get(identity) != roster.epoch:
-                    if await self._ask(identity, POST, "gsa/%s/activate" % self._name):
-                        self._told[identity] = roster.epoch
-                    else:
-                        waiting = True
-            if not self._changed.is_set():
-                await self._wait(waiting)
+    def _untold(self):
+        """Return the identities of senders that are still to be told to go on to the present epoch."""
+        roster = self._manager.roster
+        return [i for i, m in roster.members.items() if m.role == SENDER and self._told.get(i) != roster.epoch]
 
-    async def _ask(self, identity, code, path):
-        """Bring a member its GSA, or the word to go on; return whether it has taken it."""
-        peer = self._peers.get(identity)
-        epoch = self.manager.roster.epoch
-        gsa = self.manager.gsa(identity)
-        if peer is None or gsa is None:
-            return False
-        told = epoch.to_bytes(2, "big")
-        if code == PUT:
-            told = bytes((self.manager.roster.grace_s,)) + bytes(gsa.encode())
+    async def _run(self):
+        while True:
+            self.changed.clear()
+            self._manager.timeout(ticks_ms())
+            undelivered = self._manager.undelivered
+            await self._send(undelivered, self._bring)
+            if self._manager.roster.active:
+                await self._send([identity for identity in self._untold() if identity not in undelivered], self._activate)
+            due = self._manager.deadline()
+            try:
+                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, ticks_ms())) / 1000)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _send(self, identities, errand):
+        """Begin an errand to each who is connected and has none."""
+        for identity in identities:
+            if identity in self._peers and identity not in self._errands:
+                self._errands[identity] = asyncio.create_task(self._go(identity, errand))
+                await asyncio.sleep(_PACE_MS / 1000)
+
+    async def _go(self, identity, errand):
         try:
-            response = await peer.request(code, path, told)
-        except (DiceError, OSError):
+            if not await errand(identity):
+                await asyncio.sleep(_AGAIN_MS / 1000)
+        finally:
+            del self._errands[identity]
+            self.changed.set()
+
+    async def _bring(self, identity):
+        """Bring a member its GSA; return whether it has acknowledged it."""
+        gsa = self._manager.gsa(identity)
+        roster = self._manager.roster
+        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((roster.grace_s,)) + bytes(gsa.encode())):
             return False
-        await asyncio.sleep(_PACE_MS / 1000)
-        if response is None or response.code != CHANGED:
-            return False
-        if code == PUT:
-            self.manager.acknowledge(identity, epoch, ticks_ms())
+        self._manager.acknowledge(identity, gsa.epoch, ticks_ms())
         return True
 
-    async def _wait(self, waiting):
-        """Wait for a change, for the manager's deadline, or for the next try."""
-        now = ticks_ms()
-        end = ticks_add(now, _AGAIN_MS) if waiting else None
-        due = self.manager.deadline()
-        if due is not None and (end is None or ticks_diff(due, end) < 0):
-            end = due
+    async def _activate(self, identity):
+        """Tell a sender to go on to the present epoch; return whether it has."""
+        epoch = self._manager.roster.epoch
+        if not await self._ask(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
+            return False
+        self._told[identity] = epoch
+        return True
+
+    async def _ask(self, identity, code, path, payload):
+        peer = self._peers.get(identity)
         try:
-            await asyncio.wait_for(self._changed.wait(), None if end is None else max(0, ticks_diff(end, now)) / 1000)
-        except asyncio.TimeoutError:
-            pass
+            response = peer and await peer.request(code, path, payload)
+        except (DiceError, OSError):
+            return False
+        return bool(response) and response.code == CHANGED

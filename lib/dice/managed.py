@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A group whose keys come from a key distribution center, on the member's side (row 6).
+"""A group whose keys come from a key distribution center, on the member's side (row 7).
 
 managed = Managed("lamps", "lamps.gsa")
 peer = Coap(await dice.connect(...), Router(managed.routes))
@@ -36,7 +36,9 @@ class Managed:
         """Return the Group, in the newest epoch; raises PeerError where the center refuses or is silent, else as dice.join."""
         response = await peer.request(POST, "ace-group/" + self._name)
         if response is None or response.code != CREATED:
-            raise PeerError(None, _E_REFUSED if response else _E_NO_ANSWER)
+            if response is None:
+                raise PeerError(None, _E_NO_ANSWER)
+            raise PeerError(None, _E_REFUSED)
         self._take(response.payload)
         if self.group is None:
             self.group = await dice.join(self._path, **self._options)
