@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A lamp with a push button, on a serial bus: RS-485, through transceivers that change direction by themselves.
 
-On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl group add-sender lamps.group hall` and
-`dicectl group export lamps.group node.gsa --sender hall`. No network is needed: GP0 sends, GP1 receives.
+On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl keyring add-sender lamps.group hall` and
+`dicectl keyring export lamps.group node.gsa --sender hall`. No network is needed: GP0 sends, GP1 receives.
 
 A lamp notes each command in its flash before it obeys, and while it does, an RP2040 hears nothing for about 50 ms: leave at
 least 0.1 s between two messages.

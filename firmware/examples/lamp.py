@@ -3,7 +3,7 @@
 """A lamp that obeys its group, and nobody else.
 
 On the board: the folder dice, this file as main.py, boot.py (brings up the network) and lamp.gsa, made by
-`dicectl group export lamps.group lamp.gsa`.
+`dicectl keyring export lamps.group lamp.gsa`.
 """
 
 import asyncio

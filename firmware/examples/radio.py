@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A lamp with a push button, over ESP-NOW: ESP32s among themselves, without an access point. Not run on hardware yet.
 
-On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl group add-sender lamps.group hall` and
-`dicectl group export lamps.group node.gsa --sender hall`. All must be on one channel of Wi-Fi.
+On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl keyring add-sender lamps.group hall` and
+`dicectl keyring export lamps.group node.gsa --sender hall`. All must be on one channel of Wi-Fi.
 """
 
 import asyncio

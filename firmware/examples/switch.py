@@ -3,7 +3,7 @@
 """A push button that commands all lamps of its group.
 
 On the board: the folder dice, this file as main.py, boot.py (brings up the network) and switch.gsa, made by
-`dicectl group add-sender lamps.group switch` and `dicectl group export lamps.group switch.gsa --sender switch`.
+`dicectl keyring add-sender lamps.group switch` and `dicectl keyring export lamps.group switch.gsa --sender switch`.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ _E_ANSWERED = const(70)
 async def join(path, store=None, transport=None, answering=False, **options):
     """Return a Group.
 
-    `path` is a GSA file made by `dicectl group export`. Its counters are kept beside it, unless `store` says where; the file is
+    `path` is a GSA file made by `dicectl keyring export`. Its counters are kept beside it, unless `store` says where; the file is
     written back once, when its sequence numbers have been taken over. `transport` defaults to UDP multicast to the group's
     address. A device that is `answering` may call Group.answer; `options` are those of Member. Raises FormatError, StoreError,
     UsageError, and OSError where the network is not up.

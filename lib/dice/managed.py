@@ -32,6 +32,18 @@ class Managed:
         self._options = options
         self.routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
+    async def resume(self):
+        """Return the Group as it was left, without asking the center, or None where nothing is kept; raises what dice.join does."""
+        if self.group is None and read_file(self._path, decode):
+            self.group = await dice.join(self._path, **self._options)
+        return self.group
+
+    def leave(self):
+        """Close the group: it can be joined again."""
+        if self.group:
+            self.group.close()
+        self.group = None
+
     async def join(self, peer):
         """Return the Group, in the newest epoch; raises PeerError where the center refuses or is silent, else as dice.join."""
         response = await peer.request(POST, "ace-group/" + self._name)
@@ -40,8 +52,7 @@ class Managed:
                 raise PeerError(None, _E_NO_ANSWER)
             raise PeerError(None, _E_REFUSED)
         self._take(response.payload)
-        if self.group is None:
-            self.group = await dice.join(self._path, **self._options)
+        await self.resume()
         await self.report(peer)
         return self.group
 
@@ -66,17 +77,18 @@ class Managed:
             self.group.install(gsa)
 
     def _install(self, request, _peer):
-        """Take struct { uint8 grace_s; GSA gsa; }."""
+        """Take struct { uint8 grace_s; GSA gsa; }; it may come before join() is over."""
         try:
             self._take(request.payload[1:])
         except (FormatError, UsageError):
             return BAD_REQUEST, b""
-        self.group.member.grace_ms = 1000 * request.payload[0]
+        if self.group:
+            self.group.member.grace_ms = 1000 * request.payload[0]
         return CHANGED, b""  # it is stored: a StoreError would have become 5.00
 
     def _activate(self, request, _peer):
         epoch = int.from_bytes(request.payload, "big")
-        if self.group.member.held(epoch) is None:
+        if self.group is None or self.group.member.held(epoch) is None:
             return BAD_REQUEST, b""
         try:
             self.group.activate()

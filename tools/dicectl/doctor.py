@@ -10,7 +10,10 @@ from dicectl.failure import USAGE, Failure
 # it as a private constant, `_E_` and the name; a number once given keeps its meaning, and a range belongs to one class.
 REASONS = {
     10: ("TOO_LONG", "The message does not fit into one datagram. Send at most 1195 bytes at a time."),
-    11: ("NOT_A_SENDER", "This device was made a listener. Give it a GSA with a SenderID: dicectl group add-sender, then export."),
+    11: (
+        "NOT_A_SENDER",
+        "This device was made a listener. Give it a GSA with a SenderID: dicectl keyring add-sender, then export.",
+    ),
     12: ("NOT_BYTES", "A message is bytes, a bytearray or a memoryview. Encode text first."),
     13: ("NOT_SENT", "The last message was sealed and not yet sent. Take it with transmit() before the next send()."),
     14: ("OTHER_GROUP", "The GSA is one of another group. Install only GSAs with this group's id."),
@@ -65,7 +68,7 @@ REASONS = {
     ),
     71: (
         "NO_LISTENER_ID",
-        "This device has no id to answer with. Give it a GSA with one: dicectl group add-listener, then export.",
+        "This device has no id to answer with. Give it a GSA with one: dicectl keyring add-listener, then export.",
     ),
     72: ("QUEUE", "Too many CoAP requests to this peer wait for each other. Wait for their responses first."),
     73: (

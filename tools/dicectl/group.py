@@ -1,198 +1,216 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl group`: groups whose keys are handed out by hand."""
+"""`dicectl group`: who is in which group of a running manager, and what is said in it."""
 
-import datetime
-import ipaddress
 import json
-import re
+import sys
 
 import rich_click as click
 
-_SECRETS = ("tgk", "cs_id", "rand")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from dicectl import control
+from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.options import Address, Period
 
+_WAIT_S = 90
+_POLL_S = 0.2
 
-class _Address(click.ParamType):
-    name = "address"
-
-    def convert(self, value, param, ctx):
-        """Take an IPv4 multicast address."""
-        try:
-            if ipaddress.IPv4Address(value).is_multicast:
-                return value
-        except ValueError:
-            pass
-        return self.fail(f"{value} is not an IPv4 multicast address; take one of 239.0.0.0 to 239.255.255.255")
-
-
-class _Lifetime(click.ParamType):
-    name = "lifetime"
-
-    def convert(self, value, param, ctx):
-        """Take 90s, 45m, 12h or 30d."""
-        match = re.fullmatch(r"(\d{1,9})([smhd])", value)
-        seconds = int(match[1]) * _UNITS[match[2]] if match else 0
-        if not 0 < seconds < 1 << 32:
-            self.fail(f"{value} is not a time such as 90s, 45m, 12h or 30d")
-        return seconds
-
-
-_dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
-
-
-def _tell(dry_run, done, following):
-    """Say what was done, or what would have been, and what comes next."""
-    click.echo(f"would do  {done}" if dry_run else f"{done}\nnext: {following}")
+_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_wait = click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait until the members that can be reached have it."
+)
+_as = click.option(
+    "--as", "folder", required=True, type=click.Path(file_okay=False), help="Folder of the member that this computer is."
+)
 
 
 @click.group("group")
 def command():
-    """Make groups and the files that let devices join them.
+    """Say who is in which group, renew keys, and take part; the manager must be running.
 
-    One computer keeps the group file, which holds the master key. Each device gets a GSA (group security association) made from it:
-    a sender its own, once; a listener any. Export the listeners before the senders, then they know that nothing was sent yet.
+    Groups without a manager are `dicectl keyring`'s.
 
     \b
     Example:
-      dicectl group new lamps.group
-      dicectl group add-sender lamps.group switch
-      dicectl group export lamps.group lamp.gsa
-      dicectl group export lamps.group switch.gsa --sender switch
+      dicectl group new lamps
+      dicectl group add lamps lamp-1 lamp-2
+      dicectl group remove lamps lamp-2
+      dicectl group send lamps off --as desk/
     """
 
 
-@command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--name", help="What people call it.  [default: the file's name]")
-@click.option("--address", type=_Address(), help="IPv4 multicast address.  [default: a random one of 239.255.0.0/16]")
-@click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group on a device needs its own.  [default: random]")
-@click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 byte or of 2.")
-@click.option(
-    "--derive",
-    type=click.Choice(["sender", "shared"]),
-    default="sender",
-    show_default=True,
-    help="A key for each sender, or one for all, as other implementations of the draft do it.",
-)
-@click.option("--suite", type=click.Choice(["ccm8", "ccm"]), default="ccm8", show_default=True, help="Tag of 8 bytes or of 16.")
-@click.option("--lifetime", type=_Lifetime(), help="When devices forget the key: 12h, 30d.  [default: never]")
-@_dry_run
-def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
-    """Make a group and write its file, readable by its owner alone."""
-    from pathlib import Path
-
-    from dicectl import keyring
-
-    group = keyring.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
-    keyring.create(file, group, dry_run)
-    if dry_run:  # what is drawn now is drawn anew next time
-        group.update(address=address or "a random address", port=port or "a random one")
-    _tell(
-        dry_run,
-        f"{file}: group {group['name']} at {group['address']} port {group['port']}",
-        f"dicectl group add-sender {file} NAME",
-    )
-
-
-@command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--secrets", is_flag=True, help="Print the keys too.")
-def show(file, as_json, secrets):
-    """Show a group; its keys only when asked for."""
-    from dicectl import keyring
-
-    group = keyring.load(file)
-    if not secrets:
-        group = {key: value for key, value in group.items() if key not in _SECRETS}
+def _say(shown, as_json):
     if as_json:
-        click.echo(json.dumps(group))
+        click.echo(json.dumps(shown))
         return
-    lifetime = datetime.timedelta(seconds=group["lifetime_s"]) if group["lifetime_s"] else "unlimited"
-    click.echo(f"group     {group['name']} (id {group['gid']}), epoch {group['epoch']}, lifetime {lifetime}")
-    click.echo(f"address   {group['address']} port {group['port']}")
-    keys = "one key for all" if group["derive"] == "shared" else "a key for each sender"
-    click.echo(f"security  suite {group['suite']}, layout {group['layout']}, {keys}")
-    for key in _SECRETS if secrets else ():
-        click.echo(f"{key:10}{group[key]}")
-    for kind in ("senders", "listeners"):
-        for device in group[kind]:
-            exported = "exported" if device["exported"] else "not exported yet"
-            click.echo(f"{kind[:-1]:10}{device['id']:<5} {device['name']} ({exported})")
+    state = "in use" if shown["active"] else "is handed out" if shown["epoch"] else "none yet"
+    missing = f", {len(shown['missing'])} without it: {', '.join(shown['missing'][:5])}" if shown["missing"] else ""
+    click.echo(f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; epoch {shown['epoch']} {state}{missing}")
+
+
+def _follow(registry, shown, wait, as_json):
+    """Wait until the epoch is in use, with a bar on a terminal; then tell."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    end = time.monotonic() + _WAIT_S
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as progress:
+        task = progress.add_task(f"epoch {shown['epoch']}", total=max(1, shown["members"]))
+        while wait and not shown["active"] and shown["senders"] and time.monotonic() < end:
+            progress.update(task, completed=shown["members"] - len(shown["missing"]))
+            time.sleep(_POLL_S)
+            shown = control.call(registry, "show", group=shown["name"])
+    _say(shown, as_json)
+
+
+@command.command("list")
+@_json
+@control.option
+def listing(as_json, registry):
+    """List all groups."""
+    groups = control.call(registry, "groups")
+    if as_json:
+        click.echo(json.dumps(groups))
+        return
+    for shown in groups:
+        _say(shown, False)
+    if not groups:
+        click.echo("no group yet: dicectl group new")
 
 
 @command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.argument("name")
-@click.option("--id", "sender_id", type=int, help="SenderID.  [default: the lowest that is free]")
-@_dry_run
-def add_sender(file, name, sender_id, dry_run):
-    """Let one more device send to the group.
+@click.argument("group")
+@_json
+@control.option
+def show(group, as_json, registry):
+    """Show a group; no keys."""
+    import datetime
 
-    Devices that were given a GSA before do not know the new sender: export theirs again.
-    """
-    from dicectl import keyring
-
-    with keyring.edit(file, dry_run) as group:
-        sender_id = keyring.add_sender(group, name, sender_id)
-    listeners_first = f"dicectl group export {file} LISTENER.gsa, then dicectl group export {file} {name}.gsa --sender {name}"
-    _tell(dry_run, f"{name} has SenderID {sender_id}", listeners_first)
+    shown = control.call(registry, "show", group=group)
+    _say(shown, as_json)
+    if not as_json:
+        since = datetime.datetime.fromtimestamp(shown["since"]).isoformat(" ", "seconds")
+        rekey = datetime.timedelta(seconds=shown["rekey_s"]) if shown["rekey_s"] else "on demand"
+        click.echo(f"id {shown['gid']}, address {shown['address']} port {shown['port']}; epoch since {since}, re-key {rekey}")
 
 
 @command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.argument("name")
-@_dry_run
-def add_listener(file, name, dry_run):
-    """Give a listener an id, so that it can answer what senders ask the group.
-
-    Senders have always an id to answer with. Listeners that never answer need none: one GSA serves all of them.
-    """
-    from dicectl import keyring
-
-    with keyring.edit(file, dry_run) as group:
-        listener_id = keyring.add_listener(group, name)
-    _tell(dry_run, f"{name} has ListenerID {listener_id}", f"dicectl group export {file} {name}.gsa --listener {name}")
-
-
-@command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.argument("gsa", type=click.Path(dir_okay=False))
-@click.option("--sender", help="Name of a sender; without it, the GSA is a listener's.")
-@click.option("--listener", help="Name of a listener that may answer.")
-@_dry_run
-def export(file, gsa, sender, listener, dry_run):
-    """Write the GSA for a device; copy it there with `mpremote cp`, then delete it here.
-
-    That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
-    """
-    from dicectl import keyring
-    from dicectl.failure import USAGE, Failure
-
-    if sender and listener:
-        raise Failure("a device is a sender or a listener: name one of them", USAGE)
-    group = keyring.export(file, gsa, sender, listener, dry_run)
-    name = sender or listener
-    _tell(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
-    unknown = ", ".join(entry["name"] for entry in group["senders"] if entry["exported"] and entry["name"] != name)
-    if unknown:
-        click.echo(
-            f"note: {unknown} may have sent already; the device will ignore the first message of each sender named here",
-            err=True,
-        )
+@click.argument("group")
+@_json
+@control.option
+def members(group, as_json, registry):
+    """List the members of a group: what they are and which epoch they have."""
+    found = control.call(registry, "members", group=group)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for member in found:
+        state = "connected" if member["connected"] else "-"
+        device_id = "" if member["id"] is None else f"id {member['id']}"
+        click.echo(f"{member['device']:20} {member['role']:10} {device_id:9} epoch {member['epoch']:<6} {state}")
 
 
 @command.command()
-@click.argument("file", type=click.Path(dir_okay=False))
-@_dry_run
-def rekey(file, dry_run):
-    """Begin the next epoch, with new keys: to throw a member out, or when a key is spent.
+@click.argument("group")
+@click.option("--address", type=Address(), help="IPv4 multicast address.  [default: a random one of 239.255.0.0/16]")
+@click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group needs its own.  [default: random]")
+@click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 byte or of 2.")
+@click.option("--lifetime", type=Period(), help="When devices forget keys that were not renewed: 12h, 30d.  [default: never]")
+@click.option("--rekey-every", type=Period(), help="Renew the keys so often: 7d.  [default: half the lifetime, else on demand]")
+@_json
+@control.option
+def new(group, address, port, layout, lifetime, rekey_every, as_json, registry):
+    """Make a group."""
+    options = {"address": address, "port": port, "layout": layout, "lifetime_s": lifetime or 0, "rekey_s": rekey_every or 0}
+    if lifetime and rekey_every and rekey_every >= lifetime:
+        raise Failure("keys are to be renewed before their lifetime ends: choose a shorter --rekey-every", USAGE)
+    _say(control.call(registry, "new", group=group, **options), as_json)
 
-    Export a GSA anew for every device that stays and copy it over the old one; the device never goes back to an older epoch.
+
+@command.command()
+@click.argument("group")
+@click.argument("devices", nargs=-1, required=True)
+@click.option("--role", type=click.Choice(["listener", "answering", "sender"]), default="listener", show_default=True)
+@_wait
+@_json
+@control.option
+def add(group, devices, role, wait, as_json, registry):
+    """Let devices into a group. A listener hears; an answering one may answer what is asked; a sender may command.
+
+    Senders and answering listeners begin a new epoch; listeners do not.
     """
-    from dicectl import keyring
+    _follow(registry, control.call(registry, "add", group=group, devices=devices, role=role), wait, as_json)
 
-    with keyring.edit(file, dry_run) as group:
-        keyring.rekey(group)
-    _tell(dry_run, f"{file}: epoch {group['epoch']}", "export a GSA for every device that stays, listeners first")
+
+@command.command()
+@click.argument("group")
+@click.argument("devices", nargs=-1, required=True)
+@_wait
+@_json
+@control.option
+def remove(group, devices, wait, as_json, registry):
+    """Throw devices out of a group: all others get new keys, from a new master key.
+
+    Members that cannot be reached keep the old keys until they fetch the new ones; senders change within 5 s.
+    """
+    _follow(registry, control.call(registry, "remove", group=group, devices=devices), wait, as_json)
+
+
+@command.command()
+@click.argument("group")
+@_wait
+@_json
+@control.option
+def rekey(group, wait, as_json, registry):
+    """Renew the keys of a group."""
+    _follow(registry, control.call(registry, "rekey", group=group), wait, as_json)
+
+
+@command.command()
+@click.argument("group")
+@click.argument("message")
+@_as
+def send(group, message, folder):
+    """Send a message to a group, as the member whose folder `dicectl provision` wrote; it must be a sender there."""
+    import asyncio
+
+    from dice.errors import DiceError
+    from dicectl.doctor import REASONS
+    from dicectl.host_node import HostNode
+
+    async def run():
+        node = HostNode(folder, group)
+        joined = await node.join()
+        try:
+            await joined.send(message.encode())
+            await node.report()
+        except DiceError as error:
+            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+        finally:
+            joined.close()
+
+    asyncio.run(run())
+
+
+@command.command()
+@click.argument("group")
+@_as
+@click.option(
+    "--pcapng", type=click.Path(dir_okay=False), help="Write what is heard, with what it says as comments, for Wireshark."
+)
+@click.option("--keylog", is_flag=True, help="Write the group's keys to a file beside that: PCAPNG.keys.")
+@click.option("--count", type=click.IntRange(1), help="Stop after so many datagrams.")
+@_json
+def monitor(group, folder, pcapng, keylog, count, as_json):
+    """Show what is said in a group, and what is dropped as not of it, as a member hears it. Ends with Ctrl-C."""
+    import asyncio
+
+    from dicectl.monitor import Monitor
+
+    if keylog and not pcapng:
+        raise Failure("the keys go beside the capture: name one with --pcapng", USAGE)
+    try:
+        asyncio.run(Monitor(group, folder, pcapng, keylog, count, as_json).run())
+    except KeyboardInterrupt:
+        pass

@@ -107,7 +107,7 @@ def gsa(group, sender=None, listener=None):
     sent already nobody here knows how far it counts, so its entry says "unknown".
     """
     if not group["senders"]:
-        raise Failure("the group has no sender yet: dicectl group add-sender", USAGE)
+        raise Failure("the group has no sender yet: dicectl keyring add-sender", USAGE)
     kind, name = ("senders", sender) if listener is None else ("listeners", listener)
     own = next((entry for entry in group[kind] if entry["name"] == name), None)
     if name is not None and own is None:
@@ -275,7 +275,7 @@ def _opened(path):
     try:
         return open(path, "rb")
     except OSError as error:
-        raise Failure(f"cannot read {path}: {error.strerror}; dicectl group new makes a group", USAGE)
+        raise Failure(f"cannot read {path}: {error.strerror}; dicectl keyring new makes a group", USAGE)
 
 
 def _parse(path, file):

@@ -92,7 +92,7 @@ def gather(paths, to):
             raise Failure(f"there is no file or folder {source}", USAGE)
     for name, path in found.items():
         if path.suffix == ".group":
-            raise Failure(f"{path} has the group's master key, which no device may have: dicectl group export", USAGE)
+            raise Failure(f"{path} has the group's master key, which no device may have: dicectl keyring export", USAGE)
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
             raise Failure(f"{name} is not a name for a file on a board", USAGE)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
@@ -258,3 +258,19 @@ def _write(device, path, temporary, data, progress):
     if answer != [_hash(data)]:
         raise Failure(f"{path} was damaged on its way; nothing was changed: try again")
     progress(path, len(data), len(data))
+
+
+def put(device, path, data):
+    """Write one file to a board, whole or not at all; raises Failure."""
+    device.load("board_files.py")
+    try:
+        _write(device, path, path + _TEMPORARY, data, lambda *_: None)
+        device.ask("commit", [(path + _TEMPORARY, path)], [])
+    except DeviceError as error:
+        raise Failure(f"the board's file system refused: {error}; nothing was changed")
+
+
+def remove(device, doomed):
+    """Remove the files of a board for whose path `doomed(path)` is true."""
+    device.load("board_files.py")
+    device.ask("commit", [], [path for path, _ in device.ask("look", "") if doomed(path)])

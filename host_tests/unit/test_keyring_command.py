@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl group`: what it makes, what it refuses, and that it never leaves half of anything."""
+"""`dicectl keyring`: what it makes, what it refuses, and that it never leaves half of anything."""
 
 import json
 import os
@@ -50,8 +50,8 @@ def refused(done):
 
 def test_a_sender_and_a_listener_of_one_group(run, lamps, tmp_path):
     """Both get the same keys and address; the sender alone a SenderID."""
-    assert run("group", "export", "lamps.group", "lamp.gsa").returncode == 0
-    assert run("group", "export", "lamps.group", "switch.gsa", "--sender", "switch").returncode == 0
+    assert run("keyring", "export", "lamps.group", "lamp.gsa").returncode == 0
+    assert run("keyring", "export", "lamps.group", "switch.gsa", "--sender", "switch").returncode == 0
     lamp = decode((tmp_path / "lamp.gsa").read_bytes())
     switch = decode((tmp_path / "switch.gsa").read_bytes())
     assert (lamp.key, lamp.gid, lamp.address, lamp.port) == (switch.key, switch.gid, switch.address, switch.port)
@@ -76,9 +76,9 @@ def test_the_tek_is_that_of_the_draft():
 
 def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
     """All who could ever send share one key's records."""
-    assert run("group", "new", "g.group", "--derive", "shared", "--layout", "d00", "--suite", "ccm").returncode == 0
-    assert run("group", "add-sender", "g.group", "a", "--id", "65535").returncode == 0
-    assert run("group", "export", "g.group", "a.gsa", "--sender", "a").returncode == 0
+    assert run("keyring", "new", "g.group", "--derive", "shared", "--layout", "d00", "--suite", "ccm").returncode == 0
+    assert run("keyring", "add-sender", "g.group", "a", "--id", "65535").returncode == 0
+    assert run("keyring", "export", "g.group", "a.gsa", "--sender", "a").returncode == 0
     gsa = decode((tmp_path / "a.gsa").read_bytes())
     assert (gsa.layout, gsa.derive, gsa.own_id, len(gsa.key)) == (2, 2, 65535, 20)
     assert gsa.budget * 50 <= KEY_RECORDS_MAX
@@ -86,11 +86,11 @@ def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
 
 def test_a_sender_is_exported_once_an_epoch(run, lamps, tmp_path):
     """A second device with the same SenderID would repeat nonces."""
-    assert run("group", "export", "lamps.group", "one.gsa", "--sender", "switch").returncode == 0
-    assert "repeat nonces" in refused(run("group", "export", "lamps.group", "two.gsa", "--sender", "switch"))
+    assert run("keyring", "export", "lamps.group", "one.gsa", "--sender", "switch").returncode == 0
+    assert "repeat nonces" in refused(run("keyring", "export", "lamps.group", "two.gsa", "--sender", "switch"))
     assert not (tmp_path / "two.gsa").exists()
-    assert run("group", "rekey", "lamps.group").returncode == 0
-    assert run("group", "export", "lamps.group", "two.gsa", "--sender", "switch").returncode == 0
+    assert run("keyring", "rekey", "lamps.group").returncode == 0
+    assert run("keyring", "export", "lamps.group", "two.gsa", "--sender", "switch").returncode == 0
     one, two = (decode((tmp_path / name).read_bytes()) for name in ("one.gsa", "two.gsa"))
     assert (one.epoch, two.epoch) == (1, 2)
     assert one.key != two.key
@@ -98,15 +98,15 @@ def test_a_sender_is_exported_once_an_epoch(run, lamps, tmp_path):
 
 def test_a_listener_exported_after_a_sender_knows_that_it_does_not_know(run, lamps, tmp_path):
     """The sender may have sent already, so its entry says "unknown", and the user is told."""
-    run("group", "export", "lamps.group", "switch.gsa", "--sender", "switch")
-    done = run("group", "export", "lamps.group", "late.gsa")
+    run("keyring", "export", "lamps.group", "switch.gsa", "--sender", "switch")
+    done = run("keyring", "export", "lamps.group", "late.gsa")
     assert "switch" in done.stderr
     assert decode((tmp_path / "late.gsa").read_bytes()).senders == [(1, UNKNOWN)]
 
 
 def test_two_exports_at_once_give_the_sender_to_one(lamps, tmp_path):
     """The lock decides."""
-    argv = [sys.executable, "-m", "dicectl", "group", "export", "lamps.group"]
+    argv = [sys.executable, "-m", "dicectl", "keyring", "export", "lamps.group"]
     running = [
         subprocess.Popen(
             [*argv, f"{i}.gsa", "--sender", "switch"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -119,19 +119,19 @@ def test_two_exports_at_once_give_the_sender_to_one(lamps, tmp_path):
 
 def test_secrets_are_private_and_not_shown(run, lamps, tmp_path):
     """Files with keys are 0600; show prints keys only when asked."""
-    run("group", "export", "lamps.group", "lamp.gsa")
-    run("group", "add-sender", "lamps.group", "other")
+    run("keyring", "export", "lamps.group", "lamp.gsa")
+    run("keyring", "add-sender", "lamps.group", "other")
     for name in ("lamps.group", "lamp.gsa"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
     tgk = json.loads(lamps.read_text())["tgk"]
     for arguments in ((), ("--json",)):
-        assert tgk not in run("group", "show", "lamps.group", *arguments).stdout
-        assert tgk in run("group", "show", "lamps.group", "--secrets", *arguments).stdout
+        assert tgk not in run("keyring", "show", "lamps.group", *arguments).stdout
+        assert tgk in run("keyring", "show", "lamps.group", "--secrets", *arguments).stdout
 
 
 def test_no_command_takes_a_secret_as_an_argument():
     """What stands on the command line can be read by every user of the machine."""
-    from dicectl.group import command
+    from dicectl.by_hand import command
 
     files_and_choices = {
         "file",
@@ -157,49 +157,49 @@ def test_no_command_takes_a_secret_as_an_argument():
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("group", "new"),
-        ("group", "new", "x.group", "--address", "192.168.0.1"),
-        ("group", "new", "x.group", "--address", "lamp"),
-        ("group", "new", "x.group", "--port", "0"),
-        ("group", "new", "x.group", "--port", "65536"),
-        ("group", "new", "x.group", "--layout", "k09"),
-        ("group", "new", "x.group", "--lifetime", "1y"),
-        ("group", "new", "x.group", "--lifetime", "999999999d"),
-        ("group", "new", "lamps.group"),
-        ("group", "new", "no/such/folder.group"),
-        ("group", "show", "nothing.group"),
-        ("group", "show", "."),
-        ("group", "add-sender", "lamps.group", "switch"),
-        ("group", "new", ""),
-        ("group", "new", "", "--dry-run"),
-        ("group", "new", "lamps.group", "--dry-run"),
-        ("group", "show", ""),
-        ("group", "rekey", ""),
-        ("group", "add-sender", "", "other"),
-        ("group", "add-sender", "lamps.group", ""),
-        ("group", "add-sender", "lamps.group", "a/b"),
-        ("group", "add-sender", "lamps.group", "a\nb"),
-        ("group", "add-sender", "lamps.group", "a\n"),
-        ("group", "add-sender", "lamps.group", "a" * 65),
-        ("group", "add-sender", "lamps.group", "other", "--id", "1"),
-        ("group", "add-sender", "lamps.group", "other", "--id", "256"),
-        ("group", "add-sender", "lamps.group", "other", "--id", "-1"),
-        ("group", "add-sender", "lamps.group", "other", "--id", "one"),
-        ("group", "add-sender", "lamps.group", "other", "--id", "256", "--dry-run"),
-        ("group", "export", "lamps.group", "lamps.group"),
-        ("group", "export", "lamps.group", "lamps.group", "--dry-run"),
-        ("group", "export", "lamps.group", ""),
-        ("group", "export", "lamps.group", "", "--dry-run"),
-        ("group", "export", "lamps.group", "."),
-        ("group", "export", "lamps.group", ".."),
-        ("group", "export", "lamps.group", "/"),
-        ("group", "export", "lamps.group", "x.gsa", "--sender", ""),
-        ("group", "export", "lamps.group", "n" * 300),
-        ("group", "export", "", "x.gsa"),
-        ("group", "export", "lamps.group", "no/such/folder.gsa"),
-        ("group", "export", "lamps.group", "x.gsa", "--sender", "nobody"),
-        ("group", "export", "empty.group", "x.gsa"),
-        ("group", "frobnicate"),
+        ("keyring", "new"),
+        ("keyring", "new", "x.group", "--address", "192.168.0.1"),
+        ("keyring", "new", "x.group", "--address", "lamp"),
+        ("keyring", "new", "x.group", "--port", "0"),
+        ("keyring", "new", "x.group", "--port", "65536"),
+        ("keyring", "new", "x.group", "--layout", "k09"),
+        ("keyring", "new", "x.group", "--lifetime", "1y"),
+        ("keyring", "new", "x.group", "--lifetime", "999999999d"),
+        ("keyring", "new", "lamps.group"),
+        ("keyring", "new", "no/such/folder.group"),
+        ("keyring", "show", "nothing.group"),
+        ("keyring", "show", "."),
+        ("keyring", "add-sender", "lamps.group", "switch"),
+        ("keyring", "new", ""),
+        ("keyring", "new", "", "--dry-run"),
+        ("keyring", "new", "lamps.group", "--dry-run"),
+        ("keyring", "show", ""),
+        ("keyring", "rekey", ""),
+        ("keyring", "add-sender", "", "other"),
+        ("keyring", "add-sender", "lamps.group", ""),
+        ("keyring", "add-sender", "lamps.group", "a/b"),
+        ("keyring", "add-sender", "lamps.group", "a\nb"),
+        ("keyring", "add-sender", "lamps.group", "a\n"),
+        ("keyring", "add-sender", "lamps.group", "a" * 65),
+        ("keyring", "add-sender", "lamps.group", "other", "--id", "1"),
+        ("keyring", "add-sender", "lamps.group", "other", "--id", "256"),
+        ("keyring", "add-sender", "lamps.group", "other", "--id", "-1"),
+        ("keyring", "add-sender", "lamps.group", "other", "--id", "one"),
+        ("keyring", "add-sender", "lamps.group", "other", "--id", "256", "--dry-run"),
+        ("keyring", "export", "lamps.group", "lamps.group"),
+        ("keyring", "export", "lamps.group", "lamps.group", "--dry-run"),
+        ("keyring", "export", "lamps.group", ""),
+        ("keyring", "export", "lamps.group", "", "--dry-run"),
+        ("keyring", "export", "lamps.group", "."),
+        ("keyring", "export", "lamps.group", ".."),
+        ("keyring", "export", "lamps.group", "/"),
+        ("keyring", "export", "lamps.group", "x.gsa", "--sender", ""),
+        ("keyring", "export", "lamps.group", "n" * 300),
+        ("keyring", "export", "", "x.gsa"),
+        ("keyring", "export", "lamps.group", "no/such/folder.gsa"),
+        ("keyring", "export", "lamps.group", "x.gsa", "--sender", "nobody"),
+        ("keyring", "export", "empty.group", "x.gsa"),
+        ("keyring", "frobnicate"),
         ("demo", "--pcap", "no/such/folder.pcap"),
         ("demo", "--pcap", "."),
         ("demo", "--pcap", ""),
@@ -338,12 +338,12 @@ def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
 def test_a_dry_run_tells_and_writes_nothing(run, lamps, tmp_path, arguments):
     """Every file as it was; then the same without --dry-run does what was told."""
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    dry = run("group", *arguments, "--dry-run")
+    dry = run("keyring", *arguments, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     label, _, told = dry.stdout.strip().partition("  ")
     assert label == "would do"
-    wet = run("group", *arguments)
+    wet = run("keyring", *arguments)
     assert wet.returncode == 0, wet.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} != before
     pattern = re.escape(told).replace(r"a\ random\ address", r"239\.255\.\d+\.\d+").replace(r"a\ random\ one", r"\d+")
@@ -352,7 +352,7 @@ def test_a_dry_run_tells_and_writes_nothing(run, lamps, tmp_path, arguments):
 
 def test_everything_that_writes_has_a_dry_run():
     """All but `show`."""
-    from dicectl.group import command
+    from dicectl.by_hand import command
 
     without = {name for name, sub in command.commands.items() if "dry_run" not in {parameter.name for parameter in sub.params}}
     assert without == {"show"}
@@ -360,10 +360,10 @@ def test_everything_that_writes_has_a_dry_run():
 
 def test_help_is_instant_and_teaches(run):
     """Nothing heavy is imported for --help; the group's help shows the order of things."""
-    done = run("group", "--help")
+    done = run("keyring", "--help")
     assert done.returncode == 0
-    assert "dicectl group export lamps.group lamp.gsa" in done.stdout
-    for arguments in ((), ("group",), ("group", "export"), ("demo",), ("doctor",)):
+    assert "dicectl keyring export lamps.group lamp.gsa" in done.stdout
+    for arguments in ((), ("group",), ("keyring", "export"), ("demo",), ("doctor",)):
         argv = [sys.executable, "-X", "importtime", "-m", "dicectl", *arguments, "--help"]
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stderr.splitlines()
         imported = {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}

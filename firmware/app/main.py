@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Starts the node, unless it has failed to stay up too often: then the board stays at its prompt, where it can be mended.
+
+Copy this folder, edit sensors.py and node() below. docs/app.md tells what the files beside it are for.
+"""
+
+import asyncio
+import json
+
+import link
+import safe
+import sensors
+from node import Node
+from status import Led
+
+
+def node():
+    """Return the node as node.json and app.json describe it."""
+    options = {}
+    try:
+        with open("app.json") as file:
+            options = json.load(file)
+    except OSError:
+        pass
+    with open("node.json") as file:
+        settings = json.load(file)
+    led = Led(options.get("led"))
+    sensor = sensors.make(options.get("sensor", "chip"), options)
+    return Node(settings, options, sensor, light=led.light, status=led.show)
+
+
+async def main():
+    """Bring up the network, and be the node."""
+    link.up()
+    await safe.stay_up(node().run())
+
+
+if __name__ == "__main__":
+    if safe.may_start():
+        asyncio.run(main())
+    else:
+        print("safe mode: the program failed %d times in a row; mend it, then safe.reset()" % safe.STARTS_MAX)

@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A managed node: in its groups whether or not the manager can be reached, and at the manager's whenever it can.
+
+A group obeys "on" and "off", and "sample": then, and every `publish_s`, a node that may send tells its groups what its sensor says.
+The manager, and whoever has a key in clients.json, can GET `sensor` and `light`, and PUT `light`.
+"""
+
+import asyncio
+import json
+import time
+from binascii import unhexlify
+
+import dice
+from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.errors import DiceError, UsageError
+from dice.kx_psk import Psk, PskLookup
+from dice.managed import Managed
+
+_AGAIN_S = 5  # before the manager is asked again; doubled up to the next
+_AGAIN_MAX_S = 300
+_REPORT_S = 3600  # the manager renews keys that are nearly spent
+_TIMER_MS = 1000
+
+
+class Node:
+    """One node; `settings` are those of node.json, `options` those of app.json."""
+
+    def __init__(self, settings, options, sensor, light=print, status=print):
+        """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble"."""
+        self.on = False
+        self.groups = {name: Managed(name, name + ".gsa") for name in settings["groups"]}
+        self.peer = None
+        self._settings = settings
+        self._options = options
+        self._sensor = sensor
+        self._light = light
+        self._status = status
+        self._tasks = {}
+        routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
+        self._open = Router(dict(routes))
+        for managed in self.groups.values():
+            routes.update(managed.routes)
+        self._routes = Router(routes)
+
+    async def run(self):
+        """Be the node for ever; with the option `sleep_s`, until all is said, then sleep."""
+        self._status("joining")
+        for managed in self.groups.values():
+            try:
+                self._take_part(managed, await managed.resume())
+            except DiceError as error:
+                self._trouble(error)
+        await self._serve()
+        self._tasks[None] = asyncio.create_task(self._publish())
+        again_s = _AGAIN_S
+        while True:
+            try:
+                await self._meet_manager()
+                again_s = _AGAIN_S
+                await self._stay()
+            except (DiceError, OSError) as error:
+                self._trouble(error)
+                if self.peer:
+                    self.peer.close()
+            if self._options.get("sleep_s"):
+                await self._sleep(self._options["sleep_s"])
+            await asyncio.sleep(again_s)
+            again_s = min(2 * again_s, _AGAIN_MAX_S)
+
+    async def publish(self):
+        """Tell the groups in which we may send what the sensor says."""
+        for managed in self.groups.values():
+            try:
+                if managed.group:
+                    await managed.group.send(self._sensor())
+            except UsageError:
+                pass  # not a sender there
+            except (DiceError, OSError) as error:
+                self._trouble(error)
+
+    async def _meet_manager(self):
+        """Open a session with the manager, and fetch what is new in each group."""
+        manager = self._settings["manager"]
+        psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
+        connection = await dice.connect((manager["host"], manager["port"]), psk, timer_ms=_TIMER_MS)
+        self.peer = Coap(connection, self._routes)
+        for managed in self.groups.values():
+            self._take_part(managed, await managed.join(self.peer))
+        self._status("joined")
+
+    async def _stay(self):
+        """Let the manager reach us until the session ends, telling now and then how far we have sent."""
+        end = time.time() + self._options.get("awake_s", 5) if self._options.get("sleep_s") else None
+        told = time.time()
+        while not self.peer.ended and (end is None or time.time() < end):
+            await asyncio.sleep(1)
+            if time.time() - told >= _REPORT_S:
+                told = time.time()
+                for managed in self.groups.values():
+                    await managed.report(self.peer)
+
+    def _take_part(self, managed, group):
+        """Obey a group from now on."""
+        task = self._tasks.get(managed)
+        if group and (task is None or task.done()):
+            self._tasks[managed] = asyncio.create_task(self._obey(managed, group))
+
+    async def _obey(self, managed, group):
+        try:
+            async for _sender, message in group:
+                if message in (b"on", b"off"):
+                    self._switch(message == b"on")
+                elif message == b"sample":
+                    await self.publish()
+        except (DiceError, OSError) as error:  # such as the end of the key's lifetime
+            self._trouble(error)
+            managed.leave()
+            if self.peer:
+                self.peer.close()  # so that we ask the manager anew
+
+    def _switch(self, on):
+        self.on = on
+        self._light(on)
+
+    async def _publish(self):
+        period_s = self._options.get("publish_s", 60)
+        while period_s:
+            await asyncio.sleep(period_s)
+            await self.publish()
+
+    async def _serve(self):
+        """Serve those who have a key in clients.json, such as {"desk": "32 hex digits"}, not the one of the manager."""
+        try:
+            with open("clients.json") as file:
+                keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
+        except OSError:
+            return
+
+        async def one(connection):
+            await Coap(connection, self._open).closed()
+
+        await dice.serve(self._options.get("port", 5684), PskLookup(keys.get), one, timer_ms=_TIMER_MS)
+
+    async def _sleep(self, seconds):
+        """Sleep deeply, where that can be; the program begins anew after it."""
+        await self.publish()
+        for managed in self.groups.values():
+            if self.peer and not self.peer.ended:
+                await managed.report(self.peer)
+        if self.peer:
+            self.peer.close()
+        try:
+            from machine import deepsleep
+        except ImportError:
+            await asyncio.sleep(seconds)
+        else:
+            deepsleep(seconds * 1000)
+
+    def _trouble(self, error):
+        self._status("trouble")
+        print("trouble:", type(error).__name__, error)
+
+    def _get_sensor(self, _request, _peer):
+        return CONTENT, self._sensor()
+
+    def _get_light(self, _request, _peer):
+        return CONTENT, b"on" if self.on else b"off"
+
+    def _put_light(self, request, _peer):
+        if request.payload not in (b"on", b"off"):
+            return BAD_REQUEST, b"on or off"
+        self._switch(request.payload == b"on")
+        return CHANGED, b""

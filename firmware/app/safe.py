@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Keeps a node that cannot stay up from restarting for ever: counts starts, and has the watchdog end what hangs."""
+
+import asyncio
+import os
+
+STARTS_MAX = 5
+_FILE = "starts"
+_UP_S = 60  # after so long a start counts as a success
+_FEED_S = 2
+_WATCHDOG_MS = 8000  # the longest that an RP2040 has
+
+
+def may_start():
+    """Count a start; return False where too many in a row came to nothing."""
+    try:
+        starts = os.stat(_FILE)[6]
+    except OSError:
+        starts = 0
+    if starts >= STARTS_MAX:
+        return False
+    with open(_FILE, "a") as file:  # its length is the count
+        file.write("s")
+    return True
+
+
+def reset():
+    """Count anew."""
+    try:
+        os.remove(_FILE)
+    except OSError:
+        pass
+
+
+async def stay_up(program):
+    """Run a coroutine with the watchdog on, where there is one; once it has been up for a while, its start was a success."""
+    task = asyncio.create_task(program)
+    try:
+        from machine import WDT
+
+        feed = WDT(timeout=_WATCHDOG_MS).feed
+    except ImportError:
+        feed = None
+    up_s = 0
+    while not task.done():
+        if feed:
+            feed()
+        await asyncio.sleep(_FEED_S)
+        up_s += _FEED_S
+        if _UP_S <= up_s < _UP_S + _FEED_S:
+            reset()
+    await task

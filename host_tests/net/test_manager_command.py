@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl manager`, `provision` and `group` as a user runs them, with nodes that are firmware/app on MicroPython."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from dicectl import micropython
+
+APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
+DICECTL = [sys.executable, "-m", "dicectl"]
+METRICS = 9464
+
+
+def dicectl(folder, *arguments, status=0):
+    """Run it; return what it said, as JSON where it was asked for."""
+    environment = {**os.environ, "DICE_MANAGER": "house.db"}
+    done = subprocess.run([*DICECTL, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == status, done.stdout + done.stderr
+    if status:
+        assert done.stdout == "" and len(done.stderr.splitlines()) == 1, done
+        return done.stderr
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+class House:
+    """A folder with a manager and nodes."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = {}
+
+    def __call__(self, *arguments, status=0):
+        return dicectl(self.folder, *arguments, status=status)
+
+    def _start(self, name, argv, folder, environment=None):
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.processes[name] = subprocess.Popen(argv, cwd=folder, env=environment, stdout=log, stderr=log)
+
+    def manager(self):
+        """Start the manager, and wait until it serves."""
+        argv = [*DICECTL, "manager", "run", "house.db", "--host", "127.0.0.1", "--metrics", str(METRICS), "--json"]
+        self._start("manager", argv, self.folder)
+        self.until(lambda: '"serving"' in self.log("manager").split("KILLED")[-1], "the manager")
+
+    def node(self, name, *arguments, **options):
+        """Provision a node and start it."""
+        self("provision", "new", name, *arguments, "--to", name)
+        (self.folder / name / "app.json").write_text(json.dumps({"sensor": "simulated", "publish_s": 0, **options}))
+        self.power_on(name)
+
+    def power_on(self, name):
+        argv = [micropython.find(), "-X", "heapsize=512k", str(APP / "main.py")]
+        self._start(name, argv, self.folder / name, micropython.environment(f"{APP}:{micropython.LIB}"))
+
+    def kill(self, name):
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with open(self.folder / f"{name}.log", "a") as log:
+            log.write("KILLED\n")
+
+    def log(self, name):
+        return (self.folder / f"{name}.log").read_text()
+
+    def light(self, name):
+        """Return what a lamp has obeyed since its power came on."""
+        words = self.log(name).split("KILLED\n")[-1].split()
+        return [word for word in words if word in ("True", "False")]
+
+    def until(self, condition, what, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"{what}: in vain\n" + "\n".join(f"{n}: {self.log(n)}" for n in self.processes)
+            time.sleep(0.05)
+
+    def close(self):
+        for name in list(self.processes):
+            self.kill(name)
+
+    def members(self):
+        return {member["device"]: member for member in self("group", "members", "lamps", "--json")}
+
+
+def _life(folder):
+    """Live through what a building sees; return what is to be looked at."""
+    house = House(folder)
+    try:
+        return _story(house)
+    finally:
+        house.close()
+
+
+def _story(house):
+    seen = {}
+    house.manager()
+    seen["empty"] = house("group", "list", "--json")
+    seen["new"] = house("group", "new", "lamps", "--json")
+    seen["second"] = house("manager", "run", "house.db", status=1)
+    house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+    for name in ("lamp-1", "lamp-2"):
+        house.node(name, "--group", "lamps")
+    seen["modes"] = [stat.S_IMODE((house.folder / "desk" / name).stat().st_mode) for name in (".", "node.json")]
+    house.until(lambda: all(house.members()[name]["epoch"] for name in ("lamp-1", "lamp-2")), "lamps")
+    house("group", "send", "lamps", "on", "--as", "desk")
+    house.until(lambda: house.light("lamp-1") == house.light("lamp-2") == ["True"], "on")
+    seen["members"] = house.members()
+
+    seen["removed"] = house("group", "remove", "lamps", "lamp-2", "--json")
+    house("group", "send", "lamps", "off", "--as", "desk")
+    house.until(lambda: house.light("lamp-1") == ["True", "False"], "off")
+    seen["expelled"] = house.light("lamp-2")
+
+    house.kill("lamp-1")  # loses power, sleeps through an epoch, and the manager is killed meanwhile
+    seen["rekeyed"] = house("group", "rekey", "lamps", "--no-wait", "--json")
+    house.kill("manager")
+    seen["down"] = house("group", "list", status=3)
+    house.manager()
+    seen["after"] = house("group", "show", "lamps", "--json")
+    house.power_on("lamp-1")
+    house.until(lambda: house.members()["lamp-1"]["epoch"] == seen["rekeyed"]["epoch"], "catching up")
+    house("group", "send", "lamps", "on", "--as", "desk")
+    house.until(lambda: house.light("lamp-1") == ["True"], "on again")
+    seen["thief"] = house.light("lamp-2")
+
+    seen["replaced"] = house("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
+    seen["devices"] = {device["name"]: device for device in house("provision", "list", "--json")}
+    house("provision", "wipe", "lamp-2", "--to", "lamp-2")
+    seen["wiped"] = sorted(path.name for path in (house.folder / "lamp-2").iterdir())
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=5) as answer:
+        seen["metrics"] = answer.read().decode()
+    seen["audit"] = house("manager", "audit", "house.db")
+    seen["errors"] = [
+        house("group", "add", "lamps", "nobody", status=2),
+        house("group", "show", "fans", status=2),
+        house("group", "remove", "lamps", "lamp-2", status=2),
+        house("provision", "new", "desk", "--to", "desk2", status=2),
+        house("provision", "new", "x", "--group", "lamps:king", "--to", "x", status=2),
+        house("group", "new", "lamps", status=2),
+    ]
+    seen["folders"] = [name for name in ("desk2", "x") if (house.folder / name / "node.json").exists()]
+    keys = [json.loads((house.folder / name / "node.json").read_text())["key"] for name in ("desk", "lamp-1", "lamp-1b")]
+    logs = house.log("manager") + house.log("lamp-1") + seen["audit"]
+    seen["leaked"] = [key for key in keys if key in logs]
+    return seen
+
+
+@pytest.fixture(scope="module")
+def life(request, tmp_path_factory):
+    from host_tests.net.conftest import _run
+
+    return _run(_life, tmp_path_factory.mktemp("house"))
+
+
+def test_a_group_and_its_members(life):
+    assert life["empty"] == []
+    assert (life["new"]["epoch"], life["new"]["members"]) == (0, 0)
+    roles = {name: member["role"] for name, member in life["members"].items()}
+    assert roles == {"lamp-1": "listener", "lamp-2": "listener", "desk": "sender"}
+
+
+def test_secrets_are_its_owners_alone(life):
+    assert life["modes"] == [0o700, 0o600]
+    assert life["leaked"] == []
+
+
+def test_the_second_manager_refuses(life):
+    assert "another manager runs on house.db" in life["second"]
+
+
+def test_the_expelled_goes_blind(life):
+    assert life["removed"]["active"] and life["removed"]["epoch"] == 2
+    assert life["expelled"] == life["thief"] == ["True"]
+
+
+def test_a_killed_manager_forgets_nothing(life):
+    assert "no manager runs on house.db" in life["down"]
+    assert life["after"]["epoch"] == life["rekeyed"]["epoch"] == 3
+
+
+def test_devices_are_replaced_and_wiped(life):
+    assert life["replaced"]["groups"] == ["lamps"]
+    assert set(life["devices"]) == {"desk", "lamp-1", "lamp-2"}
+    assert life["devices"]["lamp-1"]["identity"] == life["replaced"]["identity"]
+    assert "app.json" in life["wiped"] and not any(name.endswith((".gsa", "node.json")) for name in life["wiped"])
+
+
+def test_metrics(life):
+    assert 'dice_group_epoch{group="lamps"} 4.0' in life["metrics"]
+    assert re.search(r"^dice_devices [23]\.0$", life["metrics"], re.MULTILINE)  # taken twice a second
+
+
+def test_the_audit_log_has_it_all(life):
+    for words in ("added        lamps desk", "removed      lamps lamp-2", "wiped        lamp-2", "active       lamps  epoch 1"):
+        assert words in life["audit"], words
+
+
+def test_clear_errors(life):
+    nobody, fans, gone, taken, king, again = life["errors"]
+    assert "there is no device nobody: dicectl provision new nobody" in nobody
+    assert "there is no group fans; there are: lamps" in fans
+    assert "there is no device lamp-2" in gone
+    assert "there is a device desk already" in taken
+    assert "king is no role: sender, answering, listener" in king
+    assert "lamps is no name for a new group" in again
+    assert life["folders"] == []
+
+
+def _capture(folder):
+    house = House(folder)
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        house("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+        argv = [
+            *DICECTL,
+            "group",
+            "monitor",
+            "lamps",
+            "--as",
+            "ear",
+            "--pcapng",
+            "ear.pcapng",
+            "--keylog",
+            "--count",
+            "3",
+            "--json",
+        ]
+        house._start("ear", argv, folder)
+        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
+        time.sleep(0.3)
+        house("group", "send", "lamps", "hello", "--as", "desk")
+        shown = house("group", "show", "lamps", "--json")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"nonsense", (shown["address"], shown["port"]))
+        house("group", "rekey", "lamps", "--no-wait")
+        house("group", "send", "lamps", "again", "--as", "desk")
+        house.until(lambda: house.processes["ear"].poll() is not None, "three datagrams")
+        return [json.loads(line) for line in house.log("ear").splitlines()], shown
+    finally:
+        house.close()
+
+
+def test_monitor(in_network, tmp_path):
+    heard, shown = in_network(_capture, tmp_path)
+    assert [(said.get("message"), said.get("dropped"), said.get("epoch")) for said in heard] == [
+        ("hello", None, shown["epoch"]),
+        (None, "malformed", None),
+        ("again", None, shown["epoch"] + 1),
+    ]
+    keys = (tmp_path / "ear.pcapng.keys").read_text().split()
+    assert keys[0::4] == ["DICE_GROUP_TEK"] * 2 and keys[1] == shown["gid"]
+    for name in ("ear.pcapng", "ear.pcapng.keys"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    shark = ["tshark", "-r", str(tmp_path / "ear.pcapng"), "-T", "fields", "-e", "frame.comment", "-e", "udp.dstport"]
+    shark += ["-e", "ip.checksum.status", "-o", "ip.check_checksum:TRUE"]
+    read = subprocess.run(shark, capture_output=True, text=True).stdout.splitlines()
+    assert [line.split("\t")[0].rpartition(": ")[2] for line in read] == ["hello", "dropped as malformed", "again"]
+    assert {tuple(line.split("\t")[1:]) for line in read} == {(str(shown["port"]), "1")}

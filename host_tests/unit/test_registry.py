@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The registry of a manager: what it keeps, that it keeps it whole, and that one process alone has it."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import stat
+import time
+
+import pytest
+
+from dice._compat import ticks_ms
+from dice.errors import DiceError
+from dice.group.gsa import K08
+from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
+from dicectl.failure import Failure
+from dicectl.registry import Registry, read_audit
+
+KILLS = 300
+
+
+def group(registry, name="lamps"):
+    """Return the Manager of a new group."""
+    roster = Roster(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+    registry.create(roster, 0)
+    return Manager(roster, registry.commit, os.urandom, ticks_ms())
+
+
+def plain(roster):
+    """Return what can be compared."""
+    members = {identity: vars(member) for identity, member in roster.members.items()}
+    return {**vars(roster), "members": members}
+
+
+@pytest.fixture
+def registry(tmp_path):
+    opened = Registry(tmp_path / "house.db")
+    yield opened
+    opened.close()
+
+
+def test_what_is_kept_is_there_again(tmp_path):
+    registry = Registry(tmp_path / "house.db")
+    manager = group(registry)
+    devices = {name: registry.enrol(name) for name in ("switch", "lamp-1", "lamp-2")}
+    manager.add([devices["switch"][0]], SENDER, 0)
+    manager.add([devices["lamp-1"][0]], ANSWERING, 0)
+    manager.add([devices["lamp-2"][0]], LISTENER, 0)
+    manager.acknowledge(devices["switch"][0], 2, 0)
+    manager.report(devices["switch"][0], 2, 70, False, 0)
+    manager.remove([devices["lamp-2"][0]], 0)
+    registry.close()
+    again = Registry(registry.path)
+    ((roster, rekey_s, since),) = again.rosters()
+    assert plain(roster) == plain(manager.roster)
+    assert rekey_s == 0 and time.time() - since < 60
+    assert {name: (i, again.find(i)) for name, i in again.devices().items()} == devices
+    assert again.find(b"nobody") is None
+    again.close()
+
+
+def test_identities_and_keys_are_random_and_unlike(registry):
+    made = [registry.enrol(f"lamp-{number}") for number in range(50)]
+    assert len({identity for identity, _ in made}) == len({key for _, key in made}) == 50
+    assert all(len(key) == 16 for _, key in made)
+    with pytest.raises(Failure, match="there is a device lamp-1 already"):
+        registry.enrol("lamp-1")
+
+
+def test_nobody_else_can_read_it(registry):
+    for path in registry.path.parent.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+def test_a_second_manager_is_refused(registry):
+    with pytest.raises(Failure, match="another manager runs"):
+        Registry(registry.path)
+    registry.enrol("lamp")  # the first goes on
+
+
+def test_other_files_are_refused_and_stay(tmp_path):
+    text = tmp_path / "text.db"
+    text.write_text("these are notes, not a registry")
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as database:
+        database.execute("CREATE TABLE mine (x)")
+    for path in (text, other):
+        before = path.read_bytes()
+        with pytest.raises(Failure, match="no registry"):
+            Registry(path)
+        assert path.read_bytes() == before
+    with pytest.raises(Failure, match="cannot write beside"):
+        Registry(tmp_path / "missing" / "house.db")
+    with pytest.raises(Failure, match="there is no"):
+        read_audit(tmp_path / "none.db")
+
+
+def test_the_audit_log_tells_all_and_no_secret(registry):
+    manager = group(registry)
+    identity, key = registry.enrol("switch")
+    manager.add([identity], SENDER, 0)
+    manager.acknowledge(identity, 1, 0)
+    manager.rekey(0)
+    manager.remove([identity], 0)
+    registry.rename("switch", "old")
+    registry.wipe("old")
+    entries = read_audit(registry.path)
+    told = [(entry["event"], entry["group"], entry["device"]) for entry in entries]
+    assert told == [
+        ("group", "lamps", None),
+        ("enrolled", None, "switch"),
+        ("added", "lamps", "switch"),
+        ("epoch", "lamps", None),
+        ("acknowledged", "lamps", "switch"),
+        ("active", "lamps", None),
+        ("epoch", "lamps", None),
+        ("removed", "lamps", "switch"),
+        ("epoch", "lamps", None),
+        ("renamed", None, "switch"),
+        ("wiped", None, "old"),
+    ]
+    assert [entry["new_master_key"] for entry in entries if entry["event"] == "epoch"] == [True, False, True]
+    text = json.dumps(entries)
+    assert not any(secret.hex() in text for secret in (key, manager.roster.tgk, manager.roster.rand))
+
+
+def test_the_audit_log_is_append_only(registry):
+    registry.enrol("lamp")
+    for statement in ("DELETE FROM audit", "UPDATE audit SET event = 'nothing'"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            registry._database.execute(statement)
+    assert len(registry.audit()) == 1
+
+
+def test_a_change_that_fails_is_none(registry, monkeypatch):
+    manager = group(registry)
+    identity, _ = registry.enrol("switch")
+    manager.add([identity], SENDER, 0)
+    before, log = plain(manager.roster), registry.audit()
+    monkeypatch.setattr(registry, "_log", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        manager.rekey(0)
+    monkeypatch.undo()
+    assert plain(manager.roster) == before
+    assert plain(registry.rosters()[0][0]) == before
+    assert registry.audit() == log
+    manager.rekey(0)
+    assert registry.rosters()[0][0].epoch == 2
+
+
+# A manager that is killed at any point.
+
+
+def _work(path, seed, pipe):
+    """Change a registry again and again, and tell of each change once it is done."""
+    chance = random.Random(seed)
+    registry = Registry(path)
+    rosters = registry.rosters()
+    manager = Manager(rosters[0][0], registry.commit, os.urandom, 0) if rosters else group(registry)
+    while True:
+        roster = manager.roster
+        outside = [identity for identity in registry.devices().values() if identity not in roster.members]
+        inside = list(roster.members)
+        what = chance.choice(("enrol", "add", "add", "remove", "rekey", "hold", "hold", "hold"))
+        try:
+            if what == "enrol" and len(outside) + len(inside) < 40:
+                registry.enrol(f"device-{len(outside) + len(inside)}")
+            elif what == "add" and outside:
+                manager.add([chance.choice(outside)], chance.choice((SENDER, ANSWERING, LISTENER)), 0)
+            elif what == "remove" and len(inside) > 3:
+                manager.remove([chance.choice(inside)], 0)
+            elif what == "rekey" and chance.random() < 0.2:
+                manager.rekey(0)
+            elif what == "hold" and inside:
+                identity = chance.choice(inside)
+                if manager.gsa(identity):
+                    pipe.send(("given", given(manager.gsa(identity), identity)))
+                    manager.acknowledge(identity, roster.epoch, 0)
+            pipe.send(("kept", plain(manager.roster)))
+        except DiceError:
+            pass
+
+
+def given(gsa, identity):
+    """Return what leaves the manager with a GSA."""
+    return gsa.epoch, bytes(gsa.key), gsa.own_id, identity
+
+
+def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
+    context = multiprocessing.get_context("fork")
+    path = tmp_path / "house.db"
+    chance = random.Random(7)
+    keys, owners, last = {}, {}, {"epoch": 0, "members": {}}
+    changes = 0
+    for number in range(KILLS):
+        receiving, sending = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(path, number, sending))
+        process.start()
+        sending.close()
+        time.sleep(chance.uniform(0, 0.06))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        while True:
+            try:
+                kind, told = receiving.recv()
+            except EOFError:
+                break
+            if kind == "kept":
+                last = told
+                changes += 1
+                continue
+            epoch, key, own_id, identity = told
+            assert keys.setdefault(epoch, key) == key, "one epoch with two keys"
+            if own_id is not None:
+                assert owners.setdefault((epoch, own_id), identity) == identity, "one id, given to two in one epoch"
+        registry = Registry(path)
+        rosters = registry.rosters()
+        now = plain(rosters[0][0]) if rosters else {"epoch": 0, "members": {}}
+        audit = registry.audit()
+        registry.close()
+        assert now["epoch"] >= last["epoch"], "an epoch was forgotten"
+        if now["epoch"] == last["epoch"]:
+            assert now == last or now["members"] != last["members"] or now["active"] != last["active"]
+            for identity, member in last["members"].items():  # what was told is there; one change more may be
+                if identity in now["members"]:
+                    assert now["members"][identity]["held"] >= member["held"]
+                    assert now["members"][identity]["id"] == member["id"]
+        assert [entry["number"] for entry in audit] == list(range(1, len(audit) + 1))
+        last = now
+    assert len(set(keys.values())) == len(keys), "one key in two epochs"
+    print(f"{changes} changes, {KILLS} kills, {last['epoch']} epochs")
+    assert changes > KILLS and last["epoch"] > KILLS // 10

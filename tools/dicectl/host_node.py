@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""This computer as a member of a managed group, from the folder that `dicectl provision` wrote."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import dice
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.errors import DiceError
+from dice.group.gsa import decode
+from dice.kx_psk import Psk
+from dice.managed import Managed
+from dice.store import read_file
+from dice.udp import Multicast
+from dicectl.doctor import REASONS
+from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.provision import FILE
+
+_AGAIN_S = 5
+_TIMER_MS = 1000
+_PATIENCE_S = 20
+
+
+class HostNode:
+    """A member; `group` is there once join() is over."""
+
+    def __init__(self, folder, name, heard=None):
+        """`heard(datagram, source, member, before)`, where given, is told of each datagram once the member has judged it."""
+        self.folder = Path(folder)
+        try:
+            self._settings = json.loads((self.folder / FILE).read_text())
+            self._address = (self._settings["manager"]["host"], self._settings["manager"]["port"])
+        except OSError:
+            raise Failure(f"{self.folder} has no {FILE}: dicectl provision new NAME --group {name} --to {self.folder}", USAGE)
+        except (ValueError, KeyError, TypeError):
+            raise Failure(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
+        self.path = self.folder / f"{name}.gsa"
+        self._tapped = Tapped(self.path, heard) if heard else None
+        self._managed = Managed(name, str(self.path), transport=self._tapped)
+        self.peer = None
+
+    async def join(self):
+        """Connect and join; raises Failure."""
+        settings = self._settings
+        try:
+            psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
+            connection = await dice.connect(self._address, psk, timer_ms=_TIMER_MS, timeout_s=_PATIENCE_S)
+            self.peer = Coap(connection, Router(self._managed.routes))
+            group = await self._managed.join(self.peer)
+        except DiceError as error:
+            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+        except OSError as error:
+            raise Failure(f"network: {error}")
+        if self._tapped:
+            self._tapped.member = group.member
+        return group
+
+    async def report(self):
+        """Tell the manager how far we have sent, and end the session."""
+        await self._managed.report(self.peer)
+        self.peer.close()
+
+    async def stay(self):
+        """Take what the manager brings, and connect again where the session broke."""
+        while True:
+            try:
+                await self.peer.closed()
+            except DiceError:
+                pass
+            await asyncio.sleep(_AGAIN_S)
+            try:
+                await self.join()
+            except Failure:
+                pass
+
+
+class Tapped:
+    """UDP multicast to the group of a GSA file that is there by the time it is first used, heard by somebody else too."""
+
+    def __init__(self, path, heard):
+        self.member = None
+        self._path = path
+        self._heard = heard
+        self._last = None
+        self._multicast = None
+
+    @property
+    def _inner(self):
+        if self._multicast is None:
+            gsa = read_file(str(self._path), decode)
+            self._multicast = Multicast(gsa.address, gsa.port)
+        return self._multicast
+
+    @property
+    def socket(self):
+        """What to wait on."""
+        return self._inner.socket
+
+    def send(self, datagram):
+        """Send to the group."""
+        self._inner.send(datagram)
+
+    def receive(self):
+        """Return the next datagram, or None; by now the member has judged the one before."""
+        if self._last:
+            self._heard(*self._last)
+            self._last = None
+        datagram = self._inner.receive()
+        if datagram is not None and self.member:
+            self._last = (datagram, self._inner.source, self.member, (self.member.accepted, dict(self.member.dropped)))
+        return datagram
+
+    def close(self):
+        """Close the socket."""
+        if self._multicast:
+            self._multicast.close()

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl manager`: the service that admits devices to groups, renews their keys and throws members out."""
+
+import rich_click as click
+
+_SHOW_S = 0.5
+
+
+@click.group("manager")
+def command():
+    """Run the manager of groups, and read what it noted.
+
+    It hands out keys over DTLS. While it runs, `dicectl provision` makes devices and `dicectl group` says who is in which group.
+
+    \b
+    Example:
+      dicectl manager run dice.db
+      dicectl group new lamps                                      (in another terminal)
+      dicectl provision new switch --group lamps:sender --to switch/
+      dicectl provision new lamp-1 --group lamps --port /dev/ttyACM0
+    """
+
+
+@command.command()
+@click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
+@click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
+@click.option("--host", help="Name or address under which devices find this computer.  [default: found out]")
+@click.option("--metrics", type=click.IntRange(1, 65535), help="TCP port on loopback for Prometheus.  [default: none]")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object for each thing that happens.")
+def run(registry, port, host, metrics, as_json):
+    """Serve devices and commands until it is ended; REGISTRY is made where there is none.
+
+    The registry holds the keys of all devices and groups: keep it on this computer, readable by its owner alone, and back it up
+    while no manager runs on it. Killing the manager loses nothing.
+    """
+    import asyncio
+
+    from dicectl.registry import Registry
+
+    opened = Registry(registry)
+    try:
+        asyncio.run(_run(opened, port, host or _own_address(), metrics, as_json))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        opened.close()
+
+
+def _own_address():
+    """Return this computer's address on the network where multicast would go; nothing is sent."""
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("239.255.0.1", 9))
+            return probe.getsockname()[0]
+        except OSError:
+            return "127.0.0.1"
+
+
+async def _run(registry, port, host, metrics_port, as_json):
+    import asyncio
+
+    from dicectl.failure import Failure
+    from dicectl.keeper import Keeper
+    from dicectl.metrics import Metrics
+
+    keeper = Keeper(registry)
+    try:
+        await keeper.start(port, host)
+    except OSError as error:
+        raise Failure(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
+    try:
+        metrics = Metrics(metrics_port) if metrics_port else None
+        with _screen(keeper, as_json) as screen:
+            screen.begin(port, host)
+            while True:
+                screen.refresh()
+                if metrics:
+                    metrics.take(keeper)
+                await asyncio.sleep(_SHOW_S)
+    finally:
+        keeper.close()
+
+
+def _screen(keeper, as_json):
+    from dicectl.screen import Screen
+
+    return Screen(keeper, as_json)
+
+
+@command.command()
+@click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object a line.")
+def audit(registry, as_json):
+    """Print the audit log: who was let in, thrown out and given keys, and when. There are no secrets in it.
+
+    Entries are written with the change that they tell of and cannot be changed later.
+    """
+    import json
+
+    from dicectl.registry import read_audit
+    from dicectl.screen import line
+
+    for entry in read_audit(registry):
+        click.echo(json.dumps(entry) if as_json else line(entry))

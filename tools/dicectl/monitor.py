@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What `dicectl group monitor` does: a member that tells of each datagram what became of it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import time
+
+import rich_click as click
+
+from dice import record
+from dice.group.gsa import decode
+from dice.store import read_file
+from dicectl import pcapng
+from dicectl.failure import USAGE, Failure
+from dicectl.host_node import HostNode
+
+
+def _create(path, mode):
+    """Return a new file that only its owner can read, since it tells what was said; raises Failure."""
+    try:
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), mode)
+    except OSError as error:
+        raise Failure(f"cannot make {path}: {error.strerror}", USAGE)
+
+
+class Monitor:
+    """One run of it."""
+
+    def __init__(self, group, folder, capture, keylog, count, as_json):
+        self._node = HostNode(folder, group, self._heard)
+        self._files = contextlib.ExitStack()
+        self._capture = pcapng.Writer(self._files.enter_context(_create(capture, "wb"))) if capture else None
+        self._keys = self._files.enter_context(_create(f"{capture}.keys", "w")) if keylog else None
+        self._logged = set()
+        self._count = count
+        self._as_json = as_json
+        self._done = asyncio.Event()
+
+    async def run(self):
+        """Join and tell, until enough was heard."""
+        with self._files:
+            group = await self._node.join()
+            gsa = read_file(str(self._node.path), decode)
+            if not self._as_json:
+                address = ".".join(map(str, gsa.address))
+                click.echo(f"listening to {address} port {gsa.port}, epoch {gsa.epoch}", err=True)
+            tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._node.stay(), self._done.wait())]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                group.close()
+
+    async def _drain(self, group):
+        """Let the group's messages go: they are told of where they are heard."""
+        async for _ in group:
+            pass
+
+    def _heard(self, datagram, source, member, before):
+        """Tell of a datagram that the member has judged."""
+        now = time.time()
+        accepted, dropped = before
+        said = {"at": now, "from": f"{source[0]}:{source[1]}", "bytes": len(datagram)}
+        if member.accepted > accepted:
+            epoch, sender, sequence = member.accepted_as
+            said.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
+            text = f"sender {sender}, epoch {epoch}, number {sequence}: {said['message']}"
+        else:
+            kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
+            said["dropped"] = kinds[0] if kinds else "expired"
+            head = record.header(datagram)
+            text = f"dropped as {said['dropped']}" + (f", epoch {head[1]}" if head else "")
+        click.echo(json.dumps(said) if self._as_json else f"{time.strftime('%H:%M:%S', time.localtime(now))}  {text}")
+        self._write(now, datagram, source, text)
+        if self._count:
+            self._count -= 1
+            if not self._count:
+                self._done.set()
+
+    def _write(self, now, datagram, source, text):
+        gsa = read_file(str(self._node.path), decode)
+        if self._capture:
+            self._capture.packet(now, datagram, (socket.inet_aton(source[0]), source[1]), (gsa.address, gsa.port), text)
+        if self._keys and gsa.epoch not in self._logged:
+            self._logged.add(gsa.epoch)
+            self._keys.write(f"DICE_GROUP_TEK {gsa.gid.hex()} {gsa.epoch} {gsa.key.hex()}\n")
+            self._keys.flush()

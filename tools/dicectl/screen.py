@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a running manager shows: on a terminal a live table of members under what happens, else a line for each thing."""
+
+import datetime
+import json
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+_ROWS_MAX = 30
+_OWN = ("number", "at", "event", "group", "device")
+
+
+def line(entry):
+    """Return an entry of the audit log in words."""
+    at = datetime.datetime.fromtimestamp(entry["at"]).isoformat(" ", "seconds")
+    whose = " ".join(entry[key] for key in ("group", "device") if entry[key])
+    more = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in _OWN and value is not None)
+    return f"{at}  {entry['event']:13}{whose}{'  ' if more else ''}{more}"
+
+
+class Screen:
+    """Shows a keeper.Keeper: call refresh() again and again."""
+
+    def __init__(self, keeper, as_json):
+        self._keeper = keeper
+        self._as_json = as_json
+        self._console = Console(highlight=False)
+        self._live = None
+        if self._console.is_terminal and not as_json:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        log = keeper.registry.audit()
+        self._last = log[-1]["number"] if log else 0
+
+    def __enter__(self):
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self._live:
+            self._live.stop()
+
+    def begin(self, port, host):
+        """Say that the manager is there."""
+        if self._as_json:
+            print(json.dumps({"event": "serving", "port": port, "host": host}), flush=True)
+        else:
+            self._console.print(f"serving devices on UDP port {port}, which they find as {host}", soft_wrap=True)
+
+    def refresh(self):
+        """Tell what has happened since, and draw the table anew."""
+        for entry in self._keeper.registry.audit(self._last):
+            self._last = entry["number"]
+            if self._as_json:
+                print(json.dumps(entry), flush=True)
+            else:
+                self._console.print(line(entry), soft_wrap=True)
+        if self._live:
+            self._live.update(self.table(), refresh=True)
+
+    def table(self):
+        """Return the members of all groups as a table, those that lack something first."""
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("group", "epoch", "member", "role", "id", "has epoch", "session"):
+            table.add_column(heading, justify="right" if heading in ("epoch", "id", "has epoch") else "left")
+        rows = []
+        for group in self._keeper.managers:
+            shown = self._keeper.do({"do": "show", "group": group})
+            for member in self._keeper.do({"do": "members", "group": group}):
+                rows.append((member["epoch"] == shown["epoch"], not member["connected"], shown, member))
+        rows.sort(key=lambda row: row[:2])
+        for whole, _, shown, member in rows[:_ROWS_MAX]:
+            epoch = f"{shown['epoch']}{'' if shown['active'] else ' (waits)'}"
+            held = str(member["epoch"]) if whole else f"[yellow]{member['epoch'] or '-'}[/]"
+            session = "[green]open[/]" if member["connected"] else "-"
+            device_id = "" if member["id"] is None else str(member["id"])
+            table.add_row(shown["name"], epoch, member["device"], member["role"], device_id, held, session)
+        if len(rows) > _ROWS_MAX:
+            table.caption = f"and {len(rows) - _ROWS_MAX:,} more, all in order or not shown"
+        return table
