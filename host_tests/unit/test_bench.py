@@ -75,8 +75,25 @@ def test_handshakes_over_networks_that_lose():
     assert bench.handshake_rows(networks)[0][:4] == ["0", "0", "1232", "100.0 %"]
 
 
+def test_a_large_group():
+    storms = json.loads(run("--json"))["cpython"]["storms"]
+    phases = ["join", "re-key", "expulsion", "re-key, one lost"]
+    assert [(line["phase"], line["loss"]) for line in storms] == [(phase, loss) for loss in (0, 10) for phase in phases]
+    for line in storms:
+        assert line["heard"] == 100 if not line["loss"] else 70 < line["heard"] <= 100
+        assert sorted(line["each_s"]) == line["each_s"] and line["each_s"][-1] <= line["s"]
+        assert line["manager_bytes"] < 20_000
+    without_loss = {line["phase"]: line for line in storms if not line["loss"]}
+    assert without_loss["re-key"]["datagrams"] == 2.0, "a GSA and its acknowledgement"
+    assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
+    assert bench.storm_rows(storms)[0][:3] == ["join", "50", "0"]
+
+
 def test_plain_output_is_aligned_tables():
-    head, table, told, handshakes = run().split("\n\n")
+    head, table, told, handshakes, about, storms = run().split("\n\n")
+    assert "bytes of memory of the manager" in about
+    lines = storms.splitlines()
+    assert len(lines) == 1 + 8 and len({len(line) for line in lines}) == 1, storms
     assert "1280" in told and "1232" in told
     lines = handshakes.splitlines()
     assert len(lines) == 1 + 5 * len(MTUS) and len({len(line) for line in lines}) == 1, handshakes

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A server's one socket and its many peers, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146) (row 6).
 
-No memory is spent on an address before its cookie has come back. Then it takes one of HALF_OPEN_MAX slots. When all are taken, the
-oldest gives way, since its cookie proved no more than an address, but not in its first HALF_OPEN_SAFE_MS, in which only a new
+No memory is spent on an address before its cookie has come back. Then it takes one of `half_open_max` slots. When all are taken,
+the oldest gives way, since its cookie proved no more than an address, but not in its first HALF_OPEN_SAFE_MS, in which only a new
 handshake from its own address replaces it: until then newcomers go unanswered. With its handshake done, and so authenticated,
 it takes one of `sessions_max`: when all are taken, the one that was heard of longest ago goes, first of those with the same
 identity.
@@ -44,18 +44,31 @@ class Listener:
     for which there was no slot.
     """
 
-    def __init__(self, credentials, random, now, encode, sessions_max=8, cid_bytes=1, tickets=None, timer_ms=None, **options):
+    def __init__(
+        self,
+        credentials,
+        random,
+        now,
+        encode,
+        sessions_max=8,
+        cid_bytes=1,
+        tickets=None,
+        timer_ms=None,
+        half_open_max=HALF_OPEN_MAX,
+        **options,
+    ):
         """Serve with `credentials`, such as kx_psk.PskLookup.
 
         `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that speak of them, 0 for none.
-        `tickets`: a resumption.Tickets, or None not to resume. `options` are those of Session; `alpn` and `size_limit` of
-        server.Server.
+        `tickets`: a resumption.Tickets, or None not to resume. `half_open_max`: handshakes under way at a time, each of some KB.
+        `options` are those of Session; `alpn` and `size_limit` of server.Server.
         """
         self._credentials = credentials
         self._random = random
         self._encode = encode
         self._sessions_max = sessions_max
         self._cid_bytes = cid_bytes
+        self._half_open_max = half_open_max
         self._tickets = tickets
         self._server_options = {name: options.pop(name) for name in ("alpn", "size_limit") if name in options}
         if timer_ms:
@@ -211,7 +224,7 @@ class Listener:
                     return peer  # the same again
                 peer.session.abandon()
                 self.half_open.remove(peer)
-        if len(self.half_open) >= HALF_OPEN_MAX:
+        if len(self.half_open) >= self._half_open_max:
             oldest = _oldest(self.half_open)
             if ticks_diff(now, oldest.heard) < HALF_OPEN_SAFE_MS:
                 self.refused += 1

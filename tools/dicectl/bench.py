@@ -3,9 +3,9 @@
 """`dicectl bench`: how long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
 take over networks that lose.
 
-node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls; node/handshakes.py runs
-in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their JSON lines as they come; one for
-another place to run is a function more in RUNNERS.
+node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls; node/handshakes.py and
+storm.py, a group of a thousand, run in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their
+JSON lines as they come; one for another place to run is a function more in RUNNERS.
 """
 
 import sys
@@ -38,12 +38,14 @@ def _run(command, environment, cwd=None):
 
 
 def cpython(quick):
-    """Run the workload on this Python, with the host back end, and the handshakes."""
+    """Run the workload on this Python, with the host back end, the handshakes, and a large group."""
     import os
 
+    arguments = ["quick"] if quick else []
     for script in ("bench.py", "handshakes.py"):
-        command = [sys.executable, str(micropython.NODE / script), *(["quick"] if quick else [])]
+        command = [sys.executable, str(micropython.NODE / script), *arguments]
         yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
+    yield from _run([sys.executable, "-m", "dicectl.storm", *arguments], dict(os.environ))
 
 
 def _handshake(lines):
@@ -81,7 +83,7 @@ NO_DEVICE = "no figures of a board: `make firmware` builds what the emulated RP2
 
 
 def collect(runners, quick, progress):
-    """Return {runner: what node/bench.py says of itself, with its "results", "tls" and "handshakes"}.
+    """Return {runner: what node/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
 
     Calls progress(runner, round, rounds) meanwhile.
     """
@@ -97,6 +99,8 @@ def collect(runners, quick, progress):
                 progress(name, line["round"], line["rounds"])
             elif "suite" in line:
                 run["tls"] = line
+            elif "phase" in line:
+                run.setdefault("storms", []).append(line)
             elif "loss" in line:
                 run.setdefault("handshakes", []).append(line)
             else:
@@ -147,6 +151,27 @@ def handshake_rows(lines):
     return table
 
 
+STORMS = (
+    "a large group with its manager, in virtual time: all join within 10 s, then keys are renewed, a member is expelled, and keys\n"
+    "are renewed while one has no power. `s` until all have it and it is in use; `each` member, from the beginning of that (of\n"
+    "its own join): median, 90 %, maximum; datagrams and bytes of sessions, both ways, for each member; of the members, how many\n"
+    "obeyed one message afterwards, which is lost as all else is; {bytes:,} bytes of memory of the manager for each member"
+)
+STORM_TITLES = ["phase", "members", "loss %", "s", "each s", "90 %", "max", "datagrams", "bytes", "obeyed"]
+
+
+def storm_rows(lines):
+    """Return the cells of a line for each phase, under STORM_TITLES."""
+    return [
+        [
+            *(line["phase"], f"{line['members']:,}", str(line["loss"]), f"{line['s']:.1f}"),
+            *(f"{seconds:.2f}" for seconds in line["each_s"]),
+            *(str(line["datagrams"]), f"{line['bytes']:,}", f"{line['heard']} %"),
+        ]
+        for line in lines
+    ]
+
+
 def plain(lines):
     """Return a table, a list of lists of cells, as aligned lines."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
@@ -173,6 +198,9 @@ def _print(runs):
         if "handshakes" in run:
             click.echo(f"\n{HANDSHAKES}\n")
             _print_table(HANDSHAKE_TITLES, handshake_rows(run["handshakes"]))
+        if "storms" in run:
+            click.echo(f"\n{STORMS.format(bytes=run['storms'][0]['manager_bytes'])}\n")
+            _print_table(STORM_TITLES, storm_rows(run["storms"]))
 
 
 def _print_table(headings, lines):
@@ -216,7 +244,8 @@ def command(as_json, quick, device):
     What a host measures is noisy and says little about a board: compare the ratios (MicroPython's time to CPython's), and the
     same row before and after a change. The RP2040's times are its own: cycles of a 125 MHz Cortex-M0+, from run to run the same.
 
-    The handshakes run in virtual time, over networks that lose up to half of all datagrams: always the same, from seeds.
+    The handshakes run in virtual time, over networks that lose up to half of all datagrams: always the same, from seeds. So does a
+    group of a thousand members with its manager.
 
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, both ends on the device; its handshake takes the emulator a minute or two, so --quick leaves tls out there.

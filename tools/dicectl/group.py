@@ -152,7 +152,8 @@ def add(group, devices, role, wait, as_json, registry):
 def remove(group, devices, wait, as_json, registry):
     """Throw devices out of a group: all others get new keys, from a new master key.
 
-    Members that cannot be reached keep the old keys until they fetch the new ones; senders change within 5 s.
+    Members that cannot be reached keep the old keys until they fetch the new ones; senders change within 5 s, and 60 ms for each
+    member.
     """
     _follow(registry, control.call(registry, "remove", group=group, devices=devices), wait, as_json)
 

@@ -22,6 +22,7 @@ from dicectl.failure import FAILED, USAGE, Failure
 ROLES = (SENDER, ANSWERING, LISTENER)
 LAYOUTS = {"k08": K08, "d00": D00}
 SESSIONS_MAX = 4096
+HALF_OPEN_MAX = 64
 _LOOK_S = 1.0  # how often it looks whether a re-key is due
 _NAME = re.compile(r"[\w.-]{1,64}")
 
@@ -43,7 +44,13 @@ class Keeper:
         for roster, rekey_s, _ in self.registry.rosters():
             self._manage(roster, rekey_s)
         lookup = PskLookup(self.registry.find)
-        options = {"sessions_max": SESSIONS_MAX, "cid_bytes": 4, "timer_ms": timer_ms, "transport": transport}
+        options = {
+            "sessions_max": SESSIONS_MAX,
+            "half_open_max": HALF_OPEN_MAX,
+            "cid_bytes": 4,
+            "timer_ms": timer_ms,
+            "transport": transport,
+        }
         self._service = await dice.serve(port, lookup, self.kdc.serve, **options)
         self._server = await control.serve(self.registry.path, self.do)
         self._clock = asyncio.create_task(self._rekey_in_time())

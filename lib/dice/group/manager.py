@@ -32,6 +32,7 @@ _KEY_RECORDS_MAX = const(1 << 23)
 _SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
 _ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it
 _EXPEL_MS = const(5_000)  # and one that shuts somebody out
+_MEMBER_MS = const(60)  # longer for each member: they are told one after another
 _GRACE_S = const(60)
 
 
@@ -236,4 +237,5 @@ class Manager:
             self._due = self._end_of_wait(roster, now)
 
     def _end_of_wait(self, roster, now):
-        return ticks_add(now, _ACKNOWLEDGE_MS if roster.grace_s else _EXPEL_MS)
+        wait_ms = (_ACKNOWLEDGE_MS if roster.grace_s else _EXPEL_MS) + _MEMBER_MS * len(roster.members)
+        return ticks_add(now, wait_ms)

@@ -1,0 +1,216 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A manager and its members in virtual time, through hundreds of faults: killed at any change of its registry, nodes without power,
+a network that loses and is cut. What must hold is read from what was on the network and on the nodes' disks."""
+
+import asyncio
+import os
+import random
+import secrets
+
+import pytest
+
+import dice
+from dice import record
+from dice._compat import ticks_ms
+from dice.errors import DiceError
+from dice.group.gsa import K08, decode
+from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
+from dice.kdc import Kdc
+from dice.kx_psk import PskLookup
+from dicectl.registry import Registry
+from dicectl.town import Inhabitant, Town
+
+KILLS = 150  # for each seed
+MEMBERS_MAX = 10
+QUIET_S = 400  # after which all has healed
+
+
+class Killed(Exception):
+    """The manager's process is gone."""
+
+
+class Center:
+    """The manager as a process that can be killed: its registry stays."""
+
+    def __init__(self, town, path, chance):
+        self.town = town
+        self.path = path
+        self.chance = chance
+        self.deadly = True
+        self.alive = False
+        self.kills = {"before": 0, "after": 0}
+
+    async def start(self):
+        self.registry = Registry(self.path)
+        rosters = self.registry.rosters()
+        if not rosters:
+            self.registry.create(Roster("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08), 0)
+            rosters = self.registry.rosters()
+        self.manager = Manager(rosters[0][0], self._commit, secrets.token_bytes, ticks_ms())
+        self.kdc = Kdc()
+        self.kdc.add(self.manager)
+        self.service = await dice.serve(
+            5684, PskLookup(self.registry.find), self.kdc.serve, timer_ms=1000, cid_bytes=4, sessions_max=64, half_open_max=64
+        )
+        self.alive = True
+
+    def _commit(self, roster):
+        """Keep a change, or be killed just before it is kept, or just after."""
+        if not self.alive:
+            raise Killed
+        fate = self.chance.randrange(12) if self.deadly else 12
+        if fate == 0:
+            self.kill("before")
+        self.registry.commit(roster)
+        if fate == 1:
+            self.kill("after")
+
+    def kill(self, when):
+        """Be gone at once: nothing more gets out."""
+        self.kills[when] += 1
+        self.alive = False
+        for end in self.town.of("manager"):
+            end.close()
+        self.kdc.close()
+        self.service.close()
+        self.registry.close()
+        raise Killed
+
+
+class House:
+    """What happens, from a seed."""
+
+    def __init__(self, seed, folder):
+        self.chance = random.Random(seed)
+        self.town = Town(self.chance.randrange, loss=5)
+        self.center = Center(self.town, folder / "house.db", self.chance)
+        self.folder = folder
+        self.nodes = {}  # that are members, by identity
+        self.off = set()
+        self.expelled = {}  # (node, epoch that it must not have) by identity
+        self.sent = 0
+
+    async def run(self):
+        while sum(self.center.kills.values()) < KILLS:
+            await asyncio.sleep(self.chance.expovariate(1 / 4))
+            try:
+                if not self.center.alive:
+                    await self.center.start()
+                    self.noticed()
+                await self.something()
+            except (Killed, DiceError):
+                pass
+        self.center.deadly = False
+        self.town.cut.clear()
+        self.town.loss = 0
+        if not self.center.alive:
+            await self.center.start()
+        self.noticed()
+        for identity in list(self.off):
+            self.nodes[identity].power_on()
+        await asyncio.sleep(QUIET_S)
+        return await self.convergence()
+
+    def noticed(self):
+        """See which changes that a kill cut short were made: what the registry says, is so."""
+        roster = self.center.manager.roster
+        for identity in self.nodes.keys() - roster.members.keys():
+            self.gone(identity, roster.epoch)
+
+    def gone(self, identity, epoch):
+        self.expelled[identity] = (self.nodes.pop(identity), epoch)
+        self.off.discard(identity)
+
+    async def something(self):
+        manager, chance = self.center.manager, self.chance
+        what = chance.choice(("add", "remove", "rekey", "power", "power", "cut", "send", "send", "send", "send"))
+        if what == "add" and len(self.nodes) < MEMBERS_MAX:
+            identity, key = self.center.registry.enrol(f"device-{len(self.nodes) + len(self.expelled)}-{secrets.token_hex(2)}")
+            node = Inhabitant(self.town, self.folder, identity.decode(), "lamps", identity, key)
+            role = SENDER if len(self.nodes) % 3 == 0 else chance.choice((LISTENER, ANSWERING, LISTENER))
+            try:
+                manager.add([identity], role, ticks_ms())
+            finally:
+                if identity in self.center_members():
+                    self.nodes[identity] = node
+                    node.power_on()
+        elif what == "remove" and len(self.nodes) > 4:
+            identity = chance.choice(list(self.nodes))
+            manager.remove([identity], ticks_ms())
+            self.gone(identity, manager.roster.epoch)
+        elif what == "rekey" and self.nodes:
+            manager.rekey(ticks_ms())
+        elif what == "power" and self.nodes:
+            identity = chance.choice(list(self.nodes))
+            if identity in self.off:
+                self.off.discard(identity)
+                self.nodes[identity].power_on()
+            else:
+                self.off.add(identity)
+                self.nodes[identity].power_off()
+        elif what == "cut" and self.nodes:
+            self.town.cut ^= {self.nodes[chance.choice(list(self.nodes))].name}
+        elif what == "send":
+            await self.speak()
+        self.center.kdc.changed("lamps")
+
+    def center_members(self):
+        """Return who is a member as the disk has it, whether or not the manager lives."""
+        if self.center.alive:
+            return self.center.manager.roster.members
+        again = Registry(self.center.path)
+        try:
+            return again.rosters()[0][0].members
+        finally:
+            again.close()
+
+    async def speak(self):
+        """Have every node that can send do so, also those that were expelled."""
+        for node in [*self.nodes.values(), *[node for node, _ in self.expelled.values()]]:
+            if node.member:
+                self.sent += 1
+                try:
+                    await node.send(b"%d" % self.sent)
+                except DiceError:
+                    pass
+
+    async def convergence(self):
+        """Return which nodes, after all is well again, have an old epoch, or did not hear every sender."""
+        roster = self.center.manager.roster
+        senders = {member.id for member in roster.members.values() if member.role == SENDER}
+        for _ in range(2):  # the first of a sender may be one of which nobody knows whether it is fresh
+            before = {identity: len(node.heard) for identity, node in self.nodes.items()}
+            await self.speak()
+            await asyncio.sleep(2)
+        late = []
+        for identity, node in self.nodes.items():
+            heard = {sender for _, sender, _ in node.heard[before[identity] :]}
+            wanted = senders - {roster.members[identity].id}
+            held = decode((self.folder / node.name / "lamps.gsa").read_bytes()).epoch
+            if not wanted <= heard or held != roster.epoch:
+                late.append((node.name, held, roster.epoch, wanted, heard))
+        return late
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_through_hundreds_of_faults(seed, tmp_path):
+    house = House(seed, tmp_path)
+    late = house.town.run(house.run)
+    assert house.center.kills["before"] > KILLS // 4 and house.center.kills["after"] > KILLS // 4
+    assert late == [], "all live members converge"
+
+    genuine = [(name, datagram) for name, datagram in house.town.heard if record.header(datagram)]
+    nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
+    print(f"{house.center.kills} kills, {len(genuine)} messages, {len(house.expelled)} expelled")
+    assert len(nonces) == len(set(nonces)), "no nonce twice"
+    assert len(genuine) > 200 and len(house.expelled) > 5
+
+    epoch_of = {}
+    for name, datagram in genuine:
+        epoch_of.setdefault(name, []).append(int.from_bytes(datagram[3:5], "big"))
+    for identity, (node, epoch) in house.expelled.items():
+        path = tmp_path / node.name / "lamps.gsa"
+        if os.path.exists(path):
+            assert decode(path.read_bytes()).epoch < epoch, "the expelled has no key of what came after it"
+        assert all(sent < epoch for sent in epoch_of.get(identity.decode(), ())), "nor has it sent with one"

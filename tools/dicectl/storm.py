@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The part of `dicectl bench` about large groups: a thousand members in virtual time, all of dice as it is but its network.
+
+All connect and join within some seconds; then the keys are renewed, one member is expelled, and the keys are renewed once more
+while one member has no power. Prints JSON lines: {"round", "rounds"} for each network, and {"phase", "members", "loss": per cent,
+"s": seconds from its begin until all have it, "each_s": [median, 90th percentile, maximum] of members, "datagrams" and "bytes": of
+sessions with the manager, both ways, for each member, "heard": of the members, in per cent, how many obeyed one message sent after
+it, "manager_bytes": memory that the manager holds for each member}.
+
+python -m dicectl.storm [quick]
+"""
+
+import asyncio
+import gc
+import json
+import os
+import random
+import sys
+import tempfile
+import types
+
+import dice
+from dice._compat import ticks_ms
+from dice.group.gsa import K08
+from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.kdc import Kdc
+from dice.kx_psk import PskLookup
+from dicectl.town import Inhabitant, Town
+
+LOSSES = (0, 10)
+_STORM_S = 10  # in which all members come up
+_PATIENCE_S = 1000
+
+
+def size(*roots):
+    """Return the bytes of all objects that can be reached from some, but for code, modules and what asyncio has."""
+    seen, waiting, total = set(), list(roots), 0
+    beyond = (type, types.ModuleType, types.FunctionType, types.CodeType, types.FrameType, asyncio.AbstractEventLoop, Town)
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, beyond):
+            continue
+        seen.add(id(thing))
+        total += sys.getsizeof(thing)
+        waiting.extend(gc.get_referents(thing))
+    return total
+
+
+class Storm:
+    """One group with its manager, in a town."""
+
+    def __init__(self, count, loss, folder):
+        self.chance = random.Random(loss)
+        self.town = Town(self.chance.randrange, loss)
+        self.keys = {b"%06d" % number: self.chance.randbytes(16) for number in range(count)}
+        roster = Roster("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+        self.manager = Manager(roster, lambda roster: None, os.urandom, 0)
+        self.nodes = [Inhabitant(self.town, folder, i.decode(), "lamps", i, key) for i, key in self.keys.items()]
+        self.told = []
+        self._empty = size(self.manager)
+
+    async def run(self):
+        """Go through all of it; return the lines."""
+        self.loop = asyncio.get_running_loop()
+        self.kdc = Kdc()
+        first, *others = self.keys
+        self.manager.add([first], SENDER, ticks_ms())
+        self.manager.add(others, LISTENER, ticks_ms())
+        self.kdc.add(self.manager)
+        service = await dice.serve(
+            5684, PskLookup(self.keys.get), self.kdc.serve, timer_ms=1000, sessions_max=4096, half_open_max=64, cid_bytes=4
+        )
+        for node in self.nodes:
+            self.loop.call_later(self.chance.uniform(0, _STORM_S), node.power_on)
+        await self._phase("join", len(self.nodes))
+        self.manager_bytes = (size(self.kdc, self.manager, service.listener) - self._empty) // len(self.nodes)
+        self.manager.rekey(ticks_ms())
+        await self._phase("re-key", len(self.nodes))
+        self.manager.remove([others[0]], ticks_ms())
+        self.nodes.pop(1).power_off()
+        await self._phase("expulsion", len(self.nodes))
+        lost = self.nodes.pop(1)
+        lost.power_off()
+        self.manager.rekey(ticks_ms())
+        await self._phase("re-key, one lost", len(self.nodes))
+        for line in self.told:
+            line["manager_bytes"] = self.manager_bytes
+        service.close()
+        self.kdc.close()
+        return self.told
+
+    async def _phase(self, name, reachable):
+        """Wait until the epoch is active and every member that can have it has it."""
+        start = self.loop.time()
+        self.town.counts.clear()
+        self.kdc.changed("lamps")
+        when = {}
+        while len(when) < reachable or not self.manager.roster.active or any(node.joined_s is None for node in self.nodes):
+            roster = self.manager.roster
+            for identity, member in roster.members.items():
+                if member.held == roster.epoch:
+                    when.setdefault(identity, self.loop.time() - start)
+            if self.loop.time() - start > _PATIENCE_S:
+                break
+            await asyncio.sleep(0.1)
+        whole_s = self.loop.time() - start
+        each = sorted(node.joined_s for node in self.nodes) if name == "join" else sorted(when.values())
+        counts = [self.town.counts.get(node.name, [0, 0]) for node in self.nodes]
+        sender = self.nodes[0]
+        await asyncio.sleep(1)  # the sender is told
+        await sender.send(b"off")
+        await asyncio.sleep(1)
+        obeyed = sum(bool(node.heard) and node.heard[-1][0] > self.loop.time() - 1.01 for node in self.nodes[1:])
+        self.told.append(
+            {
+                "phase": name,
+                "members": len(self.nodes),
+                "loss": self.town.loss,
+                "s": round(whole_s, 1),
+                "each_s": [round(each[i], 2) for i in (len(each) // 2, len(each) * 9 // 10, -1)],
+                "datagrams": round(sum(count for count, _ in counts) / len(self.nodes), 1),
+                "bytes": round(sum(octets for _, octets in counts) / len(self.nodes)),
+                "heard": round(100 * obeyed / (len(self.nodes) - 1), 1),
+            }
+        )
+
+
+def main(quick):
+    """Simulate and print."""
+    lines = []
+    for number, loss in enumerate(LOSSES):
+        with tempfile.TemporaryDirectory(prefix="dice-storm-") as folder:
+            storm = Storm(50 if quick else 1000, loss, folder)
+            lines += storm.town.run(storm.run)
+        print(json.dumps({"round": number + 1, "rounds": len(LOSSES)}), flush=True)
+    for line in lines:
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main("quick" in sys.argv[1:])
