@@ -8,7 +8,6 @@ The manager, and whoever has a key in clients.json, can GET `sensor` and `light`
 
 import asyncio
 import json
-import time
 from binascii import unhexlify
 
 import dice
@@ -21,7 +20,6 @@ from dice.managed import Managed
 
 _AGAIN_S = 5  # before the manager is asked again; doubled up to the next
 _AGAIN_MAX_S = 300
-_REPORT_S = 3600  # the manager renews keys that are nearly spent
 _TIMER_MS = 1000
 
 
@@ -92,15 +90,11 @@ class Node:
         self._status("joined")
 
     async def _stay(self):
-        """Let the manager reach us until the session ends, telling now and then how far we have sent."""
-        end = time.time() + self._options.get("awake_s", 5) if self._options.get("sleep_s") else None
-        told = time.time()
-        while not self.peer.ended and (end is None or time.time() < end):
-            await asyncio.sleep(1)
-            if time.time() - told >= _REPORT_S:
-                told = time.time()
-                for managed in self.groups.values():
-                    await managed.report(self.peer)
+        """Let the manager reach us until the session ends, or until it is time to sleep."""
+        if self._options.get("sleep_s"):
+            await asyncio.sleep(self._options.get("awake_s", 5))
+        else:
+            await asyncio.gather(*[managed.stay(self.peer) for managed in self.groups.values()])
 
     def _take_part(self, managed, group):
         """Obey a group from now on."""

@@ -76,7 +76,7 @@ WITHIN = {
 # Who alone may import what is not dice's.
 ONLY = {
     "socket": {"udp"},
-    "asyncio": {"aio", "coaps", "dtls", "kdc", "pump"},
+    "asyncio": {"aio", "coaps", "dtls", "kdc", "managed", "pump"},
     "cryptolib": {"crypto"},
     "hashlib": {"crypto", "crypto.host"},
     "cryptography": {"crypto.host"},

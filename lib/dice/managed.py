@@ -6,8 +6,12 @@ managed = Managed("lamps", "lamps.gsa")
 peer = Coap(await dice.connect(...), Router(managed.routes))
 group = await managed.join(peer)
 
-Keep `peer`: over it the next epoch comes. After a pause, join() again fetches what was missed.
+await managed.stay(peer)
+
+Over `peer` the next epoch comes. When stay() has ended, connect anew: join() then fetches what was missed.
 """
+
+import asyncio
 
 import dice
 from dice._compat import const
@@ -19,6 +23,10 @@ from dice.store import read_file, replace_file
 _E_NO_ANSWER = const(51)
 _E_REFUSED = const(61)
 _E_OTHER_GROUP = const(14)
+
+_LOOK_S = const(5)
+_MISSED_S = const(30)  # at the least between two questions after a newer epoch, which anybody can make us ask
+_REPORT_S = const(600)  # a center that was cut off from us, or lost our session, is noticed by then
 
 
 class Managed:
@@ -56,13 +64,40 @@ class Managed:
         await self.report(peer)
         return self.group
 
+    async def stay(self, peer):
+        """Keep up with the group until the session ends; raises PeerError where the center has become silent, or refuses us.
+
+        Reports now and then. Where others go on to an epoch that we do not have, word of it was lost: then we ask.
+        """
+        waited_s = 0
+        missed = self._missed()
+        while not peer.ended:
+            await asyncio.sleep(_LOOK_S)
+            waited_s += _LOOK_S
+            if waited_s >= _MISSED_S and self._missed() != missed:
+                await self.join(peer)
+            elif waited_s >= _REPORT_S:
+                await self.report(peer)
+            else:
+                continue
+            waited_s = 0
+            missed = self._missed()
+
     async def report(self, peer):
-        """Tell the center which epoch is held, how far we have sent, and whether another device has our id."""
+        """Tell the center which epoch is held, how far we have sent, and whether another device has our id.
+
+        Raises PeerError where it is silent.
+        """
         epoch = read_file(self._path, decode).epoch
         context = self.group.member.held(epoch)
         sent, clash = (context.own_next, context.clash) if context and context.own_id is not None else (0, False)
         payload = epoch.to_bytes(2, "big") + (0 if clash else sent).to_bytes(8, "big") + bytes((clash,))
-        await peer.request(POST, "ace-group/%s/node" % self._name, payload)
+        if await peer.request(POST, "ace-group/%s/node" % self._name, payload) is None:
+            raise PeerError(None, _E_NO_ANSWER)
+
+    def _missed(self):
+        """Return how many datagrams were of an epoch that we do not have."""
+        return self.group.member.dropped.get("epoch", 0) if self.group else 0
 
     def _take(self, encoded):
         """Keep a GSA that is newer than ours, on the disk first; raises FormatError, StoreError, UsageError."""

@@ -67,9 +67,9 @@ class HostNode:
         """Take what the manager brings, and connect again where the session broke."""
         while True:
             try:
-                await self.peer.closed()
+                await self._managed.stay(self.peer)
             except DiceError:
-                pass
+                self.peer.close()
             await asyncio.sleep(_AGAIN_S)
             try:
                 await self.join()

@@ -17,11 +17,11 @@ import dice
 from dice import _cpython, store, udp
 from dice.coap.resource import Router
 from dice.coaps import Coap
+from dice.errors import DiceError
 from dice.kx_psk import Psk
 from dice.managed import Managed
 
 LATENCY_S = 0.02
-_REPORT_S = 3600
 _SERVER = "manager"
 _where = contextvars.ContextVar("where", default=_SERVER)  # the name of the node that runs
 
@@ -238,13 +238,11 @@ class Inhabitant:
                     self._tasks.append(listening)
                 if self.joined_s is None:
                     self.joined_s = loop.time() - started
-                while not peer.ended:
-                    try:
-                        await asyncio.wait_for(peer.closed(), _REPORT_S)
-                    except asyncio.TimeoutError:
-                        await self.managed.report(peer)
-            except (dice.errors.DiceError, OSError):
+                await self.managed.stay(peer)
+            except (DiceError, OSError):
                 pass
+            if self._peer:
+                self._peer.close()
             await asyncio.sleep(5)
 
     async def _listen(self, group):
