@@ -12,8 +12,8 @@ def command(pcap):
 
     A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 128 KB), in a network namespace of their
     own: nothing is sent to a real network, and no root is needed. An attacker replays, forges, alters and floods; the switch and a
-    lamp lose power; OpenSSL asks the switch for a lamp's state. Every claim is checked; the exit status is 0 when all was as it
-    must be.
+    lamp lose power; OpenSSL asks the switch for a lamp's state; a manager hands out keys to three more nodes, expels one, and is
+    killed. Every claim is checked; the exit status is 0 when all was as it must be.
     """
     import tempfile
     from pathlib import Path

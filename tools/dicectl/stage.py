@@ -116,7 +116,7 @@ class Stage:
         self.nodes = {}
         self.genuine = []  # datagrams of the group's members, in the order of the wire
         self.tap = netns.Tap(group["port"])
-        self._folder = Path(folder)
+        self.folder = Path(folder)
         self._code = code
         self._tick = tick
         self._attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -126,12 +126,19 @@ class Stage:
 
     def add(self, name, module, sender=False, listener=False):
         """Provision a node: a folder with its GSA, with an id where it sends or may answer; a sender gets keys.json too."""
-        node = Node(name, module, self._folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
+        node = Node(name, module, self.folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
         own = {"sender": name} if sender else {"listener": name} if listener else {}
         keyring.export(self.group_file, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
         if sender:
             keyring.write_secret(node.folder / "keys.json", json.dumps({IDENTITY: self.key.hex()}).encode())
         self.nodes[name] = node
+        return node
+
+    def adopt(self, settings):
+        """Put the node.json of a managed node into a folder of its own, and return the node."""
+        node = Node(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
+        keyring.write_secret(node.folder / "node.json", json.dumps(settings).encode())
+        self.nodes[node.name] = node
         return node
 
     def start(self, node):

@@ -5,6 +5,7 @@
 import random
 
 from dicectl import s_client
+from dicectl.house import House
 from dicectl.stage import HEAP_KB, IDENTITY
 
 LAMPS = 3
@@ -28,6 +29,7 @@ def play(stage, view):
     _lose_switch(stage, view, lamps, switch)
     _lose_lamp(stage, view, lamps, switch)
     _ask(stage, view, lamps, switch)
+    _manage(stage, view)
     stage.count(lamps)
     view.check(not stage.repeated_nonces(), f"{len(stage.genuine)} messages on the wire, and no two with the same nonce")
     view.verdict(HEAP_KB)
@@ -150,3 +152,52 @@ def _ask(stage, view, lamps, switch):
         view.check(answer == f"{word}\n", f"it reads: {answer.strip() or 'nothing'}")
     answer = s_client.ask(IDENTITY, bytes(16), b"lit?\n")
     view.check("alert decrypt error" in answer, "with a wrong key it gets no more than the alert decrypt_error")
+
+
+def _manage(stage, view):
+    view.title("A manager hands out the keys of a second group, over DTLS, and takes them back")
+    with House(stage.folder) as house:
+        house("new", group="rooms")
+        roles = {"dimmer": "sender", "room-1": "listener", "room-2": "listener"}
+        nodes = [stage.adopt(house("provision", name=name, groups={"rooms": role})) for name, role in roles.items()]
+        dimmer, one, two = nodes
+        for node in nodes:
+            stage.start(node)
+        house.until_settled(stage, "rooms")
+        _tell(
+            stage,
+            view,
+            dimmer,
+            "on",
+            [one, two],
+            "three nodes, each with a key of its own, have joined: the dimmer sent on, both rooms are lit",
+        )
+        house("remove", group="rooms", devices=["room-2"])
+        house.until_settled(stage, "rooms")
+        _tell(stage, view, dimmer, "off", [one], "room-2 is expelled: room-1 is dark")
+        view.check(two.on and two.obeyed == 1, "and room-2 has heard nothing: it is lit still")
+        stage.kill(one)
+        house("rekey", group="rooms")
+        stage.start(one)
+        epoch = house.until_settled(stage, "rooms")
+        _tell(stage, view, dimmer, "on", [one], "room-1 had no power during a re-key, and has caught up: it is lit")
+        view.check(two.obeyed == 1, "room-2 is still blind")
+        house.kill()
+        house.start()
+        stage.kill(one)
+        stage.start(one)
+        again = house("show", group="rooms")["epoch"]
+        view.check(
+            again == epoch, f"the manager is killed and comes back: the group is in epoch {epoch} as before, and room-1 joins again"
+        )
+
+
+def _tell(stage, view, sender, word, nodes, text):
+    """Have a managed node send a word, and check that others follow."""
+    target = [node.obeyed + 1 for node in nodes]
+    sender.write(word)
+    for _ in range(100):
+        if [node.obeyed for node in nodes] == target:
+            break
+        stage.pump(0.02)
+    view.check([node.obeyed for node in nodes] == target and all(node.on == (word == "on") for node in nodes), text)

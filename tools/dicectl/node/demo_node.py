@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A managed node of the demo: firmware/app without a board, telling the demo what it does, a JSON line at a time.
+
+Each line on stdin is sent to its group; "counts" is answered with what was counted.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+
+from node import Node
+
+gc.threshold(4096)  # collect early: a small heap must not fragment
+
+
+def tell(**what):
+    """Write one line for the demo."""
+    print(json.dumps(what))
+
+
+def show(word):
+    """Be the status light."""
+    if word == "joined":
+        tell(ready=True)
+
+
+async def talk(group):
+    """Do what stdin says; its end, when the demo ends in whatever way, ends the node."""
+    lines = asyncio.StreamReader(sys.stdin)
+    while True:
+        line = await lines.readline()
+        if not line:
+            sys.exit()
+        if line == b"counts\n":
+            gc.collect()
+            member = group.group.member
+            tell(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc())
+        else:
+            await group.group.send(line.strip())
+
+
+async def main():
+    """Be the node until killed."""
+    with open("node.json") as file:
+        settings = json.load(file)
+    node = Node(settings, {"publish_s": 0}, lambda: b"20.0", light=lambda on: tell(on=on), status=show)
+    task = asyncio.create_task(talk(node.groups[settings["groups"][0]]))
+    await node.run()
+    task.cancel()
+
+
+asyncio.run(main())
