@@ -13,8 +13,9 @@ import pytest
 import dice
 from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
 from dice.coaps import Coap
+from dice.group.gsa import decode
 from dice.kx_psk import Psk
-from dicectl import boards, micropython
+from dicectl import boards, control, micropython
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, TIMEOUT_S, Missing, free_port, is_bound, tool
 from host_tests.interop.peers.of_pypi import TinyDTLS, environment
 
@@ -98,6 +99,34 @@ def test_aiocoap_is_the_client(node):
         ["2.05 Content", 34, "</shelf>,</slow>,</ticker>,</time>"[:32]],
         *(["2.05 Content", 6, f"tick {number}"] for number in (1, 2, 3, 4)),
     ]
+
+
+def test_aiocoap_reads_the_manager(tmp_path):
+    try:
+        python = environment("aiocoap", TinyDTLS.tools)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    port, registry = free_port(), tmp_path / "house.db"
+    command = [sys.executable, "-m", "dicectl", "manager", "run", str(registry), "--port", str(port), "--host", HOST, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert json.loads(process.stdout.readline())["event"] == "serving"
+            for group in ("lamps", "fans"):
+                control.call(registry, "new", group=group)
+            control.call(registry, "provision", name="switch", groups={"lamps": "sender", "fans": "sender"})
+            ear = control.call(registry, "provision", name="ear", groups={"lamps": "listener"})
+            words = [python, PROGRAMS / "aiocoap_manager.py", str(port), ear["identity"]]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=100, env={"DICE_PSK": ear["key"]})
+            shown = control.call(registry, "show", group="lamps")
+        finally:
+            process.kill()
+    assert done.returncode == 0, done.stderr
+    number, joined, refused, unknown = [json.loads(line) for line in done.stdout.splitlines()]
+    assert number == ["2.05 Content", "0001"]
+    gsa = decode(bytes.fromhex(joined[1]))
+    assert (joined[0], gsa.epoch, gsa.own_id, gsa.gid.hex()) == ("2.01 Created", 1, None, shown["gid"])
+    assert refused == ["4.03 Forbidden", ""]
+    assert unknown == ["4.04 Not Found", ""]
 
 
 @pytest.mark.parametrize("build", ["openssl", "gnutls"])

@@ -168,11 +168,14 @@ def bisect(passes, most):
 
 
 def static(board, profile):
-    """Return the figures that need no board: files of profile "group", {file: bytes}, {profile: bytes}."""
+    """Return the figures that need no board: files of profile "group", {file: bytes}, {profile: bytes}, and of a managed member."""
     mpy = mpy_bytes(board, profile)
     smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
     group = [name for name in mpy if name in _files("group")]
-    return {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
+    figures = {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
+    if "dice/managed.py" in mpy:
+        figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/managed.py"]
+    return figures
 
 
 def collect(board, profile, progress, linked=(), with_tls=False):
