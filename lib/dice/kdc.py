@@ -65,6 +65,10 @@ class Kdc:
         """Tell whether every member of a group has its present epoch, and every sender was told to go on to it."""
         return self._couriers[name].settled()
 
+    def errors(self):
+        """Return what went wrong last in keeping what had to be kept, by the name of the group."""
+        return {name: courier.error for name, courier in self._couriers.items() if courier.error}
+
     def close(self):
         """Bring nothing any more."""
         for courier in self._couriers.values():
@@ -76,6 +80,7 @@ class _Courier:
 
     def __init__(self, manager, peers):
         self.changed = asyncio.Event()
+        self.error = None  # what happened last to what had to be kept
         self._manager = manager
         self._peers = peers
         self._told = {}  # the epoch that a sender was told to go on to, by identity
@@ -125,7 +130,12 @@ class _Courier:
     async def _run(self):
         while True:
             self.changed.clear()
-            self._manager.timeout(ticks_ms())
+            try:
+                self._manager.timeout(ticks_ms())
+            except Exception as error:  # it cannot be kept: nothing has changed, and it is due still
+                self.error = error
+                await asyncio.sleep(_AGAIN_MS / 1000)
+                continue
             undelivered = self._manager.undelivered
             await self._send(undelivered, self._bring)
             if self._manager.roster.active:
@@ -147,6 +157,9 @@ class _Courier:
         try:
             if not await errand(identity):
                 await asyncio.sleep(_AGAIN_MS / 1000)
+        except Exception as error:  # an acknowledgement that cannot be kept
+            self.error = error
+            await asyncio.sleep(_AGAIN_MS / 1000)
         finally:
             del self._errands[identity]
             self.changed.set()

@@ -44,6 +44,8 @@ def _say(shown, as_json):
         return
     state = "in use" if shown["active"] else "is handed out" if shown["epoch"] else "none yet"
     missing = f", {len(shown['missing'])} without it: {', '.join(shown['missing'][:5])}" if shown["missing"] else ""
+    if shown["error"]:
+        click.echo(f"warning: the manager could not keep what it did last: {shown['error']}", err=True)
     click.echo(f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; epoch {shown['epoch']} {state}{missing}")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+import sqlite3
 import time
 
 import dice
@@ -72,6 +73,8 @@ class Keeper:
             return action(**request)
         except DiceError as error:
             raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+        except sqlite3.Error as error:
+            raise Failure(f"the registry cannot be written ({error}): make room on its disk; what failed was not done", FAILED)
         except TypeError as error:
             raise Failure(f"this manager does not understand {name}: is it of another version? ({error})")
 
@@ -99,7 +102,7 @@ class Keeper:
             for name, manager in self.managers.items():
                 period = self._rekey_s[name]
                 if period and manager.roster.epoch and time.time() - self.registry.since(name) >= period:
-                    with contextlib.suppress(DiceError):
+                    with contextlib.suppress(DiceError, sqlite3.Error):  # then it is due still
                         manager.rekey(ticks_ms())
                         self.kdc.changed(name)
 
@@ -124,6 +127,7 @@ class Keeper:
             "lifetime_s": roster.lifetime_s,
             "members": len(roster.members),
             "senders": sum(member.role == SENDER for member in roster.members.values()),
+            "error": str(self.kdc.errors().get(group, "")),
             "missing": [self.registry.name(identity) for identity in missing],
         }
 
@@ -201,8 +205,12 @@ class Keeper:
             if role not in ROLES:
                 raise Failure(f"{role} is no role: {', '.join(ROLES)}", USAGE)
         identity, key = self.registry.enrol(name)
-        for group, role in groups.items():
-            self._do_add(group, [name], role)
+        try:
+            for group, role in groups.items():
+                self._do_add(group, [name], role)
+        except BaseException:
+            self._wipe(name)
+            raise
         return {"name": name, "identity": identity.decode(), "key": key.hex(), "manager": self._at, "groups": list(groups)}
 
     def _do_replace(self, name):

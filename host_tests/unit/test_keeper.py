@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a running manager does when told, without devices: what fails leaves nothing half done. In virtual time."""
+
+import sqlite3
+
+import pytest
+
+from dice.kdc import Kdc
+from dicectl.failure import Failure
+from dicectl.keeper import Keeper
+from dicectl.registry import Registry
+from dicectl.town import Town
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Return a function that runs `story(keeper)` with a keeper that serves nobody yet."""
+
+    def run(story):
+        async def inside():
+            registry = Registry(tmp_path / "house.db")
+            keeper = Keeper(registry)
+            keeper.kdc = Kdc()
+            keeper._at = {"host": "192.0.2.1", "port": 5684}
+            try:
+                return await story(keeper)
+            finally:
+                keeper.kdc.close()
+                registry.close()
+
+        return Town(lambda sides: 0).run(inside)
+
+    return run
+
+
+def test_a_device_that_cannot_be_let_in_is_not_made(told):
+    async def story(keeper):
+        for group in ("lamps", "fans"):
+            keeper.do({"do": "new", "group": group})
+        for number in range(50):
+            keeper.do({"do": "provision", "name": f"s{number}", "groups": {"fans": "sender"}})
+        with pytest.raises(Failure, match="E73"):
+            keeper.do({"do": "provision", "name": "late", "groups": {"lamps": "sender", "fans": "sender"}})
+        assert "late" not in keeper.registry.devices()
+        assert keeper.do({"do": "members", "group": "lamps"}) == []
+        keeper.do({"do": "provision", "name": "late", "groups": {"lamps": "sender"}})
+
+    told(story)
+
+
+def test_what_cannot_be_kept_is_not_done(told, monkeypatch):
+    async def story(keeper):
+        keeper.do({"do": "new", "group": "lamps"})
+        made = keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        keep = keeper.registry._log
+
+        def full(*_, **__):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(keeper.registry, "_log", full)
+        for request in (
+            {"do": "rekey", "group": "lamps"},
+            {"do": "provision", "name": "x", "groups": {}},
+            {"do": "wipe", "name": "desk"},
+        ):
+            with pytest.raises(Failure, match=r"cannot be written \(database or disk is full\)"):
+                keeper.do(request)
+        monkeypatch.setattr(keeper.registry, "_log", keep)
+        assert list(keeper.registry.devices()) == ["desk"]
+        (member,) = keeper.do({"do": "members", "group": "lamps"})
+        assert member["identity"] == made["identity"]
+        assert keeper.do({"do": "show", "group": "lamps"})["epoch"] == 1
+        assert keeper.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
+
+    told(story)
+
+
+def test_an_epoch_that_cannot_be_made_active_is_tried_again(told, monkeypatch):
+    import asyncio
+
+    async def story(keeper):
+        keeper.do({"do": "new", "group": "lamps"})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        keep = keeper.registry._log
+        monkeypatch.setattr(keeper.registry, "_log", lambda *_, **__: 1 / 0)
+        await asyncio.sleep(70)
+        shown = keeper.do({"do": "show", "group": "lamps"})
+        assert (shown["active"], shown["error"]) == (False, "division by zero")
+        monkeypatch.setattr(keeper.registry, "_log", keep)
+        await asyncio.sleep(10)
+        assert keeper.do({"do": "show", "group": "lamps"})["active"]
+
+    told(story)
+
+
+def test_replacing_expels_the_old_one(told):
+    async def story(keeper):
+        keeper.do({"do": "new", "group": "lamps"})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        old = keeper.do({"do": "provision", "name": "lamp", "groups": {"lamps": "answering"}})
+        before = keeper.managers["lamps"].roster
+        new = keeper.do({"do": "replace", "name": "lamp"})
+        after = keeper.managers["lamps"].roster
+        assert new["name"] == old["name"] and new["identity"] != old["identity"] and new["key"] != old["key"]
+        assert after.tgk != before.tgk and after.epoch > before.epoch
+        assert set(after.members) - set(before.members) == {new["identity"].encode()}
+        assert keeper.registry.find(old["identity"].encode()) is None
+        assert list(keeper.registry.devices()) == ["desk", "lamp"]
+
+    told(story)
+
+
+def test_unknown_requests(told):
+    async def story(keeper):
+        for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):
+            with pytest.raises(Failure, match="of another version"):
+                keeper.do(request)
+        with pytest.raises(Failure, match="none yet: dicectl group new"):
+            keeper.do({"do": "rekey", "group": "lamps"})
+        keeper.do({"do": "new", "group": "lamps", "port": 7000})
+        with pytest.raises(Failure, match="another group has port 7000"):
+            keeper.do({"do": "new", "group": "fans", "port": 7000})
+
+    told(story)
