@@ -93,6 +93,12 @@ class House:
         return {member["device"]: member for member in self("group", "members", "lamps", "--json")}
 
 
+def metrics():
+    """Return what Prometheus would read."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
 def _life(folder):
     """Live through what a building sees; return what is to be looked at."""
     house = House(folder)
@@ -112,7 +118,8 @@ def _story(house):
     for name in ("lamp-1", "lamp-2"):
         house.node(name, "--group", "lamps")
     seen["modes"] = [stat.S_IMODE((house.folder / "desk" / name).stat().st_mode) for name in (".", "node.json")]
-    house.until(lambda: all(house.members()[name]["epoch"] for name in ("lamp-1", "lamp-2")), "lamps")
+    house.node("cat", "--group", "lamps", sleep_s=1, awake_s=1)
+    house.until(lambda: all(house.members()[name]["epoch"] for name in ("lamp-1", "lamp-2", "cat")), "lamps")
     house("group", "send", "lamps", "on", "--as", "desk")
     house.until(lambda: house.light("lamp-1") == house.light("lamp-2") == ["True"], "on")
     seen["members"] = house.members()
@@ -132,14 +139,15 @@ def _story(house):
     house.until(lambda: house.members()["lamp-1"]["epoch"] == seen["rekeyed"]["epoch"], "catching up")
     house("group", "send", "lamps", "on", "--as", "desk")
     house.until(lambda: house.light("lamp-1") == ["True"], "on again")
+    house.until(lambda: house.members()["cat"]["epoch"] == seen["rekeyed"]["epoch"], "who sleeps mostly")
     seen["thief"] = house.light("lamp-2")
 
     seen["replaced"] = house("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
     seen["devices"] = {device["name"]: device for device in house("provision", "list", "--json")}
     house("provision", "wipe", "lamp-2", "--to", "lamp-2")
     seen["wiped"] = sorted(path.name for path in (house.folder / "lamp-2").iterdir())
-    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=5) as answer:
-        seen["metrics"] = answer.read().decode()
+    house.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in metrics(), "metrics")  # taken twice a second
+    seen["metrics"] = metrics()
     seen["audit"] = house("manager", "audit", "house.db")
     seen["errors"] = [
         house("group", "add", "lamps", "nobody", status=2),
@@ -167,7 +175,7 @@ def test_a_group_and_its_members(life):
     assert life["empty"] == []
     assert (life["new"]["epoch"], life["new"]["members"]) == (0, 0)
     roles = {name: member["role"] for name, member in life["members"].items()}
-    assert roles == {"lamp-1": "listener", "lamp-2": "listener", "desk": "sender"}
+    assert roles == {"lamp-1": "listener", "lamp-2": "listener", "cat": "listener", "desk": "sender"}
 
 
 def test_secrets_are_its_owners_alone(life):
@@ -191,14 +199,14 @@ def test_a_killed_manager_forgets_nothing(life):
 
 def test_devices_are_replaced_and_wiped(life):
     assert life["replaced"]["groups"] == ["lamps"]
-    assert set(life["devices"]) == {"desk", "lamp-1", "lamp-2"}
+    assert set(life["devices"]) == {"cat", "desk", "lamp-1", "lamp-2"}
     assert life["devices"]["lamp-1"]["identity"] == life["replaced"]["identity"]
     assert "app.json" in life["wiped"] and not any(name.endswith((".gsa", "node.json")) for name in life["wiped"])
 
 
 def test_metrics(life):
-    assert 'dice_group_epoch{group="lamps"} 4.0' in life["metrics"]
-    assert re.search(r"^dice_devices [23]\.0$", life["metrics"], re.MULTILINE)  # taken twice a second
+    assert 'dice_group_members{group="lamps"} 3.0' in life["metrics"]
+    assert re.search(r"^dice_devices [34]\.0$", life["metrics"], re.MULTILINE)
 
 
 def test_the_audit_log_has_it_all(life):

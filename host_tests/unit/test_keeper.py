@@ -111,6 +111,27 @@ def test_replacing_expels_the_old_one(told):
     told(story)
 
 
+def test_keys_are_renewed_in_time(told):
+    import asyncio
+
+    async def story(keeper):
+        keeper.registry.now = asyncio.get_running_loop().time
+        keeper.do({"do": "new", "group": "lamps", "rekey_s": 3600})
+        keeper.do({"do": "new", "group": "fans", "lifetime_s": 7200})
+        keeper.do({"do": "new", "group": "doors"})
+        keeper.do({"do": "new", "group": "empty", "rekey_s": 60})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender", "doors": "sender"}})
+        clock = asyncio.ensure_future(keeper._rekey_in_time())
+        epochs = []
+        for _ in range(3):
+            epochs.append([shown["epoch"] for shown in keeper.do({"do": "groups"})])
+            await asyncio.sleep(3605)
+        clock.cancel()
+        assert epochs == [[1, 1, 1, 0], [2, 2, 1, 0], [3, 3, 1, 0]], "half a lifetime is an hour too"
+
+    told(story)
+
+
 def test_unknown_requests(told):
     async def story(keeper):
         for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):

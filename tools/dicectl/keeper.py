@@ -7,7 +7,6 @@ import contextlib
 import re
 import secrets
 import sqlite3
-import time
 
 import dice
 from dice._compat import ticks_ms
@@ -101,7 +100,7 @@ class Keeper:
             await asyncio.sleep(_LOOK_S)
             for name, manager in self.managers.items():
                 period = self._rekey_s[name]
-                if period and manager.roster.epoch and time.time() - self.registry.since(name) >= period:
+                if period and manager.roster.epoch and self.registry.now() - self.registry.since(name) >= period:
                     with contextlib.suppress(DiceError, sqlite3.Error):  # then it is due still
                         manager.rekey(ticks_ms())
                         self.kdc.changed(name)

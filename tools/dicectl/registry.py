@@ -42,7 +42,7 @@ class Registry:
     def __init__(self, path, now=time.time):
         """Open it, or make it where there is none, for this process alone."""
         self.path = Path(path)
-        self._now = now
+        self.now = now
         self._lock = _lock(self.path)
         try:
             self._database = self._open()
@@ -97,7 +97,7 @@ class Registry:
         if name in self.devices():
             raise Failure(f"there is a device {name} already: choose another name, or dicectl provision replace {name}", USAGE)
         with self._transaction():
-            self._database.execute("INSERT INTO device VALUES (?, ?, ?, ?)", (identity, name, key, self._now()))
+            self._database.execute("INSERT INTO device VALUES (?, ?, ?, ?)", (identity, name, key, self.now()))
             self._log("enrolled", device=name, identity=identity.decode())
         self._names[identity] = name
         return identity, key
@@ -143,7 +143,7 @@ class Registry:
         with self._transaction():
             values = [getattr(roster, field) for field in _ROSTER]
             fields = f"name, rekey_s, since, {', '.join(_ROSTER)}"
-            self._database.execute(f"INSERT INTO roster ({fields}) VALUES ({marks})", (roster.name, rekey_s, self._now(), *values))
+            self._database.execute(f"INSERT INTO roster ({fields}) VALUES ({marks})", (roster.name, rekey_s, self.now(), *values))
             self._log("group", roster.name, gid=roster.gid.hex())
         self._rosters[roster.name] = roster.copy()
 
@@ -159,7 +159,7 @@ class Registry:
             for field in fields:
                 self._database.execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (getattr(roster, field), roster.name))
             if "epoch" in fields:
-                self._database.execute("UPDATE roster SET since = ? WHERE name = ?", (self._now(), roster.name))
+                self._database.execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), roster.name))
             self._members(before, roster)
             if "epoch" in fields:
                 self._log("epoch", roster.name, epoch=roster.epoch, new_master_key=roster.tgk != before.tgk)
@@ -188,7 +188,7 @@ class Registry:
     # The log.
 
     def _log(self, event, roster=None, device=None, **detail):
-        row = (self._now(), event, roster, device, json.dumps(detail))
+        row = (self.now(), event, roster, device, json.dumps(detail))
         self._database.execute("INSERT INTO audit (at, event, roster, device, detail) VALUES (?, ?, ?, ?, ?)", row)
 
     def audit(self, after=0):

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Parts of firmware/app for which no real thing can be had here: chips and pins are doubles.
+
+The rest runs in host_tests/net/test_manager_command.py.
+"""
+
+import asyncio
+import importlib
+import sys
+import types
+
+import pytest
+
+from dicectl import micropython
+
+
+@pytest.fixture
+def app(monkeypatch, tmp_path):
+    """Return a function that imports a module of the application, in an empty folder."""
+    monkeypatch.syspath_prepend(str(micropython.APP))
+    monkeypatch.chdir(tmp_path)
+    names = [path.stem for path in micropython.APP.glob("*.py")]
+
+    def load(name):
+        return importlib.import_module(name)
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def machine(monkeypatch, **parts):
+    """Have `machine` be a double."""
+    monkeypatch.setitem(sys.modules, "machine", types.SimpleNamespace(**parts))
+
+
+@pytest.mark.parametrize(
+    "register, said",
+    [(b"\x19\x00", b"25.0"), (b"\x00\x80", b"0.5"), (b"\xff\x80", b"-0.5"), (b"\xe7\x00", b"-25.0"), (b"\x7d\x00", b"125.0")],
+)
+def test_lm75(app, monkeypatch, register, said):
+    """The values of its data sheet, table of temperatures."""
+    asked = []
+
+    class I2C:
+        def __init__(self, number, scl, sda):
+            asked.append((number, scl, sda))
+
+        def readfrom_mem(self, address, at, count):
+            asked.append((address, at, count))
+            return register
+
+    machine(monkeypatch, I2C=I2C, Pin=lambda number: number)
+    read = app("sensors").make("lm75", {"scl": 5, "sda": 4})
+    assert read() == said
+    assert asked == [(0, 5, 4), (0x48, 0, 2)]
+
+
+def test_simulated(app):
+    read = app("sensors").make("simulated", {})
+    values = [float(read()) for _ in range(80)]
+    assert min(values) == 20.0 and max(values) == 21.9 and values[:40] == values[40:]
+
+
+def test_safe_mode_after_five_starts_that_failed(app):
+    safe = app("safe")
+    assert [safe.may_start() for _ in range(7)] == [True] * 5 + [False] * 2
+    safe.reset()
+    safe.reset()
+    assert safe.may_start()
+
+
+def test_a_start_that_lasts_a_minute_counts_as_good_and_the_watchdog_is_fed(app, monkeypatch):
+    from dicectl.town import Loop
+
+    safe = app("safe")
+    fed = []
+    machine(monkeypatch, WDT=lambda timeout: types.SimpleNamespace(feed=lambda: fed.append(timeout)))
+
+    async def program(seconds):
+        await asyncio.sleep(seconds)
+
+    def run(seconds):
+        loop = Loop()
+        try:
+            loop.run_until_complete(safe.stay_up(program(seconds)))
+        finally:
+            loop.close()
+
+    for _ in range(4):
+        safe.may_start()
+        run(30)
+    assert len(fed) >= 4 * 14 and set(fed) == {8000}, "oftener than every 8 s"
+    assert safe.may_start()
+    run(90)
+    assert all(safe.may_start() for _ in range(5)) and not safe.may_start()
+
+
+def test_what_the_program_raises_comes_out(app):
+    safe = app("safe")
+
+    async def broken():
+        raise ValueError("mend me")
+
+    with pytest.raises(ValueError, match="mend me"):
+        asyncio.run(safe.stay_up(broken()))
+
+
+def test_the_light_blinks_while_it_joins(app, monkeypatch):
+    values, timers = [], []
+
+    class Pin:
+        OUT = 1
+
+        def __init__(self, pin, mode):
+            assert (pin, mode) == ("LED", 1)
+
+        def value(self, *on):
+            values.extend(on)
+            return bool(values and values[-1])
+
+    class Timer:
+        def __init__(self, number, period, callback):
+            timers.append(period)
+            callback(self)
+
+        def deinit(self):
+            timers.append(None)
+
+    machine(monkeypatch, Pin=Pin, Timer=Timer)
+    led = app("status").Led("LED")
+    led.show("joining")
+    led.light(True)
+    led.show("trouble")
+    led.show("joined")
+    assert timers == [500, None, 100, None]
+    assert values[-1] is True, "it is the lamp again"
