@@ -1,19 +1,40 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The network of a node: Wi-Fi from wifi.json, such as {"ssid": "house", "password": "..."}; elsewhere it is up already."""
+"""The network of a node: a serial bus where app.json says so, else Wi-Fi where the board has it; elsewhere it is up already.
+
+app.json has {"serial": {"uart": 0, "baud": 115200, "address": "10.77.0.5"}}, wifi.json {"ssid": "house", "password": "..."}.
+"""
 
 import json
 import time
 
 _PATIENCE_S = 20
+_RECEIVED_BYTES = 2500  # a whole packet that comes while the board is busy
 
 
-def up():
-    """Bring it up; without a connection go on, since an access point may come back."""
+def up(options):
+    """Bring it up; return the Host on a bus, else None: then dice takes the system's UDP."""
+    if "serial" in options:
+        return _serial(options["serial"])
     try:
         import network
     except ImportError:
-        return
+        return None
+    _wifi(network)
+    return None
+
+
+def _serial(options):
+    from machine import UART
+
+    from dice.ip import Host
+
+    uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
+    return Host(uart, options["address"])
+
+
+def _wifi(network):
+    """Connect; without a connection go on, since an access point may come back."""
     with open("wifi.json") as file:
         wifi = json.load(file)
     station = network.WLAN(network.STA_IF)

@@ -16,7 +16,7 @@ from status import Led
 
 
 def node():
-    """Return the node as node.json and app.json describe it."""
+    """Bring up the network, and return the node as node.json and app.json describe it."""
     options = {}
     try:
         with open("app.json") as file:
@@ -27,12 +27,11 @@ def node():
         settings = json.load(file)
     led = Led(options.get("led"))
     sensor = sensors.make(options.get("sensor", "chip"), options)
-    return Node(settings, options, sensor, light=led.light, status=led.show)
+    return Node(settings, options, sensor, light=led.light, status=led.show, network=link.up(options))
 
 
 async def main():
-    """Bring up the network, and be the node."""
-    link.up()
+    """Be the node."""
     await safe.stay_up(node().run())
 
 

@@ -26,16 +26,20 @@ _TIMER_MS = 1000
 class Node:
     """One node; `settings` are those of node.json, `options` those of app.json."""
 
-    def __init__(self, settings, options, sensor, light=print, status=print):
-        """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble"."""
+    def __init__(self, settings, options, sensor, light=print, status=print, network=None):
+        """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble".
+
+        `network` is what link.up() returns.
+        """
         self.on = False
-        self.groups = {name: Managed(name, name + ".gsa") for name in settings["groups"]}
+        self.groups = {name: Managed(name, name + ".gsa", network) for name in settings["groups"]}
         self.peer = None
         self._settings = settings
         self._options = options
         self._sensor = sensor
         self._light = light
         self._status = status
+        self._network = network
         self._tasks = {}
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
         self._open = Router(dict(routes))
@@ -83,7 +87,8 @@ class Node:
         """Open a session with the manager, and fetch what is new in each group."""
         manager = self._settings["manager"]
         psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
-        connection = await dice.connect((manager["host"], manager["port"]), psk, timer_ms=_TIMER_MS)
+        address = manager["host"], manager["port"]
+        connection = await dice.connect(address, psk, transport=self._transport(address), timer_ms=_TIMER_MS)
         self.peer = Coap(connection, self._routes)
         for managed in self.groups.values():
             self._take_part(managed, await managed.join(self.peer))
@@ -95,6 +100,10 @@ class Node:
             await asyncio.sleep(self._options.get("awake_s", 5))
         else:
             await asyncio.gather(*[managed.stay(self.peer) for managed in self.groups.values()])
+
+    def _transport(self, *where):
+        """Return a transport of the network's, or None: dice takes its own."""
+        return self._network and self._network.Unicast(*where)
 
     def _take_part(self, managed, group):
         """Obey a group from now on."""
@@ -136,7 +145,8 @@ class Node:
         async def one(connection):
             await Coap(connection, self._open).closed()
 
-        await dice.serve(self._options.get("port", 5684), PskLookup(keys.get), one, timer_ms=_TIMER_MS)
+        port = self._options.get("port", 5684)
+        await dice.serve(port, PskLookup(keys.get), one, transport=self._transport(None, port), timer_ms=_TIMER_MS)
 
     async def _sleep(self, seconds):
         """Sleep deeply, where that can be; the program begins anew after it."""

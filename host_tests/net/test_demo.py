@@ -21,7 +21,7 @@ from dice.udp import Multicast
 from dicectl import keyring, netns
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")
-_SECONDS_MAX = 20  # what is promised, from the first line on; before it stands the compiler
+_SECONDS_MAX = 60  # what is promised, from the first line on; before it stands the compiler
 _SECONDS_MAX_ON_A_TERMINAL = 60
 
 
@@ -64,7 +64,7 @@ def test_demo_ends_well(demo):
     assert "\x1b" not in done.stdout
 
 
-def test_demo_takes_less_than_20_seconds(demo):
+def test_demo_takes_less_than_a_minute(demo):
     """What a visitor waits for."""
     done, _ = demo
     print(f"{done.seconds:.1f} s")
@@ -125,6 +125,28 @@ def test_openssl_reads_the_lamp(demo):
     assert "-psk ... " in shown
 
 
+def test_the_board_is_real_and_its_costs_are_told(demo):
+    """The emulated RP2040 takes part; what it takes is in the summary."""
+    shown = demo[0].stdout
+    assert "The porch is real firmware on an emulated RP2040" in shown
+    assert "10 nodes, each with a key of its own, have joined" in shown
+    numbers = re.search(r"The RP2040 has (\d+) .* and (\d+) .* flash (\d+) .* and (\d+) .* carried ([\d,]+)", shown).groups()
+    used, left, dice, application, carried = (int(number.replace(",", "")) for number in numbers)
+    assert 20 < used < 100 < left and 40 < dice < 80 and 3 < application < 20 and carried > 2000
+
+
+def test_a_demo_without_a_board_says_so():
+    """Where no firmware can be had, all else is as it must be."""
+    missing = (
+        "from dicectl import annex, failure\ndef firmware(progress):\n    raise failure.Failure('no compiler')\n"
+        "annex.firmware = firmware"
+    )
+    done = _demo(before=missing)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no firmware for an emulated RP2040: no compiler" in done.stderr
+    assert "is left out" in done.stdout and "9 nodes, each with a key of its own, have joined" in done.stdout
+
+
 def test_a_demo_without_openssl_says_so():
     """Everything else is as it must be."""
     done = _demo(before="from dicectl import s_client; s_client.available = lambda: False")
@@ -176,7 +198,8 @@ def test_tshark_dissects_every_group_record_as_dtls_application_data(demo):
     ports = Counter(row[0] for row in rows if row[0] != row[1])
     attacker = max(ports, key=ports.get)
     genuine = [row for row in rows if row[0] != attacker]
-    assert {tuple(row[2:]) for row in genuine} == {("23", "0xfefd", "1", "")}
+    assert {(*row[2:4], row[5]) for row in genuine} == {("23", "0xfefd", "")}
+    assert {row[4] for row in genuine} == {"1", "2", "3", "4"}, "the epochs of both groups"
     assert len(genuine) == int(re.search(r"(\d+) messages on the wire", done.stdout)[1])
 
 

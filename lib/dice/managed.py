@@ -32,18 +32,24 @@ _REPORT_S = const(600)  # a center that was cut off from us, or lost our session
 class Managed:
     """One such group; `group`, a dice.aio.Group, is there once join() has returned, `routes` are for the Router of the peer."""
 
-    def __init__(self, name, path, **options):
-        """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join."""
+    def __init__(self, name, path, network=None, **options):
+        """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.
+
+        `network` has Multicast(address, port), as dice.ip.Host and dice.udp have, which is the default.
+        """
         self.group = None
         self._name = name
         self._path = path
+        self._network = network
         self._options = options
         self.routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self):
         """Return the Group as it was left, without asking the center, or None where nothing is kept; raises what dice.join does."""
-        if self.group is None and read_file(self._path, decode):
-            self.group = await dice.join(self._path, **self._options)
+        gsa = read_file(self._path, decode)
+        if self.group is None and gsa:
+            transport = self._network and self._network.Multicast(gsa.address, gsa.port)
+            self.group = await dice.join(self._path, transport=transport, **self._options)
         return self.group
 
     def leave(self):

@@ -14,21 +14,29 @@ if MICROPYTHON:
         yield core._io_queue.queue_read(sock)
 
     async def wait(sock, deadline):
-        """Wait until `sock` has something to receive, or until the ticks `deadline`, which may be None."""
+        """Wait until `sock`, or an asyncio.Event in its place, has something, or until the ticks `deadline`, which may be None."""
+        arrival = sock.wait() if isinstance(sock, asyncio.Event) else _readable(sock)
         if deadline is None:
-            await _readable(sock)
+            await arrival
         else:
             try:
-                await asyncio.wait_for(_readable(sock), max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+                await asyncio.wait_for(arrival, max(0, ticks_diff(deadline, ticks_ms())) / 1000)
             except asyncio.TimeoutError:
                 pass
 else:
 
     async def wait(sock, deadline):
-        """Wait until `sock` has something to receive, or until the ticks `deadline`, which may be None.
+        """Wait until `sock`, or an asyncio.Event in its place, has something, or until the ticks `deadline`, which may be None.
 
-        Without asyncio.wait_for, whose task would outlive a cancelled one and let go of a later socket with the same number.
+        Without asyncio.wait_for where it is a socket: its task would outlive a cancelled one and
+        let go of a later socket with the same number.
         """
+        if isinstance(sock, asyncio.Event):
+            try:
+                await asyncio.wait_for(sock.wait(), None if deadline is None else max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+            except asyncio.TimeoutError:
+                pass
+            return
         loop = asyncio.get_running_loop()
         ready = loop.create_future()
 

@@ -26,11 +26,12 @@ class Serial:
     `stream` has write(), and read(n) that returns what has arrived, at most n bytes, and b"" or None where nothing has: a
     machine.UART as it is; on CPython a terminal or pipe opened without buffering whose descriptor does not block; on the unix
     port a file whose descriptor does not block, or a terminal set by `stty raw -echo min 0 time 0`.
-    `dropped` counts the frames that were too long or wrongly escaped.
+    `dropped` counts the frames that were longer than `longest` bytes, or wrongly escaped.
     """
 
-    def __init__(self, stream):
+    def __init__(self, stream, longest=DATAGRAM_MAX_BYTES):
         self.socket = stream
+        self._longest = longest
         self.dropped = 0
         self._any = getattr(stream, "any", None)  # a UART's read() waits for more than there is
         self._rest = b""  # read from the stream, and not yet looked at
@@ -81,7 +82,7 @@ class Serial:
 
     def _take(self, part):
         """Append to the frame, within bounds: every byte of the longest datagram may be escaped."""
-        if len(self._frame) + len(part) > 2 * DATAGRAM_MAX_BYTES:
+        if len(self._frame) + len(part) > 2 * self._longest:
             self._lost = True
         else:
             self._frame.extend(part)
@@ -93,7 +94,7 @@ class Serial:
         frame = frame.replace(_ESC_END, _END).replace(_ESC_ESC, _ESC)
         self._frame = bytearray()
         self._lost = False
-        if lost or len(frame) > DATAGRAM_MAX_BYTES:
+        if lost or len(frame) > self._longest:
             self.dropped += 1
             return None
         return frame

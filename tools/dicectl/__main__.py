@@ -11,7 +11,7 @@ import sys
 import rich_click as click
 
 from dice import __version__
-from dicectl import bench, build, by_hand, demo, deploy, doctor, dtls, emulate, flash, footprint, group, manager, provision
+from dicectl import bench, build, by_hand, demo, deploy, doctor, dtls, emulate, flash, footprint, gateway, group, manager, provision
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,7 +25,7 @@ def cli():
     """
 
 
-for module in (bench, build, by_hand, demo, deploy, doctor, emulate, flash, footprint, group, manager, provision):
+for module in (bench, build, by_hand, demo, deploy, doctor, emulate, flash, footprint, gateway, group, manager, provision):
     cli.add_command(module.command)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)

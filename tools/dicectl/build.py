@@ -225,7 +225,7 @@ class _Plain:
         self._last = text
 
 
-def _with_progress(work):
+def with_progress(work):
     """Return work(progress), with a bar on a terminal's stderr meanwhile, and plain lines elsewhere."""
     if not sys.stderr.isatty():
         return work(_Plain())
@@ -287,7 +287,7 @@ def command(board, micropython, from_debian, profile, with_tls, output, jobs, dr
         steps = [*_plan(recipe, jobs), f"copy the results to {output}"]
         click.echo(json.dumps({"would": steps}, indent=2) if as_json else "\n".join(steps))
         return
-    folder = _with_progress(lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress))
+    folder = with_progress(lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress))
     shutil.copytree(folder, output, dirs_exist_ok=True)
     facts = json.loads((folder / "facts.json").read_text())
     if as_json:

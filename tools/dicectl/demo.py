@@ -5,15 +5,29 @@
 import rich_click as click
 
 
+def _firmware():
+    """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
+    from dicectl import annex, build
+    from dicectl.failure import Failure
+
+    try:
+        return build.with_progress(annex.firmware)
+    except Failure as failure:
+        click.echo(f"no firmware for an emulated RP2040: {failure.format_message()}", err=True)
+        return None
+
+
 @click.command("demo")
 @click.option("--pcap", type=click.File("wb", lazy=False), help="Write everything that was on the network to FILE, for Wireshark.")
-def command(pcap):
+@click.option("--no-board", is_flag=True, help="Leave out the emulated RP2040, and so the building of its firmware.")
+def command(pcap, no_board):
     """Watch a secured group at work, and under attack.
 
-    A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 128 KB), in a network namespace of their
+    A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 160 KB), in a network namespace of their
     own: nothing is sent to a real network, and no root is needed. An attacker replays, forges, alters and floods; the switch and a
-    lamp lose power; OpenSSL asks the switch for a lamp's state; a manager hands out keys to three more nodes, expels one, and is
-    killed. Every claim is checked; the exit status is 0 when all was as it must be.
+    lamp lose power; OpenSSL asks the switch for a lamp's state; a manager hands out keys to ten more nodes, one of them an
+    emulated RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 when all was as it
+    must be. The first run builds the RP2040's firmware, which takes a minute.
     """
     import tempfile
     from pathlib import Path
@@ -26,6 +40,7 @@ def command(pcap):
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
         folder = Path(folder)
         micropython.compile_to(folder / "code")
+        image = None if no_board else _firmware()
         netns.enter()
         group_file = folder / "lamps.group"
         group = keyring.new("lamps")
@@ -36,7 +51,7 @@ def command(pcap):
         with View() as view:
             stage = Stage(folder, folder / "code", group_file, view.refresh)
             try:
-                story.play(stage, view)
+                story.play(stage, view, image)
             finally:
                 stage.close()
                 if pcap:

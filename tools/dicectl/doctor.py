@@ -75,6 +75,10 @@ REASONS = {
         "NO_ID",
         "The group has no SenderID or ListenerID left, or 50 senders already. Make a second group, or one of layout d00.",
     ),
+    74: (
+        "HOST",
+        "On a serial line a host is an IPv4 address such as 10.77.0.5, not a name. Write that into node.json and app.json.",
+    ),
     80: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
 }
 

@@ -151,7 +151,7 @@ def _figures(board, profile, static, write):
     if static:
         return _static(board, profile)
     linked = ("group", "full") if write else (profile,)
-    return build._with_progress(lambda progress: measure.collect(board, profile, progress, linked, with_tls=write))
+    return build.with_progress(lambda progress: measure.collect(board, profile, progress, linked, with_tls=write))
 
 
 @click.command("footprint")

@@ -10,10 +10,8 @@ import dice
 from dice.coap.resource import Router
 from dice.coaps import Coap
 from dice.errors import DiceError
-from dice.group.gsa import decode
 from dice.kx_psk import Psk
 from dice.managed import Managed
-from dice.store import read_file
 from dice.udp import Multicast
 from dicectl.doctor import REASONS
 from dicectl.failure import FAILED, USAGE, Failure
@@ -38,8 +36,8 @@ class HostNode:
         except (ValueError, KeyError, TypeError):
             raise Failure(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
         self.path = self.folder / f"{name}.gsa"
-        self._tapped = Tapped(self.path, heard) if heard else None
-        self._managed = Managed(name, str(self.path), transport=self._tapped)
+        self._tapped = Tapped(heard) if heard else None
+        self._managed = Managed(name, str(self.path), self._tapped)
         self.peer = None
 
     async def join(self):
@@ -78,42 +76,35 @@ class HostNode:
 
 
 class Tapped:
-    """UDP multicast to the group of a GSA file that is there by the time it is first used, heard by somebody else too."""
+    """Makes transports as dice.udp does for a group; what they receive is heard by somebody else too."""
 
-    def __init__(self, path, heard):
+    def __init__(self, heard):
         self.member = None
-        self._path = path
-        self._heard = heard
+        self.heard = heard
+
+    def Multicast(self, address, port):
+        """Take part in a group; `address` has 4 bytes."""
+        return _Tap(Multicast(address, port), self)
+
+
+class _Tap:
+    """UDP multicast that is heard by somebody else too."""
+
+    def __init__(self, inner, network):
+        self.socket = inner.socket
+        self.send = inner.send
+        self.close = inner.close
+        self._inner = inner
+        self._network = network
         self._last = None
-        self._multicast = None
-
-    @property
-    def _inner(self):
-        if self._multicast is None:
-            gsa = read_file(str(self._path), decode)
-            self._multicast = Multicast(gsa.address, gsa.port)
-        return self._multicast
-
-    @property
-    def socket(self):
-        """What to wait on."""
-        return self._inner.socket
-
-    def send(self, datagram):
-        """Send to the group."""
-        self._inner.send(datagram)
 
     def receive(self):
         """Return the next datagram, or None; by now the member has judged the one before."""
         if self._last:
-            self._heard(*self._last)
+            self._network.heard(*self._last)
             self._last = None
         datagram = self._inner.receive()
-        if datagram is not None and self.member:
-            self._last = (datagram, self._inner.source, self.member, (self.member.accepted, dict(self.member.dropped)))
+        member = self._network.member
+        if datagram is not None and member:
+            self._last = (datagram, self._inner.source, member, (member.accepted, dict(member.dropped)))
         return datagram
-
-    def close(self):
-        """Close the socket."""
-        if self._multicast:
-            self._multicast.close()

@@ -126,7 +126,7 @@ class Tap:
     def write_pcap(self, file):
         """Write all frames so far to an open binary file, for Wireshark (the format of libpcap, version 2.4)."""
         file.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, _LINKTYPE_ETHERNET))
-        for seconds, frame in self.frames:
+        for seconds, frame in sorted(self.frames):
             whole = int(seconds)
             file.write(struct.pack("=IIII", whole, int((seconds - whole) * 1e6), len(frame), len(frame)) + frame)
 

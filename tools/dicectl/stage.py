@@ -19,29 +19,34 @@ from dicectl import keyring, micropython, netns
 from dicectl.failure import Failure
 
 HEAP_KB = 64
-SERVER_HEAP_KB = 128  # of a node that serves DTLS besides, on a 64-bit machine
+SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine
 IDENTITY = "panel"  # who may ask a switch
-_PATIENCE_S = 10
+_PATIENCE_S = 20
 
 
 class Node:
     """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are what it last told."""
 
     def __init__(self, name, module, folder, code, heap_kb):
-        self.name = name
+        self._reset(name)
         self.folder = Path(folder)
         self.folder.mkdir()
-        self.on = False
-        self.obeyed = 0  # commands, over all starts
-        self.due = 0  # commands that it should have obeyed
-        self.asked = 0
-        self.answers = 0
-        self.counts = None
-        self.ready = False
-        self._before = {}  # dropped by kind, in earlier starts
         self._argv = micropython.run_module(module, f"{heap_kb}k")
         self._environment = micropython.environment(code)
         self._process = None
+
+    def _reset(self, name):
+        self.name = name
+        self.obeyed = 0  # commands, over all starts
+        self.due = 0  # commands that it should have obeyed
+        self._before = {}  # dropped by kind, in earlier starts
+        self.forget()
+
+    def forget(self):
+        """Know nothing of what an earlier start told."""
+        self.ready = self.on = False
+        self.asked = self.answers = 0
+        self.counts = None
         self._rest = b""
 
     @property
@@ -51,10 +56,7 @@ class Node:
 
     def start(self):
         """Start the process: power on."""
-        self.ready = self.on = False
-        self.asked = self.answers = 0
-        self._rest = b""
-        self.counts = None
+        self.forget()
         with open(self.folder / "stderr", "ab") as stderr:
             self._process = subprocess.Popen(
                 self._argv, cwd=self.folder, env=self._environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr
@@ -95,6 +97,8 @@ class Node:
         """Take in what the node wrote on stdout."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
+            if not line.startswith(b"{"):
+                continue  # what a board itself says
             told = json.loads(line)
             self.ready = self.ready or "ready" in told
             if "on" in told:
@@ -103,6 +107,17 @@ class Node:
             elif "accepted" in told:
                 self.counts = told
                 self.answers += 1
+
+
+def files_of(settings, **options):
+    """Return the files of a managed node: {name: bytes}."""
+    return {"node.json": json.dumps(settings).encode(), "app.json": json.dumps({"publish_s": 0, **options}).encode()}
+
+
+def repeated_nonces(datagrams):
+    """Return how many records of a group carry a header, and so a nonce, that an earlier one carried."""
+    headers = [bytes(datagram[3:11]) for datagram in datagrams if record.header(datagram)]
+    return len(headers) - len(set(headers))
 
 
 class Stage:
@@ -121,6 +136,7 @@ class Stage:
         self._tick = tick
         self._attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._attacker.bind(("", 0))
+        self.attacker_port = self._attacker.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.tap, selectors.EVENT_READ)
 
@@ -137,15 +153,23 @@ class Stage:
     def adopt(self, settings):
         """Put the node.json of a managed node into a folder of its own, and return the node."""
         node = Node(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
-        keyring.write_secret(node.folder / "node.json", json.dumps(settings).encode())
+        for name, content in files_of(settings).items():
+            keyring.write_secret(node.folder / name, content)
         self.nodes[node.name] = node
         return node
 
-    def start(self, node):
-        """Power a node on and wait until it has joined."""
+    def start(self, *nodes):
+        """Power nodes on and wait until they have joined."""
+        for node in nodes:
+            self.power_on(node)
+        for node in nodes:
+            self.until(lambda node=node: node.ready, f"{node.name} to join")
+
+    def power_on(self, node):
+        """Power a node on."""
+        self.nodes[node.name] = node
         node.start()
         self._selector.register(node.stdout, selectors.EVENT_READ, node)
-        self.until(lambda: node.ready, f"{node.name} to join")
 
     def kill(self, node):
         """Power a node off in the middle of whatever it does."""
@@ -153,9 +177,9 @@ class Stage:
         node.kill()
         self.pump(0)
 
-    def attack(self, datagram):
-        """Send a datagram to the group as somebody without keys."""
-        self._attacker.sendto(datagram, self.to)
+    def attack(self, datagram, to=None):
+        """Send a datagram to the group, or another one, as somebody without keys."""
+        self._attacker.sendto(datagram, to or self.to)
 
     def pump(self, seconds):
         """Take in everything that happens within some time, and at least what has happened."""
@@ -171,8 +195,7 @@ class Stage:
 
     def _take(self, key):
         if key.data is None:
-            own_port = self._attacker.getsockname()[1]
-            heard = [(port, payload) for port, payload in self.tap.read() if port != own_port]
+            heard = [(port, payload) for port, payload in self.tap.read() if port != self.attacker_port]
             self.genuine.extend(payload for _, payload in heard)
             commands = sum(port == self.to[1] for port, _ in heard)  # a question comes from a port of its own
             for node in self.nodes.values():
@@ -211,11 +234,6 @@ class Stage:
             if totals == before:
                 return
             self.pump(0.1)
-
-    def repeated_nonces(self):
-        """Return how many genuine records carry a header, and so a nonce, that an earlier one carried."""
-        headers = [bytes(datagram[3:11]) for datagram in self.genuine if record.header(datagram)]
-        return len(headers) - len(set(headers))
 
     def close(self):
         """End every process and socket."""

@@ -2,37 +2,49 @@
 # SPDX-License-Identifier: MIT
 """What happens in the demo: each part is a function that acts, and checks what came of it."""
 
+import contextlib
 import random
 
-from dicectl import s_client
+from dicectl import netns, s_client
+from dicectl.annex import Board
 from dicectl.house import House
-from dicectl.stage import HEAP_KB, IDENTITY
+from dicectl.stage import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 
 LAMPS = 3
+ROOMS = 8
 FLOOD = 3000
 STREAM = 90
 _NEXT = 1 << 20  # a sequence number that the switch will not reach
 
 
-def play(stage, view):
-    """Play all parts; `view` has the number of checks that failed."""
-    view.title("A switch and three lamps join a group")
-    # The listeners first: then they know that no message was sent before.
-    lamps = [stage.add(f"lamp-{number}", "demo_lamp", listener=number == 1) for number in range(1, LAMPS + 1)]
-    switch = stage.add("switch", "demo_switch", sender=True)
-    view.lamps.extend(lamps)
-    for node in (*lamps, switch):
-        stage.start(node)
-    view.say("  Each is a MicroPython program of its own. All hold the group's keys; the attacker, on the same network, does not.")
-    _obey(stage, view, lamps, switch, ["on", "off"] * 3)
-    _attack(stage, view, lamps, switch)
-    _lose_switch(stage, view, lamps, switch)
-    _lose_lamp(stage, view, lamps, switch)
-    _ask(stage, view, lamps, switch)
-    _manage(stage, view)
-    stage.count(lamps)
-    view.check(not stage.repeated_nonces(), f"{len(stage.genuine)} messages on the wire, and no two with the same nonce")
-    view.verdict(HEAP_KB)
+def play(stage, view, image):
+    """Play all parts; `view` has the number of checks that failed. `image` is the firmware of a board to emulate, or None."""
+    with House(stage.folder) as house, contextlib.closing(_Building(stage, house, image)) as building:
+        view.title("A switch and three lamps join a group")
+        # The listeners first: then they know that no message was sent before.
+        lamps = [stage.add(f"lamp-{number}", "demo_lamp", listener=number == 1) for number in range(1, LAMPS + 1)]
+        switch = stage.add("switch", "demo_switch", sender=True)
+        view.lamps.extend(lamps)
+        stage.start(*lamps)
+        stage.start(switch)
+        view.say(
+            "  Each is a MicroPython program of its own. All hold the group's keys; the attacker, on the same network, does not."
+        )
+        _obey(stage, view, lamps, switch, ["on", "off"] * 3)
+        _attack(stage, view, lamps, switch)
+        _lose_switch(stage, view, lamps, switch)
+        _lose_lamp(stage, view, lamps, switch)
+        _ask(stage, view, lamps, switch)
+        managed = _manage(stage, view, building)
+        stage.count(lamps)
+        sent = stage.genuine + managed
+        view.check(
+            not repeated_nonces(stage.genuine) + repeated_nonces(managed),
+            f"{len(sent)} messages on the wire, and no two with the same nonce",
+        )
+        view.verdict(HEAP_KB)
+        view.costs(SERVER_HEAP_KB, [building.dimmer, *building.rooms], building.porch, len(managed[0]))
+        view.end()
 
 
 def _settle(stage, lamps):
@@ -154,49 +166,118 @@ def _ask(stage, view, lamps, switch):
     view.check("alert decrypt error" in answer, "with a wrong key it gets no more than the alert decrypt_error")
 
 
-def _manage(stage, view):
-    view.title("A manager hands out the keys of a second group, over DTLS, and takes them back")
-    with House(stage.folder) as house:
+class _Building:
+    """The manager, the dimmer and the rooms of the last part, and, where there is firmware, a porch on a serial bus."""
+
+    def __init__(self, stage, house, image):
         house("new", group="rooms")
-        roles = {"dimmer": "sender", "room-1": "listener", "room-2": "listener"}
-        nodes = [stage.adopt(house("provision", name=name, groups={"rooms": role})) for name, role in roles.items()]
-        dimmer, one, two = nodes
-        for node in nodes:
-            stage.start(node)
-        house.until_settled(stage, "rooms")
-        _tell(
-            stage,
-            view,
-            dimmer,
-            "on",
-            [one, two],
-            "three nodes, each with a key of its own, have joined: the dimmer sent on, both rooms are lit",
-        )
-        house("remove", group="rooms", devices=["room-2"])
-        house.until_settled(stage, "rooms")
-        _tell(stage, view, dimmer, "off", [one], "room-2 is expelled: room-1 is dark")
-        view.check(two.on and two.obeyed == 1, "and room-2 has heard nothing: it is lit still")
-        stage.kill(one)
-        house("rekey", group="rooms")
-        stage.start(one)
-        epoch = house.until_settled(stage, "rooms")
-        _tell(stage, view, dimmer, "on", [one], "room-1 had no power during a re-key, and has caught up: it is lit")
-        view.check(two.obeyed == 1, "room-2 is still blind")
-        house.kill()
-        house.start()
-        stage.kill(one)
-        stage.start(one)
-        again = house("show", group="rooms")["epoch"]
-        view.check(
-            again == epoch, f"the manager is killed and comes back: the group is in epoch {epoch} as before, and room-1 joins again"
-        )
+        self.house = house
+        self._stage = stage
+        shown = house("show", group="rooms")
+        self.to = (shown["address"], shown["port"])
+        self.porch = None
+        if image:
+            self.porch = Board(self._provision("porch", "listener"), image, self.to)
+            stage.power_on(self.porch)  # it boots while the story begins
+        self.dimmer = stage.adopt(self._provision("dimmer", "sender"))
+        self.rooms = [stage.adopt(self._provision(f"room-{number}", "listener")) for number in range(1, ROOMS + 1)]
+        self.tap = netns.Tap(self.to[1])
+
+    def _provision(self, name, role):
+        return self.house("provision", name=name, groups={"rooms": role})
+
+    def listeners(self, *without):
+        """Return all but the dimmer, and but some."""
+        every = [*self.rooms, self.porch] if self.porch else self.rooms
+        return [node for node in every if node not in without]
+
+    def genuine(self):
+        """Return what the dimmer has sent since the last call."""
+        return [payload for port, payload in self.tap.read() if port != self._stage.attacker_port]
+
+    def close(self):
+        """Let go of what is not the stage's."""
+        self._stage.tap.frames += self.tap.frames  # for the file that Wireshark reads
+        self.tap.close()
+        if self.porch:
+            self.porch.close()
 
 
-def _tell(stage, view, sender, word, nodes, text):
-    """Have a managed node send a word, and check that others follow."""
+def _manage(stage, view, building):
+    view.title("A manager hands out the keys of a second group, over DTLS, and takes them back")
+    house, rooms = building.house, building.rooms
+    if building.porch:
+        view.say(
+            "  The porch is real firmware on an emulated RP2040, on a serial bus; a gateway without keys joins that to the network."
+        )
+    else:
+        view.say("  The porch, an emulated RP2040 on a serial bus, is left out: there is no firmware for it, see above.")
+    stage.start(building.dimmer, *rooms)
+    if building.porch:
+        stage.until(lambda: building.porch.ready, "the porch to join")
+    house.until_settled(stage, "rooms")
+    everybody = building.listeners()
+    _tell(
+        stage, view, building, "on", everybody, f"{len(everybody) + 1} nodes, each with a key of its own, have joined: all are lit"
+    )
+    heard = building.genuine()
+    _assail(stage, view, building, heard)
+    _expel(stage, view, building)
+    _sleep(stage, view, building)
+    epoch = house("show", group="rooms")["epoch"]
+    house.kill()
+    house.start()
+    stage.kill(rooms[0])
+    stage.start(rooms[0])
+    again = house("show", group="rooms")["epoch"]
+    text = f"the manager is killed and comes back: the group is in epoch {epoch} as before, and {rooms[0].name} joins again"
+    view.check(again == epoch, text)
+    stage.count([*building.listeners(), building.dimmer])
+    return heard + building.genuine()
+
+
+def _assail(stage, view, building, heard):
+    """Replay and alter what was heard, and check that nobody moves."""
+    nodes = building.listeners()
+    stage.count(nodes)
+    before = [(node.obeyed, sum(node.counts["dropped"].values())) for node in nodes]
+    altered = [_claiming(heard[0], 6, (_NEXT + number).to_bytes(5, "big")) for number in range(5)]
+    for datagram in (*heard, *altered):
+        stage.attack(datagram, building.to)
+        stage.pump(0.02)
+    building.tap.read()  # its own
+    stage.count(nodes)
+    after = [(node.obeyed, sum(node.counts["dropped"].values()) - len(heard) - len(altered)) for node in nodes]
+    view.check(after == before, "the attacker replays and alters what it heard: nobody moves")
+
+
+def _expel(stage, view, building):
+    house, gone = building.house, building.rooms[1]
+    house("remove", group="rooms", devices=[gone.name])
+    house.until_settled(stage, "rooms")
+    _tell(stage, view, building, "off", building.listeners(gone), f"{gone.name} is expelled: all others are dark")
+    view.check(gone.on and gone.obeyed == 1, f"and {gone.name} has heard nothing: it is lit still")
+
+
+def _sleep(stage, view, building):
+    house, (one, gone, three) = building.house, building.rooms[:3]
+    stage.kill(one)
+    three.pause(True)
+    house("rekey", group="rooms")
+    stage.pump(0.5)
+    stage.start(one)
+    three.pause(False)
+    house.until_settled(stage, "rooms")
+    text = f"{one.name} lost power and {three.name} slept during a re-key, and both have caught up: all but one are lit"
+    _tell(stage, view, building, "on", building.listeners(gone), text)
+    view.check(gone.obeyed == 1, f"{gone.name} is still blind")
+
+
+def _tell(stage, view, building, word, nodes, text):
+    """Have the dimmer send a word, and check that others follow."""
     target = [node.obeyed + 1 for node in nodes]
-    sender.write(word)
-    for _ in range(100):
+    building.dimmer.write(word)
+    for _ in range(200):
         if [node.obeyed for node in nodes] == target:
             break
         stage.pump(0.02)

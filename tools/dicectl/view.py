@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from dicectl import footprint, footprint_page
+
 KINDS = {
     "replayed": "was seen before, or is too old to tell",
     "forged": "bears a seal that does not fit: made or altered without the key",
@@ -69,7 +71,7 @@ class View:
         return table
 
     def verdict(self, heap_kb):
-        """Print what each lamp counted, what the kinds mean, and whether everything was as it must be."""
+        """Print what each lamp counted, and what the kinds mean."""
         self.say("\n[bold]What each lamp obeyed, and what it dropped because it[/bold]")
         for kind, meaning in KINDS.items():
             if any(kind in lamp.dropped() for lamp in self.lamps):
@@ -77,5 +79,22 @@ class View:
         self._console.print(self.table())
         used = max(lamp.counts["used"] for lamp in self.lamps)
         self.say(f"Each lamp got along with {used // 1024} of its {heap_kb} KB of memory, program included.")
+
+    def costs(self, heap_kb, nodes, board, message_bytes):
+        """Print what the managed nodes took: of RAM, of flash and of the wire."""
+        used = max(node.counts["used"] for node in nodes if node.alive())
+        self.say(f"Each node of the manager, with a DTLS session beside its group, got along with {used // 1024} of {heap_kb} KB.")
+        if board:
+            ram, left = (board.counts[key] // 1024 for key in ("used", "free"))
+            frozen = footprint.read(footprint_page.FIGURES)["linked"]["full"]
+            carried = sum(len(data) for _, data in board.bus.heard)
+            self.say(
+                f"The RP2040 has {ram} KB of RAM in use and {left} KB left, and in its flash {frozen // 1024} KB of dice and "
+                f"{board.flash_bytes // 1024} KB of application; its bus carried {carried:,} bytes, handshake included."
+            )
+        self.say(f"On the wire, a message of 2 bytes is {message_bytes} bytes long.")
+
+    def end(self):
+        """Say whether everything was as it must be."""
         if not self.failed:
             self.say(f"\n[bold green]Everything was as it must be: {self.passed} of {self.passed} checks.[/bold green]")

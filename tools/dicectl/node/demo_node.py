@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 
+import link
 from node import Node
 
 gc.threshold(4096)  # collect early: a small heap must not fragment
@@ -36,7 +37,7 @@ async def talk(group):
         if line == b"counts\n":
             gc.collect()
             member = group.group.member
-            tell(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc())
+            tell(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc(), free=gc.mem_free())
         else:
             await group.group.send(line.strip())
 
@@ -45,7 +46,9 @@ async def main():
     """Be the node until killed."""
     with open("node.json") as file:
         settings = json.load(file)
-    node = Node(settings, {"publish_s": 0}, lambda: b"20.0", light=lambda on: tell(on=on), status=show)
+    with open("app.json") as file:
+        options = json.load(file)
+    node = Node(settings, options, lambda: b"20.0", light=lambda on: tell(on=on), status=show, network=link.up(options))
     task = asyncio.create_task(talk(node.groups[settings["groups"][0]]))
     await node.run()
     task.cancel()

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl gateway`: a node on a serial line talks DTLS and takes part in a group, with real UDP; the board is in test_demo."""
+
+import asyncio
+import os
+import pty
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import tty
+
+import pytest
+
+import dice
+from dice.ip import Host, packet
+from dice.kx_psk import Psk, PskLookup
+from dice.serial import Serial
+from dicectl import keyring
+from dicectl.gateway import Gateway
+
+KEY = bytes(range(16))
+GROUP = ("239.1.2.3", 9009)
+
+
+class Bus:
+    """A line with a gateway at its end, which a thread works, as a context manager; `near` is the node's end."""
+
+    def __init__(self, groups=(GROUP,)):
+        pair = socket.socketpair()
+        for end in pair:
+            end.setblocking(False)
+        self._ends = pair
+        self.near, far = (end.makefile("rwb", buffering=0) for end in pair)
+        self.gateway = Gateway(far, groups, "127.0.0.1")
+        self._open = True
+        self._thread = threading.Thread(target=self._carry)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._open = False
+        self._thread.join()
+        self.gateway.close()
+        for end in (*self._ends, self.near):
+            end.close()
+
+    def _carry(self):
+        while self._open:
+            self.gateway.step(0.02)
+
+
+def a_session():
+    async def main():
+        async def echo(connection):
+            async for message in connection:
+                await connection.send(message[::-1])
+
+        service = await dice.serve(5684, PskLookup({b"node": KEY}.get), echo, timer_ms=500)
+        with Bus() as bus:
+            host = Host(bus.near, "10.77.0.5")
+            address = ("127.0.0.1", 5684)
+            connection = await dice.connect(address, Psk(b"node", KEY), transport=host.Unicast(address), timer_ms=500)
+            await connection.send(b"abc")
+            answer = await asyncio.wait_for(connection.receive(), 5)
+            connection.close()
+        service.close()
+        return answer
+
+    return asyncio.run(main())
+
+
+def test_a_dtls_session(in_network):
+    assert in_network(a_session) == b"cba"
+
+
+def a_group(folder):
+    group = keyring.new("lamps", *GROUP)
+    keyring.add_sender(group, "switch")
+    keyring.add_sender(group, "door")
+    keyring.create(folder / "lamps.group", group)
+    for name in ("switch", "door"):
+        (folder / name).mkdir()
+        keyring.export(folder / "lamps.group", folder / name / "node.gsa", name)
+
+    async def main():
+        with Bus() as bus:
+            host = Host(bus.near, "10.77.0.5")
+            transport = host.Multicast(bytes(map(int, GROUP[0].split("."))), GROUP[1])
+            on_bus = await dice.join(str(folder / "switch" / "node.gsa"), transport=transport)
+            on_network = await dice.join(str(folder / "door" / "node.gsa"), answering=True)
+            heard = []
+            for sender, receiver, word in ((on_bus, on_network, b"hello"), (on_network, on_bus, b"world")) * 2:
+                await sender.send(word)  # the first of each only tells where the other one is
+                try:
+                    heard.append((await asyncio.wait_for(receiver.__anext__(), 1))[1])
+                except asyncio.TimeoutError:
+                    heard.append(None)
+            question = asyncio.create_task(on_bus.ask(b"who?", 1000))
+            await on_network.__anext__()
+            await on_network.answer(b"me")
+            answers = list((await question).values())
+            own = on_bus.member.dropped.get("own", 0)
+            counts = dict(bus.gateway.counts)
+            for member in (on_bus, on_network):
+                member.close()
+        return heard, answers, own, counts
+
+    return asyncio.run(main())
+
+
+def test_a_group_on_both_sides(in_network, tmp_path):
+    """Both hear each other, an answer finds its way, and the bus does not get back what it sent."""
+    heard, answers, own, counts = in_network(a_group, tmp_path)
+    assert heard[-2:] == [b"hello", b"world"]
+    assert answers == [b"me"]
+    assert own == 0
+    assert counts["dropped"] == 0
+    assert counts["to_network"] == 3
+
+
+def noise():
+    """What is no packet is counted; the oldest of too many endpoints makes room; a node's packet to nowhere does no harm."""
+    with Bus(()) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(5)
+        target = socket.inet_aton("127.0.0.1") + peer.getsockname()[1].to_bytes(2, "big")
+        line = Serial(bus.near, 1300)
+        line.send(b"noise")
+        line.send(bytes(1260))
+        line.send(packet(bytes(6), bytes(6), b"to port 0"))
+        ports = set()
+        for number in range(100):
+            line.send(packet(b"\x0a\x4d\0\1" + (1000 + number).to_bytes(2, "big"), target, b"%d" % number))
+            data, (_, port) = peer.recvfrom(100)
+            assert data == b"%d" % number
+            ports.add(port)
+        assert len(ports) > 90
+        open_now = len(bus.gateway._nodes)
+        peer.sendto(bytes(2000), ("127.0.0.1", port))
+        peer.sendto(b"answer", ("127.0.0.1", port))
+        poll = select.poll()
+        poll.register(bus.near, select.POLLIN)
+        frames = []
+        while not frames and poll.poll(5000):
+            frame = line.receive()
+            if frame:
+                frames.append(frame)
+        return open_now, bus.gateway.counts, frames
+
+
+def test_noise_and_floods(in_network):
+    open_now, counts, frames = in_network(noise)
+    assert open_now == 64
+    assert counts["dropped"] == 4
+    assert frames[0][28:] == b"answer"
+    assert frames[0][16:20] == b"\x0a\x4d\0\1"
+
+
+def test_the_command_on_a_terminal():
+    """It opens a serial port, says so, and ends with its counts."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    argv = [sys.executable, "-m", "dicectl", "gateway", os.ttyname(slave)]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr.readline().startswith("carrying between /dev/")
+        os.write(master, b"\xc0noise\xc0")
+        while os.write(master, b"\xc0") and select.select([slave], (), (), 0.2)[0]:
+            pass  # until it has read it
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read().strip() == "to network 0, to bus 0, dropped 1"
+        assert process.wait() == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize(
+    "arguments, status, told",
+    [
+        (["/dev/null/nothing"], 3, "is no serial port"),
+        (["{pty}", "--group", "lamps"], 2, "is not a group's address and port"),
+        (["{pty}", "--group", "10.0.0.1:9000"], 2, "is not a group's address and port"),
+        (["{pty}", "--interface", "wlan0"], 2, "cannot take part"),
+    ],
+)
+def test_wrong_usage(arguments, status, told):
+    master, slave = pty.openpty()
+    argv = [argument.replace("{pty}", os.ttyname(slave)) for argument in arguments]
+    done = subprocess.run([sys.executable, "-m", "dicectl", "gateway", *argv], capture_output=True, text=True, timeout=30)
+    os.close(master)
+    os.close(slave)
+    assert (done.returncode, len(done.stderr.strip().splitlines())) == (status, 1), done.stderr
+    assert told in done.stderr

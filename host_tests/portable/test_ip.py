@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""UDP over IPv4 on a serial line: its packets, and hosts on a bus in memory."""
+
+import asyncio
+from binascii import unhexlify
+
+from memory_transport import Signal, run
+from reasons import E_HOST
+from support import raises
+
+from dice.errors import UsageError
+from dice.ip import Host, address_of, packet, parse
+from dice.limits import DATAGRAM_MAX_BYTES
+
+# The header that everybody computes the checksum of: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
+KNOWN = unhexlify("45000073000040004011b861c0a80001c0a800c7")
+ONE, OTHER = b"\x0a\x4d\0\1\x15\xe0", b"\x0a\x4d\0\2\xc0\1"
+GROUP = b"\xef\1\2\3"
+
+
+class Bus:
+    """Lines in memory: what one writes, all others read."""
+
+    def __init__(self):
+        self.lines = []
+        self.heard = b""
+
+    def line(self):
+        line = Line(self)
+        self.lines.append(line)
+        return line
+
+
+class Line(Signal):
+    """One device's end, which can be waited for."""
+
+    def __init__(self, bus):
+        Signal.__init__(self)
+        self.bus = bus
+        self.data = b""
+        self.failed = False
+
+    def write(self, data):
+        """Have all others read it."""
+        if self.failed:
+            raise OSError(5)
+        self.bus.heard += bytes(data)
+        for line in self.bus.lines:
+            if line is not self:
+                line.data += bytes(data)
+                line.set(True)
+        return len(data)
+
+    def read(self, count):
+        """Return at most so many bytes."""
+        if self.failed:
+            raise OSError(5)
+        head, self.data = self.data[:count], self.data[count:]
+        self.set(bool(self.data))
+        return head
+
+
+def host(bus, address):
+    """Return a Host and its line."""
+    line = bus.line()
+    return Host(line, address), line
+
+
+async def received(endpoint, tries=50):
+    """Return what receive() gives once it gives something."""
+    for _ in range(tries):
+        got = endpoint.receive()
+        if got not in (None, (None, None)):
+            return got
+        await asyncio.sleep(0.005)
+    return None
+
+
+def test_a_packet_has_the_header_that_the_rfc_says():
+    made = packet(b"\xc0\xa8\0\1\0\x35", b"\xc0\xa8\0\xc7\0\x35", bytes(0x73 - 28))
+    assert bytes(made[:20]) == KNOWN
+    assert bytes(made[20:28]) == b"\0\x35\0\x35\0\x5f\0\0"
+
+
+def test_a_packet_is_read_back():
+    for data in (b"", b"x", bytes(range(256)), bytes(DATAGRAM_MAX_BYTES)):
+        assert parse(bytes(packet(ONE, OTHER, data))) == (ONE, OTHER, data)
+
+
+def test_options_in_the_header_are_skipped():
+    """A header of 24 bytes, with an option of no meaning."""
+    plain = bytearray(packet(ONE, OTHER, b"data"))
+    longer = bytearray(b"\x46") + plain[1:20] + b"\1\1\1\1" + plain[20:]
+    longer[3] += 4
+    longer[10:12] = b"\0\0"
+    total = sum(longer[i] << 8 | longer[i + 1] for i in range(0, 24, 2))
+    longer[10:12] = (0xFFFF - (total & 0xFFFF) - (total >> 16)).to_bytes(2, "big")
+    assert parse(bytes(longer)) == (ONE, OTHER, b"data")
+
+
+def test_what_is_no_whole_datagram_is_none():
+    good = bytes(packet(ONE, OTHER, b"data"))
+    for cut in range(len(good)):
+        assert parse(good[:cut]) is None, cut
+    assert parse(good + b"x") is None
+    for bit in range(20 * 8):  # the checksum of the header finds each
+        bad = bytearray(good)
+        bad[bit // 8] ^= 1 << bit % 8
+        assert parse(bytes(bad)) is None, bit
+    bad = bytearray(good)
+    bad[25] += 1  # the length of the UDP datagram
+    assert parse(bytes(bad)) is None
+
+
+def fixed(at, value):
+    """Return a packet with one byte of its header changed, and a checksum that fits."""
+    made = bytearray(packet(ONE, OTHER, b"data"))
+    made[at] = value
+    made[10:12] = b"\0\0"
+    total = sum(made[i] << 8 | made[i + 1] for i in range(0, 20, 2))
+    made[10:12] = (0xFFFF - ((total & 0xFFFF) + (total >> 16))).to_bytes(2, "big")
+    return bytes(made)
+
+
+def test_fragments_and_other_protocols_are_none():
+    assert parse(fixed(8, 3)) is not None  # another time to live is as good
+    assert parse(fixed(6, 0)) is not None  # may be fragmented, and is not
+    for at, value in ((0, 0x65), (0, 0x44), (9, 1), (9, 6), (6, 0x20), (6, 0x1F), (7, 1)):
+        assert parse(fixed(at, value)) is None, (at, value)
+
+
+def test_addresses():
+    assert address_of("10.77.0.5") == b"\x0a\x4d\0\5"
+    for text in ("", "manager", "10.77.0", "10.77.0.256", "10.77.0.-1", "10.77.0.5.6", "10.77.0.x"):
+        raises(UsageError, E_HOST, address_of, text)
+
+
+def test_two_hosts_talk_and_a_third_hears_nothing():
+    async def main():
+        bus = Bus()
+        (server, _), (client, _), (third, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2, 3))
+        service = server.Unicast(None, 5684)
+        asks = client.Unicast(("10.77.0.1", 5684))
+        aside = third.Unicast(None, 5684)
+        asks.send(b"question")
+        datagram, address = await received(service)
+        assert (datagram, address[:4]) == (b"question", client.address)
+        service.send(b"answer", address)
+        assert (await received(asks))[0] == b"answer"
+        aside.send(b"from elsewhere", address)
+        assert await received(asks, 10) is None, "only what comes from the address that it talks to"
+        assert aside.receive() == (None, None)
+        for endpoint in (service, asks, aside):
+            endpoint.close()
+
+    run(main)
+
+
+def test_a_group_and_its_answers():
+    async def main():
+        bus = Bus()
+        (one, _), (two, _), (three, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2, 3))
+        sender, listener, other = one.Multicast(GROUP, 9000), two.Multicast(GROUP, 9000), three.Multicast(GROUP, 9001)
+        sender.send(b"on")
+        assert await received(listener) == b"on"
+        assert listener.source == one.address + b"\x23\x28"
+        assert other.receive() is None
+        assert sender.receive() is None, "a line does not give back what was sent"
+        channel = sender.ask(b"lit?")
+        assert await received(listener) == b"lit?"
+        listener.answer(b"yes", listener.source)
+        assert await received(channel) == (b"yes", two.address + b"\x23\x28")
+        for endpoint in (sender, listener, other, channel):
+            endpoint.close()
+
+    run(main)
+
+
+def test_a_flood_is_bounded_and_counted():
+    async def main():
+        bus = Bus()
+        (one, _), (two, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2))
+        listener = two.Multicast(GROUP, 9000)
+        sender = one.Multicast(GROUP, 9000)
+        for number in range(20):
+            sender.send(b"%d" % number)
+        bus.lines[0].write(b"\xc0no packet\xc0")
+        await asyncio.sleep(0.2)
+        assert len(listener.waiting) == 8
+        assert two.dropped == 12 + 1
+        assert await received(listener) == b"0"
+        listener.close()
+        sender.close()
+
+    run(main)
+
+
+def fails(call, *arguments):
+    """Tell whether a call raises OSError."""
+    try:
+        call(*arguments)
+    except OSError:
+        return True
+    return False
+
+
+def test_a_line_that_fails_is_told_and_lets_senders_be():
+    async def main():
+        bus = Bus()
+        one, line = host(bus, "10.77.0.1")
+        group = one.Multicast(GROUP, 9000)
+        peer = one.Unicast(("10.77.0.2", 5684))
+        await asyncio.sleep(0.01)
+        line.failed = True
+        peer.send(b"lost as on a bad link")
+        assert fails(group.send, b"on")
+        line.set(True)
+        await group.socket.wait()
+        assert fails(group.receive)
+        group.close()
+        peer.close()
+
+    run(main)
+
+
+def test_ports_of_our_own_differ():
+    async def main():
+        one, _ = host(Bus(), "10.77.0.1")
+        endpoints = [one.Unicast(("10.77.0.2", 5684)) for _ in range(20)]
+        ports = {endpoint.own[4:] for endpoint in endpoints}
+        assert len(ports) == 20 and all(port[0] >= 0xC0 for port in ports)
+        for endpoint in endpoints:
+            endpoint.close()
+
+    run(main)
