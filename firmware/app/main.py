@@ -37,6 +37,10 @@ async def main():
 
 if __name__ == "__main__":
     if safe.may_start():
-        asyncio.run(main())
+        try:
+            asyncio.run(main())
+        except KeyboardInterrupt:
+            safe.interrupted()
+            raise
     else:
         print("safe mode: the program failed %d times in a row; mend it, then safe.reset()" % safe.STARTS_MAX)

@@ -4,12 +4,18 @@
 
 import asyncio
 import os
+import sys
 
 STARTS_MAX = 5
 _FILE = "starts"
 _UP_S = 60  # after so long a start counts as a success
 _FEED_S = 2
 _WATCHDOG_MS = 8000  # the longest that an RP2040 has
+_HOUR_MS = 3_600_000
+_WATCHDOG_RP2040 = 0x40058000  # WATCHDOG_CTRL in the data sheets; writing to it at 0x3000 more clears bits
+_WATCHDOG_RP2350 = 0x400D8000
+_CLEAR_BITS = 0x3000
+_ENABLE = 1 << 30
 
 
 def may_start():
@@ -31,6 +37,20 @@ def reset():
         os.remove(_FILE)
     except OSError:
         pass
+
+
+def interrupted():
+    """Give whoever has pressed Ctrl-C time: forget failed starts, and stop the watchdog, for which MicroPython has no call."""
+    reset()
+    if sys.platform == "rp2":
+        from machine import mem32
+
+        registers = _WATCHDOG_RP2350 if "RP2350" in sys.implementation._machine else _WATCHDOG_RP2040
+        mem32[registers + _CLEAR_BITS] = _ENABLE
+    elif sys.platform == "esp32":
+        from machine import WDT
+
+        WDT(timeout=_HOUR_MS)
 
 
 async def stay_up(program):

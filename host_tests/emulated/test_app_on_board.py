@@ -1,14 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What memory firmware/app leaves on the emulated RP2040: with its group joined, a handshake under way and its CoAP peer there.
+"""firmware/app on the emulated RP2040: what memory it leaves, and a life with a manager, by the commands that a user has."""
 
-A RPI_PICO has no network: that the group's datagrams and the session's go nowhere is a double, and the only one.
-"""
-
+import json
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
-from dicectl import keyring
+from dicectl import emulator, keyring
+from dicectl.device import Device
 from dicectl.emulator import run
+from dicectl.gateway import Gateway
+from dicectl.house import House
 from host_tests.emulated import files
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
@@ -66,6 +71,7 @@ asyncio.run(main())
 
 
 def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
+    """With its group joined, a handshake under way and its CoAP peer there; that datagrams go nowhere is a double."""
     group = keyring.new("lamps")
     for name in ("switch", "door"):
         keyring.add_sender(group, name)
@@ -81,3 +87,93 @@ def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
     free, used = map(int, memory.split())
     print(f"{free:,} bytes free, {used:,} in use")
     assert free >= HEAP_LEFT_BYTES
+
+
+def _dicectl(folder, *arguments):
+    """Run a command; return what it printed; no key may be in that."""
+    argv = [sys.executable, "-m", "dicectl", *map(str, arguments)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, cwd=folder)
+    assert done.returncode == 0, done
+    return done.stdout + done.stderr
+
+
+class _Wire:
+    """A gateway on a board's UART, which a thread works; a context manager."""
+
+    def __init__(self, board, group):
+        board.uarts[0].setblocking(False)
+        self._stream = board.uarts[0].makefile("rwb", buffering=0)
+        self._gateway = Gateway(self._stream, [group])
+        self._open = True
+        self._thread = threading.Thread(target=self._carry)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._open = False
+        self._thread.join()
+        self._gateway.close()
+        self._stream.close()
+
+    def _carry(self):
+        while self._open:
+            self._gateway.step(0.05)
+
+
+def _until(condition, what):
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def _settings(board):
+    return json.loads(board.files()["node.json"])
+
+
+def _lit(board):
+    """Interrupt the program, tell whether the lamp is lit, and that no watchdog ends the interruption; then the program starts."""
+    with Device(board.port) as device:
+        device.run("mark = 1")
+        start_us = board.device_us()
+        _until(lambda: board.device_us() - start_us > 10_000_000, "10 seconds on the board's clock")
+        # SIO_GPIO_OUT: the emulator does not feed a pin's output back into its input.
+        return device.run("import machine\nprint(mark, machine.mem32[0xD0000010] >> 25 & 1)").split()
+
+
+def _life(folder, image):
+    """Deploy, provision, obey, replace, wipe; return what there is to look at."""
+    with House(folder) as house, emulator.Board(image, pty=True) as board:
+        house("new", group="lamps")
+        shown = house("show", group="lamps")
+        manager = ("-m", house.registry)
+        (folder / "app.json").write_text('{"sensor": "simulated", "led": "LED", "serial": {"address": "10.77.0.5"}}')
+        said = [_dicectl(folder, "deploy", "--port", board.port, *sorted(APP.glob("*.py")), folder / "app.json")]
+        with _Wire(board, (shown["address"], shown["port"])):
+            said.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
+            first = _settings(board)
+            _until(lambda: house("devices")[0]["connected"], "lamp-1 to join")
+            said.append(_dicectl(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", folder / "desk", *manager))
+            _until(lambda: house("show", group="lamps")["active"], "the desk's epoch")
+            said += [_dicectl(folder, "group", "send", "lamps", word, "--as", folder / "desk") for word in ("off", "on")]
+            counter = f"{shown['gid']}r0001"
+            _until(lambda: any(name == counter for name in board.files()), "lamp-1 to hear it")
+            time.sleep(1)
+            lit = _lit(board)
+            said.append(_dicectl(folder, "provision", "replace", "lamp-1", "--port", board.port, *manager))
+            second = _settings(board)
+            _until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in house("devices")), "lamp-1 to join again")
+            said.append(_dicectl(folder, "provision", "wipe", "lamp-1", "--port", board.port, *manager))
+            left = list(board.files())
+    return first, second, lit, left, "".join(said)
+
+
+def test_a_life_with_a_manager(in_network, firmware, tmp_path):
+    """main.py as it is, on a serial bus with a gateway; no command prints a key; interrupted, the board stays at its prompt."""
+    first, second, lit, left, said = in_network(_life, tmp_path, firmware)
+    assert first["identity"] != second["identity"] and first["key"] != second["key"]
+    assert first["identity"] in said and second["identity"] in said
+    assert not [settings for settings in (first, second) if settings["key"] in said]
+    assert lit == ["1", "1"]
+    assert "main.py" in left and not [name for name in left if name == "node.json" or name.endswith(".gsa")]

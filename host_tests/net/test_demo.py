@@ -130,9 +130,14 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
     shown = demo[0].stdout
     assert "The porch is real firmware on an emulated RP2040" in shown
     assert "10 nodes, each with a key of its own, have joined" in shown
-    numbers = re.search(r"The RP2040 has (\d+) .* and (\d+) .* flash (\d+) .* and (\d+) .* carried ([\d,]+)", shown).groups()
-    used, left, dice, application, carried = (int(number.replace(",", "")) for number in numbers)
-    assert 20 < used < 100 < left and 40 < dice < 80 and 3 < application < 20 and carried > 2000
+    used, dice, application, carried, message = (
+        int(number.replace(",", ""))
+        for number in re.search(
+            r"The RP2040, .* with (\d+) of 64 KB.\nIts flash has (\d+) .* and (\d+) .*\nIts bus carried ([\d,]+) .* one of (\d+)",
+            shown,
+        ).groups()
+    )
+    assert 20 < used < 64 and 40 < dice < 80 and 3 < application < 20 and carried > 2000 and message == 31
 
 
 def test_a_demo_without_a_board_says_so():

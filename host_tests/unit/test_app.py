@@ -97,6 +97,23 @@ def test_a_start_that_lasts_a_minute_counts_as_good_and_the_watchdog_is_fed(app,
     assert all(safe.may_start() for _ in range(5)) and not safe.may_start()
 
 
+@pytest.mark.parametrize("chip, register", [("RP2040", 0x4005B000), ("RP2350", 0x400DB000)])
+def test_who_interrupts_has_time(app, monkeypatch, chip, register):
+    """Failed starts are forgotten, and the watchdog of the data sheet's register stands still; an ESP32's has an hour."""
+    safe = app("safe")
+    for _ in range(5):
+        safe.may_start()
+    memory, waits = {}, []
+    machine(monkeypatch, mem32=memory, WDT=lambda timeout: waits.append(timeout))
+    implementation = types.SimpleNamespace(_machine=f"Raspberry Pi Pico with {chip}")
+    monkeypatch.setattr(safe, "sys", types.SimpleNamespace(platform="rp2", implementation=implementation))
+    safe.interrupted()
+    assert memory == {register: 1 << 30} and not waits and safe.may_start()
+    monkeypatch.setattr(safe, "sys", types.SimpleNamespace(platform="esp32"))
+    safe.interrupted()
+    assert waits == [3_600_000]
+
+
 def test_what_the_program_raises_comes_out(app):
     safe = app("safe")
 

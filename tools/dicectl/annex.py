@@ -9,6 +9,7 @@ from dicectl import emulator, micropython, mpy
 from dicectl.gateway import Gateway
 from dicectl.stage import Node, files_of
 
+HEAP_KB = 64
 ADDRESS = "10.77.0.9"
 _ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
 
@@ -20,16 +21,19 @@ def firmware(progress):
 
 
 def _program():
-    """Return the files of firmware/app and of the demo's node, compiled for the board."""
+    """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
     version = mpy.cross_version()
     sources = [path for path in micropython.APP.glob("*.py") if path.stem not in ("main", "manifest")]
     sources.append(micropython.NODE / "demo_node.py")
     files = {f"{path.stem}.mpy": mpy.compile_file(path, path.name, _ARMV6M, version) for path in sources}
-    return {**files, "main.py": b"import demo_node\n"}
+    main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
+    return {**files, "main.py": main.encode()}
 
 
 class Board(Node):
     """The node on the bus; `flash_bytes` is what its files take, `bus` has all that was heard."""
+
+    heap_kb = HEAP_KB
 
     def __init__(self, settings, image, group):
         """`group` is (address, port), which the gateway carries to the bus."""

@@ -82,17 +82,17 @@ class View:
 
     def costs(self, heap_kb, nodes, board, message_bytes):
         """Print what the managed nodes took: of RAM, of flash and of the wire."""
-        used = max(node.counts["used"] for node in nodes if node.alive())
-        self.say(f"Each node of the manager, with a DTLS session beside its group, got along with {used // 1024} of {heap_kb} KB.")
+        used_kb = max(node.counts["used"] for node in nodes if node.alive()) // 1024
+        self.say(f"Each node of the manager, with a DTLS session beside its group, got along with {used_kb} of {heap_kb} KB.")
         if board:
-            ram, left = (board.counts[key] // 1024 for key in ("used", "free"))
-            frozen = footprint.read(footprint_page.FIGURES)["linked"]["full"]
+            used_kb = board.heap_kb - board.counts["free"] // 1024
+            frozen_kb = footprint.read(footprint_page.FIGURES)["linked"]["full"] // 1024
             carried = sum(len(data) for _, data in board.bus.heard)
+            self.say(f"The RP2040, with dice in its firmware instead of in RAM, got along with {used_kb} of {board.heap_kb} KB.")
+            self.say(f"Its flash has {frozen_kb} KB of dice and {board.flash_bytes // 1024} KB of application.")
             self.say(
-                f"The RP2040 has {ram} KB of RAM in use and {left} KB left, and in its flash {frozen // 1024} KB of dice and "
-                f"{board.flash_bytes // 1024} KB of application; its bus carried {carried:,} bytes, handshake included."
+                f"Its bus carried {carried:,} bytes, handshake and keys included; a message of 2 bytes is one of {message_bytes}."
             )
-        self.say(f"On the wire, a message of 2 bytes is {message_bytes} bytes long.")
 
     def end(self):
         """Say whether everything was as it must be."""
