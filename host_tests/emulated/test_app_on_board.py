@@ -12,8 +12,8 @@ from pathlib import Path
 from dicectl import emulator, keyring
 from dicectl.device import Device
 from dicectl.emulator import run
-from dicectl.gateway import Gateway
 from dicectl.house import House
+from dicectl.nat import Gateway
 from host_tests.emulated import files
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"

@@ -20,7 +20,7 @@ from dice.ip import Host, packet
 from dice.kx_psk import Psk, PskLookup
 from dice.serial import Serial
 from dicectl import keyring
-from dicectl.gateway import Gateway
+from dicectl.nat import Gateway
 
 KEY = bytes(range(16))
 GROUP = ("239.1.2.3", 9009)

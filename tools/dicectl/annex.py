@@ -6,7 +6,7 @@ import socket
 import threading
 
 from dicectl import emulator, micropython, mpy
-from dicectl.gateway import Gateway
+from dicectl.nat import Gateway
 from dicectl.stage import Node, files_of
 
 HEAP_KB = 64

@@ -77,7 +77,7 @@ REASONS = {
     ),
     74: (
         "HOST",
-        "On a serial line a host is an IPv4 address such as 10.77.0.5, not a name. Write that into node.json and app.json.",
+        "On a serial line a host is an IPv4 address in figures, not a name. Write that into node.json and app.json.",
     ),
     80: ("COAP", "This is not a CoAP message. The other side is at fault: update it."),
 }

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Network address translation between a serial bus and UDP, for `dicectl gateway` and the demo."""
+
+import selectors
+import socket
+import struct
+from collections import OrderedDict
+
+from dice.ip import HEADERS_BYTES, packet, parse
+from dice.limits import DATAGRAM_MAX_BYTES
+from dice.serial import Serial
+
+_ENDPOINTS_MAX = 64  # sockets that stand for nodes' ports at most; the one that was used the longest time ago makes room
+_ECHOES_MAX = 64
+
+
+def _address(raw):
+    """Return (host, port) of address | port, 6 bytes."""
+    return socket.inet_ntoa(raw[:4]), int.from_bytes(raw[4:], "big")
+
+
+def _raw(address):
+    return socket.inet_aton(address[0]) + address[1].to_bytes(2, "big")
+
+
+class Gateway:
+    """Translates between one line and UDP: each port of a node has a socket here, and groups come in through sockets of theirs.
+
+    `stream` is as for dice.serial.Serial and has fileno(). `counts` tells what went which way, and what was dropped.
+    """
+
+    def __init__(self, stream, groups=(), interface="0.0.0.0"):
+        """`groups` are (address, port); raises OSError."""
+        self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + HEADERS_BYTES)
+        self._interface = socket.inet_aton(interface)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(stream, selectors.EVENT_READ, self._from_bus)
+        self._nodes = OrderedDict()  # address | port of a node: its socket
+        self._echoes = OrderedDict()  # what we sent to a group and will hear again: (address | port, datagram)
+        self._groups = []
+        for group in groups:
+            self._groups.append(self._join(group))
+
+    def step(self, wait_s=None):
+        """Carry what there is, or wait for something for so long."""
+        for key, _ in self._selector.select(wait_s):
+            key.data()
+
+    def close(self):
+        """Let go of all sockets; the line stays open."""
+        for sock in (*self._groups, *self._nodes.values()):
+            sock.close()
+        self._selector.close()
+
+    def _join(self, group):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(group)  # only what is sent to the group
+        membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, _raw(group), True))
+        return sock
+
+    def _from_bus(self):
+        while True:
+            frame = self._line.receive()
+            if frame is None:
+                return
+            parsed = parse(frame)
+            if parsed is None:
+                self.counts["dropped"] += 1
+            else:
+                self._to_network(*parsed)
+
+    def _to_network(self, node, target, datagram):
+        sock = self._nodes.get(node) or self._open(node)
+        self._nodes.move_to_end(node)
+        if target[0] >> 4 == 0xE:  # multicast
+            self._echoes[target, datagram] = None
+            while len(self._echoes) > _ECHOES_MAX:
+                self._echoes.popitem(last=False)
+        try:
+            sock.sendto(datagram, _address(target))
+            self.counts["to_network"] += 1
+        except OSError:
+            self.counts["dropped"] += 1  # lost, as on a bad link
+
+    def _open(self, node):
+        """Make the socket that stands for a node's port."""
+        if len(self._nodes) >= _ENDPOINTS_MAX:
+            _, oldest = self._nodes.popitem(last=False)
+            self._selector.unregister(oldest)
+            oldest.close()
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, self._interface)
+        sock.bind(("", 0))
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, node, False))
+        self._nodes[node] = sock
+        return sock
+
+    def _from_network(self, sock, target, is_group):
+        try:
+            datagram, source = sock.recvfrom(DATAGRAM_MAX_BYTES + 1)
+        except OSError:  # nothing, or word that an earlier datagram was refused
+            return
+        if is_group and (target, datagram) in self._echoes:
+            del self._echoes[
+                target, datagram
+            ]  # the bus has heard it from its node; a second one would be a replay: let nodes judge
+            return
+        if len(datagram) > DATAGRAM_MAX_BYTES:
+            self.counts["dropped"] += 1
+            return
+        try:
+            self._line.send(packet(_raw(source), target, datagram))
+            self.counts["to_bus"] += 1
+        except OSError:
+            self.counts["dropped"] += 1
