@@ -119,10 +119,12 @@ class Host:
         return endpoint
 
     def _free_port(self):
-        while True:
-            port = 0xC000 | int.from_bytes(os.urandom(2), "big") >> 2  # the dynamic ones (RFC 6335)
-            if all(endpoint.own[4:] != port.to_bytes(2, "big") for endpoint in self._endpoints):
-                return port
+        """Return one of the dynamic ports (RFC 6335) that no endpoint has: a random one, or one that follows it."""
+        taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self._endpoints}
+        port = int.from_bytes(os.urandom(2), "big") | 0xC000
+        while port in taken:
+            port = (port + 1 & 0xFFFF) | 0xC000
+        return port
 
     async def _run(self):
         try:

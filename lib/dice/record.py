@@ -86,20 +86,17 @@ def open(key, salt, tag_bytes, datagram, cid_bytes=0):
 
     The nonce's explicit part is what stands on the wire (RFC 6655, section 3).
     """
-    content_type = datagram[0]
-    start = _FRAGMENT_AT
-    aad = b""
-    aad_bytes = -1
-    if content_type == _TLS12_CID:
-        start += cid_bytes
+    with_cid = datagram[0] == _TLS12_CID
+    start = _FRAGMENT_AT + cid_bytes if with_cid else _FRAGMENT_AT
     length = len(datagram) - start - tag_bytes
     if length < 0:
         return None
-    if content_type == _TLS12_CID:
-        aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
-        aad_bytes = len(aad)
-    plaintext = crypt(key, salt, datagram, start, length, tag_bytes, aad, aad_bytes, True)
-    if plaintext is None or content_type != _TLS12_CID:
-        return None if plaintext is None else (content_type, plaintext)
+    if not with_cid:
+        plaintext = crypt(key, salt, datagram, start, length, tag_bytes, b"", -1, True)
+        return None if plaintext is None else (datagram[0], plaintext)
+    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
+    plaintext = crypt(key, salt, datagram, start, length, tag_bytes, aad, len(aad), True)
+    if plaintext is None:
+        return None
     inner = plaintext.rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)
     return (inner[-1], inner[:-1]) if inner else None

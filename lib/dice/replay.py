@@ -26,9 +26,12 @@ class Window:
 
     def see(self, sequence):
         """Note a fresh `sequence` as seen: only ever called for a record whose tag verified."""
-        skipped = sequence if self.next is None else max(self.next, sequence - _WINDOW_RECORDS)
-        if self.next is None or sequence >= self.next:
+        following = self.next
+        skipped = sequence
+        if following is None or sequence >= following:
             self.next = sequence + 1  # first: whatever comes in between, nothing that was seen becomes fresh
+            if following is not None and sequence != following:
+                skipped = max(following, sequence - _WINDOW_RECORDS)
         while skipped < sequence:
             self._seen[skipped >> 3 & 7] &= ~(1 << (skipped & 7))
             skipped += 1
