@@ -224,6 +224,32 @@ def test_a_line_that_fails_is_told_and_lets_senders_be():
     run(main)
 
 
+def test_no_memory_for_a_datagram_loses_that_one_alone():
+    async def main():
+        bus = Bus()
+        (one, line), (two, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2))
+        group, sender = one.Multicast(GROUP, 9000), two.Multicast(GROUP, 9000)
+        read = line.read
+        full = [True]
+
+        def poor(count):
+            data = read(count)
+            if full.pop() if full else False:
+                raise MemoryError
+            return data
+
+        line.read = poor
+        sender.send(b"lost")
+        await asyncio.sleep(0.05)
+        sender.send(b"heard")
+        assert await received(group, 200) == b"heard"
+        assert one.dropped == 1
+        group.close()
+        sender.close()
+
+    run(main)
+
+
 def test_ports_of_our_own_differ():
     async def main():
         one, _ = host(Bus(), "10.77.0.1")

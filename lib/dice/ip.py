@@ -129,12 +129,16 @@ class Host:
     async def _run(self):
         try:
             while True:
-                frame = self._line.receive()
-                if frame is None:
-                    await pump.wait(self._line.socket, None)
-                else:
-                    self._hand_out(frame)
-                    await asyncio.sleep(0)  # a flood must not starve the other tasks
+                try:
+                    frame = self._line.receive()
+                    if frame is None:
+                        await pump.wait(self._line.socket, None)
+                    else:
+                        self._hand_out(frame)
+                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
+                    self.dropped += 1
+                    await asyncio.sleep(0.1)
+                await asyncio.sleep(0)  # a flood must not starve the other tasks
         except OSError as error:
             self._error = error
             for endpoint in self._endpoints:

@@ -43,7 +43,7 @@ def command(port, baud, groups, interface):
     PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway gives each of their
     ports one of its own, as a home router does: they reach the manager and send to groups, and get the answers; what is sent to a
     group named by --group reaches them too. It has no key and can read nothing. It sends whatever the bus says to whatever
-    address the bus says, so whoever has access to the bus can send to the network of this computer.
+    address the bus says, so whoever has access to the bus can send to this computer and to its network.
 
     \b
     Example:
