@@ -74,3 +74,26 @@ def test_64_kb_of_heap_are_enough_for_the_longest_messages(tmp_path):
     write_group(tmp_path, [bytes(longest)] * 20)
     received = run(["-X", f"heapsize={SMALL_HEAP}", "-m", "endpoint"], micropython.environment(tmp_path), tmp_path)
     assert received == [[5, longest, 13 + 8 + longest + 8]] * 20
+
+
+def test_64_kb_cannot_hold_a_managed_node_here(tmp_path):
+    """Not even its modules fit, as .mpy files and with pointers of 8 bytes: so the demo gives more.
+
+    The demo's RP2040, with pointers of 4 bytes and dice in its firmware, has 64 KB.
+    """
+    micropython.compile_to(tmp_path)
+    modules = (
+        "import gc, node, link\n"
+        "from dice import aio, client, dtls, kx_psk, managed, session, udp\n"
+        "import dice.group.member\n"
+        "gc.collect()\n"
+        "print(gc.mem_alloc())"
+    )
+
+    def loading(heap):
+        argv = [micropython.find(), "-X", f"heapsize={heap}", "-c", modules]
+        return subprocess.run(argv, env=micropython.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=30)
+
+    for heap in ("64k", "80k"):
+        assert "MemoryError" in loading(heap).stdout
+    assert int(loading("160k").stdout) > 80 * 1024
