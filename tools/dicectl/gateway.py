@@ -47,7 +47,7 @@ def command(port, baud, groups, interface):
 
     \b
     Example:
-      dicectl group show lamps                                  tells the group's address
+      dicectl group show lamps                     (has the address)
       dicectl gateway /dev/ttyUSB0 --group 239.192.7.1:9000
     """
     from dicectl.nat import Gateway
