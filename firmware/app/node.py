@@ -10,6 +10,8 @@ import asyncio
 import json
 from binascii import unhexlify
 
+import safe
+
 import dice
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coap.resource import Router
@@ -53,9 +55,12 @@ class Node:
         for managed in self.groups.values():
             try:
                 self._take_part(managed, await managed.resume())
-            except DiceError as error:
+            except (DiceError, OSError) as error:  # such as a network that is not up yet
                 self._trouble(error)
-        await self._serve()
+        try:
+            await self._serve()
+        except OSError as error:
+            self._trouble(error)
         self._tasks[None] = asyncio.create_task(self._publish())
         again_s = _AGAIN_S
         while True:
@@ -69,6 +74,9 @@ class Node:
                     self.peer.close()
             if self._options.get("sleep_s"):
                 await self._sleep(self._options["sleep_s"])
+            if self.peer:
+                self.peer.close()
+                self.peer = None
             await asyncio.sleep(again_s)
             again_s = min(2 * again_s, _AGAIN_MAX_S)
 
@@ -81,7 +89,7 @@ class Node:
             except UsageError:
                 pass  # not a sender there
             except (DiceError, OSError) as error:
-                self._trouble(error)
+                self._tell(error)  # the next may get through
 
     async def _meet_manager(self):
         """Open a session with the manager, and fetch what is new in each group."""
@@ -153,9 +161,13 @@ class Node:
         await self.publish()
         for managed in self.groups.values():
             if self.peer and not self.peer.ended:
-                await managed.report(self.peer)
+                try:
+                    await managed.report(self.peer)
+                except (DiceError, OSError) as error:
+                    self._tell(error)
         if self.peer:
             self.peer.close()
+        safe.reset()  # whoever goes to sleep has not failed
         try:
             from machine import deepsleep
         except ImportError:
@@ -165,6 +177,9 @@ class Node:
 
     def _trouble(self, error):
         self._status("trouble")
+        self._tell(error)
+
+    def _tell(self, error):
         print("trouble:", type(error).__name__, error)
 
     def _get_sensor(self, _request, _peer):

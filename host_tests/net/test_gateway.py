@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tty
 
 import pytest
@@ -162,6 +163,52 @@ def test_noise_and_floods(in_network):
     assert frames[0][16:20] == b"\x0a\x4d\0\1"
 
 
+def no_such_card():
+    with Bus(()) as bus:
+        bus.gateway._interface = socket.inet_aton("203.0.113.7")
+        line = Serial(bus.near, 1300)
+        for number in range(3):
+            line.send(packet(b"\x0a\x4d\0\1\0" + bytes((number,)), b"\x7f\0\0\1\0\x09", b"x"))
+        end = time.monotonic() + 5
+        while bus.gateway.counts["dropped"] < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+        return bus.gateway.counts["dropped"], len(bus.gateway._nodes), bus._thread.is_alive()
+
+
+def test_what_the_network_refuses_is_dropped(in_network):
+    assert in_network(no_such_card) == (3, 0, True)
+
+
+def own_echo():
+    """The line gives back all that the gateway writes, as some adapters do."""
+    with Bus() as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        peer.settimeout(5)
+        line = Serial(bus.near, 1300)
+        node = b"\x0a\x4d\0\1\x15\xe0"
+        line.send(packet(node, socket.inet_aton("127.0.0.1") + peer.getsockname()[1].to_bytes(2, "big"), b"question"))
+        _, gateway = peer.recvfrom(100)
+        peer.sendto(b"answer", gateway)
+        peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        peer.sendto(b"to all", GROUP)
+        end = time.monotonic() + 5
+        heard = []
+        while len(heard) < 2 and time.monotonic() < end:
+            frame = line.receive()
+            if frame:
+                heard.append(frame[28:])
+                line.send(frame)
+        time.sleep(0.2)
+        return sorted(heard), dict(bus.gateway.counts), len(bus.gateway._nodes)
+
+
+def test_a_line_that_hears_itself(in_network):
+    heard, counts, nodes = in_network(own_echo)
+    assert heard == [b"answer", b"to all"]
+    assert counts == {"to_network": 1, "to_bus": 2, "dropped": 0}
+    assert nodes == 1
+
+
 def test_the_command_on_a_terminal():
     """It opens a serial port, says so, and ends with its counts."""
     master, slave = pty.openpty()
@@ -190,6 +237,7 @@ def test_the_command_on_a_terminal():
         (["{pty}", "--group", "lamps"], 2, "is not a group's address and port"),
         (["{pty}", "--group", "10.0.0.1:9000"], 2, "is not a group's address and port"),
         (["{pty}", "--interface", "wlan0"], 2, "cannot take part"),
+        (["{pty}", "--baud", "-1"], 2, "--baud"),
     ],
 )
 def test_wrong_usage(arguments, status, told):

@@ -9,6 +9,8 @@ from memory_transport import Signal, run
 from reasons import E_HOST
 from support import raises
 
+from dice import pump
+from dice._compat import ticks_add, ticks_diff, ticks_ms
 from dice.errors import UsageError
 from dice.ip import Host, address_of, packet, parse
 from dice.limits import DATAGRAM_MAX_BYTES
@@ -218,8 +220,14 @@ def test_a_line_that_fails_is_told_and_lets_senders_be():
         line.set(True)
         await group.socket.wait()
         assert fails(group.receive)
-        group.close()
-        peer.close()
+        assert fails(group.ask, b"lit?") and len(one._endpoints) == 2, "nothing is left behind"
+        line.failed = False
+        other = one.Unicast(("10.77.0.2", 5684))  # whoever comes next tries anew, for all
+        line.data = line.data + b"\xc0" + bytes(packet(ONE, group.own, b"again")) + b"\xc0"
+        line.set(True)
+        assert await received(group) == b"again"
+        for endpoint in (group, peer, other):
+            endpoint.close()
 
     run(main)
 
@@ -258,5 +266,38 @@ def test_ports_of_our_own_differ():
         assert len(ports) == 20 and all(port[0] >= 0xC0 for port in ports)
         for endpoint in endpoints:
             endpoint.close()
+
+    run(main)
+
+
+def test_a_wait_for_an_event_can_be_cancelled_as_it_comes():
+    async def main():
+        for order in range(2):
+            event = asyncio.Event()
+
+            async def listen(event=event):
+                while True:
+                    await pump.wait(event, ticks_add(ticks_ms(), 10_000))
+                    event.clear()
+
+            task = asyncio.create_task(listen())
+            await asyncio.sleep(0.01)
+            if order:
+                event.set()
+            task.cancel()
+            if not order:
+                event.set()
+            await asyncio.sleep(0.05)
+            assert task.done()
+
+    run(main)
+
+
+def test_a_wait_for_an_event_ends_in_time():
+    async def main():
+        event = asyncio.Event()
+        start = ticks_ms()
+        await pump.wait(event, ticks_add(start, 50))
+        assert 40 <= ticks_diff(ticks_ms(), start) < 5000
 
     run(main)

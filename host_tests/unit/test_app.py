@@ -12,6 +12,7 @@ import types
 
 import pytest
 
+from dice.errors import PeerError
 from dicectl import micropython
 
 
@@ -153,3 +154,98 @@ def test_the_light_blinks_while_it_joins(app, monkeypatch):
     led.show("joined")
     assert timers == [500, None, 100, None]
     assert values[-1] is True, "it is the lamp again"
+
+
+class _Group:
+    """Stands for dice.managed.Managed: `trouble` are the errors of its calls, by name."""
+
+    routes = {}
+    group = None
+
+    def __init__(self, **trouble):
+        self.trouble = trouble
+
+    async def resume(self):
+        self._raise("resume")
+
+    async def join(self, peer):
+        self._raise("join")
+
+    async def report(self, peer):
+        self._raise("report")
+
+    async def stay(self, peer):
+        await asyncio.sleep(0.01)
+        self._raise("stay")
+
+    def _raise(self, name):
+        if name in self.trouble:
+            raise self.trouble[name]
+
+
+class _Peer:
+    """Stands for a session with the manager."""
+
+    def __init__(self):
+        self.ended = False
+
+    def close(self):
+        self.ended = True
+
+
+def _node(app, options, group, peers):
+    """Return a node whose sessions with the manager are doubles, which `peers` lists."""
+    module = app("node")
+    module._AGAIN_S = 0.01
+
+    class Node(module.Node):
+        async def _meet_manager(self):
+            self.peer = _Peer()
+            peers.append(self.peer)
+
+    node = Node({"groups": []}, {"publish_s": 0, **options}, lambda: b"1", status=lambda word: None)
+    node.groups = {"lamps": group}
+    return node
+
+
+def _run_for(node, seconds):
+    """Run a node for a while; raises what it raises."""
+
+    async def main():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(node.run(), seconds)
+
+    asyncio.run(main())
+
+
+def test_a_node_that_sleeps_is_none_that_fails(app, monkeypatch):
+    """Each deep sleep is a start anew, and shorter than a minute."""
+
+    class Asleep(BaseException):
+        pass
+
+    def deepsleep(_):
+        raise Asleep
+
+    machine(monkeypatch, deepsleep=deepsleep)
+    safe = app("safe")
+    for _ in range(12):
+        assert safe.may_start()
+        with pytest.raises(Asleep):
+            asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, _Group(), []).run())
+
+
+@pytest.mark.parametrize("call", ["resume", "report", "stay"])
+def test_what_the_network_refuses_does_not_end_the_node(app, call):
+    """No network at the start, a manager that is silent when the node goes to sleep, or while it is awake."""
+    options = {"sleep_s": 0.01, "awake_s": 0.01} if call == "report" else {}
+    error = OSError(19) if call == "resume" else PeerError(None, 51)
+    peers = []
+    _run_for(_node(app, options, _Group(**{call: error}), peers), 0.5)
+    assert len(peers) > 2, "it goes on"
+
+
+def test_no_session_is_left_open(app):
+    peers = []
+    _run_for(_node(app, {}, _Group(), peers), 0.5)
+    assert len(peers) > 2 and all(peer.ended for peer in peers[:-1])

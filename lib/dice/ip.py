@@ -141,6 +141,7 @@ class Host:
                 await asyncio.sleep(0)  # a flood must not starve the other tasks
         except OSError as error:
             self._error = error
+            self._task = None  # the next endpoint tries anew
             for endpoint in self._endpoints:
                 endpoint.socket.set()
 
@@ -224,5 +225,9 @@ class _Multicast(_Endpoint):
     def ask(self, datagram):
         """Send to the group; return a new transport, to which the answers come. Raises OSError."""
         channel = self._host.Unicast(None)
-        self._host.send(channel.own, self.own, datagram)
+        try:
+            self._host.send(channel.own, self.own, datagram)
+        except OSError:
+            channel.close()
+            raise
         return channel

@@ -111,10 +111,11 @@ class Managed:
         held = read_file(self._path, decode)
         if held and held.gid != gsa.gid:
             raise UsageError(_E_OTHER_GROUP)
-        if held and gsa.epoch <= held.epoch:
+        if held and gsa.epoch < held.epoch:
             return
-        replace_file(self._path, encoded)
-        if self.group:
+        if held is None or gsa.epoch > held.epoch:
+            replace_file(self._path, encoded)
+        if self.group and self.group.member.held(gsa.epoch) is None:  # also where it was kept, and there was no memory for it
             self.group.install(gsa)
 
     def _install(self, request, _peer):
@@ -131,8 +132,9 @@ class Managed:
         epoch = int.from_bytes(request.payload, "big")
         if self.group is None or self.group.member.held(epoch) is None:
             return BAD_REQUEST, b""
-        try:
-            self.group.activate()
-        except UsageError:
-            pass  # somebody's first message in it was faster
+        if epoch == read_file(self._path, decode).epoch:  # else it is late: the next one is here already
+            try:
+                self.group.activate()
+            except UsageError:
+                pass  # somebody's first message in it was faster
         return CHANGED, b""

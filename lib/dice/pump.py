@@ -28,16 +28,19 @@ else:
     async def wait(sock, deadline):
         """Wait until `sock`, or an asyncio.Event in its place, has something, or until the ticks `deadline`, which may be None.
 
-        Without asyncio.wait_for where it is a socket: its task would outlive a cancelled one and
-        let go of a later socket with the same number.
+        Without asyncio.wait_for: its task would outlive a cancelled one and let go of a later socket with the same number, and
+        before CPython 3.12 it can swallow a cancellation.
         """
-        if isinstance(sock, asyncio.Event):
-            try:
-                await asyncio.wait_for(sock.wait(), None if deadline is None else max(0, ticks_diff(deadline, ticks_ms())) / 1000)
-            except asyncio.TimeoutError:
-                pass
-            return
         loop = asyncio.get_running_loop()
+        left_s = None if deadline is None else max(0, ticks_diff(deadline, ticks_ms())) / 1000
+        if isinstance(sock, asyncio.Event):
+            timer = None if left_s is None else loop.call_later(left_s, sock.set)
+            try:
+                await sock.wait()
+            finally:
+                if timer:
+                    timer.cancel()
+            return
         ready = loop.create_future()
 
         def wake():
@@ -45,7 +48,7 @@ else:
                 ready.set_result(None)
 
         loop.add_reader(sock, wake)
-        timer = None if deadline is None else loop.call_later(max(0, ticks_diff(deadline, ticks_ms())) / 1000, wake)
+        timer = None if left_s is None else loop.call_later(left_s, wake)
         try:
             await ready
         finally:

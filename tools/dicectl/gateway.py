@@ -26,13 +26,13 @@ def _serial(port, baud):
 
     try:
         return serial.Serial(port, baud, timeout=0, exclusive=True)
-    except (OSError, serial.SerialException):
+    except (OSError, ValueError, serial.SerialException):
         raise Failure(f"{port} is no serial port, or another program uses it", NO_DEVICE)
 
 
 @click.command("gateway")
 @click.argument("port")
-@click.option("--baud", default=115200, show_default=True, help="Speed of the line.")
+@click.option("--baud", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line.")
 @click.option("--group", "groups", multiple=True, help="ADDRESS:PORT of a group whose messages go to the bus; can be repeated.")
 @click.option(
     "--interface", default="0.0.0.0", help="IPv4 address of the network card that groups are on.  [default: as the system routes]"

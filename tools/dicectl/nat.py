@@ -24,6 +24,13 @@ def _raw(address):
     return socket.inet_aton(address[0]) + address[1].to_bytes(2, "big")
 
 
+def _remember(recent, what):
+    """Put something into an OrderedDict of what will come back, the oldest of too many making room."""
+    recent[what] = None
+    while len(recent) > _ECHOES_MAX:
+        recent.popitem(last=False)
+
+
 class Gateway:
     """Translates between one line and UDP: each port of a node has a socket here, and groups come in through sockets of theirs.
 
@@ -39,6 +46,7 @@ class Gateway:
         self._selector.register(stream, selectors.EVENT_READ, self._from_bus)
         self._nodes = OrderedDict()  # address | port of a node: its socket
         self._echoes = OrderedDict()  # what we sent to a group and will hear again: (address | port, datagram)
+        self._written = OrderedDict()  # what we put on the line and may hear again: (source, target, datagram)
         self._groups = []
         for group in groups:
             self._groups.append(self._join(group))
@@ -70,19 +78,19 @@ class Gateway:
             if frame is None:
                 return
             parsed = parse(frame)
-            if parsed is None:
+            if parsed in self._written:  # adapters of two-wire lines may hear themselves
+                del self._written[parsed]
+            elif parsed is None:
                 self.counts["dropped"] += 1
             else:
                 self._to_network(*parsed)
 
     def _to_network(self, node, target, datagram):
-        sock = self._nodes.get(node) or self._open(node)
-        self._nodes.move_to_end(node)
         if target[0] >> 4 == 0xE:  # multicast
-            self._echoes[target, datagram] = None
-            while len(self._echoes) > _ECHOES_MAX:
-                self._echoes.popitem(last=False)
+            _remember(self._echoes, (target, datagram))
         try:
+            sock = self._nodes.get(node) or self._open(node)
+            self._nodes.move_to_end(node)
             sock.sendto(datagram, _address(target))
             self.counts["to_network"] += 1
         except OSError:
@@ -96,8 +104,12 @@ class Gateway:
             oldest.close()
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, self._interface)
-        sock.bind(("", 0))
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, self._interface)
+            sock.bind(("", 0))
+        except OSError:
+            sock.close()
+            raise
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, node, False))
         self._nodes[node] = sock
         return sock
@@ -115,6 +127,7 @@ class Gateway:
         if len(datagram) > DATAGRAM_MAX_BYTES:
             self.counts["dropped"] += 1
             return
+        _remember(self._written, (_raw(source), target, datagram))
         try:
             self._line.send(packet(_raw(source), target, datagram))
             self.counts["to_bus"] += 1
