@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 
 .PHONY: demo test lint firmware footprint bench interop clean
 
-demo: $(READY)  ## a switch and three lamps, in a network of their own, under attack
+demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
 
 test: $(READY)  ## the whole suite

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl manager`, `provision` and `group` as a user runs them, with nodes that are firmware/app on MicroPython."""
 
+import asyncio
 import json
 import os
 import re
@@ -16,6 +17,11 @@ from pathlib import Path
 
 import pytest
 
+import dice
+from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
+from dice.coap.resource import Router
+from dice.coaps import Coap
+from dice.kx_psk import Psk
 from dicectl import micropython
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
@@ -223,6 +229,61 @@ def test_clear_errors(life):
     assert "king is no role: sender, answering, listener" in king
     assert "lamps is no name for a new group" in again
     assert life["folders"] == []
+
+
+async def _ask(port, key):
+    """Return what a client of a node's own reads and writes over DTLS."""
+    connection = await dice.connect(("127.0.0.1", port), Psk(b"tablet", bytes.fromhex(key)), timer_ms=500, timeout_s=10)
+    peer = Coap(connection, Router({}))
+    said = []
+    for code, path, payload in (
+        (GET, "sensor", b""),
+        (PUT, "light", b"on"),
+        (GET, "light", b""),
+        (PUT, "light", b"x"),
+        (GET, "gsa", b""),
+    ):
+        response = await peer.request(code, path, payload)
+        said.append((response.code, bytes(response.payload)))
+    peer.close()
+    return said
+
+
+def _application(folder):
+    house = House(folder)
+    key = "0f" * 16
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        house("provision", "new", "ear", "--group", "lamps:sender", "--to", "ear")
+        house.node("probe", publish_s=1, port=5699)
+        house.kill("probe")
+        added = house("group", "add", "lamps", "probe", "--role", "sender", "--no-wait", "--json")
+        settings = json.loads((folder / "probe" / "node.json").read_text())
+        (folder / "probe" / "node.json").write_text(json.dumps({**settings, "groups": ["lamps"]}))
+        (folder / "probe" / "clients.json").write_text(json.dumps({"tablet": key}))
+        argv = [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--count", "4", "--json"]
+        house._start("ear", argv, folder)
+        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
+        house.power_on("probe")
+        house.until(lambda: house.members()["probe"]["connected"], "the probe")
+        said = asyncio.run(_ask(5699, key))
+        house.until(lambda: house.processes["ear"].poll() is not None, "four measurements")
+        return added, said, [json.loads(line) for line in house.log("ear").splitlines()], house.light("probe")
+    finally:
+        house.close()
+
+
+def test_the_application_publishes_and_serves(in_network, tmp_path):
+    """What it measures goes to its group; who is in clients.json reads its sensor and switches its light; `group add` let it in."""
+    added, said, heard, light = in_network(_application, tmp_path)
+    assert added["members"] == 2
+    sensor, *rest = said
+    assert sensor[0] == CONTENT and 20 <= float(sensor[1]) < 22
+    assert rest == [(CHANGED, b""), (CONTENT, b"on"), (BAD_REQUEST, b"on or off"), (NOT_FOUND, b"")]
+    assert light == ["True"]
+    measured = [float(each["message"]) for each in heard if each.get("message")]
+    assert len(measured) >= 3 and all(20 <= value < 22 for value in measured)
 
 
 def _capture(folder):

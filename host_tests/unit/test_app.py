@@ -249,3 +249,41 @@ def test_no_session_is_left_open(app):
     peers = []
     _run_for(_node(app, {}, _Group(), peers), 0.5)
     assert len(peers) > 2 and all(peer.ended for peer in peers[:-1])
+
+
+@pytest.mark.parametrize("tries", [3, None])
+def test_wifi(app, monkeypatch, tmp_path, tries, capsys):
+    """Without power saving, with what wifi.json says; without an access point it goes on after a while."""
+    (tmp_path / "wifi.json").write_text('{"ssid": "house", "password": "secret word"}')
+    calls = []
+
+    class Wlan:
+        def __init__(self, interface):
+            assert interface == "station"
+
+        def isconnected(self):
+            calls.append("isconnected")
+            return tries is not None and calls.count("isconnected") >= tries
+
+        def __getattr__(self, name):
+            return lambda *values, **options: calls.append((name, *values, *options.items()))
+
+    monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace(WLAN=Wlan, STA_IF="station"))
+    link = app("link")
+    monkeypatch.setattr(link, "time", types.SimpleNamespace(sleep=lambda _: None))
+    assert link.up({}) is None
+    assert calls[:3] == [("active", True), ("config", ("pm", 0)), ("connect", "house", "secret word")]
+    said = capsys.readouterr().out
+    assert said == ("" if tries else "no Wi-Fi yet: check wifi.json\n")
+    assert calls.count("isconnected") == (tries or 200)
+
+
+@pytest.mark.parametrize("raw, celsius", [(14015, b"27.0"), (13000, b"56.7"), (15000, b"-1.8")])
+def test_the_temperature_of_a_chip(app, monkeypatch, raw, celsius):
+    """By the formula of the RP2040's data sheet: 27 degrees at 0.706 V, 1.721 mV less for each more; an ESP32 tells degrees."""
+    sensors = app("sensors")
+    monkeypatch.setitem(sys.modules, "esp32", None)
+    machine(monkeypatch, ADC=lambda channel: types.SimpleNamespace(read_u16=lambda: raw if channel == 4 else 0))
+    assert abs(float(sensors.chip()) - float(celsius)) < 0.5
+    monkeypatch.setitem(sys.modules, "esp32", types.SimpleNamespace(mcu_temperature=lambda: 41))
+    assert sensors.chip() == b"41"

@@ -12,7 +12,7 @@ from dicectl import control
 from dicectl.failure import Failure
 
 PORT = 5685
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 class House:

@@ -21,7 +21,7 @@ from dicectl.failure import Failure
 HEAP_KB = 64
 SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine
 IDENTITY = "panel"  # who may ask a switch
-_PATIENCE_S = 20
+_PATIENCE_S = 60
 
 
 class Node:

@@ -2,18 +2,23 @@
 # SPDX-License-Identifier: MIT
 """What happens in the demo: each part is a function that acts, and checks what came of it."""
 
+import asyncio
 import contextlib
 import random
 
+import dice
+from dice.errors import PeerError
+from dice.kx_psk import Psk
 from dicectl import netns, s_client
 from dicectl.annex import Board
-from dicectl.house import House
+from dicectl.house import PORT, House
 from dicectl.stage import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 
 LAMPS = 3
 ROOMS = 8
 FLOOD = 3000
 STREAM = 90
+_DECRYPT_ERROR = 51  # the alert
 _NEXT = 1 << 20  # a sequence number that the switch will not reach
 
 
@@ -222,8 +227,8 @@ def _manage(stage, view, building):
     )
     heard = building.genuine()
     _assail(stage, view, building, heard)
+    _intrude(stage, view, building)
     _expel(stage, view, building)
-    _sleep(stage, view, building)
     epoch = house("show", group="rooms")["epoch"]
     house.kill()
     house.start()
@@ -251,34 +256,56 @@ def _assail(stage, view, building, heard):
     view.check(after == before, "the attacker replays and alters what it heard: nobody moves")
 
 
+def _intrude(stage, view, building):
+    """Ask the manager for keys with the identity of a room and a key that is not the room's."""
+    identity = building.house("devices")[-1]["identity"].encode()
+    try:
+        asyncio.run(dice.connect(("127.0.0.1", PORT), Psk(identity, bytes(16)), timeout_s=5, timer_ms=1000))
+        refused = None
+    except PeerError as error:
+        refused = error.alert
+    text = "the attacker asks the manager for the keys in a room's name: without that room's own key it gets an alert"
+    view.check(refused == _DECRYPT_ERROR, text)
+
+
 def _expel(stage, view, building):
-    house, gone = building.house, building.rooms[1]
-    house("remove", group="rooms", devices=[gone.name])
-    house.until_settled(stage, "rooms")
-    _tell(stage, view, building, "off", building.listeners(gone), f"{gone.name} is expelled: all others are dark")
-    view.check(gone.on and gone.obeyed == 1, f"and {gone.name} has heard nothing: it is lit still")
-
-
-def _sleep(stage, view, building):
+    """Expel one room while another has no power and a third one sleeps; both come back when the new keys are long in use."""
     house, (one, gone, three) = building.house, building.rooms[:3]
     stage.kill(one)
     three.pause(True)
-    house("rekey", group="rooms")
-    stage.pump(0.5)
+    epoch = house("remove", group="rooms", devices=[gone.name])["epoch"]
+
+    def changed():
+        shown = house("show", group="rooms")
+        return shown["active"] and set(shown["missing"]) == {one.name, three.name}
+
+    stage.until(changed, "the new keys to be in use, but for who is away")
+    _tell(
+        stage, view, building, "off", building.listeners(one, gone, three), f"{gone.name} is expelled: all that are awake are dark"
+    )
+    view.check(gone.on and gone.obeyed == 1, f"and {gone.name} has heard nothing: it is lit still")
     stage.start(one)
     three.pause(False)
-    house.until_settled(stage, "rooms")
-    text = f"{one.name} lost power and {three.name} slept during a re-key, and both have caught up: all but one are lit"
+    right = house.until_settled(stage, "rooms") == epoch
+    view.say("  Of a sender's first message, who comes back late cannot tell whether it is an old one, and drops it.")
+    _send(stage, building, "off", building.listeners(one, gone, three))
+    text = f"{one.name} had no power and {three.name} slept while the keys changed: both have caught up, and all but one are lit"
     _tell(stage, view, building, "on", building.listeners(gone), text)
-    view.check(gone.obeyed == 1, f"{gone.name} is still blind")
+    view.check(right and gone.obeyed == 1, f"{gone.name} is still blind")
+
+
+def _send(stage, building, word, nodes):
+    """Have the dimmer send a word, and wait for others to obey it, or a while; return how often they should have obeyed by then."""
+    target = [node.obeyed + 1 for node in nodes]
+    building.dimmer.write(word)
+    for _ in range(500):
+        if [node.obeyed for node in nodes] == target:
+            break
+        stage.pump(0.02)
+    return target
 
 
 def _tell(stage, view, building, word, nodes, text):
     """Have the dimmer send a word, and check that others follow."""
-    target = [node.obeyed + 1 for node in nodes]
-    building.dimmer.write(word)
-    for _ in range(200):
-        if [node.obeyed for node in nodes] == target:
-            break
-        stage.pump(0.02)
+    target = _send(stage, building, word, nodes)
     view.check([node.obeyed for node in nodes] == target and all(node.on == (word == "on") for node in nodes), text)

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a manager shows on a terminal; the keeper is a double, the screen is real."""
+
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from dicectl.screen import Screen
+
+
+class Keeper:
+    """Has two groups, of which one waits for a member."""
+
+    registry = SimpleNamespace(audit=lambda after=0: [])
+    managers = ("halls", "lamps")
+
+    def do(self, request):
+        """Answer as a keeper.Keeper."""
+        if request["do"] == "show":
+            return {"name": request["group"], "epoch": 4, "active": request["group"] == "halls"}
+        late = request["group"] == "lamps"
+        members = [{"device": "switch", "role": "sender", "id": 1, "epoch": 4, "connected": True}]
+        return members + [{"device": "lamp", "role": "listener", "id": None, "epoch": 3, "connected": False}] * late
+
+
+def rows(table):
+    """Return the table's rows as they are printed."""
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.split() for line in captured.get().splitlines() if line.strip()]
+
+
+def test_who_lacks_something_stands_first():
+    head, _, *members = rows(Screen(Keeper(), False).table())
+    assert head == ["group", "epoch", "member", "role", "id", "has", "epoch", "session"]
+    assert members == [
+        ["lamps", "4", "(waits)", "lamp", "listener", "3", "-"],
+        ["halls", "4", "switch", "sender", "1", "4", "open"],
+        ["lamps", "4", "(waits)", "switch", "sender", "1", "4", "open"],
+    ]
