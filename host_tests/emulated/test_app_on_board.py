@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """firmware/app on the emulated RP2040: what memory it leaves, and a life with a manager, by the commands that a user has."""
 
+import contextlib
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from dicectl import emulator, keyring
 from dicectl.device import Device
 from dicectl.emulator import run
 from dicectl.house import House
-from dicectl.nat import Gateway
+from dicectl.nat import Gateway, at_work
 from host_tests.emulated import files
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
@@ -97,28 +97,12 @@ def _dicectl(folder, *arguments):
     return done.stdout + done.stderr
 
 
-class _Wire:
-    """A gateway on a board's UART, which a thread works; a context manager."""
-
-    def __init__(self, board, group):
-        board.uarts[0].setblocking(False)
-        self._stream = board.uarts[0].makefile("rwb", buffering=0)
-        self._gateway = Gateway(self._stream, [group])
-        self._open = True
-        self._thread = threading.Thread(target=self._carry)
-
-    def __enter__(self):
-        self._thread.start()
-
-    def __exit__(self, *_):
-        self._open = False
-        self._thread.join()
-        self._gateway.close()
-        self._stream.close()
-
-    def _carry(self):
-        while self._open:
-            self._gateway.step(0.05)
+@contextlib.contextmanager
+def _wire(board, group):
+    """Have a gateway at work on a board's UART."""
+    board.uarts[0].setblocking(False)
+    with board.uarts[0].makefile("rwb", buffering=0) as stream, at_work(Gateway(stream, [group])):
+        yield
 
 
 def _until(condition, what):
@@ -150,7 +134,7 @@ def _life(folder, image):
         manager = ("-m", house.registry)
         (folder / "app.json").write_text('{"sensor": "simulated", "led": "LED", "serial": {"address": "10.77.0.5"}}')
         said = [_dicectl(folder, "deploy", "--port", board.port, *sorted(APP.glob("*.py")), folder / "app.json")]
-        with _Wire(board, (shown["address"], shown["port"])):
+        with _wire(board, (shown["address"], shown["port"])):
             said.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
             first = _settings(board)
             _until(lambda: house("devices")[0]["connected"], "lamp-1 to join")

@@ -2,16 +2,15 @@
 # SPDX-License-Identifier: MIT
 """The part of the demo that is on a serial bus: an emulated RP2040 with real firmware, and a gateway that has no key."""
 
+import contextlib
 import socket
-import threading
 
-from dicectl import emulator, micropython, mpy
-from dicectl.nat import Gateway
+from dicectl import emulator, micropython, on_board
+from dicectl.nat import Gateway, at_work
 from dicectl.stage import Node, files_of
 
 HEAP_KB = 64
 ADDRESS = "10.77.0.9"
-_ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
 
 
 def firmware(progress):
@@ -22,10 +21,9 @@ def firmware(progress):
 
 def _program():
     """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
-    version = mpy.cross_version()
-    sources = [path for path in micropython.APP.glob("*.py") if path.stem not in ("main", "manifest")]
+    sources = [path for path in micropython.APP.glob("*.py") if path.stem != "main"]
     sources.append(micropython.NODE / "demo_node.py")
-    files = {f"{path.stem}.mpy": mpy.compile_file(path, path.name, _ARMV6M, version) for path in sources}
+    files = {f"{path.stem}.mpy": on_board.compiled(path, path.name, "armv6m") for path in sources}
     main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
     return {**files, "main.py": main.encode()}
 
@@ -41,18 +39,16 @@ class Board(Node):
         self.flash_bytes = sum(map(len, program.values()))
         self._reset(settings["name"])
         self._board = emulator.Board(image, {**program, **files_of(settings, serial={"address": ADDRESS})}, name=self.name)
-        self._out = self._board.console.makefile("rb")
-        self.bus = emulator.Bus()
-        self.bus.join(self.name, self._board.uarts[0])
-        near, self._line = socket.socketpair()
+        self._stack = contextlib.ExitStack()
+        self._stack.callback(self._board.close)
+        self._out = self._stack.enter_context(self._board.console.makefile("rb"))
+        near, far = (self._stack.enter_context(end) for end in socket.socketpair())
         near.setblocking(False)
-        self._near = near
-        self.bus.join("gateway", self._line)
-        self._stream = near.makefile("rwb", buffering=0)
-        self.gateway = Gateway(self._stream, [group])
-        self._open = True
-        self._thread = threading.Thread(target=self._carry, daemon=True)
-        self._thread.start()
+        stream = self._stack.enter_context(near.makefile("rwb", buffering=0))
+        self.bus = self._stack.enter_context(emulator.Bus())
+        self.bus.join(self.name, self._board.uarts[0])
+        self.bus.join("gateway", far)
+        self._stack.enter_context(at_work(Gateway(stream, [group])))
 
     @property
     def stdout(self):
@@ -79,14 +75,4 @@ class Board(Node):
 
     def close(self):
         """End it all."""
-        self._open = False
-        self._thread.join()
-        self.bus.close()
-        self.gateway.close()
-        self._board.close()
-        for stream in (self._out, self._stream, self._near, self._line):
-            stream.close()
-
-    def _carry(self):
-        while self._open:
-            self.gateway.step(0.05)
+        self._stack.close()

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """Network address translation between a serial bus and UDP, for `dicectl gateway` and the demo."""
 
+import contextlib
 import selectors
 import socket
 import struct
+import threading
 from collections import OrderedDict
 
 from dice.ip import HEADERS_BYTES, packet, parse
@@ -29,6 +31,25 @@ def _remember(recent, what):
     recent[what] = None
     while len(recent) > _ECHOES_MAX:
         recent.popitem(last=False)
+
+
+@contextlib.contextmanager
+def at_work(gateway):
+    """Have a thread carry for a gateway meanwhile, and close it at the end."""
+    end = threading.Event()
+
+    def carry():
+        while not end.is_set():
+            gateway.step(0.02)
+
+    thread = threading.Thread(target=carry, daemon=True)
+    thread.start()
+    try:
+        yield gateway
+    finally:
+        end.set()
+        thread.join()
+        gateway.close()
 
 
 class Gateway:
@@ -120,9 +141,7 @@ class Gateway:
         except OSError:  # nothing, or word that an earlier datagram was refused
             return
         if is_group and (target, datagram) in self._echoes:
-            del self._echoes[
-                target, datagram
-            ]  # the bus has heard it from its node; a second one would be a replay: let nodes judge
+            del self._echoes[target, datagram]  # the bus has heard it from its node; a second one is a replay: let nodes judge
             return
         if len(datagram) > DATAGRAM_MAX_BYTES:
             self.counts["dropped"] += 1
