@@ -65,6 +65,10 @@ class Kdc:
         """Tell whether every member of a group has its present epoch, and every sender was told to go on to it."""
         return self._couriers[name].settled()
 
+    def untold(self, name):
+        """Return the identities of senders that are connected, and still to be told to go on to the present epoch of a group."""
+        return [identity for identity in self._couriers[name].untold() if identity in self.peers]
+
     def errors(self):
         """Return what went wrong last in keeping what had to be kept, by the name of the group."""
         return {name: courier.error for name, courier in self._couriers.items() if courier.error}
@@ -91,7 +95,11 @@ class _Courier:
         self._task = asyncio.create_task(self._run())
 
     def settled(self):
-        return not self._manager.undelivered and not self._untold()
+        return not self._manager.undelivered and not self.untold()
+
+    def untold(self):
+        roster = self._manager.roster
+        return [i for i, m in roster.members.items() if m.role == SENDER and self._told.get(i) != roster.epoch]
 
     def close(self):
         self._task.cancel()
@@ -122,11 +130,6 @@ class _Courier:
         self.changed.set()
         return CHANGED, b""
 
-    def _untold(self):
-        """Return the identities of senders that are still to be told to go on to the present epoch."""
-        roster = self._manager.roster
-        return [i for i, m in roster.members.items() if m.role == SENDER and self._told.get(i) != roster.epoch]
-
     async def _run(self):
         while True:
             self.changed.clear()
@@ -139,7 +142,7 @@ class _Courier:
             undelivered = self._manager.undelivered
             await self._send(undelivered, self._bring)
             if self._manager.roster.active:
-                await self._send([identity for identity in self._untold() if identity not in undelivered], self._activate)
+                await self._send([identity for identity in self.untold() if identity not in undelivered], self._activate)
             due = self._manager.deadline()
             try:
                 await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, ticks_ms())) / 1000)

@@ -42,7 +42,7 @@ def _say(shown, as_json):
     if as_json:
         click.echo(json.dumps(shown))
         return
-    state = "in use" if shown["active"] else "is handed out" if shown["epoch"] else "none yet"
+    state = "in use" if shown["active"] and not shown["untold"] else "is handed out" if shown["epoch"] else "none yet"
     missing = f", {len(shown['missing'])} without it: {', '.join(shown['missing'][:5])}" if shown["missing"] else ""
     if shown["error"]:
         click.echo(f"warning: the manager could not keep what it did last: {shown['error']}", err=True)
@@ -59,7 +59,7 @@ def _follow(registry, shown, wait, as_json):
     end = time.monotonic() + _WAIT_S
     with Progress(console=Console(stderr=True), transient=True, disable=as_json or not sys.stderr.isatty()) as progress:
         task = progress.add_task(f"epoch {shown['epoch']}", total=max(1, shown["members"]))
-        while wait and not shown["active"] and shown["senders"] and time.monotonic() < end:
+        while wait and shown["senders"] and (shown["untold"] or not shown["active"]) and time.monotonic() < end:
             progress.update(task, completed=shown["members"] - len(shown["missing"]))
             time.sleep(_POLL_S)
             shown = control.call(registry, "show", group=shown["name"])

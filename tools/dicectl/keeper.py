@@ -128,6 +128,7 @@ class Keeper:
             "senders": sum(member.role == SENDER for member in roster.members.values()),
             "error": str(self.kdc.errors().get(group, "")),
             "missing": [self.registry.name(identity) for identity in missing],
+            "untold": [self.registry.name(identity) for identity in self.kdc.untold(group)],
         }
 
     def _do_members(self, group):

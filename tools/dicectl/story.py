@@ -277,7 +277,7 @@ def _expel(stage, view, building):
 
     def changed():
         shown = house("show", group="rooms")
-        return shown["active"] and set(shown["missing"]) == {one.name, three.name}
+        return shown["active"] and not shown["untold"] and set(shown["missing"]) == {one.name, three.name}
 
     stage.until(changed, "the new keys to be in use, but for who is away")
     _tell(

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a key distribution center says of its errands; whom it serves is made up."""
+
+import asyncio
+import os
+from types import SimpleNamespace
+
+from dice._compat import ticks_ms
+from dice.coap.message import CHANGED, POST
+from dice.group.gsa import K08
+from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.kdc import Kdc
+
+
+class Peer:
+    """A connected member that takes what it is brought at once, and goes on to the next epoch when it is let."""
+
+    def __init__(self):
+        self.let = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def request(self, code, path, payload):
+        if code == POST:
+            self.asked.set()
+            await self.let.wait()
+        return SimpleNamespace(code=CHANGED)
+
+
+def test_an_epoch_is_not_in_use_before_its_senders_were_told():
+    """Until then they send in the one before, which a member that was expelled can read."""
+
+    async def main():
+        manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+        manager.add([b"switch", b"gone"], SENDER, ticks_ms())
+        manager.add([b"lamp"], LISTENER, ticks_ms())
+        kdc = Kdc()
+        kdc.add(manager)
+        kdc.peers.update({b"switch": Peer(), b"lamp": Peer()})
+        kdc.changed("lamps")
+        manager.acknowledge(b"gone", 1, ticks_ms())
+        await asyncio.wait_for(kdc.peers[b"switch"].asked.wait(), 5)
+        assert manager.roster.active and kdc.untold("lamps") == [b"switch"]
+        kdc.peers[b"switch"].let.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert kdc.untold("lamps") == [], "who is not connected cannot be told, and nobody waits for it"
+        assert not kdc.settled("lamps")
+        kdc.close()
+
+    asyncio.run(main())
