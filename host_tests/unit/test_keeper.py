@@ -144,3 +144,95 @@ def test_unknown_requests(told):
             keeper.do({"do": "new", "group": "fans", "port": 7000})
 
     told(story)
+
+
+class Killed(BaseException):
+    """The manager's process is gone."""
+
+
+class Deadly:
+    """A registry's connection that fails at its n-th statement."""
+
+    def __init__(self, database, countdown, error):
+        self._database = database
+        self._countdown = countdown
+        self._error = error
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    def execute(self, statement, *arguments):
+        if statement != "ROLLBACK":  # a process that is gone does none; SQLite does it when the file is opened again
+            self._countdown -= 1
+            if self._countdown == 0:
+                raise self._error
+        return self._database.execute(statement, *arguments)
+
+
+def kept(registry):
+    """Return {device: {group: role}} as the disk has it, without the manager's part in memory."""
+    rosters = [roster for roster, _, _ in registry.rosters()]
+    names = {identity: name for name, identity in registry.devices().items()}
+    groups = {name: {} for name in names.values()}
+    for roster in rosters:
+        for identity, member in roster.members.items():
+            groups[names[identity]][roster.name] = member.role
+    return groups, {name: registry.find(identity) for identity, name in names.items()}, [roster.epoch for roster in rosters]
+
+
+CHANGES = (
+    {"do": "provision", "name": "new", "groups": {"lamps": "sender", "fans": "listener"}},
+    {"do": "replace", "name": "old"},
+    {"do": "wipe", "name": "old"},
+)
+
+
+@pytest.mark.parametrize("request_", CHANGES, ids=lambda request: request["do"])
+@pytest.mark.parametrize("error", [Killed(), sqlite3.OperationalError("disk I/O error")], ids=["killed", "disk"])
+def test_a_device_comes_and_goes_whole(told, request_, error):
+    """Cut short at any statement, the change is not made at all: nobody is half replaced, and what is in memory is what is kept."""
+
+    async def story(keeper):
+        for group in ("lamps", "fans"):
+            keeper.do({"do": "new", "group": group})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender"}})
+        keeper.do({"do": "provision", "name": "old", "groups": {"lamps": "answering", "fans": "listener"}})
+        before = kept(keeper.registry)
+        database = keeper.registry._database
+        cuts = 0
+        while True:
+            shown = keeper.do({"do": "groups"}), keeper.do({"do": "devices"})
+            keeper.registry._database = Deadly(database, cuts + 1, error)
+            try:
+                keeper.do(dict(request_))
+                break
+            except (Killed, Failure):
+                cuts += 1
+            finally:
+                keeper.registry._database = database
+            assert kept(keeper.registry) == before, cuts
+            assert (keeper.do({"do": "groups"}), keeper.do({"do": "devices"})) == shown, cuts
+        after = kept(keeper.registry)
+        assert cuts > 10 and after != before
+        return before, after
+
+    (groups, keys, epochs), (groups_after, keys_after, epochs_after) = told(story)
+    if request_["do"] == "replace":
+        assert groups_after == groups and keys_after["old"] != keys["old"] and keys_after["desk"] == keys["desk"]
+        assert epochs_after == [epoch + 1 for epoch in epochs], "one epoch for one expulsion"
+
+
+def test_a_device_that_was_not_delivered_is_replaced(told):
+    """The command was killed between the manager's answer and the board: the name is taken, and replacing it is what helps."""
+
+    async def story(keeper):
+        keeper.do({"do": "new", "group": "lamps"})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        with pytest.raises(Failure, match="dicectl provision replace desk"):
+            keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        for _ in range(2):
+            assert keeper.do({"do": "replace", "name": "desk"})["groups"] == ["lamps"]
+        (member,) = keeper.do({"do": "members", "group": "lamps"})
+        assert member["role"] == "sender"
+
+    told(story)

@@ -25,6 +25,7 @@ _E_REFUSED = const(61)
 _E_OTHER_GROUP = const(14)
 
 _LOOK_S = const(5)
+_NEWS_S = const(30)  # at the least between two reports of how far we have sent
 _MISSED_S = const(30)  # at the least between two questions after a newer epoch, which anybody can make us ask
 _REPORT_S = const(600)  # a center that was cut off from us, or lost our session, is noticed by then
 
@@ -42,12 +43,14 @@ class Managed:
         self._path = path
         self._network = network
         self._options = options
+        self._epoch = None  # of the GSA that is kept
         self.routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self):
         """Return the Group as it was left, without asking the center, or None where nothing is kept; raises what dice.join does."""
         gsa = read_file(self._path, decode)
         if self.group is None and gsa:
+            self._epoch = gsa.epoch
             transport = self._network and self._network.Multicast(gsa.address, gsa.port)
             self.group = await dice.join(self._path, transport=transport, **self._options)
         return self.group
@@ -73,33 +76,45 @@ class Managed:
     async def stay(self, peer):
         """Keep up with the group until the session ends; raises PeerError where the center has become silent, or refuses us.
 
-        Reports now and then. Where others go on to an epoch that we do not have, word of it was lost: then we ask.
+        Reports now and then, and soon after the first message that we send in an epoch, so that a device that joins later can tell
+        the next one from an old one. Where others go on to an epoch that we do not have, word of it was lost: then we ask.
         """
         waited_s = 0
         missed = self._missed()
+        told = self._standing()
         while not peer.ended:
             await asyncio.sleep(_LOOK_S)
             waited_s += _LOOK_S
+            epoch, sent, _ = self._standing()
+            if epoch != told[0]:
+                told = epoch, 0, False
+            news = sent > told[1] and (waited_s >= _NEWS_S or not told[1])
             if waited_s >= _MISSED_S and self._missed() != missed:
                 await self.join(peer)
-            elif waited_s >= _REPORT_S:
+            elif news or waited_s >= _REPORT_S:
                 await self.report(peer)
             else:
                 continue
             waited_s = 0
             missed = self._missed()
+            told = self._standing()
 
     async def report(self, peer):
         """Tell the center which epoch is held, how far we have sent, and whether another device has our id.
 
         Raises PeerError where it is silent.
         """
-        epoch = read_file(self._path, decode).epoch
-        context = self.group.member.held(epoch)
-        sent, clash = (context.own_next, context.clash) if context and context.own_id is not None else (0, False)
+        epoch, sent, clash = self._standing()
         payload = epoch.to_bytes(2, "big") + (0 if clash else sent).to_bytes(8, "big") + bytes((clash,))
         if await peer.request(POST, "ace-group/%s/node" % self._name, payload) is None:
             raise PeerError(None, _E_NO_ANSWER)
+
+    def _standing(self):
+        """Return (the newest epoch, the number that we send next in it or 0, whether another device has our id)."""
+        context = self.group.member.held(self._epoch) if self.group else None
+        if context is None or context.own_id is None:
+            return self._epoch, 0, False
+        return self._epoch, context.own_next, context.clash
 
     def _missed(self):
         """Return how many datagrams were of an epoch that we do not have."""
@@ -115,6 +130,7 @@ class Managed:
             return
         if held is None or gsa.epoch > held.epoch:
             replace_file(self._path, encoded)
+        self._epoch = gsa.epoch
         if self.group and self.group.member.held(gsa.epoch) is None:  # also where it was kept, and there was no memory for it
             self.group.install(gsa)
 
@@ -132,7 +148,7 @@ class Managed:
         epoch = int.from_bytes(request.payload, "big")
         if self.group is None or self.group.member.held(epoch) is None:
             return BAD_REQUEST, b""
-        if epoch == read_file(self._path, decode).epoch:  # else it is late: the next one is here already
+        if epoch == self._epoch:  # else it is late: the next one is here already
             try:
                 self.group.activate()
             except UsageError:

@@ -95,6 +95,18 @@ class Keeper:
             raise Failure(f"there is no device {name}: dicectl provision new {name}", USAGE)
         return identity
 
+    @contextlib.contextmanager
+    def _together(self):
+        """Make one change of all that are made inside, in the registry and here."""
+        before = {name: manager.roster for name, manager in self.managers.items()}
+        try:
+            with self.registry.together():
+                yield
+        except BaseException:
+            for name, roster in before.items():
+                self.managers[name].roster = roster
+            raise
+
     async def _rekey_in_time(self):
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -204,34 +216,43 @@ class Keeper:
             self._manager(group)
             if role not in ROLES:
                 raise Failure(f"{role} is no role: {', '.join(ROLES)}", USAGE)
-        identity, key = self.registry.enrol(name)
-        try:
+        with self._together():
+            identity, key = self.registry.enrol(name)
             for group, role in groups.items():
                 self._do_add(group, [name], role)
-        except BaseException:
-            self._wipe(name)
-            raise
+        return self._settings(name, identity, key, groups)
+
+    def _settings(self, name, identity, key, groups):
+        """Return what a device is to have."""
         return {"name": name, "identity": identity.decode(), "key": key.hex(), "manager": self._at, "groups": list(groups)}
 
     def _do_replace(self, name):
         """Make a device that takes the place of another, which is expelled; return its configuration."""
         old = self._identity(name)
         groups = self._groups_of(old)
-        retired = f"{name}.{old.decode()}"[-64:]
-        self.registry.rename(name, retired)
-        self._wipe(retired)
-        return self._do_provision(name, groups)
+        with self._together():
+            retired = f"{name}.{old.decode()}"[-64:]
+            self.registry.rename(name, retired)
+            identity, key = self.registry.enrol(name)
+            for group in groups:
+                self.managers[group].replace(old, identity, ticks_ms())
+                self.kdc.changed(group)
+            self.registry.wipe(retired)
+        self._hang_up(old)
+        return self._settings(name, identity, key, groups)
 
     def _do_wipe(self, name):
-        self._identity(name)
-        return self._wipe(name)
-
-    def _wipe(self, name):
+        """Expel a device from its groups and forget it."""
         identity = self._identity(name)
         groups = self._groups_of(identity)
-        for group in groups:
-            self._do_remove(group, [name])
-        self.registry.wipe(name)
+        with self._together():
+            for group in groups:
+                self._do_remove(group, [name])
+            self.registry.wipe(name)
+        self._hang_up(identity)
+        return {"name": name, "groups": list(groups)}
+
+    def _hang_up(self, identity):
+        """End the session of a device that there is no more."""
         if identity in self.kdc.peers:
             self.kdc.peers[identity].close()
-        return {"name": name, "groups": list(groups)}

@@ -7,7 +7,7 @@ import json
 import rich_click as click
 
 from dicectl import control
-from dicectl.failure import USAGE, Failure
+from dicectl.failure import FAILED, USAGE, Failure
 
 FILE = "node.json"
 
@@ -94,15 +94,14 @@ def _memberships(values):
     return {group: role or "listener" for group, _, role in (value.partition(":") for value in values)}
 
 
-def _deliver(registry, name, target, do, **request):
+def _deliver(registry, name, target, groups):
     """Have the manager make a device and write it to its target; where that fails, the manager forgets it again."""
-    settings = control.call(registry, do, name=name, **request)
+    settings = control.call(registry, "provision", name=name, groups=groups)
     try:
-        where = target.write(settings)
+        return settings, target.write(settings)
     except BaseException:
         control.call(registry, "wipe", name=name)
         raise
-    return settings, where
 
 
 def _tell(settings, where, as_json):
@@ -132,7 +131,7 @@ def new(name, groups, folder, port, as_json, registry):
     """
     with _Target(folder, port) as target:
         target.check()
-        _tell(*_deliver(registry, name, target, "provision", groups=_memberships(groups)), as_json)
+        _tell(*_deliver(registry, name, target, _memberships(groups)), as_json)
 
 
 @command.command()
@@ -144,11 +143,17 @@ def new(name, groups, folder, port, as_json, registry):
 def replace(name, folder, port, as_json, registry):
     """Give another device the place of a broken or lost one: the same name and groups, a new identity and a new key.
 
-    The old one is expelled from all of them.
+    The old one is expelled from all of them. Should the new one not get its configuration, for want of power or of a cable, replace
+    it once more.
     """
     with _Target(folder, port) as target:
         target.check()
-        _tell(*_deliver(registry, name, target, "replace"), as_json)
+        settings = control.call(registry, "replace", name=name)
+        try:
+            where = target.write(settings)
+        except Failure as failure:
+            raise Failure(f"{failure.format_message()}; the old device is expelled: dicectl provision replace {name} once more", FAILED)
+        _tell(settings, where, as_json)
 
 
 @command.command()

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: MIT
 """What a manager must not forget, in SQLite: devices with their keys, groups with theirs, and the audit log.
 
-A change and what the log says of it are one transaction, on the disk before anybody can learn of it. One process at a time has a
-registry open for writing. The file holds every key: it is created 0600.
+A change and what the log says of it are one transaction, on the disk before anybody can learn of it; together() makes one of several
+changes. One process at a time has a registry open for writing. The file holds every key: it is created 0600.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -49,8 +50,25 @@ class Registry:
         except BaseException:
             os.close(self._lock)
             raise
+        self._names = {}
+        self._rosters = {}
+        self._read()
+
+    def _read(self):
+        """Know what is on the disk: the names of all devices, and the rosters."""
         self._names = {identity: name for name, identity in self.devices().items()}
-        self._rosters = {}  # as they are on the disk
+        self._rosters = {}
+        self.rosters()
+
+    @contextlib.contextmanager
+    def together(self):
+        """Make one change of all that are made inside, on the disk when the block has ended: all of them, or none where it raises."""
+        try:
+            with self._transaction():
+                yield
+        except BaseException:
+            self._read()
+            raise
 
     def _open(self):
         new = not self.path.exists()
@@ -200,18 +218,22 @@ class Registry:
 
 
 class _Transaction:
-    """All of it or nothing, on the disk when the block has ended."""
+    """All of it or nothing, on the disk when the block has ended; inside another one, a part of that."""
 
     def __init__(self, database):
         self._database = database
+        self._inner = database.in_transaction
 
     def __enter__(self):
-        self._database.execute("BEGIN IMMEDIATE")
+        if not self._inner:
+            self._database.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind, *_):
+        if self._inner:
+            return
         try:
             self._database.execute("ROLLBACK" if kind else "COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise

@@ -284,28 +284,24 @@ def _expel(stage, view, building):
         stage, view, building, "off", building.listeners(one, gone, three), f"{gone.name} is expelled: all that are awake are dark"
     )
     view.check(gone.on and gone.obeyed == 1, f"and {gone.name} has heard nothing: it is lit still")
+    dimmer = building.dimmer.name
+    stage.until(
+        lambda: any(m["sent"] for m in house("members", group="rooms") if m["device"] == dimmer), f"{dimmer} to report what it sent"
+    )
     stage.start(one)
     three.pause(False)
     right = house.until_settled(stage, "rooms") == epoch
-    view.say("  Of a sender's first message, who comes back late cannot tell whether it is an old one, and drops it.")
-    _send(stage, building, "off", building.listeners(one, gone, three))
     text = f"{one.name} had no power and {three.name} slept while the keys changed: both have caught up, and all but one are lit"
     _tell(stage, view, building, "on", building.listeners(gone), text)
     view.check(right and gone.obeyed == 1, f"{gone.name} is still blind")
 
 
-def _send(stage, building, word, nodes):
-    """Have the dimmer send a word, and wait for others to obey it, or a while; return how often they should have obeyed by then."""
+def _tell(stage, view, building, word, nodes, text):
+    """Have the dimmer send a word, and check that others follow it within a while."""
     target = [node.obeyed + 1 for node in nodes]
     building.dimmer.write(word)
     for _ in range(500):
         if [node.obeyed for node in nodes] == target:
             break
         stage.pump(0.02)
-    return target
-
-
-def _tell(stage, view, building, word, nodes, text):
-    """Have the dimmer send a word, and check that others follow."""
-    target = _send(stage, building, word, nodes)
     view.check([node.obeyed for node in nodes] == target and all(node.on == (word == "on") for node in nodes), text)

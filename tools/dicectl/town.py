@@ -86,6 +86,11 @@ class End:
         if end:
             self.town.carry(datagram, self, end)
 
+    @property
+    def of_a_group(self):
+        """Whether it takes part in a multicast group."""
+        return self._ears is not None
+
     def arrive(self, datagram, source):
         """Take a datagram from the network."""
         if len(self.waiting) < self._WAITING_MAX:

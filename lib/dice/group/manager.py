@@ -110,6 +110,15 @@ class Manager:
         self._begin(roster, True)
         self._keep(roster, now)
 
+    def replace(self, identity, other, now):
+        """Expel a device and give `other` its place, in one new epoch; raises UsageError where the one is not in or the other is."""
+        roster = self.roster.copy()
+        if identity not in roster.members or other in roster.members:
+            raise UsageError(_E_OPTION)
+        roster.members[other] = Enrolled(roster.members.pop(identity).role, None)
+        self._begin(roster, True)
+        self._keep(roster, now)
+
     def rekey(self, now):
         """Begin a new epoch with new keys."""
         roster = self.roster.copy()

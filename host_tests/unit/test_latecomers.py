@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What a device hears of a sender that has spoken before it came: everything new, and nothing old. In virtual time."""
+
+import asyncio
+import os
+
+import dice
+from dice._compat import ticks_ms
+from dice.group.gsa import K08
+from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.kdc import Kdc
+from dice.kx_psk import PskLookup
+from dicectl.town import Inhabitant, Town
+
+KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}
+
+
+async def _live(town, folder):
+    manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+    manager.add([b"switch"], SENDER, ticks_ms())
+    kdc = Kdc()
+    kdc.add(manager)
+    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000)
+    switch, lamp = (Inhabitant(town, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items())
+    switch.power_on()
+    await asyncio.sleep(5)
+    told = []
+    for epoch in (1, 2):
+        reports = town.counts["switch"][0]
+        for number in range(10):
+            await switch.send(b"old %d" % number)
+            await asyncio.sleep(7)
+        told.append((manager.roster.members[b"switch"].sent, town.counts["switch"][0] - reports))
+        if epoch == 1:
+            manager.rekey(ticks_ms())
+            kdc.changed("lamps")
+            await asyncio.sleep(10)
+    manager.add([b"lamp"], LISTENER, ticks_ms())
+    lamp.power_on()
+    await asyncio.sleep(5)
+    old = [datagram for _, datagram in town.heard]
+    ears = town.of("lamp")
+    for datagram in old:  # an attacker's
+        for end in ears:
+            if end.of_a_group:
+                end.arrive(datagram, None)
+    await switch.send(b"new")
+    await asyncio.sleep(1)
+    service.close()
+    kdc.close()
+    return told, [message for _, _, message in lamp.heard]
+
+
+def test_the_first_message_that_a_latecomer_hears_is_obeyed(tmp_path):
+    """Senders tell how far they are within 5 s of the first message of an epoch, and of later ones within 30 s, not of each."""
+    town = Town(lambda sides: 0)
+    told, heard = town.run(_live, town, tmp_path)
+    for sent, datagrams in told:
+        assert sent >= 6 and datagrams <= 3 * 2 + 4, told
+    assert b"new" in heard
+    assert set(heard) <= {b"new", b"old 6", b"old 7", b"old 8", b"old 9"}, "what was told of is not obeyed again"

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A managed node whose power fails in each of its file operations in turn, before it or after it; in virtual time.
+
+It is a sender, through all that happens to one: it joins, sends, is re-keyed, hears of an expulsion, comes back.
+"""
+
+import asyncio
+import os
+
+import pytest
+
+import dice
+from dice import record, store
+from dice._compat import ticks_ms
+from dice.errors import DiceError
+from dice.group.gsa import K08, decode
+from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.kdc import Kdc
+from dice.kx_psk import PskLookup
+from dicectl.town import Inhabitant, Town
+
+KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}
+
+
+class Power:
+    """What fails in the `nth` file operation of one node, and stays away until on()."""
+
+    def __init__(self, town, folder, nth, when):
+        self.town = town
+        self.folder = str(folder)
+        self.left = nth
+        self.when = when
+        self.operations = 0
+        self.off = False
+
+    def on(self):
+        self.off = False
+
+    def _fail(self):
+        self.off = True
+        for end in self.town.of("switch"):
+            end.close()
+        raise OSError(5, "no power")
+
+    def around(self, operation):
+        """Return a file operation that may be its last."""
+
+        def tampered(path, *arguments):
+            if not str(path).startswith(self.folder):
+                return operation(path, *arguments)
+            if self.off:
+                raise OSError(5, "no power")
+            self.operations += 1
+            self.left -= 1
+            if self.left == 0 and self.when == "before":
+                self._fail()
+            done = operation(path, *arguments)
+            if self.left == 0:
+                if self.when == "torn" and hasattr(done, "write"):
+                    done.write(b"\0")
+                    done.close()
+                self._fail()
+            return done
+
+        return tampered
+
+
+async def _live(town, folder, power):
+    loop = asyncio.get_running_loop()
+    manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+    manager.add([b"switch"], SENDER, ticks_ms())
+    manager.add([b"lamp", b"thief"], LISTENER, ticks_ms())
+    kdc = Kdc()
+    kdc.add(manager)
+    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000, cid_bytes=4)
+    nodes = [Inhabitant(town, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items()]
+    switch, lamp, thief = nodes
+    for node in nodes:
+        node.power_on()
+
+    async def speak(word):
+        try:
+            await switch.send(word)
+        except (DiceError, OSError, AttributeError):
+            pass  # no power, or not back yet
+        await asyncio.sleep(10)
+        if power.off:
+            switch.power_off()
+            power.on()
+            switch.power_on()
+            await asyncio.sleep(10)
+
+    await asyncio.sleep(10)
+    await speak(b"first")
+    manager.rekey(ticks_ms())
+    kdc.changed("lamps")
+    await speak(b"second")
+    await speak(b"third")
+    manager.remove([b"thief"], ticks_ms())
+    kdc.changed("lamps")
+    await speak(b"fourth")
+    switch.power_off()  # an ordinary failure
+    switch.power_on()
+    await speak(b"fifth")
+    await asyncio.sleep(100)
+    heard = len(lamp.heard)
+    await speak(b"sixth")
+    await speak(b"seventh")
+    end_s = loop.time()
+    last = [message for _, _, message in lamp.heard[heard:]]
+    epochs = [decode((folder / node.name / "lamps.gsa").read_bytes()).epoch for node in (switch, lamp, thief)]
+    stolen = [message for _, _, message in thief.heard if message not in (b"first", b"second", b"third")]
+    service.close()
+    kdc.close()
+    return last, epochs, stolen, manager.roster.epoch, end_s
+
+
+def _run(folder, monkeypatch, nth, when):
+    folder.mkdir()
+    town = Town(lambda sides: 0)
+    power = Power(town, folder / "switch", nth, when)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "create", power.around(store.create))
+        patch.setattr(store, "_rename", power.around(store._rename))
+        patch.setattr(store, "_read", power.around(store._read))
+        story = town.run(_live, town, folder, power)
+    nonces = [bytes(datagram[3:11]) for _, datagram in town.heard if record.header(datagram)]
+    assert len(nonces) == len(set(nonces)), (nth, "a nonce twice")
+    return power, story
+
+
+@pytest.mark.parametrize("when", ["before", "after", "torn"])
+def test_power_fails_in_every_file_operation(tmp_path, monkeypatch, when):
+    """No nonce twice, and in the end it is as if nothing had happened: all who live are in the newest epoch, and hear one another."""
+    nth = 0
+    while True:
+        nth += 1
+        power, (last, epochs, stolen, epoch, _) = _run(tmp_path / str(nth), monkeypatch, nth, when)
+        assert stolen == [], nth
+        assert epochs == [epoch, epoch, epoch - 1], (nth, epochs)
+        assert last == [b"sixth", b"seventh"], (nth, last)
+        if power.left > 0:
+            break
+    print(f"{nth - 1} file operations")
+    assert nth > 20
