@@ -5,6 +5,7 @@
 import asyncio
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -284,6 +285,94 @@ def test_the_application_publishes_and_serves(in_network, tmp_path):
     assert light == ["True"]
     measured = [float(each["message"]) for each in heard if each.get("message")]
     assert len(measured) >= 3 and all(20 <= value < 22 for value in measured)
+
+
+def _on_a_terminal(folder, *arguments):
+    """Run a command on a terminal of its own; return what it wrote there."""
+    terminal, other_end = pty.openpty()
+    environment = {**os.environ, "DICE_MANAGER": "house.db", "TERM": "xterm-256color", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [*DICECTL, *arguments], cwd=folder, env=environment, stdin=other_end, stdout=other_end, stderr=other_end
+    )
+    os.close(other_end)
+    shown = b""
+    try:
+        while part := os.read(terminal, 65536):
+            shown += part
+    except OSError:  # how Linux tells the end of a terminal
+        pass
+    os.close(terminal)
+    assert process.wait() == 0, shown.decode()
+    return shown.decode()
+
+
+def _waiting(folder):
+    house = House(folder)
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        house.node("lamp", "--group", "lamps")
+        house("provision", "new", "ghost", "--group", "lamps", "--to", "ghost")
+        house("provision", "new", "late", "--group", "lamps", "--to", "late")
+        house.until(lambda: house.members()["lamp"]["epoch"], "the lamp")
+        return _on_a_terminal(folder, "group", "remove", "lamps", "ghost")
+    finally:
+        house.close()
+
+
+def test_waiting_for_an_epoch_shows_how_far_it_is(in_network, tmp_path):
+    """A bar on a terminal, which is gone in the end; then who is without the new keys."""
+    shown = in_network(_waiting, tmp_path)
+    assert "epoch 2" in shown and "33%" in shown, "one of three has it"
+    assert shown.count("\x1b[2K") > 5, "the bar was not drawn anew"
+    assert "lamps: 3 members, 1 may send; epoch 2 in use, 2 without it: " in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor did not come back"
+
+
+def _watched(folder, *arguments):
+    """Run a command; return (what it says, the arguments and environment of every process that was there meanwhile)."""
+    environment = {**os.environ, "DICE_MANAGER": "house.db", "HISTFILE": str(folder / "history")}
+    process = subprocess.Popen([*DICECTL, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    seen = set()
+    while process.poll() is None:
+        for path in Path("/proc").glob("[0-9]*/"):
+            for name in ("cmdline", "environ"):
+                try:
+                    seen.add((path / name).read_bytes())
+                except OSError:
+                    pass  # gone
+        time.sleep(0.005)
+    return process.stdout.read(), seen
+
+
+def _provisioning(folder):
+    house = House(folder)
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        said = [
+            _watched(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", "desk"),
+            _watched(folder, "provision", "replace", "desk", "--to", "desk-2", "--json"),
+        ]
+        keys = [json.loads((folder / name / "node.json").read_text())["key"] for name in ("desk", "desk-2")]
+        return keys, said, house.log("manager"), sorted(path.name for path in folder.iterdir())
+    finally:
+        house.close()
+
+
+def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
+    """Not in what is printed, nor in the arguments or the environment of any process, nor in a file beside the registry."""
+    keys, said, log, files = in_network(_provisioning, tmp_path)
+    secrets = [form for key in keys for form in (key.encode(), bytes.fromhex(key))]
+    for printed, seen in said:
+        assert any(b"provision" in each for each in seen), "the command itself was not seen"
+        assert not any(secret in text for secret in secrets for text in (printed, log.encode(), *seen))
+    holders = [name for name in files if (tmp_path / name).is_file()]
+    assert "history" not in files
+    for name in holders:
+        if not name.startswith("house.db"):
+            assert not any(secret in (tmp_path / name).read_bytes() for secret in secrets), name
 
 
 def _capture(folder):

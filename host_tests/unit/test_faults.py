@@ -14,6 +14,7 @@ import dice
 from dice import record
 from dice._compat import ticks_ms
 from dice.errors import DiceError
+from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
@@ -199,6 +200,17 @@ class House:
         return late
 
 
+def epoch_in(datagram):
+    """Return the epoch of a record."""
+    return int.from_bytes(datagram[3:5], "big")
+
+
+def opens(gsa, datagram):
+    """Tell whether a record opens with the key of a GSA, for whatever epoch and sender the record names."""
+    secret = sender_key(gsa.key, gsa.gid, epoch_in(datagram), datagram[5])
+    return record.open(secret[:16], secret[16:], 8, datagram) is not None
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_through_hundreds_of_faults(seed, tmp_path):
     house = House(seed, tmp_path)
@@ -214,9 +226,14 @@ def test_through_hundreds_of_faults(seed, tmp_path):
 
     epoch_of = {}
     for name, datagram in genuine:
-        epoch_of.setdefault(name, []).append(int.from_bytes(datagram[3:5], "big"))
+        epoch_of.setdefault(name, []).append(epoch_in(datagram))
+    opened = 0
     for identity, (node, epoch) in house.expelled.items():
         path = tmp_path / node.name / "lamps.gsa"
         if os.path.exists(path):
-            assert decode(path.read_bytes()).epoch < epoch, "the expelled has no key of what came after it"
+            gsa = decode(path.read_bytes())
+            assert gsa.epoch < epoch, "the expelled has no key of what came after it"
+            opened += sum(opens(gsa, datagram) for _, datagram in genuine if epoch_in(datagram) == gsa.epoch)
+            assert not any(opens(gsa, datagram) for _, datagram in genuine if epoch_in(datagram) >= epoch), "nor does it open any"
         assert all(sent < epoch for sent in epoch_of.get(identity.decode(), ())), "nor has it sent with one"
+    assert opened > 20, "with the keys that they have the expelled open what is theirs"
