@@ -5,6 +5,7 @@
 import asyncio
 import json
 import os
+import random
 from pathlib import Path
 
 import dice
@@ -13,7 +14,7 @@ from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
 from dice.kx_psk import PskLookup
-from dicectl import micropython
+from dicectl import micropython, netns
 
 KEYS = {b"switch": bytes(range(16)), b"lamp-1": bytes(range(1, 17)), b"lamp-2": bytes(range(2, 18)), b"thief": bytes(16)}
 
@@ -27,6 +28,11 @@ class Node:
 
     async def start(self):
         """Start it, and wait until it has joined, or has failed."""
+        await self.launch()
+        return await self.hear()
+
+    async def launch(self):
+        """Start it."""
         self.folder.mkdir(exist_ok=True)
         script = str(Path(__file__).with_name("managed_node.py"))
         self.process = await asyncio.create_subprocess_exec(
@@ -42,7 +48,6 @@ class Node:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        return await self.hear()
 
     async def hear(self, seconds=10):
         """Return the next line that it tells, {} at its end, None where it tells nothing."""
@@ -127,3 +132,75 @@ def test_the_life_of_a_group(in_network, tmp_path):
     assert story[4] == ["third", "third"] and story[5] is None, "the expelled hears nothing"
     assert story[6] == ["fourth", "fourth"], "who lost power is back"
     assert epoch == 3
+
+
+KILLS = 25  # of each of three nodes
+
+
+async def _kill_often(node, chance):
+    """Start a node, let it send where it may, and kill it at a random point; again and again."""
+    for _ in range(KILLS):
+        await node.launch()
+        end = asyncio.get_running_loop().time() + chance.uniform(0.05, 1.2)
+        while asyncio.get_running_loop().time() < end:
+            await node.send("on")
+            await asyncio.sleep(0.02)
+        node.kill()
+        await node.process.communicate()
+
+
+async def _through_kills(folder):
+    """Renew keys while nodes are killed; return what was heard in the end, and the epochs that are held."""
+    roster = Roster("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
+    manager = Manager(roster, lambda roster: None, os.urandom, ticks_ms())
+    manager.add([b"switch"], SENDER, ticks_ms())
+    manager.add([b"lamp-1", b"lamp-2"], LISTENER, ticks_ms())
+    kdc = Kdc()
+    kdc.add(manager)
+    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=500)
+    nodes = [Node(folder, name) for name in ("switch", "lamp-1", "lamp-2")]
+    switch, *lamps = nodes
+
+    async def renew():
+        while True:
+            await asyncio.sleep(1)
+            manager.rekey(ticks_ms())
+            kdc.changed("lamps")
+
+    renewing = asyncio.create_task(renew())
+    try:
+        chance = random.Random(1)
+        await asyncio.gather(*[_kill_often(node, chance) for node in nodes])
+        renewing.cancel()
+        started = [await node.start() for node in nodes]
+        await until(lambda: manager.roster.active and kdc.settled("lamps"), 100)
+        heard = []
+        for word in ("one", "two"):
+            await switch.send(word)
+            heard.append([(await lamp.hear() or {}).get("message") for lamp in lamps])
+        return started, heard, [member.held for member in manager.roster.members.values()], manager.roster.epoch
+    finally:
+        renewing.cancel()
+        for node in nodes:
+            node.kill()
+            await node.process.communicate()
+        kdc.close()
+        service.close()
+
+
+def _run_and_tap(folder):
+    tap = netns.Tap(45007)
+    told = asyncio.run(asyncio.wait_for(_through_kills(folder), 200))
+    return told, [payload for _, payload in tap.read()], tap.lost()
+
+
+def test_nodes_killed_again_and_again(in_network, tmp_path):
+    """SIGKILL on real processes, whatever they do just then: joining, storing keys, sending; all while the keys are renewed."""
+    (started, heard, held, epoch), datagrams, lost = in_network(_run_and_tap, tmp_path)
+    assert started == [{"joined": True}] * 3
+    assert heard == [["one", "one"], ["two", "two"]]
+    assert held == [epoch] * 3
+    nonces = [bytes(datagram[3:11]) for datagram in datagrams]
+    print(f"{3 * KILLS} kills, {len(nonces)} messages, {epoch} epochs")
+    assert lost == 0 and len(nonces) > 50
+    assert len(nonces) == len(set(nonces))
