@@ -3,7 +3,7 @@
 """A managed node: in its groups whether or not the manager can be reached, and at the manager's whenever it can.
 
 A group obeys "on" and "off", and "sample": then, and every `publish_s`, a node that may send tells its groups what its sensor says.
-The manager, and whoever has a key in clients.json, can GET `sensor` and `light`, and PUT `light`.
+The manager, and whoever has a key in clients.json, can GET `sensor` and `light`, and PUT `light`; so can a sender, of a group.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coap.resource import Router
 from dice.coaps import Coap
 from dice.errors import DiceError, UsageError
+from dice.groupcomm import Responder
 from dice.kx_psk import Psk, PskLookup
 from dice.managed import Managed
 
@@ -34,7 +35,7 @@ class Node:
         `network` is what link.up() returns.
         """
         self.on = False
-        self.groups = {name: Managed(name, name + ".gsa", network) for name in settings["groups"]}
+        self.groups = {name: Managed(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
         self.peer = None
         self._settings = settings
         self._options = options
@@ -43,6 +44,7 @@ class Node:
         self._status = status
         self._network = network
         self._tasks = {}
+        self._sessions = {}  # Coaps of our clients, by identity
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
         self._open = Router(dict(routes))
         for managed in self.groups.values():
@@ -120,12 +122,15 @@ class Node:
             self._tasks[managed] = asyncio.create_task(self._obey(managed, group))
 
     async def _obey(self, managed, group):
+        responder = Responder(group, self._open, self._sessions)
         try:
-            async for _sender, message in group:
+            async for sender, message in group:
                 if message in (b"on", b"off"):
                     self._switch(message == b"on")
                 elif message == b"sample":
                     await self.publish()
+                else:
+                    responder.take(sender, message)
         except (DiceError, OSError) as error:  # such as the end of the key's lifetime
             self._trouble(error)
             managed.leave()
@@ -151,7 +156,13 @@ class Node:
             return
 
         async def one(connection):
-            await Coap(connection, self._open).closed()
+            identity = bytes(connection.session.identity)
+            peer = self._sessions[identity] = Coap(connection, self._open)
+            try:
+                await peer.closed()
+            finally:
+                if self._sessions.get(identity) is peer:
+                    del self._sessions[identity]
 
         port = self._options.get("port", 5684)
         await dice.serve(port, PskLookup(keys.get), one, transport=self._transport(None, port), timer_ms=_TIMER_MS)

@@ -46,6 +46,8 @@ class Nowhere(io.IOBase):
         pass
     def flush(self):
         pass
+    def answer(self, datagram, source):
+        pass
     def Multicast(self, address, port):
         return self
 

@@ -19,11 +19,13 @@ from pathlib import Path
 import pytest
 
 import dice
+from dice import groupcomm
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.coaps import Coap
 from dice.kx_psk import Psk
-from dicectl import micropython
+from dicectl import micropython, netns
+from dicectl.host_node import HostNode
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 DICECTL = [sys.executable, "-m", "dicectl"]
@@ -287,6 +289,55 @@ def test_the_application_publishes_and_serves(in_network, tmp_path):
     assert len(measured) >= 3 and all(20 <= value < 22 for value in measured)
 
 
+async def _question(folder):
+    """As the desk, which is "tablet" to lamp-1, ask the group; return who said what, over a session with lamp-1 and without."""
+    node = HostNode(folder / "desk", "lamps")
+    group = await node.join()
+    connection = await dice.connect(("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=10)
+    peer = Coap(connection, Router({}))
+    said = []
+    for identity, peers in ((b"tablet", [peer]), (b"", [])):
+        found = await groupcomm.request(group, GET, "light", b"", 7000, identity, peers)
+        said.append({"session" if who is peer else who: bytes(message.payload) for who, message in found.items()})
+    peer.close()
+    await node.report()
+    group.close()
+    return said
+
+
+def _questions(folder):
+    house = House(folder)
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        for name in ("lamp-1", "lamp-2"):
+            (folder / name).mkdir()
+        (folder / "lamp-1" / "clients.json").write_text(json.dumps({"tablet": "0f" * 16}))
+        house.node("lamp-1", "--group", "lamps:answering", port=5699)
+        house.node("lamp-2", "--group", "lamps:answering")
+        house.node("deaf", "--group", "lamps")
+        house("provision", "new", "ghost", "--group", "lamps:answering", "--to", "ghost")
+        shown = house("group", "show", "lamps", "--json")
+        house.until(lambda: all(house.members()[n]["epoch"] == shown["epoch"] for n in ("lamp-1", "lamp-2", "deaf")), "the lamps")
+        ids = {name: member["id"] for name, member in house.members().items()}
+        tap = netns.Tap(shown["port"])
+        said = asyncio.run(_question(folder))
+        return said, ids, tap.read(), house("group", "ask", "lamps", "light", "--as", "desk", "--json")
+    finally:
+        house.close()
+
+
+def test_group_requests_are_answered_over_a_session_or_with_response_keys(in_network, tmp_path):
+    """Answers come within the Leisure, from members that have an id, over the session where there is one; none is readable."""
+    (first, second), ids, heard, asked = in_network(_questions, tmp_path)
+    assert first == {"session": b"off", ids["lamp-2"]: b"off"}
+    assert second == {ids["lamp-1"]: b"off", ids["lamp-2"]: b"off"}
+    assert heard and not [payload for _, payload in heard if b"off" in payload or b"tablet" in payload]
+    assert {answer["device"]: answer["answer"] for answer in asked["answers"]} == {"lamp-1": "off", "lamp-2": "off"}
+    assert asked["silent"] == ["ghost"]
+
+
 def _on_a_terminal(folder, *arguments):
     """Run a command on a terminal of its own; return what it wrote there."""
     terminal, other_end = pty.openpty()
@@ -333,7 +384,9 @@ def test_waiting_for_an_epoch_shows_how_far_it_is(in_network, tmp_path):
 def _watched(folder, *arguments):
     """Run a command; return (what it says, the arguments and environment of every process that was there meanwhile)."""
     environment = {**os.environ, "DICE_MANAGER": "house.db", "HISTFILE": str(folder / "history")}
-    process = subprocess.Popen([*DICECTL, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        [*DICECTL, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     seen = set()
     while process.poll() is None:
         for path in Path("/proc").glob("[0-9]*/"):

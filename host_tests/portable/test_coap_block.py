@@ -1,14 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Block-wise transfers (RFC 7959) between two endpoints, and group requests (RFC 7390)."""
+"""Block-wise transfers (RFC 7959) between two endpoints."""
 
 from test_coap_exchange import Random, carry
 
-from dice.coap import multicast
 from dice.coap.block import Blockwise, Transfer
 from dice.coap.exchange import Endpoint
 from dice.coap.message import BLOCK1, BLOCK2, CHANGED, CON, CONTENT, GET, POST, PUT, Message, decode, path_options
-from dice.coap.resource import Router
 
 
 class Shelf:
@@ -120,30 +118,3 @@ def test_a_server_that_mixes_blocks_up():
         request = decode(client.transmit())
         client.receive(Message(2, CONTENT, request.message_id, request.token, [(BLOCK2, value)], bytes(16)).encode(), 0)
         assert moving.advance(0) and moving.response is None
-
-
-# Requests to a group.
-
-
-def test_a_group_request():
-    router = Router({"lamp": {GET: lambda request, peer: (CONTENT, b"on")}, "silent": {GET: lambda request, peer: (CONTENT, b"")}})
-    random = Random(3)
-    message, token = multicast.request(GET, "lamp", b"", random)
-    delay_ms, answer = multicast.respond(message, router, 1, random)
-    assert 0 <= delay_ms < multicast.LEISURE_MS
-    found = multicast.responses({7: answer, 8: b"junk", 9: message}, token)
-    assert list(found) == [7] and found[7].payload == b"on"
-    assert multicast.responses({7: answer}, b"other") == {}
-    for path in ("nowhere", "silent"):
-        assert multicast.respond(multicast.request(GET, path, b"", random)[0], router, 1, random) is None
-    for data in (b"", b"junk", Message(CON, GET, 1, b"", path_options("lamp")).encode(), answer):
-        assert multicast.respond(data, router, 1, random) is None
-
-
-def test_leisure_is_spread():
-    router = Router({"lamp": {GET: lambda request, peer: (CONTENT, b"on")}})
-    random = Random(4)
-    message, _ = multicast.request(GET, "lamp", b"", random)
-    delays = [multicast.respond(message, router, 1, random, 1000)[0] for _ in range(100)]
-    assert min(delays) < 200 and max(delays) > 800 and max(delays) < 1000
-    assert multicast.respond(message, router, 1, random, 0)[0] == 0

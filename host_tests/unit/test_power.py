@@ -139,7 +139,7 @@ def _run(folder, monkeypatch, nth, when):
 
 @pytest.mark.parametrize("when", ["before", "after", "torn"])
 def test_power_fails_in_every_file_operation(tmp_path, monkeypatch, when):
-    """No nonce twice, and in the end it is as if nothing had happened: all who live are in the newest epoch, and hear one another."""
+    """No nonce twice, and in the end it is as if nothing had happened: all are in the newest epoch, and hear one another."""
     nth = 0
     while True:
         nth += 1

@@ -65,14 +65,14 @@ class Group:
 
     A task of its own reads the transport, since also a device that only sends has to notice a clash of SenderIDs and the end of
     a lifetime. It keeps the last few messages for the one task that iterates, and lets go of the oldest beyond that. `member`
-    has the counts; `overrun` counts what was let go of for want of room.
+    has the counts; `overrun` counts what was let go of for want of room, `asked` is for answer().
     """
 
     def __init__(self, member, transport, answering=False):
         self.member = member
         self.overrun = 0
+        self.asked = ()
         self._question_of = None
-        self._asked = ()  # the question of the message that came out last, and where that came from
         if answering:
             from dice.group.response import Question
 
@@ -97,7 +97,7 @@ class Group:
                 raise self._error
             self._arrived.clear()
             await self._arrived.wait()
-        sender, message, self._asked = self._messages.pop(0)
+        sender, message, self.asked = self._messages.pop(0)
         return sender, message
 
     async def send(self, message):
@@ -105,15 +105,16 @@ class Group:
         self.member.send(message, ticks_ms())
         self._transport.send(self.member.transmit())
 
-    async def answer(self, message):
+    async def answer(self, message, asked=None):
         """Answer, to its sender alone, the message that came out of the iteration last (bytes); see dice.group.response.
 
-        Raises UsageError where that was done, or the device did not join as an answering one.
+        Or an earlier one: `asked` is what the attribute `asked` was when that came out. Raises UsageError where that was done, or
+        the device did not join as an answering one.
         """
-        if not self._asked:
+        asked = self.asked if asked is None else asked
+        if not asked:
             raise UsageError(_E_ANSWERED)
-        question, source = self._asked
-        self._asked = ()
+        question, source = asked
         self._transport.answer(question.answer(message), source)
 
     async def ask(self, message, wait_ms=2000):

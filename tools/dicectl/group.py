@@ -35,6 +35,7 @@ def command():
       dicectl group add lamps lamp-1 lamp-2
       dicectl group remove lamps lamp-2
       dicectl group send lamps off --as desk/
+      dicectl group ask lamps light --as desk/
     """
 
 
@@ -194,6 +195,66 @@ def send(group, message, folder):
             joined.close()
 
     asyncio.run(run())
+
+
+@command.command()
+@click.argument("group")
+@click.argument("path")
+@_as
+@click.option("--wait", type=click.FloatRange(0.1, 60), default=7, show_default=True, help="Seconds for answers to come.")
+@_json
+@control.option
+def ask(group, path, folder, wait, as_json, registry):
+    """GET a CoAP resource of all members of a group, such as `light`, as the member whose folder `dicectl provision` wrote.
+
+    Members with an id answer, answering listeners and senders: each at a random moment within 5 s, so that not all speak at once.
+
+    \b
+    Example:
+      dicectl group ask lamps light --as desk/
+    """
+    import asyncio
+    from contextlib import nullcontext, suppress
+
+    from rich.console import Console
+
+    from dice.coap.message import GET
+    from dice.errors import DiceError
+    from dice.groupcomm import request
+    from dicectl.doctor import REASONS
+    from dicectl.host_node import HostNode
+
+    async def run():
+        node = HostNode(folder, group)
+        joined = await node.join()
+        try:
+            found = await request(joined, GET, path, wait_ms=int(wait * 1000))
+            await node.report()
+        except DiceError as error:
+            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+        finally:
+            joined.close()
+        return found, node.identity
+
+    console = Console(stderr=True)
+    with console.status(f"waiting {wait:g} s for answers") if console.is_terminal and not as_json else nullcontext():
+        found, own = asyncio.run(run())
+    members = []
+    with suppress(Failure):  # the manager may be on another computer
+        members = control.call(registry, "members", group=group)
+    members = {m["id"]: m["device"] for m in members if m["id"] is not None and m["identity"] != own}
+    answers = [
+        {"id": who, "device": members.get(who), "answer": bytes(message.payload).decode(errors="backslashreplace")}
+        for who, message in sorted(found.items())
+    ]
+    silent = [name for who, name in members.items() if who not in found]
+    if as_json:
+        click.echo(json.dumps({"answers": answers, "silent": silent}))
+        return
+    for answer in answers:
+        click.echo(f"{answer['device'] or 'id %d' % answer['id']:20} {answer['answer']}")
+    if silent or not answers:
+        click.echo(f"no answer from {', '.join(silent) or 'anybody'}", err=True)
 
 
 @command.command()

@@ -35,6 +35,7 @@ class HostNode:
             raise Failure(f"{self.folder} has no {FILE}: dicectl provision new NAME --group {name} --to {self.folder}", USAGE)
         except (ValueError, KeyError, TypeError):
             raise Failure(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
+        self.identity = self._settings.get("identity")
         self.path = self.folder / f"{name}.gsa"
         self._tapped = Tapped(heard) if heard else None
         self._managed = Managed(name, str(self.path), self._tapped)

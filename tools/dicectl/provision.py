@@ -152,7 +152,9 @@ def replace(name, folder, port, as_json, registry):
         try:
             where = target.write(settings)
         except Failure as failure:
-            raise Failure(f"{failure.format_message()}; the old device is expelled: dicectl provision replace {name} once more", FAILED)
+            raise Failure(
+                f"{failure.format_message()}; the old device is expelled: dicectl provision replace {name} once more", FAILED
+            )
         _tell(settings, where, as_json)
 
 

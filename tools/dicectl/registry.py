@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """What a manager must not forget, in SQLite: devices with their keys, groups with theirs, and the audit log.
 
-A change and what the log says of it are one transaction, on the disk before anybody can learn of it; together() makes one of several
-changes. One process at a time has a registry open for writing. The file holds every key: it is created 0600.
+A change and what the log says of it are one transaction, on the disk before anybody can learn of it; together() makes one change
+of several. One process at a time has a registry open for writing. The file holds every key: it is created 0600.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Registry:
 
     @contextlib.contextmanager
     def together(self):
-        """Make one change of all that are made inside, on the disk when the block has ended: all of them, or none where it raises."""
+        """Make one change of all that are made inside, on the disk when the block has ended; none where it raises."""
         try:
             with self._transaction():
                 yield

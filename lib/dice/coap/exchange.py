@@ -8,7 +8,7 @@ others wait. A request that comes again is answered again without being obeyed a
 """
 
 from dice._compat import const, ticks_add, ticks_diff
-from dice.coap.message import ACK, CON, NON, OBSERVE, RST, Message, decode, path_options
+from dice.coap.message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
 from dice.errors import DATA, NONE, FormatError, UsageError
 
 _E_QUEUE = const(72)
@@ -71,6 +71,13 @@ class Endpoint:
         """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange."""
         message = _answer(CON, self._next_id(), request, response)
         return self._enqueue(message, now, None)
+
+    def expect(self, token, observe):
+        """Have `observe` called with responses to a request that went another way, as to a group; return what forget() takes."""
+        exchange = Exchange(Message(NON, GET, 0, token), observe)
+        exchange.done = True
+        self._observed.append(exchange)
+        return exchange
 
     def ping(self, now):
         """Ask for a sign of life (section 4.3); the Exchange is `acknowledged` if it comes."""

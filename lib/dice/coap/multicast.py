@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """CoAP requests to a group and their responses, matched by Token alone (RFC 7252, section 8; RFC 7390) (row 5).
 
-The bytes go through `dice.Group`: message, token = request(...); answers = await group.ask(message); responses(answers, token).
+What becomes of them on a group and on sessions is dice.groupcomm's.
 """
 
 from dice._compat import const
@@ -10,13 +10,17 @@ from dice.coap.message import NON, Message, decode, path_options
 from dice.errors import FormatError
 
 LEISURE_MS = const(5000)  # RFC 7252, section 8.2: responses are spread over so long
+ANSWER_OVER = const(65000)  # our option, elective: answer over the session of this identity (docs/protocol.md, section 13)
 _TOKEN_BYTES = const(4)
 
 
-def request(code, path, payload, random):
-    """Return (the bytes of a request to a group, its token)."""
+def request(code, path, payload, random, identity=b""):
+    """Return (the bytes of a request to a group, its token); `identity` is ours in sessions over which answers may come."""
     token = random(_TOKEN_BYTES)
-    return Message(NON, code, int.from_bytes(random(2), "big"), token, path_options(path), payload).encode(), token
+    options = path_options(path)
+    if identity:
+        options.append((ANSWER_OVER, identity))
+    return Message(NON, code, int.from_bytes(random(2), "big"), token, options, payload).encode(), token
 
 
 def responses(answers, token):
@@ -32,22 +36,30 @@ def responses(answers, token):
     return found
 
 
-def respond(data, handler, sender, random, leisure_ms=LEISURE_MS):
-    """Return (milliseconds to wait, the bytes of the response) to a request from a group, or None for none.
-
-    `handler(request, sender)` is as for an Endpoint. Errors are not told, since every member would tell them (RFC 7390, section
-    2.7), nor is what has nothing to say.
-    """
+def parse(data):
+    """Return the Message of a request to a group, or None for anything else."""
     try:
         message = decode(data)
     except FormatError:
         return None
-    if message.kind != NON or not 0 < message.code < 32:
-        return None
+    return message if message.kind == NON and 0 < message.code < 32 else None
+
+
+def respond(message, handler, sender):
+    """Return what `handler(message, sender)` returns, or None where nothing is to be answered.
+
+    Errors are not told, since every member would tell them (RFC 7390, section 2.7), nor is what has nothing to say.
+    """
     response = handler(message, sender)
-    if response is None or response[0] >> 5 != 2 or not response[1]:
-        return None
+    return None if response is None or response[0] >> 5 != 2 or not response[1] else response
+
+
+def encode(message, response, random):
+    """Return the bytes of a response to a request."""
     options = response[2] if len(response) > 2 else ()
-    number = int.from_bytes(random(4), "big")
-    answer = Message(NON, response[0], number & 0xFFFF, message.token, options, response[1])
-    return (number >> 16) * leisure_ms >> 16, answer.encode()
+    return Message(NON, response[0], int.from_bytes(random(2), "big"), message.token, options, response[1]).encode()
+
+
+def delay_ms(random, leisure_ms=LEISURE_MS):
+    """Return how long to wait before answering."""
+    return int.from_bytes(random(2), "big") * leisure_ms >> 16

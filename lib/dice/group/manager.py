@@ -111,7 +111,7 @@ class Manager:
         self._keep(roster, now)
 
     def replace(self, identity, other, now):
-        """Expel a device and give `other` its place, in one new epoch; raises UsageError where the one is not in or the other is."""
+        """Expel a device and give `other` its place, in one new epoch; raises UsageError unless it alone is in."""
         roster = self.roster.copy()
         if identity not in roster.members or other in roster.members:
             raise UsageError(_E_OPTION)

@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""CoAP requests to a group: what is asked, who answers, when, and which way. Groups and sessions are lists; net has real ones."""
+
+import asyncio
+
+from memory_transport import run
+from test_coap_exchange import Random
+from test_coaps import pair
+
+from dice.coap import multicast
+from dice.coap.message import CHANGED, CON, CONTENT, GET, PUT, Message, decode, path_options
+from dice.coap.resource import Router
+from dice.errors import UsageError
+from dice.groupcomm import Responder, request
+from dice.limits import MESSAGES_MAX
+
+LAMP = Router(
+    {
+        "lamp": {GET: lambda request, sender: (CONTENT, b"on %d" % sender), PUT: lambda request, sender: (CHANGED, b"")},
+        "silent": {GET: lambda request, sender: (CONTENT, b"")},
+        "broken": {GET: lambda request, sender: 1 // 0},
+    }
+)
+
+
+def test_the_bytes_of_a_group_request():
+    random = Random(3)
+    data, token = multicast.request(GET, "lamp", b"", random)
+    asked = multicast.parse(data)
+    answer = multicast.encode(asked, multicast.respond(asked, LAMP, 1), random)
+    found = multicast.responses({7: answer, 8: b"junk", 9: data}, token)
+    assert list(found) == [7] and found[7].payload == b"on 1"
+    assert multicast.responses({7: answer}, b"other") == {}
+    for path in ("nowhere", "silent"):
+        assert multicast.respond(multicast.parse(multicast.request(GET, path, b"", random)[0]), LAMP, 1) is None
+    for other in (b"", b"on", b"junk", Message(CON, GET, 1, b"", path_options("lamp")).encode(), answer):
+        assert multicast.parse(other) is None
+    assert asked.option(multicast.ANSWER_OVER) is None
+    named = multicast.parse(multicast.request(GET, "lamp", b"", random, b"tablet")[0])
+    assert named.option(multicast.ANSWER_OVER) == b"tablet" and named.path() == "lamp"
+
+
+def test_leisure_is_spread():
+    random = Random(4)
+    delays = [multicast.delay_ms(random, 1000) for _ in range(100)]
+    assert min(delays) < 200 and max(delays) > 800 and max(delays) < 1000
+    assert multicast.delay_ms(random, 0) == 0
+    assert 0 <= multicast.delay_ms(random) < multicast.LEISURE_MS
+
+
+class Group:
+    """What groupcomm needs of a dice.Group; who answers are functions of the question."""
+
+    def __init__(self, *members):
+        self.members = members
+        self.asked = ()
+        self.answers = []
+
+    async def ask(self, message, wait_ms):
+        for member in self.members:
+            member(bytes(message))
+        await asyncio.sleep(wait_ms / 1000)
+        return dict(self.answers)
+
+    async def answer(self, message, asked):
+        if not asked:
+            raise UsageError(70)
+        self.answers.append((asked, bytes(message)))
+
+
+class Listener:
+    """A member of a made-up group, which answers as `number`."""
+
+    def __init__(self, group, number, sessions=None):
+        self.group = group
+        self.number = number
+        self.responder = Responder(group, LAMP, sessions, 0)
+
+    def __call__(self, message):
+        self.group.asked = self.number
+        self.responder.take(5, message)
+
+
+def test_answers_come_with_response_keys():
+    async def main():
+        group = Group()
+        group.members = [Listener(group, number) for number in (2, 3)]
+        found = await request(group, GET, "lamp", wait_ms=50)
+        assert {who: message.payload for who, message in found.items()} == {2: b"on 5", 3: b"on 5"}
+        for path in ("nowhere", "silent", "broken"):
+            group.answers.clear()
+            assert await request(group, GET, path, wait_ms=20) == {}
+        assert isinstance(group.members[0].responder.error, ZeroDivisionError)
+        assert not group.members[0].responder.take(5, b"on")
+
+    run(main)
+
+
+def test_an_answer_comes_over_the_session_of_who_asks():
+    """Two members have a session with it, one has not; a session that has ended is none."""
+
+    async def main():
+        one, server_one, _, _ = pair({})
+        two, server_two, _, _ = pair({})
+        group = Group()
+        group.members = [
+            Listener(group, 2, {b"tablet": server_one}),
+            Listener(group, 3, {b"other": server_one}),
+            Listener(group, 4, {b"tablet": server_two}),
+        ]
+        found = await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one, two))
+        assert {who: message.payload for who, message in found.items()} == {one: b"on 5", two: b"on 5", 3: b"on 5"}
+        assert [who for who, _ in group.answers] == [3], "what came over a session was told with response keys too"
+        group.answers.clear()
+        two.close()
+        await server_two.closed()
+        found = await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,))
+        assert set(found) == {one, 3, 4}
+        group.answers.clear()
+        assert set(await request(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "nobody named a session"
+        one.close()
+
+    run(main)
+
+
+def test_only_the_token_makes_it_an_answer():
+    """Whatever else comes over a session, also once nobody waits, is none, and is rejected."""
+
+    async def main():
+        one, server, _, _ = pair({})
+        message, _ = multicast.request(GET, "lamp", b"", Random(5))
+        asked = multicast.parse(message)
+        group = Group(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
+        assert await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,)) == {}
+        sent = []
+        group.members = [lambda data: sent.append(multicast.parse(data))]
+        assert await request(group, GET, "lamp", wait_ms=20, identity=b"tablet", peers=(one,)) == {}
+        dropped = one.endpoint.dropped
+        assert not await server.respond(sent[0], (CONTENT, b"late"))
+        assert one.endpoint.dropped == dropped + 1
+        one.close()
+
+    run(main)
+
+
+def test_a_flood_of_questions_is_obeyed_and_not_answered():
+    async def main():
+        group = Group()
+        obeyed = []
+
+        def handle(message, sender):
+            obeyed.append(sender)
+            return CONTENT, b"x"
+
+        responder = Responder(group, handle, None, 30)
+        for number in range(5 * MESSAGES_MAX):
+            group.asked = number + 1
+            assert responder.take(5, multicast.request(GET, "lamp", b"", Random(number))[0])
+        await asyncio.sleep(0.1)
+        assert len(obeyed) == 5 * MESSAGES_MAX and len(group.answers) == MESSAGES_MAX
+        assert all(decode(data).payload == b"x" for _, data in group.answers)
+        group.asked = 77
+        responder.take(5, multicast.request(GET, "lamp", b"", Random(9))[0])
+        await asyncio.sleep(0.1)
+        assert group.answers[-1][0] == 77, "room for the next ones"
+
+    run(main)
