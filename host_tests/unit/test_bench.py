@@ -84,7 +84,7 @@ def test_a_large_group():
         assert sorted(line["each_s"]) == line["each_s"] and line["each_s"][-1] <= line["s"]
         assert line["manager_bytes"] < 20_000
     without_loss = {line["phase"]: line for line in storms if not line["loss"]}
-    assert without_loss["re-key"]["datagrams"] == 2.0, "a GSA and its acknowledgement"
+    assert 2.0 <= without_loss["re-key"]["datagrams"] <= 2.1, "a GSA and its acknowledgement; the sender reports besides"
     assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
     assert bench.storm_rows(storms)[0][:3] == ["join", "50", "0"]
 
