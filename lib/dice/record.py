@@ -42,23 +42,20 @@ def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid=b""
     `plaintext` is bytes; with a non-empty `cid` the content type travels encrypted behind it.
     """
     start = _FRAGMENT_AT + len(cid)
-    end = start + len(plaintext)
-    datagram = bytearray(end + tag_bytes + (1 if cid else 0))
+    aad = None
+    if cid:
+        plaintext = plaintext + bytes((content_type,))
+        content_type = _TLS12_CID
+    datagram = bytearray(start + len(plaintext) + tag_bytes)
     size = len(datagram) - start + _EXPLICIT_BYTES
     high = sequence >> 32  # in halves: a long integer takes longer than all of them
     low = sequence & 0xFFFFFFFF if high else sequence
     pack_into(">BHHHIHHHI", datagram, 0, content_type, _VERSION, epoch, high, low, size, epoch, high, low)
-    datagram[start:end] = plaintext
-    if not cid:
-        crypt(key, salt, datagram, start, end - start, tag_bytes, cid, -1, False)
-        return datagram
-    pack_into(">HHHI", datagram, start - 10, size, epoch, high, low)
-    datagram[0] = _TLS12_CID
-    datagram[11 : start - 10] = cid
-    datagram[end] = content_type
-    end += 1
-    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, end - start)
-    crypt(key, salt, datagram, start, end - start, tag_bytes, aad, len(aad), False)
+    if cid:
+        pack_into(">HHHI", datagram, start - 10, size, epoch, high, low)
+        datagram[11 : start - 10] = cid
+        aad = _cid_data(datagram, start - _EXPLICIT_BYTES, len(plaintext))
+    crypt(key, salt, datagram, start, tag_bytes, aad, plaintext)
     return datagram
 
 
@@ -86,16 +83,12 @@ def open(key, salt, tag_bytes, datagram, cid_bytes=0):
 
     The nonce's explicit part is what stands on the wire (RFC 6655, section 3).
     """
-    with_cid = datagram[0] == _TLS12_CID
-    start = _FRAGMENT_AT + cid_bytes if with_cid else _FRAGMENT_AT
-    length = len(datagram) - start - tag_bytes
-    if length < 0:
-        return None
-    if not with_cid:
-        plaintext = crypt(key, salt, datagram, start, length, tag_bytes, b"", -1, True)
+    if datagram[0] != _TLS12_CID:
+        plaintext = crypt(key, salt, datagram, _FRAGMENT_AT, tag_bytes, None, None)
         return None if plaintext is None else (datagram[0], plaintext)
-    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
-    plaintext = crypt(key, salt, datagram, start, length, tag_bytes, aad, len(aad), True)
+    start = _FRAGMENT_AT + cid_bytes
+    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, len(datagram) - start - tag_bytes)
+    plaintext = crypt(key, salt, datagram, start, tag_bytes, aad, None)
     if plaintext is None:
         return None
     inner = plaintext.rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)

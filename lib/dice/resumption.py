@@ -4,7 +4,7 @@
 5077) (row 3)."""
 
 from dice._compat import const, ticks_add, ticks_diff
-from dice.crypto import aead
+from dice.crypto.ccm import crypt
 from dice.crypto.hmac import Hmac, p_sha256
 
 _SECRET_BYTES = const(32)
@@ -17,11 +17,9 @@ def wrap(secret, random, data):
     """Return `data` (bytes) encrypted and authenticated under `secret`, with a key of its own, of 16 random bytes."""
     nonce = random(_NONCE_BYTES)
     keys = p_sha256(secret, b"dice wrap" + nonce, 20)
-    start = _NONCE_BYTES
-    out = bytearray(start + len(data) + _TAG_BYTES)
-    out[:start] = nonce
-    out[start : start + len(data)] = data
-    aead.seal(keys[:16], keys[16:], out, start, start + len(data), _TAG_BYTES, b"dice")
+    out = bytearray(_NONCE_BYTES + len(data) + _TAG_BYTES)
+    out[:_NONCE_BYTES] = nonce
+    crypt(keys[:16], keys[16:], out, _NONCE_BYTES, _TAG_BYTES, b"dice", data)
     return out
 
 
@@ -30,7 +28,7 @@ def unwrap(secret, wrapped):
     if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
         return None
     keys = p_sha256(secret, b"dice wrap" + bytes(wrapped[:_NONCE_BYTES]), 20)
-    return aead.open(keys[:16], keys[16:], wrapped, _NONCE_BYTES, _TAG_BYTES, b"dice")
+    return crypt(keys[:16], keys[16:], wrapped, _NONCE_BYTES, _TAG_BYTES, b"dice", None)
 
 
 class Rotating:

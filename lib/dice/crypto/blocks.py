@@ -15,10 +15,10 @@ _CBC = const(2)
 _ZERO_IV = bytes(16)
 
 
-def _formatted(data, start, length, nonce, tag_bytes, aad, aad_bytes):
+def _formatted(data, length, nonce, tag_bytes, aad):
     """Return all that goes under the tag, the place of the plaintext zeroed, and where that begins."""
     size = length.to_bytes(2, "big")
-    if aad_bytes < 0:
+    if aad is None:
         aad = bytes(data[3:11]) + bytes(data[:3]) + size
     at = len(aad) + 33 & -16 if aad else 16
     formatted = bytearray(at + (length + 15 & -16))
@@ -36,27 +36,31 @@ def _xor(left, right):
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
 
 
-def crypt(key, salt, data, start, length, tag_bytes, aad, aad_bytes, opening):
-    """Seal `data[start : start + length]` in place, the tag behind it; or return its plaintext, None if the tag does not verify.
+def crypt(key, salt, data, start, tag_bytes, aad, plaintext):
+    """Seal `plaintext` into `data[start:]`, a bytearray with room for it and its tag of `tag_bytes` (4..16, even), and no more.
 
-    The nonce is `salt`, 4 bytes, and the 8 bytes before `start` in `data`; `aad` has `aad_bytes`, below 65,280;
-    -1 stands for the 13 of a record whose header begins `data` (RFC 5246, section 6.2.3.3). Opening changes nothing in `data`.
+    Where `plaintext` is None, open `data[start:]`, anything bytes-like: return the plaintext, or None if the tag does not verify.
+    The 12-byte nonce is `salt`, 4 bytes, and the 8 before `start` in `data`; (key, nonce) must never be used twice for sealing.
+    `aad` is below 65,280 bytes; None stands for the 13 of a record whose header begins `data` (RFC 5246, section 6.2.3.3).
     """
+    length = len(data) - start - tag_bytes
+    if length < 0:
+        return None
     nonce = bytes(salt) + bytes(data[start - 8 : start])
-    formatted, at = _formatted(data, start, length, nonce, tag_bytes, aad, aad_bytes)
+    formatted, at = _formatted(data, length, nonce, tag_bytes, aad)
     stream = bytearray()
     for i in range((length + 31) // 16):
         stream += b"\2" + nonce + b"\0" + i.to_bytes(2, "big")
     aes(key, _ECB).encrypt(stream, stream)
     end = start + length
-    text = bytes(data[start:end])
-    mixed = _xor(text, stream[16 : 16 + length])
-    formatted[at : at + length] = mixed if opening else text
+    opening = plaintext is None
+    mixed = _xor(data[start:end] if opening else plaintext, stream[16 : 16 + length])
+    formatted[at : at + length] = mixed if opening else plaintext
     aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
     tag = _xor(formatted[-16:], stream[:16])[:tag_bytes]
     if not opening:
         data[start:end] = mixed
-        data[end : end + tag_bytes] = tag
+        data[end:] = tag
         return None
     difference = 0
     for i in range(tag_bytes):  # takes as long wherever they differ

@@ -13,6 +13,7 @@ from dice.crypto import aes
 _ECB = const(1)
 _CBC = const(2)
 _ZERO_IV = bytes(16)
+_NONE = None  # viper compares objects with each other only
 
 
 @micropython.viper
@@ -24,9 +25,13 @@ def _xor(count: int, to: ptr8, left: ptr8, right: ptr8):
 
 
 @micropython.viper
-def crypt(key, salt: ptr8, data: ptr8, start: int, length: int, tag_bytes: int, aad: ptr8, aad_bytes: int, opening: bool):
+def crypt(key, salt: ptr8, data, start: int, tag_bytes: int, aad, plaintext):
     """Seal or open in one pass; see blocks.crypt."""
-    text = ptr8(int(data) + start)
+    length = int(len(data)) - start - tag_bytes
+    if length < 0:
+        return None
+    head = ptr8(data)
+    text = ptr8(int(head) + start)
     size = length + 31 & -16
     stream = bytearray(size)
     counter = ptr8(stream)
@@ -40,10 +45,11 @@ def crypt(key, salt: ptr8, data: ptr8, start: int, length: int, tag_bytes: int, 
         counter[i] = text[i - 13]
         i += 1
     at = 32
-    if aad_bytes == 0:
-        at = 16
-    elif aad_bytes > 0:
-        at = aad_bytes + 33 & -16
+    aad_bytes = 8
+    of_record = aad is _NONE
+    if not of_record:
+        aad_bytes = int(len(aad))
+        at = aad_bytes + 33 & -16 if aad_bytes else 16
     formatted = bytearray(at + size - 16)
     block = ptr8(formatted)
     words = ptr32(counter)
@@ -61,32 +67,33 @@ def crypt(key, salt: ptr8, data: ptr8, start: int, length: int, tag_bytes: int, 
     block[15] = length
     if aad_bytes:
         block[0] = 4 * tag_bytes + 0x3A
-        if aad_bytes < 0:  # the number of the record is 8 bytes of its header; type and version stand before it
+        if of_record:  # the number of the record is 8 bytes of its header; type and version stand before it
             block[17] = 13
-            block[26] = data[0]
-            block[27] = data[1]
-            block[28] = data[2]
+            block[26] = head[0]
+            block[27] = head[1]
+            block[28] = head[2]
             block[29] = length >> 8
             block[30] = length
-            aad = ptr8(int(data) + 3)
-            aad_bytes = 8
+            head = ptr8(int(head) + 3)
         else:
             block[16] = aad_bytes >> 8
             block[17] = aad_bytes
+            head = ptr8(aad)
         i = 0
         while i < aad_bytes:
-            block[18 + i] = aad[i]
+            block[18 + i] = head[i]
             i += 1
     aes(key, _ECB).encrypt(stream, stream)
-    plaintext = formatted
     to = ptr32(int(block) + at)
     i = int(counter) + 16
+    opened = plaintext
+    opening = plaintext is _NONE
     if opening:
         _xor(length, to, text, i)
-        plaintext = bytes(memoryview(formatted)[abs(at) : abs(at + length)])  # abs() makes objects of viper's integers
+        opened = bytes(memoryview(formatted)[abs(at) : abs(at + length)])  # abs() makes objects of viper's integers
     else:
-        _xor(length, to, text, to)  # a copy, since it is zero
-        _xor(length, text, text, i)
+        _xor(length, to, plaintext, to)  # a copy, since it is zero
+        _xor(length, text, plaintext, i)
     aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
     block = ptr8(int(to) + size - 32)
     difference = 0
@@ -100,4 +107,4 @@ def crypt(key, salt: ptr8, data: ptr8, start: int, length: int, tag_bytes: int, 
         i += 1
     if difference or not opening:
         return None
-    return plaintext
+    return opened

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """AES-128-CCM (SP 800-38C, RFC 3610): the `crypt` of `blocks`, or of `blocks_viper` where the firmware takes native code (row 1).
 
-A message costs two bulk calls of the block cipher, whatever its length, since a call from Python costs more than a block. The
-record layer calls `crypt` directly; `aead` is for all else. A (key, nonce) must never be used twice for sealing.
+A message costs two bulk calls of the block cipher, whatever its length, since a call from Python costs more than a block.
 """
 
 import sys
@@ -14,4 +13,4 @@ from dice._compat import MICROPYTHON
 if MICROPYTHON and sys.implementation._mpy >> 10:
     from dice.crypto.blocks_viper import crypt
 else:
-    from dice.crypto.blocks import crypt  # noqa: F401 - for the record layer
+    from dice.crypto.blocks import crypt  # noqa: F401 - for records and tickets

@@ -90,14 +90,8 @@ class Context:
 
     def open(self, sender, datagram):
         """Return the plaintext of an application-data record, or None, and count it, if its tag does not verify."""
-        at = sender.at
-        keys = self._keys
-        end = at + _KEY_BYTES
-        length = len(datagram) - _FRAGMENT_AT - self.tag_bytes
-        plaintext = None
-        if length >= 0:
-            salt = keys[end : end + 4]
-            plaintext = crypt(keys[at:end], salt, datagram, _FRAGMENT_AT, length, self.tag_bytes, b"", -1, True)
+        keys = self._keys[sender.at : sender.at + _BOTH_BYTES]
+        plaintext = crypt(keys[:_KEY_BYTES], keys[_KEY_BYTES:], datagram, _FRAGMENT_AT, self.tag_bytes, None, None)
         if plaintext is None:
             sender.forged += 1
         return plaintext
