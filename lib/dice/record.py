@@ -87,7 +87,10 @@ def open(key, salt, tag_bytes, datagram, cid_bytes=0):
         plaintext = crypt(key, salt, datagram, _FRAGMENT_AT, tag_bytes, None, None)
         return None if plaintext is None else (datagram[0], plaintext)
     start = _FRAGMENT_AT + cid_bytes
-    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, len(datagram) - start - tag_bytes)
+    length = len(datagram) - start - tag_bytes
+    if length < 0:
+        return None
+    aad = _cid_data(datagram, start - _EXPLICIT_BYTES, length)
     plaintext = crypt(key, salt, datagram, start, tag_bytes, aad, None)
     if plaintext is None:
         return None
