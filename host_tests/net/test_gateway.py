@@ -169,8 +169,9 @@ def no_such_card():
             peer.bind(("127.0.0.1", 0))
             peer.settimeout(5)
             port = peer.getsockname()[1].to_bytes(2, "big")
+            left = bus.gateway.counts["dropped"], len(bus.gateway._nodes)
             line.send(packet(b"\x0a\x4d\0\1\0\x07", socket.inet_aton("127.0.0.1") + port, b"works"))
-            return bus.gateway.counts["dropped"], len(bus.gateway._nodes), peer.recv(100)
+            return *left, peer.recv(100)
 
 
 def test_what_the_network_refuses_is_dropped(in_network):
