@@ -76,11 +76,8 @@ class Ledger:
         if held != base + mark and (mark or held > base) and (name, held) != self._tried:
             raise StoreError(_E_STORE_SHARED)
         base += end
-        try:
-            self._store.put(name, base)
-        except BaseException:
-            self._tried = (name, base)
-            raise
+        self._tried = name, base  # it stays where this raises
+        self._store.put(name, base)
         self._tried = None
         return end
 
