@@ -404,19 +404,29 @@ def _provisioning(folder):
     try:
         house.manager()
         house("group", "new", "lamps")
+        (folder / "file").write_text("")
+        house("provision", "new", "torn", "--group", "lamps", "--to", "torn")
+        refused = house("provision", "replace", "torn", "--to", "file/x", status=1)
+        house("provision", "replace", "torn", "--to", "torn-2")
+        torn = house.members()["torn"]["role"]
         said = [
             _watched(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", "desk"),
             _watched(folder, "provision", "replace", "desk", "--to", "desk-2", "--json"),
         ]
         keys = [json.loads((folder / name / "node.json").read_text())["key"] for name in ("desk", "desk-2")]
-        return keys, said, house.log("manager"), sorted(path.name for path in folder.iterdir())
+        return keys, said, house.log("manager"), sorted(path.name for path in folder.iterdir()), refused, torn
     finally:
         house.close()
 
 
 def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
-    """Not in what is printed, nor in the arguments or the environment of any process, nor in a file beside the registry."""
-    keys, said, log, files = in_network(_provisioning, tmp_path)
+    """Not in what is printed, nor in the arguments or the environment of any process, nor in a file beside the registry.
+
+    A device that did not get its configuration is replaced once more, and is in its groups.
+    """
+    keys, said, log, files, refused, torn = in_network(_provisioning, tmp_path)
+    assert "the old device is expelled already: dicectl provision replace torn once more" in refused
+    assert torn == "listener"
     secrets = [form for key in keys for form in (key.encode(), bytes.fromhex(key))]
     for printed, seen in said:
         assert any(b"provision" in each for each in seen), "the command itself was not seen"

@@ -151,7 +151,9 @@ class Killed(BaseException):
 
 
 class Deadly:
-    """A registry's connection that fails at its n-th statement."""
+    """A registry's connection that fails at its n-th statement, and at all after it where it `fails_for_ever`."""
+
+    fails_for_ever = False
 
     def __init__(self, database, countdown, error):
         self._database = database
@@ -164,7 +166,7 @@ class Deadly:
     def execute(self, statement, *arguments):
         if statement != "ROLLBACK":  # a process that is gone does none; SQLite does it when the file is opened again
             self._countdown -= 1
-            if self._countdown == 0:
+            if self._countdown == 0 or (self._countdown < 0 and self.fails_for_ever):
                 raise self._error
         return self._database.execute(statement, *arguments)
 
@@ -220,6 +222,22 @@ def test_a_device_comes_and_goes_whole(told, request_, error):
     if request_["do"] == "replace":
         assert groups_after == groups and keys_after["old"] != keys["old"] and keys_after["desk"] == keys["desk"]
         assert epochs_after == [epoch + 1 for epoch in epochs], "one epoch for one expulsion"
+
+
+def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(told):
+    async def story(keeper):
+        keeper.do({"do": "new", "group": "lamps"})
+        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        database = keeper.registry._database
+        keeper.registry._database = Deadly(database, 14, sqlite3.OperationalError("disk I/O error"))
+        keeper.registry._database.fails_for_ever = True
+        with pytest.raises(Failure, match="disk I/O error"):
+            keeper.do({"do": "provision", "name": "new", "groups": {"lamps": "sender"}})
+        keeper.registry._database = database
+        assert keeper.do({"do": "show", "group": "lamps"})["epoch"] == 1
+        assert keeper.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
+
+    told(story)
 
 
 def test_a_device_that_was_not_delivered_is_replaced(told):

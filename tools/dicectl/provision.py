@@ -149,12 +149,14 @@ def replace(name, folder, port, as_json, registry):
     with _Target(folder, port) as target:
         target.check()
         settings = control.call(registry, "replace", name=name)
+        hint = f"the old device is expelled already: dicectl provision replace {name} once more"
         try:
             where = target.write(settings)
         except Failure as failure:
-            raise Failure(
-                f"{failure.format_message()}; the old device is expelled: dicectl provision replace {name} once more", FAILED
-            )
+            raise Failure(f"{failure.format_message()}; {hint}", FAILED)
+        except BaseException:
+            click.echo(hint, err=True)
+            raise
         _tell(settings, where, as_json)
 
 

@@ -57,7 +57,6 @@ class Registry:
     def _read(self):
         """Know what is on the disk: the names of all devices, and the rosters."""
         self._names = {identity: name for name, identity in self.devices().items()}
-        self._rosters = {}
         self.rosters()
 
     @contextlib.contextmanager
