@@ -44,6 +44,7 @@ class Managed:
         self._network = network
         self._options = options
         self._epoch = None  # of the GSA that is kept
+        self._told = None, 0  # epoch and number of the last report
         self.routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self):
@@ -81,14 +82,12 @@ class Managed:
         """
         waited_s = 0
         missed = self._missed()
-        told = self._standing()
         while not peer.ended:
             await asyncio.sleep(_LOOK_S)
             waited_s += _LOOK_S
             epoch, sent, _ = self._standing()
-            if epoch != told[0]:
-                told = epoch, 0, False
-            news = sent > told[1] and (waited_s >= _NEWS_S or not told[1])
+            told = self._told[1] if self._told[0] == epoch else 0
+            news = sent > told and (waited_s >= _NEWS_S or not told)
             if waited_s >= _MISSED_S and self._missed() != missed:
                 await self.join(peer)
             elif news or waited_s >= _REPORT_S:
@@ -97,7 +96,6 @@ class Managed:
                 continue
             waited_s = 0
             missed = self._missed()
-            told = self._standing()
 
     async def report(self, peer):
         """Tell the center which epoch is held, how far we have sent, and whether another device has our id.
@@ -108,6 +106,7 @@ class Managed:
         payload = epoch.to_bytes(2, "big") + (0 if clash else sent).to_bytes(8, "big") + bytes((clash,))
         if await peer.request(POST, "ace-group/%s/node" % self._name, payload) is None:
             raise PeerError(None, _E_NO_ANSWER)
+        self._told = epoch, sent
 
     def _standing(self):
         """Return (the newest epoch, the number that we send next in it or 0, whether another device has our id)."""
