@@ -14,7 +14,7 @@ A module is compiled with -O3: no line numbers in tracebacks, which saves flash.
 import os
 
 _HOST = ("_cpython.py", "crypto/host.py")  # CPython only
-_KEEPER = ("group/keys.py", "group/manager.py", "kdc.py")  # of the group's manager, which is no board
+_KEEPER = ("group/keeper.py", "group/manager.py", "kdc.py")  # of the group's manager, which is no board
 _UNIX = ("_posix.py",) + _KEEPER  # what files need on an operating system
 _PLAIN = ("crypto/blocks.py",)  # what is needed where native code is not taken
 _NATIVE = ("crypto/blocks_viper.py",)  # and where it is
@@ -23,13 +23,11 @@ _GROUP = (
     "__init__.py",
     "_compat.py",
     "errors.py",
-    "wire.py",
     "replay.py",
     "store.py",
     "crypto/__init__.py",
     "crypto/blocks.py",
     "crypto/blocks_viper.py",
-    "crypto/ccm.py",
     "crypto/hmac.py",
     "suites.py",
     "record.py",
@@ -50,6 +48,7 @@ _PSK = (
     "messages.py",
     "record_layer.py",
     "session.py",
+    "wire.py",
 )
 
 

@@ -18,7 +18,8 @@ from dice.coap.resource import Router
 from dice.coaps import Coap
 from dice.errors import DiceError, UsageError
 from dice.groupcomm import Responder
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.managed import Managed
 
 _AGAIN_S = 5  # before the manager is asked again; doubled up to the next

@@ -266,7 +266,7 @@ def attack(street, genuine):
 
 def assert_every_nonce_is_new(street):
     """Look at all that the switch has put on the bus; of the last datagram a power failure may have cut the end."""
-    sent = [datagram for datagram in datagrams(street.bus, "switch") if record.header(datagram)]
+    sent = [datagram for datagram in datagrams(street.bus, "switch") if record.well_formed(datagram)]
     nonces = [bytes(datagram[13:21]) for datagram in sent]
     assert len(nonces) > 100
     assert nonces == sorted(set(nonces)), "a nonce was repeated, or counting went on below the mark"

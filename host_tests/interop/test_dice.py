@@ -9,7 +9,8 @@ import time
 import pytest
 
 from dice import dtls
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dicectl import micropython
 from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay
@@ -266,7 +267,7 @@ def test_micropython_answers_openssl(tmp_path):
     port = peers.free_port()
     code = f"""
 import asyncio, dice
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 async def handle(c):
     async for message in c:
         await c.send(b"pong\\n")

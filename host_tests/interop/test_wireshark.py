@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from dice import dtls
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 from dicectl.packets import keylog
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay

@@ -16,21 +16,20 @@ ROWS = [
         "replay",
         "store",
         "crypto",
-        "crypto.ccm",
         "crypto.blocks",
         "crypto.blocks_viper",
         "crypto.hmac",
         "crypto.host",
     },
     {"suites", "record"},
-    {"record_layer", "messages", "keys", "flights", "resumption"},
-    {"handshake", "kx_psk"},
+    {"record_layer", "messages", "server_messages", "keys", "flights", "resumption"},
+    {"handshake", "kx_psk", "kx_psk_server"},
     {
         "client",
         "server",
         "group",
         "group.response",
-        "group.keys",
+        "group.keeper",
         "group.gsa",
         "group.context",
         "group.ledger",
@@ -52,13 +51,14 @@ WITHIN = {
     "_compat": {"_cpython", "_posix"},
     "errors": {"_compat"},
     "limits": {"_compat"},
-    "crypto": {"crypto.host"},
-    "crypto.ccm": {"crypto.blocks", "crypto.blocks_viper"},
-    "crypto.blocks": {"crypto"},
-    "crypto.blocks_viper": {"crypto"},
+    "crypto": {"crypto.blocks", "crypto.blocks_viper", "crypto.host"},
+    "crypto.blocks": {"crypto.host"},
     "crypto.hmac": {"crypto"},
+    "server_messages": {"messages"},
+    "kx_psk_server": {"kx_psk"},
     "group.context": {"group.gsa"},
-    "group.manager": {"group.gsa", "group.keys"},
+    "group.keeper": {"group.gsa"},
+    "group.manager": {"group.gsa", "group.keeper"},
     "group.member": {"group.context", "group.ledger"},
     "coap.exchange": {"coap.message"},
     "coap.resource": {"coap.message"},
@@ -76,7 +76,7 @@ WITHIN = {
 ONLY = {
     "socket": {"udp"},
     "asyncio": {"aio", "coaps", "dtls", "groupcomm", "ip", "kdc", "managed", "pump"},
-    "cryptolib": {"crypto"},
+    "cryptolib": {"crypto.blocks", "crypto.blocks_viper"},
     "hashlib": {"crypto", "crypto.host"},
     "cryptography": {"crypto.host"},
     "machine": {"store"},
@@ -109,10 +109,15 @@ def imports_of(name):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: relative import"
+            module = node.module
+            if node.level:
+                package = "dice." + name if MODULES[name].name == "__init__.py" else f"dice.{name}".rpartition(".")[0]
+                for _ in range(node.level - 1):
+                    package = package.rpartition(".")[0]
+                module = ".".join(filter(None, (package.rstrip("."), node.module)))
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                found.add(inner if inner.removeprefix("dice.") in MODULES and inner.startswith("dice.") else node.module)
+                inner = f"{module}.{alias.name}"
+                found.add(inner if inner.removeprefix("dice.") in MODULES and inner.startswith("dice.") else module)
     return found
 
 
@@ -142,6 +147,13 @@ def test_rows(name):
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
+def test_its_own_are_imported_relatively(name):
+    """The name of a module counts in each that imports it: a relative one saves 5 to 11 bytes of .mpy every time."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        assert not isinstance(node, ast.ImportFrom) or node.level or node.module.split(".")[0] != "dice", ast.unparse(node)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
 def test_what_only_some_may_know(name):
     for imported in imports_of(name):
         top = imported.split(".")[0]
@@ -165,7 +177,7 @@ def test_no_cycles():
 def test_back_ends_are_only_chosen_in_one_place():
     for name in MODULES:
         chosen = inner_imports_of(name) & {"crypto.host", "crypto.blocks", "crypto.blocks_viper"}
-        assert not chosen or name == ("crypto" if "crypto.host" in chosen else "crypto.ccm")
+        assert not chosen or name == "crypto" or (name, chosen) == ("crypto.blocks", {"crypto.host"})
 
 
 # What may be called at import time: it computes a constant, and touches nothing else.

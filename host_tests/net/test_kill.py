@@ -76,7 +76,7 @@ def test_no_nonce_repeats_whenever_the_power_fails(in_network, tmp_path):
     assert lost == 0
     assert len(starts) >= KILLS
     assert sent > KILLS // 4 and interrupted >= TAKE_OVERS_MIN, "too few such kills: the test shows nothing"
-    assert all(record.header(datagram) for _, datagrams in starts for datagram in datagrams)
+    assert all(record.well_formed(datagram) for _, datagrams in starts for datagram in datagrams)
     nonces = [(int(group), bytes(datagram[13:21])) for group, datagrams in starts for datagram in datagrams]
     assert nonces == [(int(group), bytes(datagram[3:11])) for group, datagrams in starts for datagram in datagrams]
     assert len(set(nonces)) == len(nonces)

@@ -6,7 +6,8 @@ import os
 
 from dice.client import Client
 from dice.errors import NONE
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.server import Server
 from dice.session import Session
 

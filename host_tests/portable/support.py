@@ -75,8 +75,8 @@ def sealed(sequence, data=b"message", own_id=A, **changes):
 
 
 def keys_of(context):
-    """Return the keys of an epoch as they are in memory: a memoryview, key | salt of each sender."""
-    return context._keys
+    """Return the keys of an epoch as they are in memory: a memoryview, key | salt | replay window of each sender, 28 bytes."""
+    return context.state
 
 
 def seal(member, data=b"message", now=0):

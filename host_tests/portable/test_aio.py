@@ -12,6 +12,7 @@ import dice
 from dice import aio
 from dice.errors import FormatError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
+from dice.group.keeper import encode
 from dice.limits import MESSAGES_MAX
 from dice.store import FileStore, read_file
 
@@ -20,7 +21,7 @@ def write_gsa(**changes):
     """Return the path of a GSA file in a new folder."""
     path = make_folder() + "/lamps.gsa"
     with open(path, "wb") as file:
-        file.write(make_gsa(**changes).encode())
+        file.write(encode(make_gsa(**changes)))
     return path
 
 
@@ -95,7 +96,7 @@ def test_files_that_are_missing_or_damaged():
         await expect(StoreError, E_STORE_READ, dice.join(make_folder() + "/lamps.gsa"))
         path = write_gsa()
         with open(path, "wb") as file:
-            file.write(forge(make_gsa().encode()))
+            file.write(forge(encode(make_gsa())))
         await expect(FormatError, E_DAMAGED, dice.join(path))
 
     run(main)

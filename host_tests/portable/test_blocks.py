@@ -4,7 +4,8 @@
 
 import sys
 
-from dice.crypto import blocks, ccm
+from dice import crypto
+from dice.crypto import blocks
 
 KEY = bytes(range(16))
 SALT = b"salt"
@@ -14,7 +15,7 @@ AAD = (None, b"", b"a", 14, 15, 300)  # a number: as many bytes of noise
 
 def ways():
     """Return the functions to compare with each other; on CPython there is one."""
-    return [blocks.crypt] + ([ccm.crypt] if ccm.crypt is not blocks.crypt else [])
+    return [blocks.crypt] + ([crypto.crypt] if crypto.crypt is not blocks.crypt else [])
 
 
 def noise(length, seed):
@@ -28,7 +29,20 @@ def noise(length, seed):
 
 def crypt(way, data, tag_bytes, aad, plaintext):
     """Seal `plaintext` into `data`, or open that, as a record whose fragment begins at 21."""
-    return way(KEY, SALT, data, 21, tag_bytes, aad, plaintext)
+    return way(21, SALT, tag_bytes, KEY, data, aad, plaintext)
+
+
+def test_what_is_opened_is_bytes_like_any_other():
+    """Not filled in after it was made: MicroPython keeps a hash in bytes, and compares text by it."""
+    text = b"a command"
+    data = bytearray(21 + len(text) + 8)
+    for way in ways():
+        crypt(way, data, 8, None, text)
+        opened = crypt(way, data, 8, None, None)
+        assert type(opened) is bytes and opened == text
+        assert hash(opened) == hash(text)
+        assert opened.decode() == "".join(["a comm", "and"])
+        assert {opened.decode(): 1}.get("".join(["a comm", "and"])) == 1
 
 
 def test_machine_code_is_used_where_the_port_takes_it():

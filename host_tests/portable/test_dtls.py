@@ -7,7 +7,8 @@ from reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
 from dice import dtls
 from dice.errors import PeerError
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 
 KEY = bytes(range(16))
 TIMER_MS = 100

@@ -8,6 +8,7 @@ from support import RamStore, raises
 from dice.errors import StoreError, UsageError
 from dice.group.ledger import Ledger
 
+SENT, SEEN = "01020304t0007", "01020304r0007"
 GID = b"\x01\x02\x03\x04"
 BASE = 1 << 48  # epoch 1 | 0
 
@@ -19,27 +20,27 @@ def make():
 
 def test_reserve_writes_ahead_and_never_back():
     store, ledger = make()
-    mark = ledger.resume("t", 7, 1, 0)
+    mark = ledger.resume(SENT, 1, 0)
     for end in (8, 9, 100):
-        mark = ledger.reserve("t", 7, 1, mark, end)
+        mark = ledger.reserve(SENT, BASE, mark, end)
         assert mark == end
-        assert store.values["01020304t0007"] == BASE + end
+        assert store.values[SENT] == BASE + end
     assert store.writes == 4
 
 
 def test_reserve_that_fails():
     store, ledger = make()
     store.broken = True
-    raises(StoreError, E_STORE_WRITE, ledger.reserve, "t", 7, 1, 0, 8)
+    raises(StoreError, E_STORE_WRITE, ledger.reserve, SENT, BASE, 0, 8)
     store.unreadable = True
-    raises(StoreError, E_STORE_READ, ledger.reserve, "t", 7, 1, 0, 8)
+    raises(StoreError, E_STORE_READ, ledger.reserve, SENT, BASE, 0, 8)
 
 
 def test_reserve_notices_another_counter():
     _, ledger = make()
-    mark = ledger.reserve("t", 7, 1, 0, 10)
-    ledger.reserve("t", 7, 1, mark, 11)
-    raises(StoreError, E_STORE_SHARED, ledger.reserve, "t", 7, 1, mark, 12)
+    mark = ledger.reserve(SENT, BASE, 0, 10)
+    ledger.reserve(SENT, BASE, mark, 11)
+    raises(StoreError, E_STORE_SHARED, ledger.reserve, SENT, BASE, mark, 12)
 
 
 def test_reserve_goes_on_after_a_write_that_took_hold_but_was_reported_as_failed():
@@ -51,8 +52,8 @@ def test_reserve_goes_on_after_a_write_that_took_hold_but_was_reported_as_failed
 
     store = Treacherous()
     ledger = Ledger(store, GID)
-    raises(StoreError, E_STORE_WRITE, ledger.reserve, "t", 7, 1, 0, 8)
-    assert ledger.reserve("t", 7, 1, 0, 9) == 9
+    raises(StoreError, E_STORE_WRITE, ledger.reserve, SENT, BASE, 0, 8)
+    assert ledger.reserve(SENT, BASE, 0, 9) == 9
 
 
 def test_live_does_not_go_back():
@@ -64,9 +65,9 @@ def test_live_does_not_go_back():
 
 def test_reserve_after_an_earlier_epoch():
     store, ledger = make()
-    store.values["01020304r0007"] = BASE + 500
-    assert ledger.reserve("r", 7, 2, 0, 3) == 3
-    assert store.values["01020304r0007"] == 2 * BASE + 3
+    store.values[SEEN] = BASE + 500
+    assert ledger.reserve(SEEN, 2 * BASE, 0, 3) == 3
+    assert store.values[SEEN] == 2 * BASE + 3
 
 
 def test_resume():
@@ -82,11 +83,11 @@ def test_resume():
     ):
         store, ledger = make()
         if held is not None:
-            store.values["01020304r0007"] = held
-        assert ledger.resume("r", 7, 1, first) == expected
+            store.values[SEEN] = held
+        assert ledger.resume(SEEN, 1, first) == expected
         if expected is not None:
-            assert store.values["01020304r0007"] == BASE + expected
-            assert ledger.resume("r", 7, 1, None) == expected
+            assert store.values[SEEN] == BASE + expected
+            assert ledger.resume(SEEN, 1, None) == expected
 
 
 def test_begin_and_live():
@@ -100,11 +101,17 @@ def test_begin_and_live():
     assert store.values == {"01020304l0000": 2 * BASE}
 
 
+def test_names():
+    _, ledger = make()
+    assert (ledger.name("t", 7), ledger.name("r", 0xFFFF)) == (SENT, "01020304rffff")
+
+
 def test_counters_do_not_touch():
     store, ledger = make()
     ledger.begin(1)
     for kind in "tr":
         for sender_id in (0, 1, 0xFFFF):
-            ledger.resume(kind, sender_id, 1, sender_id)
-    Ledger(store, b"\xff\xff\xff\xff").resume("t", 1, 1, 0)
+            ledger.resume(ledger.name(kind, sender_id), 1, sender_id)
+    other = Ledger(store, b"\xff\xff\xff\xff")
+    other.resume(other.name("t", 1), 1, 0)
     assert len(store.values) == 8

@@ -8,7 +8,8 @@ from reasons import E_STALLED
 
 from dice.client import Client
 from dice.errors import CLOSED, CONNECTED, DATA, NONE
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.listener import Listener
 from dice.session import Session

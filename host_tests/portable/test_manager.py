@@ -8,6 +8,7 @@ from support import RamStore, raises, seal
 from dice._compat import MICROPYTHON
 from dice.errors import DATA, LimitError, UsageError
 from dice.group.gsa import D00, K08, UNKNOWN, decode
+from dice.group.keeper import encode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.group.member import Member
 
@@ -57,7 +58,7 @@ class Device:
 
     def fetch(self, now=0, acknowledge=True):
         """Take the present GSA as it travels; return it."""
-        gsa = decode(self.manager.gsa(self.identity).encode())
+        gsa = decode(encode(self.manager.gsa(self.identity)))
         if self.member is None:
             self.member = Member(gsa, self.store, now)
         else:

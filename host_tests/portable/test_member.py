@@ -213,7 +213,7 @@ def test_writes_to_flash():
 def test_closed():
     sender = make_member(A)
     keys = keys_of(sender._context)
-    assert len(keys) == 60 and any(keys)
+    assert len(keys) == 84 and any(keys)
     datagram = sealed(0, own_id=B)
     sender.close()
     assert not any(keys)

@@ -8,6 +8,7 @@ from memory_transport import Signal, run
 from support import A, B, RamStore, exists, make_folder, make_gsa
 
 import dice
+from dice.group.keeper import encode
 from dice.radio import EspNow
 
 EVERYBODY = b"\xff" * 6
@@ -77,7 +78,7 @@ async def joined(air, own_id):
     """Return a Group on a radio of its own."""
     path = make_folder() + "/lamps.gsa"
     with open(path, "wb") as file:
-        file.write(make_gsa(own_id=own_id).encode())
+        file.write(encode(make_gsa(own_id=own_id)))
     assert exists(path)
     return await dice.join(path, RamStore(), EspNow(Radio(air)))
 

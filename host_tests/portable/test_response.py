@@ -9,6 +9,7 @@ from dice import record
 from dice.crypto.hmac import p_sha256
 from dice.errors import DATA, FormatError, UsageError
 from dice.group.gsa import D00, DERIVE_SHARED, decode
+from dice.group.keeper import encode
 from dice.group.response import Inquiry, Question
 
 L, M = 200, 201  # ListenerIDs
@@ -35,10 +36,11 @@ def test_an_answer():
 def test_the_key_and_the_header_are_as_documented():
     _, _, question = asked(L)
     answer = question.answer(b"yes")
-    assert record.header(answer) == (23, 1, L << 8, 0)
+    assert record.well_formed(answer)
+    assert answer[:11] == b"\x17\xfe\xfd\0\1" + bytes((L,)) + bytes(5)
     key = p_sha256(bytes(range(16)), b"dice sender key" + b"\1\2\3\4" + b"\0\1" + b"\0\1", 20)
     key = p_sha256(key, b"dice response key" + b"\0\1" + b"\0\1" + b"\0\xc8", 20)
-    assert record.open(key[:16], key[16:], 8, answer) == (23, b"yes")
+    assert record.open(key[:16], key[16:], 8, answer) == b"yes"
 
 
 def test_a_sender_answers_too():
@@ -145,8 +147,8 @@ def test_the_previous_epoch_while_it_is_held():
 
 
 def test_a_gsa_with_a_listener_id():
-    gsa = decode(make_gsa(own_id=L).encode())
+    gsa = decode(encode(make_gsa(own_id=L)))
     assert gsa.own_id == L
-    raises(FormatError, E_SENDER_ID, lambda: make_gsa(own_id=256))
-    raises(FormatError, E_SENDER_ID, lambda: make_gsa(own_id=L, own_next=1))
+    raises(FormatError, E_SENDER_ID, lambda: encode(make_gsa(own_id=256)))
+    raises(FormatError, E_SENDER_ID, lambda: encode(make_gsa(own_id=L, own_next=1)))
     assert make_gsa(own_id=0xFFFF, layout=D00).own_id == 0xFFFF

@@ -176,7 +176,7 @@ def test_close_notify():
 
 def test_keys_are_overwritten_at_the_end():
     ours, _ = connected()
-    block, master = ours.layer.key_block(), ours.agreed()[2].master
+    block, master = ours.layer.keys, ours.agreed()[2].master
     ours.close()
     assert bytes(block) == bytes(40) and bytes(master) == bytes(48)
 

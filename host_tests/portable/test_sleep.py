@@ -9,7 +9,8 @@ from support import RamStore, raises
 
 from dice.client import Client
 from dice.errors import DATA, StoreError, UsageError
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.limits import RESERVE_RECORDS
 from dice.server import Server
 from dice.session import Session
@@ -124,7 +125,7 @@ def test_nothing_is_restored_where_the_store_cannot_be_written():
 
 def test_no_key_in_the_clear():
     client, _ = connected()
-    keys = bytes(client.layer.key_block())
+    keys = bytes(client.layer.keys)
     master = bytes(client.agreed()[2].master)
     saved = bytes(save(client, RamStore(), SECRET, os.urandom))
     for secret in (keys[:16], keys[16:32], keys[32:36], master[:16], b"node"):
@@ -158,7 +159,7 @@ def test_only_what_is_connected_can_be_saved():
 
 def test_keys_are_overwritten_when_saved():
     client, _ = connected()
-    block = client.layer.key_block()
+    block = client.layer.keys
     save(client, RamStore(), SECRET, os.urandom)
     assert bytes(block) == bytes(40)
 

@@ -7,6 +7,7 @@ from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, sea
 
 from dice.errors import DATA, NONE, FormatError, StoreError
 from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN
+from dice.group.keeper import encode
 from dice.group.member import Member
 
 LIST = [(A, UNKNOWN), (B, UNKNOWN)]
@@ -56,7 +57,7 @@ def test_trap_02_each_sender_has_a_window():
 
 
 def test_trap_03_group_epochs_start_at_1():
-    raises(FormatError, E_EPOCH, lambda: make_gsa(epoch=0))
+    raises(FormatError, E_EPOCH, lambda: encode(make_gsa(epoch=0)))
     listener = make_member(derive=DERIVE_SHARED)
     zero = sealed(0, derive=DERIVE_SHARED)
     zero[3:5] = b"\0\0"
@@ -68,7 +69,7 @@ def test_trap_03_group_epochs_start_at_1():
 
 def test_trap_03_no_null_cipher():
     for suite in (0x0000, 0x002C, 0x00B0):
-        raises(FormatError, E_VALUE, lambda suite=suite: make_gsa(suite=suite))
+        raises(FormatError, E_VALUE, lambda suite=suite: encode(make_gsa(suite=suite)))
 
 
 def test_trap_04_a_reboot_never_repeats_a_nonce():

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Trap 8 of docs/protocol.md: re-keying that no lost datagram can upset, and that never goes back."""
 
-from reasons import E_CLOSED, E_EPOCH, E_NO_NEXT_EPOCH, E_OLD_EPOCH, E_OTHER_GROUP, E_STORE_WRITE
+from reasons import E_CLOSED, E_COUNTER_LOST, E_EPOCH, E_NO_NEXT_EPOCH, E_OLD_EPOCH, E_OTHER_GROUP, E_STORE_WRITE
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
-from dice.errors import DATA, NONE, FormatError, StoreError, UsageError
+from dice.errors import CLASH, DATA, NONE, FormatError, StoreError, UsageError
 from dice.group.gsa import UNKNOWN
+from dice.group.keeper import encode
 from dice.group.member import Member
 
 GRACE = 60 * SECOND
@@ -140,7 +141,7 @@ def test_trap_08_the_epoch_never_wraps():
     member.install(make_gsa(own_id=A, epoch=65535), 0)
     member.activate(0)
     assert epoch_of(seal(member)) == 65535
-    raises(FormatError, E_EPOCH, lambda: make_gsa(epoch=65536))
+    raises(FormatError, E_EPOCH, lambda: encode(make_gsa(epoch=65536)))
     raises(UsageError, E_OLD_EPOCH, member.install, make_gsa(own_id=A, epoch=1), 0)
 
 
@@ -233,3 +234,11 @@ def test_trap_08_a_reboot_between_installation_and_activation():
     again.install(make_gsa(own_id=A, epoch=2), 0)
     again.activate(0)
     assert epoch_of(seal(again)) == 2
+
+
+def test_trap_08_an_epoch_whose_counter_is_lost_takes_own_records_for_what_they_are():
+    member = make_member(own_id=A)
+    member.install(make_gsa(own_id=A, epoch=2, fresh=False), 0)
+    raises(StoreError, E_COUNTER_LOST, member.activate, 0)
+    assert member.receive(sealed(5, own_id=A, epoch=2), 0) == CLASH
+    assert member.dropped == {"clash": 1}

@@ -4,21 +4,21 @@
 
 from support import vectors
 
-from dice.crypto.ccm import crypt
+from dice.crypto import crypt
 
 
 def seal(key, nonce, aad, plaintext, tag_bytes, offset=0):
     """Return ciphertext | tag, sealed behind `offset` bytes that may not change."""
     front = b"\xaa" * offset + nonce[4:]
     buffer = bytearray(front + bytes(len(plaintext) + tag_bytes))
-    crypt(key, nonce[:4], buffer, len(front), tag_bytes, aad, plaintext)
+    crypt(len(front), nonce[:4], tag_bytes, key, buffer, aad, plaintext)
     assert buffer[: len(front)] == front
     return bytes(buffer[len(front) :])
 
 
 def open_(key, nonce, aad, sealed, tag_bytes):
     """Return the plaintext or None."""
-    return crypt(key, nonce[:4], nonce[4:] + sealed, 8, tag_bytes, aad, None)
+    return crypt(8, nonce[:4], tag_bytes, key, nonce[4:] + sealed, aad, None)
 
 
 def check(key, nonce, aad, plaintext, expected, tag_bytes):

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl import boards, profiles
+from dicectl import boards, measure, profiles
 from dicectl.failure import USAGE, Failure
 
 ROOT = boards.ROOT
@@ -29,7 +29,7 @@ FIELDS = {
     "vendor",
 }  # of each board.json of MicroPython
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
-KEEPER = {"dice/group/keys.py", "dice/group/manager.py", "dice/kdc.py"}
+KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/kdc.py"}
 _NETWORK = {"dice/aio.py", "dice/dtls.py"}  # what dice.join() and connect() import, which a profile without a network cannot call
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
@@ -106,8 +106,8 @@ def imported(name):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            names = measure.named(node, profiles.LIB / name)
+            found.update([*names, *(found_name.rpartition(".")[0] for found_name in names)])
     paths = [module.replace(".", "/") for module in found]
     candidates = {f"{path}.py" for path in paths} | {f"{path}/__init__.py" for path in paths}
     return {path for path in candidates if path.startswith("dice/") and (profiles.LIB / path).is_file()}

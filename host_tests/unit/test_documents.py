@@ -8,7 +8,7 @@ from pathlib import Path
 from dice import record
 from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
-from dice.group.keys import traffic_key
+from dice.group.keeper import encode, traffic_key
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))
@@ -52,8 +52,8 @@ def test_every_vector_of_the_protocol_is_computed():
         "sender key 01": sender_key(TEK, GID, 1, 1).hex(),
         "sender key 2a": sender_key(TEK, GID, 1, 0x2A).hex(),
         "record 2a": context.seal(5, b"123456").hex(),
-        "gsa sender": _sender_gsa().encode().hex(),
-        "gsa listener": _listener_gsa().encode().hex(),
+        "gsa sender": encode(_sender_gsa()).hex(),
+        "gsa listener": encode(_listener_gsa()).hex(),
     }
     assert _listed() == computed
 

@@ -18,7 +18,7 @@ from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 from dicectl.registry import Registry
 from dicectl.town import Inhabitant, Town
 
@@ -218,7 +218,7 @@ def test_through_hundreds_of_faults(seed, tmp_path):
     assert house.center.kills["before"] > KILLS // 4 and house.center.kills["after"] > KILLS // 4
     assert late == [], "all live members converge"
 
-    genuine = [(name, datagram) for name, datagram in house.town.heard if record.header(datagram)]
+    genuine = [(name, datagram) for name, datagram in house.town.heard if record.well_formed(datagram)]
     nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
     print(f"{house.center.kills} kills, {len(genuine)} messages, {len(house.expelled)} expelled")
     assert len(nonces) == len(set(nonces)), "no nonce twice"

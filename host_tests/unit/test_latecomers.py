@@ -10,7 +10,7 @@ from dice._compat import ticks_ms
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 from dicectl.town import Inhabitant, Town
 
 KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}

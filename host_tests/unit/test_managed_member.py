@@ -10,6 +10,7 @@ import pytest
 from dice.coap.message import BAD_REQUEST, CHANGED
 from dice.group import member
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
+from dice.group.keeper import encode
 from dice.managed import Managed
 from dice.store import replace_file
 from dice.suites import PSK_AES_128_CCM_8
@@ -19,11 +20,9 @@ def gsa(epoch):
     """Return the bytes of a GSA of device 1."""
     senders = [(1, epoch << 48), (2, epoch << 48)]
     key, begin = bytearray(16), epoch << 48
-    return bytes(
-        Gsa(
-            b"gidx", b"\xef\1\2\3", 9000, PSK_AES_128_CCM_8, K08, DERIVE_SENDER, epoch, key, 1, begin, 0, 1000, senders, True
-        ).encode()
-    )
+    fields = {"gid": b"gidx", "address": b"\xef\1\2\3", "port": 9000, "suite": PSK_AES_128_CCM_8, "layout": K08}
+    fields.update({"derive": DERIVE_SENDER, "epoch": epoch, "key": key, "own_id": 1, "own_next": begin, "lifetime_s": 0})
+    return bytes(encode(Gsa(budget=1000, senders=senders, fresh=True, **fields)))
 
 
 class Nowhere:

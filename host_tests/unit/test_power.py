@@ -17,7 +17,7 @@ from dice.errors import DiceError
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 from dicectl.town import Inhabitant, Town
 
 KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}
@@ -132,7 +132,7 @@ def _run(folder, monkeypatch, nth, when):
         patch.setattr(store, "_rename", power.around(store._rename))
         patch.setattr(store, "_read", power.around(store._read))
         story = town.run(_live, town, folder, power)
-    nonces = [bytes(datagram[3:11]) for _, datagram in town.heard if record.header(datagram)]
+    nonces = [bytes(datagram[3:11]) for _, datagram in town.heard if record.well_formed(datagram)]
     assert len(nonces) == len(set(nonces)), (nth, "a nonce twice")
     return power, story
 

@@ -11,6 +11,7 @@ import pytest
 
 from dice import record
 from dice.group.gsa import DERIVE_SHARED, K08, Gsa
+from dice.group.keeper import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import micropython
@@ -59,8 +60,23 @@ def write_group(folder, messages):
     """Put into `folder` the GSA of device 3, and what device 5 sends to the group."""
     key = bytearray(range(20))
     senders = [(i, 1 << 48) for i in range(8)]
-    gsa = Gsa(b"abcd", b"\xef\x01\x02\x03", 5684, PSK_AES_128_CCM_8, K08, DERIVE_SHARED, 1, key, 3, 1 << 48, 0, 1000, senders, True)
-    (folder / "group.gsa").write_bytes(gsa.encode())
+    gsa = Gsa(
+        gid=b"abcd",
+        address=b"\xef\x01\x02\x03",
+        port=5684,
+        suite=PSK_AES_128_CCM_8,
+        layout=K08,
+        derive=DERIVE_SHARED,
+        epoch=1,
+        key=key,
+        own_id=3,
+        own_next=1 << 48,
+        lifetime_s=0,
+        budget=1000,
+        senders=senders,
+        fresh=True,
+    )
+    (folder / "group.gsa").write_bytes(encode(gsa))
     with open(folder / "network", "wb") as file:
         for sequence, message in enumerate(messages):
             datagram = record.seal(key[:16], key[16:], 8, record.APPLICATION_DATA, 1, 5 << 40 | sequence, message)

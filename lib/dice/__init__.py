@@ -11,20 +11,20 @@ __version__ = "0.1.0"
 
 async def join(path, store=None, transport=None, **options):
     """Join the multicast group of a GSA file; see `dice.aio.join`."""
-    from dice import aio
+    from . import aio
 
     return await aio.join(path, store, transport, **options)
 
 
 async def connect(address, credentials, **options):
     """Connect to a DTLS server; see `dice.dtls.connect`."""
-    from dice import dtls
+    from . import dtls
 
     return await dtls.connect(address, credentials, **options)
 
 
 async def serve(port, credentials, handler, **options):
     """Serve DTLS clients; see `dice.dtls.serve`."""
-    from dice import dtls
+    from . import dtls
 
     return await dtls.serve(port, credentials, handler, **options)

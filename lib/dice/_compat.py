@@ -14,15 +14,12 @@ if MICROPYTHON:
 
     from micropython import const
 else:
-    from dice._cpython import const, ticks_add, ticks_diff, ticks_ms  # noqa: F401 - for all others
+    from ._cpython import const, ticks_add, ticks_diff, ticks_ms  # noqa: F401 - for all others
 
 if sys.platform in ("linux", "darwin"):
-    from dice._posix import create, sync
+    from ._posix import create, sync
 else:
-
-    def create(path):
-        """Open a file for writing."""
-        return open(path, "wb")
+    create = open
 
     def sync(path):
         """Do nothing: a board's littlefs and FAT are durable on close and on rename."""

@@ -6,10 +6,7 @@ import os
 import sys
 
 if sys.implementation.name == "micropython":
-
-    def create(path):
-        """Open a file for writing; the unix port cannot choose its mode, so keep it in a folder of mode 0700."""
-        return open(path, "wb")
+    create = open  # the unix port cannot choose the mode of a new file, so keep it in a folder of mode 0700
 
     def sync(path):
         """Make what was written to the file or folder at `path` survive a power failure."""
@@ -18,9 +15,9 @@ if sys.implementation.name == "micropython":
 
 else:
 
-    def create(path):
-        """Open a file for writing that only its owner can read, since it may hold keys."""
-        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    def create(path, mode):
+        """Open a file for writing that only its owner can read, since it may hold keys; `mode` is "wb"."""
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), mode)
 
     def sync(path):
         """Make what was written to the file or folder at `path` survive a power failure."""

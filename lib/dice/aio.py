@@ -10,13 +10,13 @@ answers = await group.ask(b"lit?")
 
 import asyncio
 
-from dice import pump
-from dice._compat import const, ticks_add, ticks_diff, ticks_ms
-from dice.errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
-from dice.group.gsa import decode
-from dice.group.member import Member
-from dice.limits import MESSAGES_MAX
-from dice.store import FileStore, folder_of, read_file, replace_file
+from . import pump
+from ._compat import const, ticks_add, ticks_diff, ticks_ms
+from .errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
+from .group.gsa import decode, taken_over
+from .group.member import Member
+from .limits import MESSAGES_MAX
+from .store import FileStore, folder_of, read_file, replace_file
 
 _E_CLOSED = const(17)
 _E_OPTION = const(18)
@@ -33,11 +33,12 @@ async def join(path, store=None, transport=None, answering=False, **options):
     address. A device that is `answering` may call Group.answer; `options` are those of Member. Raises FormatError, StoreError,
     UsageError, and OSError where the network is not up.
     """
-    gsa = read_file(path, decode)
-    if gsa is None:
+    found = read_file(path, lambda data: (decode(data), data))
+    if found is None:
         raise StoreError(_E_STORE_READ)
+    gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        from dice.udp import Multicast
+        from .udp import Multicast
 
         transport = Multicast(gsa.address, gsa.port)
     member = None
@@ -46,8 +47,7 @@ async def join(path, store=None, transport=None, answering=False, **options):
             store = FileStore(folder_of(path))
         member = Member(gsa, store, ticks_ms(), **options)
         if gsa.fresh:
-            gsa.fresh = False
-            encoded = gsa.encode()
+            encoded = taken_over(encoded)
             replace_file(path, encoded)
             encoded[:] = bytes(len(encoded))
         return Group(member, transport, answering)
@@ -74,7 +74,7 @@ class Group:
         self.asked = ()
         self._question_of = None
         if answering:
-            from dice.group.response import Question
+            from .group.response import Question
 
             if not hasattr(transport, "answer"):
                 raise UsageError(_E_OPTION)
@@ -122,7 +122,7 @@ class Group:
 
         Raises what send() raises.
         """
-        from dice.group.response import Inquiry
+        from .group.response import Inquiry
 
         self.member.send(message, ticks_ms())
         datagram = self.member.transmit()

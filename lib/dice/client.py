@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The client's half of a handshake (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
-from dice._compat import const
-from dice.errors import PeerError, UsageError
-from dice.handshake import Handshake
-from dice.keys import Secrets, Transcript
-from dice.messages import (
+from ._compat import const
+from .errors import PeerError, UsageError
+from .handshake import Handshake
+from .keys import Secrets, Transcript
+from .messages import (
     RANDOM_BYTES,
     read_hello_verify_request,
     read_new_session_ticket,
@@ -33,7 +33,6 @@ _RECORD_SIZE_LIMIT = const(28)
 _SESSION_TICKET = const(35)
 _CONNECTION_ID = const(54)
 _RENEGOTIATION_INFO = const(0xFF01)
-_RENEGOTIATION_SCSV = b"\0\xff"  # RFC 5746, section 3.3
 
 _UNEXPECTED_MESSAGE = const(10)
 _HANDSHAKE_FAILURE = const(40)
@@ -104,17 +103,20 @@ class Client(Handshake):
             size = len(self.server_name)
             extensions.append((_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name))
         if self._alpn:
-            names = b"".join([bytes((len(name),)) + name for name in self._alpn])
+            names = b""
+            for name in self._alpn:
+                names += bytes((len(name),)) + name
             extensions.append((_ALPN, len(names).to_bytes(2, "big") + names))
         if self._tickets:
             extensions.append((_SESSION_TICKET, self._resume.ticket if self._resume else b""))
-        self._offered = [kind for kind, _ in extensions] + [_RENEGOTIATION_INFO]
-        suites = b"".join([suite.to_bytes(2, "big") for suite in self._credentials.suites])
-        self._transcript = Transcript(2)
+        self._offered = dict(extensions)
+        suites = b""
+        for suite in self._credentials.suites:
+            suites += suite.to_bytes(2, "big")
+        self._transcript = Transcript()
         self._flight = []
-        hello = write_client_hello(
-            self._client_random, self.session_id, self._cookie or b"", suites + _RENEGOTIATION_SCSV, extensions
-        )
+        suites += b"\0\xff"  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746, section 3.3)
+        hello = write_client_hello(self._client_random, self.session_id, self._cookie or b"", suites, extensions)
         self._put(_CLIENT_HELLO, hello)
         return self._flight
 
@@ -164,7 +166,7 @@ class Client(Handshake):
         if version != _VERSION:
             raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
         for kind in extensions:
-            if kind not in self._offered:
+            if kind not in self._offered and kind != _RENEGOTIATION_INFO:
                 raise PeerError(_UNSUPPORTED_EXTENSION, _E_EXTENSION)
         if self.suite not in self._credentials.suites or compression or extensions.get(_RENEGOTIATION_INFO, b"\0") != b"\0":
             raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)

@@ -12,11 +12,11 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
-from dice import pump
-from dice._compat import const, ticks_ms
-from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
-from dice.limits import MESSAGES_MAX, TICKET_PERIOD_MS
-from dice.session import Session
+from . import pump
+from ._compat import const, ticks_ms
+from .errors import CLOSED, CONNECTED, DATA, NONE, PeerError
+from .limits import MESSAGES_MAX, TICKET_PERIOD_MS
+from .session import Session
 
 _E_STALLED = const(53)
 
@@ -28,12 +28,12 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     `mtu` are those of Session, the other options those of client.Client. Raises UsageError, OSError, and PeerError, also when
     `timeout_s` are over: its reason then tells whether nobody answered, or what came of the handshake.
     """
-    from dice.client import Client
+    from .client import Client
 
     role = Client(credentials, os.urandom, **options)
     session = Session(role, ticks_ms(), **_given(timer_ms, mtu))
     if transport is None:
-        from dice.udp import Unicast
+        from .udp import Unicast
 
         transport = Unicast(address)
     endpoint = _Endpoint(session, transport)
@@ -52,7 +52,7 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
 def attach(session, address, transport=None):
     """Return a Connection of a client's session that was restored (see dice.sleep)."""
     if transport is None:
-        from dice.udp import Unicast
+        from .udp import Unicast
 
         transport = Unicast(address)
     return _Endpoint(session, transport).connection
@@ -61,14 +61,14 @@ def attach(session, address, transport=None):
 async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=None, remember=4, **options):
     """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
 
-    `credentials` are such as kx_psk.PskLookup(find). `remember`: how many sessions can be resumed by id, beside those by
+    `credentials` are such as kx_psk_server.PskLookup(find). `remember`: how many sessions can be resumed by id, beside those by
     ticket; None not to resume. The other options are those of listener.Listener. Raises UsageError and OSError.
     """
-    from dice.listener import Listener
-    from dice.resumption import Tickets
+    from .listener import Listener
+    from .resumption import Tickets
 
     if transport is None:
-        from dice.udp import Unicast
+        from .udp import Unicast
 
         transport = Unicast(None, port)
     now = ticks_ms()

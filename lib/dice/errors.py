@@ -7,7 +7,7 @@ all, with their sentences, is on the host: tools/dicectl/doctor.py, `dicectl doc
 Received bytes never raise on the record path: they are dropped and counted.
 """
 
-from dice._compat import const
+from ._compat import const
 
 # Events, returned by receive() and timeout().
 NONE = const(0)  # nothing for the application

@@ -19,7 +19,7 @@ so a server that cannot open Finished must not answer the ClientKeyExchange befo
     struct { HandshakeType type; uint24 length; uint16 message_seq; uint24 fragment_offset; uint24 fragment_length; } header;
 """
 
-from dice._compat import const, ticks_add
+from ._compat import const, ticks_add
 
 _EARLY_MESSAGES_MAX = const(4)
 _HANDSHAKE_BYTES_MAX = const(1024)
@@ -109,7 +109,10 @@ class Reassembly:
             return False
         found = self._messages.get(sequence)
         if found is None:
-            if sum(len(message) for _, message, _ in self._messages.values()) + length > _HANDSHAKE_BYTES_MAX:
+            size = length
+            for _, message, _ in self._messages.values():
+                size += len(message)
+            if size > _HANDSHAKE_BYTES_MAX:
                 return False
             message = bytearray(_FRAGMENT_HEADER_BYTES + length)
             message[0] = kind

@@ -14,10 +14,10 @@ Where who asks has a DTLS session with who answers, it can have the answer come 
 import asyncio
 import os
 
-from dice._compat import const, ticks_ms
-from dice.coap import multicast
-from dice.errors import DiceError
-from dice.limits import MESSAGES_MAX
+from ._compat import const, ticks_ms
+from .coap import multicast
+from .errors import DiceError
+from .limits import MESSAGES_MAX
 
 _WAIT_MS = const(7_000)  # for answers: the Leisure, and time to come
 

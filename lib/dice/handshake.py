@@ -5,9 +5,9 @@
 A role is given whole messages by its session, in order, and answers with flights; it knows no record, no timer and no address.
 """
 
-from dice._compat import const
-from dice.errors import PeerError
-from dice.flights import HANDSHAKE
+from ._compat import const
+from .errors import PeerError
+from .flights import HANDSHAKE
 
 _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
 

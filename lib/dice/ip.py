@@ -13,11 +13,11 @@ own checksum is neither sent nor looked at: damage fails the tag of AES-CCM. Add
 import asyncio
 import os
 
-from dice import pump
-from dice._compat import const
-from dice.errors import UsageError
-from dice.limits import DATAGRAM_MAX_BYTES
-from dice.serial import Serial
+from . import pump
+from ._compat import const
+from .errors import UsageError
+from .limits import DATAGRAM_MAX_BYTES
+from .serial import Serial
 
 _E_HOST = const(74)
 

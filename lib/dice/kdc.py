@@ -11,13 +11,14 @@ docs/protocol.md, section 15, has the resources. A member keeps its session open
 
 import asyncio
 
-from dice._compat import const, ticks_diff, ticks_ms
-from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
-from dice.coap.resource import Router
-from dice.coaps import Coap
-from dice.errors import DiceError, FormatError
-from dice.group.manager import SENDER
-from dice.wire import Reader
+from ._compat import const, ticks_diff, ticks_ms
+from .coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
+from .coap.resource import Router
+from .coaps import Coap
+from .errors import DiceError, FormatError
+from .group.keeper import encode
+from .group.manager import SENDER
+from .wire import Reader
 
 _PACE_MS = const(50)  # between two members, so that a re-key does not fill the air
 _AGAIN_MS = const(5_000)  # before a member that did not answer is tried again
@@ -108,7 +109,7 @@ class _Courier:
 
     def _join(self, request, identity):
         gsa = self._manager.gsa(identity)
-        return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(gsa.encode()))
+        return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(encode(gsa)))
 
     def _number(self, request, identity):
         if identity not in self._manager.roster.members:
@@ -171,7 +172,7 @@ class _Courier:
         """Bring a member its GSA; return whether it has acknowledged it."""
         gsa = self._manager.gsa(identity)
         roster = self._manager.roster
-        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((roster.grace_s,)) + bytes(gsa.encode())):
+        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((roster.grace_s,)) + bytes(encode(gsa))):
             return False
         self._manager.acknowledge(identity, gsa.epoch, ticks_ms())
         return True

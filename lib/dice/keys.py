@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Master secret, key block, Finished and exporter of TLS 1.2, the running hash of a handshake, what resumes it (row 3)."""
 
-from dice._compat import const
-from dice.crypto import sha256
-from dice.crypto.hmac import p_sha256
+from ._compat import const
+from .crypto import sha256
+from .crypto.hmac import p_sha256
 
 _MASTER_BYTES = const(48)
 _VERIFY_BYTES = const(12)
@@ -12,10 +12,10 @@ _KEY_BLOCK_BYTES = const(40)  # two keys of 16, two salts of 4: AES-128-CCM has 
 
 
 class Transcript:
-    """The hash of all handshake messages so far, which can be had `count` times: no MicroPython can copy a running hash."""
+    """The hash of all handshake messages so far, which can be had twice: no MicroPython can copy a running hash."""
 
-    def __init__(self, count):
-        self._hashes = [sha256() for _ in range(count)]
+    def __init__(self):
+        self._hashes = [sha256(), sha256()]
 
     def update(self, message):
         """Take in a message as if it had come in one fragment (RFC 6347, section 4.2.6)."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Pre-shared keys: the key exchange of RFC 4279, section 2, with the suites of RFC 6655 (row 4).
+"""Pre-shared keys: a client's half of the key exchange of RFC 4279, section 2, with the suites of RFC 6655 (row 4).
 
     struct { opaque psk_identity_hint<0..2^16-1>; } ServerKeyExchange;      left out where there is no hint
     struct { opaque psk_identity<0..2^16-1>; } ClientKeyExchange;
@@ -8,10 +8,10 @@
 Identities have at most 128 bytes and are compared byte by byte; keys have at most 64 (RFC 7925, section 4.2).
 """
 
-from dice._compat import const
-from dice.errors import UsageError
-from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
-from dice.wire import Reader, Writer
+from ._compat import const
+from .errors import UsageError
+from .suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+from .wire import Reader, Writer
 
 _PSK_IDENTITY_MAX_BYTES = const(128)
 _PSK_MAX_BYTES = const(64)
@@ -19,7 +19,7 @@ _PSK_MAX_BYTES = const(64)
 _E_OPTION = const(18)
 
 
-def _premaster(key):
+def premaster(key):
     """Return the premaster secret of a key (RFC 4279, section 2)."""
     writer = Writer()
     writer.vector(bytes(len(key)), 2)
@@ -49,24 +49,4 @@ class Psk:
         """Return the body of a ClientKeyExchange and the premaster secret."""
         writer = Writer()
         writer.vector(self.identity, 2)
-        return writer.data, _premaster(self._key)
-
-
-class PskLookup:
-    """A server's keys: `find` is a function from identity (bytes) to key (bytes), or to None where it is unknown."""
-
-    suites = Psk.suites
-
-    def __init__(self, find):
-        self._find = find
-
-    def read_client_key_exchange(self, body, random):
-        """Return the identity and the premaster secret; raises FormatError.
-
-        An unknown identity goes on with a random key, so that it looks like a wrong one (RFC 7925, section 4.2).
-        """
-        reader = Reader(body)
-        identity = reader.vector(2)
-        reader.end()
-        key = self._find(identity) if len(identity) <= _PSK_IDENTITY_MAX_BYTES else None
-        return identity, _premaster(key or random(16))
+        return writer.data, premaster(self._key)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Every bound, with its unit in its name (row 0)."""
 
-from dice._compat import const
+from ._compat import const
 
 DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after IPv6 and UDP headers
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16

@@ -9,15 +9,15 @@ it takes one of `sessions_max`: when all are taken, the one that was heard of lo
 identity.
 """
 
-from dice import messages
-from dice._compat import const, ticks_add, ticks_diff
-from dice.errors import CLOSED, CONNECTED, NONE, FormatError
-from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
-from dice.record_layer import RecordLayer
-from dice.resumption import Cookies
-from dice.server import Server
-from dice.session import Session
-from dice.wire import Reader, Writer
+from ._compat import const, ticks_add, ticks_diff
+from .errors import CLOSED, CONNECTED, NONE, FormatError
+from .limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
+from .record_layer import RecordLayer
+from .resumption import Cookies
+from .server import Server
+from .server_messages import read_hello_start, write_hello_verify_request
+from .session import Session
+from .wire import Reader, Writer
 
 _HANDSHAKE = const(22)
 _TLS12_CID = const(25)
@@ -57,7 +57,7 @@ class Listener:
         half_open_max=HALF_OPEN_MAX,
         **options,
     ):
-        """Serve with `credentials`, such as kx_psk.PskLookup.
+        """Serve with `credentials`, such as kx_psk_server.PskLookup.
 
         `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that speak of them, 0 for none.
         `tickets`: a resumption.Tickets, or None not to resume. `half_open_max`: handshakes under way at a time, each of some KB.
@@ -196,7 +196,7 @@ class Listener:
         offset = reader.uint(3)
         try:
             body = Reader(reader.vector(3))
-            hello = messages.read_hello_start(body)
+            hello = read_hello_start(body)
         except FormatError:
             return None
         return None if offset or record_seq >> 32 else (record_seq, message_seq, hello)
@@ -208,13 +208,13 @@ class Listener:
         encoded = self._encode(address)
         if not self._cookies.verify(encoded, hello, now):
             writer = Writer()
-            body = messages.write_hello_verify_request(self._cookies.make(encoded, hello, now))
+            body = write_hello_verify_request(self._cookies.make(encoded, hello, now))
             writer.uint(_HELLO_VERIFY_REQUEST, 1)
             writer.uint(len(body), 3)
             writer.uint(0, 5)
             writer.vector(body, 3)
             layer = RecordLayer(b"")
-            layer.answer_from(record_seq)
+            layer.plain_next = record_seq
             if not self._out:
                 self._out.append((layer.seal(_HANDSHAKE, 0, writer.data), address))
             return None

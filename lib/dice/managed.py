@@ -14,11 +14,12 @@ Over `peer` the next epoch comes. When stay() has ended, connect anew: join() th
 import asyncio
 
 import dice
-from dice._compat import const
-from dice.coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
-from dice.errors import FormatError, PeerError, UsageError
-from dice.group.gsa import decode
-from dice.store import read_file, replace_file
+
+from ._compat import const
+from .coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
+from .errors import FormatError, PeerError, UsageError
+from .group.gsa import decode
+from .store import read_file, replace_file
 
 _E_NO_ANSWER = const(51)
 _E_REFUSED = const(61)

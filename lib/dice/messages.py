@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Handshake message bodies, as read_x and write_x pairs, and their extensions (RFC 6347, section 4.2; RFC 5246, section 7.4)
-(row 3).
+"""Handshake message bodies as a client reads and writes them, and their extensions (RFC 6347, section 4.2; RFC 5246, section 7.4)
+(row 3). The other half of each pair is in `server_messages`: a client does not carry it.
 
     struct {                                    struct {
         ProtocolVersion client_version;             ProtocolVersion server_version;
@@ -19,26 +19,14 @@
 Whatever a reader cannot take apart raises FormatError; what it means is the business of `client` and `server`.
 """
 
-from dice._compat import const
-from dice.errors import FormatError
-from dice.wire import Reader, Writer
+from ._compat import const
+from .errors import FormatError
+from .wire import Reader, Writer
 
 _VERSION = const(0xFEFD)  # DTLS 1.2
 _E_REPEATED = const(29)
 
 RANDOM_BYTES = const(32)
-
-
-def read_client_hello(body):
-    """Return (version, random, session id, cookie, cipher suites as bytes, compression methods, {extension type: bytes})."""
-    reader = Reader(body)
-    hello = read_hello_start(reader)
-    return hello + (reader.vector(1), _read_extensions(reader))
-
-
-def read_hello_start(reader):
-    """Return (version, random, session id, cookie, cipher suites): all that a cookie covers, so that a fragment may do."""
-    return reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
 
 
 def write_client_hello(random, session_id, cookie, suites, extensions):
@@ -50,7 +38,7 @@ def write_client_hello(random, session_id, cookie, suites, extensions):
     writer.vector(cookie, 1)
     writer.vector(suites, 2)
     writer.vector(b"\0", 1)  # no compression
-    _write_extensions(writer, extensions)
+    write_extensions(writer, extensions)
     return writer.data
 
 
@@ -58,19 +46,7 @@ def read_server_hello(body):
     """Return (version, random, session id, cipher suite, compression method, {extension type: bytes})."""
     reader = Reader(body)
     hello = reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.uint(2), reader.uint(1)
-    return hello + (_read_extensions(reader),)
-
-
-def write_server_hello(random, session_id, suite, extensions):
-    """Return the body of a ServerHello."""
-    writer = Writer()
-    writer.uint(_VERSION, 2)
-    writer.put(random)
-    writer.vector(session_id, 1)
-    writer.uint(suite, 2)
-    writer.uint(0, 1)
-    _write_extensions(writer, extensions)
-    return writer.data
+    return hello + (read_extensions(reader),)
 
 
 def read_hello_verify_request(body):
@@ -82,14 +58,6 @@ def read_hello_verify_request(body):
     return cookie
 
 
-def write_hello_verify_request(cookie):
-    """Return the body of a HelloVerifyRequest."""
-    writer = Writer()
-    writer.uint(0xFEFF, 2)  # whatever comes to be negotiated
-    writer.vector(cookie, 1)
-    return writer.data
-
-
 def read_new_session_ticket(body):
     """Return the ticket; empty where the server changed its mind."""
     reader = Reader(body)
@@ -99,15 +67,7 @@ def read_new_session_ticket(body):
     return ticket
 
 
-def write_new_session_ticket(lifetime_s, ticket):
-    """Return the body of a NewSessionTicket."""
-    writer = Writer()
-    writer.uint(lifetime_s, 4)
-    writer.vector(ticket, 2)
-    return writer.data
-
-
-def _read_extensions(reader):
+def read_extensions(reader):
     """Return {type: bytes} of what is left; also without a list of extensions, as before TLS 1.2."""
     found = {}
     if reader.more():
@@ -121,7 +81,8 @@ def _read_extensions(reader):
     return found
 
 
-def _write_extensions(writer, extensions):
+def write_extensions(writer, extensions):
+    """Append pairs of type and bytes as a list of extensions, or nothing where there are none."""
     part = Writer()
     for kind, data in extensions:
         part.uint(kind, 2)

@@ -8,7 +8,7 @@ two peers and cannot protect a broadcast; what is sent here is a record of dice,
 
 import errno
 
-from dice._compat import const
+from ._compat import const
 
 _BROADCAST = b"\xff" * 6
 _FRAME_MAX_BYTES = const(250)  # ESP-NOW 1.0, which every ESP32 speaks

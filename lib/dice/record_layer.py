@@ -1,17 +1,29 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""One side's state of the record layer of a DTLS 1.2 association (RFC 6347, section 4.1; RFC 9146) (row 3).
+"""One side's state of the record layer of a DTLS 1.2 association (RFC 6347, section 4.1), and connection ids (RFC 9146) (row 3).
 
 There are two epochs: 0, in plaintext, for the handshake, and 1, protected; nobody renegotiates. The 48-bit sequence numbers
-of both start at 0, and a key seals at most _KEY_RECORDS_MAX records.
+of both start at 0, and a key seals at most _KEY_RECORDS_MAX records. With a connection id of c bytes a protected record is
+
+struct {                                       offset
+    ContentType type = tls12_cid;               0
+    ProtocolVersion version;                    1
+    uint16 epoch;                               3
+    uint48 sequence_number;                     5
+    opaque cid[c];                             11
+    uint16 length;                             11 + c
+    opaque nonce_explicit[8];                  13 + c
+    opaque ciphertext_and_tag[length - 8];     21 + c
+} GenericAEADRecord;
 """
 
 from struct import pack_into, unpack_from
 
-from dice import record
-from dice._compat import const
-from dice.errors import LimitError
-from dice.replay import Window
+from . import record
+from ._compat import const
+from .crypto import crypt
+from .errors import LimitError
+from .replay import WINDOW_BYTES, Window
 
 _KEY_RECORDS_MAX = const(1 << 23)
 _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
@@ -22,7 +34,33 @@ _VERSION = const(0xFEFD)
 _VERSION_1_0 = const(0xFEFF)  # in the record header of a first flight
 _HEADER_BYTES = const(13)
 _PROTECTED_BYTES = const(21)  # header and explicit nonce
+_CID_AT = const(11)
 _TLS12_CID = const(25)
+
+
+def _cid_data(prefix, length):
+    """Return what the tag covers beside the plaintext, in a record that `prefix` begins, up to the CID (RFC 9146, section 5)."""
+    return b"\xff" * 8 + bytes((_TLS12_CID, len(prefix) - _CID_AT)) + prefix + length.to_bytes(2, "big")
+
+
+def seal_cid(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid):
+    """Return a record with a CID; see record.seal. The content type travels encrypted, behind `plaintext` (RFC 9146, section 4)."""
+    inner = plaintext + bytes((content_type,))
+    number = epoch.to_bytes(2, "big") + sequence.to_bytes(6, "big")
+    prefix = b"\x19\xfe\xfd" + number + cid
+    size = len(inner) + tag_bytes
+    datagram = bytearray(prefix + (size + 8).to_bytes(2, "big") + number + bytes(size))
+    crypt(_PROTECTED_BYTES + len(cid), salt, tag_bytes, key, datagram, _cid_data(prefix, len(inner)), inner)
+    return datagram
+
+
+def open_cid(key, salt, tag_bytes, datagram, cid_bytes):
+    """Return (content type, plaintext) of a well-formed record with a CID of that length; None if its tag does not verify."""
+    start = _PROTECTED_BYTES + cid_bytes
+    aad = _cid_data(bytes(datagram[: _CID_AT + cid_bytes]), max(0, len(datagram) - start - tag_bytes))
+    plaintext = crypt(start, salt, tag_bytes, key, datagram, aad, None)
+    inner = (plaintext or b"").rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)
+    return (inner[-1], inner[:-1]) if inner else None
 
 
 class RecordLayer:
@@ -49,34 +87,23 @@ class RecordLayer:
         self.next = 0  # sequence number of our next protected record
         self.end = _KEY_RECORDS_MAX
         self.window = None
-        self._plain_next = 0
-        self._keys = None
-        self._tag_bytes = 16  # unless the suite says less
+        self.plain_next = 0  # and of our next one in plaintext
+        self.keys = None  # the key block, once there is one
+        self.tag_bytes = 16  # unless the suite says less
 
     def set_keys(self, key_block, is_client, tag_bytes):
         """Protect epoch 1 by the keys and salts of `key_block`, a bytearray of 40 (see dice.keys)."""
-        self._keys = keys = memoryview(key_block)
-        ours = 0 if is_client else 16
-        self._write_key = keys[ours : ours + 16]
-        self._write_salt = keys[32 + ours // 4 : 36 + ours // 4]
-        self._read_key = keys[16 - ours : 32 - ours]
-        self._read_salt = keys[36 - ours // 4 : 40 - ours // 4]
-        self._tag_bytes = tag_bytes
-        self.window = Window(0)
-
-    def key_block(self):
-        """Return what set_keys() was given, without copying it."""
-        return self._keys
-
-    def tag_bytes(self):
-        """Return the length of the tag."""
-        return self._tag_bytes
+        self.keys = keys = memoryview(key_block)
+        client, server = (keys[:16], keys[32:36]), (keys[16:32], keys[36:])
+        self._write, self._read = (client, server) if is_client else (server, client)
+        self.tag_bytes = tag_bytes
+        self.window = Window(0, bytearray(WINDOW_BYTES))
 
     def overhead(self, epoch):
         """Return by how many bytes a record of ours is longer than its plaintext."""
         if not epoch:
             return _HEADER_BYTES
-        return _PROTECTED_BYTES + self._tag_bytes + (len(self.peer_cid) + 1 if self.peer_cid else 0)
+        return _PROTECTED_BYTES + self.tag_bytes + (len(self.peer_cid) + 1 if self.peer_cid else 0)
 
     def seal(self, content_type, epoch, plaintext):
         """Return a record as a bytearray; raises LimitError where the key has come to its end."""
@@ -85,17 +112,15 @@ class RecordLayer:
             if sequence >= self.end:
                 raise LimitError(_E_SPENT)
             self.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
-            key, salt = self._write_key, self._write_salt
-            return record.seal(key, salt, self._tag_bytes, content_type, 1, sequence, plaintext, self.peer_cid)
+            key, salt = self._write
+            if self.peer_cid:
+                return seal_cid(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext, self.peer_cid)
+            return record.seal(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext)
         datagram = bytearray(_HEADER_BYTES + len(plaintext))
-        pack_into(">BHHHIH", datagram, 0, content_type, _VERSION, 0, 0, self._plain_next, len(plaintext))
-        self._plain_next += 1
+        pack_into(">BHHHIH", datagram, 0, content_type, _VERSION, 0, 0, self.plain_next, len(plaintext))
+        self.plain_next += 1
         datagram[_HEADER_BYTES:] = plaintext
         return datagram
-
-    def answer_from(self, sequence):
-        """Number our records in plaintext from `sequence` on, below 2**32, as a server does that kept no state before."""
-        self._plain_next = sequence
 
     def split(self, datagram):
         """Return the length of the datagram's first record, or 0 where it has no whole one; then the rest is dropped."""
@@ -121,7 +146,7 @@ class RecordLayer:
         if epoch != 1 or not self.window:
             return self.drop("epoch")
         cid_bytes = len(self.cid)
-        if not record.header(data, cid_bytes):
+        if version != _VERSION or len(data) < _PROTECTED_BYTES + cid_bytes:
             return self.drop("malformed")
         # The peer puts our connection id into all its records, or it has agreed to none (RFC 9146, section 3).
         if (content_type == _TLS12_CID) != bool(cid_bytes) or data[11 : 11 + cid_bytes] != self.cid:
@@ -129,8 +154,12 @@ class RecordLayer:
         sequence = high << 32 | low
         if not self.window.is_fresh(sequence):
             return self.drop("replayed")
-        opened = record.open(self._read_key, self._read_salt, self._tag_bytes, data, cid_bytes)
-        if opened is None:
+        key, salt = self._read
+        if cid_bytes:
+            opened = open_cid(key, salt, self.tag_bytes, data, cid_bytes)
+        else:
+            opened = content_type, record.open(key, salt, self.tag_bytes, data)
+        if opened is None or opened[1] is None:
             self.forged = True
             return self.drop("forged")
         self.newest = sequence >= self.window.next
@@ -143,8 +172,8 @@ class RecordLayer:
 
     def close(self):
         """Overwrite the keys; nothing can be sealed or opened any more."""
-        if self._keys:
-            self._keys[:] = bytes(len(self._keys))
+        if self.keys:
+            self.keys[:] = bytes(len(self.keys))
         self.window = None
         self.plain = False
         self.end = 0

@@ -3,9 +3,9 @@
 """What a server remembers, or has its clients remember: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC
 5077) (row 3)."""
 
-from dice._compat import const, ticks_add, ticks_diff
-from dice.crypto.ccm import crypt
-from dice.crypto.hmac import Hmac, p_sha256
+from ._compat import const, ticks_add, ticks_diff
+from .crypto import crypt
+from .crypto.hmac import Hmac, p_sha256
 
 _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)
@@ -19,7 +19,7 @@ def wrap(secret, random, data):
     keys = p_sha256(secret, b"dice wrap" + nonce, 20)
     out = bytearray(_NONCE_BYTES + len(data) + _TAG_BYTES)
     out[:_NONCE_BYTES] = nonce
-    crypt(keys[:16], keys[16:], out, _NONCE_BYTES, _TAG_BYTES, b"dice", data)
+    crypt(_NONCE_BYTES, keys[16:], _TAG_BYTES, keys[:16], out, b"dice", data)
     return out
 
 
@@ -28,7 +28,7 @@ def unwrap(secret, wrapped):
     if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
         return None
     keys = p_sha256(secret, b"dice wrap" + bytes(wrapped[:_NONCE_BYTES]), 20)
-    return crypt(keys[:16], keys[16:], wrapped, _NONCE_BYTES, _TAG_BYTES, b"dice", None)
+    return crypt(_NONCE_BYTES, keys[16:], _TAG_BYTES, keys[:16], wrapped, b"dice", None)
 
 
 class Rotating:
@@ -57,7 +57,7 @@ class Cookies:
         self._rotating = Rotating(random, period_ms, now)
 
     def make(self, address, hello, now):
-        """Return the cookie for `address`, bytes, and `hello`, as messages.read_hello_start() returns it."""
+        """Return the cookie for `address`, bytes, and `hello`, as server_messages.read_hello_start() returns it."""
         return self._cookie(self._rotating.secrets(now)[0], address, hello)
 
     def verify(self, address, hello, now):

@@ -9,8 +9,8 @@ unnoticed here fails the tag of AES-CCM, and a datagram that lost bytes fails th
 import errno
 import select
 
-from dice._compat import const
-from dice.limits import DATAGRAM_MAX_BYTES
+from ._compat import const
+from .limits import DATAGRAM_MAX_BYTES
 
 _END = b"\xc0"
 _ESC = b"\xdb"

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 """The server's half of a handshake, once the cookie has come back (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
-from dice._compat import const
-from dice.errors import PeerError
-from dice.handshake import Handshake
-from dice.keys import Secrets, Transcript
-from dice.limits import RECORD_PLAINTEXT_MAX_BYTES
-from dice.messages import RANDOM_BYTES, read_client_hello, write_new_session_ticket, write_server_hello
-from dice.wire import Reader
+from ._compat import const
+from .errors import PeerError
+from .handshake import Handshake
+from .keys import Secrets, Transcript
+from .limits import RECORD_PLAINTEXT_MAX_BYTES
+from .messages import RANDOM_BYTES
+from .server_messages import read_client_hello, write_new_session_ticket, write_server_hello
+from .wire import Reader
 
 _CLIENT_HELLO = const(1)
 _SERVER_HELLO = const(2)
@@ -53,7 +54,7 @@ class Server(Handshake):
     """See Handshake."""
 
     def __init__(self, credentials, random, cid=b"", alpn=(), size_limit=None, tickets=None):
-        """Serve with `credentials`, such as kx_psk.PskLookup.
+        """Serve with `credentials`, such as kx_psk_server.PskLookup.
 
         `cid`: what the client is to put into its records where it speaks of connection ids (bytes; b"" for nothing; None not
         to speak of them). `alpn`: protocols (bytes), the preferred first. `size_limit`: longest plaintext for us (RFC 8449),
@@ -65,7 +66,7 @@ class Server(Handshake):
         self._alpn = alpn
         self._size_limit = size_limit
         self._tickets = tickets
-        self._transcript = Transcript(2)
+        self._transcript = Transcript()
         self._session_hash = None
         self._promised = False  # a ticket
 

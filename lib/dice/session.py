@@ -8,13 +8,18 @@ received raises: in the record layer it is dropped and counted, in the handshake
 `_fail` is the only place where an error becomes one.
 """
 
-from dice._compat import const, ticks_add, ticks_diff
-from dice.errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
-from dice.flights import HANDSHAKE, Flight, Reassembly
-from dice.keys import Resumption
-from dice.record_layer import RecordLayer
-from dice.suites import tag_bytes
-from dice.wire import Reader
+from ._compat import const, ticks_add, ticks_diff
+from .errors import DiceError, FormatError, PeerError, UsageError
+from .flights import HANDSHAKE, Flight, Reassembly
+from .keys import Resumption
+from .record_layer import RecordLayer
+from .suites import TAG_BYTES
+from .wire import Reader
+
+_NONE = const(0)
+_DATA = const(1)
+_CONNECTED = const(4)
+_CLOSED = const(5)
 
 _ALERT_WAIT_MS = const(1_000)
 _DATAGRAM_MAX_BYTES = const(1232)
@@ -92,7 +97,7 @@ class Session:
         """Let a server begin with the client's message `message_seq`, which came in record `record_seq` (RFC 6347, section
         4.2.1)."""
         self._reassembly.next = self._handshake.next_send = message_seq
-        self.layer.answer_from(record_seq)
+        self.layer.plain_next = record_seq
 
     def receive(self, datagram, now):
         """Take in a datagram; return NONE, CONNECTED, DATA or CLOSED.
@@ -107,7 +112,7 @@ class Session:
             size = self.layer.split(self._rest)
             data = self._rest[:size]
             self._rest = self._rest[size:] if size else b""
-            event = self._receive_record(data, now) if size else NONE
+            event = self._receive_record(data, now) if size else _NONE
             if event:
                 return event
         while self._early and self.layer.window:
@@ -116,8 +121,8 @@ class Session:
                 return event
         if self._held and self.connected:
             self.data = self._held.pop(0)
-            return DATA
-        return NONE
+            return _DATA
+        return _NONE
 
     def send(self, data, now):
         """Seal application data (bytes-like); transmit() then has the datagram. Raises UsageError, LimitError, StoreError."""
@@ -159,11 +164,11 @@ class Session:
             self._end = self._flight = None
         if self._doubt and ticks_diff(now, self._doubt[0]) >= 0:
             self.error = self._doubt[1]
-            return self._wipe()
+            return self.abandon()
         flight = self._flight
         if flight and flight.due is not None and ticks_diff(now, flight.due) >= 0 and not flight.timeout(now):
             return self.give_up()
-        return NONE
+        return _NONE
 
     def give_up(self):
         """End a handshake that takes too long, and tell the peer, which may be connected; return CLOSED: `error` says why."""
@@ -171,7 +176,7 @@ class Session:
             return self._fail(PeerError(_DECRYPT_ERROR, _E_FINISHED))
         self.error = PeerError(None, _E_STALLED) if self._reassembly.next else PeerError(None, _E_NO_ANSWER)
         self._alert(_WARNING, _CLOSE_NOTIFY)
-        return self._wipe()
+        return self.abandon()
 
     def export(self, label, length, context=None):
         """Return keying material that only both sides know (RFC 5705); `label` and `context` are bytes.
@@ -192,11 +197,7 @@ class Session:
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""
         if self.connected or self._handshake:
             self._alert(_WARNING, _CLOSE_NOTIFY)
-        self._wipe()
-
-    def abandon(self):
-        """Overwrite the keys without telling the peer."""
-        self._wipe()
+        self.abandon()
 
     def agreed(self):
         """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.sleep and key logs."""
@@ -214,13 +215,13 @@ class Session:
         no_keys = self._handshake and not self.layer.window
         if no_keys and data[3] << 8 | data[4] == 1 and len(self._early) < _EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
-            return NONE
+            return _NONE
         opened = self.layer.open(data)
         if opened is None:
             # The client's key is not ours, or somebody else sent this: say so (RFC 7925, section 4.2), and wait on.
             if self._handshake and self.layer.forged and not self.is_client:
                 self._alert(_FATAL, _DECRYPT_ERROR)
-            return NONE
+            return _NONE
         epoch, content_type, plaintext = opened
         self.newest = self.newest or (epoch == 1 and self.layer.newest)
         try:
@@ -238,40 +239,40 @@ class Session:
             return self._fail(PeerError(_DECODE_ERROR, error.reason))
         except DiceError as error:
             return self._fail(PeerError(_INTERNAL_ERROR, error.reason))
-        return NONE
+        return _NONE
 
     def _receive_data(self, plaintext):
         if self.connected:
             if self._end is not None:  # the peer has heard our last flight
                 self._end = self._flight = None
             self.data = plaintext
-            return DATA
+            return _DATA
         if len(self._held) < _EARLY_RECORDS_MAX:
             self._held.append(plaintext)
             self._ask()  # the peer is connected, and its Finished is lost
         else:
             self.layer.drop("early")
-        return NONE
+        return _NONE
 
     def _receive_alert(self, epoch, plaintext, now):
         if len(plaintext) != 2:
             self.layer.drop("malformed")
-            return NONE
+            return _NONE
         level, alert = plaintext
         if alert == _CLOSE_NOTIFY and epoch:
             if self.connected:
                 self._alert(_WARNING, _CLOSE_NOTIFY)
-            return self._wipe()
+            return self.abandon()
         if level != _FATAL and alert:
-            return NONE
+            return _NONE
         error = PeerError(alert, _E_ALERT)
         if epoch:
             self.error = error
-            return self._wipe()
+            return self.abandon()
         if self._handshake and not self._doubt:
             self._doubt = ticks_add(now, _ALERT_WAIT_MS), error
             self._ask()  # whether it was the peer
-        return NONE
+        return _NONE
 
     def _ask(self):
         if self._flight:
@@ -281,7 +282,7 @@ class Session:
 
     def _receive_handshake(self, epoch, plaintext, now):
         reader = Reader(plaintext)
-        event = NONE
+        event = _NONE
         while reader.more() and not event:
             try:
                 kind, length, sequence, offset, part = (
@@ -293,7 +294,7 @@ class Session:
                 )
             except FormatError:
                 self.layer.drop("malformed")
-                return NONE
+                return _NONE
             if self._handshake is None:
                 self._receive_late(kind, sequence, offset + len(part) == length, now)
             elif kind == 3 and self.is_client and not epoch:
@@ -313,12 +314,12 @@ class Session:
         while self._handshake:
             taken = self._reassembly.take()
             if taken is None:
-                return NONE
+                return _NONE
             message = taken[1]
             self._answer(message[0], message[12:], message, now)
             if self._handshake.connected:
                 return self._connect(now)
-        return NONE
+        return _NONE
 
     def _answer(self, kind, body, message, now):
         handshake = self._handshake
@@ -331,7 +332,7 @@ class Session:
         layer.record_max = min(layer.record_max, handshake.record_max)
         if handshake.secrets and handshake.secrets.master and not layer.window:
             layer.peer_cid = handshake.peer_cid
-            layer.set_keys(handshake.secrets.key_block(), self.is_client, tag_bytes(handshake.suite))
+            layer.set_keys(handshake.secrets.key_block(), self.is_client, TAG_BYTES[handshake.suite])
         if flight:
             self._begin(flight, now)
 
@@ -357,7 +358,7 @@ class Session:
             self._end = ticks_add(now, _LAST_FLIGHT_MS)
         else:
             self._flight = None
-        return CONNECTED
+        return _CONNECTED
 
     def _receive_late(self, kind, sequence, is_end, now):
         """Take a handshake message after the handshake: authentic, since plaintext is not read any more."""
@@ -383,9 +384,10 @@ class Session:
         """Turn an error into an alert, and end."""
         self.error = error
         self._alert(_FATAL, error.alert)
-        return self._wipe()
+        return self.abandon()
 
-    def _wipe(self):
+    def abandon(self):
+        """Overwrite the keys without telling the peer; return CLOSED."""
         self.layer.close()
         secrets = self._handshake.secrets if self._handshake else (self._secrets if self.connected else None)
         if secrets and secrets.master:
@@ -394,4 +396,4 @@ class Session:
         self._handshake = self._flight = self._doubt = self._end = None
         self._rest = b""
         self._early, self._held = [], []
-        return CLOSED
+        return _CLOSED

@@ -8,17 +8,17 @@ keeps for each name what is needed to tell: generation (40 bits) | sequence numb
 A device that loses power in between connects anew.
 """
 
-from dice._compat import const
-from dice.errors import StoreError, UsageError
-from dice.handshake import Handshake
-from dice.keys import Secrets
-from dice.limits import KEY_RECORDS_MAX, RESERVE_RECORDS
-from dice.record_layer import RecordLayer
-from dice.replay import Window
-from dice.resumption import unwrap, wrap
-from dice.session import Session
-from dice.suites import tag_bytes
-from dice.wire import Reader, Writer
+from ._compat import const
+from .errors import StoreError, UsageError
+from .handshake import Handshake
+from .keys import Secrets
+from .limits import KEY_RECORDS_MAX, RESERVE_RECORDS
+from .record_layer import RecordLayer
+from .replay import WINDOW_BYTES, Window
+from .resumption import unwrap, wrap
+from .session import Session
+from .suites import TAG_BYTES
+from .wire import Reader, Writer
 
 _E_NOT_CONNECTED = const(19)
 _E_STALE = const(35)
@@ -74,7 +74,7 @@ def save_in_clear(session, store, name="dtls"):
     writer.uint(suite, 2)
     writer.uint(layer.record_max, 2)
     writer.uint(layer.window.next, 6)
-    for part in (layer.key_block(), secrets.randoms, secrets.master):
+    for part in (layer.keys, secrets.randoms, secrets.master):
         writer.put(part)
     for part in (layer.cid, layer.peer_cid, session_id, ticket, session.identity or b"", session.alpn or b""):
         writer.vector(part, 2)
@@ -116,8 +116,8 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     reader.end()
     role.identity = identity or None
     role.alpn = alpn or None
-    layer.set_keys(key_block, bool(flags & 2), tag_bytes(role.suite))
-    layer.window = Window(received)
+    layer.set_keys(key_block, bool(flags & 2), TAG_BYTES[role.suite])
+    layer.window = Window(received, bytearray(WINDOW_BYTES))
     layer.reserve(store, name, generation + 1, kept & (1 << _MARK_BITS) - 1)
     session = Session(role, now, **options)
     session.continue_with(layer, bool(flags & 2), now)

@@ -14,14 +14,14 @@ reboot counting goes on at the mark, and what had been reserved is never used.
 
 import os
 
-from dice._compat import const, create, sync
-from dice.errors import DiceError, StoreError
+from ._compat import const, create, sync
+from .errors import DiceError, StoreError
 
 _E_STORE_WRITE = const(30)
 _E_STORE_READ = const(31)
 _E_STORE_DAMAGED = const(32)
 
-_ENOENT = 2
+_ENOENT = const(2)
 
 
 def folder_of(path):
@@ -53,7 +53,7 @@ def read_file(path, decode):
 def replace_file(path, data):
     """Write `data` so that after a power failure the old bytes are there or the new; raises StoreError."""
     try:
-        with create(path + ".tmp") as file:
+        with create(path + ".tmp", "wb") as file:
             file.write(data)
         sync(path + ".tmp")
     except OSError:

@@ -5,8 +5,8 @@
 All integers are big-endian (RFC 5246, section 4).
 """
 
-from dice._compat import const
-from dice.errors import FormatError
+from ._compat import const
+from .errors import FormatError
 
 _E_TRUNCATED = const(20)
 _E_TRAILING = const(21)

@@ -17,7 +17,6 @@ class Budget:
     unit: str
     how: str
     limit: int
-    goal: int | None = None
 
     def measured(self, figures):
         """Return what was measured, or None where it was not."""

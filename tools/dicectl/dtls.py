@@ -232,7 +232,7 @@ async def _server(port, key, options):
     import asyncio
 
     from dice import dtls
-    from dice.kx_psk import PskLookup
+    from dice.kx_psk_server import PskLookup
     from dice.udp import Unicast
 
     watched = _Watched(Unicast(None, port), options["log"])

@@ -98,11 +98,10 @@ def _beside_tls(figures):
 
 def budget_table(figures):
     """Return the budgets and what was measured, as lines of Markdown."""
-    lines = ["| what | measured | allowed | goal |", "|---|---|---|---|"]
+    lines = ["| what | measured | allowed |", "|---|---|---|"]
     for budget in budgets.load():
         value = budget.measured(figures)
-        goal = shown(budget.goal, budget.unit) if budget.goal else "reached"
-        lines.append(f"| {budget.title} | {shown(value, budget.unit)} | {shown(budget.limit, budget.unit)} | {goal} |")
+        lines.append(f"| {budget.title} | {shown(value, budget.unit)} | {shown(budget.limit, budget.unit)} |")
     return lines
 
 

@@ -14,7 +14,7 @@ from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
-from dice.kx_psk import PskLookup
+from dice.kx_psk_server import PskLookup
 from dicectl import control, keyring
 from dicectl.doctor import REASONS
 from dicectl.failure import FAILED, USAGE, Failure

@@ -18,8 +18,8 @@ from pathlib import Path
 from dice import suites
 from dice._compat import sync
 from dice.group import gsa as codec
-from dice.group.gsa import D00, K08, sender_id_max
-from dice.group.keys import traffic_key
+from dice.group.gsa import D00, K08
+from dice.group.keeper import encode, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dicectl.failure import USAGE, Failure
 
@@ -193,13 +193,13 @@ def export(path, target, sender=None, listener=None, dry_run=False):
     if dry_run:
         _vacant(target)
         with edit(path, dry_run) as group:
-            gsa(group, sender, listener)
+            encode(gsa(group, sender, listener))
         return group
     write_secret(target, b"")
     temporary = _beside(target)
     try:
         with edit(path) as group:
-            write_secret(temporary, gsa(group, sender, listener).encode())
+            write_secret(temporary, encode(gsa(group, sender, listener)))
         with _writing(target):
             os.replace(temporary, target)
     except BaseException:

@@ -52,6 +52,12 @@ def in_order(files):
     return list(done)
 
 
+def named(node, path):
+    """Return what an ImportFrom names in a file of lib/: "dice.errors.PeerError", also where it is relative."""
+    above = path.relative_to(profiles.LIB).parts[: -node.level] if node.level else ()
+    return [".".join(filter(None, (*above, node.module, alias.name))) for alias in node.names]
+
+
 def _imports(path):
     """Yield the modules that may be imported when a file is, packages before what is in them."""
     waiting = [ast.parse(path.read_text())]
@@ -60,7 +66,7 @@ def _imports(path):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
+            names += named(node, path)
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             waiting += ast.iter_child_nodes(node)
     for name in names:

@@ -67,14 +67,14 @@ class Monitor:
         accepted, dropped = before
         said = {"at": now, "from": f"{source[0]}:{source[1]}", "bytes": len(datagram)}
         if member.accepted > accepted:
-            epoch, sender, sequence = member.accepted_as
+            epoch, sender, sequence = member.epoch, member.sender, member.sequence
             said.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
             text = f"sender {sender}, epoch {epoch}, number {sequence}: {said['message']}"
         else:
             kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
             said["dropped"] = kinds[0] if kinds else "expired"
-            head = record.header(datagram)
-            text = f"dropped as {said['dropped']}" + (f", epoch {head[1]}" if head else "")
+            epoch = int.from_bytes(datagram[3:5], "big")
+            text = f"dropped as {said['dropped']}" + (f", epoch {epoch}" if record.well_formed(datagram) else "")
         click.echo(json.dumps(said) if self._as_json else f"{time.strftime('%H:%M:%S', time.localtime(now))}  {text}")
         self._write(now, datagram, source, text)
         if self._count:

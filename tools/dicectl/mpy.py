@@ -47,9 +47,9 @@ def check(flavour, emitted):
 
 
 def compile_file(source, name, flavour, emitted):
-    """Return the .mpy form of a file; `name` is what tracebacks call it; raises Failure."""
+    """Return the .mpy form of a file; tracebacks call it by the last part of `name`, which counts in each; raises Failure."""
     march = [f"-march={flavour.architecture}"] if flavour.architecture else []
-    data = _cross("-O3", *march, "-s", name, "-o", "-", "--", str(source))
+    data = _cross("-O3", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", str(source))
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
         raise Failure(

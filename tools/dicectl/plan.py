@@ -18,7 +18,7 @@ from dicectl.device import DeviceError
 from dicectl.failure import USAGE, Failure
 
 # What a plain copy of lib/dice brings along.
-_NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/keys.py", "group/manager.py", "kdc.py")
+_NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/keeper.py", "group/manager.py", "kdc.py")
 _TEMPORARY = ".new"
 _AS_SOURCE = ("main.py", "boot.py")  # boards run these, and do not find them compiled
 _CHUNK_BYTES = 1023  # sent at once, as 1364 characters of base64

@@ -103,7 +103,7 @@ class Registry:
         return self._names.get(identity)
 
     def find(self, identity):
-        """Return the key of an identity, or None; for kx_psk.PskLookup."""
+        """Return the key of an identity, or None; for kx_psk_server.PskLookup."""
         row = self._database.execute("SELECT key FROM device WHERE identity = ?", (identity,)).fetchone()
         return row and row[0]
 

@@ -116,7 +116,7 @@ def files_of(settings, **options):
 
 def repeated_nonces(datagrams):
     """Return how many records of a group carry a header, and so a nonce, that an earlier one carried."""
-    headers = [bytes(datagram[3:11]) for datagram in datagrams if record.header(datagram)]
+    headers = [bytes(datagram[3:11]) for datagram in datagrams if record.well_formed(datagram)]
     return len(headers) - len(set(headers))
 
 

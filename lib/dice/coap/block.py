@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Bodies longer than a datagram, block by block (RFC 7959, Block1 and Block2) (row 5). Loaded only where it is used."""
 
-from dice._compat import const
-from dice.coap.message import BAD_REQUEST, BLOCK1, BLOCK2, GET, uint
+from .._compat import const
+from .message import BAD_REQUEST, BLOCK1, BLOCK2, GET, uint
 
 _CONTINUE = const(0x5F)  # 2.31
 _INCOMPLETE = const(0x88)  # 4.08

@@ -7,9 +7,9 @@ timeout(now) -> event; DATA says that some Exchange is `done`. One confirmable m
 others wait. A request that comes again is answered again without being obeyed again.
 """
 
-from dice._compat import const, ticks_add, ticks_diff
-from dice.coap.message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
-from dice.errors import DATA, NONE, FormatError, UsageError
+from .._compat import const, ticks_add, ticks_diff
+from ..errors import DATA, NONE, FormatError, UsageError
+from .message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
 
 _E_QUEUE = const(72)
 

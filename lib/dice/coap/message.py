@@ -8,8 +8,8 @@
 |   Token (TKL bytes) ... |  Options ...  |1 1 1 1 1 1 1 1|  Payload ...
 """
 
-from dice._compat import const
-from dice.errors import FormatError
+from .._compat import const
+from ..errors import FormatError
 
 _E_COAP = const(80)
 

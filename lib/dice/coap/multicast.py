@@ -5,9 +5,9 @@
 What becomes of them on a group and on sessions is dice.groupcomm's.
 """
 
-from dice._compat import const
-from dice.coap.message import NON, Message, decode, path_options
-from dice.errors import FormatError
+from .._compat import const
+from ..errors import FormatError
+from .message import NON, Message, decode, path_options
 
 LEISURE_MS = const(5000)  # RFC 7252, section 8.2: responses are spread over so long
 ANSWER_OVER = const(65000)  # our option, elective: answer over the session of this identity (docs/protocol.md, section 13)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Resources of a CoAP server by their paths (RFC 7252, section 5.10; RFC 6690 for /.well-known/core) (row 5)."""
 
-from dice._compat import const
-from dice.coap.message import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH
+from .._compat import const
+from .message import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH
 
 _BAD_OPTION = const(0x82)  # 4.02
 _LINK_FORMAT = b"\x28"  # application/link-format

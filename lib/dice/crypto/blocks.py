@@ -7,8 +7,12 @@ For CPython, and for MicroPython without a native code emitter; `blocks_viper` i
 blocks A0, A1, ..., and one ECB call makes the key stream of them, whose first block masks the tag (SP 800-38C, appendix A).
 """
 
-from dice._compat import const
-from dice.crypto import aes
+from .._compat import MICROPYTHON, const
+
+if MICROPYTHON:
+    from cryptolib import aes
+else:
+    from .host import aes
 
 _ECB = const(1)
 _CBC = const(2)
@@ -36,12 +40,13 @@ def _xor(left, right):
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(len(left), "big")
 
 
-def crypt(key, salt, data, start, tag_bytes, aad, plaintext):
+def crypt(start, salt, tag_bytes, key, data, aad, plaintext):
     """Seal `plaintext` into `data[start:]`, a bytearray with room for it and its tag of `tag_bytes` (4..16, even), and no more.
 
     Where `plaintext` is None, open `data[start:]`, anything bytes-like: return the plaintext, or None if the tag does not verify.
     The 12-byte nonce is `salt`, 4 bytes, and the 8 before `start` in `data`; (key, nonce) must never be used twice for sealing.
-    `aad` is below 65,280 bytes; None stands for the 13 of a record whose header begins `data` (RFC 5246, section 6.2.3.3).
+    `key` has 16 bytes. `aad` is below 65,280 bytes; None stands for the 13 of a record whose header begins `data` (RFC 5246,
+    section 6.2.3.3). The arguments are in this order since the first three are in registers in `blocks_viper`.
     """
     length = len(data) - start - tag_bytes
     if length < 0:

@@ -6,14 +6,14 @@ One function, since each takes 150 bytes before it does anything, and bytecode w
 """
 
 import micropython
+from cryptolib import aes
 
-from dice._compat import const
-from dice.crypto import aes
+from .._compat import const
 
 _ECB = const(1)
 _CBC = const(2)
 _ZERO_IV = bytes(16)
-_NONE = None  # viper compares objects with each other only
+_NOTHING = None  # viper compares objects with each other only
 
 
 @micropython.viper
@@ -25,28 +25,33 @@ def _xor(count: int, to: ptr8, left: ptr8, right: ptr8):
 
 
 @micropython.viper
-def crypt(key, salt: ptr8, data, start: int, tag_bytes: int, aad, plaintext):
-    """Seal or open in one pass; see blocks.crypt."""
-    length = int(len(data)) - start - tag_bytes
+def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
+    """Seal or open in one pass; see blocks.crypt.
+
+    The first three arguments are in registers, so two of them go on to other work: `i` is `start`, `source` the salt.
+    """
+    length = int(len(data)) - i - tag_bytes
     if length < 0:
         return None
     head = ptr8(data)
-    text = ptr8(int(head) + start)
+    text = ptr8(int(head) + i)
     size = length + 31 & -16
     stream = bytearray(size)
     counter = ptr8(stream)
     counter[0] = 2
-    counter[1] = salt[0]
-    counter[2] = salt[1]
-    counter[3] = salt[2]
-    counter[4] = salt[3]
+    counter[1] = source[0]
+    counter[2] = source[1]
+    counter[3] = source[2]
+    counter[4] = source[3]
+    source = ptr8(int(text) - 13)
     i = 5
     while i < 13:
-        counter[i] = text[i - 13]
+        counter[i] = source[i]
         i += 1
     at = 32
     aad_bytes = 8
-    of_record = aad is _NONE
+    nothing = _NOTHING
+    of_record = aad is nothing
     if not of_record:
         aad_bytes = int(len(aad))
         at = aad_bytes + 33 & -16 if aad_bytes else 16
@@ -74,37 +79,36 @@ def crypt(key, salt: ptr8, data, start: int, tag_bytes: int, aad, plaintext):
             block[28] = head[2]
             block[29] = length >> 8
             block[30] = length
-            head = ptr8(int(head) + 3)
+            source = ptr8(int(head) + 3)
         else:
             block[16] = aad_bytes >> 8
             block[17] = aad_bytes
-            head = ptr8(aad)
+            source = ptr8(aad)
         i = 0
         while i < aad_bytes:
-            block[18 + i] = head[i]
+            block[18 + i] = source[i]
             i += 1
     aes(key, _ECB).encrypt(stream, stream)
     to = ptr32(int(block) + at)
     i = int(counter) + 16
-    opened = plaintext
-    opening = plaintext is _NONE
-    if opening:
-        _xor(length, to, text, i)
-        opened = bytes(memoryview(formatted)[abs(at) : abs(at + length)])  # abs() makes objects of viper's integers
-    else:
-        _xor(length, to, plaintext, to)  # a copy, since it is zero
+    opening = plaintext is nothing
+    if not opening:
         _xor(length, text, plaintext, i)
+    _xor(length, to, text, i)
+    if opening:
+        plaintext = bytes(memoryview(formatted)[abs(at) : abs(at + length)])  # abs() makes objects of viper's integers
     aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
-    block = ptr8(int(to) + size - 32)
+    source = ptr8(int(to) + size - 32)
+    text = ptr8(int(text) + length)
     difference = 0
     i = 0
     while i < tag_bytes:  # takes as long wherever they differ
-        byte = block[i] ^ counter[i]
+        byte = source[i] ^ counter[i]
         if opening:
-            difference |= byte ^ text[length + i]
+            difference |= byte ^ text[i]
         else:
-            text[length + i] = byte
+            text[i] = byte
         i += 1
     if difference or not opening:
         return None
-    return opened
+    return plaintext

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """HMAC-SHA256 (RFC 2104) and P_SHA256, the TLS 1.2 pseudorandom function (RFC 5246, section 5) (row 1)."""
 
-from dice._compat import const
-from dice.crypto import sha256
+from .._compat import const
+from . import sha256
 
 _BLOCK = const(64)
 _IPAD = int.from_bytes(b"\x36" * _BLOCK, "big")

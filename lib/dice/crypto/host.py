@@ -9,6 +9,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 _ECB = 1
 
 
+def name():
+    """Return which back end runs and where AES is computed."""
+    return "host (AES of the cryptography package)"
+
+
 class aes:
     """What dice uses of MicroPython's cryptolib.aes: modes 1 (ECB) and 2 (CBC)."""
 

@@ -3,7 +3,7 @@
 """The group security association: all that a device must be given to take part in a group (row 5).
 
 Its encoding uses the presentation language of RFC 5246, section 4, as the rest of DTLS does, so that a board needs no second
-codec; docs/protocol.md is normative and has vectors.
+codec; docs/protocol.md is normative and has vectors. `group.keeper` encodes, since no board does.
 
 struct {
     uint8 version = 1;
@@ -26,16 +26,18 @@ struct {
 } GSA;
 """
 
-from dice._compat import const
-from dice.crypto import sha256
-from dice.errors import FormatError
-from dice.suites import tag_bytes
-from dice.wire import Reader, Writer
+from struct import unpack_from
+
+from .._compat import const
+from ..crypto import sha256
+from ..errors import FormatError
+from ..suites import TAG_BYTES
 
 _KEY_RECORDS_MAX = const(1 << 23)
 _SENDERS_MAX = const(50)
 
 _E_TRUNCATED = const(20)
+_E_TRAILING = const(21)
 _E_DAMAGED = const(22)
 _E_VERSION = const(23)
 _E_VALUE = const(24)
@@ -56,136 +58,104 @@ _VERSION = const(1)
 _FRESH = const(1)
 _HAS_OWN = const(2)
 _CHECK_BYTES = const(4)
+_KEY_AT = const(19)
+_NUMBERS_BYTES = const(19)  # from own_id to count
+_SENDER_BYTES = const(10)
+_SHORTEST_BYTES = const(293)  # what is read of a GSA without senders, at the most
 
 
-def sender_id_max(layout):
-    """Return the highest SenderID of a layout."""
-    return 0xFF if layout == K08 else 0xFFFF
+class Gsa:
+    """What the struct above says, with `own_id` None for a device without an id, and `senders` a list of (id, next).
+
+    `fresh`: the sequence numbers in it are news. Once a device has taken them over, they are history, which an attacker
+    could have it believe again after a reboot: the device writes it back as taken_over() makes it, and trusts its store.
+    """
+
+    def __init__(self, **fields):
+        """Take all fields: decode() makes what can be trusted, and `group.keeper` only encodes what decode() would accept."""
+        for name in fields:
+            setattr(self, name, fields[name])
 
 
-def _check(body):
+def check(body):
+    """Return what stands behind `body`, all the rest of a GSA."""
     digest = sha256()
     digest.update(body)
     return digest.digest()[:_CHECK_BYTES]
 
 
-class Gsa:
-    """What the struct above says, with `own_id` None for a listener without an id and `senders` a list of (id, next).
-
-    `fresh`: the sequence numbers in it are news. Once a device has taken them over, they are history, which an attacker
-    could have it believe again after a reboot: the device writes the GSA back with `fresh` False and trusts its store.
-    """
-
-    def __init__(self, gid, address, port, suite, layout, derive, epoch, key, own_id, own_next, lifetime_s, budget, senders, fresh):
-        self.gid = gid
-        self.address = address
-        self.port = port
-        self.suite = suite
-        self.layout = layout
-        self.derive = derive
-        self.epoch = epoch
-        self.key = key
-        self.own_id = own_id
-        self.own_next = own_next
-        self.lifetime_s = lifetime_s
-        self.budget = budget
-        self.senders = senders
-        self.fresh = fresh
-        self.validate()
-
-    def validate(self):
-        """Raise FormatError unless every field is what the struct allows."""
-        if len(self.address) != 4 or not 224 <= self.address[0] <= 239 or not 1 <= self.port <= 0xFFFF:
-            raise FormatError(_E_ADDRESS)
-        if len(self.gid) != 4 or not 0 <= self.lifetime_s < 1 << 32:
-            raise FormatError(_E_VALUE)
-        if tag_bytes(self.suite) is None or self.layout not in (K08, D00):
-            raise FormatError(_E_VALUE)
-        if len(self.key) != {DERIVE_SENDER: 16, DERIVE_SHARED: 20}.get(self.derive):
-            raise FormatError(_E_VALUE)
-        if self.own_id is None and self.own_next:
-            raise FormatError(_E_VALUE)
-        if not 1 <= self.epoch <= 0xFFFF or self.own_next >> 48 > self.epoch:
-            raise FormatError(_E_EPOCH)
-        self._validate_senders()
-        # Records sealed with one key are summed over all who hold it.
-        sharers = len(self.senders) if self.derive == DERIVE_SHARED else 1
-        if not 1 <= self.budget * sharers <= _KEY_RECORDS_MAX:
-            raise FormatError(_E_BUDGET)
-
-    def _validate_senders(self):
-        ids = [sender_id for sender_id, _ in self.senders]
-        if (
-            not 1 <= len(ids) <= _SENDERS_MAX
-            or len(set(ids)) != len(ids)
-            or not 0 <= min(ids) <= max(ids) <= sender_id_max(self.layout)
-        ):
-            raise FormatError(_E_SENDER_ID)
-        if (
-            self.own_id is not None
-            and self.own_id not in ids
-            and (self.own_next or not 0 <= self.own_id <= sender_id_max(self.layout))
-        ):
-            raise FormatError(_E_SENDER_ID)
-        for _, following in self.senders:
-            if following != UNKNOWN and following >> 48 > self.epoch:
-                raise FormatError(_E_EPOCH)
-
-    def encode(self):
-        """Return the encoding as a bytearray: it holds the key, so overwrite it after use."""
-        writer = Writer()
-        writer.uint(_VERSION, 1)
-        writer.uint((_FRESH if self.fresh else 0) | (0 if self.own_id is None else _HAS_OWN), 1)
-        writer.put(self.gid)
-        writer.put(self.address)
-        writer.uint(self.port, 2)
-        writer.uint(self.suite, 2)
-        writer.uint(self.layout, 1)
-        writer.uint(self.derive, 1)
-        writer.uint(self.epoch, 2)
-        writer.vector(self.key, 1)
-        writer.uint(self.own_id or 0, 2)
-        writer.uint(self.own_next, 8)
-        writer.uint(self.lifetime_s, 4)
-        writer.uint(self.budget, 4)
-        writer.uint(len(self.senders), 1)
-        for sender_id, following in self.senders:
-            writer.uint(sender_id, 2)
-            writer.uint(following, 8)
-        writer.put(_check(writer.data))
-        return writer.data
+def taken_over(data):
+    """Return an encoded GSA whose sequence numbers are no news any more, a bytearray: it holds the key."""
+    data = bytearray(data)
+    data[1] &= ~_FRESH
+    data[-_CHECK_BYTES:] = check(memoryview(data)[:-_CHECK_BYTES])
+    return data
 
 
 def decode(data):
     """Return the Gsa that `data` encodes; raises FormatError."""
-    view = memoryview(data)
-    if len(view) <= _CHECK_BYTES:
+    end = len(data) - _CHECK_BYTES
+    if end < 1:
         raise FormatError(_E_TRUNCATED)
-    if view[0] != _VERSION:
+    if data[0] != _VERSION:
         raise FormatError(_E_VERSION)
-    if view[-_CHECK_BYTES:] != _check(view[:-_CHECK_BYTES]):
+    body = memoryview(data)[:end]
+    if data[end:] != check(body):
         raise FormatError(_E_DAMAGED)
-    reader = Reader(view[1:-_CHECK_BYTES])
-    flags = reader.uint(1)
-    if flags & ~(_FRESH | _HAS_OWN):
+    body = bytes(body) + bytes(_SHORTEST_BYTES)  # whether all of it was there is told at the end, and once
+    flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s4sHHBBHB", body)
+    key = bytearray(body[_KEY_AT : _KEY_AT + at])
+    at += _KEY_AT
+    own_id, own_next, lifetime_s, budget, count = unpack_from(">HQIIB", body, at)
+    at += _NUMBERS_BYTES
+    size = at + _SENDER_BYTES * count
+    if end < size:
+        raise FormatError(_E_TRUNCATED)
+    if end > size:
+        raise FormatError(_E_TRAILING)
+    senders = []
+    highest = own_id
+    newest = own_next >> 48
+    while at < end:
+        sender_id, following = entry = unpack_from(">HQ", body, at)
+        senders.append(entry)
+        highest = max(highest, sender_id)
+        if following != UNKNOWN:
+            newest = max(newest, following >> 48)
+        at += _SENDER_BYTES
+    numbers = dict(senders)
+    # Records sealed with one key are summed over all who hold it.
+    sharers = count if derive == DERIVE_SHARED else 1
+    if not 224 <= address[0] <= 239 or not port:
+        raise FormatError(_E_ADDRESS)
+    if (
+        flags > _FRESH | _HAS_OWN
+        or (flags < _HAS_OWN and (own_id or own_next))
+        or suite not in TAG_BYTES
+        or layout not in (K08, D00)
+        or derive not in (DERIVE_SENDER, DERIVE_SHARED)
+        or len(key) != (16 if derive == DERIVE_SENDER else 20)
+    ):
         raise FormatError(_E_VALUE)
-    gid = reader.take(4)
-    address = reader.take(4)
-    port = reader.uint(2)
-    suite = reader.uint(2)
-    layout = reader.uint(1)
-    derive = reader.uint(1)
-    epoch = reader.uint(2)
-    key = bytearray(reader.vector(1))
-    own_id = reader.uint(2)
-    own_next = reader.uint(8)
-    lifetime_s = reader.uint(4)
-    budget = reader.uint(4)
-    senders = [(reader.uint(2), reader.uint(8)) for _ in range(reader.uint(1))]
-    reader.end()
-    if not flags & _HAS_OWN:
-        if own_id:
-            raise FormatError(_E_VALUE)
-        own_id = None
-    fresh = bool(flags & _FRESH)
-    return Gsa(gid, address, port, suite, layout, derive, epoch, key, own_id, own_next, lifetime_s, budget, senders, fresh)
+    if not 1 <= len(numbers) == count <= _SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
+        raise FormatError(_E_SENDER_ID)
+    if not epoch or epoch < newest:
+        raise FormatError(_E_EPOCH)
+    if not 1 <= budget * sharers <= _KEY_RECORDS_MAX:
+        raise FormatError(_E_BUDGET)
+    return Gsa(
+        gid=gid,
+        address=address,
+        port=port,
+        suite=suite,
+        layout=layout,
+        derive=derive,
+        epoch=epoch,
+        key=key,
+        own_id=own_id if flags & _HAS_OWN else None,
+        own_next=own_next,
+        lifetime_s=lifetime_s,
+        budget=budget,
+        senders=senders,
+        fresh=bool(flags & _FRESH),
+    )

@@ -11,8 +11,8 @@ id, a letter, a SenderID.
     c  whether another device was heard sending as ourselves in an epoch
 """
 
-from dice._compat import const
-from dice.errors import StoreError, UsageError
+from .._compat import const
+from ..errors import StoreError, UsageError
 
 _E_OLD_EPOCH = const(16)
 _E_STORE_SHARED = const(34)
@@ -23,12 +23,12 @@ class Ledger:
 
     def __init__(self, store, gid):
         self._store = store
-        self._gid = int.from_bytes(gid, "big")
-        self._tried = None
+        self._gid = gid
+        self._tried = self._tried_name = None
 
     def begin(self, epoch):
         """Note that `epoch` has begun; return the seconds lived in it. Raises UsageError if it has gone by."""
-        name = self._name("l", 0)
+        name = self.name("l", 0)
         held = self._store.get(name) or 0
         if held >> 48 > epoch:
             raise UsageError(_E_OLD_EPOCH)
@@ -39,24 +39,23 @@ class Ledger:
 
     def live(self, epoch, seconds):
         """Note how many seconds of the epoch are used up, unless a later one has begun."""
-        name = self._name("l", 0)
+        name = self.name("l", 0)
         if (self._store.get(name) or 0) >> 48 <= epoch:
             self._store.put(name, (epoch << 48) + seconds)
 
     def clash(self, sender_id, epoch):
         """Note that another device sends as ourselves in `epoch`."""
-        self._store.put(self._name("c", sender_id), epoch << 48)
+        self._store.put(self.name("c", sender_id), epoch << 48)
 
     def clashed(self, sender_id, epoch):
         """Tell whether that was noted of `epoch`."""
-        return self._store.get(self._name("c", sender_id)) == epoch << 48
+        return self._store.get(self.name("c", sender_id)) == epoch << 48
 
-    def resume(self, kind, sender_id, epoch, first):
+    def resume(self, name, epoch, first):
         """Return the sequence number where a counter goes on in `epoch`, or None where nobody knows.
 
         `first` is what a fresh GSA says, or None. It is kept at once, since it is believed only once.
         """
-        name = self._name(kind, sender_id)
         held = (self._store.get(name) or 0) - (epoch << 48)
         if held >= 0 and (first is None or held >= first):
             return held
@@ -64,22 +63,21 @@ class Ledger:
             self._store.put(name, (epoch << 48) + first)
         return first
 
-    def reserve(self, kind, sender_id, epoch, mark, end):
+    def reserve(self, name, base, mark, end):
         """Have the store say that all sequence numbers below `end` are used, or lost to a reboot; return `end`, the new mark.
 
-        `mark` is what it says now, 0 where it says nothing of this epoch. An attempt that took hold although it was reported as
-        failed is known again by what it tried to write.
+        `base` is epoch << 48. `mark` is what the store says now, 0 where it says nothing of this epoch. An attempt that took hold
+        although it was reported as failed is known again by what it tried to write.
         """
-        name = self._name(kind, sender_id)
-        base = epoch << 48
         held = self._store.get(name) or 0
-        if held != base + mark and (mark or held > base) and (name, held) != self._tried:
+        if held != base + mark and (mark or held > base) and (name != self._tried_name or held != self._tried):
             raise StoreError(_E_STORE_SHARED)
-        base += end
-        self._tried = name, base  # it stays where this raises
-        self._store.put(name, base)
+        self._tried_name = name  # both stay where this raises
+        self._tried = held = base + end
+        self._store.put(name, held)
         self._tried = None
         return end
 
-    def _name(self, kind, sender_id):
-        return "%08x%s%04x" % (self._gid, kind, sender_id)
+    def name(self, kind, sender_id):
+        """Return the name of a counter: members keep it, since making it takes longer than all else that reserve() does."""
+        return "%08x%s%04x" % (int.from_bytes(self._gid, "big"), kind, sender_id)

@@ -10,11 +10,11 @@ acknowledged theirs, or the wait for them is over: then senders are told to go o
 missed it fetches it. Every change is committed before anybody can learn of it, so a manager that is killed goes on where it was.
 """
 
-from dice._compat import const, ticks_add, ticks_diff
-from dice.errors import LimitError, UsageError
-from dice.group.gsa import DERIVE_SENDER, UNKNOWN, Gsa, sender_id_max
-from dice.group.keys import traffic_key
-from dice.suites import PSK_AES_128_CCM_8
+from .._compat import const, ticks_add, ticks_diff
+from ..errors import LimitError, UsageError
+from ..suites import PSK_AES_128_CCM_8
+from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
+from .keeper import sender_id_max, traffic_key
 
 _E_OPTION = const(18)
 _E_SPENT = const(40)

@@ -7,10 +7,10 @@ place of the SenderID and the sequence number of the message that it answers: a 
 across reboots, so it needs no counter of its own, and no nonce is used twice.
 """
 
-from dice import record
-from dice._compat import const
-from dice.crypto.hmac import p_sha256
-from dice.errors import UsageError
+from .. import record
+from .._compat import const
+from ..crypto.hmac import p_sha256
+from ..errors import UsageError
 
 _BOTH_BYTES = const(20)  # key | salt
 
@@ -33,10 +33,10 @@ class Question:
     def __init__(self, member):
         """Take it over from the member; raises UsageError where that was done, or nothing was accepted."""
         self._member = member
-        self._number = member.accepted_as
-        member.accepted_as = None
-        if self._number is None:
+        if member.sender is None or member.sequence is None:
             raise UsageError(_E_ANSWERED)
+        self._number = member.epoch, member.sender, member.sequence
+        member.sequence = None
 
     def answer(self, data):
         """Return the datagram, a bytearray, to send to where the message came from; `data` is bytes.
@@ -66,25 +66,25 @@ class Inquiry:
     def __init__(self, member, datagram):
         """`datagram` is what member.transmit() returned. Raises UsageError where it is not the member's."""
         self._member = member
-        _, self._epoch, high, low = record.header(datagram)
+        self._epoch = datagram[3] << 8 | datagram[4]
         context = member.held(self._epoch)
         if context is None or context.own_id is None:
             raise UsageError(_E_NOT_A_SENDER)
-        self._sequence = context.split(high, low)[1]
+        self._sequence = bytes(datagram[5 + context.id_bytes : 11])
         self.answers = {}
         self.dropped = 0
 
     def receive(self, datagram):
         """Take a datagram; return the ListenerID of an authentic first answer, or else None. Nothing that is received can raise."""
-        head = record.header(datagram)
         context = self._member.held(self._epoch)
-        if head is not None and context is not None:
-            listener_id, sequence = context.split(head[2], head[3])
-            if sequence == self._sequence and listener_id not in self.answers:
+        if context is not None and record.well_formed(datagram):
+            at = 5 + context.id_bytes
+            listener_id = int.from_bytes(datagram[5:at], "big")
+            if datagram[at:11] == self._sequence and listener_id not in self.answers:
                 keys = _keys(context, context.own_id, listener_id)
-                opened = record.open(keys[:16], keys[16:], context.tag_bytes, datagram)
-                if opened:
-                    self.answers[listener_id] = opened[1]
+                answer = record.open(keys[:16], keys[16:], context.tag_bytes, datagram)
+                if answer is not None:
+                    self.answers[listener_id] = answer
                     return listener_id
         self.dropped += 1
         return None

@@ -22,7 +22,7 @@ from dice.crypto.hmac import Hmac
 from dice.group.context import sender_key
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
-from dice.suites import PSK_AES_128_CCM_8, tag_bytes
+from dice.suites import PSK_AES_128_CCM_8
 
 SIZES = (16, 64, 256, 1024)
 GROUP_BYTES = 64
@@ -31,7 +31,7 @@ KEY = bytes(range(16))
 SALT = bytes(4)
 GID = b"\x00\x00\x00\x01"
 SENDER = 7
-TAG_BYTES = tag_bytes(PSK_AES_128_CCM_8)
+TAG_BYTES = 8
 
 if MICROPYTHON:
     now_us = time.ticks_us
@@ -89,7 +89,22 @@ def receiving(repetitions):
     """Return an operation: a listener takes the next of `repetitions` records, which were sealed beforehand."""
     address = b"\xef\x00\x00\x01"
     senders = [(SENDER, 0)]
-    gsa = Gsa(GID, address, 5684, PSK_AES_128_CCM_8, K08, DERIVE_SENDER, EPOCH, bytearray(KEY), None, 0, 0, 1 << 20, senders, True)
+    gsa = Gsa(
+        gid=GID,
+        address=address,
+        port=5684,
+        suite=PSK_AES_128_CCM_8,
+        layout=K08,
+        derive=DERIVE_SENDER,
+        epoch=EPOCH,
+        key=bytearray(KEY),
+        own_id=None,
+        own_next=0,
+        lifetime_s=0,
+        budget=1 << 20,
+        senders=senders,
+        fresh=True,
+    )
     secret = sender_key(KEY, GID, EPOCH, SENDER)
     payload = bytes(GROUP_BYTES)
     datagrams = []

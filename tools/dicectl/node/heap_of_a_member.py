@@ -43,16 +43,16 @@ class RamStore:
 # What the group sends.
 
 
-def encoded(derive, own_id):
-    """Return a GSA as a device gets it, with 8 senders of which nothing was heard yet."""
+def gsa(derive, own_id):
+    """Return a Gsa with 8 senders of which nothing was heard yet."""
     from dice.group.gsa import K08, Gsa
     from dice.suites import PSK_AES_128_CCM_8
 
     number, key_bytes = DERIVATIONS[derive]
-    key = bytearray(range(key_bytes))
-    senders = [(i, EPOCH << 48) for i in range(SENDERS)]
+    fields = {"gid": GID, "address": ADDRESS, "port": 5684, "suite": PSK_AES_128_CCM_8, "layout": K08, "derive": number}
+    fields.update({"epoch": EPOCH, "key": bytearray(range(key_bytes)), "own_id": own_id, "budget": 100_000, "fresh": True})
     first = 0 if own_id is None else EPOCH << 48
-    return Gsa(GID, ADDRESS, 5684, PSK_AES_128_CCM_8, K08, number, EPOCH, key, own_id, first, 3600, 100_000, senders, True).encode()
+    return Gsa(own_next=first, lifetime_s=3600, senders=[(i, EPOCH << 48) for i in range(SENDERS)], **fields)
 
 
 def keys_of(derive):
@@ -74,12 +74,11 @@ def sealed(keys, sender_id, sequence, payload):
 # What is measured.
 
 
-def join(data, store):
+def join(derive, own_id, store):
     """Return a Member; the Gsa is let go of."""
-    from dice.group.gsa import decode
     from dice.group.member import Member
 
-    return Member(decode(data), store, 0)
+    return Member(gsa(derive, own_id), store, 0)
 
 
 def hear(member, keys, first, last, own_id=None):
@@ -113,18 +112,17 @@ def allocated():
     return gc.mem_alloc()
 
 
-def rehearse(data, store, keys, own_id):
+def rehearse(derive, own_id, store, keys):
     """Import all that it takes, and put every counter into the store."""
-    hear(join(data, store), keys, 0, 5, own_id)
+    hear(join(derive, own_id, store), keys, 0, 5, own_id)
 
 
 def idle(store, derive, own_id, last=105):
     """Return what a member takes that has just joined, and once it has heard records 5 to `last` - 1 of each sender."""
-    data = encoded(derive, own_id)
     keys = keys_of(derive)
-    rehearse(data, store, keys, own_id)
+    rehearse(derive, own_id, store, keys)
     before = allocated()
-    member = join(data, store)
+    member = join(derive, own_id, store)
     joined = allocated()
     hear(member, keys, 5, last, own_id)
     heard = allocated()
@@ -134,7 +132,7 @@ def idle(store, derive, own_id, last=105):
 def steady(store, records):
     """Return the heap in use before and after so many records, and what became of them."""
     keys = keys_of("sender")
-    member = join(encoded("sender", None), store)
+    member = join("sender", None, store)
     hear(member, keys, 0, 100)
     before = allocated()
     hear(member, keys, 100, 100 + records // SENDERS)
@@ -145,7 +143,7 @@ def steady(store, records):
 def opening(store):
     """Return what opening one record of 64 bytes takes of the heap until the next collection, garbage included."""
     keys = keys_of("sender")
-    member = join(encoded("sender", None), store)
+    member = join("sender", None, store)
     hear(member, keys, 10, 11)
     datagram = sealed(keys, 0, 12, bytes(64))
     gc.collect()
@@ -159,7 +157,7 @@ def opening(store):
 
 def work(store):
     """Join as a sender, receive two records of each of the others, and send one."""
-    member = join(encoded("sender", OWN), store)
+    member = join("sender", OWN, store)
     keys = keys_of("sender")
     hear(member, keys, 0, 2, OWN)
     member.send(bytes(64), 0)

@@ -7,7 +7,8 @@ For `dicectl bench`, and for the portable tests, which run on MicroPython too.
 
 from dice.client import Client
 from dice.errors import CLOSED, CONNECTED, NONE
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.listener import Listener
 from dice.session import Session
 

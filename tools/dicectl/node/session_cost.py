@@ -13,7 +13,8 @@ import sys
 import time
 
 from dice.client import Client
-from dice.kx_psk import Psk, PskLookup
+from dice.kx_psk import Psk
+from dice.kx_psk_server import PskLookup
 from dice.listener import Listener
 from dice.session import Session
 

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""What only the keeper of a group does, who alone has the master group key: make the key of an epoch, and encode GSAs (row 5)."""
+
+from .._compat import const
+from ..crypto.hmac import p_sha256
+from ..errors import FormatError
+from ..wire import Writer
+from .gsa import K08, check, decode
+
+_E_VALUE = const(24)
+_E_SENDER_ID = const(25)
+_E_EPOCH = const(26)
+
+_VERSION = const(1)
+_FRESH = const(1)
+_HAS_OWN = const(2)
+
+_TEK_CONSTANT = b"\x2a\xd0\x1c\x64"  # draft-keoh-tls-multicast-security-00, from MIKEY (RFC 3830, section 4.1.4)
+
+
+def sender_id_max(layout):
+    """Return the highest SenderID of a layout."""
+    return 0xFF if layout == K08 else 0xFFFF
+
+
+def traffic_key(tgk, mul_id, cs_id, rand):
+    """Return the 16-byte TEK, the traffic encryption key of one epoch, from the master group key.
+
+    `tgk` has 16 bytes or more, `mul_id` is the 16-byte group address (an IPv4 one mapped into IPv6), `cs_id` has 4 bytes, `rand`
+    16. Who knows the TGK can make every TEK: members are given the TEK alone.
+    """
+    return p_sha256(tgk, _TEK_CONSTANT + mul_id + cs_id + rand, 16)
+
+
+def encode(gsa):
+    """Return the encoding of a Gsa as a bytearray: it holds the key, so overwrite it after use.
+
+    Raises FormatError unless decode() makes the same of it: so every field is what the struct in `group.gsa` allows.
+    """
+    if not 1 <= gsa.epoch <= 0xFFFF:
+        raise FormatError(_E_EPOCH)
+    if [sender_id for sender_id, _ in gsa.senders if not 0 <= sender_id <= 0xFFFF] or not 0 <= (gsa.own_id or 0) <= 0xFFFF:
+        raise FormatError(_E_SENDER_ID)
+    writer = Writer()
+    try:
+        writer.uint(_VERSION, 1)
+        writer.uint((_FRESH if gsa.fresh else 0) | (0 if gsa.own_id is None else _HAS_OWN), 1)
+        writer.put(gsa.gid)
+        writer.put(gsa.address)
+        writer.uint(gsa.port, 2)
+        writer.uint(gsa.suite, 2)
+        writer.uint(gsa.layout, 1)
+        writer.uint(gsa.derive, 1)
+        writer.uint(gsa.epoch, 2)
+        writer.vector(gsa.key, 1)
+        writer.uint(gsa.own_id or 0, 2)
+        writer.uint(gsa.own_next, 8)
+        writer.uint(gsa.lifetime_s, 4)
+        writer.uint(gsa.budget, 4)
+        writer.uint(len(gsa.senders), 1)
+        for sender_id, following in gsa.senders:
+            writer.uint(sender_id, 2)
+            writer.uint(following, 8)
+    except OverflowError:
+        raise FormatError(_E_VALUE)
+    writer.put(check(writer.data))
+    if decode(writer.data).__dict__ != gsa.__dict__:
+        raise FormatError(_E_VALUE)
+    return writer.data
