@@ -32,12 +32,13 @@ interop: $(READY)  ## dice with every other DTLS stack that can be had, written 
 	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py
 
 $(READY): pyproject.toml
-	@echo "Setting up $(VENV) (once, about half a minute) ..."
+	@echo "Setting up $(VENV) (once, about a minute) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dice needs Python 3.10 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group emulator
+	@$(BIN)/python -m dicectl.emulator_speed
 	@touch $@
 
 clean:  ## remove everything that was made

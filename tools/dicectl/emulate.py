@@ -136,8 +136,9 @@ def command(script, firmware, folders, count, bus, repl, pty, timeout, as_json):
     """Run SCRIPT on an emulated RP2040, or on several: MicroPython's own firmware, with dice in it.
 
     Without SCRIPT, a board runs the main.py that --files brings, until Ctrl-C or the end of --timeout. Times on the board are
-    the device's own: cycles of a 125 MHz Cortex-M0+. The emulator takes about 20 times as long where the board computes, and no
-    longer where it idles. The exit status is 1 when a script raises, and its traceback is printed.
+    the device's own: cycles of a 125 MHz Cortex-M0+. The emulator takes 5 to 10 times as long where the board computes (four
+    times that where it was not compiled for your Python, which `make` does), and no longer where it idles. The exit status
+    is 1 when a script raises, and its traceback is printed.
 
     \b
     Examples:

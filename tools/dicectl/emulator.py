@@ -14,7 +14,7 @@
         board.power_on()                                # boots from it
 
 Each board is a process of its own (`emulated_board`). Times measured on a board are the device's: cycles of a 125 MHz Cortex-M0+;
-the emulator takes about 20 times as long. Not emulated: the time that the flash takes to erase and to program, and the second core.
+the emulator takes 5 to 10 times as long. Not emulated: the time that the flash takes to erase and to program, and the second core.
 """
 
 import importlib.util
