@@ -7,4 +7,5 @@ include(
     stock="$(PORT_DIR)/boards/manifest.py",
     profile=options.profile,
     bare=options.bare,
+    app=options.app,
 )

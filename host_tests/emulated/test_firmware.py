@@ -140,9 +140,21 @@ def test_manifest(board, profile, micropython, library):
 
 
 @each_board
-def test_manifest_by_hand_is_the_full_profile(board, micropython, library):
+def test_manifest_by_hand_is_everything(board, micropython, library):
+    """All of dice, and the application but for main.py: a frozen one would hide that on the board."""
     files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
     assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
+    app = boards.ROOT / "firmware" / "app"
+    frozen = [target for target, path, _ in files if Path(path).parent == app]
+    assert frozen == sorted(path.name for path in app.glob("*.py") if path.name != "main.py")
+
+
+@each_board
+def test_the_application_can_be_left_out(board, micropython):
+    """By its option, and it is where it would lack what it needs."""
+    for options in ("app=False", "profile='group'", "profile='none'"):
+        files, _ = evaluate(micropython, f'include("$(BOARD_DIR)/manifest.py", bare=True, {options})', board)
+        assert not [path for _, path, _ in files if "firmware/app" in path]
 
 
 def test_library_manifest(micropython):

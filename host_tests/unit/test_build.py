@@ -150,7 +150,7 @@ def test_dry_run_does_nothing(cache, checkout, tmp_path):
     assert done.stdout.splitlines()[0].startswith("fetch MicroPython and its parts from Debian trixie into ")
     done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--profile", "group", "--dry-run", "--json", "--output", output)
     steps = json.loads(done.stdout)["would"]
-    assert "profile='group', bare=False" in steps[0]
+    assert "profile='group', bare=False, app=False" in steps[0]
     assert steps[2].startswith(f"make -C {checkout}/ports/esp32 -j")
     assert f"BOARD_DIR={boards.ROOT}/boards/ESP32_GENERIC" in steps[2]
     assert steps[-1] == f"copy the results to {output}"
@@ -164,7 +164,9 @@ def test_checkout_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
     told = []
     folder = build.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
     assert (folder / "firmware.bin").read_text().splitlines() == [f"{boards.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
-    assert (folder / "firmware.elf").read_text() == "include(\"$(BOARD_DIR)/manifest.py\", profile='group', bare=False)\n"
+    assert (
+        folder / "firmware.elf"
+    ).read_text() == "include(\"$(BOARD_DIR)/manifest.py\", profile='group', bare=False, app=False)\n"
     assert ("building ESP32_GENERIC_C3-group", 0.5) in told
     facts = json.loads((folder / "facts.json").read_text())
     assert (facts["board"], facts["profile"], facts["micropython"]) == ("ESP32_GENERIC_C3", "group", "1.99.0")
@@ -189,6 +191,10 @@ def test_results_are_copied_and_told(checkout, commands, tmp_path):
     assert {"firmware.bin", "firmware.elf", "facts.json", "build.log"} == {path.name for path in (tmp_path / "out").iterdir()}
     assert done.stderr.splitlines() == ["building mpy-cross ...", "building ESP32_GENERIC ..."]
     assert "\x1b" not in done.stdout + done.stderr
+    assert "app=True" in (tmp_path / "out" / "firmware.elf").read_text()
+    done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--no-app", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "app=False" in (tmp_path / "out" / "firmware.elf").read_text()
 
 
 def test_checkout_is_built_again_each_time(checkout, commands):
@@ -202,7 +208,7 @@ def test_checkout_is_built_again_each_time(checkout, commands):
 def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
     fake(commands, "idf.py", "exit 0")
     monkeypatch.setenv("FAIL", "1")
-    with pytest.raises(Failure, match=r"building ESP32_GENERIC failed: No radio .*the whole log is .*build\.log") as caught:
+    with pytest.raises(Failure, match=r"building ESP32_GENERIC-full failed: No radio .*the whole log is .*build\.log") as caught:
         build.firmware("ESP32_GENERIC", micropython=checkout)
     log = Path(caught.value.message.split()[-1])
     assert "CMake Error" in log.read_text()
@@ -211,22 +217,22 @@ def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
 
 
 def test_second_run_needs_nothing(cache, commands):
-    folder = build.Recipe(boards.find("RPI_PICO"), "full", False, None).folder(VERSIONS)
+    folder = build.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder(VERSIONS)
     (cache / f"debian-{debian.SUITE}").mkdir(parents=True)
     (cache / f"debian-{debian.SUITE}" / "versions.json").write_text(json.dumps(VERSIONS))
     with pytest.raises(Failure, match="missing: cmake"):
-        build.firmware("RPI_PICO")
+        build.firmware("RPI_PICO", app=True)
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text("{}")
-    assert build.firmware("RPI_PICO") == folder
+    assert build.firmware("RPI_PICO", app=True) == folder
     assert dicectl("RPI_PICO", "--from-debian", "--dry-run").stdout.startswith(f"nothing: {folder} was made from the same inputs")
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A copy of the repository's lib/ and boards/."""
+    """A copy of the repository's lib/, boards/ and firmware/."""
     folder = tmp_path / "copy"
-    for name in ("lib", "boards"):
+    for name in ("lib", "boards", "firmware"):
         shutil.copytree(boards.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(boards, "ROOT", folder)
     monkeypatch.setattr(boards, "FOLDER", folder / "boards")
@@ -236,24 +242,31 @@ def root(tmp_path, monkeypatch):
 def test_key_is_all_that_the_firmware_is_made_from(root):
     pico = boards.find("RPI_PICO")
 
-    def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS):
-        return build.Recipe(pico, profile, with_tls, micropython).folder(versions)
+    def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS, app=False):
+        return build.Recipe(pico, profile, with_tls, micropython, app).folder(versions)
 
-    keys = [key(), key("group"), key(with_tls=True), key(micropython=root), key(versions={"micropython": "1.26.0+ds-1"})]
+    assert key("group", app=True) == key("group")
+    keys = [
+        key(),
+        key(app=True),
+        key("group"),
+        key(with_tls=True),
+        key(micropython=root),
+        key(versions={"micropython": "1.26.0+ds-1"}),
+    ]
     changed = (
         "lib/dice/wire.py",
         "lib/manifest.py",
         "boards/manifest.py",
         "boards/common.cmake",
+        "firmware/manifest.py",
+        "firmware/app/node.py",
         "boards/RPI_PICO/mpconfigboard.h",
     )
     for name in changed:
         with (root / name).open("a") as file:
             file.write("\n")
         keys.append(key())
-    (root / "firmware" / "app").mkdir(parents=True)
-    (root / "firmware" / "app" / "manifest.py").write_text("")
-    keys.append(key())
     assert len(set(keys)) == len(keys)
     (root / "lib" / "dice" / "__pycache__").mkdir()
     (root / "lib" / "dice" / "__pycache__" / "wire.pyc").write_text("")

@@ -44,17 +44,22 @@ def quiet(text, fraction=None):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to build; `micropython` is a checkout, or None for Debian's packages."""
+    """What to build; `micropython` is a checkout, or None for Debian's packages. `app` matters with the profile "full" alone."""
 
     board: boards.Board
     profile: str
     with_tls: bool
     micropython: Path | None
+    app: bool = False
 
     @property
     def name(self):
-        """A name for folders, such as RPI_PICO, RPI_PICO-group or RPI_PICO-none-tls."""
-        return self.board.name + (f"-{self.profile}" if self.profile != "full" else "") + ("-tls" if self.with_tls else "")
+        """A name for folders, such as RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group or RPI_PICO-none-tls."""
+        return self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
+
+    @property
+    def _with_app(self):
+        return self.app and self.profile == "full"
 
     def check(self):
         """Raise Failure where it makes no sense."""
@@ -71,7 +76,7 @@ class Recipe:
         """Return where the firmware goes: the cache, by everything that it is made from."""
         facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes())).encode())
-        inputs = [boards.ROOT / "boards" / name for name in ("manifest.py", "common.cmake")]
+        inputs = [boards.ROOT / name for name in ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py")]
         for top in (boards.ROOT / "lib", boards.ROOT / "firmware" / "app", self.board.folder):
             inputs += sorted(path for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in inputs:
@@ -85,7 +90,8 @@ class Recipe:
 
     def manifest(self):
         """Return the text of the manifest that passes the options on to the board's."""
-        return f'include("$(BOARD_DIR)/manifest.py", profile={self.profile!r}, bare={self.micropython is None})\n'
+        options = f"profile={self.profile!r}, bare={self.micropython is None}, app={self._with_app}"
+        return f'include("$(BOARD_DIR)/manifest.py", {options})\n'
 
     def commands(self, tree, jobs):
         """Return [(what it does, argument vector)]."""
@@ -105,13 +111,14 @@ class Recipe:
         ]
 
 
-def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet):
+def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False):
     """Build a board's firmware, where it is not there yet; return the folder with firmware.uf2 or .bin, firmware.elf, facts.json.
 
     `board` is a name of boards.toml, `profile` one of lib/manifest.py. From Debian's packages, or `micropython`, the folder of a
-    checkout. `with_tls` enables MicroPython's own tls where the board leaves it out. Raises Failure.
+    checkout. `with_tls` enables MicroPython's own tls where the board leaves it out; `app` freezes firmware/app too, with profile
+    "full". Raises Failure.
     """
-    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None)
+    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
     recipe.check()
     versions = None if micropython else debian.versions()
     if versions and (recipe.folder(versions) / "facts.json").exists():
@@ -261,14 +268,15 @@ def _plan(recipe, jobs):
 @click.option(
     "--from-debian", is_flag=True, help="Fetch MicroPython as Debian's packages, into the cache (boards without a radio)."
 )
-@click.option("--profile", default="full", show_default=True, help="Which of dice's modules: full, group, or none.")
+@click.option("--profile", default="full", show_default=True, help="Which of dice's modules: full, psk, group or none.")
 @click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare.")
+@click.option("--no-app", is_flag=True, help="Leave out firmware/app, which is frozen beside all of dice.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: build/BOARD]")
 @click.option("--jobs", type=click.IntRange(1), help="How many compilers at once.  [default: one a core]")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts for a machine.")
-def command(board, micropython, from_debian, profile, with_tls, output, jobs, dry_run, as_json):
-    """Build MicroPython firmware with dice frozen into it.
+def command(board, micropython, from_debian, profile, with_tls, no_app, output, jobs, dry_run, as_json):
+    """Build MicroPython firmware with dice frozen into it, and with the node of firmware/app but for its main.py.
 
     Results are firmware.uf2 and firmware.elf for the RP2 boards, firmware.bin for the ESP32s. What was fetched and compiled is kept
     in $DICE_CACHE, or else in the folder `dice` of the user's cache, which may be deleted at any time.
@@ -280,14 +288,14 @@ def command(board, micropython, from_debian, profile, with_tls, output, jobs, dr
     """
     if bool(micropython) == from_debian:
         raise Failure("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
-    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None)
+    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)
     recipe.check()
     output = Path(output or Path("build") / recipe.name)
     if dry_run:
         steps = [*_plan(recipe, jobs), f"copy the results to {output}"]
         click.echo(json.dumps({"would": steps}, indent=2) if as_json else "\n".join(steps))
         return
-    folder = with_progress(lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress))
+    folder = with_progress(lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress, not no_app))
     shutil.copytree(folder, output, dirs_exist_ok=True)
     facts = json.loads((folder / "facts.json").read_text())
     if as_json:

@@ -18,7 +18,7 @@ def _to(_context, _parameter, value):
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
 @click.option("--port", help="The board's serial port.  [default: the only one with USB]")
 @click.option("--to", default=":", show_default=True, callback=_to, metavar=":FOLDER", help="Folder on the board, such as :lib.")
-@click.option("--profile", default="full", show_default=True, help="Modules of dice: full, group or none (lib/manifest.py).")
+@click.option("--profile", default="full", show_default=True, help="Modules of dice: full, psk, group or none (lib/manifest.py).")
 @click.option("--force", is_flag=True, help="Copy dice also where the firmware has it frozen.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
