@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 """The replay window against a model that is a set, and at its edges."""
 
+from support import A, make_gsa, make_member
+
 from dice import replay
+from dice.group.context import Context
 from dice.limits import WINDOW_RECORDS
 
 
@@ -35,9 +38,8 @@ def numbers(count, seed):
 
 
 def walk(floor, seed):
-    """Return how many of a walk's steps were fresh; asserts that the window agrees with the model at each."""
-    window, model = Window(floor), Model(floor)
-    top, fresh = floor, 0
+    """Yield (sequence, whether it is fresh) of a walk in which each fresh one is seen."""
+    model, top = Model(floor), floor
     for number in numbers(400, seed):
         kind = number & 15
         if kind < 10:
@@ -46,22 +48,41 @@ def walk(floor, seed):
             sequence = top + (number >> 4) % 4
         else:
             sequence = top + (number >> 4) % (3 * WINDOW_RECORDS)
-        expected = model.is_fresh(sequence)
-        assert window.is_fresh(sequence) == expected, (floor, seed, sequence, top)
-        assert window.is_fresh(sequence) == expected
-        if expected:
-            fresh += 1
-            window.see(sequence)
+        fresh = model.is_fresh(sequence)
+        yield sequence, fresh
+        if fresh:
             model.see(sequence)
-            assert not window.is_fresh(sequence)
             top = max(top, sequence)
-    return fresh
+
+
+FLOORS = (0, 1, 5, WINDOW_RECORDS, 1000, (1 << 40) - 10000)
 
 
 def test_agrees_with_the_model():
-    for floor in (0, 1, 5, WINDOW_RECORDS, 1000, (1 << 40) - 500):
+    for floor in FLOORS:
         for seed in (1, 2, 3):
-            assert 50 < walk(floor, seed) < 350
+            window, seen = Window(floor), 0
+            for sequence, fresh in walk(floor, seed):
+                assert window.is_fresh(sequence) == fresh, (floor, seed, sequence)
+                assert window.is_fresh(sequence) == fresh
+                if fresh:
+                    seen += 1
+                    window.see(sequence)
+                    assert not window.is_fresh(sequence)
+            assert 50 < seen < 350
+
+
+def test_a_member_agrees_with_the_model():
+    """It does the most frequent step of the window itself: it has to be the same one."""
+    for seed, floor in enumerate(FLOORS):
+        senders = [(A, 1 << 48 | floor)]  # in epoch 1
+        sender = Context(make_gsa(own_id=A, senders=senders))
+        listener = make_member(senders=senders)
+        accepted = 0
+        for sequence, fresh in walk(floor, seed + 1):
+            accepted += fresh
+            listener.receive(sender.seal(sequence, b"on"), 0)
+            assert listener.accepted == accepted, (floor, sequence)
 
 
 def test_nothing_seen():
