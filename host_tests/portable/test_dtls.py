@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """dice.connect and dice.serve over transports in memory: why a connection fails, and what a lack of memory does to both."""
 
+import asyncio
+
 from memory_transport import Signal, expect, run, until
 from reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
@@ -86,6 +88,37 @@ def test_both_talk():
         connection.close()
         await until(lambda: not server.service.listener.peers)
         server.service.close()
+
+    run(main)
+
+
+def test_cancelled():
+    """A connect() leaves neither socket nor task behind; a service ends with all its sessions, and tells their peers."""
+
+    async def main():
+        nowhere = Transport(b"a")
+        waiting = asyncio.create_task(connect(nowhere))
+        await asyncio.sleep(0.05)
+        assert not nowhere.closed
+        waiting.cancel()
+        try:
+            await waiting
+            raise AssertionError
+        except asyncio.CancelledError:
+            pass
+        assert nowhere.closed
+        server = await Server().start()
+        connection = await connect(server.way(b"b"))
+        serving = asyncio.create_task(server.service.wait_closed())
+        await asyncio.sleep(0)
+        server.service.close()
+        try:
+            await serving
+            raise AssertionError
+        except asyncio.CancelledError:
+            pass
+        assert server.transport.closed
+        assert await connection.receive() is None
 
     run(main)
 

@@ -7,11 +7,12 @@ from lossy_network import Dice
 from reasons import E_STALLED
 
 from dice.client import Client
-from dice.errors import CLOSED, CONNECTED, DATA, NONE
+from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from dice.kx_psk import Psk
 from dice.kx_psk_server import PskLookup
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.listener import Listener
+from dice.resumption import Tickets
 from dice.session import Session
 
 KEYS = {IDENTITY: KEY, b"other": KEY}
@@ -202,6 +203,20 @@ def test_many_at_once_by_address_and_by_id():
         session.send(bytes((number,)), 0)
         _, peer = server.receive(drain(session)[0], bytes((number,)), 0)
         assert bytes(peer.session.data) == bytes((number,))
+
+
+def test_a_session_that_ended_in_a_fatal_alert_is_not_resumed():
+    """RFC 5246, section 7.2.2; one that was closed is."""
+    server = listener(tickets=Tickets(DICE, 1 << 28, 0))
+    for end in (Session.close, lambda session: session._fail(PeerError(80, 52))):
+        session = client()
+        assert carry(session, server, b"a") == [CONNECTED]
+        resume = session.resumption()
+        end(session)
+        assert CLOSED in carry(session, server, b"a")
+        again = client(resume=resume)
+        carry(again, server, b"b")
+        assert again.connected and again.resumed == (end is Session.close)
 
 
 def test_rubbish():

@@ -4,10 +4,22 @@
 
 from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import Dice
-from reasons import E_ALERT, E_FINISHED, E_MEMORY, E_NO_ANSWER, E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_STALLED, E_TOO_LONG
+from reasons import (
+    E_ALERT,
+    E_FINISHED,
+    E_MEMORY,
+    E_NO_ANSWER,
+    E_NOT_BYTES,
+    E_NOT_CONNECTED,
+    E_NOT_SENT,
+    E_OPTION,
+    E_STALLED,
+    E_TOO_LONG,
+)
 from support import raises
 
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
+from dice.kx_psk import Psk
 from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
 from dice.resumption import Tickets
 from dice.suites import PSK_AES_128_CCM
@@ -82,6 +94,37 @@ def test_names_protocols_and_limits():
     ours, theirs = pair(client={"alpn": [b"h2"]}, server={"alpn": [b"co"]})
     give(theirs, drain(ours))
     assert alert_of(drain(theirs)[0]) == 120
+
+
+def test_one_limit_of_the_two():
+    """A client may offer both; a ServerHello has one (RFC 8449, section 5), or it is refused."""
+    both = {"fragment_code": 1, "size_limit": 200}
+    ours, theirs = connected(client=both)
+    assert theirs.layer.record_max == 200
+    ours, theirs = pair(client=both)
+    right = theirs._handshake._put_server_hello
+    theirs._handshake._put_server_hello = lambda session_id, extensions: right(session_id, extensions + [(1, b"\1")])
+    settle(ours, theirs)
+    assert ours.error.alert == 47 and not theirs.connected
+
+
+def test_identities_and_keys_of_all_lengths():
+    """Up to those of RFC 7925, section 4.2, and not beyond: a longer identity is as good as unknown."""
+    for identity, key in ((b"i", b"k"), (bytes(128), bytes(64))):
+        ours, theirs = pair()
+        ours._handshake._credentials = Psk(identity, key)
+        theirs._handshake._credentials._find = {identity: key}.get
+        settle(ours, theirs)
+        assert ours.connected and theirs.identity == identity
+    for identity, key in ((b"", KEY), (bytes(129), KEY), (IDENTITY, b""), (IDENTITY, bytes(65))):
+        raises(UsageError, E_OPTION, Psk, identity, key)
+    ours, theirs = pair()
+    ours._handshake._credentials.identity = bytes(129)
+    theirs._handshake._credentials._find = lambda identity: KEY
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    assert [alert_of(datagram) for datagram in drain(theirs)] == [51] and not theirs.connected
 
 
 def test_exporter():
@@ -447,6 +490,36 @@ def test_versions_below_are_refused():
     hello = bytearray(drain(theirs)[0])
     hello[26] = 0xFF  # the ServerHello's version becomes that of DTLS 1.0
     assert give(ours, [hello]) == [CLOSED] and ours.error.alert == 70
+
+
+def test_a_server_refuses_versions_below():
+    ours, theirs = pair()
+    hello = bytearray(drain(ours)[0])
+    hello[26] = 0xFF  # the highest that the client speaks becomes DTLS 1.0
+    assert give(theirs, [hello]) == [CLOSED] and theirs.error.alert == 70
+
+
+def test_several_messages_in_a_record():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    messages = b""
+    for datagram in drain(theirs):
+        while datagram:
+            size = 13 + (datagram[11] << 8 | datagram[12])
+            messages += datagram[13:size]
+            datagram = datagram[size:]
+    assert messages[0] == 2 and messages[-12] == 14
+    give(ours, [b"\x16\xfe\xfd" + bytes(8) + len(messages).to_bytes(2, "big") + messages])
+    settle(ours, theirs)
+    assert ours.connected and theirs.connected
+
+
+def test_only_a_few_records_are_kept_for_keys_to_come():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    for number in range(5):
+        assert give(theirs, [b"\x17\xfe\xfd\0\1" + bytes(5) + bytes((number, 0, 24)) + bytes(24)]) == []
+    assert len(theirs._early) == 2 and theirs.layer.dropped == {"epoch": 3}
 
 
 def test_names_that_are_cut_short():

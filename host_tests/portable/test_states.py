@@ -2,20 +2,21 @@
 # SPDX-License-Identifier: MIT
 """Each state of a handshake meets each message: it ends in the right alert or a silent drop, and nothing escapes receive()."""
 
-from dtls_pair import connected, drain, give, pair
+from dtls_pair import connected, drain, give, pair, settle
 from lossy_network import Dice
 from reasons import E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
 
 from dice._compat import MICROPYTHON
 from dice.errors import CLOSED, PeerError, UsageError
 from dice.limits import TIMER_MS
+from dice.resumption import Tickets
 
 KINDS = (0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 255)
 BODIES = (b"", b"\0", b"\0\0", b"\xfe\xfd" + bytes(32) + b"\0\xc0\xa8\0", b"\xff" * 60)
 FUZZ = 60 if MICROPYTHON else 1500
 
 UNEXPECTED, DECODE_ERROR, ILLEGAL, DECRYPT_ERROR = 10, 50, 47, 51
-ALLOWED = {UNEXPECTED, DECODE_ERROR, ILLEGAL, DECRYPT_ERROR, 40, 70, 110}
+WELL_FORMED = {2: BODIES[3], 12: b"\0\0", 14: b"", 16: b"\0\0"}  # of BODIES, by kind
 
 # What is right in a state is all that may go on in it; everything else is unexpected.
 EXPECTED = {
@@ -39,27 +40,47 @@ def message(kind, body, sequence):
     return record(22, bytes((kind,)) + length + sequence.to_bytes(2, "big") + bytes(3) + length + body)
 
 
+def plaintext(datagrams):
+    """Return the handshake messages in plaintext of datagrams, each as a record of its own."""
+    found = []
+    for datagram in datagrams:
+        while datagram[3:5] == b"\0\0" and datagram[0] == 22:
+            size = 13 + int.from_bytes(datagram[11:13], "big")
+            rest, datagram = datagram[13:size], datagram[size:] or bytes(5)
+            while rest:
+                end = 12 + int.from_bytes(rest[9:12], "big")
+                found.append(record(22, rest[:end]))
+                rest = rest[end:]
+    return found
+
+
 def in_state(role, state):
-    """Return a session whose role is in `state`, by the number that the role gives it."""
-    ours, theirs = pair(client={"tickets": True}) if state == 3 else pair()
-    if role == "client":
-        drain(ours)
-        if state:
-            ours, theirs = pair()
-            give(theirs, drain(ours))
-            give(ours, drain(theirs))
-            drain(ours)
-        ours._handshake._state = state
-        return ours
-    if state:
-        give(theirs, drain(ours))
-        drain(theirs)
-    if state == 2:
-        theirs._handshake._state = 1
-        give(theirs, [message(16, b"\0\4node", theirs._reassembly.next)])
-        drain(theirs)
-    theirs._handshake._state = state
-    return theirs
+    """Return (session, its peer): the session came into `state`, by the number that its role gives it, by the peer's messages."""
+    tickets = {"tickets": (Tickets(lambda count: bytes(range(count)), 1 << 28, 0), 0)} if state == 3 else {}
+    ours, theirs = pair(client={"tickets": bool(tickets)}, server=tickets)
+    give(theirs, drain(ours))
+    if role == "server":
+        if not state:
+            return pair()[1], ours
+        give(ours, drain(theirs))
+        flight = drain(ours)
+        if state == 2:
+            give(theirs, plaintext(flight)[:1])
+        session, peer = theirs, ours
+    else:
+        session, peer = ours, theirs
+        if not state:
+            return session, peer
+        hello, done = plaintext(drain(theirs))
+        give(session, [hello])
+        if state == 2:
+            give(session, [message(12, b"\0\0", session._reassembly.next)])
+        elif state > 2:
+            give(session, [done])
+            give(peer, drain(session))
+            drain(peer)
+    assert session._handshake._state == state
+    return session, peer
 
 
 def outcome(session, datagram):
@@ -74,26 +95,66 @@ def outcome(session, datagram):
     return None
 
 
+def right(role, state, kind, body):
+    """Return the alert that answers a message in plaintext, or None."""
+    if role == "client" and kind == 0:
+        return None  # what a HelloRequest asks for is under way
+    if kind not in EXPECTED[role, state]:
+        return UNEXPECTED
+    if WELL_FORMED.get(kind) == body:
+        return None
+    return ILLEGAL if kind == 14 else DECODE_ERROR
+
+
 def test_each_state_with_each_message():
-    seen = set()
     for role, state in EXPECTED:
         for kind in KINDS:
+            if kind == 20 or (kind == 3 and role == "client"):
+                continue  # Finished in plaintext is dropped; HelloVerifyRequest has rules of its own, both below
             for body in BODIES:
-                session = in_state(role, state)
+                session, _ = in_state(role, state)
                 alert = outcome(session, message(kind, body, session._reassembly.next))
-                seen.add(alert)
-                if kind == 20 or (kind == 3 and role == "client"):
-                    continue  # Finished in plaintext is dropped; HelloVerifyRequest has rules of its own, below
-                if kind in EXPECTED[role, state]:
-                    assert alert is None or alert in ALLOWED, (role, state, kind, body, alert)
+                assert alert == right(role, state, kind, body), (role, state, kind, body, alert)
+
+
+def test_each_state_with_each_authentic_message():
+    """Sealed by the peer, once it has keys: Finished counts where it is due, and nothing else does before it."""
+    for role, state in EXPECTED:
+        for kind in KINDS:
+            for body in (b"", bytes(12), bytes(20)):
+                session, peer = in_state(role, state)
+                if not peer.layer.window:
+                    continue
+                plain = message(kind, body, session._reassembly.next)[13:]
+                alert = outcome(session, peer.layer.seal(22, 1, plain))
+                if not session.layer.window and not session.error:
+                    assert alert is None and len(session._early) == 1  # until there are keys
+                elif kind == 20:
+                    assert alert == (DECRYPT_ERROR if 20 in EXPECTED[role, state] else UNEXPECTED), (role, state, alert)
                 else:
-                    assert alert == UNEXPECTED, (role, state, kind, body, alert)
-    assert {None, UNEXPECTED, DECODE_ERROR} <= seen
+                    assert alert is None and session.layer.dropped == {"unexpected": 1}, (role, state, kind)
+
+
+def test_a_hello_request_does_not_disturb_a_handshake():
+    """It is not in the transcript (RFC 5246, section 7.4.1.1): the Finished of both sides fit."""
+    ours, theirs = pair()
+    theirs._handshake.next_send = 1  # behind a HelloRequest
+    assert give(ours, [message(0, b"", 0)]) == []
+    settle(ours, theirs)
+    assert ours.connected and theirs.connected
+
+
+def test_hello_verify_requests_at_other_times():
+    """While nothing else has come they are answered or refused; after that they mean nothing."""
+    for role, state in EXPECTED:
+        if role == "client" and state:
+            session, _ = in_state(role, state)
+            assert outcome(session, message(3, b"\xfe\xff\1c", 0)) == (UNEXPECTED if state == 1 else None)
 
 
 def test_finished_in_plaintext_is_dropped():
     for role, state in EXPECTED:
-        session = in_state(role, state)
+        session, _ = in_state(role, state)
         assert outcome(session, message(20, bytes(12), session._reassembly.next)) is None
         assert session.layer.dropped == {"unexpected": 1}
 
@@ -110,7 +171,7 @@ def test_other_content_in_each_state():
         for content_type in (0, 20, 23, 24, 25, 26, 255):
             for body in (b"", b"\1", bytes(30)):
                 for epoch in (0, 1, 2, 255):
-                    session = in_state(role, state)
+                    session, _ = in_state(role, state)
                     give(session, [record(content_type, body, epoch)])
                     assert session.error is None, (role, state, content_type)
                     session.close()
@@ -162,7 +223,7 @@ def finished(role, end):
 
 def test_each_state_with_each_call():
     """Only a UsageError comes out of it, and no call makes the next one fail in another way."""
-    makers = [lambda role=role, state=state: in_state(role, state) for role, state in EXPECTED]
+    makers = [lambda role=role, state=state: in_state(role, state)[0] for role, state in EXPECTED]
     makers += [lambda role=role, end=end: finished(role, end) for role in ("client", "server") for end in ("", "closed", "broken")]
     for make in makers:
         for first in CALLS[:: 5 if MICROPYTHON else 1]:

@@ -121,6 +121,8 @@ class Client(Handshake):
 
     def read(self, kind, body, message):
         """Take the server's next message; see Handshake."""
+        if not kind:  # HelloRequest: what it asks for is under way (RFC 5246, section 7.4.1.1)
+            return None
         state = self._state
         if kind == _HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
             return self._read_hello_verify_request(body)

@@ -166,6 +166,8 @@ class Listener:
             self._make_room(peer)
             self.peers.append(peer)
         elif event == CLOSED:
+            if self._tickets and session.error and peer in self.peers:
+                self._tickets.forget(session.agreed()[3])
             self._remove(peer)
         return event, peer
 
