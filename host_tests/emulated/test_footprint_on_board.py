@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice costs on the emulated RP2040: within boards/budgets.toml, and as docs/footprint.json says.
-
-Left to `make footprint`, since they take minutes: imports from .mpy files, profile group as firmware, MicroPython's own tls.
-"""
+"""What dice costs on the emulated RP2040: within boards/budgets.toml, and as docs/footprint.json says, all of it."""
 
 import json
 
@@ -83,7 +80,28 @@ def test_every_module_is_imported_from_the_firmware(profile_full, committed):
     assert 300 < member < 8000
 
 
+def test_modules_as_files(profile_full, committed):
+    heap = measure.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, build.quiet)
+    assert within(sum(heap.values()), sum(committed["import_files"].values())), "run: make footprint"
+
+
 def test_linked_firmware_grows_by_about_what_the_documents_say(profile_full, committed):
     """By more than the bytecode alone: frozen modules have their constants as C data, and new names in the table of strings."""
-    linked = measure.elf_bytes("full", build.quiet) - measure.elf_bytes("none", build.quiet)
-    assert within(linked, committed["linked"]["full"]), f"{linked} bytes; run: make footprint"
+    for profile, size in committed["linked"].items():
+        linked = measure.elf_bytes(profile, build.quiet) - measure.elf_bytes("none", build.quiet)
+        assert within(linked, size), f"{profile}: {linked} bytes; run: make footprint"
+
+
+def test_smallest_heaps(committed):
+    now = measure.smallest_heaps(build.quiet)
+    assert now.keys() == committed["smallest_heap"].keys()
+    for scenario, size in now.items():
+        assert within(size, committed["smallest_heap"][scenario], 1024), f"{scenario}: {size}; run: make footprint"
+
+
+def test_tls_beside_it(profile_full, committed):
+    """MicroPython's own, in one firmware with dice."""
+    tls = measure.tls(build.quiet)
+    assert tls["suite"] == committed["tls"]["suite"]
+    for what in ("linked", "session_bytes", "record_us"):
+        assert within(tls[what], committed["tls"][what]), f"{what}: {tls[what]}; run: make footprint"

@@ -47,6 +47,21 @@ def test_a_reason_and_a_port_are_not_one_question():
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
+def test_a_dry_run_leaves_the_board_alone():
+    """Nothing is sent to the port."""
+    board, port = os.openpty()
+    os.set_blocking(board, False)
+    done = doctor("--dry-run", "--port", os.ttyname(port))
+    assert done.returncode == 0, done.stderr
+    assert f"would be interrupted and asked, on {os.ttyname(port)}" in done.stdout
+    with pytest.raises(BlockingIOError):
+        os.read(board, 1)
+    found = json.loads(doctor("--dry-run", "--json", "--port", os.ttyname(port)).stdout)
+    assert found["board"] == {"port": os.ttyname(port)} and found["host"]["esptool"]["found"]
+    os.close(board)
+    os.close(port)
+
+
 def test_this_computer(monkeypatch):
     monkeypatch.setattr(device, "found", list)
     found = examine.everything(None)

@@ -67,13 +67,13 @@ def unix_port(quick):
 
 
 def rp2040(quick):
-    """Run the workload on an emulated RP2040, timed by its own clock, and that of its tls unless it must be quick."""
+    """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
     from dicectl import build, emulator, on_board
 
-    yield from on_board.lines(emulator.firmware(), "bench.py", ["quick"] if quick else [])
-    yield from _handshake(on_board.lines(emulator.firmware(), "session_cost.py"))
-    if not quick:  # its handshake takes a minute to emulate
-        firmware = build.firmware("RPI_PICO", profile="none", with_tls=True) / "firmware.uf2"
+    firmware = emulator.firmware() if quick else build.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"
+    yield from on_board.lines(firmware, "bench.py", ["quick"] if quick else [])
+    yield from _handshake(on_board.lines(firmware, "session_cost.py"))
+    if not quick:  # its handshake takes half a minute to emulate
         yield from on_board.lines(firmware, "tls_dtls.py", files=on_board.certificate())
 
 
@@ -248,7 +248,7 @@ def command(as_json, quick, device):
     group of a thousand members with its manager.
 
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
-    with DTLS, both ends on the device; its handshake takes the emulator a minute or two, so --quick leaves tls out there.
+    with DTLS, both ends on the device; its handshake takes the emulator half a minute, so --quick leaves tls out there.
     """
     if device is None:
         from dicectl import on_board

@@ -95,8 +95,9 @@ def explain(reason):
 @click.command("doctor")
 @click.argument("reason", metavar="[E12]", required=False)
 @click.option("--port", help="The board's serial port.  [default: the only one with USB, if there is one]")
+@click.option("--dry-run", is_flag=True, help="Say which board would be interrupted, and leave it alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def command(reason, port, as_json):
+def command(reason, port, dry_run, as_json):
     """Explain a reason code, as exceptions on a device print it; or examine this computer and the connected board.
 
     A board's program is interrupted to ask it, and starts anew afterwards. Nothing on it is changed.
@@ -116,7 +117,7 @@ def command(reason, port, as_json):
         return
     from dicectl import examine
 
-    found = examine.everything(port)
+    found = examine.everything(port, dry_run)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return

@@ -20,9 +20,12 @@ _WITHOUT = {
 }
 
 
-def everything(port):
-    """Return {"host": ..., "board": ... or None}, plain values for JSON; raises Failure when a named port has no device."""
-    return {"dice": __version__, "host": _host(), "board": _board(port)}
+def everything(port, dry_run=False):
+    """Return {"dice", "host", "board": None where there is none}, plain values; raises Failure when a named port has no device.
+
+    Of a board a dry run tells only the port.
+    """
+    return {"dice": __version__, "host": _host(), "board": _board(port, dry_run)}
 
 
 def _first_line(*command):
@@ -58,12 +61,14 @@ def _host():
     return tools
 
 
-def _board(port):
+def _board(port, dry_run):
     """Return what a board says of itself; None where none is named and none connected."""
-    from dicectl.device import Device, found
+    from dicectl.device import Device, find, found
 
     if not port and not found():
         return None
+    if dry_run:
+        return {"port": find(port)}
     with Device(port) as device:
         device.load("board_facts.py")
         (facts,) = device.ask("identity")
@@ -119,6 +124,9 @@ def tell(found):
     board = found["board"]
     if board is None:
         yield "board", "none is connected by USB; --port names another"
+        return
+    if "machine" not in board:
+        yield "board", f"would be interrupted and asked, on {board['port']}"
         return
     version = ".".join(map(str, board["version"])) + ("-preview" if board["preview"] else "")
     yield "board", f"{board['machine']} on {board['port']}" + (f" ({board['board']})" if board["board"] else "")

@@ -64,8 +64,8 @@ def rows(figures):
             ("PSK handshake, client / server", f"{session['client_us'] / 1000:.1f} / {session['server_us'] / 1000:.1f} ms")
         )
         found.append(("PSK handshake with cookie", f"{session['bytes']:,} bytes in {session['datagrams']} datagrams"))
-    if "smallest_heap" in figures:
-        found.append(("smallest heap on the 64-bit unix port", kilobytes(figures["smallest_heap"])))
+    for scenario, size in figures.get("smallest_heap", {}).items():
+        found.append((f"smallest heap on the 64-bit unix port: {scenario}", kilobytes(size)))
     found += [(f"64 bytes, {name}", milliseconds(us)) for name, us in figures.get("time_us", {}).items()]
     return found
 

@@ -137,7 +137,10 @@ def page_block(figures):
     lines += [
         f"* A member with 8 senders: {member['idle']:,} bytes of heap after joining, {member['heard']:,} once it has heard each.",
         f"* Opening a record of 64 bytes takes {member['opening']:,} bytes of heap until the next collection, garbage included.",
-        f"* The unix port needs a heap of {figures['smallest_heap'] >> 10} KB, where a pointer has 8 bytes.",
+        *(
+            f"* The smallest heap of the unix port, where a pointer has 8 bytes: {size >> 10} KB; {scenario}."
+            for scenario, size in figures["smallest_heap"].items()
+        ),
         _session_line(figures["session"]),
     ]
     if "tls" in figures:

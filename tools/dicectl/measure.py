@@ -16,6 +16,10 @@ from dicectl.failure import USAGE, Failure
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256
 _MODULE = "heap_of_a_member"
+_SCENARIOS = {  # what runs in the smallest heap: a module of node/, its arguments, and what it prints when all went well
+    "a member joins, hears the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
+    "both ends of a PSK handshake, and data": ("session_cost", [], '"record": 29'),
+}
 
 
 def module_name(file):
@@ -121,12 +125,12 @@ def of_interest(lines):
 
 
 def tls(progress):
-    """Return {"linked", "session_bytes", "record_us"} of MicroPython's own tls in the same firmware, to compare with."""
-    progress("MicroPython's own tls on the board, for two minutes")
-    uf2 = build.firmware(EMULATED, profile="none", with_tls=True, progress=progress) / "firmware.uf2"
+    """Return {"linked", "session_bytes", "record_us", "suite"} of MicroPython's own tls, in one firmware with dice."""
+    progress("MicroPython's own tls on the board, for half a minute")
+    uf2 = build.firmware(EMULATED, with_tls=True, progress=progress) / "firmware.uf2"
     first, *rest = on_board.lines(uf2, "tls_dtls.py", files=on_board.certificate())
     us = {line["name"]: line["us"] for line in rest}
-    size = elf_bytes("none", progress, with_tls=True) - elf_bytes("none", progress)
+    size = elf_bytes("full", progress, with_tls=True) - elf_bytes("full", progress)
     record_us = us["tls: seal"] + us["tls: open"]
     return {"linked": size, "session_bytes": first["session_bytes"], "record_us": record_us, "suite": first["suite"]}
 
@@ -145,18 +149,21 @@ def session(progress):
     return said
 
 
-def smallest_heap(progress):
-    """Return the bytes of the smallest heap of the unix port on which a member joins, receives and sends."""
+def smallest_heaps(progress):
+    """Return {scenario: bytes of the smallest heap of the unix port on which it passes}."""
     with tempfile.TemporaryDirectory(prefix="dice-") as folder:
         micropython.compile_to(Path(folder))
 
-        def passes(kilobytes):
+        def passes(kilobytes, module, arguments, told):
             progress(f"trying a heap of {kilobytes} KB on the unix port")
-            command = [*micropython.run_module(_MODULE, f"{kilobytes}k"), "pass"]
+            command = [*micropython.run_module(module, f"{kilobytes}k"), *arguments]
             done = subprocess.run(command, env=micropython.environment(folder), cwd=folder, capture_output=True, text=True)
-            return done.returncode == 0 and '"sent": 93' in done.stdout
+            return done.returncode == 0 and told in done.stdout
 
-        return bisect(passes, _HEAP_MAX_KB) * 1024
+        return {
+            name: bisect(lambda kilobytes, how=how: passes(kilobytes, *how), _HEAP_MAX_KB) * 1024
+            for name, how in _SCENARIOS.items()
+        }
 
 
 def bisect(passes, most):
@@ -203,7 +210,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures["member"] = member_heap(progress)
     figures["session"] = session(progress)
     figures["time_us"] = times_us(progress)
-    figures["smallest_heap"] = smallest_heap(progress)
+    figures["smallest_heap"] = smallest_heaps(progress)
     if with_tls:
         figures["tls"] = tls(progress)
     return figures
