@@ -22,6 +22,7 @@ from host_tests.emulated import files
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 120
+EXPORTED = ("lamp", "unix", "switch")  # in this order: each knows from where on those behind it count, and of no others
 
 
 class Tape:
@@ -145,7 +146,7 @@ class UnixNode:
 
 
 class Street:
-    """The bus, with a switch and a lamp on boards, and a lamp under the unix port."""
+    """The bus, with a switch and a lamp on boards, and a lamp under the unix port; each may send."""
 
     def __init__(self, folder, firmware):
         self.bus = emulator.Bus()
@@ -175,19 +176,21 @@ class Street:
     def _provision(self, folder):
         """Return {name: path of its GSA}."""
         group = keyring.new("street")
-        keyring.add_sender(group, "switch")
+        paths = {name: folder / name / "node.gsa" for name in EXPORTED}
+        for name in paths:
+            keyring.add_sender(group, name)
         keyring.create(folder / "street.group", group)
-        paths = {name: folder / name / "node.gsa" for name in ("lamp", "unix", "switch")}  # the sender last: all know its start
         for name, path in paths.items():
             path.parent.mkdir()
-            keyring.export(folder / "street.group", path, name if name == "switch" else None)
+            keyring.export(folder / "street.group", path, name)
         return paths
 
-    def send(self, word):
-        """Have the switch send, and wait until both lamps have obeyed."""
-        listeners = self.nodes[1:]
+    def send(self, word, sender=None):
+        """Have a node send, the switch if not told otherwise, and wait until both others have obeyed."""
+        sender = sender or self.switch
+        listeners = [node for node in self.nodes if node is not sender]
         targets = [len(node.on()) + 1 for node in listeners]
-        self.switch.write(word)
+        sender.write(word)
         for node, target in zip(listeners, targets):
             node.until(lambda _, node=node, target=target: len(node.on()) >= target)
             assert node.on()[-1] == (word == "on"), node.name
@@ -246,6 +249,22 @@ def test_the_example_as_it_stands(firmware, tmp_path):
         # SIO_GPIO_OUT, since the emulator does not feed a pin's output back into its input.
         said = board.run("import machine\nprint(machine.mem32[0xD0000010] >> 25 & 1, machine.Pin(14).value())")
     assert said == "1 1\n", "the lamp is on, and the button is not pressed"
+
+
+def test_each_sends_and_both_others_receive(street):
+    """The first record of a sender that was exported earlier is not obeyed: nobody can tell whether it is fresh."""
+    for node in street.nodes:
+        node.write("hello")
+        node.until(lambda told: {"sent": "hello"} in told)
+        time.sleep(0.2)
+    for number in range(6):
+        street.send("off" if number % 2 else "on", street.nodes[number % 3])
+    counts = {node.name: node.counts() for node in street.nodes}
+    assert counts == {"lamp": (2 + 4, {}), "unix": (1 + 4, {"first": 1}), "switch": (4, {"first": 2})}
+    for sender_id, name in enumerate(EXPORTED, 1):
+        sent = datagrams(street.bus, name)
+        assert [datagram[5] for datagram in sent] == [sender_id] * 3
+        assert [int.from_bytes(datagram[7:11], "big") for datagram in sent] == [0, 1, 2]
 
 
 def attack(street, genuine):

@@ -3,6 +3,10 @@
 """`dicectl emulate` and the Board below it, with real firmware."""
 
 import json
+import os
+import pty
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -69,6 +73,53 @@ def test_boards_on_a_bus(firmware, tmp_path):
     done = emulate(firmware, script, "--boards", 2, "--bus", *folders)
     assert done.returncode == 0, done
     assert sorted(done.stdout.splitlines()) == ["1: heard b'2'", "2: heard b'1'"]
+
+
+class Person:
+    """Somebody at a terminal, in which the command runs."""
+
+    def __init__(self, *arguments):
+        self._terminal, inside = pty.openpty()
+        argv = [sys.executable, "-m", "dicectl", "emulate", *map(str, arguments)]
+        self.process = subprocess.Popen(argv, stdin=inside, stdout=inside, stderr=inside)
+        os.close(inside)
+        self.seen = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # not kill, which would leave the board behind
+            self.process.wait()
+        os.close(self._terminal)
+
+    def type(self, keys):
+        """Press keys; what was on the screen is seen."""
+        self.seen = b""
+        os.write(self._terminal, keys)
+
+    def look(self, text, patience_s=60):
+        """Return whether a text comes to the screen."""
+        end = time.monotonic() + patience_s
+        while text not in self.seen and time.monotonic() < end:
+            if select.select([self._terminal], (), (), 0.1)[0]:
+                self.seen += os.read(self._terminal, 1 << 16)
+        return text in self.seen
+
+
+def test_a_person_types(firmware, tmp_path):
+    (tmp_path / "module.py").write_text("NAME = 'from flash'\n")
+    with Person("--firmware", firmware, "--repl", "--files", tmp_path) as person:
+        assert person.look(b"Ctrl-]"), person.seen
+        for _ in range(20):  # a key may come before mpremote has set the terminal
+            person.type(b"\r")
+            if person.look(b"\r\n>>> ", 1):
+                break
+        person.type(b"import module, sys; print(module.NAME, 6 * 7, sys.platform)\r")
+        assert person.look(b"\r\nfrom flash 42 rp2\r\n>>> "), person.seen
+        person.type(b"\x1d")
+        assert person.process.wait(30) == 0
 
 
 def test_a_hang_ends(firmware, tmp_path):

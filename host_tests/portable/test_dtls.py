@@ -179,7 +179,7 @@ def test_a_lack_of_memory_in_a_handshake_ends_it_at_once():
         server = await Server().start()
 
         class Short(Psk):
-            def write_client_key_exchange(self):
+            def write_key_exchange(self):
                 raise MemoryError
 
         await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.way(b"b"), timer_ms=TIMER_MS))

@@ -53,7 +53,11 @@ def test_reserve_goes_on_after_a_write_that_took_hold_but_was_reported_as_failed
     store = Treacherous()
     ledger = Ledger(store, GID)
     raises(StoreError, E_STORE_WRITE, ledger.reserve, SENT, BASE, 0, 8)
+    raises(StoreError, E_STORE_WRITE, ledger.reserve, SEEN, BASE, 0, 8)
     assert ledger.reserve(SENT, BASE, 0, 9) == 9
+    assert ledger.reserve(SEEN, BASE, 0, 9) == 9
+    store.values[SENT] = BASE + 8
+    raises(StoreError, E_STORE_SHARED, ledger.reserve, SENT, BASE, 9, 10)
 
 
 def test_live_does_not_go_back():

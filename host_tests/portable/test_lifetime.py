@@ -5,8 +5,9 @@
 from reasons import E_EXPIRED
 from support import SECOND, A, B, RamStore, keys_of, make_gsa, make_member, raises, seal, sealed
 
-from dice._compat import ticks_add
-from dice.errors import DATA, EXPIRED, NONE, LimitError
+from dice._compat import MICROPYTHON, ticks_add
+from dice.errors import DATA, EXPIRED, NONE, LimitError, UsageError
+from dice.group.context import Context
 
 
 def live(member):
@@ -43,6 +44,50 @@ def test_expires():
     assert member.deadline() is None
     raises(LimitError, E_EXPIRED, member.send, b"x", 61 * SECOND)
     assert member.transmit() is None
+
+
+def without_memory(call, member):
+    """Call it while nothing can be allocated, where that can be had."""
+    if MICROPYTHON:
+        import micropython
+
+        micropython.heap_lock()
+    try:
+        call(member)
+    finally:
+        if MICROPYTHON:
+            micropython.heap_unlock()
+
+
+def test_keys_end_where_there_is_no_memory():
+    for end in (lambda member: member.timeout(60 * SECOND), lambda member: member.close()):
+        member = make_member(A, lifetime_s=60)
+        member.install(make_gsa(own_id=A, epoch=2), 0)
+        keys = [keys_of(member.held(epoch)) for epoch in (1, 2)]
+        member._lived_s, member._lifetime_end = 60, 60 * SECOND  # its last unit
+        member._schedule()
+        without_memory(end, member)
+        assert not any(keys[0]) and not any(keys[1])
+        raises(LimitError if member.timeout(60 * SECOND) else UsageError, None, member.send, b"x", 60 * SECOND)
+
+
+def test_an_end_that_is_cut_short_is_made_up_for():
+    """Nothing is sent from its beginning on, and the next call does the rest."""
+    member = make_member(A, lifetime_s=60)
+    context = member._context
+    keys = keys_of(context)
+    context.close = cut
+    for _ in range(2):
+        raises(MemoryError, None, live, member)
+        raises(MemoryError, None, member.send, b"x", 61 * SECOND)
+    assert any(keys) and member.transmit() is None
+    context.close = lambda: Context.close(context)
+    raises(LimitError, E_EXPIRED, member.send, b"x", 62 * SECOND)
+    assert not any(keys) and member.timeout(62 * SECOND) == EXPIRED
+
+
+def cut():
+    raise MemoryError
 
 
 def test_a_timeout_that_comes_late_prolongs_nothing():

@@ -11,7 +11,7 @@ from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from dice.kx_psk import Psk
 from dice.kx_psk_server import PskLookup
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
-from dice.listener import Listener
+from dice.listener import Listener, Peer
 from dice.resumption import Tickets
 from dice.session import Session
 
@@ -73,7 +73,7 @@ def test_nothing_is_kept_for_strangers():
         server.receive(hello, address, 0)
         ((datagram, to),) = out(server)
         assert to == address and len(datagram) <= len(hello), "no amplification"
-    assert not server.peers and not server.half_open and server.deadline() is None
+    assert not server.peers and not server.half_open and server.deadline() == COOKIE_PERIOD_MS
 
 
 def test_a_cookie_is_for_one_address_one_hello_and_a_while():
@@ -105,6 +105,70 @@ def test_cookies_grow_old():
     hello = drain(session)[0]
     server.receive(hello, b"a", 2 * COOKIE_PERIOD_MS)
     assert not server.half_open
+
+
+def renumbered(hello, record_seq, message_seq):
+    return hello[:5] + record_seq.to_bytes(6, "big") + hello[11:17] + message_seq.to_bytes(2, "big") + hello[19:]
+
+
+def test_numbers_with_which_nobody_begins():
+    """Both ends count on from those of the hello, whoever sent it: near their ends it is no hello, and below nothing overflows."""
+    for record_seq, message_seq, right in (
+        ((1 << 31) - 1, 1, True),
+        (1, (1 << 15) - 1, True),
+        (1 << 31, 1, False),
+        ((1 << 32) - 1, 1, False),
+        ((1 << 48) - 1, 1, False),
+        (1, 1 << 15, False),
+        (1, 0xFFFF, False),
+    ):
+        server, session = listener(), client()
+        server.receive(drain(session)[0], b"a", 0)
+        give(session, [out(server)[0][0]])
+        server.receive(renumbered(drain(session)[0], record_seq, message_seq), b"a", 0)
+        assert bool(out(server)) == bool(server.half_open) == right
+        while server.half_open:
+            server.timeout(server.deadline())
+            out(server)
+
+
+def test_a_hello_with_a_newer_cookie_begins_anew():
+    """A client that was not heard for so long that its cookie is too old."""
+    server, session = listener(), client()
+    half_open(session, server, b"a")
+    out(server)
+    session.timeout(session.deadline())
+    late = 3 * COOKIE_PERIOD_MS
+    assert carry(session, server, b"a", late) == [CONNECTED]
+    assert session.connected and not server.half_open
+
+
+def test_connection_ids_run_out():
+    """Then a client goes by its address."""
+    server = listener(sessions_max=300)
+    idle = client()
+    server.peers = [Peer(idle, bytes((number, 1)), bytes((number,)), 0) for number in range(255)]
+    session = client()
+    assert carry(session, server, b"a") == [CONNECTED] and len(session.layer.peer_cid) == 1
+    another = client()
+    assert carry(another, server, b"b") == [CONNECTED] and another.layer.peer_cid == b""
+    another.send(b"on", 0)
+    assert server.receive(drain(another)[0], b"b", 0)[0] == DATA
+
+
+def test_tickets_grow_old_where_nobody_comes():
+    """Ticks come round again after 12 days, half of which look like the past."""
+    tickets = Tickets(DICE, 86_400_000, 0)
+    server, session = listener(tickets=tickets), client(tickets=True)
+    assert carry(session, server, b"a") == [CONNECTED]
+    resume = session.resumption()
+    server.close(server.peers[0])
+    out(server)
+    assert tickets.read(resume.ticket, 0)
+    for _ in range(8 * 24 * 60):
+        now = server.deadline()
+        server.timeout(now)
+    assert tickets.read(resume.ticket, now) is None
 
 
 def filled(server):
@@ -243,8 +307,11 @@ def test_a_slot_ends_also_where_only_part_of_a_hello_came():
     server.receive(drain(session)[0], b"a", 0)
     give(session, [out(server)[0][0]])
     server.receive(drain(session)[0], b"a", 0)
-    assert len(server.half_open) == 1 and server.deadline() == HALF_OPEN_MS
-    server.timeout(server.deadline())
+    assert len(server.half_open) == 1
+    while server.half_open:
+        due = server.deadline()
+        server.timeout(due)
+    assert due == HALF_OPEN_MS
     assert not server.half_open
 
 

@@ -19,6 +19,7 @@ from reasons import (
 from support import raises
 
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
+from dice.keys import Secrets
 from dice.kx_psk import Psk
 from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
 from dice.resumption import Tickets
@@ -531,20 +532,38 @@ def test_names_that_are_cut_short():
             role._flight = None
             import dice.client
 
-            write = dice.client.write_client_hello
+            write = dice.client.write_hello
 
             def with_extension(random, session_id, cookie, suites, extensions, kind=kind, data=data, write=write):
                 return write(random, session_id, cookie, suites, extensions + [(kind, data)])
 
-            dice.client.write_client_hello = with_extension
+            dice.client.write_hello = with_extension
             try:
                 ours._begin(role.start(), 0)
             finally:
-                dice.client.write_client_hello = write
+                dice.client.write_hello = write
             role.next_send = 0
             datagrams = drain(ours)
             give(theirs, [datagrams[0][:17] + b"\0\0" + datagrams[0][19:]])
             assert theirs.error is None or theirs.error.alert in (47, 50, 120), (kind, data)
+
+
+def test_a_lack_of_memory_anywhere_in_a_step_ends_the_handshake():
+    """Behind the role too, which has already gone on."""
+    for name in ("key_block", "derive_master"):
+        ours, theirs = pair()
+        give(theirs, drain(ours))
+        original = getattr(Secrets, name)
+
+        def lacking(self, *arguments):
+            raise MemoryError
+
+        setattr(Secrets, name, lacking)
+        try:
+            assert give(ours, drain(theirs)) == [CLOSED]
+        finally:
+            setattr(Secrets, name, original)
+        assert (ours.error.alert, ours.error.reason) == (80, E_MEMORY)
 
 
 def test_only_a_failed_tag_doubts_the_key():

@@ -90,6 +90,17 @@ def test_a_lost_store_is_stale():
     raises(StoreError, E_STALE, restore, saved, RamStore(), SECRET, 0)
 
 
+def test_what_was_saved_before_the_store_was_lost_does_not_come_back():
+    """Not even where as many sessions were saved since: its numbers would be those of another session."""
+    client, server = connected()
+    used = [number(deliver(client, server, b"")[1]) for _ in range(10)]
+    old = save(client, RamStore(), SECRET, os.urandom)
+    store = RamStore()
+    save(connected()[0], store, SECRET, os.urandom)
+    raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
+    assert used == list(range(1, 11))
+
+
 def test_what_was_received_is_not_received_again():
     client, server = connected()
     store = RamStore()

@@ -8,10 +8,10 @@ from .handshake import Handshake
 from .keys import Secrets, Transcript
 from .messages import (
     RANDOM_BYTES,
-    read_hello_verify_request,
-    read_new_session_ticket,
-    read_server_hello,
-    write_client_hello,
+    read_hello,
+    read_ticket,
+    read_verify_request,
+    write_hello,
 )
 
 _CID_MAX_BYTES = const(8)
@@ -115,7 +115,7 @@ class Client(Handshake):
         self._transcript = Transcript()
         self._flight = []
         suites += b"\0\xff"  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746, section 3.3)
-        hello = write_client_hello(self._client_random, self.session_id, self._cookie or b"", suites, extensions)
+        hello = write_hello(self._client_random, self.session_id, self._cookie or b"", suites, extensions)
         self._put(_CLIENT_HELLO, hello)
         return self._flight
 
@@ -125,20 +125,20 @@ class Client(Handshake):
             return None
         state = self._state
         if kind == _HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
-            return self._read_hello_verify_request(body)
+            return self._start_again(body)
         if kind != _FINISHED:
             self._transcript.update(message)
         if kind == _SERVER_HELLO and state == _EXPECT_SERVER_HELLO:
             self._read_server_hello(body)
         elif kind == _SERVER_KEY_EXCHANGE and state == _EXPECT_SERVER_KEY_EXCHANGE:
-            self._credentials.read_server_key_exchange(body)
+            self._credentials.read_key_exchange(body)
             self._state = _EXPECT_SERVER_HELLO_DONE
         elif kind == _SERVER_HELLO_DONE and state in (_EXPECT_SERVER_KEY_EXCHANGE, _EXPECT_SERVER_HELLO_DONE):
             if body:
                 raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
             return self._answer()
         elif kind == _NEW_SESSION_TICKET and state == _EXPECT_NEW_SESSION_TICKET:
-            self.ticket = read_new_session_ticket(body)
+            self.ticket = read_ticket(body)
             self._state = _EXPECT_FINISHED
         elif kind == _FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"server", self._transcript.digest(), body, message)
@@ -152,8 +152,8 @@ class Client(Handshake):
             raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
         return None
 
-    def _read_hello_verify_request(self, body):
-        cookie = read_hello_verify_request(body)
+    def _start_again(self, body):
+        cookie = read_verify_request(body)
         if cookie == self._cookie:  # the same again: ours is on its way
             return None
         self._verified += 1
@@ -163,7 +163,7 @@ class Client(Handshake):
         return self.start()
 
     def _read_server_hello(self, body):
-        version, random, session_id, self.suite, compression, extensions = read_server_hello(body)
+        version, random, session_id, self.suite, compression, extensions = read_hello(body)
         if version != _VERSION:
             raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
         for kind in extensions:
@@ -213,7 +213,7 @@ class Client(Handshake):
     def _answer(self):
         """Return the flight that ends with our Finished."""
         self._flight = []
-        body, premaster = self._credentials.write_client_key_exchange()
+        body, premaster = self._credentials.write_key_exchange()
         self._put(_CLIENT_KEY_EXCHANGE, body)
         session_hash = self._transcript.digest()
         self.secrets.derive_master(premaster, session_hash if self.extended else None)

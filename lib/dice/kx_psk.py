@@ -39,13 +39,13 @@ class Psk:
         self.identity = identity
         self._key = key
 
-    def read_server_key_exchange(self, body):
+    def read_key_exchange(self, body):
         """Take a hint, which RFC 7925 has clients ignore; raises FormatError."""
         reader = Reader(body)
         reader.vector(2)
         reader.end()
 
-    def write_client_key_exchange(self):
+    def write_key_exchange(self):
         """Return the body of a ClientKeyExchange and the premaster secret."""
         writer = Writer()
         writer.vector(self.identity, 2)

@@ -17,7 +17,7 @@ class PskLookup:
     def __init__(self, find):
         self._find = find
 
-    def read_client_key_exchange(self, body, random):
+    def read_key_exchange(self, body, random):
         """Return the identity and the premaster secret; raises FormatError.
 
         An unknown identity goes on with a random key, so that it looks like a wrong one (RFC 7925, section 4.2).

@@ -15,7 +15,7 @@ from .limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAF
 from .record_layer import RecordLayer
 from .resumption import Cookies
 from .server import Server
-from .server_messages import read_hello_start, write_hello_verify_request
+from .server_messages import read_hello_start, write_verify_request
 from .session import Session
 from .wire import Reader, Writer
 
@@ -107,19 +107,22 @@ class Listener:
         return None
 
     def deadline(self):
-        """Return the ticks at which timeout() wants to be called, or None."""
-        due = None
+        """Return the ticks at which timeout() wants to be called: at the latest when the secret behind the cookies grows old."""
+        due = self._cookies.due
         for peer in self.half_open + self.peers:
             others = [peer.session.deadline()]
             if peer in self.half_open:
                 others.append(ticks_add(peer.heard, HALF_OPEN_MS))
             for other in others:
-                if other is not None and (due is None or ticks_diff(other, due) < 0):
+                if other is not None and ticks_diff(other, due) < 0:
                     due = other
         return due
 
     def timeout(self, now):
         """Do what has become due; return the peers whose sessions ended by it."""
+        self._cookies.secrets(now)
+        if self._tickets:
+            self._tickets.secrets(now)
         ended = []
         for peer in self.half_open + self.peers:
             late = peer in self.half_open and ticks_diff(now, peer.heard) >= HALF_OPEN_MS
@@ -201,7 +204,8 @@ class Listener:
             hello = read_hello_start(body)
         except FormatError:
             return None
-        return None if offset or record_seq >> 32 else (record_seq, message_seq, hello)
+        # From where they are, both count on.
+        return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
 
     def _meet(self, start, datagram, address, now):
         """Answer a hello without keeping anything, or give its sender a slot; return the Peer that shall have the datagram, or
@@ -210,10 +214,10 @@ class Listener:
         encoded = self._encode(address)
         if not self._cookies.verify(encoded, hello, now):
             writer = Writer()
-            body = write_hello_verify_request(self._cookies.make(encoded, hello, now))
+            body = write_verify_request(self._cookies.make(encoded, hello, now))
             writer.uint(_HELLO_VERIFY_REQUEST, 1)
             writer.uint(len(body), 3)
-            writer.uint(0, 5)
+            writer.uint(message_seq << 24, 5)
             writer.vector(body, 3)
             layer = RecordLayer(b"")
             layer.plain_next = record_seq
@@ -222,7 +226,7 @@ class Listener:
             return None
         for peer in self.half_open:
             if peer.address == address:
-                if peer.random == hello[1]:
+                if peer.hello == start[1:]:
                     return peer  # the same again
                 peer.session.abandon()
                 self.half_open.remove(peer)
@@ -237,16 +241,16 @@ class Listener:
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
         peer = Peer(Session(role, now, **self._options), address, cid, now)
-        peer.random = hello[1]
+        peer.hello = start[1:]
         peer.session.accept(message_seq, record_seq)
         self.half_open.append(peer)
         return peer
 
     def _new_cid(self):
-        """Return a connection id that no session has, or None where there are to be none."""
-        if not self._cid_bytes:
-            return None
+        """Return a connection id that no session has, or None where there are to be none, or none is left."""
         taken = [peer.cid for peer in self.half_open + self.peers]
+        if not self._cid_bytes or len(taken) >> 8 * self._cid_bytes:
+            return None
         while True:
             cid = self._random(self._cid_bytes)
             if cid not in taken:

@@ -29,7 +29,7 @@ _E_REPEATED = const(29)
 RANDOM_BYTES = const(32)
 
 
-def write_client_hello(random, session_id, cookie, suites, extensions):
+def write_hello(random, session_id, cookie, suites, extensions):
     """Return the body of a ClientHello; `suites` is bytes, `extensions` pairs of type and bytes."""
     writer = Writer()
     writer.uint(_VERSION, 2)
@@ -42,14 +42,14 @@ def write_client_hello(random, session_id, cookie, suites, extensions):
     return writer.data
 
 
-def read_server_hello(body):
+def read_hello(body):
     """Return (version, random, session id, cipher suite, compression method, {extension type: bytes})."""
     reader = Reader(body)
     hello = reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.uint(2), reader.uint(1)
     return hello + (read_extensions(reader),)
 
 
-def read_hello_verify_request(body):
+def read_verify_request(body):
     """Return the cookie; its version says nothing (RFC 6347, section 4.2.1)."""
     reader = Reader(body)
     reader.uint(2)
@@ -58,7 +58,7 @@ def read_hello_verify_request(body):
     return cookie
 
 
-def read_new_session_ticket(body):
+def read_ticket(body):
     """Return the ticket; empty where the server changed its mind."""
     reader = Reader(body)
     reader.uint(4)

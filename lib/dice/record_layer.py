@@ -172,8 +172,8 @@ class RecordLayer:
 
     def close(self):
         """Overwrite the keys; nothing can be sealed or opened any more."""
-        if self.keys:
-            self.keys[:] = bytes(len(self.keys))
-        self.window = None
+        self.window = None  # first: whatever happens from here on, nothing is sealed under what is left of the keys
         self.plain = False
         self.end = 0
+        if self.keys:
+            self.keys[:] = bytes(len(self.keys))

@@ -32,38 +32,38 @@ def unwrap(secret, wrapped):
 
 
 class Rotating:
-    """Two secrets: the one in use, and the one before it, which is still known for another period of `period_ms`, below 2**29."""
+    """Two secrets: the one in use, and the one before it, which is still known for another period of `period_ms`, below 2**29.
+
+    Call secrets() once in 2**28 ms at the least, since ticks come round again: `due` is when it has something to do.
+    """
 
     def __init__(self, random, period_ms, now):
         self._random = random
         self._period_ms = period_ms
         self._secrets = [random(_SECRET_BYTES)] * 2
-        self._due = ticks_add(now, period_ms)
+        self.due = ticks_add(now, period_ms)
 
     def secrets(self, now):
         """Return both, the one in use first."""
-        while ticks_diff(now, self._due) >= 0:
+        while ticks_diff(now, self.due) >= 0:
             self._secrets = [self._random(_SECRET_BYTES), self._secrets[0]]
-            self._due = ticks_add(self._due, self._period_ms)
+            self.due = ticks_add(self.due, self._period_ms)
         return self._secrets
 
 
-class Cookies:
+class Cookies(Rotating):
     """Stateless cookies: HMAC(secret, client address | what the hello starts with) (RFC 6347, section 4.2.1)."""
 
     BYTES = 8
 
-    def __init__(self, random, period_ms, now):
-        self._rotating = Rotating(random, period_ms, now)
-
     def make(self, address, hello, now):
         """Return the cookie for `address`, bytes, and `hello`, as server_messages.read_hello_start() returns it."""
-        return self._cookie(self._rotating.secrets(now)[0], address, hello)
+        return self._cookie(self.secrets(now)[0], address, hello)
 
     def verify(self, address, hello, now):
         """Tell whether the cookie in `hello` is one of ours for it."""
         good = False
-        for secret in self._rotating.secrets(now):
+        for secret in self.secrets(now):
             difference = len(hello[3]) ^ self.BYTES
             for ours, theirs in zip(self._cookie(secret, address, hello), hello[3]):
                 difference |= ours ^ theirs
@@ -75,12 +75,11 @@ class Cookies:
         return Hmac(secret).digest(*parts)[: self.BYTES]
 
 
-class Tickets:
+class Tickets(Rotating):
     """A server's memory of its sessions: the last few by id, and any number as tickets, which only this server can read."""
 
     def __init__(self, random, period_ms, now, remember=8):
-        self._random = random
-        self._rotating = Rotating(random, period_ms, now)
+        super().__init__(random, period_ms, now)
         self._remember = remember
         self._sessions = []  # (id, suite | master secret | identity), the latest last
         self.lifetime_s = period_ms // 1000
@@ -104,11 +103,11 @@ class Tickets:
 
     def make(self, suite, master, identity, now):
         """Return a ticket."""
-        return wrap(self._rotating.secrets(now)[0], self._random, _pack(suite, master, identity))
+        return wrap(self.secrets(now)[0], self._random, _pack(suite, master, identity))
 
     def read(self, ticket, now):
         """Return (suite, master secret, identity) of a ticket, or None if it is not ours or too old."""
-        for secret in self._rotating.secrets(now):
+        for secret in self.secrets(now):
             packed = unwrap(secret, ticket)
             if packed is not None:
                 return _unpack(packed)

@@ -8,7 +8,7 @@ from .handshake import Handshake
 from .keys import Secrets, Transcript
 from .limits import RECORD_PLAINTEXT_MAX_BYTES
 from .messages import RANDOM_BYTES
-from .server_messages import read_client_hello, write_new_session_ticket, write_server_hello
+from .server_messages import read_hello, write_hello, write_ticket
 from .wire import Reader
 
 _CLIENT_HELLO = const(1)
@@ -78,7 +78,7 @@ class Server(Handshake):
         if kind == _CLIENT_HELLO and state == _EXPECT_CLIENT_HELLO:
             return self._read_client_hello(body)
         if kind == _CLIENT_KEY_EXCHANGE and state == _EXPECT_CLIENT_KEY_EXCHANGE:
-            self.identity, premaster = self._credentials.read_client_key_exchange(body, self._random)
+            self.identity, premaster = self._credentials.read_key_exchange(body, self._random)
             self._session_hash = self._transcript.digest()
             self.secrets.derive_master(premaster, self._session_hash if self.extended else None)
             self._state = _EXPECT_FINISHED
@@ -92,7 +92,7 @@ class Server(Handshake):
         return None
 
     def _read_client_hello(self, body):
-        version, random, session_id, _, suites, methods, extensions = read_client_hello(body)
+        version, random, session_id, _, suites, methods, extensions = read_hello(body)
         if version >> 8 != 0xFE or version > _VERSION:
             raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
         if b"\0" not in methods or extensions.get(_RENEGOTIATION_INFO, b"\0") != b"\0":
@@ -127,7 +127,7 @@ class Server(Handshake):
         return self._flight
 
     def _put_server_hello(self, session_id, extensions):
-        self._put(_SERVER_HELLO, write_server_hello(self.secrets.randoms[RANDOM_BYTES:], session_id, self.suite, extensions))
+        self._put(_SERVER_HELLO, write_hello(self.secrets.randoms[RANDOM_BYTES:], session_id, self.suite, extensions))
 
     def _answer_extensions(self, extensions):
         """Return what answers the client's extensions."""
@@ -190,7 +190,7 @@ class Server(Handshake):
             tickets, now = self._tickets
             if self._promised:
                 ticket = tickets.make(self.suite, self.secrets.master, self.identity, now)
-                self._put(_NEW_SESSION_TICKET, write_new_session_ticket(tickets.lifetime_s, ticket))
+                self._put(_NEW_SESSION_TICKET, write_ticket(tickets.lifetime_s, ticket))
             elif self.session_id:
                 tickets.remember(self.session_id, self.suite, self.secrets.master, self.identity)
         self._put_finished(b"server", self._transcript.digest())

@@ -9,7 +9,7 @@ from .wire import Reader, Writer
 _VERSION = const(0xFEFD)  # DTLS 1.2
 
 
-def read_client_hello(body):
+def read_hello(body):
     """Return (version, random, session id, cookie, cipher suites as bytes, compression methods, {extension type: bytes})."""
     reader = Reader(body)
     hello = read_hello_start(reader)
@@ -21,7 +21,7 @@ def read_hello_start(reader):
     return reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
 
 
-def write_server_hello(random, session_id, suite, extensions):
+def write_hello(random, session_id, suite, extensions):
     """Return the body of a ServerHello."""
     writer = Writer()
     writer.uint(_VERSION, 2)
@@ -33,7 +33,7 @@ def write_server_hello(random, session_id, suite, extensions):
     return writer.data
 
 
-def write_hello_verify_request(cookie):
+def write_verify_request(cookie):
     """Return the body of a HelloVerifyRequest."""
     writer = Writer()
     writer.uint(0xFEFF, 2)  # whatever comes to be negotiated
@@ -41,7 +41,7 @@ def write_hello_verify_request(cookie):
     return writer.data
 
 
-def write_new_session_ticket(lifetime_s, ticket):
+def write_ticket(lifetime_s, ticket):
     """Return the body of a NewSessionTicket."""
     writer = Writer()
     writer.uint(lifetime_s, 4)

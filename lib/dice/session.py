@@ -323,18 +323,18 @@ class Session:
 
     def _answer(self, kind, body, message, now):
         handshake = self._handshake
+        layer = self.layer
         try:
             flight = handshake.read(kind, bytes(body), message)
+            layer.cid = handshake.cid or b""
+            layer.record_max = min(layer.record_max, handshake.record_max)
+            if handshake.secrets and handshake.secrets.master and not layer.window:
+                layer.peer_cid = handshake.peer_cid
+                layer.set_keys(handshake.secrets.key_block(), self.is_client, TAG_BYTES[handshake.suite])
+            if flight:
+                self._begin(flight, now)
         except MemoryError:  # what is half done cannot be taken up again
             raise PeerError(_INTERNAL_ERROR, _E_MEMORY)
-        layer = self.layer
-        layer.cid = handshake.cid or b""
-        layer.record_max = min(layer.record_max, handshake.record_max)
-        if handshake.secrets and handshake.secrets.master and not layer.window:
-            layer.peer_cid = handshake.peer_cid
-            layer.set_keys(handshake.secrets.key_block(), self.is_client, TAG_BYTES[handshake.suite])
-        if flight:
-            self._begin(flight, now)
 
     def _begin(self, flight, now):
         self._answers = self._reassembly.next - 1  # the last message that the flight answers

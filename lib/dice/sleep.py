@@ -64,9 +64,12 @@ def save_in_clear(session, store, name="dtls"):
     if not session.connected:
         raise UsageError(_E_NOT_CONNECTED)
     layer = session.layer
-    generation = ((store.get(name) or 0) >> _MARK_BITS) + 1
-    store.put(name, generation << _MARK_BITS | layer.next)
     suite, extended, secrets, session_id, ticket = session.agreed()
+    kept = store.get(name)
+    if kept is None:  # a number of this session's own, since what was saved before the store was lost must not fit again
+        kept = int.from_bytes(secrets.export(b"dice sleep", layer.next.to_bytes(3, "big"), 8), "big")
+    generation = (kept >> _MARK_BITS) + 1
+    store.put(name, generation << _MARK_BITS | layer.next)
     writer = Writer()
     writer.uint(_FORMAT, 1)
     writer.uint(generation, 5)

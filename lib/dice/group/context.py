@@ -82,6 +82,7 @@ class Context:
         return seal(keys[:_KEY_BYTES], keys[_KEY_BYTES:], self.tag_bytes, APPLICATION_DATA, self.epoch, number, plaintext)
 
     def close(self):
-        """Overwrite the keys."""
-        self.state[:] = bytes(len(self.state))
+        """Overwrite the keys, where there is no memory left too."""
+        for at in range(len(self.state)):
+            self.state[at] = 0
         self.senders.clear()

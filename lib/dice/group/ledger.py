@@ -24,7 +24,7 @@ class Ledger:
     def __init__(self, store, gid):
         self._store = store
         self._gid = gid
-        self._tried = self._tried_name = None
+        self._tried = {}  # what an attempt that did not come to its end wanted to write, by name
 
     def begin(self, epoch):
         """Note that `epoch` has begun; return the seconds lived in it. Raises UsageError if it has gone by."""
@@ -70,12 +70,11 @@ class Ledger:
         although it was reported as failed is known again by what it tried to write.
         """
         held = self._store.get(name) or 0
-        if held != base + mark and (mark or held > base) and (name != self._tried_name or held != self._tried):
+        if held != base + mark and (mark or held > base) and held != self._tried.get(name):
             raise StoreError(_E_STORE_SHARED)
-        self._tried_name = name  # both stay where this raises
-        self._tried = held = base + end
+        self._tried[name] = held = base + end
         self._store.put(name, held)
-        self._tried = None
+        del self._tried[name]
         return end
 
     def name(self, kind, sender_id):

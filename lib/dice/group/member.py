@@ -169,7 +169,7 @@ class Member:
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self.timeout(now)
         if self._halted:
-            raise type(self._halted)(self._halted.reason)  # a new one each time: each raise lengthens its traceback
+            raise self._halted(self._reason)
         if self._context.own_id is None:
             raise UsageError(_E_NOT_A_SENDER)
         if self._context.clash:
@@ -218,7 +218,7 @@ class Member:
         Raises UsageError for another group and for an epoch that is not newer.
         """
         if self._context is None:
-            raise type(self._halted)(self._halted.reason)
+            raise self._halted(self._reason)
         if gsa.gid != self._gid:
             raise UsageError(_E_OTHER_GROUP)
         if gsa.epoch <= max(self._context.epoch, self._other.epoch if self._other else 0):
@@ -256,7 +256,7 @@ class Member:
 
     def close(self):
         """Overwrite all keys; only the counts can still be read."""
-        self._end(UsageError(_E_CLOSED))
+        self._end(UsageError, _E_CLOSED)
 
     def _drop(self, kind):
         self.dropped[kind] = self.dropped.get(kind, 0) + 1
@@ -325,12 +325,11 @@ class Member:
 
         The store is told ahead, so that rebooting prolongs nothing; units double from 1 s, so that a short life costs little.
         """
-        self._lifetime_end = None
         if self._context.lifetime_s:
             left_s = self._context.lifetime_s - self._lived_s
             if left_s <= 0:
+                self._end(LimitError, _E_EXPIRED)
                 self._expired = True
-                self._end(LimitError(_E_EXPIRED))
                 return
             self._unit_s = min(2 * self._unit_s or 1, _LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s
@@ -341,6 +340,7 @@ class Member:
             except StoreError:
                 pass  # a store that fails ends sending and obeying by itself
         else:
+            self._lifetime_end = None
             self._schedule()
 
     def _schedule(self):
@@ -356,11 +356,11 @@ class Member:
         self._grace_end = None
         self._schedule()
 
-    def _end(self, error):
-        """Erase every key; `error` is what send() says from now on."""
-        self._lifetime_end = None
-        self._forget_other()
+    def _end(self, error, reason):
+        """Erase every key; send() raises error(reason) from now on. No memory is asked for; cut short, it can be done again."""
+        self._halted, self._reason = error, reason
         if self._context:
             self._context.close()
+        self._lifetime_end = None
+        self._forget_other()
         self._context = None
-        self._halted = error

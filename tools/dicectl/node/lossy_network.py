@@ -63,12 +63,12 @@ class Network:
         self._way = []  # (when it arrives, whether at the server, datagram)
 
     def run(self):
-        """Go on until both are connected or have given up, or nothing more would happen; return self."""
-        while not all(self.connected) and not all(self.ended):
+        """Go on until both are connected, or the client has given up and the server has let go of it; return self."""
+        while not all(self.connected) and (self.server.half_open or not self.ended[0]):
             self._flush()
             due = [entry[0] for entry in self._way]
             due += [when for when in (self.client.deadline(), self.server.deadline()) if when is not None]
-            if not due or min(due) > _END_MS:
+            if min(due) > _END_MS:
                 break
             self.ms = now = max(self.ms, min(due))
             arrived = [entry for entry in self._way if entry[0] <= now]
