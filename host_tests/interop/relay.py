@@ -109,6 +109,20 @@ class Relay:
         """Return [(direction, datagram)] in order."""
         return [(direction, datagram) for _, direction, _, datagram in self._passed]
 
+    def messages(self):
+        """Return [(direction, type)] of the handshake messages in plaintext; those of a kind in a row are one, or its fragments."""
+        kinds = []
+        for direction, datagram in self.passed():
+            for content_type, epoch, body in records(datagram):
+                if (content_type, epoch) == (22, 0) and kinds[-1:] != [(direction, body[0])]:
+                    kinds.append((direction, body[0]))
+        return kinds
+
+    def alerts(self, direction):
+        """Return how many alerts under a key went in a direction; those in records with a connection id cannot be told."""
+        every = [record for way, datagram in self.passed() if way == direction for record in records(datagram)]
+        return sum(content_type == 21 and epoch > 0 for content_type, epoch, _ in every)
+
     def datagrams(self, direction=None):
         """Return the sizes of the datagrams of a direction, or of both."""
         return [len(datagram) for way, datagram in self.passed() if direction in (None, way)]
@@ -136,6 +150,14 @@ class Relay:
             for when, direction, port, datagram in self._passed:
                 packet = _packet(datagram, *((port, self._server[1]) if direction == "up" else (self._server[1], port)))
                 file.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), len(packet), len(packet)) + packet)
+
+
+def records(datagram):
+    """Yield (content type, epoch, body) of each record, up to the first with a connection id."""
+    while len(datagram) > 13 and datagram[0] != 25:
+        end = 13 + int.from_bytes(datagram[11:13], "big")
+        yield datagram[0], int.from_bytes(datagram[3:5], "big"), datagram[13:end]
+        datagram = datagram[end:]
 
 
 def has_data(datagram):

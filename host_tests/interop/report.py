@@ -28,9 +28,16 @@ def wanted():
 def words(options):
     """Return options as words, as they stand in the table."""
     told = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
-    return ", ".join(
-        name if value is True else f"{name}={value.hex() if isinstance(value, bytes) else value}" for name, value in told.items()
-    )
+    return ", ".join(name if value is True else f"{name}={_word(name, value)}" for name, value in told.items())
+
+
+def _word(name, value):
+    """Return a value as a word: connection ids in hex, other bytes as text."""
+    if isinstance(value, (list, tuple)):
+        return "+".join(_word(name, one) for one in value)
+    if isinstance(value, bytes):
+        return value.hex() if name.endswith("cid") else value.decode()
+    return str(value)
 
 
 def add(role, peer, suite, options, relay):
@@ -54,9 +61,9 @@ def lines():
 
 
 def listed(text):
-    """Return {(role of dice, peer)} of the table in a page's text."""
+    """Return {(role of dice, peer, suite, options)} of the table in a page's text."""
     table = text.split(BEGIN)[1].split(END)[0]
-    return set(re.findall(r"^\| (client|server) \| (.*?) \|", table, re.MULTILINE))
+    return set(re.findall(r"^\| (client|server) \| (.*?) \| .*? \| (CCM|CCM_8) \| (.*?) \|", table, re.MULTILINE))
 
 
 def write():

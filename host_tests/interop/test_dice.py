@@ -15,9 +15,9 @@ from dicectl import micropython
 from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay
 
-SUITES = pytest.mark.parametrize("suite", [peers.CCM_8, peers.CCM], ids=["CCM_8", "CCM"])
 CLIENTS = [name for name in peers.NAMES if "client" in peers.PEERS[name].features]
 SERVERS = [name for name in peers.NAMES if "server" in peers.PEERS[name].features]
+WITH_COOKIE = [("up", 1), ("down", 3), ("up", 1), ("down", 2)]  # ClientHello, HelloVerifyRequest, ClientHello, ServerHello
 CODE = {peers.CCM_8: 0xC0A8, peers.CCM: 0xC0A4}
 
 
@@ -27,13 +27,26 @@ def with_suite(credentials, suite):
     return credentials
 
 
+def pairs(names):
+    """Return the pairs of a peer and a suite that it has, to parametrize by."""
+    return [
+        pytest.param(name, suite, id=f"{name}-{'CCM_8' if suite == peers.CCM_8 else 'CCM'}")
+        for name in names
+        for suite in (peers.CCM_8, peers.CCM)
+        if suite == peers.CCM_8 or "ccm" in peers.PEERS[name].features
+    ]
+
+
 def psk(suite=peers.CCM_8):
     return with_suite(Psk(peers.IDENTITY.encode(), peers.KEY), suite)
 
 
-async def ask(port, peer, suite=peers.CCM_8, **options):
-    """Connect to a peer's server, ask it something, wait for the answer and close; return the session."""
-    connection = await dtls.connect((peers.HOST, port), psk(suite), timeout_s=15, timer_ms=1000, **options)
+async def ask(port, peer, suite=peers.CCM_8, look=None, **options):
+    """Connect to a peer's server, ask it something, wait for the answer and close; return the session.
+
+    `look` is called with the session while it is open.
+    """
+    connection = await dtls.connect((peers.HOST, port), psk(suite), timer_ms=1000, **{"timeout_s": 15, **options})
     question, answer = peer.ask(b"ping")
     await connection.send(question)
     said = b""
@@ -43,26 +56,33 @@ async def ask(port, peer, suite=peers.CCM_8, **options):
         said += message
     resumption = connection.session.resumption()
     session = connection.session
+    if look:
+        look(session)
     connection.close()
     return session, resumption
 
 
-def asking(peer, suite=peers.CCM_8, serve=None, **options):
-    """Let dice ask a peer's server; return (session, relay)."""
+def asking(peer, suite=peers.CCM_8, serve=None, look=None, **options):
+    """Let dice ask a peer's server; return (session, relay). `look` is called with the open session and the running server."""
     port = peers.free_port()
     with peer.serve(port, suite=suite, **(serve or {})) as server, Relay(port) as relay:
-        session, _ = asyncio.run(ask(relay.port, peer, suite, **options))
-        if peer.closed:
-            server.read_until(peer.closed)
+        seen = look and (lambda session: look(session, server))
+        session, _ = asyncio.run(ask(relay.port, peer, suite, seen, **options))
+        server.read_until(peer.closed)
+    assert relay.messages()[:4] == WITH_COOKIE
     report.add(
         "client", peer, suite, report.words({**options, **{f"peer's {key}": value for key, value in (serve or {}).items()}}), relay
     )
     return session, relay
 
 
-def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
-    """Let dice answer a peer's client; return (the sessions, relay)."""
+def answering(peer, suite=peers.CCM_8, connect=None, look=None, **options):
+    """Let dice answer a peer's client until it closes; return (the sessions, relay).
+
+    `look` is called with the last session, while it is open, and with the running client.
+    """
     sessions = []
+    closed = []
     received = []
 
     async def handle(connection):
@@ -70,6 +90,7 @@ def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
         async for message in connection:
             received.append(message)
             await connection.send(peer.answer(message, b"pong"))
+        closed.append(connection.session)
 
     async def run():
         port = peers.free_port()
@@ -85,14 +106,19 @@ def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
     def drive(relay):
         with peer.connect(relay.port, suite=suite, **(connect or {})) as client:
             client.read_until(b"pong")
+            if look:
+                look(sessions[-1], client)
             client.close()
             client.wait()
             end = time.monotonic() + 5  # for what is still on its way
-            while client.says not in b"".join(received) and time.monotonic() < end:
+            while (client.says not in b"".join(received) or closed != sessions) and time.monotonic() < end:
                 time.sleep(0.01)
         assert client.says in b"".join(received)
+        assert closed == sessions
+        assert [session.error for session in closed] == [None] * len(closed)
 
     relay = asyncio.run(run())
+    assert relay.messages()[:4] == WITH_COOKIE
     report.add(
         "server",
         peer,
@@ -103,27 +129,23 @@ def answering(peer, suite=peers.CCM_8, connect=None, meanwhile=None, **options):
     return sessions, relay
 
 
-@SUITES
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name, suite", pairs(SERVERS))
 def test_dice_asks(name, suite):
-    peer = peers.get(name)
-    if suite == peers.CCM and "ccm" not in peer.features:
-        return  # this peer does not have that suite
-    session, relay = asking(peer, suite)
+    """The peer tells that our close_notify came."""
+    session, relay = asking(peers.get(name), suite)
     assert session.layer.dropped == {}
-    assert relay.datagrams()
+    assert relay.alerts("up") == 1
     assert session.resumed is False
 
 
-@SUITES
-@pytest.mark.parametrize("name", CLIENTS)
+@pytest.mark.parametrize("name, suite", pairs(CLIENTS))
 def test_dice_answers(name, suite):
-    peer = peers.get(name)
-    if suite == peers.CCM and "ccm" not in peer.features:
-        return
-    (session,), _ = answering(peer, suite)
+    """The peer's close_notify ends our session, and ours answers it."""
+    (session,), relay = answering(peers.get(name), suite)
     assert session.identity == peers.IDENTITY.encode()
     assert session.layer.dropped == {}
+    assert relay.alerts("up") >= 1  # Bouncy Castle at times answers our answer
+    assert relay.alerts("down") == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(peers.with_feature("cid")) & set(SERVERS)))
@@ -143,23 +165,24 @@ def test_connection_ids_as_server(name, theirs, cid_bytes):
     assert session.layer.dropped == {}
 
 
-@pytest.mark.parametrize("tickets", [False, True], ids=["id", "ticket"])
-@pytest.mark.parametrize("name", SERVERS)
-def test_resumption_as_client(name, tickets):
+@pytest.mark.parametrize(
+    "name, how", [(name, how) for name in SERVERS for how in ("id", "ticket") if name in peers.with_feature(how)]
+)
+def test_resumption_as_client(name, how):
     peer = peers.get(name)
-    if ("ticket" if tickets else "id") not in peer.features:
-        return
 
     async def twice(port):
-        _, resumption = await ask(port, peer, tickets=tickets)
+        _, resumption = await ask(port, peer, tickets=how == "ticket")
         assert resumption
         session, _ = await ask(port, peer, resume=resumption)
         return session
 
     port = peers.free_port()
-    with peer.serve(port), Relay(port) as relay:
+    with peer.serve(port) as server, Relay(port) as relay:
         session = asyncio.run(twice(relay.port))
-    report.add("client", peer, peers.CCM_8, f"resumed by {'ticket' if tickets else 'id'}", relay)
+        server.read_until(peer.closed)
+        server.read_until(peer.closed)
+    report.add("client", peer, peers.CCM_8, f"resumed by {how}", relay)
     assert session.resumed
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""docs/interop.md names every peer in every role, and what MicroPython's own tls has in common with dice is as it says."""
+"""docs/interop.md names every peer in every role and suite, and what it says of MicroPython's own tls is so."""
 
 import re
 import subprocess
@@ -16,13 +16,21 @@ print("\\n".join(context.get_ciphers()))
 """
 
 
-def test_the_page_has_every_peer_in_every_role():
+def test_the_page_has_every_peer_in_every_role_and_suite():
     """dice is the client of servers, and the server of clients."""
     expected = set()
     for peer in peers.PEERS.values():
-        expected |= {("client", peer.title)} if "server" in peer.features else set()
-        expected |= {("server", peer.title)} if "client" in peer.features else set()
-    assert report.listed(report.PAGE.read_text()) == expected
+        for role, other in (("client", "server"), ("server", "client")):
+            suites = ("CCM_8", "CCM") if "ccm" in peer.features else ("CCM_8",)
+            expected |= {(role, peer.title, suite) for suite in suites if other in peer.features}
+    assert {row[:3] for row in report.listed(report.PAGE.read_text()) if row[3] == "-"} == expected
+
+
+def test_the_page_has_every_resumption():
+    """By id and by ticket, with dice as client of those that can."""
+    expected = {(peer.title, how) for peer in peers.PEERS.values() for how in ("id", "ticket") if how in peer.features}
+    rows = report.listed(report.PAGE.read_text())
+    assert {(row[1], row[3].split()[-1]) for row in rows if row[3].startswith("resumed by")} == expected
 
 
 def test_the_built_in_tls_has_no_suite_in_common():
@@ -35,6 +43,7 @@ def test_the_built_in_tls_has_no_suite_in_common():
 
 def test_rows_are_told_in_words():
     assert report.words({"cid": b"\1\2", "mtu": 128, "resume": None, "tickets": True}) == "cid=0102, mtu=128, tickets"
+    assert report.words({"alpn": (b"h3", b"co"), "peer's alpn": ["co"], "cid": b""}) == "alpn=h3+co, cid=, peer's alpn=co"
 
 
 def test_the_gate_installs_what_the_peers_need():

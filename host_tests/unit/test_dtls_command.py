@@ -5,6 +5,7 @@
 import contextlib
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -61,6 +62,38 @@ def test_a_message_and_its_echo(key):
     assert words[:4] == ["ClientHello", "HelloVerifyRequest", "ClientHello", "ServerHello, ServerHelloDone"]
     assert words[5] == "ChangeCipherSpec, Handshake (encrypted)"
     assert "connected: connection id\n" in done.stderr
+
+
+def test_as_a_pipe(key):
+    """The end of standard input is the end of the session, once its answers are there; the last line may lack its end."""
+    port = free_port()
+    with serving(port, key, "--connections", "1") as server:
+        done = dicectl("dtls-client", "127.0.0.1", port, "--psk-identity", "node1", "--psk-file", key, text="one\ntwo\nthree")
+        assert (done.returncode, done.stdout) == (0, "one\ntwo\nthree\n"), done.stderr
+        assert server.wait(timeout=10) == 0
+
+
+def test_a_pipe_ends_with_the_server(key):
+    """Although standard input does not."""
+    port = free_port()
+    argv = [
+        sys.executable,
+        "-m",
+        "dicectl",
+        "dtls-client",
+        "127.0.0.1",
+        str(port),
+        "--psk-identity",
+        "node1",
+        "--psk-file",
+        str(key),
+    ]
+    with serving(port, key) as server, subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+        client.stdin.write("one\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "one\n"
+        server.send_signal(signal.SIGINT)
+        assert client.wait(timeout=10) == 0
 
 
 @pytest.mark.parametrize("tickets", [(), ("--tickets",)])

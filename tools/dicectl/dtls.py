@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl dtls-client` and `dicectl dtls-server`: a DTLS session with a pre-shared key, from this computer, to try a node."""
 
+import contextlib
 import json
 import sys
 import time
@@ -12,6 +13,7 @@ import rich_click as click
 from dicectl.failure import USAGE, Failure
 
 _TIMEOUT_S = 30
+_LAST_ANSWER_S = 1
 
 
 _SHARED = (
@@ -93,16 +95,45 @@ def _write_keylog(path, session):
             file.write(keylog(session) + "\n")
 
 
-async def _lines(send):
-    """Send each line of standard input, until it ends."""
+def _lines():
+    """Return a queue of the lines of standard input, None behind the last.
+
+    A thread reads them, past Python's buffers, whose lock it would hold at the end: that comes also while it waits.
+    """
     import asyncio
+    import os
+    import threading
 
     loop = asyncio.get_running_loop()
-    while True:
-        line = await loop.run_in_executor(None, sys.stdin.readline)
-        if not line:
-            return
-        await send(line.encode())
+    queue = asyncio.Queue()
+
+    def read():
+        rest, part = b"", b"-"
+        with contextlib.suppress(RuntimeError, OSError):  # the program has come to its end
+            while part:
+                part = os.read(sys.stdin.fileno(), 1 << 16)
+                *lines, rest = (rest + part).split(b"\n")
+                if not part and rest:
+                    lines.append(rest)
+                for line in lines:
+                    loop.call_soon_threadsafe(queue.put_nowait, line + b"\n")
+            loop.call_soon_threadsafe(queue.put_nowait, None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return queue
+
+
+async def _send_lines(connection):
+    """Send each line of standard input; after the last, give the peer a moment to answer, and close."""
+    import asyncio
+
+    lines = _lines()
+    try:
+        while (line := await lines.get()) is not None:
+            await connection.send(line)
+        await asyncio.sleep(_LAST_ANSWER_S)
+    finally:
+        connection.close()
 
 
 @click.command("dtls-client")
@@ -119,7 +150,8 @@ async def _lines(send):
 def client(host, port, **options):
     """Connect to a DTLS server with a pre-shared key, as a node does.
 
-    Standard input goes to the server line by line, and what it answers to standard output. What is told goes to standard error.
+    Standard input goes to the server line by line, and what it answers to standard output, until one of the two ends. What is told
+    goes to standard error.
 
     \b
     Examples:
@@ -194,11 +226,15 @@ async def _talk(connection, message, timeout_s):
         answer = await asyncio.wait_for(connection.receive(), timeout_s)
         click.echo((answer or b"").decode(errors="replace").rstrip("\n"))
         return (answer or b"").decode(errors="replace")
-    sending = asyncio.ensure_future(_lines(connection.send))
-    async for data in connection:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    sending.cancel()
+    sending = asyncio.ensure_future(_send_lines(connection))
+    try:
+        async for data in connection:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+    finally:
+        sending.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sending  # raises what went wrong there
     return None
 
 

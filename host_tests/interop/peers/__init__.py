@@ -12,7 +12,7 @@
     with peer.connect(port) as client:              # sends application data that contains client.says
         ...                                         # answer it with peer.answer(what was received, b"pong")
         client.read_until(b"pong")                  # and it prints that
-        client.close()                              # a close_notify follows, where "close" in peer.features
+        client.close()                              # a close_notify follows
 
 `peers.NAMES` is all of them, `peers.with_feature("cid", ...)` those that have all of some features; base.Peer lists these, and
 each class the options that `serve` and `connect` take. A relay (host_tests/interop/relay.py) between both ends counts datagrams and

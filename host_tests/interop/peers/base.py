@@ -3,6 +3,7 @@
 """What all peers share: programs that talk DTLS on loopback, driven through standard input and output, and bounded in time."""
 
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -14,6 +15,7 @@ IDENTITY = "dice"
 KEY = bytes(range(1, 17))
 CCM_8, CCM = 0xC0A8, 0xC0A4
 TIMEOUT_S = 10
+EXPORT_BYTES = 20
 PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -123,7 +125,7 @@ class Running:
         return status
 
     def close(self):
-        """Let the program end its session in order, which peers with the feature "close" do with a close_notify."""
+        """Let the program end its session in order: the clients of all peers do so with a close_notify."""
         self.peer.hang_up(self)
 
     def end_input(self):
@@ -155,13 +157,16 @@ class Peer:
     """Another implementation of DTLS; each kind overrides what it does differently.
 
     `features`: "client", "server", "ccm" (C0A4), "cid" (`cid=b"..."`, its own connection id), "id" and "ticket" (it resumes as
-    client, and lets clients resume as server), "mfl" (`mfl=512`), "mtu" (`mtu=`), "close" (a close_notify at the end), "write"
-    (`write` sends).
+    client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its record_size_limit), "mtu" (`mtu=`),
+    "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export" (`export=LABEL` as client: what
+    `exported` returns), "export as server".
     """
 
     name = title = ""
     features = frozenset()
-    closed = None  # what a server prints when a client's close_notify came, where it prints something
+    closed = b""  # what a server prints when a client's close_notify came
+    material = b""  # what stands before the keying material that it prints in hex, with "export"
+    chosen = b"no ALPN"  # what a client prints before the protocol that was agreed on, with "hello"
 
     def check(self):
         """Raise Missing where the peer is not there."""
@@ -191,6 +196,10 @@ class Peer:
     def hang_up(self, running):
         """See Running.close."""
         running.end_input()
+
+    def exported(self, running):
+        """Return the keying material that a program of this peer has printed."""
+        return bytes.fromhex(re.search(re.escape(self.material) + rb"(\w+)", running.output())[1].decode())
 
     def ask(self, text):
         """Return (application data to send to this peer's server, what is in the application data that it answers)."""

@@ -54,7 +54,7 @@ class BouncyCastle(Peer):
     """Options: cid; resume="id" (client: comes back once). `move` gives a client another port in mid-session."""
 
     name, title = "BouncyCastle", "Bouncy Castle"
-    features = frozenset(("client", "server", "ccm", "cid", "id", "close", "write"))
+    features = frozenset(("client", "server", "ccm", "cid", "id", "write"))
     closed = b"closed"
 
     def check(self):

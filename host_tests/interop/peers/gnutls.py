@@ -5,16 +5,22 @@
 import tempfile
 from pathlib import Path
 
-from host_tests.interop.peers.base import HOST, Peer, Running, first_line, tool
+from host_tests.interop.peers.base import EXPORT_BYTES, HOST, Peer, Running, first_line, tool
 
 _SUITES = {0xC0A8: "AES-128-CCM-8", 0xC0A4: "AES-128-CCM"}
 
 
 class GnuTLS(Peer):
-    """Options: mtu, mfl (client: record size), resume="ticket" (client: connects, leaves, comes back, then talks)."""
+    """Options: mtu, limit, resume="ticket" (client: connects, leaves, comes back, then talks), name, alpn, export (client).
+
+    The server insists on its name and on a protocol of its own.
+    """
 
     name = title = "GnuTLS"
-    features = frozenset(("client", "server", "ccm", "ticket", "mtu", "close", "write"))
+    features = frozenset(("client", "server", "ccm", "ticket", "mtu", "write", "hello", "limit", "export"))
+    closed = b"EOF"
+    material = b"Key material: "
+    chosen = b"Application protocol: "
 
     def check(self):
         tool("gnutls-cli", "gnutls-bin")
@@ -25,20 +31,38 @@ class GnuTLS(Peer):
     def _priority(self, suite):
         return f"NONE:+VERS-DTLS1.2:+PSK:+{_SUITES[suite]}:+AEAD:+SIGN-ALL:+COMP-NULL:+GROUP-ALL:%PROFILE_VERY_WEAK"
 
-    def _serve(self, port, suite, identity, key, mtu=None, ticket=True):
+    def _serve(self, port, suite, identity, key, mtu=None, ticket=True, limit=None, name=None, alpn=()):
         folder = tempfile.TemporaryDirectory()
         keys = Path(folder.name) / "keys"
         keys.write_text(f"{identity}:{key.hex()}\n")
-        words = ["gnutls-serv", "--udp", "--echo", "-p", port, "--priority", self._priority(suite), "--pskpasswd", keys]
-        words += (["--mtu", mtu] if mtu else []) + ([] if ticket else ["--noticket"])
+        words = [
+            "stdbuf",
+            "-oL",
+            "gnutls-serv",
+            "--udp",
+            "--echo",
+            "-p",
+            port,
+            "--priority",
+            self._priority(suite),
+            "--pskpasswd",
+            keys,
+        ]
+        words += self._common(mtu, ticket, limit, name, alpn)
+        words += (["--sni-hostname-fatal"] if name else []) + (["--alpn-fatal"] if alpn else [])
         running = Running(self, words)
         running.folder = folder  # lives as long as the server
         return running
 
-    def _connect(self, port, suite, identity, key, mtu=None, mfl=None, ticket=True, resume=None):
+    def _common(self, mtu, ticket, limit, name, alpn):
+        words = [*(["--mtu", mtu] if mtu else []), *(["--recordsize", limit] if limit else []), *([] if ticket else ["--noticket"])]
+        words += ["--sni-hostname", name] if name else []
+        return words + [word for protocol in alpn for word in ("--alpn", protocol)]
+
+    def _connect(self, port, suite, identity, key, mtu=None, ticket=True, limit=None, resume=None, name=None, alpn=(), export=None):
         words = ["gnutls-cli", "--udp", "-p", port, "--priority", self._priority(suite), "--pskusername", identity]
-        words += ["--pskkey", key.hex(), *(["--mtu", mtu] if mtu else []), *(["--recordsize", mfl] if mfl else [])]
-        words += [*([] if ticket else ["--noticket"]), *(["--resume"] if resume else []), HOST]
+        words += ["--pskkey", key.hex(), *self._common(mtu, ticket, limit, name, alpn), *(["--resume"] if resume else [])]
+        words += [*(["--keymatexport", export, "--keymatexportsize", EXPORT_BYTES] if export else []), HOST]
         running = Running(self, words, says=b"ask GnuTLS")
         running.write(b"ask GnuTLS\n")
         return running

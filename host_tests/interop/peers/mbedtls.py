@@ -53,7 +53,7 @@ class MbedTLS(Peer):
     """
 
     name, title = "MbedTLS", "Mbed TLS"
-    features = frozenset(("client", "server", "ccm", "cid", "id", "ticket", "mfl", "mtu", "close"))
+    features = frozenset(("client", "server", "ccm", "cid", "id", "ticket", "mfl", "mtu"))
     closed = b"connection was closed gracefully"
 
     def check(self):

@@ -49,7 +49,7 @@ class OfPyPI(Peer):
     """Programs that answer with "echo" and the message; no options."""
 
     package = program = ""
-    features = frozenset(("client", "server", "close"))
+    features = frozenset(("client", "server"))
     tools = ()
 
     def _python(self):

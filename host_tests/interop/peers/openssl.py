@@ -4,17 +4,21 @@
 
 import time
 
-from host_tests.interop.peers.base import CCM_8, HOST, TIMEOUT_S, Failed, Peer, Running, first_line, tool
+from host_tests.interop.peers.base import EXPORT_BYTES, HOST, TIMEOUT_S, Failed, Peer, Running, first_line, tool
 
 _SUITES = {0xC0A8: "PSK-AES128-CCM8", 0xC0A4: "PSK-AES128-CCM"}
 
 
 class OpenSSL(Peer):
-    """Options: mtu, mfl (client), ticket, session=PATH (client: written by the first run, read by the next, to resume)."""
+    """Options: mtu, mfl (client), ticket, session=PATH (client: written by the first run, read by the next, to resume), name,
+    alpn, export. With a name, the server prints the extensions of the client, whatever the name.
+    """
 
     name = title = "OpenSSL"
-    features = frozenset(("client", "server", "ccm", "id", "ticket", "mfl", "mtu", "close", "write"))
+    features = frozenset(("client", "server", "ccm", "id", "ticket", "mfl", "mtu", "write", "hello", "export", "export as server"))
     closed = b"DONE"
+    material = b"Keying material: "
+    chosen = b"ALPN protocol: "
 
     def check(self):
         tool("openssl", "openssl")
@@ -22,17 +26,22 @@ class OpenSSL(Peer):
     def version(self):
         return first_line("openssl", "version").split()[1]
 
-    def _common(self, suite, identity, key, mtu, ticket):
+    def _common(self, suite, identity, key, mtu, ticket, alpn, export):
         words = ["-dtls1_2", "-psk_identity", identity, "-psk", key.hex(), "-cipher", f"{_SUITES[suite]}@SECLEVEL=0"]
         words += ["-no_ticket"] if not ticket else []
-        return words + (["-mtu", mtu] if mtu else [])
+        words += ["-mtu", mtu] if mtu else []
+        words += ["-alpn", ",".join(alpn)] if alpn else []
+        return words + (["-keymatexport", export, "-keymatexportlen", EXPORT_BYTES] if export else [])
 
-    def _serve(self, port, suite, identity, key, mtu=None, ticket=True):
+    def _serve(self, port, suite, identity, key, mtu=None, ticket=True, name=None, alpn=(), export=None):
         words = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-listen", "-nocert"]
-        return Running(self, words + self._common(suite, identity, key, mtu, ticket), answer_lines=True)
+        words += self._common(suite, identity, key, mtu, ticket, alpn, export)
+        return Running(self, words + (["-tlsextdebug"] if name else []), answer_lines=True)
 
-    def _connect(self, port, suite=CCM_8, identity="", key=b"", mtu=None, mfl=None, ticket=True, session=None):
-        words = ["openssl", "s_client", "-connect", f"{HOST}:{port}", *self._common(suite, identity, key, mtu, ticket)]
+    def _connect(self, port, suite, identity, key, mtu=None, mfl=None, ticket=True, session=None, name=None, alpn=(), export=None):
+        words = ["openssl", "s_client", "-connect", f"{HOST}:{port}"]
+        words += self._common(suite, identity, key, mtu, ticket, alpn, export)
+        words += ["-servername", name] if name else []
         words += ["-maxfraglen", mfl] if mfl else []
         if session:
             words += ["-sess_in" if session.exists() else "-sess_out", session]
