@@ -109,7 +109,7 @@ class Garden:
     async def __aenter__(self):
         self.wire = Wire()
         keys = PskLookup({IDENTITY: KEY}.get)
-        options = {"cid_bytes": CID_BYTES, "sessions_max": LIVES + KILLS}
+        options = {"cid_bytes": CID_BYTES, "sessions_max": LIVES + KILLS, "half_open_max": KILLS}
         self._service = await dice.serve(PORT, keys, self._hear, transport=self.wire, timer_ms=1000, **options)
         return self
 
