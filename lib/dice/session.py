@@ -299,7 +299,7 @@ class Session:
                 self._receive_late(kind, sequence, offset + len(part) == length, now)
             elif kind == 3 and self.is_client and not epoch:
                 # A server without state numbers its HelloVerifyRequests all alike.
-                if offset == 0 and len(part) == length and self._reassembly.next <= 1:
+                if offset == 0 and len(part) == length and 0 <= self._reassembly.next - sequence <= 1:
                     self._answer(kind, part, b"", now)
                     self._reassembly.next = max(self._reassembly.next, sequence + 1)
             elif sequence == self._answers and offset + len(part) == length:
