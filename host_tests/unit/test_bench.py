@@ -130,5 +130,5 @@ def test_without_a_firmware_it_says_how_to_get_one(monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "RUNNERS", {})
     done = CliRunner().invoke(bench.command, ["--json"])
     assert (done.exit_code, done.stdout) == (0, "{}\n")
-    assert "make firmware" in done.stderr
+    assert "--device builds" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -79,7 +79,7 @@ def rp2040(quick):
 
 RUNNERS = {"cpython": cpython, "micropython": unix_port}
 DEVICE = {"rp2040": rp2040}
-NO_DEVICE = "no figures of a board: `make firmware` builds what the emulated RP2040 runs, or --device here; --no-device is quiet"
+NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 runs, in a minute or two; --no-device is quiet"
 
 
 def collect(runners, quick, progress):
@@ -253,7 +253,7 @@ def command(as_json, quick, device):
     if device is None:
         from dicectl import on_board
 
-        device = on_board.at_hand()
+        device = on_board.at_hand(with_tls=not quick)
         if not device:
             click.echo(NO_DEVICE, err=True)
     runs = _collect_with_progress({**RUNNERS, **(DEVICE if device else {})}, quick)

@@ -44,7 +44,7 @@ class ScriptError(Failure):
 
 
 def firmware(path=None, profile="full", progress=lambda *_: None):
-    """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO firmware as `dicectl build` makes it."""
+    """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO's as `dicectl build --no-app` makes it."""
     given = path or os.environ.get("DICE_FIRMWARE")
     if given:
         if not Path(given).is_file():

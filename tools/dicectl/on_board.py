@@ -23,13 +23,16 @@ def is_built(board, profile, with_tls=False):
     return bool(versions) and (recipe.folder(versions) / "facts.json").exists()
 
 
-def at_hand():
-    """Tell whether the emulated board needs nothing to be built: its emulator is installed, and a firmware with dice is there."""
+def at_hand(with_tls):
+    """Tell whether nothing needs to be built: the emulator is installed, and a firmware with dice, and with tls, is there.
+
+    $DICE_FIRMWARE counts where tls does not matter.
+    """
     try:
         emulator.check()
     except Failure:
         return False
-    return bool(os.environ.get("DICE_FIRMWARE")) or is_built("RPI_PICO", "full")
+    return (not with_tls and bool(os.environ.get("DICE_FIRMWARE"))) or is_built("RPI_PICO", "full", with_tls)
 
 
 def compiled(source, name, architecture):
