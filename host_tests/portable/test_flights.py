@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Fragments: put together in whatever order they come, within bounds, and cut to whatever the network takes."""
 
-from lossy_network import Dice
+from lossy_network import SeededRandom
 
 from dice.flights import HANDSHAKE, Flight, Reassembly
 from dice.limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, RANGES_MAX
@@ -17,12 +17,12 @@ def whole(kind, sequence, body):
 
 
 def test_any_order_overlapping_and_twice():
-    dice = Dice(3)
+    random = SeededRandom(3)
     for _ in range(30):
         assembly = Reassembly(5)
         for _ in range(400):
-            start = dice.roll(100)
-            end = min(100, start + 1 + dice.roll(40))
+            start = random.roll(100)
+            end = min(100, start + 1 + random.roll(40))
             assembly.add(0, 1, 100, 5, start, BODY[start:end])
             taken = assembly.take()
             if taken:

@@ -3,7 +3,7 @@
 """A server's socket: nothing is kept for strangers, nobody is pushed out by them, and a session may move."""
 
 from dtls_pair import IDENTITY, KEY, drain, give
-from lossy_network import Dice
+from lossy_network import SeededRandom
 from reasons import E_STALLED
 
 from dice.client import Client
@@ -16,15 +16,15 @@ from dice.resumption import Tickets
 from dice.session import Session
 
 KEYS = {IDENTITY: KEY, b"other": KEY}
-DICE = Dice(3)  # os.urandom of the emulated board is always the same, so that there were no second connection id
+RANDOM = SeededRandom(3)  # os.urandom of the emulated board is always the same, so that there were no second connection id
 
 
 def listener(**options):
-    return Listener(PskLookup(KEYS.get), DICE, 0, lambda address: address, **options)
+    return Listener(PskLookup(KEYS.get), RANDOM, 0, lambda address: address, **options)
 
 
 def client(identity=IDENTITY, **options):
-    return Session(Client(Psk(identity, KEY), DICE, **options), 0)
+    return Session(Client(Psk(identity, KEY), RANDOM, **options), 0)
 
 
 def out(server):
@@ -160,7 +160,7 @@ def test_connection_ids_run_out():
 
 def test_tickets_grow_old_where_nobody_comes():
     """Ticks come round again after 12 days, half of which look like the past."""
-    tickets = Tickets(DICE, 86_400_000, 0)
+    tickets = Tickets(RANDOM, 86_400_000, 0)
     server, session = listener(tickets=tickets), client(tickets=True)
     assert carry(session, server, b"a") == [CONNECTED]
     resume = session.resumption()
@@ -273,7 +273,7 @@ def test_many_at_once_by_address_and_by_id():
 
 def test_a_session_that_ended_in_a_fatal_alert_is_not_resumed():
     """RFC 5246, section 7.2.2; one that was closed is."""
-    server = listener(tickets=Tickets(DICE, 1 << 28, 0))
+    server = listener(tickets=Tickets(RANDOM, 1 << 28, 0))
     for end in (Session.close, lambda session: session._fail(PeerError(80, 52))):
         session = client()
         assert carry(session, server, b"a") == [CONNECTED]
@@ -305,7 +305,7 @@ def test_close_tells_the_client():
 
 
 def test_a_slot_ends_also_where_only_part_of_a_hello_came():
-    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), DICE, server_name=b"n" * 90), 0, mtu=128)
+    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), RANDOM, server_name=b"n" * 90), 0, mtu=128)
     server.receive(drain(session)[0], b"a", 0)
     give(session, [out(server)[0][0]])
     server.receive(drain(session)[0], b"a", 0)

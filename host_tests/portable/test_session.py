@@ -3,7 +3,7 @@
 """Sessions from the first hello to the last alert, and whatever a network or a peer can do to them."""
 
 from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
-from lossy_network import Dice
+from lossy_network import SeededRandom
 from reasons import (
     E_ALERT,
     E_FINISHED,
@@ -145,11 +145,11 @@ def resumed(tickets, use_ticket, spoil=None):
     return connected(client={"resume": resumption}, server={"tickets": (tickets, 0)})
 
 
-DICE = Dice(9)  # os.urandom of the emulated board is always the same, so that all servers would have one secret
+RANDOM = SeededRandom(9)  # os.urandom of the emulated board is always the same, so that all servers would have one secret
 
 
 def new_tickets():
-    return Tickets(DICE, 1000, 0)
+    return Tickets(RANDOM, 1000, 0)
 
 
 def test_resumption_by_id_and_by_ticket():

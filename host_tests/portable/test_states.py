@@ -3,7 +3,7 @@
 """Each state of a handshake meets each message: it ends in the right alert or a silent drop, and nothing escapes receive()."""
 
 from dtls_pair import connected, drain, give, pair, settle
-from lossy_network import Dice
+from lossy_network import SeededRandom
 from reasons import E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
 
 from dice._compat import MICROPYTHON
@@ -257,7 +257,7 @@ def test_authentic_rubbish():
 
 def test_random_bytes():
     """Whole rubbish, and rubbish in the place of what a handshake has."""
-    dice = Dice(5)
+    random = SeededRandom(5)
     for _ in range(FUZZ):
         ours, theirs = pair()
         flights = [drain(ours)]
@@ -265,10 +265,10 @@ def test_random_bytes():
             datagrams = []
             for datagram in flights[-1]:
                 spoilt = bytearray(datagram)
-                for _ in range(dice.roll(3)):
-                    spoilt[dice.roll(len(spoilt))] = dice.roll(256)
-                datagrams.append(bytes(spoilt[: len(spoilt) - dice.roll(4) * dice.roll(2)]))
-            give(session, [dice(dice.roll(80))] + datagrams)
+                for _ in range(random.roll(3)):
+                    spoilt[random.roll(len(spoilt))] = random.roll(256)
+                datagrams.append(bytes(spoilt[: len(spoilt) - random.roll(4) * random.roll(2)]))
+            give(session, [random(random.roll(80))] + datagrams)
             flights.append(drain(session))
         ours.close()
         theirs.close()

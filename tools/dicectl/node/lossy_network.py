@@ -21,7 +21,7 @@ NAME = b"a" * 60 + b"." + b"b" * 60 + b"." + b"c" * 60 + b".example"  # of a ser
 _END_MS = 1_200_000
 
 
-class Dice:
+class SeededRandom:
     """Pseudo-random numbers that are the same on every MicroPython and CPython; nothing that is secret comes from them."""
 
     def __init__(self, seed):
@@ -51,7 +51,7 @@ class Network:
 
     def __init__(self, seed, loss, reorder=False, duplicate=False, mtu=1232, server_tickets=None, **options):
         """Lose `loss` per cent; `options` are those of client.Client, `server_tickets` a resumption.Tickets."""
-        self._chance = chance = Dice(seed)
+        self._chance = chance = SeededRandom(seed)
         self._loss, self._reorder, self._duplicate = loss, reorder, duplicate
         options["cid"] = options.get("cid")
         self.client = Session(Client(Psk(IDENTITY, KEY), chance, **options), 0, timer_ms=TIMER_MS, mtu=mtu)
