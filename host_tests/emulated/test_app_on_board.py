@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from dicectl import build, emulator, keyring
+from dicectl import emulator, keyring, recipe
 from dicectl.device import Device
 from dicectl.emulator import run
 from dicectl.house import House
@@ -182,7 +182,7 @@ def test_a_life_with_a_manager(in_network, firmware, tmp_path):
     Interrupted, the board stays at its prompt.
     It serves DTLS besides, is in its group and in a session with the manager, and at no time has less than 100 KB of heap left.
     """
-    image = build.firmware("RPI_PICO", app=True) / "firmware.uf2"
+    image = recipe.firmware("RPI_PICO", app=True) / "firmware.uf2"
     first, second, lit, left, said = in_network(_life, tmp_path, image)
     assert first["identity"] != second["identity"] and first["key"] != second["key"]
     assert first["identity"] in said and second["identity"] in said

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import build, emulator, mpy, profiles
+from dicectl import emulator, mpy, profiles, recipe
 from dicectl.device import Bare, Device
 from dicectl.failure import Failure
 from host_tests.meta.test_imports import inner_imports_of
@@ -49,7 +49,7 @@ def uf2(profile):
     """Return the UF2 of RPI_PICO with a profile of dice frozen; skips where it cannot be built."""
     try:
         emulator.check()
-        return build.firmware("RPI_PICO", profile=profile) / "firmware.uf2"
+        return recipe.firmware("RPI_PICO", profile=profile) / "firmware.uf2"
     except Failure as failure:
         pytest.skip(failure.format_message())
 

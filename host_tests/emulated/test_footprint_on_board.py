@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dicectl import bench, boards, budgets, build, emulator, footprint_page, measure, profiles
+from dicectl import boards, budgets, emulator, footprint_page, measure, profiles, recipe, speed
 from dicectl.failure import Failure
 
 TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
@@ -24,7 +24,7 @@ def profile_full(monkeypatch_module):
     monkeypatch_module.delenv("DICE_FIRMWARE", raising=False)
     try:
         emulator.check()
-        return build.firmware("RPI_PICO")
+        return recipe.firmware("RPI_PICO")
     except Failure as failure:
         pytest.skip(failure.format_message())
 
@@ -41,14 +41,14 @@ def within(now, then, blocks=0):
 
 
 def test_member_keeps_to_the_budget_and_the_documents(profile_full, committed):
-    member = measure.member_heap(build.quiet)
+    member = measure.member_heap(recipe.quiet)
     assert budgets.breaches({"member": member}) == []
     for what, size in member.items():
         assert within(size, committed["member"][what], BLOCKS_BYTES), f"{what}: {size}; run: make footprint"
 
 
 def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed):
-    session = measure.session(build.quiet)
+    session = measure.session(recipe.quiet)
     assert budgets.breaches({"session": session}) == []
     assert session["datagrams"] == 6
     for what, figure in session.items():
@@ -57,7 +57,7 @@ def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed)
 
 def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
     """And the whole of `dicectl bench` runs on the board."""
-    first, *lines = bench.rp2040(True)
+    first, *lines = speed.rp2040(True)
     assert first["backend"] == "device (AES in software)"
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
     assert len(us) == 13
@@ -70,7 +70,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
 
 def test_every_module_is_imported_from_the_firmware(profile_full, committed):
     files = measure.used(measure.in_order(profiles.files("full")))
-    heap = measure.import_heap(boards.find("RPI_PICO"), files, True, build.quiet)
+    heap = measure.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)
     assert list(heap) == [name for name in files if name != "dice/udp.py"], "a Pico has no sockets"
     assert "dice/crypto/blocks.py" not in heap, "the board has the same in machine code"
     assert within(sum(heap.values()), sum(committed["import_frozen"][name] for name in heap), 2 * BLOCKS_BYTES), (
@@ -81,19 +81,19 @@ def test_every_module_is_imported_from_the_firmware(profile_full, committed):
 
 
 def test_modules_as_files(profile_full, committed):
-    heap = measure.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, build.quiet)
+    heap = measure.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, recipe.quiet)
     assert within(sum(heap.values()), sum(committed["import_files"].values())), "run: make footprint"
 
 
 def test_linked_firmware_grows_by_about_what_the_documents_say(profile_full, committed):
     """By more than the bytecode alone: frozen modules have their constants as C data, and new names in the table of strings."""
     for profile, size in committed["linked"].items():
-        linked = measure.elf_bytes(profile, build.quiet) - measure.elf_bytes("none", build.quiet)
+        linked = measure.elf_bytes(profile, recipe.quiet) - measure.elf_bytes("none", recipe.quiet)
         assert within(linked, size), f"{profile}: {linked} bytes; run: make footprint"
 
 
 def test_smallest_heaps(committed):
-    now = measure.smallest_heaps(build.quiet)
+    now = measure.smallest_heaps(recipe.quiet)
     assert now.keys() == committed["smallest_heap"].keys()
     for scenario, size in now.items():
         assert within(size, committed["smallest_heap"][scenario], 1024), f"{scenario}: {size}; run: make footprint"
@@ -101,7 +101,7 @@ def test_smallest_heaps(committed):
 
 def test_tls_beside_it(profile_full, committed):
     """MicroPython's own, in one firmware with dice."""
-    tls = measure.tls(build.quiet)
+    tls = measure.tls(recipe.quiet)
     assert tls["suite"] == committed["tls"]["suite"]
     for what in ("linked", "session_bytes", "record_us"):
         assert within(tls[what], committed["tls"][what]), f"{what}: {tls[what]}; run: make footprint"

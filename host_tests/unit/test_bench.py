@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dice import __version__
-from dicectl import bench, micropython
+from dicectl import bench, micropython, speed
 from dicectl.failure import Failure
 
 SIZES = (16, 64, 256, 1024)
@@ -72,7 +72,7 @@ def test_handshakes_over_networks_that_lose():
     without_loss = networks[:: len(LOSSES)]
     assert [line["datagrams"][0] for line in without_loss] == [6, 6, 8, 10], "smaller datagrams are more of them"
     assert 400 < without_loss[0]["bytes"][0] < 500
-    assert bench.handshake_rows(networks)[0][:4] == ["0", "0", "1232", "100.0 %"]
+    assert speed.handshake_rows(networks)[0][:4] == ["0", "0", "1232", "100.0 %"]
 
 
 def test_a_large_group():
@@ -86,7 +86,7 @@ def test_a_large_group():
     without_loss = {line["phase"]: line for line in storms if not line["loss"]}
     assert 2.0 <= without_loss["re-key"]["datagrams"] <= 2.1, "a GSA and its acknowledgement; the sender reports besides"
     assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
-    assert bench.storm_rows(storms)[0][:3] == ["join", "50", "0"]
+    assert speed.storm_rows(storms)[0][:3] == ["join", "50", "0"]
 
 
 def test_plain_output_is_aligned_tables():
@@ -109,16 +109,16 @@ def test_ratio_compares_the_same_measurement():
     def made(us):
         return {"results": [{"name": "seal", "size": 16, "us": us, "per_second": round(1e6 / us)}]}
 
-    assert bench.rows({"cpython": made(10.0), "micropython": made(25.0)}) == [
+    assert speed.rows({"cpython": made(10.0), "micropython": made(25.0)}) == [
         ["seal", "16", "10.0", "100,000", "25.0", "40,000", "2.50"],
     ]
-    assert bench.rows({"cpython": made(10.0), "micropython": {"results": []}})[0][-1] == "-"
+    assert speed.rows({"cpython": made(10.0), "micropython": {"results": []}})[0][-1] == "-"
 
 
 def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
     monkeypatch.setattr(micropython, "NODE", tmp_path)
-    for runner in bench.RUNNERS.values():
+    for runner in speed.RUNNERS.values():
         with pytest.raises(Failure, match="no tag"):
             list(runner(True))
 
@@ -127,7 +127,7 @@ def test_without_a_firmware_it_says_how_to_get_one(monkeypatch, tmp_path):
     """Nothing is built unasked."""
     monkeypatch.setenv("DICE_CACHE", str(tmp_path))
     monkeypatch.delenv("DICE_FIRMWARE", raising=False)
-    monkeypatch.setattr(bench, "RUNNERS", {})
+    monkeypatch.setattr(speed, "RUNNERS", {})
     done = CliRunner().invoke(bench.command, ["--json"])
     assert (done.exit_code, done.stdout) == (0, "{}\n")
     assert "--device builds" in done.stderr

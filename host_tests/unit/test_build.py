@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import boards, build, debian, logged
+from dicectl import boards, debian, logged, recipe
 from dicectl.failure import FAILED, USAGE, Failure
 
 VERSIONS = {"micropython": "1.25.0+ds-1"}
@@ -53,7 +53,7 @@ def commands(tmp_path, monkeypatch):
 def checkout(tmp_path):
     """A double of a checkout of MicroPython."""
     folder = tmp_path / "micropython"
-    for port, needed in build._NEEDED.items():
+    for port, needed in recipe._NEEDED.items():
         (folder / "ports" / port).mkdir(parents=True)
         text = MAKEFILE.replace("RESULT", RESULT[port][0]).replace("ELF", RESULT[port][1])
         (folder / "ports" / port / "Makefile").write_text(text)
@@ -98,7 +98,7 @@ def test_wrong_usage(arguments, message):
 def test_missing_compilers_are_named_all_at_once(commands):
     (commands / "make").unlink()
     with pytest.raises(Failure) as caught:
-        build.firmware("RPI_PICO")
+        recipe.firmware("RPI_PICO")
     message = str(caught.value.message)
     assert message == (
         "missing: make, cmake, gcc, arm-none-eabi-gcc; "
@@ -117,30 +117,30 @@ def test_missing_library_of_the_compiler(commands):
         fake(commands, name, "exit 1")
     fake(commands, "arm-none-eabi-gcc", 'echo "${1#-print-file-name=}"')
     with pytest.raises(Failure, match=r"missing: nosys\.specs for ARM; .* libnewlib-arm-none-eabi"):
-        build.firmware("RPI_PICO")
+        recipe.firmware("RPI_PICO")
 
 
 def test_no_apt(commands):
     with pytest.raises(Failure, match="no apt-get here; build from a checkout of MicroPython: --micropython DIR"):
-        debian.tree(build.quiet)
+        debian.tree(recipe.quiet)
 
 
 def test_no_esp_idf(commands, checkout):
     with pytest.raises(Failure, match=r"missing: idf.py; install the ESP-IDF"):
-        build.firmware("ESP32_GENERIC", micropython=checkout)
+        recipe.firmware("ESP32_GENERIC", micropython=checkout)
 
 
 def test_checkout_without_submodules(checkout):
     shutil.rmtree(checkout / "lib" / "pico-sdk")
     with pytest.raises(Failure, match=r"no submodules: make -C .*/ports/rp2 BOARD_DIR=.*boards/RPI_PICO submodules"):
-        build.firmware("RPI_PICO", micropython=checkout)
+        recipe.firmware("RPI_PICO", micropython=checkout)
 
 
 def test_every_package_is_installed_by_the_gate_and_named_in_the_page():
     gate, page = ((boards.ROOT / name).read_text().split() for name in (".ci/run", "docs/boards.md"))
     given = {"make", "gcc"}  # by whoever runs .ci/run
-    assert set(build.PACKAGES) - given <= set(" ".join(gate).replace('"', " ").split())
-    assert set(build.PACKAGES) <= set(page)
+    assert set(recipe.PACKAGES) - given <= set(" ".join(gate).replace('"', " ").split())
+    assert set(recipe.PACKAGES) <= set(page)
 
 
 def test_dry_run_does_nothing(cache, checkout, tmp_path):
@@ -162,7 +162,7 @@ def test_checkout_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
     fake(commands, "idf.py", "exit 0")
     monkeypatch.setenv("MAKELEVEL", "7")
     told = []
-    folder = build.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
+    folder = recipe.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
     assert (folder / "firmware.bin").read_text().splitlines() == [f"{boards.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
     assert (
         folder / "firmware.elf"
@@ -178,7 +178,7 @@ def test_checkout_for_an_rp2_with_tls(commands, checkout):
     for name in ("cmake", "gcc"):
         fake(commands, name, "exit 1")
     fake(commands, "arm-none-eabi-gcc", 'echo "/found/${1#-print-file-name=}"')
-    folder = build.firmware("RPI_PICO", "none", True, checkout)
+    folder = recipe.firmware("RPI_PICO", "none", True, checkout)
     assert (folder / "firmware.uf2").read_text().splitlines()[:2] == [f"{boards.ROOT}/boards/RPI_PICO", "TLS"]
     assert folder.name.startswith("RPI_PICO-none-tls-")
 
@@ -199,9 +199,9 @@ def test_results_are_copied_and_told(checkout, commands, tmp_path):
 
 def test_checkout_is_built_again_each_time(checkout, commands):
     fake(commands, "idf.py", "exit 0")
-    folder = build.firmware("ESP32_GENERIC", micropython=checkout)
+    folder = recipe.firmware("ESP32_GENERIC", micropython=checkout)
     (folder / "firmware.bin").write_text("old")
-    assert build.firmware("ESP32_GENERIC", micropython=checkout) == folder
+    assert recipe.firmware("ESP32_GENERIC", micropython=checkout) == folder
     assert (folder / "firmware.bin").read_text() != "old"
 
 
@@ -209,7 +209,7 @@ def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
     fake(commands, "idf.py", "exit 0")
     monkeypatch.setenv("FAIL", "1")
     with pytest.raises(Failure, match=r"building ESP32_GENERIC-full failed: No radio .*the whole log is .*build\.log") as caught:
-        build.firmware("ESP32_GENERIC", micropython=checkout)
+        recipe.firmware("ESP32_GENERIC", micropython=checkout)
     log = Path(caught.value.message.split()[-1])
     assert "CMake Error" in log.read_text()
     assert log.is_relative_to(cache)
@@ -217,14 +217,14 @@ def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
 
 
 def test_second_run_needs_nothing(cache, commands):
-    folder = build.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder(VERSIONS)
+    folder = recipe.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder(VERSIONS)
     (cache / f"debian-{debian.SUITE}").mkdir(parents=True)
     (cache / f"debian-{debian.SUITE}" / "versions.json").write_text(json.dumps(VERSIONS))
     with pytest.raises(Failure, match="missing: cmake"):
-        build.firmware("RPI_PICO", app=True)
+        recipe.firmware("RPI_PICO", app=True)
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text("{}")
-    assert build.firmware("RPI_PICO", app=True) == folder
+    assert recipe.firmware("RPI_PICO", app=True) == folder
     assert dicectl("RPI_PICO", "--from-debian", "--dry-run").stdout.startswith(f"nothing: {folder} was made from the same inputs")
 
 
@@ -243,7 +243,7 @@ def test_key_is_all_that_the_firmware_is_made_from(root):
     pico = boards.find("RPI_PICO")
 
     def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS, app=False):
-        return build.Recipe(pico, profile, with_tls, micropython, app).folder(versions)
+        return recipe.Recipe(pico, profile, with_tls, micropython, app).folder(versions)
 
     assert key("group", app=True) == key("group")
     keys = [

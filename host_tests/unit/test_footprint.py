@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from dicectl import boards, budgets, footprint, footprint_page, measure, profiles
+from dicectl import boards, budgets, figures, footprint, footprint_page, measure, profiles
 from dicectl.failure import Failure
 
 PICO = boards.find("RPI_PICO")
@@ -76,7 +76,7 @@ def test_json_has_every_module_of_the_profile():
 def test_lines_for_people_are_aligned(committed):
     lines = run().stdout.splitlines()
     assert lines[0] == "RPI_PICO, profile full"
-    assert len(lines) == 1 + len(footprint.rows(committed))
+    assert len(lines) == 1 + len(figures.rows(committed))
     assert len({len(line) for line in lines[1:]}) == 1
     assert "\x1b" not in "".join(lines)
 
@@ -90,19 +90,19 @@ def test_compare_tells_what_differs(tmp_path):
         "group": ["a"],
     }
     new = {"profile": "full", "mpy": {"a": 12, "same": 1, "new": 7}, "mpy_total": {"full": 20}, "member": {"idle": 3}, "group": []}
-    assert footprint.compare(old, new) == [
+    assert figures.compare(old, new) == [
         ("mpy.a", 10, 12),
         ("mpy.new", None, 7),
         ("mpy_total.full", 16, 20),
         ("mpy.gone", 5, None),
     ]
-    assert footprint.compare(old, old) == []
-    figures = json.loads(run("--json").stdout)
+    assert figures.compare(old, old) == []
+    fresh = json.loads(run("--json").stdout)
     path = tmp_path / "old.json"
-    path.write_text(json.dumps(figures))
+    path.write_text(json.dumps(fresh))
     assert "nothing has changed" in run("--compare", path).stdout
-    figures["mpy"]["dice/wire.py"] += 3
-    path.write_text(json.dumps(figures))
+    fresh["mpy"]["dice/wire.py"] += 3
+    path.write_text(json.dumps(fresh))
     assert run("--compare", path).stdout.splitlines()[-1].split()[0::3] == ["mpy.dice/wire.py", "-3"]
 
 
@@ -111,7 +111,7 @@ def test_compare_refuses_what_is_no_footprint(tmp_path, text):
     path = tmp_path / "old.json"
     path.write_text(text)
     with pytest.raises(Failure, match="is not what"):
-        footprint.read(path)
+        figures.read(path)
 
 
 def test_documents_are_of_one_board_and_profile():
@@ -171,7 +171,7 @@ def test_text_in_the_picture_is_escaped():
 
 def test_sizes_in_the_documents_are_those_of_the_files(committed):
     now = measure.static(PICO, "full")
-    stale = [(name, before, after) for name, before, after in footprint.compare({name: committed[name] for name in now}, now)]
+    stale = [(name, before, after) for name, before, after in figures.compare({name: committed[name] for name in now}, now)]
     assert stale == [], "run: dicectl footprint --static --write (or make footprint)"
     assert {name: committed[name] for name in now} == now
 

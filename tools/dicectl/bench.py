@@ -1,188 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl bench`: how long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
-take over networks that lose.
-
-node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls; node/handshakes.py and
-storm.py, a group of a thousand, run in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their
-JSON lines as they come; one for another place to run is a function more in RUNNERS.
-"""
+"""`dicectl bench`: how long sealing and opening take, and what handshakes take over networks that lose."""
 
 import sys
 
 import rich_click as click
 
-from dicectl import micropython
-from dicectl.failure import Failure
-
-
-def _run(command, environment, cwd=None):
-    """Yield the JSON lines that a process prints; raises Failure when it fails."""
-    import json
-    import subprocess
-
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, cwd=cwd, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            other = ""
-            for line in process.stdout:
-                if line.startswith("{"):
-                    yield json.loads(line)
-                else:
-                    other += line
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode:
-        raise Failure(f"the workload failed on {command[0]}: {other.strip() or process.returncode}")
-
-
-def cpython(quick):
-    """Run the workload on this Python, with the host back end, the handshakes, and a large group."""
-    import os
-
-    arguments = ["quick"] if quick else []
-    for script in ("bench.py", "handshakes.py"):
-        command = [sys.executable, str(micropython.NODE / script), *arguments]
-        yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
-    yield from _run([sys.executable, "-m", "dicectl.storm", *arguments], dict(os.environ))
-
-
-def _handshake(lines):
-    """Yield the figures of node/session_cost.py as results."""
-    for line in lines:
-        for end in ("client", "server"):
-            yield {"name": f"PSK handshake, {end}", "size": 0, "us": max(line[f"{end}_us"], 1), "repetitions": 1, "rounds": 1}
-
-
-def unix_port(quick):
-    """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
-    from dicectl import on_board
-
-    arguments = ["quick"] if quick else []
-    yield from _run(micropython.command("bench.py", *arguments), micropython.environment())
-    yield from _handshake(_run(micropython.command("session_cost.py"), micropython.environment()))
-    with on_board.in_folder(on_board.certificate()) as folder:
-        yield from _run(micropython.command("tls_dtls.py", *arguments), micropython.environment(), folder)
-
-
-def rp2040(quick):
-    """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
-    from dicectl import build, emulator, on_board
-
-    firmware = emulator.firmware() if quick else build.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"
-    yield from on_board.lines(firmware, "bench.py", ["quick"] if quick else [])
-    yield from _handshake(on_board.lines(firmware, "session_cost.py"))
-    if not quick:  # its handshake takes half a minute to emulate
-        yield from on_board.lines(firmware, "tls_dtls.py", files=on_board.certificate())
-
-
-RUNNERS = {"cpython": cpython, "micropython": unix_port}
-DEVICE = {"rp2040": rp2040}
-NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 runs, in a minute or two; --no-device is quiet"
-
-
-def collect(runners, quick, progress):
-    """Return {runner: what node/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
-
-    Calls progress(runner, round, rounds) meanwhile.
-    """
-    runs = {}
-    for name, runner in runners.items():
-        lines = runner(quick)
-        run = next(lines, None)
-        if run is None:
-            raise Failure(f"the workload printed nothing on {name}")
-        run["results"] = []
-        for line in lines:
-            if "round" in line:
-                progress(name, line["round"], line["rounds"])
-            elif "suite" in line:
-                run["tls"] = line
-            elif "phase" in line:
-                run.setdefault("storms", []).append(line)
-            elif "loss" in line:
-                run.setdefault("handshakes", []).append(line)
-            else:
-                run["results"].append({**line, "per_second": round(1e6 / line["us"])})
-        runs[name] = run
-    return runs
-
-
-def rows(runs):
-    """Return the cells of a line for each measurement: name, bytes, us and operations a second of each run, and the ratio."""
-    cells = {}
-    for name, run in runs.items():
-        for result in run["results"]:
-            cells.setdefault((result["name"], result["size"]), {})[name] = result
-    table = []
-    for (what, size), results in cells.items():
-        row = [what, str(size)]
-        for name in runs:
-            result = results.get(name)
-            row += [f"{result['us']:.1f}", f"{result['per_second']:,}"] if result else ["-", "-"]
-        both = "cpython" in results and "micropython" in results
-        row.append(f"{results['micropython']['us'] / results['cpython']['us']:.2f}" if both else "-")
-        table.append(row)
-    return table
-
-
-def titles(runs):
-    """Return the heading of each column of rows()."""
-    return ["operation", "bytes", *(title for name in runs for title in (f"{name} us", "per s")), "ratio"]
-
-
-HANDSHAKES = (
-    "full handshakes over networks that lose, in virtual time: timer 1 s, 20 ms from end to end, half of them with swapped,\n"
-    "half with doubled datagrams; of those that succeed the median, 90th percentile and maximum. `name` is the length of the\n"
-    "server's name in the hello, `datagram` the longest one: an MTU of 1280 bytes, IPv6's least, leaves 1232"
-)
-HANDSHAKE_TITLES = ["loss %", "name", "datagram", "succeed", "s", "90 %", "max", "datagrams", "90 %", "max", "bytes", "90 %", "max"]
-
-
-def handshake_rows(lines):
-    """Return the cells of a line for each network, under HANDSHAKE_TITLES."""
-    table = []
-    for line in lines:
-        row = [str(line["loss"]), str(line["name"]), str(line["mtu"]), f"{100 * line['connected'] / line['handshakes']:.1f} %"]
-        row += [f"{ms / 1000:.2f}" for ms in line["ms"]]
-        row += [f"{value:,}" for name in ("datagrams", "bytes") for value in line[name]]
-        table.append(row)
-    return table
-
-
-STORMS = (
-    "a large group with its manager, in virtual time: all join within 10 s, then keys are renewed, a member is expelled, and keys\n"
-    "are renewed while one has no power. `s` until all have it and it is in use; `each` member, from the beginning of that (of\n"
-    "its own join): median, 90 %, maximum; datagrams and bytes of sessions, both ways, for each member; of the members, how many\n"
-    "obeyed one message afterwards, which is lost as all else is; {bytes:,} bytes of memory of the manager for each member"
-)
-STORM_TITLES = ["phase", "members", "loss %", "s", "each s", "90 %", "max", "datagrams", "bytes", "obeyed"]
-
-
-def storm_rows(lines):
-    """Return the cells of a line for each phase, under STORM_TITLES."""
-    return [
-        [
-            *(line["phase"], f"{line['members']:,}", str(line["loss"]), f"{line['s']:.1f}"),
-            *(f"{seconds:.2f}" for seconds in line["each_s"]),
-            *(str(line["datagrams"]), f"{line['bytes']:,}", f"{line['heard']} %"),
-        ]
-        for line in lines
-    ]
-
-
-def plain(lines):
-    """Return a table, a list of lists of cells, as aligned lines."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
-        for line in lines
-    )
-
 
 def _print(runs):
     """Print the results for people."""
+    from dicectl import speed
+    from dicectl.table import print_table
+
     for name, run in runs.items():
         click.echo(f"{name}: {run['interpreter']}, dice {run['dice']}, back end {run['backend']}")
     for name, run in runs.items():
@@ -193,34 +22,20 @@ def _print(runs):
             click.echo(f"tls on {name}: MicroPython's own, mbedTLS in C, {run['tls']['suite']}{heap}; {psk}")
     click.echo("yardstick: one call of AESCCM of the cryptography package, without DTLS around it")
     click.echo()
-    _print_table(titles(runs), rows(runs))
+    print_table(speed.titles(runs), speed.rows(runs))
     for run in runs.values():
         if "handshakes" in run:
-            click.echo(f"\n{HANDSHAKES}\n")
-            _print_table(HANDSHAKE_TITLES, handshake_rows(run["handshakes"]))
+            click.echo(f"\n{speed.HANDSHAKES}\n")
+            print_table(speed.HANDSHAKE_TITLES, speed.handshake_rows(run["handshakes"]))
         if "storms" in run:
-            click.echo(f"\n{STORMS.format(bytes=run['storms'][0]['manager_bytes'])}\n")
-            _print_table(STORM_TITLES, storm_rows(run["storms"]))
-
-
-def _print_table(headings, lines):
-    """Print a table of rich's on a terminal, plain lines elsewhere."""
-    if not sys.stdout.isatty():
-        click.echo(plain([headings, *lines]))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for i, title in enumerate(headings):
-        table.add_column(title, justify="right" if i else "left")
-    for row in lines:
-        table.add_row(*row)
-    Console().print(table)
+            click.echo(f"\n{speed.STORMS.format(bytes=run['storms'][0]['manager_bytes'])}\n")
+            print_table(speed.STORM_TITLES, speed.storm_rows(run["storms"]))
 
 
 def _collect_with_progress(runners, quick):
     """Return what collect() does, with a bar on a terminal's stderr meanwhile."""
+    from dicectl.speed import collect
+
     if not sys.stderr.isatty():
         return collect(runners, quick, lambda name, number, rounds: None)
     from rich.console import Console
@@ -250,13 +65,15 @@ def command(as_json, quick, device):
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, both ends on the device; its handshake takes the emulator half a minute, so --quick leaves tls out there.
     """
+    from dicectl import speed
+
     if device is None:
         from dicectl import on_board
 
         device = on_board.at_hand(with_tls=not quick)
         if not device:
-            click.echo(NO_DEVICE, err=True)
-    runs = _collect_with_progress({**RUNNERS, **(DEVICE if device else {})}, quick)
+            click.echo(speed.NO_DEVICE, err=True)
+    runs = _collect_with_progress({**speed.RUNNERS, **(speed.DEVICE if device else {})}, quick)
     if as_json:
         import json
 

@@ -1,252 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl build`: MicroPython firmware with dice frozen into it.
+"""`dicectl build`: MicroPython firmware with dice frozen into it."""
 
-MicroPython's own make does the work, with a board folder of boards/ and a manifest that passes the profile on. Its objects stay in
-the cache, so that after a change of dice only dice is compiled again. From Debian's packages all inputs are known, and a firmware
-that was made from the same ones is not made again.
-"""
-
-import hashlib
 import json
-import os
-import re
 import shlex
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import rich_click as click
 
-from dicectl import boards, debian, profiles
 from dicectl.failure import USAGE, Failure
-from dicectl.logged import Log, cache, need, only_one
-
-_COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
-_LIBRARIES = {"nosys.specs": "libnewlib-arm-none-eabi", "libstdc++.a": "libstdc++-arm-none-eabi-newlib"}
-PACKAGES = (*_COMPILERS.values(), *_LIBRARIES.values(), "dpkg-dev")  # all that a build from Debian needs
-_RESULTS = {  # name here: name in MicroPython's build folder
-    "rp2": {"firmware.uf2": "firmware.uf2", "firmware.elf": "firmware.elf", "firmware.map": "firmware.elf.map"},
-    "esp32": {"firmware.bin": "firmware.bin", "firmware.elf": "micropython.elf", "firmware.map": "micropython.map"},
-}
-_NEEDED = {  # what a checkout must have unpacked in lib/
-    "rp2": ("pico-sdk/README.md", "tinyusb/src/tusb.h", "mbedtls/README.md", "micropython-lib/README.md"),
-    "esp32": ("micropython-lib/README.md", "berkeley-db-1.xx/README"),
-}
-_KEPT = 16  # firmwares in the cache
-
-
-def quiet(text, fraction=None):
-    """Take the progress of a build and show nothing: `text` says what is being done, `fraction` (0 to 1) how much of it is."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What to build; `micropython` is a checkout, or None for Debian's packages. `app` matters with the profile "full" alone."""
-
-    board: boards.Board
-    profile: str
-    with_tls: bool
-    micropython: Path | None
-    app: bool = False
-
-    @property
-    def name(self):
-        """A name for folders, such as RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group or RPI_PICO-none-tls."""
-        return self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
-
-    @property
-    def _with_app(self):
-        return self.app and self.profile == "full"
-
-    def check(self):
-        """Raise Failure where it makes no sense."""
-        if self.profile not in profiles.names():
-            raise Failure(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
-        if self.with_tls and not (self.board.folder / "mpconfigvariant_TLS.cmake").exists():
-            raise Failure(f"{self.board.name} has MicroPython's tls anyway: leave out --with-tls", USAGE)
-        if self.micropython:
-            _check_checkout(self.micropython, self.board)
-        elif not self.board.from_debian:
-            raise Failure(f"Debian's packages lack parts of {self.board.name}; build from a checkout: --micropython DIR", USAGE)
-
-    def folder(self, versions):
-        """Return where the firmware goes: the cache, by everything that it is made from."""
-        facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
-        made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes())).encode())
-        inputs = [boards.ROOT / name for name in ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py")]
-        for top in (boards.ROOT / "lib", boards.ROOT / "firmware" / "app", self.board.folder):
-            inputs += sorted(path for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc")
-        for path in inputs:
-            made_from.update(repr((path.relative_to(boards.ROOT).as_posix(), path.read_bytes())).encode())
-        return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
-
-    def work(self, tree):
-        """Return where MicroPython's make keeps its objects: they belong to one checkout of dice and one MicroPython."""
-        places = hashlib.sha256(repr((str(boards.ROOT), str(tree))).encode()).hexdigest()
-        return cache() / "build" / f"{self.name}-{places[:8]}"
-
-    def manifest(self):
-        """Return the text of the manifest that passes the options on to the board's."""
-        options = f"profile={self.profile!r}, bare={self.micropython is None}, app={self._with_app}"
-        return f'include("$(BOARD_DIR)/manifest.py", {options})\n'
-
-    def commands(self, tree, jobs):
-        """Return [(what it does, argument vector)]."""
-        jobs, work = f"-j{jobs or os.cpu_count()}", self.work(tree)
-        words = [
-            "make",
-            "-C",
-            tree / "ports" / self.board.port,
-            jobs,
-            f"BOARD_DIR={self.board.folder}",
-            f"BUILD={work / 'objects'}",
-        ]
-        words += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
-        return [
-            ("building mpy-cross", ["make", "-C", str(tree / "mpy-cross"), jobs]),
-            (f"building {self.name}", [str(word) for word in words]),
-        ]
-
-
-def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False):
-    """Build a board's firmware, where it is not there yet; return the folder with firmware.uf2 or .bin, firmware.elf, facts.json.
-
-    `board` is a name of boards.toml, `profile` one of lib/manifest.py. From Debian's packages, or `micropython`, the folder of a
-    checkout. `with_tls` enables MicroPython's own tls where the board leaves it out; `app` freezes firmware/app too, with profile
-    "full". Raises Failure.
-    """
-    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
-    recipe.check()
-    versions = None if micropython else debian.versions()
-    if versions and (recipe.folder(versions) / "facts.json").exists():
-        return recipe.folder(versions)
-    _check_tools(recipe.board)
-    tree = recipe.micropython or debian.tree(progress)
-    with only_one(recipe.work(tree), progress):
-        folder = recipe.folder(None if micropython else debian.versions())
-        if micropython or not (folder / "facts.json").exists():  # another process may just have made it
-            _make(recipe, tree, jobs, progress)
-            _collect(recipe, tree, folder)
-    return folder
-
-
-def _check_checkout(folder, board):
-    """Raise Failure unless `folder` is a checkout of MicroPython with the submodules that the board's port needs."""
-    if not (folder / "ports" / board.port / "Makefile").exists():
-        raise Failure(f"{folder} is not a checkout of MicroPython", USAGE)
-    if not all((folder / "lib" / name).exists() for name in _NEEDED[board.port]):
-        port = folder / "ports" / board.port
-        raise Failure(f"the checkout has no submodules: make -C {port} BOARD_DIR={board.folder} submodules")
-
-
-def _check_tools(board):
-    """Raise Failure, which says what to install, where a compiler is missing."""
-    if board.port == "esp32":
-        if not shutil.which("idf.py"):
-            raise Failure("missing: idf.py; install the ESP-IDF that ports/esp32/README.md names, then source its export.sh")
-        return
-    need(_COMPILERS)
-    for name, package in _LIBRARIES.items():
-        found = subprocess.run(["arm-none-eabi-gcc", f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
-        if found == name:  # as asked for, without a folder: not there
-            raise Failure(f"missing: {name} for ARM; install with: apt-get install --no-install-recommends {package}")
-
-
-def _environment(recipe, tree):
-    """Return the environment of MicroPython's make: what an outer make or repository says is none of its business."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    if not recipe.micropython:
-        changelog = tree / "debian" / "changelog"
-        stamp = subprocess.run(["dpkg-parsechangelog", "-l", changelog, "-S", "Timestamp"], capture_output=True, text=True).stdout
-        environment |= {
-            "CMAKE_ARGS": "-DPICO_NO_PICOTOOL=1",
-            "GIT_CEILING_DIRECTORIES": str(tree.parent),
-            "SOURCE_DATE_EPOCH": stamp.strip() or "0",
-        }
-    return environment
-
-
-def _make(recipe, tree, jobs, progress):
-    """Run MicroPython's make."""
-    work = recipe.work(tree)
-    objects = work / "objects"
-    (work / "manifest.py").write_text(recipe.manifest())
-    shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)  # what is frozen is chosen by time stamps: take no old ones
-    (objects / "frozen_content.c").unlink(missing_ok=True)
-    log = Log(work / "build.log")
-    environment = _environment(recipe, tree)
-    for what, command in recipe.commands(tree, jobs):
-        progress(what)
-
-        def show(line, what=what):
-            percent = re.match(r"\[ *(\d+)%\]", line)
-            if percent:
-                progress(what, int(percent[1]) / 100)
-
-        log.run(what, command, environment=environment, on_line=show)
-    if recipe.board.port == "rp2" and not recipe.micropython:
-        command = ["-f", hex(recipe.board.uf2_family), "-b", hex(recipe.board.flash_offset), "-c"]
-        command += ["-o", objects / "firmware.uf2", objects / "firmware.bin"]
-        log.run("making the UF2", [sys.executable, tree / "tools" / "uf2conv.py", *command])
-
-
-def _collect(recipe, tree, folder):
-    """Copy what was made to `folder`, all at once, and let go of the oldest firmwares in the cache."""
-    work = recipe.work(tree)
-    fresh = folder.with_suffix(f".{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    for name, origin in _RESULTS[recipe.board.port].items():
-        if (work / "objects" / origin).exists():
-            shutil.copyfile(work / "objects" / origin, fresh / name)
-    shutil.copyfile(work / "build.log", fresh / "build.log")
-    version = dict(re.findall(r"#define MICROPY_VERSION_(MAJOR|MINOR|MICRO) (\d+)", (tree / "py" / "mpconfig.h").read_text()))
-    facts = {
-        "board": recipe.board.name,
-        "profile": recipe.profile,
-        "with_tls": recipe.with_tls,
-        "dice": profiles.metadata()["version"],
-        "micropython": "{MAJOR}.{MINOR}.{MICRO}".format(**version),
-        "from": str(recipe.micropython) if recipe.micropython else debian.versions(),
-        "bytes": {path.name: path.stat().st_size for path in sorted(fresh.iterdir()) if path.suffix != ".log"},
-    }
-    (fresh / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-    for old in sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-class _Plain:
-    """Shows progress as lines."""
-
-    def __init__(self):
-        self._last = None
-
-    def __call__(self, text, fraction=None):
-        if text != self._last:
-            click.echo(f"{text} ...", err=True)
-        self._last = text
-
-
-def with_progress(work):
-    """Return work(progress), with a bar on a terminal's stderr meanwhile, and plain lines elsewhere."""
-    if not sys.stderr.isatty():
-        return work(_Plain())
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        return work(lambda text, fraction=None: bar.update(task, description=text, total=fraction and 1, completed=fraction or 0))
 
 
 def _plan(recipe, jobs):
     """Return the lines that say what a build would do."""
+    from dicectl import debian
+    from dicectl.logged import cache
+    from dicectl.recipe import RESULTS
+
     lines = []
     if recipe.micropython:
         tree, folder = recipe.micropython, recipe.folder(None)
@@ -259,7 +30,7 @@ def _plan(recipe, jobs):
             return [f"nothing: {folder} was made from the same inputs"]
     lines += [f"write {recipe.work(tree) / 'manifest.py'}: {recipe.manifest().strip()}"]
     lines += [shlex.join(command) for _, command in recipe.commands(tree, jobs)]
-    return [*lines, f"copy {', '.join(_RESULTS[recipe.board.port])} to {folder}"]
+    return [*lines, f"copy {', '.join(RESULTS[recipe.board.port])} to {folder}"]
 
 
 @click.command("build")
@@ -286,6 +57,10 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
       dicectl build RPI_PICO --from-debian
       dicectl build ESP32_GENERIC --micropython ~/micropython --profile group
     """
+    from dicectl import boards
+    from dicectl.progress import with_progress
+    from dicectl.recipe import Recipe, firmware
+
     if bool(micropython) == from_debian:
         raise Failure("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)

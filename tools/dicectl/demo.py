@@ -7,11 +7,12 @@ import rich_click as click
 
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
-    from dicectl import annex, build
+    from dicectl import annex
     from dicectl.failure import Failure
+    from dicectl.progress import with_progress
 
     try:
-        return build.with_progress(annex.firmware)
+        return with_progress(annex.firmware)
     except Failure as failure:
         click.echo(f"no firmware for an emulated RP2040: {failure.format_message()}", err=True)
         return None

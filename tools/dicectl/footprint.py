@@ -6,68 +6,11 @@
 """
 
 import json
-import sys
 from pathlib import Path
 
 import rich_click as click
 
 from dicectl.failure import USAGE, Failure
-
-
-def flat(figures, prefix=""):
-    """Return {name: number} of nested figures, such as "member.idle"."""
-    numbers = {}
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            numbers.update(flat(value, f"{prefix}{name}."))
-        elif isinstance(value, int | float):
-            numbers[prefix + name] = value
-    return numbers
-
-
-def compare(old, new):
-    """Return [(name, before or None, after or None)] of what differs between two figures and was measured in both.
-
-    Modules that came or went are told too.
-    """
-    before, after = flat(old), flat(new)
-    lines = []
-    for name in [*after, *(name for name in before if name not in after)]:
-        group = name.split(".", 1)[0]
-        if before.get(name) != after.get(name) and group in old and group in new:
-            lines.append((name, before.get(name), after.get(name)))
-    return lines
-
-
-def rows(figures):
-    """Return [(what, figure)] for people."""
-    from dicectl.footprint_page import kilobytes, milliseconds
-
-    found = [(f"flash, {name}", f"{size:,} bytes") for name, size in figures["mpy"].items()]
-    found += [(f"flash, .mpy of profile {name}", kilobytes(size)) for name, size in figures["mpy_total"].items()]
-    found += [
-        (f"flash, profile {name} in the linked firmware", kilobytes(size)) for name, size in figures.get("linked", {}).items()
-    ]
-    for key, how in (("import_frozen", "frozen"), ("import_files", "as .mpy files")):
-        if key in figures:
-            found.append((f"heap of importing all, {how}", f"{sum(figures[key].values()):,} bytes"))
-    if "member" in figures:
-        member = figures["member"]
-        found.append(("heap of a member with 8 senders", f"{member['idle']:,} bytes"))
-        found.append(("the same, once it has heard each", f"{member['heard']:,} bytes"))
-        found.append(("heap until the next collection, opening 64 bytes", f"{member['opening']:,} bytes"))
-    if "session" in figures:
-        session = figures["session"]
-        found.append(("heap of a client's session", f"{session['heap']:,} bytes"))
-        found.append(("heap of its handshake, at most", f"{session['peak']:,} bytes"))
-        found.append(
-            ("PSK handshake, client / server", f"{session['client_us'] / 1000:.1f} / {session['server_us'] / 1000:.1f} ms")
-        )
-        found.append(("PSK handshake with cookie", f"{session['bytes']:,} bytes in {session['datagrams']} datagrams"))
-    for scenario, size in figures.get("smallest_heap", {}).items():
-        found.append((f"smallest heap on the 64-bit unix port: {scenario}", kilobytes(size)))
-    found += [(f"64 bytes, {name}", milliseconds(us)) for name, us in figures.get("time_us", {}).items()]
-    return found
 
 
 def _change(before, after):
@@ -76,53 +19,27 @@ def _change(before, after):
     return f"{after - before:+,.10g}"
 
 
-def _print(titles, lines):
-    """Print a table: rich's on a terminal, aligned lines elsewhere."""
-    if not lines:
-        return
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        for number, title in enumerate(titles):
-            table.add_column(title, justify="right" if number else "left")
-        for line in lines:
-            table.add_row(*line)
-        Console().print(table)
-        return
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        click.echo("  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(line, widths))))
-
-
 def _print_all(figures, old):
+    from dicectl.figures import compare, rows
+    from dicectl.table import print_table
+
     click.echo(f"{figures['board']}, profile {figures['profile']}")
-    _print(("what", "figure"), rows(figures))
+    print_table(("what", "figure"), rows(figures), headed=False)
     if old is not None:
         changed = compare(old, figures)
         click.echo("\nchanged" if changed else "\nnothing has changed")
         lines = [(name, *map(_number, (before, after)), _change(before, after)) for name, before, after in changed]
-        _print(("what", "before", "after", "change"), lines)
+        print_table(("what", "before", "after", "change"), lines, headed=False)
 
 
 def _number(value):
     return "-" if value is None else f"{value:,.10g}"
 
 
-def read(path):
-    """Return the figures of an earlier --json; raises Failure."""
-    try:
-        figures = json.loads(Path(path).read_text())
-        flat(figures)["mpy_total." + figures["profile"]]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        raise Failure(f"{path} is not what `dicectl footprint --json` prints", USAGE)
-    return figures
-
-
 def _static(board, profile):
     """Return what needs no board, together with the figures of the last --write."""
     from dicectl import footprint_page, measure
+    from dicectl.figures import read
 
     old = read(footprint_page.FIGURES) if footprint_page.FIGURES.exists() else {}
     if (old.get("board"), old.get("profile")) != (board.name, profile):
@@ -143,7 +60,8 @@ def _write(figures):
 
 def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
-    from dicectl import boards, build, measure
+    from dicectl import boards, measure
+    from dicectl.progress import with_progress
 
     board = boards.find(board)
     if write and (board.name, profile) != (measure.EMULATED, "full"):
@@ -151,7 +69,7 @@ def _figures(board, profile, static, write):
     if static:
         return _static(board, profile)
     linked = ("group", "full") if write else (profile,)
-    return build.with_progress(lambda progress: measure.collect(board, profile, progress, linked, with_tls=write))
+    return with_progress(lambda progress: measure.collect(board, profile, progress, linked, with_tls=write))
 
 
 @click.command("footprint")
@@ -176,6 +94,7 @@ def command(board, profile, static, old, svg, write, as_json):
       dicectl footprint --static --board ESP32_GENERIC
     """
     from dicectl import budgets
+    from dicectl.figures import read
 
     earlier = read(old) if old else None
     figures = _figures(board, profile, static, write)

@@ -15,7 +15,7 @@ from dice.managed import Managed
 from dice.udp import Multicast
 from dicectl.doctor import REASONS
 from dicectl.failure import FAILED, USAGE, Failure
-from dicectl.provision import FILE
+from dicectl.node_file import FILE
 
 _AGAIN_S = 5
 _TIMER_MS = 1000

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl import bench, build, emulator, micropython, on_board, profiles
+from dicectl import emulator, micropython, on_board, profiles, recipe, speed
 from dicectl.failure import USAGE, Failure
 
 EMULATED = "RPI_PICO"
@@ -91,7 +91,7 @@ def used(files):
 
 def elf_bytes(profile, progress, with_tls=False):
     """Return the flash that the linked firmware of the emulated board takes: text and data."""
-    elf = build.firmware(EMULATED, profile=profile, with_tls=with_tls, progress=progress) / "firmware.elf"
+    elf = recipe.firmware(EMULATED, profile=profile, with_tls=with_tls, progress=progress) / "firmware.elf"
     done = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"arm-none-eabi-size failed: {done.stderr.strip()}")
@@ -104,7 +104,7 @@ def import_heap(board, files, frozen, progress):
     if frozen:
         uf2, flash = emulator.firmware(), {}
     else:
-        uf2 = build.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
+        uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
         flash = {name.removesuffix(".py") + ".mpy": on_board.compiled(profiles.LIB / name, name, board.mpy_arch) for name in files}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
@@ -115,7 +115,7 @@ def import_heap(board, files, frozen, progress):
 def times_us(progress):
     """Return {what: microseconds on the board} of what has a budget."""
     progress("timing on the board")
-    return of_interest(bench.rp2040(True))
+    return of_interest(speed.rp2040(True))
 
 
 def of_interest(lines):
@@ -127,7 +127,7 @@ def of_interest(lines):
 def tls(progress):
     """Return {"linked", "session_bytes", "record_us", "suite"} of MicroPython's own tls, in one firmware with dice."""
     progress("MicroPython's own tls on the board, for half a minute")
-    uf2 = build.firmware(EMULATED, with_tls=True, progress=progress) / "firmware.uf2"
+    uf2 = recipe.firmware(EMULATED, with_tls=True, progress=progress) / "firmware.uf2"
     first, *rest = on_board.lines(uf2, "tls_dtls.py", files=on_board.certificate())
     us = {line["name"]: line["us"] for line in rest}
     size = elf_bytes("full", progress, with_tls=True) - elf_bytes("full", progress)

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
-from dicectl import boards, build, debian, emulator, micropython, mpy
+from dicectl import boards, debian, emulator, micropython, mpy, recipe
 from dicectl.failure import Failure
 
 _SECONDS_MAX = 1800  # of real time
@@ -19,8 +19,8 @@ _SECONDS_MAX = 1800  # of real time
 def is_built(board, profile, with_tls=False):
     """Tell whether the firmware that build.firmware() would return is in the cache."""
     versions = debian.versions()
-    recipe = build.Recipe(boards.find(board), profile, with_tls, None)
-    return bool(versions) and (recipe.folder(versions) / "facts.json").exists()
+    wanted = recipe.Recipe(boards.find(board), profile, with_tls, None)
+    return bool(versions) and (wanted.folder(versions) / "facts.json").exists()
 
 
 def at_hand(with_tls):

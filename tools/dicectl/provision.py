@@ -8,8 +8,7 @@ import rich_click as click
 
 from dicectl import control
 from dicectl.failure import FAILED, USAGE, Failure
-
-FILE = "node.json"
+from dicectl.node_file import FILE
 
 _to = click.option(
     "--to", "folder", type=click.Path(file_okay=False), help="Folder of a node: of the unix port, or of this computer."

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Figures of a measurement, nested dicts as `dicectl footprint --json` prints them: read, flattened, compared, told in words."""
+
+import json
+from pathlib import Path
+
+from dicectl.failure import USAGE, Failure
+
+
+def flat(figures, prefix=""):
+    """Return {name: number} of nested figures, such as "member.idle"."""
+    numbers = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            numbers.update(flat(value, f"{prefix}{name}."))
+        elif isinstance(value, int | float):
+            numbers[prefix + name] = value
+    return numbers
+
+
+def compare(old, new):
+    """Return [(name, before or None, after or None)] of what differs between two figures and was measured in both.
+
+    Modules that came or went are told too.
+    """
+    before, after = flat(old), flat(new)
+    lines = []
+    for name in [*after, *(name for name in before if name not in after)]:
+        group = name.split(".", 1)[0]
+        if before.get(name) != after.get(name) and group in old and group in new:
+            lines.append((name, before.get(name), after.get(name)))
+    return lines
+
+
+def rows(figures):
+    """Return [(what, figure)] for people."""
+    from dicectl.footprint_page import kilobytes, milliseconds
+
+    found = [(f"flash, {name}", f"{size:,} bytes") for name, size in figures["mpy"].items()]
+    found += [(f"flash, .mpy of profile {name}", kilobytes(size)) for name, size in figures["mpy_total"].items()]
+    found += [
+        (f"flash, profile {name} in the linked firmware", kilobytes(size)) for name, size in figures.get("linked", {}).items()
+    ]
+    for key, how in (("import_frozen", "frozen"), ("import_files", "as .mpy files")):
+        if key in figures:
+            found.append((f"heap of importing all, {how}", f"{sum(figures[key].values()):,} bytes"))
+    if "member" in figures:
+        member = figures["member"]
+        found.append(("heap of a member with 8 senders", f"{member['idle']:,} bytes"))
+        found.append(("the same, once it has heard each", f"{member['heard']:,} bytes"))
+        found.append(("heap until the next collection, opening 64 bytes", f"{member['opening']:,} bytes"))
+    if "session" in figures:
+        session = figures["session"]
+        found.append(("heap of a client's session", f"{session['heap']:,} bytes"))
+        found.append(("heap of its handshake, at most", f"{session['peak']:,} bytes"))
+        found.append(
+            ("PSK handshake, client / server", f"{session['client_us'] / 1000:.1f} / {session['server_us'] / 1000:.1f} ms")
+        )
+        found.append(("PSK handshake with cookie", f"{session['bytes']:,} bytes in {session['datagrams']} datagrams"))
+    for scenario, size in figures.get("smallest_heap", {}).items():
+        found.append((f"smallest heap on the 64-bit unix port: {scenario}", kilobytes(size)))
+    found += [(f"64 bytes, {name}", milliseconds(us)) for name, us in figures.get("time_us", {}).items()]
+    return found
+
+
+def read(path):
+    """Return the figures of an earlier --json; raises Failure."""
+    try:
+        figures = json.loads(Path(path).read_text())
+        flat(figures)["mpy_total." + figures["profile"]]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        raise Failure(f"{path} is not what `dicectl footprint --json` prints", USAGE)
+    return figures
