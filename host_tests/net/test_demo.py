@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -49,9 +50,13 @@ def _demo(*arguments, before="", skips=True):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Run the demo once; return the finished process and its capture file."""
-    capture = tmp_path_factory.mktemp("demo") / "demo.pcap"
-    return _demo("--pcap", str(capture)), capture
+    """Run the demo once; return the finished process, which has the path of its `picture`, and its capture file."""
+    folder = tmp_path_factory.mktemp("demo")
+    capture, picture = folder / "demo.pcap", folder / "demo.svg"
+    picture.write_text("of an earlier run")
+    done = _demo("--pcap", str(capture), "--record", str(picture))
+    done.picture = picture
+    return done, capture
 
 
 def test_demo_ends_well(demo):
@@ -164,6 +169,30 @@ def test_the_readme_shows_what_the_demo_prints(demo):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     shown = re.search(r"```text\n(.*?)```", readme, re.DOTALL)[1]
     assert _without_numbers(shown) == _without_numbers(demo[0].stdout)
+
+
+def _printed_in(picture):
+    """Return the words of all lines that a recording prints, but for the command in front."""
+    printed = ElementTree.parse(picture).find(".//{*}g[@id='s']")
+    words = " ".join(element.text for element in printed).split()
+    assert words[:3] == ["$", "dicectl", "demo"]
+    return words[3:]
+
+
+def test_the_recording_shows_the_demo(demo):
+    """Every line, and beside them the lamps; nothing of the computer on which it ran."""
+    done = demo[0]
+    assert _printed_in(done.picture) == done.stdout.split()
+    text = done.picture.read_text()
+    assert {"on", "off", "no power"} <= {element.text for element in ElementTree.fromstring(text).find(".//{*}g[@id='l']")}
+    assert len(text.encode()) < 100_000
+    assert re.findall(r"(?<![<\w/])/\w+/\w*", text) == [], "a path"
+
+
+def test_the_picture_of_the_readme_shows_what_the_demo_prints(demo):
+    """It is real: the same but for numbers. Where not: dicectl demo --record docs/demo.svg."""
+    picture = Path(__file__).parents[2] / "docs" / "demo.svg"
+    assert _without_numbers(" ".join(_printed_in(picture))) == _without_numbers(" ".join(demo[0].stdout.split()))
 
 
 def _without_numbers(text):

@@ -4,6 +4,13 @@
 
 import rich_click as click
 
+_DESCRIPTION = (
+    "A terminal that runs dicectl demo. A switch turns three lamps on and off by secured multicast messages; a table shows which "
+    "lamps are on, how many messages each has obeyed, and how many it has dropped. An attacker replays, forges, alters and floods, "
+    "a switch and a lamp lose power, OpenSSL asks the switch for a lamp's state, and a manager hands out keys and expels a node. "
+    "At the end all checks have passed."
+)
+
 
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
@@ -20,8 +27,13 @@ def _firmware():
 
 @click.command("demo")
 @click.option("--pcap", type=click.File("wb", lazy=False), help="Write everything that was on the network to FILE, for Wireshark.")
+@click.option(
+    "--record",
+    type=click.File("a", encoding="utf-8", lazy=False),
+    help="Write the demo to FILE, an animated SVG of about 40 seconds. Long pauses are shortened.",
+)
 @click.option("--no-board", is_flag=True, help="Leave out the emulated RP2040, and so the building of its firmware.")
-def command(pcap, no_board):
+def command(pcap, record, no_board):
     """Watch a secured group at work, and under attack.
 
     A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 160 KB), in a network namespace of their
@@ -35,6 +47,7 @@ def command(pcap, no_board):
 
     from dicectl import keyring, micropython, netns, story
     from dicectl.failure import Failure
+    from dicectl.recording import Recording
     from dicectl.stage import Stage
     from dicectl.view import View
 
@@ -49,7 +62,8 @@ def command(pcap, no_board):
         keyring.add_listener(group, "lamp-1")  # which will be asked something
         keyring.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
         keyring.create(group_file, group)
-        with View() as view:
+        recording = Recording("dicectl demo") if record else None
+        with View(recording) as view:
             stage = Stage(folder, folder / "code", group_file, view.refresh)
             try:
                 story.play(stage, view, image)
@@ -57,5 +71,8 @@ def command(pcap, no_board):
                 stage.close()
                 if pcap:
                     stage.tap.write_pcap(pcap)
+    if record:
+        record.truncate(0)
+        record.write(recording.svg("dicectl demo", _DESCRIPTION))
     if view.failed:
         raise Failure(f"NOT as it must be: {view.failed} checks failed")

@@ -21,14 +21,15 @@ KINDS = {
 
 
 class View:
-    """Prints the story, and under it, on a terminal, the lamps."""
+    """Prints the story, and under it, on a terminal and in a recording, the lamps."""
 
-    def __init__(self):
+    def __init__(self, recording=None):
         self.failed = 0
         self.passed = 0
         self.lamps = []
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        self._recording = recording
 
     def __enter__(self):
         if self._live:
@@ -38,15 +39,24 @@ class View:
     def __exit__(self, *_):
         if self._live:
             self._live.stop()
+        if self._recording:
+            self._recording.live()
 
     def refresh(self):
         """Draw the lamps anew."""
         if self._live:
             self._live.update(self.table(), refresh=True)
+        if self._recording:
+            self._recording.live(self.table())
 
     def say(self, text=""):
         """Tell what happens."""
-        self._console.print(text, soft_wrap=not self._console.is_terminal)
+        self._print(text, soft_wrap=not self._console.is_terminal)
+
+    def _print(self, renderable, **options):
+        self._console.print(renderable, **options)
+        if self._recording:
+            self._recording.print(renderable)
 
     def title(self, text):
         """Begin a part of the story."""
@@ -76,7 +86,7 @@ class View:
         for kind, meaning in KINDS.items():
             if any(kind in lamp.dropped() for lamp in self.lamps):
                 self.say(f"  {kind:10} {meaning}")
-        self._console.print(self.table())
+        self._print(self.table())
         used = max(lamp.counts["used"] for lamp in self.lamps)
         self.say(f"Each lamp got along with {used // 1024} of its {heap_kb} KB of memory, program included.")
 
