@@ -7,13 +7,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: demo test lint firmware footprint bench interop clean
+# Test processes: one for each core. 0 runs all tests in this one.
+JOBS ?= auto
+PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
+
+.PHONY: demo check test lint mutants firmware footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
 
-test: $(READY)  ## the whole suite
-	$(BIN)/python -m pytest
+check: lint  ## what to run before every commit: a minute
+	$(PYTEST) -q -m "not (firmware or interop or network or long or on_demand)"
+
+test: $(READY)  ## the whole suite, or `make test FILE=host_tests/unit/test_app.py`; a test's id will do too
+ifdef FILE
+	$(BIN)/python -m pytest $(FILE)
+else
+	$(PYTEST) -q
+endif
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,10 +1,51 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""With DICE_NO_SKIP=1, as the gate sets it, whatever would be skipped fails: there nothing may be missing."""
+"""Markers by folder and by fixture, a time limit for every test, and DICE_NO_SKIP.
+
+With DICE_NO_SKIP=1, as the gate sets it, whatever would be skipped fails: there nothing may be missing.
+"""
 
 import os
+from pathlib import Path
 
 import pytest
+
+from host_tests import time_limit
+
+FOLDER = Path(__file__).parent
+OF_FOLDER = {"emulated": "firmware", "interop": "interop", "net": "network"}  # markers
+OF_FIXTURE = {"firmware": "firmware", "in_network": "network"}
+# The time limits of tests with a marker; pyproject.toml has that of the others.
+LIMITS_S = {"firmware": 1800, "interop": 900, "network": 900, "long": 1800, "on_demand": 7200}
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(time_limit)
+
+
+def _markers(item):
+    """Return the markers of a test that follow from its folder and its fixtures."""
+    path = item.path
+    if path.is_relative_to(FOLDER):
+        yield OF_FOLDER.get(path.relative_to(FOLDER).parts[0])
+    for fixture in getattr(item, "fixturenames", ()):
+        yield OF_FIXTURE.get(fixture)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark each test; leave out those on demand unless `-m` names them."""
+    for item in items:
+        for marker in filter(None, set(_markers(item))):
+            item.add_marker(marker)
+        limits = [limit for marker, limit in LIMITS_S.items() if item.get_closest_marker(marker)]
+        if limits and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(max(limits)))
+    if "on_demand" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("on_demand")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("on_demand")]
 
 
 def _no_skip(report):

@@ -214,7 +214,7 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
         assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]
 
 
-@pytest.mark.slow
+@pytest.mark.on_demand
 def test_mip_installs_all_of_a_clone(bare, tmp_path):
     """package.json and every source as they are: some minutes in the emulator."""
     with emulator.Board(bare, pty=True) as board:

@@ -3,7 +3,7 @@
 """Runs files of host_tests/portable on an emulated RP2040: a Cortex-M0+ with 32-bit words and the heap of a RPI_PICO.
 
 By default those that are nearest to its hardware (arithmetic, cryptography, files, lines, counters);
-`pytest -m slow host_tests/emulated` runs the others.
+`pytest -m on_demand host_tests/emulated` runs the others.
 """
 
 import re
@@ -21,9 +21,9 @@ KEEPER = {"test_manager", "test_vectors_hmac", "test_gsa", "test_aio", "test_rad
 KEEPER |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey"}
 NAMES = sorted({path.stem for path in FOLDER.glob("test_*.py")} - KEEPER)
 # Together these take the emulator up to half an hour, of which test_states takes half; the rest takes it two minutes.
-SLOW = {"test_aio", "test_lifetime", "test_member", "test_replay"}
-SLOW |= {"test_listener", "test_loss", "test_session", "test_states", "test_dtls"}
-SLOW |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey"}
+ON_DEMAND = {"test_aio", "test_lifetime", "test_member", "test_replay"}
+ON_DEMAND |= {"test_listener", "test_loss", "test_session", "test_states", "test_dtls"}
+ON_DEMAND |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey"}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,9 @@ def run(firmware, flash, *names):
 
 def each(names):
     """Parametrize with names of test modules."""
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in names])
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=pytest.mark.on_demand if name in ON_DEMAND else ()) for name in names]
+    )
 
 
 @each(NAMES)
@@ -78,5 +80,5 @@ def test_a_failure_names_file_and_test(firmware, flash):
     assert re.search(r"^test_wire: [1-9]\d* tests, 0 failed$", output, re.MULTILINE)
 
 
-def test_the_slow_ones_exist():
-    assert set(NAMES) | KEEPER > SLOW
+def test_those_on_demand_exist():
+    assert set(NAMES) | KEEPER > ON_DEMAND

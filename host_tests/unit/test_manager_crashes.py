@@ -22,6 +22,7 @@ from dice.kx_psk_server import PskLookup
 from dicectl.registry import Registry
 from dicectl.town import Inhabitant, Town
 
+pytestmark = pytest.mark.long
 KILLS = 150  # for each seed
 MEMBERS_MAX = 10
 DAYS_MAX = 2  # of virtual time
