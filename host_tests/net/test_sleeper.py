@@ -12,11 +12,11 @@ import pytest
 import dice
 from dice.errors import StoreError
 from dice.kx_psk_server import PskLookup
+from dice.reasons import E_STALE
 from dice.sleep import restore
 from dice.store import FileStore
 from dice.udp import Unicast
 from dicectl import micropython
-from host_tests.portable.reasons import E_STALE
 
 PORT = 5684
 IDENTITY, KEY, SECRET = b"sensor-7", bytes(range(16)), bytes(range(16, 32))

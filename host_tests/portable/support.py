@@ -4,12 +4,11 @@
 
 import os
 
-from reasons import E_STORE_READ, E_STORE_WRITE
-
 from dice.errors import StoreError
 from dice.group.context import Context
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
+from dice.reasons import E_STORE_READ, E_STORE_WRITE
 from dice.suites import PSK_AES_128_CCM_8
 
 SECOND = 1000  # in ticks

@@ -5,7 +5,6 @@
 import asyncio
 
 from memory_transport import Transport, expect, run, until
-from reasons import E_ANSWERED, E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
 from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
 
 import dice
@@ -14,6 +13,7 @@ from dice.errors import FormatError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
 from dice.group.keeper import encode
 from dice.limits import MESSAGES_MAX
+from dice.reasons import E_ANSWERED, E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
 from dice.store import FileStore, read_file
 
 

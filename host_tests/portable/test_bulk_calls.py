@@ -5,6 +5,7 @@
 import sys
 
 from dice import record
+from dice.codes import CONTENT_APPLICATION_DATA
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.record_layer import open_cid, seal_cid
 
@@ -55,12 +56,12 @@ def check(plaintext, tag_bytes, cid=b""):
     header_blocks = 2 if not cid else 3  # B0, and 13 or 24 bytes of additional data with their length
     expected = [(ECB, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
     seal, open_, end = (seal_cid, open_cid, (cid,)) if cid else (record.seal, record.open, ())
-    datagram, calls = count(seal, KEY, SALT, tag_bytes, record.APPLICATION_DATA, 1, 5, plaintext, *end)
+    datagram, calls = count(seal, KEY, SALT, tag_bytes, CONTENT_APPLICATION_DATA, 1, 5, plaintext, *end)
     assert calls == expected, calls
     end = (len(cid),) if cid else ()
     opened, calls = count(open_, KEY, SALT, tag_bytes, datagram, *end)
     assert calls == expected, calls
-    assert opened == ((record.APPLICATION_DATA, plaintext) if cid else plaintext)
+    assert opened == ((CONTENT_APPLICATION_DATA, plaintext) if cid else plaintext)
     datagram[-1] ^= 1
     opened, calls = count(open_, KEY, SALT, tag_bytes, datagram, *end)
     assert opened is None

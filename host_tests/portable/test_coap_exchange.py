@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """CoAP exchanges between two endpoints, in virtual time: RFC 7252, sections 4 and 5, and RFC 7641."""
 
-from reasons import E_QUEUE
 from support import raises
 
 from dice.coap.exchange import Endpoint
@@ -24,6 +23,7 @@ from dice.coap.message import (
 )
 from dice.coap.resource import Router
 from dice.errors import DATA, NONE, UsageError
+from dice.reasons import E_QUEUE
 
 SECOND = 1000
 

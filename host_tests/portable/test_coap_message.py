@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """CoAP messages: the examples of RFC 7252, appendix A, and what section 3 says is none."""
 
-from reasons import E_COAP
 from support import raises
 
 from dice.coap.message import ACK, CON, CONTENT, GET, NON, RST, URI_PATH, Message, decode, path_options, uint
 from dice.errors import FormatError
+from dice.reasons import E_COAP
 
 # Figures 16 to 20 of RFC 7252, appendix A: without and with a token, and with a payload.
 REQUEST = b"\x40\x01\x7d\x34\xbbtemperature"

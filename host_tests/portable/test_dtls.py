@@ -5,12 +5,12 @@
 import asyncio
 
 from memory_transport import Signal, expect, run, until
-from reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
 from dice import dtls
 from dice.errors import PeerError
 from dice.kx_psk import Psk
 from dice.kx_psk_server import PskLookup
+from dice.reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
 KEY = bytes(range(16))
 TIMER_MS = 100

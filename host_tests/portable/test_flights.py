@@ -4,7 +4,8 @@
 
 from lossy_network import SeededRandom
 
-from dice.flights import HANDSHAKE, Flight, Reassembly
+from dice.codes import CONTENT_HANDSHAKE
+from dice.flights import Flight, Reassembly
 from dice.limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, RANGES_MAX
 from dice.record_layer import RecordLayer
 
@@ -77,7 +78,7 @@ def fragments(datagrams):
         while datagram:
             size = datagram[11] << 8 | datagram[12]
             part = datagram[13 : 13 + size]
-            if datagram[0] == HANDSHAKE:
+            if datagram[0] == CONTENT_HANDSHAKE:
                 found.append((size, part[5], int.from_bytes(part[6:9], "big"), int.from_bytes(part[9:12], "big")))
             datagram = datagram[13 + size :]
     return found
@@ -93,14 +94,14 @@ def sent(flight, layer):
 
 
 def test_small_messages_share_a_datagram():
-    flight = Flight([(0, HANDSHAKE, whole(2, 1, bytes(40))), (0, HANDSHAKE, whole(14, 2, b""))], 1000, 1232)
+    flight = Flight([(0, CONTENT_HANDSHAKE, whole(2, 1, bytes(40))), (0, CONTENT_HANDSHAKE, whole(14, 2, b""))], 1000, 1232)
     (datagram,) = sent(flight, RecordLayer(b""))
     assert fragments([datagram]) == [(52, 1, 0, 40), (12, 2, 0, 0)]
 
 
 def test_large_ones_are_cut():
     for mtu in (128, 200, 256):
-        flight = Flight([(0, HANDSHAKE, whole(1, 0, bytes(500)))], 1000, mtu)
+        flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(500)))], 1000, mtu)
         datagrams = sent(flight, RecordLayer(b""))
         assert max(len(datagram) for datagram in datagrams) <= mtu
         assert sum(fragment[3] for fragment in fragments(datagrams)) == 500
@@ -113,12 +114,12 @@ def test_large_ones_are_cut():
 def test_records_keep_to_the_peers_limit():
     layer = RecordLayer(b"")
     layer.record_max = 64
-    flight = Flight([(0, HANDSHAKE, whole(1, 0, bytes(200)))], 1000, 1232)
+    flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(200)))], 1000, 1232)
     assert max(fragment[0] for fragment in fragments(sent(flight, layer))) <= 64
 
 
 def test_retransmissions_double_their_wait_and_shrink():
-    flight = Flight([(0, HANDSHAKE, whole(1, 0, bytes(900)))], 1000, 1232)
+    flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(900)))], 1000, 1232)
     layer = RecordLayer(b"")
     flight.start(0)
     dues, sizes = [], []

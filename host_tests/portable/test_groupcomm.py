@@ -10,10 +10,11 @@ from test_coaps import pair
 
 from dice.coap import multicast
 from dice.coap.message import CHANGED, CON, CONTENT, GET, PUT, Message, decode, path_options
+from dice.coap.multicast import ANSWER_OVER
 from dice.coap.resource import Router
 from dice.errors import UsageError
 from dice.groupcomm import Responder, request
-from dice.limits import MESSAGES_MAX
+from dice.limits import COAP_LEISURE_MS, MESSAGES_MAX
 
 LAMP = Router(
     {
@@ -36,9 +37,9 @@ def test_the_bytes_of_a_group_request():
         assert multicast.respond(multicast.parse(multicast.request(GET, path, b"", random)[0]), LAMP, 1) is None
     for other in (b"", b"on", b"junk", Message(CON, GET, 1, b"", path_options("lamp")).encode(), answer):
         assert multicast.parse(other) is None
-    assert asked.option(multicast.ANSWER_OVER) is None
+    assert asked.option(ANSWER_OVER) is None
     named = multicast.parse(multicast.request(GET, "lamp", b"", random, b"tablet")[0])
-    assert named.option(multicast.ANSWER_OVER) == b"tablet" and named.path() == "lamp"
+    assert named.option(ANSWER_OVER) == b"tablet" and named.path() == "lamp"
 
 
 def test_leisure_is_spread():
@@ -46,7 +47,7 @@ def test_leisure_is_spread():
     delays = [multicast.delay_ms(random, 1000) for _ in range(100)]
     assert min(delays) < 200 and max(delays) > 800 and max(delays) < 1000
     assert multicast.delay_ms(random, 0) == 0
-    assert 0 <= multicast.delay_ms(random) < multicast.LEISURE_MS
+    assert 0 <= multicast.delay_ms(random) < COAP_LEISURE_MS
 
 
 class Group:

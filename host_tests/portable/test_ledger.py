@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 """The ledger of a group's counters: ahead of what is used, rarely written, never back."""
 
-from reasons import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
 from support import RamStore, raises
 
 from dice.errors import StoreError, UsageError
 from dice.group.ledger import Ledger
+from dice.reasons import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
 
 SENT, SEEN = "01020304t0007", "01020304r0007"
 GID = b"\x01\x02\x03\x04"

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The end of a key's lifetime, and that a reboot does not prolong it."""
 
-from reasons import E_EXPIRED
 from support import SECOND, A, B, RamStore, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice._compat import MICROPYTHON, ticks_add
 from dice.errors import DATA, EXPIRED, NONE, LimitError, UsageError
 from dice.group.context import Context
+from dice.reasons import E_EXPIRED
 
 
 def live(member):

@@ -4,7 +4,6 @@
 
 from dtls_pair import IDENTITY, KEY, drain, give
 from lossy_network import SeededRandom
-from reasons import E_STALLED
 
 from dice.client import Client
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
@@ -12,6 +11,7 @@ from dice.kx_psk import Psk
 from dice.kx_psk_server import PskLookup
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
 from dice.listener import Listener, Peer
+from dice.reasons import E_STALLED
 from dice.resumption import Tickets
 from dice.session import Session
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """The keeper of a group and its members, in virtual time, both as they are: docs/protocol.md, section 14."""
 
-from reasons import E_NO_ID, E_OPTION
 from support import RamStore, raises, seal
 
 from dice._compat import MICROPYTHON
@@ -11,6 +10,7 @@ from dice.group.gsa import D00, K08, UNKNOWN, decode
 from dice.group.keeper import encode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.group.member import Member
+from dice.reasons import E_NO_ID, E_OPTION
 
 BASE = 1 << 48
 MINUTE = 60_000

@@ -4,13 +4,13 @@
 
 from array import array
 
-from reasons import E_CLOSED, E_NOT_A_SENDER, E_NOT_BYTES, E_NOT_SENT, E_OPTION, E_STORE_SHARED, E_TOO_LONG
 from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import DATA, NONE, StoreError, UsageError
 from dice.group.context import Context
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN
 from dice.group.member import Member
+from dice.reasons import E_CLOSED, E_NOT_A_SENDER, E_NOT_BYTES, E_NOT_SENT, E_OPTION, E_STORE_SHARED, E_TOO_LONG
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 
 

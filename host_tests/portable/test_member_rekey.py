@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Trap 8 of docs/protocol.md: re-keying that no lost datagram can upset, and that never goes back."""
 
-from reasons import E_CLOSED, E_COUNTER_LOST, E_EPOCH, E_NO_NEXT_EPOCH, E_OLD_EPOCH, E_OTHER_GROUP, E_STORE_WRITE
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import CLASH, DATA, NONE, FormatError, StoreError, UsageError
 from dice.group.gsa import UNKNOWN
 from dice.group.keeper import encode
 from dice.group.member import Member
+from dice.reasons import E_CLOSED, E_COUNTER_LOST, E_EPOCH, E_NO_NEXT_EPOCH, E_OLD_EPOCH, E_OTHER_GROUP, E_STORE_WRITE
 
 GRACE = 60 * SECOND
 

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The traps of docs/protocol.md, 1 to 6: freshness, nonces, and believing nothing before the tag verifies."""
 
-from reasons import E_COUNTER_LOST, E_EPOCH, E_STORE_READ, E_STORE_WRITE, E_VALUE
 from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import DATA, NONE, FormatError, StoreError
 from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN
 from dice.group.keeper import encode
 from dice.group.member import Member
+from dice.reasons import E_COUNTER_LOST, E_EPOCH, E_STORE_READ, E_STORE_WRITE, E_VALUE
 
 LIST = [(A, UNKNOWN), (B, UNKNOWN)]
 

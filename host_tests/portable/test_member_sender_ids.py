@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The traps of docs/protocol.md, 7 and 9 to 11: SenderIDs, budgets and several groups; 8, re-keying, has a file of its own."""
 
-from reasons import E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice.errors import CLASH, DATA, NONE, FormatError, LimitError
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08
 from dice.group.keeper import encode
+from dice.reasons import E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT
 
 
 def test_trap_07_own_loopback_is_ignored():

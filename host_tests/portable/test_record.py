@@ -5,6 +5,7 @@
 from support import forge, make_member
 
 from dice import record
+from dice.codes import CONTENT_APPLICATION_DATA
 from dice.record_layer import RecordLayer, open_cid, seal_cid
 
 KEY = bytes(range(16))
@@ -111,7 +112,7 @@ def test_a_member_takes_the_same_for_a_record():
     for candidate in candidates:
         listener = make_member()
         listener.receive(candidate, 0)
-        ours = record.well_formed(candidate) and candidate[0] == record.APPLICATION_DATA
+        ours = record.well_formed(candidate) and candidate[0] == CONTENT_APPLICATION_DATA
         assert ("malformed" in listener.dropped) != ours, candidate
         formed += ours
     assert 100 < formed < len(candidates) - 30

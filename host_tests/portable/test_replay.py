@@ -6,7 +6,7 @@ from support import A, make_gsa, make_member
 
 from dice import replay
 from dice.group.context import Context
-from dice.limits import WINDOW_RECORDS
+from dice.limits import WINDOW_BYTES, WINDOW_RECORDS
 
 
 def Window(floor):
@@ -128,4 +128,4 @@ def test_stays_small():
     for sequence in range(0, 3000, 3):
         window.see(sequence)
     assert not any(window._bits[:8]) and not any(window._bits[16:])
-    assert replay.WINDOW_BYTES * 8 == WINDOW_RECORDS
+    assert WINDOW_BYTES * 8 == WINDOW_RECORDS

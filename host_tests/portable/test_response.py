@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Answers to group messages, each with the key of its pair of listener and sender: draft-tiloca-dice-secure-groupcomm-00."""
 
-from reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER, E_SENDER_ID
 from support import A, B, RamStore, forge, make_gsa, make_member, raises, seal
 
 from dice import record
@@ -11,6 +10,7 @@ from dice.errors import DATA, FormatError, UsageError
 from dice.group.gsa import D00, DERIVE_SHARED, decode
 from dice.group.keeper import encode
 from dice.group.response import Inquiry, Question
+from dice.reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER, E_SENDER_ID
 
 L, M = 200, 201  # ListenerIDs
 

@@ -4,7 +4,13 @@
 
 from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
-from reasons import (
+from support import raises
+
+from dice.errors import CLOSED, CONNECTED, NONE, UsageError
+from dice.keys import Secrets
+from dice.kx_psk import Psk
+from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
+from dice.reasons import (
     E_ALERT,
     E_FINISHED,
     E_MEMORY,
@@ -16,12 +22,6 @@ from reasons import (
     E_STALLED,
     E_TOO_LONG,
 )
-from support import raises
-
-from dice.errors import CLOSED, CONNECTED, NONE, UsageError
-from dice.keys import Secrets
-from dice.kx_psk import Psk
-from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
 from dice.resumption import Tickets
 from dice.suites import PSK_AES_128_CCM
 

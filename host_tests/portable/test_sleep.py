@@ -4,7 +4,6 @@
 
 import os
 
-from reasons import E_NOT_CONNECTED, E_STALE, E_STORE_WRITE
 from support import RamStore, raises
 
 from dice.client import Client
@@ -12,6 +11,7 @@ from dice.errors import DATA, StoreError, UsageError
 from dice.kx_psk import Psk
 from dice.kx_psk_server import PskLookup
 from dice.limits import RESERVE_RECORDS
+from dice.reasons import E_NOT_CONNECTED, E_STALE, E_STORE_WRITE
 from dice.server import Server
 from dice.session import Session
 from dice.sleep import restore, restore_in_clear, save, save_in_clear

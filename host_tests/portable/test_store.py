@@ -4,11 +4,11 @@
 
 import os
 
-from reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
 from support import exists, make_folder, raises
 
 from dice import store as module
 from dice.errors import StoreError
+from dice.reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
 from dice.store import FileStore, folder_of, read_file, replace_file
 
 

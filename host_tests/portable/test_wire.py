@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Reader and Writer."""
 
-from reasons import E_TRAILING, E_TRUNCATED
 from support import raises
 
 from dice.errors import FormatError
+from dice.reasons import E_TRAILING, E_TRUNCATED
 from dice.wire import Reader, Writer
 
 

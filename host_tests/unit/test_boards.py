@@ -28,6 +28,7 @@ FIELDS = {
     "url",
     "vendor",
 }  # of each board.json of MicroPython
+CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
 KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/kdc.py"}
 _NETWORK = {"dice/aio.py", "dice/dtls.py"}  # what dice.join() and connect() import, which a profile without a network cannot call
@@ -117,7 +118,7 @@ def imported(name):
 def test_profile_has_all_that_it_imports(profile):
     files = set(profiles.files(profile))
     needed = set().union(*(imported(name) for name in files))
-    assert needed - files == LATE[profile] | HOST_ONLY
+    assert needed - files == LATE[profile] | HOST_ONLY | CONSTANTS
     assert imported("dice/group/member.py") > {"dice/group/context.py", "dice/errors.py"}
 
 
@@ -125,8 +126,8 @@ def test_profiles():
     everything = {path.relative_to(profiles.LIB).as_posix() for path in (profiles.LIB / "dice").rglob("*.py")}
     assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
-    assert set(profiles.files("full")) == everything - HOST_ONLY - KEEPER
-    assert set(profiles.files("full", unix=True)) == everything - {"dice/_cpython.py", "dice/crypto/host.py"}
+    assert set(profiles.files("full")) == everything - CONSTANTS - HOST_ONLY - KEEPER
+    assert set(profiles.files("full", unix=True)) == everything - CONSTANTS - {"dice/_cpython.py", "dice/crypto/host.py"}
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))
     ways = {"dice/crypto/blocks.py", "dice/crypto/blocks_viper.py"}
@@ -143,7 +144,7 @@ def test_metadata():
 
 def test_package_json_installs_everything():
     said = json.loads((ROOT / "package.json").read_text())
-    assert sorted(said["urls"]) == sorted([name, f"lib/{name}"] for name in profiles.files("full", unix=True))
+    assert sorted(said["urls"]) == sorted([name, f"lib/mip/{name}"] for name in profiles.files("full", unix=True))
     assert said["deps"] == []
     assert said["version"] == __version__
 
@@ -177,12 +178,18 @@ def test_nothing_generated_is_stale():
 
 
 def test_generate_notices(copy):
-    (copy / "lib" / "dice" / "extra.py").write_text("")
+    (copy / "lib" / "dice" / "extra.py").write_text("# one\n# two\nfrom .limits import GRACE_MS\n")
+    (copy / "lib" / "mip" / "dice" / "gone.py").write_text("")
     facts = (copy / "boards" / "boards.toml").read_text()
     (copy / "boards" / "boards.toml").write_text(facts.replace('"emulated"', '"emulated", "hardware"'))
     done = generate(copy, "--check")
-    assert (done.returncode, done.stdout) == (1, "package.json: stale\ndocs/boards.md: stale\n")
+    assert (done.returncode, done.stdout) == (
+        1,
+        "package.json: stale\nlib/mip/dice/extra.py: stale\ndocs/boards.md: stale\nlib/mip/dice/gone.py: stale\n",
+    )
     assert generate(copy).returncode == 0
     assert generate(copy, "--check").returncode == 0
-    assert ["dice/extra.py", "lib/dice/extra.py"] in json.loads((copy / "package.json").read_text())["urls"]
+    assert ["dice/extra.py", "lib/mip/dice/extra.py"] in json.loads((copy / "package.json").read_text())["urls"]
+    assert (copy / "lib" / "mip" / "dice" / "extra.py").read_text().endswith("do not edit.\n_GRACE_MS = const(60_000)\n")
+    assert not (copy / "lib" / "mip" / "dice" / "gone.py").exists()
     assert "**run on hardware**" in (copy / "docs" / "boards.md").read_text()

@@ -11,8 +11,9 @@ import pytest
 
 from dice import __version__
 from dicectl import boards, device, examine
-from dicectl.doctor import REASONS, explain
+from dicectl.doctor import explain
 from dicectl.failure import Failure
+from dicectl.reasons import SENTENCES
 
 GOOD = {
     "machine": "Raspberry Pi Pico with RP2040",
@@ -33,9 +34,9 @@ def doctor(*arguments):
 
 
 def test_reason_codes_in_every_spelling():
-    assert explain("E12") == explain("e12") == explain("12") == (12, REASONS[12][1])
+    assert explain("E12") == explain("e12") == explain("12") == (12, SENTENCES[12])
     done = doctor("E12", "--json")
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"reason": 12, "text": REASONS[12][1]})
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"reason": 12, "text": SENTENCES[12]})
     for wrong in ("E", "E99", "teapot", "", "²"):
         with pytest.raises(Failure, match="there is no reason code") as caught:
             explain(wrong)

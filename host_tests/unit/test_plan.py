@@ -156,8 +156,8 @@ def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
 
 
 def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
-    source = (micropython.LIB / "dice" / "wire.py").read_bytes()
-    (tmp_path / "wire.py").write_bytes(source)
+    for name in ("wire.py", "reasons.py"):
+        (tmp_path / name).write_bytes((micropython.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
     here = mpy.compile_file(micropython.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
     assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)

@@ -17,11 +17,11 @@ from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, Gsa,
 from dice.group.keeper import encode
 from dice.group.member import Member
 from dice.limits import WINDOW_RECORDS
+from dice.reasons import E_STORE_WRITE
 from dice.record_layer import RecordLayer, open_cid, seal_cid
 from dice.replay import Window
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 from dice.wire import Reader, Writer
-from host_tests.portable.reasons import E_STORE_WRITE
 
 settings.register_profile("dice", derandomize=True, deadline=None, database=None, max_examples=200)
 settings.load_profile("dice")

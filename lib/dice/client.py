@@ -3,50 +3,35 @@
 """The client's half of a handshake (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
 from ._compat import const
+from .codes import (
+    ALERT_ILLEGAL_PARAMETER,
+    ALERT_PROTOCOL_VERSION,
+    ALERT_UNEXPECTED_MESSAGE,
+    ALERT_UNSUPPORTED_EXTENSION,
+    DTLS_1_2,
+    EXTENSION_ALPN,
+    EXTENSION_CONNECTION_ID,
+    EXTENSION_EXTENDED_MASTER_SECRET,
+    EXTENSION_MAX_FRAGMENT_LENGTH,
+    EXTENSION_RECORD_SIZE_LIMIT,
+    EXTENSION_RENEGOTIATION_INFO,
+    EXTENSION_SERVER_NAME,
+    EXTENSION_SESSION_TICKET,
+    HANDSHAKE_CLIENT_HELLO,
+    HANDSHAKE_CLIENT_KEY_EXCHANGE,
+    HANDSHAKE_FINISHED,
+    HANDSHAKE_HELLO_VERIFY_REQUEST,
+    HANDSHAKE_NEW_SESSION_TICKET,
+    HANDSHAKE_SERVER_HELLO,
+    HANDSHAKE_SERVER_HELLO_DONE,
+    HANDSHAKE_SERVER_KEY_EXCHANGE,
+)
 from .errors import PeerError, UsageError
 from .handshake import Handshake
 from .keys import Secrets, Transcript
-from .messages import (
-    RANDOM_BYTES,
-    read_hello,
-    read_ticket,
-    read_verify_request,
-    write_hello,
-)
-
-_CID_MAX_BYTES = const(8)
-
-_CLIENT_HELLO = const(1)
-_SERVER_HELLO = const(2)
-_HELLO_VERIFY_REQUEST = const(3)
-_NEW_SESSION_TICKET = const(4)
-_SERVER_KEY_EXCHANGE = const(12)
-_SERVER_HELLO_DONE = const(14)
-_CLIENT_KEY_EXCHANGE = const(16)
-_FINISHED = const(20)
-
-_SERVER_NAME = const(0)
-_MAX_FRAGMENT_LENGTH = const(1)
-_ALPN = const(16)
-_EXTENDED_MASTER_SECRET = const(23)
-_RECORD_SIZE_LIMIT = const(28)
-_SESSION_TICKET = const(35)
-_CONNECTION_ID = const(54)
-_RENEGOTIATION_INFO = const(0xFF01)
-
-_UNEXPECTED_MESSAGE = const(10)
-_ILLEGAL_PARAMETER = const(47)
-_PROTOCOL_VERSION = const(70)
-_UNSUPPORTED_EXTENSION = const(110)
-
-_E_OPTION = const(18)
-_E_UNEXPECTED = const(52)
-_E_PEER_VERSION = const(55)
-_E_ILLEGAL = const(56)
-_E_EXTENSION = const(58)
-
-_VERSION = const(0xFEFD)
-_HELLO_VERIFY_REQUESTS_MAX = const(3)
+from .limits import CID_MAX_BYTES, HELLO_VERIFY_REQUESTS_MAX, RANDOM_BYTES
+from .messages import read_hello, read_ticket, read_verify_request, write_hello
+from .reasons import E_EXTENSION, E_ILLEGAL, E_OPTION, E_PEER_VERSION, E_UNEXPECTED
 
 _EXPECT_SERVER_HELLO = const(0)
 _EXPECT_SERVER_KEY_EXCHANGE = const(1)  # or ServerHelloDone
@@ -71,8 +56,8 @@ class Client(Handshake):
         ticket to resume by (RFC 5077). `resume`: what Session.resumption() returned, or None. Raises UsageError.
         """
         super().__init__(credentials, random, cid)
-        if cid is not None and len(cid) > _CID_MAX_BYTES:
-            raise UsageError(_E_OPTION)
+        if cid is not None and len(cid) > CID_MAX_BYTES:
+            raise UsageError(E_OPTION)
         self.is_client = True
         self.server_name = server_name
         self._state = _EXPECT_SERVER_HELLO
@@ -91,23 +76,25 @@ class Client(Handshake):
 
     def start(self):
         """Return the first flight, or that which answers a HelloVerifyRequest."""
-        extensions = [(_EXTENDED_MASTER_SECRET, b"")]
+        extensions = [(EXTENSION_EXTENDED_MASTER_SECRET, b"")]
         if self._fragment_code:
-            extensions.append((_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
+            extensions.append((EXTENSION_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
         if self._size_limit:
-            extensions.append((_RECORD_SIZE_LIMIT, self._size_limit.to_bytes(2, "big")))
+            extensions.append((EXTENSION_RECORD_SIZE_LIMIT, self._size_limit.to_bytes(2, "big")))
         if self.cid is not None:
-            extensions.append((_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
+            extensions.append((EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
         if self.server_name:
             size = len(self.server_name)
-            extensions.append((_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name))
+            extensions.append(
+                (EXTENSION_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name)
+            )
         if self._alpn:
             names = b""
             for name in self._alpn:
                 names += bytes((len(name),)) + name
-            extensions.append((_ALPN, len(names).to_bytes(2, "big") + names))
+            extensions.append((EXTENSION_ALPN, len(names).to_bytes(2, "big") + names))
         if self._tickets:
-            extensions.append((_SESSION_TICKET, self._resume.ticket if self._resume else b""))
+            extensions.append((EXTENSION_SESSION_TICKET, self._resume.ticket if self._resume else b""))
         self._offered = dict(extensions)
         suites = b""
         for suite in self._credentials.suites:
@@ -116,7 +103,7 @@ class Client(Handshake):
         self._flight = []
         suites += b"\0\xff"  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746, section 3.3)
         hello = write_hello(self._client_random, self.session_id, self._cookie or b"", suites, extensions)
-        self._put(_CLIENT_HELLO, hello)
+        self._put(HANDSHAKE_CLIENT_HELLO, hello)
         return self._flight
 
     def read(self, kind, body, message):
@@ -124,23 +111,23 @@ class Client(Handshake):
         if not kind:  # HelloRequest: what it asks for is under way (RFC 5246, section 7.4.1.1)
             return None
         state = self._state
-        if kind == _HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
+        if kind == HANDSHAKE_HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
             return self._start_again(body)
-        if kind != _FINISHED:
+        if kind != HANDSHAKE_FINISHED:
             self._transcript.update(message)
-        if kind == _SERVER_HELLO and state == _EXPECT_SERVER_HELLO:
+        if kind == HANDSHAKE_SERVER_HELLO and state == _EXPECT_SERVER_HELLO:
             self._read_server_hello(body)
-        elif kind == _SERVER_KEY_EXCHANGE and state == _EXPECT_SERVER_KEY_EXCHANGE:
+        elif kind == HANDSHAKE_SERVER_KEY_EXCHANGE and state == _EXPECT_SERVER_KEY_EXCHANGE:
             self._credentials.read_key_exchange(body)
             self._state = _EXPECT_SERVER_HELLO_DONE
-        elif kind == _SERVER_HELLO_DONE and state in (_EXPECT_SERVER_KEY_EXCHANGE, _EXPECT_SERVER_HELLO_DONE):
+        elif kind == HANDSHAKE_SERVER_HELLO_DONE and state in (_EXPECT_SERVER_KEY_EXCHANGE, _EXPECT_SERVER_HELLO_DONE):
             if body:
-                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
             return self._answer()
-        elif kind == _NEW_SESSION_TICKET and state == _EXPECT_NEW_SESSION_TICKET:
+        elif kind == HANDSHAKE_NEW_SESSION_TICKET and state == _EXPECT_NEW_SESSION_TICKET:
             self.ticket = read_ticket(body)
             self._state = _EXPECT_FINISHED
-        elif kind == _FINISHED and state == _EXPECT_FINISHED:
+        elif kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"server", self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
             self.connected = True
@@ -149,7 +136,7 @@ class Client(Handshake):
                 self._put_finished(b"client", self._transcript.digest())
                 return self._flight
         else:
-            raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
+            raise PeerError(ALERT_UNEXPECTED_MESSAGE, E_UNEXPECTED)
         return None
 
     def _start_again(self, body):
@@ -157,64 +144,68 @@ class Client(Handshake):
         if cookie == self._cookie:  # the same again: ours is on its way
             return None
         self._verified += 1
-        if self._verified > _HELLO_VERIFY_REQUESTS_MAX:
-            raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
+        if self._verified > HELLO_VERIFY_REQUESTS_MAX:
+            raise PeerError(ALERT_UNEXPECTED_MESSAGE, E_UNEXPECTED)
         self._cookie = cookie
         return self.start()
 
     def _read_server_hello(self, body):
         version, random, session_id, self.suite, compression, extensions = read_hello(body)
-        if version != _VERSION:
-            raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
+        if version != DTLS_1_2:
+            raise PeerError(ALERT_PROTOCOL_VERSION, E_PEER_VERSION)
         for kind in extensions:
-            if kind not in self._offered and kind != _RENEGOTIATION_INFO:
-                raise PeerError(_UNSUPPORTED_EXTENSION, _E_EXTENSION)
-        if self.suite not in self._credentials.suites or compression or extensions.get(_RENEGOTIATION_INFO, b"\0") != b"\0":
-            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            if kind not in self._offered and kind != EXTENSION_RENEGOTIATION_INFO:
+                raise PeerError(ALERT_UNSUPPORTED_EXTENSION, E_EXTENSION)
+        if (
+            self.suite not in self._credentials.suites
+            or compression
+            or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0"
+        ):
+            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         self._read_extensions(extensions)
         self._state = _EXPECT_SERVER_KEY_EXCHANGE
         self.secrets = Secrets(self._client_random, random)
         if self._resume and session_id and session_id == self.session_id:
             # What is resumed is as it was: the suite, and the extended master secret, without which there is no resuming.
             if self.suite != self._resume.suite or not self.extended:
-                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
             self.resumed = True
             self.ticket = self._resume.ticket
             self.secrets.master = bytearray(self._resume.master)
             self._state = _EXPECT_FINISHED
-            if _SESSION_TICKET in extensions:
+            if EXTENSION_SESSION_TICKET in extensions:
                 self._state = _EXPECT_NEW_SESSION_TICKET
-        self._tickets = _SESSION_TICKET in extensions
+        self._tickets = EXTENSION_SESSION_TICKET in extensions
         self.session_id = session_id
 
     def _read_extensions(self, extensions):
-        self.extended = _EXTENDED_MASTER_SECRET in extensions
-        fragment = extensions.get(_MAX_FRAGMENT_LENGTH)
-        limit = extensions.get(_RECORD_SIZE_LIMIT)
+        self.extended = EXTENSION_EXTENDED_MASTER_SECRET in extensions
+        fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
+        limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
         if fragment is not None:
             if limit is not None or fragment != bytes((self._fragment_code,)):
-                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
             self._limit_records(fragment, True)
         elif limit is not None:
             self._limit_records(limit, False)
-        cid = extensions.get(_CONNECTION_ID)
+        cid = extensions.get(EXTENSION_CONNECTION_ID)
         if cid is None:
             self.cid = b""
         elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         else:
             self.peer_cid = cid[1:]
-        alpn = extensions.get(_ALPN)
+        alpn = extensions.get(EXTENSION_ALPN)
         if alpn is not None:
             self.alpn = alpn[3:]
             if self.alpn not in self._alpn or alpn[:3] != (len(alpn) - 2).to_bytes(2, "big") + bytes((len(self.alpn),)):
-                raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
 
     def _answer(self):
         """Return the flight that ends with our Finished."""
         self._flight = []
         body, premaster = self._credentials.write_key_exchange()
-        self._put(_CLIENT_KEY_EXCHANGE, body)
+        self._put(HANDSHAKE_CLIENT_KEY_EXCHANGE, body)
         session_hash = self._transcript.digest()
         self.secrets.derive_master(premaster, session_hash if self.extended else None)
         self._put_finished(b"client", session_hash)

@@ -13,12 +13,11 @@ import asyncio
 import os
 
 from . import pump
-from ._compat import const, ticks_ms
+from ._compat import ticks_ms
 from .errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from .limits import MESSAGES_MAX, TICKET_PERIOD_MS
+from .reasons import E_STALLED
 from .session import Session
-
-_E_STALLED = const(53)
 
 
 async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):
@@ -124,7 +123,7 @@ class Connection:
         """Wait until the handshake is over; raises PeerError, also where the other side closed instead."""
         await self._until(lambda: self.session.connected)
         if not self.session.connected:
-            raise PeerError(None, _E_STALLED)
+            raise PeerError(None, E_STALLED)
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it; raises UsageError, LimitError, OSError."""

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What a call can tell: exception classes and events (row 0).
 
-An exception carries an integer reason, printed as `E12`. Modules have those they raise as private constants `_E_...`; the table of
-all, with their sentences, is on the host: tools/dicectl/doctor.py, `dicectl doctor E12`.
+An exception carries an integer reason of `reasons`, printed as `E12`; the host has a sentence for each: `dicectl doctor E12`.
 Received bytes never raise on the record path: they are dropped and counted.
 """
 

@@ -20,16 +20,17 @@ so a server that cannot open Finished must not answer the ClientKeyExchange befo
 """
 
 from ._compat import const, ticks_add
+from .codes import CONTENT_HANDSHAKE
+from .limits import (
+    EARLY_MESSAGES_MAX,
+    HANDSHAKE_BYTES_MAX,
+    HANDSHAKE_HEADER_BYTES,
+    MTU_MIN_BYTES,
+    RANGES_MAX,
+    RETRANSMISSIONS_MAX,
+    TIMER_MAX_MS,
+)
 
-_EARLY_MESSAGES_MAX = const(4)
-_HANDSHAKE_BYTES_MAX = const(1024)
-_MTU_MIN_BYTES = const(128)
-_RANGES_MAX = const(8)
-_RETRANSMISSIONS_MAX = const(10)
-_TIMER_MAX_MS = const(60_000)
-
-HANDSHAKE = const(22)
-_FRAGMENT_HEADER_BYTES = const(12)
 _PATIENCE = const(2)  # retransmissions before fragments become smaller (RFC 6347, section 4.1.1.1)
 
 
@@ -58,11 +59,11 @@ class Flight:
     def timeout(self, now):
         """Send all once more, and wait for longer; return False where that was done often enough."""
         self._sent += 1
-        if self._sent > _RETRANSMISSIONS_MAX:
+        if self._sent > RETRANSMISSIONS_MAX:
             return False
-        self._timer_ms = min(2 * self._timer_ms, _TIMER_MAX_MS)
+        self._timer_ms = min(2 * self._timer_ms, TIMER_MAX_MS)
         if self._sent % _PATIENCE == 0:
-            self._mtu = max(self._mtu >> 1, _MTU_MIN_BYTES)
+            self._mtu = max(self._mtu >> 1, MTU_MIN_BYTES)
         self.again()
         self.start(now)
         return True
@@ -74,15 +75,15 @@ class Flight:
             epoch, content_type, message = self._items[self._at]
             left = size = len(message)
             room = self._mtu - len(datagram) - layer.overhead(epoch)
-            if content_type == HANDSHAKE:
-                left -= _FRAGMENT_HEADER_BYTES + self._offset
-                room = min(room, layer.record_max) - _FRAGMENT_HEADER_BYTES
+            if content_type == CONTENT_HANDSHAKE:
+                left -= HANDSHAKE_HEADER_BYTES + self._offset
+                room = min(room, layer.record_max) - HANDSHAKE_HEADER_BYTES
                 size = min(left, room)
             if datagram and left > room:
                 break
             size = max(size, min(left, 1))  # however long the peer's connection id is
-            if content_type == HANDSHAKE:
-                start = _FRAGMENT_HEADER_BYTES + self._offset
+            if content_type == CONTENT_HANDSHAKE:
+                start = HANDSHAKE_HEADER_BYTES + self._offset
                 place = self._offset.to_bytes(3, "big") + size.to_bytes(3, "big")
                 message = message[:6] + place + message[start : start + size]
             datagram.extend(layer.seal(content_type, epoch, message))
@@ -96,7 +97,7 @@ class Flight:
 class Reassembly:
     """Puts messages together again from fragments that come in any order, more than once, overlapping, or not at all.
 
-    What lies ahead of the message that is due is kept too, within _HANDSHAKE_BYTES_MAX and _EARLY_MESSAGES_MAX in all.
+    What lies ahead of the message that is due is kept too, within HANDSHAKE_BYTES_MAX and EARLY_MESSAGES_MAX in all.
     """
 
     def __init__(self, sequence):
@@ -105,27 +106,27 @@ class Reassembly:
 
     def add(self, epoch, kind, length, sequence, offset, part):
         """Take in a fragment; return False where it is not wanted."""
-        if not 0 <= sequence - self.next < _EARLY_MESSAGES_MAX or offset + len(part) > length:
+        if not 0 <= sequence - self.next < EARLY_MESSAGES_MAX or offset + len(part) > length:
             return False
         found = self._messages.get(sequence)
         if found is None:
             size = length
             for _, message, _ in self._messages.values():
                 size += len(message)
-            if size > _HANDSHAKE_BYTES_MAX:
+            if size > HANDSHAKE_BYTES_MAX:
                 return False
-            message = bytearray(_FRAGMENT_HEADER_BYTES + length)
+            message = bytearray(HANDSHAKE_HEADER_BYTES + length)
             message[0] = kind
             message[1:4] = message[9:12] = length.to_bytes(3, "big")
             message[4:6] = sequence.to_bytes(2, "big")
             self._messages[sequence] = found = [epoch, message, []]
         message = found[1]
-        if found[0] != epoch or message[0] != kind or len(message) != _FRAGMENT_HEADER_BYTES + length:
+        if found[0] != epoch or message[0] != kind or len(message) != HANDSHAKE_HEADER_BYTES + length:
             return False
         ranges = _merge(found[2], offset, offset + len(part))
-        if len(ranges) > _RANGES_MAX:
+        if len(ranges) > RANGES_MAX:
             return False
-        start = _FRAGMENT_HEADER_BYTES + offset
+        start = HANDSHAKE_HEADER_BYTES + offset
         message[start : start + len(part)] = part
         found[2] = ranges
         return True
@@ -133,7 +134,7 @@ class Reassembly:
     def take(self):
         """Return (epoch, message with its header as if it had come in one fragment) of the message that is due, or None."""
         found = self._messages.get(self.next)
-        if not found or found[2] != [(0, len(found[1]) - _FRAGMENT_HEADER_BYTES)]:
+        if not found or found[2] != [(0, len(found[1]) - HANDSHAKE_HEADER_BYTES)]:
             return None
         del self._messages[self.next]
         self.next += 1

@@ -14,15 +14,14 @@ Where who asks has a DTLS session with who answers, it can have the answer come 
 import asyncio
 import os
 
-from ._compat import const, ticks_ms
+from ._compat import ticks_ms
 from .coap import multicast
+from .coap.multicast import ANSWER_OVER
 from .errors import DiceError
-from .limits import MESSAGES_MAX
-
-_WAIT_MS = const(7_000)  # for answers: the Leisure, and time to come
+from .limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
 
 
-async def request(group, code, path, payload=b"", wait_ms=_WAIT_MS, identity=b"", peers=()):
+async def request(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):
     """Ask a group; return {who: coap.message.Message}, where who is a ListenerID, or that one of `peers` which answered.
 
     `peers` are Coaps over sessions with members, in which we have `identity`. Raises what Group.send() raises.
@@ -47,7 +46,7 @@ class Responder:
     that joined as an answering one can answer. `error` is what a handler raised last.
     """
 
-    def __init__(self, group, handler, sessions=None, leisure_ms=multicast.LEISURE_MS):
+    def __init__(self, group, handler, sessions=None, leisure_ms=COAP_LEISURE_MS):
         self.error = None
         self._group = group
         self._handler = handler
@@ -75,7 +74,7 @@ class Responder:
     async def _answer(self, origin, asked, response):
         try:
             await asyncio.sleep(multicast.delay_ms(os.urandom, self._leisure_ms) / 1000)
-            peer = self._sessions.get(asked.option(multicast.ANSWER_OVER))
+            peer = self._sessions.get(asked.option(ANSWER_OVER))
             if peer and not peer.ended:
                 await peer.respond(asked, response)
             else:

@@ -5,20 +5,10 @@
 A role is given whole messages by its session, in order, and answers with flights; it knows no record, no timer and no address.
 """
 
-from ._compat import const
+from .codes import ALERT_DECRYPT_ERROR, ALERT_ILLEGAL_PARAMETER, CONTENT_CHANGE_CIPHER_SPEC, CONTENT_HANDSHAKE, HANDSHAKE_FINISHED
 from .errors import PeerError
-from .flights import HANDSHAKE
-
-_RECORD_PLAINTEXT_MAX_BYTES = const(1152)
-
-CHANGE_CIPHER_SPEC = const(20)
-
-_FINISHED = const(20)
-
-_ILLEGAL_PARAMETER = const(47)
-_DECRYPT_ERROR = const(51)
-_E_FINISHED = const(57)
-_E_ILLEGAL = const(56)
+from .limits import RECORD_PLAINTEXT_MAX_BYTES
+from .reasons import E_FINISHED, E_ILLEGAL
 
 
 class Handshake:
@@ -33,7 +23,7 @@ class Handshake:
         self.is_client = False
         self.cid = cid  # what the peer is to put into its records, or None to speak of none
         self.peer_cid = b""
-        self.record_max = _RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
+        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.suite = None
         self.secrets = None
         self.session_id = b""
@@ -56,11 +46,11 @@ class Handshake:
         self.next_send += 1
         if self._transcript:
             self._transcript.update(message)
-        self._flight.append((epoch, HANDSHAKE, message))
+        self._flight.append((epoch, CONTENT_HANDSHAKE, message))
 
     def _put_finished(self, label, handshake_hash):
-        self._flight.append((0, CHANGE_CIPHER_SPEC, b"\1"))
-        self._put(_FINISHED, self.secrets.verify_data(label, handshake_hash), 1)
+        self._flight.append((0, CONTENT_CHANGE_CIPHER_SPEC, b"\1"))
+        self._put(HANDSHAKE_FINISHED, self.secrets.verify_data(label, handshake_hash), 1)
 
     def _read_finished(self, label, handshake_hash, body, message):
         """Take in the peer's Finished, in constant time (RFC 5246, section 7.4.9)."""
@@ -69,12 +59,12 @@ class Handshake:
         for ours, theirs in zip(expected, body):
             difference |= ours ^ theirs
         if difference:
-            raise PeerError(_DECRYPT_ERROR, _E_FINISHED)
+            raise PeerError(ALERT_DECRYPT_ERROR, E_FINISHED)
         self._transcript.update(message)
 
     def _limit_records(self, extension, code):
         """Take in how long the peer's records may be: max_fragment_length (RFC 6066) or record_size_limit (RFC 8449)."""
         limit = int.from_bytes(extension, "big")
         if len(extension) != (1 if code else 2) or (code and not 1 <= limit <= 4) or (not code and limit < 64):
-            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         self.record_max = min(self.record_max, 256 << limit if code else limit)

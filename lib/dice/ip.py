@@ -16,15 +16,12 @@ import os
 from . import pump
 from ._compat import const
 from .errors import UsageError
-from .limits import DATAGRAM_MAX_BYTES
+from .limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
+from .reasons import E_HOST
 from .serial import Serial
 
-_E_HOST = const(74)
-
 _IP_BYTES = const(20)
-HEADERS_BYTES = const(28)
 _UDP = 17
-_WAITING_MAX = 8  # datagrams that an endpoint has not yet taken
 
 
 def address_of(text):
@@ -34,13 +31,13 @@ def address_of(text):
     except ValueError:
         parts = b""
     if len(parts) != 4:
-        raise UsageError(_E_HOST)
+        raise UsageError(E_HOST)
     return parts
 
 
 def packet(source, target, data):
     """Return the IPv4 packet that carries a datagram; `source` and `target` are address | port, 6 bytes."""
-    length = HEADERS_BYTES + len(data)
+    length = IP_UDP_HEADERS_BYTES + len(data)
     head = bytearray(b"\x45\0\0\0\0\0\x40\0\x40\x11\0\0" + source[:4] + target[:4])  # one fragment, time to live 64
     head[2:4] = length.to_bytes(2, "big")
     head[10:12] = (_sum(head) ^ 0xFFFF).to_bytes(2, "big")
@@ -50,7 +47,7 @@ def packet(source, target, data):
 def parse(frame):
     """Return (source, target, data) of an IPv4 packet with a whole UDP datagram, or None; both addresses as for packet()."""
     size = len(frame)
-    if size < HEADERS_BYTES or frame[0] >> 4 != 4:
+    if size < IP_UDP_HEADERS_BYTES or frame[0] >> 4 != 4:
         return None
     udp = (frame[0] & 15) * 4
     if udp < _IP_BYTES or udp + 8 > size or frame[9] != _UDP or frame[6] & 0x3F or frame[7]:
@@ -80,7 +77,7 @@ class Host:
     def __init__(self, stream, address):
         self.address = address_of(address)
         self.dropped = 0
-        self._line = Serial(stream, DATAGRAM_MAX_BYTES + HEADERS_BYTES)
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
         self._endpoints = []
         self._task = None
         self._error = None
@@ -153,7 +150,7 @@ class Host:
         source, target, data = parsed
         for endpoint in self._endpoints:
             if endpoint.own == target:
-                if len(endpoint.waiting) < _WAITING_MAX:
+                if len(endpoint.waiting) < SLIP_DATAGRAMS_MAX:
                     endpoint.waiting.append((data, source))
                     endpoint.socket.set()
                 else:

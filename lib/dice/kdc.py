@@ -11,17 +11,15 @@ docs/protocol.md, section 15, has the resources. A member keeps its session open
 
 import asyncio
 
-from ._compat import const, ticks_diff, ticks_ms
+from ._compat import ticks_diff, ticks_ms
 from .coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from .coap.resource import Router
 from .coaps import Coap
 from .errors import DiceError, FormatError
 from .group.keeper import encode
 from .group.manager import SENDER
+from .limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
 from .wire import Reader
-
-_PACE_MS = const(50)  # between two members, so that a re-key does not fill the air
-_AGAIN_MS = const(5_000)  # before a member that did not answer is tried again
 
 
 class Kdc:
@@ -138,7 +136,7 @@ class _Courier:
                 self._manager.timeout(ticks_ms())
             except Exception as error:  # it cannot be kept: nothing has changed, and it is due still
                 self.error = error
-                await asyncio.sleep(_AGAIN_MS / 1000)
+                await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
                 continue
             undelivered = self._manager.undelivered
             await self._send(undelivered, self._bring)
@@ -155,15 +153,15 @@ class _Courier:
         for identity in identities:
             if identity in self._peers and identity not in self._errands:
                 self._errands[identity] = asyncio.create_task(self._go(identity, errand))
-                await asyncio.sleep(_PACE_MS / 1000)
+                await asyncio.sleep(DELIVERY_PACE_MS / 1000)
 
     async def _go(self, identity, errand):
         try:
             if not await errand(identity):
-                await asyncio.sleep(_AGAIN_MS / 1000)
+                await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
         except Exception as error:  # an acknowledgement that cannot be kept
             self.error = error
-            await asyncio.sleep(_AGAIN_MS / 1000)
+            await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
         finally:
             del self._errands[identity]
             self.changed.set()

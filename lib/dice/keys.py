@@ -5,10 +5,9 @@
 from ._compat import const
 from .crypto import sha256
 from .crypto.hmac import p_sha256
+from .limits import KEY_BLOCK_BYTES, MASTER_SECRET_BYTES
 
-_MASTER_BYTES = const(48)
 _VERIFY_BYTES = const(12)
-_KEY_BLOCK_BYTES = const(40)  # two keys of 16, two salts of 4: AES-128-CCM has no MAC keys (RFC 6655, section 3)
 
 
 class Transcript:
@@ -37,11 +36,11 @@ class Secrets:
     def derive_master(self, premaster, session_hash):
         """Make the master secret: extended (RFC 7627, section 4), or as in RFC 5246, section 8.1, where `session_hash` is None."""
         label, seed = (b"extended master secret", session_hash) if session_hash else (b"master secret", self.randoms)
-        self.master = p_sha256(premaster, label + seed, _MASTER_BYTES)
+        self.master = p_sha256(premaster, label + seed, MASTER_SECRET_BYTES)
 
     def key_block(self):
         """Return client key, server key (16 bytes each), client salt, server salt (4 each) (RFC 5246, section 6.3)."""
-        return p_sha256(self.master, b"key expansion" + self.randoms[32:] + self.randoms[:32], _KEY_BLOCK_BYTES)
+        return p_sha256(self.master, b"key expansion" + self.randoms[32:] + self.randoms[:32], KEY_BLOCK_BYTES)
 
     def verify_data(self, label, handshake_hash):
         """Return the 12 bytes of a Finished (RFC 5246, section 7.4.9)."""

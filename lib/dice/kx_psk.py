@@ -8,15 +8,11 @@
 Identities have at most 128 bytes and are compared byte by byte; keys have at most 64 (RFC 7925, section 4.2).
 """
 
-from ._compat import const
 from .errors import UsageError
+from .limits import PSK_IDENTITY_MAX_BYTES, PSK_MAX_BYTES
+from .reasons import E_OPTION
 from .suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 from .wire import Reader, Writer
-
-_PSK_IDENTITY_MAX_BYTES = const(128)
-_PSK_MAX_BYTES = const(64)
-
-_E_OPTION = const(18)
 
 
 def premaster(key):
@@ -34,8 +30,8 @@ class Psk:
 
     def __init__(self, identity, key):
         """Take bytes: an identity of 1 to 128, a key of 1 to 64, of which 16 or more should be random."""
-        if not 0 < len(identity) <= _PSK_IDENTITY_MAX_BYTES or not 0 < len(key) <= _PSK_MAX_BYTES:
-            raise UsageError(_E_OPTION)
+        if not 0 < len(identity) <= PSK_IDENTITY_MAX_BYTES or not 0 < len(key) <= PSK_MAX_BYTES:
+            raise UsageError(E_OPTION)
         self.identity = identity
         self._key = key
 

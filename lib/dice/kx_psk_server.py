@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Pre-shared keys: a server's half of the key exchange, see `kx_psk` (row 4)."""
 
-from ._compat import const
 from .kx_psk import Psk, premaster
+from .limits import PSK_IDENTITY_MAX_BYTES
 from .wire import Reader
-
-_PSK_IDENTITY_MAX_BYTES = const(128)
 
 
 class PskLookup:
@@ -25,5 +23,5 @@ class PskLookup:
         reader = Reader(body)
         identity = reader.vector(2)
         reader.end()
-        key = self._find(identity) if len(identity) <= _PSK_IDENTITY_MAX_BYTES else None
+        key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
         return identity, premaster(key or random(16))

@@ -1,36 +1,88 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Every bound, with its unit in its name (row 0)."""
+"""Every bound, and every size that more than one module knows, with its unit in its name (row 0).
+
+No board carries this module: compiling folds it away.
+"""
 
 from ._compat import const
 
+# Datagrams and records.
 DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after IPv6 and UDP headers
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16
-SENDERS_MAX = const(50)  # of one group (draft-keoh-dice-multicast-security-08, section 2.2)
-WINDOW_RECORDS = const(64)  # replay window (RFC 6347, section 4.1.2.6)
+RECORD_PLAINTEXT_MAX_BYTES = const(1152)  # of what fits DATAGRAM_MAX_BYTES with a tag of 16 and the longest CID
+RECORD_HEADER_BYTES = const(13)  # RFC 6347, section 4.1; without a connection id
+CIPHERTEXT_AT = const(21)  # behind record header and explicit nonce (RFC 6655, section 3)
 KEY_RECORDS_MAX = const(1 << 23)  # sealed with one key, summed over all who use it (RFC 9147, section 4.5.3)
 RESERVE_RECORDS = const(64)  # sequence numbers reserved by one write to the store
-GRACE_MS = const(60_000)  # how long the old epoch is still read after a re-key
-LIFETIME_UNIT_MAX_S = const(3600)  # of lifetime, accounted for by one write to the store
+WINDOW_RECORDS = const(64)  # replay window (RFC 6347, section 4.1.2.6)
+WINDOW_BYTES = const(8)  # the same, a bit for each record
 MESSAGES_MAX = const(8)  # received and not yet taken by the application
 
-# Of a DTLS session.
-RECORD_PLAINTEXT_MAX_BYTES = const(1152)  # of what fits DATAGRAM_MAX_BYTES with a tag of 16 and the longest CID
-CID_MAX_BYTES = const(8)  # of our own connection ids
-MTU_MIN_BYTES = const(128)  # the smallest datagrams that a handshake is cut to
+# Keys.
+KEY_SALT_BYTES = const(20)  # key 16 | salt 4, of one direction or one sender
+KEY_BLOCK_BYTES = const(40)  # two keys of 16, two salts of 4: AES-128-CCM has no MAC keys (RFC 6655, section 3)
+MASTER_SECRET_BYTES = const(48)  # RFC 5246, section 8.1
+RANDOM_BYTES = const(32)  # of a hello (RFC 5246, section 7.4.1.2)
+PSK_IDENTITY_MAX_BYTES = const(128)  # RFC 7925, section 4.2
+PSK_MAX_BYTES = const(64)  # RFC 7925, section 4.2
+
+# Handshakes.
+HANDSHAKE_HEADER_BYTES = const(12)  # RFC 6347, section 4.2.2
 HANDSHAKE_BYTES_MAX = const(1024)  # of messages that are being put together from fragments
 EARLY_MESSAGES_MAX = const(4)  # messages held, with the one that is due
-RANGES_MAX = const(8)  # stretches of one message that wait for what is between them
 EARLY_RECORDS_MAX = const(2)  # protected records held that came before their keys or before Finished
+RANGES_MAX = const(8)  # stretches of one message that wait for what is between them
+CID_MAX_BYTES = const(8)  # of our own connection ids
+MTU_MIN_BYTES = const(128)  # the smallest datagrams that a handshake is cut to
+HELLO_VERIFY_REQUESTS_MAX = const(3)  # that a client answers
 RETRANSMISSIONS_MAX = const(10)  # of one flight
 TIMER_MS = const(9_000)  # before the first retransmission (RFC 7925, section 11)
 TIMER_MAX_MS = const(60_000)  # before a later one
 ALERT_WAIT_MS = const(1_000)  # before an alert in plaintext, which anybody may have sent, is believed
-LAST_FLIGHT_MS = const(543_000)  # how long the last flight can be sent again: for all retransmissions of its peer, from 9 s on
-PSK_IDENTITY_MAX_BYTES = const(128)  # RFC 7925, section 4.2
-PSK_MAX_BYTES = const(64)
+LAST_FLIGHT_MS = const(543_000)  # how long the last flight is kept for retransmission: until a peer with a 9 s timer has given up
+
+# A server.
 HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
 HALF_OPEN_MS = const(303_000)  # how long one of them may take: as long as the retransmissions of one flight from 1 s on
-HALF_OPEN_SAFE_MS = const(20_000)  # how long none is pushed out: time to send a flight again after 9 s
+HALF_OPEN_SAFE_MS = const(20_000)  # a handshake younger than this is never evicted; covers one retransmission at 9 s
 COOKIE_PERIOD_MS = const(60_000)  # how long a cookie secret is in use; it is known for as long again
 TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it is known for as long again
+
+# Groups.
+SENDERS_MAX = const(50)  # of one group (draft-keoh-dice-multicast-security-08, section 2.2)
+GROUP_EPOCH_MAX = const(0xFFFF)
+GRACE_MS = const(60_000)  # how long the old epoch is still read after a re-key
+LIFETIME_UNIT_MAX_S = const(3600)  # of lifetime, accounted for by one write to the store
+
+# The group manager.
+ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it
+EXPEL_MS = const(5_000)  # the same for an epoch that shuts somebody out
+ACKNOWLEDGE_EACH_MS = const(60)  # longer for each member: the next epoch is delivered to one after another
+DELIVERY_PACE_MS = const(50)  # between two members, so that a re-key does not fill the air
+DELIVERY_RETRY_MS = const(5_000)  # before a member that did not answer is tried again
+
+# A member of a managed group.
+MANAGED_POLL_S = const(5)  # between two looks at what there is to report or to ask
+REPORT_MIN_S = const(30)  # at the least between two reports of how far we have sent
+MISSED_EPOCH_MIN_S = const(30)  # at the least between two questions after a newer epoch, which anybody can make us ask
+REPORT_MAX_S = const(600)  # a group manager that was cut off from us, or lost our session, is noticed by then
+
+# CoAP.
+COAP_ACK_TIMEOUT_MS = const(2000)  # RFC 7252, section 4.8
+COAP_MAX_RETRANSMIT = const(4)  # RFC 7252, section 4.8
+COAP_EXCHANGE_LIFETIME_MS = const(247_000)  # how long a message id means the same (RFC 7252, section 4.8.2)
+COAP_RESPONSE_WAIT_MS = const(93_000)  # for a separate response, once the request is acknowledged: as long as MAX_TRANSMIT_WAIT
+COAP_QUEUE_MAX = const(4)  # of our confirmable messages
+COAP_REPLIES_MAX = const(8)  # remembered of the peer's
+COAP_TOKEN_BYTES = const(4)  # of our own tokens
+COAP_BODY_MAX_BYTES = const(4096)  # of one that is put together block by block
+COAP_LEISURE_MS = const(5000)  # responses to a group are spread over so long (RFC 7252, section 8.2)
+COAP_GROUP_WAIT_MS = const(7_000)  # for responses of a group: the Leisure, and time to arrive
+
+# Transports.
+IP_UDP_HEADERS_BYTES = const(28)  # of a datagram over IPv4 without options
+SLIP_DATAGRAMS_MAX = const(8)  # received over SLIP and not yet taken by their endpoint
+SLIP_CHUNK_BYTES = const(128)  # read from a serial line at once
+SLIP_STALL_MS = const(1000)  # after which a line that takes nothing fails
+ESPNOW_FRAME_MAX_BYTES = const(250)  # ESP-NOW 1.0, which every ESP32 speaks

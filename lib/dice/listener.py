@@ -9,22 +9,16 @@ it takes one of `sessions_max`: when all are taken, the one that was heard of lo
 identity.
 """
 
-from ._compat import const, ticks_add, ticks_diff
+from ._compat import ticks_add, ticks_diff
+from .codes import CONTENT_HANDSHAKE, CONTENT_TLS12_CID, HANDSHAKE_CLIENT_HELLO, HANDSHAKE_HELLO_VERIFY_REQUEST
 from .errors import CLOSED, CONNECTED, NONE, FormatError
-from .limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
+from .limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS, HANDSHAKE_HEADER_BYTES, RECORD_HEADER_BYTES
 from .record_layer import RecordLayer
 from .resumption import Cookies
 from .server import Server
 from .server_messages import read_hello_start, write_verify_request
 from .session import Session
 from .wire import Reader, Writer
-
-_HANDSHAKE = const(22)
-_TLS12_CID = const(25)
-_CLIENT_HELLO = const(1)
-_HELLO_VERIFY_REQUEST = const(3)
-_HEADER_BYTES = const(13)
-_MESSAGE_BYTES = const(12)
 
 
 class Peer:
@@ -148,7 +142,7 @@ class Listener:
 
     def _find(self, datagram, address):
         """Return whose datagram this is: by connection id, else by address; a half-open one first."""
-        if datagram[0] == _TLS12_CID and self._cid_bytes:
+        if datagram[0] == CONTENT_TLS12_CID and self._cid_bytes:
             cid = bytes(datagram[11 : 11 + self._cid_bytes])
             for peer in self.half_open + self.peers:
                 if peer.cid == cid:
@@ -188,13 +182,17 @@ class Listener:
     def _hello(self, datagram):
         """Return (record sequence, message sequence, hello) of a datagram that begins with a ClientHello in plaintext, else
         None."""
-        if datagram[0] != _HANDSHAKE or len(datagram) < _HEADER_BYTES + _MESSAGE_BYTES or datagram[3:5] != b"\0\0":
+        if (
+            datagram[0] != CONTENT_HANDSHAKE
+            or len(datagram) < RECORD_HEADER_BYTES + HANDSHAKE_HEADER_BYTES
+            or datagram[3:5] != b"\0\0"
+        ):
             return None
         reader = Reader(datagram)
         reader.take(5)
         record_seq = reader.uint(6)
         reader.uint(2)
-        if reader.uint(1) != _CLIENT_HELLO:
+        if reader.uint(1) != HANDSHAKE_CLIENT_HELLO:
             return None
         reader.uint(3)
         message_seq = reader.uint(2)
@@ -215,14 +213,14 @@ class Listener:
         if not self._cookies.verify(encoded, hello, now):
             writer = Writer()
             body = write_verify_request(self._cookies.make(encoded, hello, now))
-            writer.uint(_HELLO_VERIFY_REQUEST, 1)
+            writer.uint(HANDSHAKE_HELLO_VERIFY_REQUEST, 1)
             writer.uint(len(body), 3)
             writer.uint(message_seq << 24, 5)
             writer.vector(body, 3)
             layer = RecordLayer(b"")
             layer.plain_next = record_seq
             if not self._out:
-                self._out.append((layer.seal(_HANDSHAKE, 0, writer.data), address))
+                self._out.append((layer.seal(CONTENT_HANDSHAKE, 0, writer.data), address))
             return None
         for peer in self.half_open:
             if peer.address == address:

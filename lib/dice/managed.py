@@ -15,20 +15,12 @@ import asyncio
 
 import dice
 
-from ._compat import const
 from .coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
 from .errors import FormatError, PeerError, UsageError
 from .group.gsa import decode
+from .limits import MANAGED_POLL_S, MISSED_EPOCH_MIN_S, REPORT_MAX_S, REPORT_MIN_S
+from .reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
 from .store import read_file, replace_file
-
-_E_NO_ANSWER = const(51)
-_E_REFUSED = const(61)
-_E_OTHER_GROUP = const(14)
-
-_LOOK_S = const(5)
-_NEWS_S = const(30)  # at the least between two reports of how far we have sent
-_MISSED_S = const(30)  # at the least between two questions after a newer epoch, which anybody can make us ask
-_REPORT_S = const(600)  # a center that was cut off from us, or lost our session, is noticed by then
 
 
 class Managed:
@@ -68,8 +60,8 @@ class Managed:
         response = await peer.request(POST, "ace-group/" + self._name)
         if response is None or response.code != CREATED:
             if response is None:
-                raise PeerError(None, _E_NO_ANSWER)
-            raise PeerError(None, _E_REFUSED)
+                raise PeerError(None, E_NO_ANSWER)
+            raise PeerError(None, E_REFUSED)
         self._take(response.payload)
         await self.resume()
         await self.report(peer)
@@ -84,14 +76,14 @@ class Managed:
         waited_s = 0
         missed = self._missed()
         while not peer.ended:
-            await asyncio.sleep(_LOOK_S)
-            waited_s += _LOOK_S
+            await asyncio.sleep(MANAGED_POLL_S)
+            waited_s += MANAGED_POLL_S
             epoch, sent, _ = self._standing()
             told = self._told[1] if self._told[0] == epoch else 0
-            news = sent > told and (waited_s >= _NEWS_S or not told)
-            if waited_s >= _MISSED_S and self._missed() != missed:
+            news = sent > told and (waited_s >= REPORT_MIN_S or not told)
+            if waited_s >= MISSED_EPOCH_MIN_S and self._missed() != missed:
                 await self.join(peer)
-            elif news or waited_s >= _REPORT_S:
+            elif news or waited_s >= REPORT_MAX_S:
                 await self.report(peer)
             else:
                 continue
@@ -106,7 +98,7 @@ class Managed:
         epoch, sent, clash = self._standing()
         payload = epoch.to_bytes(2, "big") + (0 if clash else sent).to_bytes(8, "big") + bytes((clash,))
         if await peer.request(POST, "ace-group/%s/node" % self._name, payload) is None:
-            raise PeerError(None, _E_NO_ANSWER)
+            raise PeerError(None, E_NO_ANSWER)
         self._told = epoch, sent
 
     def _standing(self):
@@ -125,7 +117,7 @@ class Managed:
         gsa = decode(encoded)
         held = read_file(self._path, decode)
         if held and held.gid != gsa.gid:
-            raise UsageError(_E_OTHER_GROUP)
+            raise UsageError(E_OTHER_GROUP)
         if held and gsa.epoch < held.epoch:
             return
         if held is None or gsa.epoch > held.epoch:

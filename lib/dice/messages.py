@@ -19,20 +19,17 @@
 Whatever a reader cannot take apart raises FormatError; what it means is the business of `client` and `server`.
 """
 
-from ._compat import const
+from .codes import DTLS_1_2
 from .errors import FormatError
+from .limits import RANDOM_BYTES
+from .reasons import E_REPEATED
 from .wire import Reader, Writer
-
-_VERSION = const(0xFEFD)  # DTLS 1.2
-_E_REPEATED = const(29)
-
-RANDOM_BYTES = const(32)
 
 
 def write_hello(random, session_id, cookie, suites, extensions):
     """Return the body of a ClientHello; `suites` is bytes, `extensions` pairs of type and bytes."""
     writer = Writer()
-    writer.uint(_VERSION, 2)
+    writer.uint(DTLS_1_2, 2)
     writer.put(random)
     writer.vector(session_id, 1)
     writer.vector(cookie, 1)
@@ -76,7 +73,7 @@ def read_extensions(reader):
         while extensions.more():
             kind = extensions.uint(2)
             if kind in found:
-                raise FormatError(_E_REPEATED)
+                raise FormatError(E_REPEATED)
             found[kind] = extensions.vector(2)
     return found
 

@@ -8,10 +8,9 @@ two peers and cannot protect a broadcast; what is sent here is a record of dice,
 
 import errno
 
-from ._compat import const
+from .limits import ESPNOW_FRAME_MAX_BYTES
 
 _BROADCAST = b"\xff" * 6
-_FRAME_MAX_BYTES = const(250)  # ESP-NOW 1.0, which every ESP32 speaks
 
 
 class EspNow:
@@ -31,7 +30,7 @@ class EspNow:
 
     def send(self, datagram):
         """Send to all; raises OSError, also for what does not fit a frame."""
-        if len(datagram) > _FRAME_MAX_BYTES:
+        if len(datagram) > ESPNOW_FRAME_MAX_BYTES:
             raise OSError(errno.EINVAL)
         self.socket.send(_BROADCAST, datagram, False)
 

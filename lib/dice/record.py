@@ -15,15 +15,9 @@ struct {                                       offset
 
 from struct import pack_into
 
-from ._compat import const
+from .codes import DTLS_1_2
 from .crypto import crypt
-
-_DATAGRAM_MAX_BYTES = const(1232)
-
-_VERSION = const(0xFEFD)  # DTLS 1.2
-_HEADER_BYTES = const(13)
-_FRAGMENT_AT = const(21)  # where the ciphertext begins
-APPLICATION_DATA = const(23)
+from .limits import CIPHERTEXT_AT, DATAGRAM_MAX_BYTES, RECORD_HEADER_BYTES
 
 
 def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext):
@@ -31,12 +25,12 @@ def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext):
 
     `key` has 16 bytes and `salt`, the write IV, 4; (epoch, sequence) must never have been used with that key. `plaintext` is bytes.
     """
-    datagram = bytearray(_FRAGMENT_AT + len(plaintext) + tag_bytes)
+    datagram = bytearray(CIPHERTEXT_AT + len(plaintext) + tag_bytes)
     high = sequence >> 32  # in halves: a long integer takes longer than all of them
     low = sequence & 0xFFFFFFFF if high else sequence
-    size = len(datagram) - _HEADER_BYTES
-    pack_into(">BHHHIHHHI", datagram, 0, content_type, _VERSION, epoch, high, low, size, epoch, high, low)
-    crypt(_FRAGMENT_AT, salt, tag_bytes, key, datagram, None, plaintext)
+    size = len(datagram) - RECORD_HEADER_BYTES
+    pack_into(">BHHHIHHHI", datagram, 0, content_type, DTLS_1_2, epoch, high, low, size, epoch, high, low)
+    crypt(CIPHERTEXT_AT, salt, tag_bytes, key, datagram, None, plaintext)
     return datagram
 
 
@@ -44,9 +38,9 @@ def well_formed(datagram):
     """Tell whether a datagram is one protected record, no longer than DATAGRAM_MAX_BYTES."""
     size = len(datagram)
     return (
-        _FRAGMENT_AT <= size <= _DATAGRAM_MAX_BYTES
-        and datagram[1] << 8 | datagram[2] == _VERSION
-        and datagram[11] << 8 | datagram[12] == size - _HEADER_BYTES
+        CIPHERTEXT_AT <= size <= DATAGRAM_MAX_BYTES
+        and datagram[1] << 8 | datagram[2] == DTLS_1_2
+        and datagram[11] << 8 | datagram[12] == size - RECORD_HEADER_BYTES
     )
 
 
@@ -55,4 +49,4 @@ def open(key, salt, tag_bytes, datagram):
 
     The nonce's explicit part is what stands on the wire (RFC 6655, section 3).
     """
-    return crypt(_FRAGMENT_AT, salt, tag_bytes, key, datagram, None, None)
+    return crypt(CIPHERTEXT_AT, salt, tag_bytes, key, datagram, None, None)

@@ -3,7 +3,7 @@
 """One side's state of the record layer of a DTLS 1.2 association (RFC 6347, section 4.1), and connection ids (RFC 9146) (row 3).
 
 There are two epochs: 0, in plaintext, for the handshake, and 1, protected; nobody renegotiates. The 48-bit sequence numbers
-of both start at 0, and a key seals at most _KEY_RECORDS_MAX records. With a connection id of c bytes a protected record is
+of both start at 0, and a key seals at most KEY_RECORDS_MAX records. With a connection id of c bytes a protected record is
 
 struct {                                       offset
     ContentType type = tls12_cid;               0
@@ -21,26 +21,19 @@ from struct import pack_into, unpack_from
 
 from . import record
 from ._compat import const
+from .codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
 from .crypto import crypt
 from .errors import LimitError
-from .replay import WINDOW_BYTES, Window
+from .limits import CIPHERTEXT_AT, KEY_RECORDS_MAX, RECORD_HEADER_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
+from .reasons import E_SPENT
+from .replay import Window
 
-_KEY_RECORDS_MAX = const(1 << 23)
-_RECORD_PLAINTEXT_MAX_BYTES = const(1152)
-
-_E_SPENT = const(40)
-
-_VERSION = const(0xFEFD)
-_VERSION_1_0 = const(0xFEFF)  # in the record header of a first flight
-_HEADER_BYTES = const(13)
-_PROTECTED_BYTES = const(21)  # header and explicit nonce
 _CID_AT = const(11)
-_TLS12_CID = const(25)
 
 
 def _cid_data(prefix, length):
     """Return what the tag covers beside the plaintext, in a record that `prefix` begins, up to the CID (RFC 9146, section 5)."""
-    return b"\xff" * 8 + bytes((_TLS12_CID, len(prefix) - _CID_AT)) + prefix + length.to_bytes(2, "big")
+    return b"\xff" * 8 + bytes((CONTENT_TLS12_CID, len(prefix) - _CID_AT)) + prefix + length.to_bytes(2, "big")
 
 
 def seal_cid(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid):
@@ -50,13 +43,13 @@ def seal_cid(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid
     prefix = b"\x19\xfe\xfd" + number + cid
     size = len(inner) + tag_bytes
     datagram = bytearray(prefix + (size + 8).to_bytes(2, "big") + number + bytes(size))
-    crypt(_PROTECTED_BYTES + len(cid), salt, tag_bytes, key, datagram, _cid_data(prefix, len(inner)), inner)
+    crypt(CIPHERTEXT_AT + len(cid), salt, tag_bytes, key, datagram, _cid_data(prefix, len(inner)), inner)
     return datagram
 
 
 def open_cid(key, salt, tag_bytes, datagram, cid_bytes):
     """Return (content type, plaintext) of a well-formed record with a CID of that length; None if its tag does not verify."""
-    start = _PROTECTED_BYTES + cid_bytes
+    start = CIPHERTEXT_AT + cid_bytes
     aad = _cid_data(bytes(datagram[: _CID_AT + cid_bytes]), max(0, len(datagram) - start - tag_bytes))
     plaintext = crypt(start, salt, tag_bytes, key, datagram, aad, None)
     inner = (plaintext or b"").rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)
@@ -80,12 +73,12 @@ class RecordLayer:
         self.cid = cid
         self.peer_cid = b""
         self.plain = True  # epoch 0 is read
-        self.record_max = _RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
+        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
         self.newest = False  # whether the record opened last was above all before it
         self.forged = False  # whether the tag of the last record failed
         self.dropped = {}
         self.next = 0  # sequence number of our next protected record
-        self.end = _KEY_RECORDS_MAX
+        self.end = KEY_RECORDS_MAX
         self.window = None
         self.plain_next = 0  # and of our next one in plaintext
         self.keys = None  # the key block, once there is one
@@ -102,34 +95,34 @@ class RecordLayer:
     def overhead(self, epoch):
         """Return by how many bytes a record of ours is longer than its plaintext."""
         if not epoch:
-            return _HEADER_BYTES
-        return _PROTECTED_BYTES + self.tag_bytes + (len(self.peer_cid) + 1 if self.peer_cid else 0)
+            return RECORD_HEADER_BYTES
+        return CIPHERTEXT_AT + self.tag_bytes + (len(self.peer_cid) + 1 if self.peer_cid else 0)
 
     def seal(self, content_type, epoch, plaintext):
         """Return a record as a bytearray; raises LimitError where the key has come to its end."""
         if epoch:
             sequence = self.next
             if sequence >= self.end:
-                raise LimitError(_E_SPENT)
+                raise LimitError(E_SPENT)
             self.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
             key, salt = self._write
             if self.peer_cid:
                 return seal_cid(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext, self.peer_cid)
             return record.seal(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext)
-        datagram = bytearray(_HEADER_BYTES + len(plaintext))
-        pack_into(">BHHHIH", datagram, 0, content_type, _VERSION, 0, 0, self.plain_next, len(plaintext))
+        datagram = bytearray(RECORD_HEADER_BYTES + len(plaintext))
+        pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, 0, 0, self.plain_next, len(plaintext))
         self.plain_next += 1
-        datagram[_HEADER_BYTES:] = plaintext
+        datagram[RECORD_HEADER_BYTES:] = plaintext
         return datagram
 
     def split(self, datagram):
         """Return the length of the datagram's first record, or 0 where it has no whole one; then the rest is dropped."""
         size = len(datagram)
-        if size >= _HEADER_BYTES:
-            at = 11 + (len(self.cid) if datagram[0] == _TLS12_CID else 0)
+        if size >= RECORD_HEADER_BYTES:
+            at = 11 + (len(self.cid) if datagram[0] == CONTENT_TLS12_CID else 0)
             if size >= at + 2:
                 end = at + 2 + (datagram[at] << 8 | datagram[at + 1])
-                if end <= size and end - at <= _RECORD_PLAINTEXT_MAX_BYTES + 64:
+                if end <= size and end - at <= RECORD_PLAINTEXT_MAX_BYTES + 64:
                     return end
         return self.drop("malformed")
 
@@ -138,18 +131,18 @@ class RecordLayer:
         content_type, version, epoch, high, low = unpack_from(">BHHHI", data)
         self.forged = False
         if epoch == 0:
-            if content_type == _TLS12_CID or version not in (_VERSION, _VERSION_1_0):
+            if content_type == CONTENT_TLS12_CID or version not in (DTLS_1_2, DTLS_1_0):
                 return self.drop("malformed")
             if not self.plain:
                 return self.drop("epoch")
-            return 0, content_type, bytes(data[_HEADER_BYTES:])
+            return 0, content_type, bytes(data[RECORD_HEADER_BYTES:])
         if epoch != 1 or not self.window:
             return self.drop("epoch")
         cid_bytes = len(self.cid)
-        if version != _VERSION or len(data) < _PROTECTED_BYTES + cid_bytes:
+        if version != DTLS_1_2 or len(data) < CIPHERTEXT_AT + cid_bytes:
             return self.drop("malformed")
         # The peer puts our connection id into all its records, or it has agreed to none (RFC 9146, section 3).
-        if (content_type == _TLS12_CID) != bool(cid_bytes) or data[11 : 11 + cid_bytes] != self.cid:
+        if (content_type == CONTENT_TLS12_CID) != bool(cid_bytes) or data[11 : 11 + cid_bytes] != self.cid:
             return self.drop("cid")
         sequence = high << 32 | low
         if not self.window.is_fresh(sequence):

@@ -2,10 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The replay window of RFC 6347, section 4.1.2.6 (row 1)."""
 
-from ._compat import const
-
-_WINDOW_RECORDS = const(64)
-WINDOW_BYTES = const(8)
+from .limits import WINDOW_BYTES, WINDOW_RECORDS
 
 
 class Window:
@@ -26,7 +23,7 @@ class Window:
         following = self.next
         if following is None or sequence >= following:
             return True
-        return sequence >= following - _WINDOW_RECORDS and not self._bits[self.at + (sequence >> 3 & 7)] >> (sequence & 7) & 1
+        return sequence >= following - WINDOW_RECORDS and not self._bits[self.at + (sequence >> 3 & 7)] >> (sequence & 7) & 1
 
     def see(self, sequence):
         """Note a fresh `sequence` as seen, only ever of a record whose tag verified; return whether `floor` was known."""
@@ -34,7 +31,7 @@ class Window:
         if following is None or sequence >= following:
             self.next = sequence + 1  # first: whatever comes in between, nothing that was seen becomes fresh
             if following is not None and sequence != following:
-                skipped = max(following, sequence - _WINDOW_RECORDS)
+                skipped = max(following, sequence - WINDOW_RECORDS)
                 while skipped < sequence:
                     self._bits[self.at + (skipped >> 3 & 7)] &= ~(1 << (skipped & 7))
                     skipped += 1

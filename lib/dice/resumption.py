@@ -6,11 +6,11 @@
 from ._compat import const, ticks_add, ticks_diff
 from .crypto import crypt
 from .crypto.hmac import Hmac, p_sha256
+from .limits import MASTER_SECRET_BYTES
 
 _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)
 _TAG_BYTES = const(16)
-_MASTER_BYTES = const(48)
 
 
 def wrap(secret, random, data):
@@ -119,4 +119,4 @@ def _pack(suite, master, identity):
 
 
 def _unpack(packed):
-    return int.from_bytes(packed[:2], "big"), bytearray(packed[2 : 2 + _MASTER_BYTES]), packed[2 + _MASTER_BYTES :]
+    return int.from_bytes(packed[:2], "big"), bytearray(packed[2 : 2 + MASTER_SECRET_BYTES]), packed[2 + MASTER_SECRET_BYTES :]

@@ -9,15 +9,12 @@ unnoticed here fails the tag of AES-CCM, and a datagram that lost bytes fails th
 import errno
 import select
 
-from ._compat import const
-from .limits import DATAGRAM_MAX_BYTES
+from .limits import DATAGRAM_MAX_BYTES, SLIP_CHUNK_BYTES, SLIP_STALL_MS
 
 _END = b"\xc0"
 _ESC = b"\xdb"
 _ESC_END = b"\xdb\xdc"
 _ESC_ESC = b"\xdb\xdd"
-_CHUNK_BYTES = const(128)
-_STALL_MS = const(1000)
 
 
 class Serial:
@@ -49,7 +46,7 @@ class Serial:
             else:
                 poll = select.poll()
                 poll.register(self.socket, select.POLLOUT)
-                if not poll.poll(_STALL_MS):
+                if not poll.poll(SLIP_STALL_MS):
                     raise OSError(errno.ETIMEDOUT)
 
     def receive(self):
@@ -77,7 +74,7 @@ class Serial:
             self.socket.close()
 
     def _read(self):
-        count = min(self._any(), _CHUNK_BYTES) if self._any else _CHUNK_BYTES
+        count = min(self._any(), SLIP_CHUNK_BYTES) if self._any else SLIP_CHUNK_BYTES
         return count and self.socket.read(count)
 
     def _take(self, part):

@@ -3,45 +3,37 @@
 """The server's half of a handshake, once the cookie has come back (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
 from ._compat import const
+from .codes import (
+    ALERT_HANDSHAKE_FAILURE,
+    ALERT_ILLEGAL_PARAMETER,
+    ALERT_NO_APPLICATION_PROTOCOL,
+    ALERT_PROTOCOL_VERSION,
+    ALERT_UNEXPECTED_MESSAGE,
+    DTLS_1_2,
+    EMPTY_RENEGOTIATION_INFO_SCSV,
+    EXTENSION_ALPN,
+    EXTENSION_CONNECTION_ID,
+    EXTENSION_EXTENDED_MASTER_SECRET,
+    EXTENSION_MAX_FRAGMENT_LENGTH,
+    EXTENSION_RECORD_SIZE_LIMIT,
+    EXTENSION_RENEGOTIATION_INFO,
+    EXTENSION_SERVER_NAME,
+    EXTENSION_SESSION_TICKET,
+    HANDSHAKE_CLIENT_HELLO,
+    HANDSHAKE_CLIENT_KEY_EXCHANGE,
+    HANDSHAKE_FINISHED,
+    HANDSHAKE_NEW_SESSION_TICKET,
+    HANDSHAKE_SERVER_HELLO,
+    HANDSHAKE_SERVER_HELLO_DONE,
+)
 from .errors import PeerError
 from .handshake import Handshake
 from .keys import Secrets, Transcript
-from .limits import RECORD_PLAINTEXT_MAX_BYTES
-from .messages import RANDOM_BYTES
+from .limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
+from .reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from .server_messages import read_hello, write_hello, write_ticket
 from .wire import Reader
 
-_CLIENT_HELLO = const(1)
-_SERVER_HELLO = const(2)
-_NEW_SESSION_TICKET = const(4)
-_SERVER_HELLO_DONE = const(14)
-_CLIENT_KEY_EXCHANGE = const(16)
-_FINISHED = const(20)
-
-_SERVER_NAME = const(0)
-_MAX_FRAGMENT_LENGTH = const(1)
-_ALPN = const(16)
-_EXTENDED_MASTER_SECRET = const(23)
-_RECORD_SIZE_LIMIT = const(28)
-_SESSION_TICKET = const(35)
-_CONNECTION_ID = const(54)
-_RENEGOTIATION_INFO = const(0xFF01)
-_RENEGOTIATION_SCSV = const(0x00FF)
-
-_UNEXPECTED_MESSAGE = const(10)
-_HANDSHAKE_FAILURE = const(40)
-_ILLEGAL_PARAMETER = const(47)
-_PROTOCOL_VERSION = const(70)
-_NO_APPLICATION_PROTOCOL = const(120)
-
-_E_UNEXPECTED = const(52)
-_E_NO_SUITE = const(54)
-_E_PEER_VERSION = const(55)
-_E_ILLEGAL = const(56)
-_E_NO_PROTOCOL = const(59)
-
-_VERSION = const(0xFEFD)
-_VERSION_1_0 = const(0xFEFF)
 _SESSION_ID_BYTES = const(16)  # there are clients that do not offer shorter ones
 
 _EXPECT_CLIENT_HELLO = const(0)
@@ -73,91 +65,91 @@ class Server(Handshake):
     def read(self, kind, body, message):
         """Take the client's next message; see Handshake."""
         state = self._state
-        if kind != _FINISHED:
+        if kind != HANDSHAKE_FINISHED:
             self._transcript.update(message)
-        if kind == _CLIENT_HELLO and state == _EXPECT_CLIENT_HELLO:
+        if kind == HANDSHAKE_CLIENT_HELLO and state == _EXPECT_CLIENT_HELLO:
             return self._read_client_hello(body)
-        if kind == _CLIENT_KEY_EXCHANGE and state == _EXPECT_CLIENT_KEY_EXCHANGE:
+        if kind == HANDSHAKE_CLIENT_KEY_EXCHANGE and state == _EXPECT_CLIENT_KEY_EXCHANGE:
             self.identity, premaster = self._credentials.read_key_exchange(body, self._random)
             self._session_hash = self._transcript.digest()
             self.secrets.derive_master(premaster, self._session_hash if self.extended else None)
             self._state = _EXPECT_FINISHED
-        elif kind == _FINISHED and state == _EXPECT_FINISHED:
+        elif kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"client", self._session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
             self.connected = True
             return None if self.resumed else self._finish()
         else:
-            raise PeerError(_UNEXPECTED_MESSAGE, _E_UNEXPECTED)
+            raise PeerError(ALERT_UNEXPECTED_MESSAGE, E_UNEXPECTED)
         return None
 
     def _read_client_hello(self, body):
         version, random, session_id, _, suites, methods, extensions = read_hello(body)
-        if version >> 8 != 0xFE or version > _VERSION:
-            raise PeerError(_PROTOCOL_VERSION, _E_PEER_VERSION)
-        if b"\0" not in methods or extensions.get(_RENEGOTIATION_INFO, b"\0") != b"\0":
-            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+        if version >> 8 != 0xFE or version > DTLS_1_2:
+            raise PeerError(ALERT_PROTOCOL_VERSION, E_PEER_VERSION)
+        if b"\0" not in methods or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0":
+            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         reader = Reader(suites)
         offered = []
         while reader.more():
             offered.append(reader.uint(2))
         common = [suite for suite in self._credentials.suites if suite in offered]
         if not common:
-            raise PeerError(_HANDSHAKE_FAILURE, _E_NO_SUITE)
+            raise PeerError(ALERT_HANDSHAKE_FAILURE, E_NO_SUITE)
         self.suite = common[0]
         self.secrets = Secrets(random, self._random(RANDOM_BYTES))
         answer = self._answer_extensions(extensions)
-        if _RENEGOTIATION_SCSV in offered or _RENEGOTIATION_INFO in extensions:
-            answer.append((_RENEGOTIATION_INFO, b"\0"))
+        if EMPTY_RENEGOTIATION_INFO_SCSV in offered or EXTENSION_RENEGOTIATION_INFO in extensions:
+            answer.append((EXTENSION_RENEGOTIATION_INFO, b"\0"))
         self._flight = []
-        if self._resume(session_id, extensions.get(_SESSION_TICKET), offered):
+        if self._resume(session_id, extensions.get(EXTENSION_SESSION_TICKET), offered):
             self._put_server_hello(session_id, answer)
             self._put_finished(b"server", self._transcript.digest())
             self._state = _EXPECT_FINISHED
             return self._flight
         if self._tickets and self.extended:
-            if _SESSION_TICKET in extensions:
-                answer.append((_SESSION_TICKET, b""))
+            if EXTENSION_SESSION_TICKET in extensions:
+                answer.append((EXTENSION_SESSION_TICKET, b""))
                 self._promised = True
             else:
                 self.session_id = self._random(_SESSION_ID_BYTES)
         self._put_server_hello(self.session_id, answer)
-        self._put(_SERVER_HELLO_DONE, b"")
+        self._put(HANDSHAKE_SERVER_HELLO_DONE, b"")
         self._state = _EXPECT_CLIENT_KEY_EXCHANGE
         return self._flight
 
     def _put_server_hello(self, session_id, extensions):
-        self._put(_SERVER_HELLO, write_hello(self.secrets.randoms[RANDOM_BYTES:], session_id, self.suite, extensions))
+        self._put(HANDSHAKE_SERVER_HELLO, write_hello(self.secrets.randoms[RANDOM_BYTES:], session_id, self.suite, extensions))
 
     def _answer_extensions(self, extensions):
         """Return what answers the client's extensions."""
         answer = []
-        self.extended = _EXTENDED_MASTER_SECRET in extensions
+        self.extended = EXTENSION_EXTENDED_MASTER_SECRET in extensions
         if self.extended:
-            answer.append((_EXTENDED_MASTER_SECRET, b""))
-        limit = extensions.get(_RECORD_SIZE_LIMIT)
-        fragment = extensions.get(_MAX_FRAGMENT_LENGTH)
+            answer.append((EXTENSION_EXTENDED_MASTER_SECRET, b""))
+        limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
+        fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
         if limit is not None:  # then the other one does not count (RFC 8449, section 5)
             self._limit_records(limit, False)
-            answer.append((_RECORD_SIZE_LIMIT, (self._size_limit or RECORD_PLAINTEXT_MAX_BYTES).to_bytes(2, "big")))
+            answer.append((EXTENSION_RECORD_SIZE_LIMIT, (self._size_limit or RECORD_PLAINTEXT_MAX_BYTES).to_bytes(2, "big")))
         elif fragment is not None:
             self._limit_records(fragment, True)
-            answer.append((_MAX_FRAGMENT_LENGTH, fragment))
-        cid = extensions.get(_CONNECTION_ID)
+            answer.append((EXTENSION_MAX_FRAGMENT_LENGTH, fragment))
+        cid = extensions.get(EXTENSION_CONNECTION_ID)
         if cid is None or self.cid is None:
             self.cid = b""
         elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(_ILLEGAL_PARAMETER, _E_ILLEGAL)
+            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         else:
             self.peer_cid = cid[1:]
-            answer.append((_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        if _SERVER_NAME in extensions:
-            names = Reader(Reader(extensions[_SERVER_NAME]).vector(2))
+            answer.append((EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
+        if EXTENSION_SERVER_NAME in extensions:
+            names = Reader(Reader(extensions[EXTENSION_SERVER_NAME]).vector(2))
             if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
                 self.server_name = names.vector(2)
-        if _ALPN in extensions and self._alpn:
-            self._choose_protocol(Reader(extensions[_ALPN]))
-            answer.append((_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))
+        if EXTENSION_ALPN in extensions and self._alpn:
+            self._choose_protocol(Reader(extensions[EXTENSION_ALPN]))
+            answer.append((EXTENSION_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))
         return answer
 
     def _choose_protocol(self, reader):
@@ -167,7 +159,7 @@ class Server(Handshake):
             offered.append(names.vector(1))
         common = [name for name in self._alpn if name in offered]
         if not common:
-            raise PeerError(_NO_APPLICATION_PROTOCOL, _E_NO_PROTOCOL)
+            raise PeerError(ALERT_NO_APPLICATION_PROTOCOL, E_NO_PROTOCOL)
         self.alpn = common[0]
 
     def _resume(self, session_id, ticket, offered):
@@ -190,7 +182,7 @@ class Server(Handshake):
             tickets, now = self._tickets
             if self._promised:
                 ticket = tickets.make(self.suite, self.secrets.master, self.identity, now)
-                self._put(_NEW_SESSION_TICKET, write_ticket(tickets.lifetime_s, ticket))
+                self._put(HANDSHAKE_NEW_SESSION_TICKET, write_ticket(tickets.lifetime_s, ticket))
             elif self.session_id:
                 tickets.remember(self.session_id, self.suite, self.secrets.master, self.identity)
         self._put_finished(b"server", self._transcript.digest())

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Handshake message bodies as a server reads and writes them: see `messages` (row 3)."""
 
-from ._compat import const
-from .messages import RANDOM_BYTES, read_extensions, write_extensions
+from .codes import DTLS_1_2
+from .limits import RANDOM_BYTES
+from .messages import read_extensions, write_extensions
 from .wire import Reader, Writer
-
-_VERSION = const(0xFEFD)  # DTLS 1.2
 
 
 def read_hello(body):
@@ -24,7 +23,7 @@ def read_hello_start(reader):
 def write_hello(random, session_id, suite, extensions):
     """Return the body of a ServerHello."""
     writer = Writer()
-    writer.uint(_VERSION, 2)
+    writer.uint(DTLS_1_2, 2)
     writer.put(random)
     writer.vector(session_id, 1)
     writer.uint(suite, 2)

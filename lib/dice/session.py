@@ -8,51 +8,48 @@ received raises: in the record layer it is dropped and counted, in the handshake
 `_fail` is the only place where an error becomes one.
 """
 
-from ._compat import const, ticks_add, ticks_diff
-from .errors import DiceError, FormatError, PeerError, UsageError
-from .flights import HANDSHAKE, Flight, Reassembly
+from ._compat import ticks_add, ticks_diff
+from .codes import (
+    ALERT_CLOSE_NOTIFY,
+    ALERT_DECODE_ERROR,
+    ALERT_DECRYPT_ERROR,
+    ALERT_INTERNAL_ERROR,
+    ALERT_LEVEL_FATAL,
+    ALERT_LEVEL_WARNING,
+    ALERT_NO_RENEGOTIATION,
+    CONTENT_ALERT,
+    CONTENT_APPLICATION_DATA,
+    CONTENT_CHANGE_CIPHER_SPEC,
+    CONTENT_HANDSHAKE,
+    HANDSHAKE_FINISHED,
+)
+from .errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
+from .flights import Flight, Reassembly
 from .keys import Resumption
+from .limits import (
+    ALERT_WAIT_MS,
+    DATAGRAM_MAX_BYTES,
+    EARLY_RECORDS_MAX,
+    LAST_FLIGHT_MS,
+    MTU_MIN_BYTES,
+    RECORD_OVERHEAD_MAX_BYTES,
+    TIMER_MS,
+)
+from .reasons import (
+    E_ALERT,
+    E_FINISHED,
+    E_MEMORY,
+    E_NO_ANSWER,
+    E_NOT_BYTES,
+    E_NOT_CONNECTED,
+    E_NOT_SENT,
+    E_OPTION,
+    E_STALLED,
+    E_TOO_LONG,
+)
 from .record_layer import RecordLayer
 from .suites import TAG_BYTES
 from .wire import Reader
-
-_NONE = const(0)
-_DATA = const(1)
-_CONNECTED = const(4)
-_CLOSED = const(5)
-
-_ALERT_WAIT_MS = const(1_000)
-_DATAGRAM_MAX_BYTES = const(1232)
-_EARLY_RECORDS_MAX = const(2)
-_LAST_FLIGHT_MS = const(543_000)
-_MTU_MIN_BYTES = const(128)
-_RECORD_OVERHEAD_MAX_BYTES = const(37)
-_TIMER_MS = const(9_000)
-
-_CHANGE_CIPHER_SPEC = const(20)
-_ALERT = const(21)
-_APPLICATION_DATA = const(23)
-
-_FINISHED = const(20)
-
-_WARNING = const(1)
-_FATAL = const(2)
-_CLOSE_NOTIFY = const(0)
-_DECODE_ERROR = const(50)
-_DECRYPT_ERROR = const(51)
-_INTERNAL_ERROR = const(80)
-_NO_RENEGOTIATION = const(100)
-
-_E_TOO_LONG = const(10)
-_E_NOT_BYTES = const(12)
-_E_NOT_SENT = const(13)
-_E_OPTION = const(18)
-_E_NOT_CONNECTED = const(19)
-_E_ALERT = const(50)
-_E_NO_ANSWER = const(51)
-_E_STALLED = const(53)
-_E_FINISHED = const(57)
-_E_MEMORY = const(60)
 
 
 class Session:
@@ -64,14 +61,14 @@ class Session:
     what the handshake found.
     """
 
-    def __init__(self, handshake, now, timer_ms=_TIMER_MS, mtu=_DATAGRAM_MAX_BYTES):
+    def __init__(self, handshake, now, timer_ms=TIMER_MS, mtu=DATAGRAM_MAX_BYTES):
         """Begin as `handshake`, a client.Client or server.Server, says.
 
         `timer_ms`: before the first retransmission: 9 s by RFC 7925, 1 s suits fast links. `mtu`: the longest datagram to send, in
         bytes, of which a handshake gets by with 128. Raises UsageError.
         """
-        if not 0 < timer_ms < 1 << 29 or not _MTU_MIN_BYTES <= mtu <= _DATAGRAM_MAX_BYTES:
-            raise UsageError(_E_OPTION)
+        if not 0 < timer_ms < 1 << 29 or not MTU_MIN_BYTES <= mtu <= DATAGRAM_MAX_BYTES:
+            raise UsageError(E_OPTION)
         self.data = None
         self.error = None
         self.connected = False
@@ -112,7 +109,7 @@ class Session:
             size = self.layer.split(self._rest)
             data = self._rest[:size]
             self._rest = self._rest[size:] if size else b""
-            event = self._receive_record(data, now) if size else _NONE
+            event = self._receive_record(data, now) if size else NONE
             if event:
                 return event
         while self._early and self.layer.window:
@@ -121,21 +118,21 @@ class Session:
                 return event
         if self._held and self.connected:
             self.data = self._held.pop(0)
-            return _DATA
-        return _NONE
+            return DATA
+        return NONE
 
     def send(self, data, now):
         """Seal application data (bytes-like); transmit() then has the datagram. Raises UsageError, LimitError, StoreError."""
         if not self.connected:
-            raise UsageError(_E_NOT_CONNECTED)
+            raise UsageError(E_NOT_CONNECTED)
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise UsageError(_E_NOT_BYTES)
+            raise UsageError(E_NOT_BYTES)
         data = bytes(data)
         if len(data) > self.data_max():
-            raise UsageError(_E_TOO_LONG)
+            raise UsageError(E_TOO_LONG)
         if self._out:
-            raise UsageError(_E_NOT_SENT)
-        self._out.append(self.layer.seal(_APPLICATION_DATA, 1, data))
+            raise UsageError(E_NOT_SENT)
+        self._out.append(self.layer.seal(CONTENT_APPLICATION_DATA, 1, data))
 
     def data_max(self):
         """Return how many bytes one call of send() takes."""
@@ -168,14 +165,14 @@ class Session:
         flight = self._flight
         if flight and flight.due is not None and ticks_diff(now, flight.due) >= 0 and not flight.timeout(now):
             return self.give_up()
-        return _NONE
+        return NONE
 
     def give_up(self):
         """End a handshake that takes too long, and tell the peer, which may be connected; return CLOSED: `error` says why."""
         if "forged" in self.layer.dropped:
-            return self._fail(PeerError(_DECRYPT_ERROR, _E_FINISHED))
-        self.error = PeerError(None, _E_STALLED) if self._reassembly.next else PeerError(None, _E_NO_ANSWER)
-        self._alert(_WARNING, _CLOSE_NOTIFY)
+            return self._fail(PeerError(ALERT_DECRYPT_ERROR, E_FINISHED))
+        self.error = PeerError(None, E_STALLED) if self._reassembly.next else PeerError(None, E_NO_ANSWER)
+        self._alert(ALERT_LEVEL_WARNING, ALERT_CLOSE_NOTIFY)
         return self.abandon()
 
     def export(self, label, length, context=None):
@@ -184,7 +181,7 @@ class Session:
         Raises UsageError before the handshake is over, and where the peer has no extended master secret (RFC 7627, section 5.4).
         """
         if not self.connected or not self._extended:
-            raise UsageError(_E_NOT_CONNECTED)
+            raise UsageError(E_NOT_CONNECTED)
         return self._secrets.export(label, context, length)
 
     def resumption(self):
@@ -196,7 +193,7 @@ class Session:
     def close(self):
         """Say close_notify, if there is anyone to say it to, and overwrite the keys; transmit() has what is left to send."""
         if self.connected or self._handshake:
-            self._alert(_WARNING, _CLOSE_NOTIFY)
+            self._alert(ALERT_LEVEL_WARNING, ALERT_CLOSE_NOTIFY)
         self.abandon()
 
     def agreed(self):
@@ -213,66 +210,66 @@ class Session:
 
     def _receive_record(self, data, now):
         no_keys = self._handshake and not self.layer.window
-        if no_keys and data[3] << 8 | data[4] == 1 and len(self._early) < _EARLY_RECORDS_MAX:
+        if no_keys and data[3] << 8 | data[4] == 1 and len(self._early) < EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
-            return _NONE
+            return NONE
         opened = self.layer.open(data)
         if opened is None:
             # The client's key is not ours, or somebody else sent this: say so (RFC 7925, section 4.2), and wait on.
             if self._handshake and self.layer.forged and not self.is_client:
-                self._alert(_FATAL, _DECRYPT_ERROR)
-            return _NONE
+                self._alert(ALERT_LEVEL_FATAL, ALERT_DECRYPT_ERROR)
+            return NONE
         epoch, content_type, plaintext = opened
         self.newest = self.newest or (epoch == 1 and self.layer.newest)
         try:
-            if content_type == HANDSHAKE:
+            if content_type == CONTENT_HANDSHAKE:
                 return self._receive_handshake(epoch, plaintext, now)
-            if content_type == _ALERT:
+            if content_type == CONTENT_ALERT:
                 return self._receive_alert(epoch, plaintext, now)
-            if content_type == _APPLICATION_DATA and epoch:
+            if content_type == CONTENT_APPLICATION_DATA and epoch:
                 return self._receive_data(plaintext)
-            if content_type != _CHANGE_CIPHER_SPEC:  # of which the epoch says all there is to know
+            if content_type != CONTENT_CHANGE_CIPHER_SPEC:  # of which the epoch says all there is to know
                 self.layer.drop("malformed")
         except PeerError as error:
             return self._fail(error)
         except FormatError as error:
-            return self._fail(PeerError(_DECODE_ERROR, error.reason))
+            return self._fail(PeerError(ALERT_DECODE_ERROR, error.reason))
         except DiceError as error:
-            return self._fail(PeerError(_INTERNAL_ERROR, error.reason))
-        return _NONE
+            return self._fail(PeerError(ALERT_INTERNAL_ERROR, error.reason))
+        return NONE
 
     def _receive_data(self, plaintext):
         if self.connected:
             if self._end is not None:  # the peer has heard our last flight
                 self._end = self._flight = None
             self.data = plaintext
-            return _DATA
-        if len(self._held) < _EARLY_RECORDS_MAX:
+            return DATA
+        if len(self._held) < EARLY_RECORDS_MAX:
             self._held.append(plaintext)
             self._ask()  # the peer is connected, and its Finished is lost
         else:
             self.layer.drop("early")
-        return _NONE
+        return NONE
 
     def _receive_alert(self, epoch, plaintext, now):
         if len(plaintext) != 2:
             self.layer.drop("malformed")
-            return _NONE
+            return NONE
         level, alert = plaintext
-        if alert == _CLOSE_NOTIFY and epoch:
+        if alert == ALERT_CLOSE_NOTIFY and epoch:
             if self.connected:
-                self._alert(_WARNING, _CLOSE_NOTIFY)
+                self._alert(ALERT_LEVEL_WARNING, ALERT_CLOSE_NOTIFY)
             return self.abandon()
-        if level != _FATAL and alert:
-            return _NONE
-        error = PeerError(alert, _E_ALERT)
+        if level != ALERT_LEVEL_FATAL and alert:
+            return NONE
+        error = PeerError(alert, E_ALERT)
         if epoch:
             self.error = error
             return self.abandon()
         if self._handshake and not self._doubt:
-            self._doubt = ticks_add(now, _ALERT_WAIT_MS), error
+            self._doubt = ticks_add(now, ALERT_WAIT_MS), error
             self._ask()  # whether it was the peer
-        return _NONE
+        return NONE
 
     def _ask(self):
         if self._flight:
@@ -282,7 +279,7 @@ class Session:
 
     def _receive_handshake(self, epoch, plaintext, now):
         reader = Reader(plaintext)
-        event = _NONE
+        event = NONE
         while reader.more() and not event:
             try:
                 kind, length, sequence, offset, part = (
@@ -294,7 +291,7 @@ class Session:
                 )
             except FormatError:
                 self.layer.drop("malformed")
-                return _NONE
+                return NONE
             if self._handshake is None:
                 self._receive_late(kind, sequence, offset + len(part) == length, now)
             elif kind == 3 and self.is_client and not epoch:
@@ -304,7 +301,7 @@ class Session:
                     self._reassembly.next = max(self._reassembly.next, sequence + 1)
             elif sequence == self._answers and offset + len(part) == length:
                 self._ask()
-            elif (kind == _FINISHED) != epoch or not self._reassembly.add(epoch, kind, length, sequence, offset, part):
+            elif (kind == HANDSHAKE_FINISHED) != epoch or not self._reassembly.add(epoch, kind, length, sequence, offset, part):
                 self.layer.drop("unexpected")
             else:
                 event = self._take_messages(now)
@@ -314,12 +311,12 @@ class Session:
         while self._handshake:
             taken = self._reassembly.take()
             if taken is None:
-                return _NONE
+                return NONE
             message = taken[1]
             self._answer(message[0], message[12:], message, now)
             if self._handshake.connected:
                 return self._connect(now)
-        return _NONE
+        return NONE
 
     def _answer(self, kind, body, message, now):
         handshake = self._handshake
@@ -334,11 +331,11 @@ class Session:
             if flight:
                 self._begin(flight, now)
         except MemoryError:  # what is half done cannot be taken up again
-            raise PeerError(_INTERNAL_ERROR, _E_MEMORY)
+            raise PeerError(ALERT_INTERNAL_ERROR, E_MEMORY)
 
     def _begin(self, flight, now):
         self._answers = self._reassembly.next - 1  # the last message that the flight answers
-        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + _RECORD_OVERHEAD_MAX_BYTES))
+        self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + RECORD_OVERHEAD_MAX_BYTES))
         self._flight.start(now)
 
     def _connect(self, now):
@@ -355,17 +352,17 @@ class Session:
         self.layer.plain = False
         if self._flight and self.is_client == self.resumed:  # ours is the last flight, which the peer may not have heard
             self._flight.due = None
-            self._end = ticks_add(now, _LAST_FLIGHT_MS)
+            self._end = ticks_add(now, LAST_FLIGHT_MS)
         else:
             self._flight = None
-        return _CONNECTED
+        return CONNECTED
 
     def _receive_late(self, kind, sequence, is_end, now):
         """Take a handshake message after the handshake: authentic, since plaintext is not read any more."""
-        if kind == _FINISHED and sequence == self._reassembly.next - 1 and is_end:
+        if kind == HANDSHAKE_FINISHED and sequence == self._reassembly.next - 1 and is_end:
             self._ask()
         elif kind <= 1:  # HelloRequest, ClientHello
-            self._alert(_WARNING, _NO_RENEGOTIATION)
+            self._alert(ALERT_LEVEL_WARNING, ALERT_NO_RENEGOTIATION)
         else:
             self.layer.drop("unexpected")
 
@@ -374,16 +371,16 @@ class Session:
     def _alert(self, level, alert):
         # Whether our ChangeCipherSpec is out: the server's comes first where a session is resumed, else the client's.
         epoch = 1 if self.connected or (self.layer.window and self.is_client != self._handshake.resumed) else 0
-        if len(self._out) < _EARLY_RECORDS_MAX:
+        if len(self._out) < EARLY_RECORDS_MAX:
             try:
-                self._out.append(self.layer.seal(_ALERT, epoch, bytes((level, alert))))
+                self._out.append(self.layer.seal(CONTENT_ALERT, epoch, bytes((level, alert))))
             except (DiceError, MemoryError):
                 pass  # the key has come to its end, or there is no room: the peer is not told
 
     def _fail(self, error):
         """Turn an error into an alert, and end."""
         self.error = error
-        self._alert(_FATAL, error.alert)
+        self._alert(ALERT_LEVEL_FATAL, error.alert)
         return self.abandon()
 
     def abandon(self):
@@ -396,4 +393,4 @@ class Session:
         self._handshake = self._flight = self._doubt = self._end = None
         self._rest = b""
         self._early, self._held = [], []
-        return _CLOSED
+        return CLOSED

@@ -12,21 +12,17 @@ from ._compat import const
 from .errors import StoreError, UsageError
 from .handshake import Handshake
 from .keys import Secrets
-from .limits import KEY_RECORDS_MAX, RESERVE_RECORDS
+from .limits import KEY_BLOCK_BYTES, KEY_RECORDS_MAX, MASTER_SECRET_BYTES, RESERVE_RECORDS, WINDOW_BYTES
+from .reasons import E_NOT_CONNECTED, E_STALE
 from .record_layer import RecordLayer
-from .replay import WINDOW_BYTES, Window
+from .replay import Window
 from .resumption import unwrap, wrap
 from .session import Session
 from .suites import TAG_BYTES
 from .wire import Reader, Writer
 
-_E_NOT_CONNECTED = const(19)
-_E_STALE = const(35)
-
 _FORMAT = const(1)
-_KEY_BLOCK_BYTES = const(40)
 _RANDOMS_BYTES = const(64)
-_MASTER_BYTES = const(48)
 _MARK_BITS = const(24)
 
 
@@ -62,7 +58,7 @@ def save(session, store, secret, random, name="dtls"):
 def save_in_clear(session, store, name="dtls"):
     """Return what save() returns, with all keys readable, for memory that nobody else can read."""
     if not session.connected:
-        raise UsageError(_E_NOT_CONNECTED)
+        raise UsageError(E_NOT_CONNECTED)
     layer = session.layer
     suite, extended, secrets, session_id, ticket = session.agreed()
     kept = store.get(name)
@@ -92,7 +88,7 @@ def restore(data, store, secret, now, name="dtls", **options):
     """
     clear = unwrap(secret, data)
     if clear is None:
-        raise StoreError(_E_STALE)
+        raise StoreError(E_STALE)
     return restore_in_clear(clear, store, now, name, **options)
 
 
@@ -100,11 +96,11 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     """Return the session that save_in_clear() made `data` of; raises StoreError, and FormatError where it is cut short."""
     reader = Reader(data)
     if reader.uint(1) != _FORMAT:
-        raise StoreError(_E_STALE)
+        raise StoreError(E_STALE)
     generation = reader.uint(5)
     kept = store.get(name)
     if kept is None or kept >> _MARK_BITS != generation:
-        raise StoreError(_E_STALE)
+        raise StoreError(E_STALE)
     flags = reader.uint(1)
     role = Handshake(None, None, b"")
     role.extended = bool(flags & 1)
@@ -112,9 +108,9 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     layer = _Reserving(b"")
     layer.record_max = reader.uint(2)
     received = reader.uint(6)
-    key_block = bytearray(reader.take(_KEY_BLOCK_BYTES))
+    key_block = bytearray(reader.take(KEY_BLOCK_BYTES))
     randoms = reader.take(_RANDOMS_BYTES)
-    role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(_MASTER_BYTES)))
+    role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(MASTER_SECRET_BYTES)))
     layer.cid, layer.peer_cid, role.session_id, role.ticket, identity, alpn = [reader.vector(2) for _ in range(6)]
     reader.end()
     role.identity = identity or None

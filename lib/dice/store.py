@@ -16,10 +16,7 @@ import os
 
 from ._compat import const, create, sync
 from .errors import DiceError, StoreError
-
-_E_STORE_WRITE = const(30)
-_E_STORE_READ = const(31)
-_E_STORE_DAMAGED = const(32)
+from .reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
 
 _ENOENT = const(2)
 
@@ -57,7 +54,7 @@ def replace_file(path, data):
             file.write(data)
         sync(path + ".tmp")
     except OSError:
-        raise StoreError(_E_STORE_WRITE)
+        raise StoreError(E_STORE_WRITE)
     _rename(path)
 
 
@@ -68,7 +65,7 @@ def _read(path):
     except OSError as error:
         if error.args[0] == _ENOENT:
             return None
-        raise StoreError(_E_STORE_READ)
+        raise StoreError(E_STORE_READ)
 
 
 def _rename(path):
@@ -77,13 +74,13 @@ def _rename(path):
         os.rename(path + ".tmp", path)
         sync(folder)
     except OSError:
-        raise StoreError(_E_STORE_WRITE)
+        raise StoreError(E_STORE_WRITE)
 
 
 def _decode(data):
     value = int.from_bytes(data[:8], "big")
     if len(data) != 16 or value ^ int.from_bytes(data[8:], "big") != (1 << 64) - 1:
-        raise StoreError(_E_STORE_DAMAGED)
+        raise StoreError(E_STORE_DAMAGED)
     return value
 
 

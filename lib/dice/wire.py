@@ -5,11 +5,8 @@
 All integers are big-endian (RFC 5246, section 4).
 """
 
-from ._compat import const
 from .errors import FormatError
-
-_E_TRUNCATED = const(20)
-_E_TRAILING = const(21)
+from .reasons import E_TRAILING, E_TRUNCATED
 
 
 class Reader:
@@ -23,7 +20,7 @@ class Reader:
         """Return the next `count` bytes."""
         end = self._at + count
         if end > len(self._data):
-            raise FormatError(_E_TRUNCATED)
+            raise FormatError(E_TRUNCATED)
         part = bytes(self._data[self._at : end])
         self._at = end
         return part
@@ -43,7 +40,7 @@ class Reader:
     def end(self):
         """Raise FormatError unless everything was read."""
         if self._at != len(self._data):
-            raise FormatError(_E_TRAILING)
+            raise FormatError(E_TRAILING)
 
 
 class Writer:

@@ -5,7 +5,7 @@
 import contextlib
 import socket
 
-from dicectl import emulator, micropython, on_board
+from dicectl import emulator, micropython, mpy
 from dicectl.nat import Gateway, at_work
 from dicectl.stage import Node, files_of
 
@@ -23,7 +23,7 @@ def _program():
     """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
     sources = [path for path in micropython.APP.glob("*.py") if path.stem != "main"]
     sources.append(micropython.NODE / "demo_node.py")
-    files = {f"{path.stem}.mpy": on_board.compiled(path, path.name, "armv6m") for path in sources}
+    files = {f"{path.stem}.mpy": mpy.compile_here(path, path.name, "armv6m") for path in sources}
     main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
     return {**files, "main.py": main.encode()}
 

@@ -166,7 +166,7 @@ def _run(coroutine):
     import asyncio
 
     from dice.errors import DiceError
-    from dicectl.doctor import REASONS
+    from dicectl.reasons import SENTENCES
 
     try:
         asyncio.run(coroutine)
@@ -175,7 +175,7 @@ def _run(coroutine):
     except DiceError as error:
         alert = getattr(error, "alert", None)
         told = f" (alert {alert})" if alert is not None else ""
-        raise Failure(f"E{error.reason}{told}: {REASONS[error.reason][1]}")
+        raise Failure(f"E{error.reason}{told}: {SENTENCES[error.reason]}")
     except (asyncio.TimeoutError, TimeoutError):
         raise Failure("connected, but no answer to the message in time")
     except OSError as error:

@@ -180,8 +180,8 @@ def send(group, message, folder):
     import asyncio
 
     from dice.errors import DiceError
-    from dicectl.doctor import REASONS
     from dicectl.host_node import HostNode
+    from dicectl.reasons import SENTENCES
 
     async def run():
         node = HostNode(folder, group)
@@ -190,7 +190,7 @@ def send(group, message, folder):
             await joined.send(message.encode())
             await node.report()
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         finally:
             joined.close()
 
@@ -221,8 +221,8 @@ def ask(group, path, folder, wait, as_json, registry):
     from dice.coap.message import GET
     from dice.errors import DiceError
     from dice.groupcomm import request
-    from dicectl.doctor import REASONS
     from dicectl.host_node import HostNode
+    from dicectl.reasons import SENTENCES
 
     async def run():
         node = HostNode(folder, group)
@@ -231,7 +231,7 @@ def ask(group, path, folder, wait, as_json, registry):
             found = await request(joined, GET, path, wait_ms=int(wait * 1000))
             await node.report()
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         finally:
             joined.close()
         return found, node.identity

@@ -13,9 +13,9 @@ from dice.errors import DiceError
 from dice.kx_psk import Psk
 from dice.managed import Managed
 from dice.udp import Multicast
-from dicectl.doctor import REASONS
 from dicectl.failure import FAILED, USAGE, Failure
 from dicectl.node_file import FILE
+from dicectl.reasons import SENTENCES
 
 _AGAIN_S = 5
 _TIMER_MS = 1000
@@ -50,7 +50,7 @@ class HostNode:
             self.peer = Coap(connection, Router(self._managed.routes))
             group = await self._managed.join(self.peer)
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except OSError as error:
             raise Failure(f"network: {error}")
         if self._tapped:

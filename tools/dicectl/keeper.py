@@ -16,8 +16,8 @@ from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.kdc import Kdc
 from dice.kx_psk_server import PskLookup
 from dicectl import control, keyring
-from dicectl.doctor import REASONS
 from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)
 LAYOUTS = {"k08": K08, "d00": D00}
@@ -71,7 +71,7 @@ class Keeper:
         try:
             return action(**request)
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {REASONS[error.reason][1]}", FAILED)
+            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except sqlite3.Error as error:
             raise Failure(f"the registry cannot be written ({error}): make room on its disk; what failed was not done", FAILED)
         except TypeError as error:

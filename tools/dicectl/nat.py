@@ -9,8 +9,8 @@ import struct
 import threading
 from collections import OrderedDict
 
-from dice.ip import HEADERS_BYTES, packet, parse
-from dice.limits import DATAGRAM_MAX_BYTES
+from dice.ip import packet, parse
+from dice.limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES
 from dice.serial import Serial
 
 _ENDPOINTS_MAX = 64  # sockets that stand for nodes' ports at most; the one that was used the longest time ago makes room
@@ -61,7 +61,7 @@ class Gateway:
     def __init__(self, stream, groups=(), interface="0.0.0.0"):
         """`groups` are (address, port); raises OSError."""
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
-        self._line = Serial(stream, DATAGRAM_MAX_BYTES + HEADERS_BYTES)
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
         self._interface = socket.inet_aton(interface)
         self._selector = selectors.DefaultSelector()
         self._selector.register(stream, selectors.EVENT_READ, self._from_bus)

@@ -8,7 +8,6 @@ import queue
 import tempfile
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 from dicectl import boards, debian, emulator, micropython, mpy, recipe
 from dicectl.failure import Failure
@@ -35,16 +34,10 @@ def at_hand(with_tls):
     return (not with_tls and bool(os.environ.get("DICE_FIRMWARE"))) or is_built("RPI_PICO", "full", with_tls)
 
 
-def compiled(source, name, architecture):
-    """Return the .mpy form of a file as `dicectl deploy` makes it; `name` is what tracebacks call it."""
-    emitted = mpy.cross_version()
-    return mpy.compile_file(source, name, SimpleNamespace(architecture=architecture, sub_version=emitted[1]), emitted)
-
-
 def lines(firmware, script, arguments=(), files=None):
     """Boot `firmware`, run a script of node/, and yield the JSON lines that it prints as they come; `files` are in its flash."""
     name = script.removesuffix(".py")
-    files = {**(files or {}), f"{name}.mpy": compiled(micropython.NODE / script, script, "armv6m")}
+    files = {**(files or {}), f"{name}.mpy": mpy.compile_here(micropython.NODE / script, script, "armv6m")}
     text = f"import sys\nsys.argv[:] = {[name, *arguments]!r}\nimport {name}\n"
     said = queue.Queue()
     with emulator.Board(firmware, files, paced=False, name=f"{script} on the emulated board") as board:

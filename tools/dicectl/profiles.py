@@ -29,10 +29,10 @@ def _evaluate(**options):
     """Return what lib/manifest.py says: `metadata`, `files` of the package and all `profiles`."""
     said = SimpleNamespace(metadata={}, files=[])
 
-    def package(name, files, opt):
+    def package(name, files, base_path, opt):
         said.files += [f"{name}/{file}" for file in files]
 
-    scope = {"options": _Options(options), "metadata": said.metadata.update, "package": package}
+    scope = {"options": _Options({**options, "fold": False}), "metadata": said.metadata.update, "package": package}
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, os.getcwd())  # a manifest is run in its own folder
         os.chdir(LIB)

@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicectl import boards, debian, profiles
+from dicectl import boards, debian, fold, profiles
 from dicectl.failure import USAGE, Failure
 from dicectl.logged import Log, cache, need, only_one
 
@@ -72,9 +72,10 @@ class Recipe:
     def folder(self, versions):
         """Return where the firmware goes: the cache, by everything that it is made from."""
         facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
-        made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes())).encode())
-        inputs = [boards.ROOT / name for name in ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py")]
-        for top in (boards.ROOT / "lib", boards.ROOT / "firmware" / "app", self.board.folder):
+        made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
+        names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py")
+        inputs = [boards.ROOT / name for name in names]
+        for top in (boards.ROOT / "lib" / "dice", boards.ROOT / "firmware" / "app", self.board.folder):
             inputs += sorted(path for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in inputs:
             made_from.update(repr((path.relative_to(boards.ROOT).as_posix(), path.read_bytes())).encode())

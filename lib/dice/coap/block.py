@@ -3,12 +3,12 @@
 """Bodies longer than a datagram, block by block (RFC 7959, Block1 and Block2) (row 5). Loaded only where it is used."""
 
 from .._compat import const
+from ..limits import COAP_BODY_MAX_BYTES
 from .message import BAD_REQUEST, BLOCK1, BLOCK2, GET, uint
 
 _CONTINUE = const(0x5F)  # 2.31
 _INCOMPLETE = const(0x88)  # 4.08
 _TOO_LARGE = const(0x8D)  # 4.13
-_BODY_MAX_BYTES = const(4096)
 _SZX = const(5)  # blocks of 16 << 5 = 512 bytes, which fit every link that takes DTLS handshakes
 
 
@@ -28,7 +28,7 @@ class Blockwise:
     One body at a time, of at most `body_max_bytes`; it is kept until the next request.
     """
 
-    def __init__(self, handler, szx=_SZX, body_max_bytes=_BODY_MAX_BYTES):
+    def __init__(self, handler, szx=_SZX, body_max_bytes=COAP_BODY_MAX_BYTES):
         self._handler = handler
         self._szx = szx
         self._max = body_max_bytes
@@ -105,7 +105,7 @@ class Transfer:
     `done` tells that it has ended, with `response`, a Message with the whole payload, or None where it failed.
     """
 
-    def __init__(self, endpoint, code, path, payload, now, szx=_SZX, body_max_bytes=_BODY_MAX_BYTES):
+    def __init__(self, endpoint, code, path, payload, now, szx=_SZX, body_max_bytes=COAP_BODY_MAX_BYTES):
         self.response = None
         self.done = False
         self._endpoint = endpoint

@@ -9,17 +9,18 @@ others wait. A request that comes again is answered again without being obeyed a
 
 from .._compat import const, ticks_add, ticks_diff
 from ..errors import DATA, NONE, FormatError, UsageError
+from ..limits import (
+    COAP_ACK_TIMEOUT_MS,
+    COAP_EXCHANGE_LIFETIME_MS,
+    COAP_MAX_RETRANSMIT,
+    COAP_QUEUE_MAX,
+    COAP_REPLIES_MAX,
+    COAP_RESPONSE_WAIT_MS,
+    COAP_TOKEN_BYTES,
+)
+from ..reasons import E_QUEUE
 from .message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
 
-_E_QUEUE = const(72)
-
-_ACK_TIMEOUT_MS = const(2000)  # section 4.8
-_MAX_RETRANSMIT = const(4)
-_EXCHANGE_LIFETIME_MS = const(247_000)  # section 4.8.2: how long a message id means the same
-_RESPONSE_WAIT_MS = const(93_000)  # for a separate response, once the request is acknowledged: as long as MAX_TRANSMIT_WAIT
-_QUEUE_MAX = const(4)  # of our confirmable messages
-_REPLIES_MAX = const(8)  # remembered of the peer's
-_TOKEN_BYTES = const(4)
 _INTERNAL_ERROR = const(0xA0)  # 5.00
 
 
@@ -49,7 +50,7 @@ class Endpoint:
     `error` is what a handler raised last.
     """
 
-    def __init__(self, handler, random, peer=None, ack_timeout_ms=_ACK_TIMEOUT_MS):
+    def __init__(self, handler, random, peer=None, ack_timeout_ms=COAP_ACK_TIMEOUT_MS):
         self.peer = peer
         self.dropped = 0
         self.error = None
@@ -65,7 +66,7 @@ class Endpoint:
     def request(self, code, path, payload=b"", options=(), now=0, observe=None):
         """Send a confirmable request; return its Exchange. Raises UsageError where too many are waiting."""
         options = path_options(path) + list(options)
-        return self._enqueue(Message(CON, code, self._next_id(), self._random(_TOKEN_BYTES), options, payload), now, observe)
+        return self._enqueue(Message(CON, code, self._next_id(), self._random(COAP_TOKEN_BYTES), options, payload), now, observe)
 
     def respond(self, request, response, now):
         """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange."""
@@ -102,7 +103,7 @@ class Endpoint:
         if message.kind in (ACK, RST):
             return self._acknowledged(message, now)
         for message_id, when, reply in self._replies:
-            if message_id == message.message_id and ticks_diff(now, when) < _EXCHANGE_LIFETIME_MS:
+            if message_id == message.message_id and ticks_diff(now, when) < COAP_EXCHANGE_LIFETIME_MS:
                 if reply:
                     self._out.append(reply)
                 return NONE
@@ -115,7 +116,7 @@ class Endpoint:
         else:
             reply = self._request(message)
         sent = self._reply(reply) if reply else None
-        self._replies = self._replies[1 - _REPLIES_MAX :]
+        self._replies = self._replies[1 - COAP_REPLIES_MAX :]
         self._replies.append((message.message_id, now, sent if message.kind == CON else None))
         return event
 
@@ -132,7 +133,7 @@ class Endpoint:
         if not self._queue or ticks_diff(now, self._queue[0].due) < 0:
             return NONE
         exchange = self._queue[0]
-        if exchange.acknowledged or exchange.tries > _MAX_RETRANSMIT:
+        if exchange.acknowledged or exchange.tries > COAP_MAX_RETRANSMIT:
             return self._finish(exchange, None, now)
         self._send(exchange, now)
         return NONE
@@ -142,8 +143,8 @@ class Endpoint:
         return self._message_id
 
     def _enqueue(self, message, now, observe):
-        if len(self._queue) == _QUEUE_MAX:
-            raise UsageError(_E_QUEUE)
+        if len(self._queue) == COAP_QUEUE_MAX:
+            raise UsageError(E_QUEUE)
         exchange = Exchange(message, observe)
         self._queue.append(exchange)
         if len(self._queue) == 1:
@@ -179,7 +180,7 @@ class Endpoint:
             return self._finish(exchange, None, now)
         if message.code == 0:
             exchange.acknowledged = True
-            exchange.due = ticks_add(now, _RESPONSE_WAIT_MS)
+            exchange.due = ticks_add(now, COAP_RESPONSE_WAIT_MS)
             return NONE
         if message.token != exchange.message.token or not asks or not message.code >> 5:
             self.dropped += 1

@@ -10,8 +10,7 @@
 
 from .._compat import const
 from ..errors import FormatError
-
-_E_COAP = const(80)
+from ..reasons import E_COAP
 
 # Types (section 3) and codes (section 12.1): class in the high three bits.
 CON = const(0)
@@ -93,11 +92,11 @@ class Message:
 def decode(data):
     """Return the Message in a datagram; raises FormatError for what section 3 calls a message format error."""
     if len(data) < 4 or data[0] >> 6 != _VERSION:
-        raise FormatError(_E_COAP)
+        raise FormatError(E_COAP)
     code = data[1]
     at = 4 + (data[0] & 0xF)
     if at > 4 + _TOKEN_MAX_BYTES or at > len(data) or (code == 0 and len(data) > 4) or code >> 5 in (1, 6, 7):
-        raise FormatError(_E_COAP)
+        raise FormatError(E_COAP)
     token = bytes(data[4:at])
     options = []
     number = 0
@@ -106,13 +105,13 @@ def decode(data):
         at += 1
         if first == _PAYLOAD_MARKER:
             if at == len(data):
-                raise FormatError(_E_COAP)
+                raise FormatError(E_COAP)
             break
         delta, at = _extended(data, at, first >> 4)
         length, at = _extended(data, at, first & 0xF)
         number += delta
         if at + length > len(data):
-            raise FormatError(_E_COAP)
+            raise FormatError(E_COAP)
         options.append((number, bytes(data[at : at + length])))
         at += length
     return Message(data[0] >> 4 & 3, code, data[2] << 8 | data[3], token, options, bytes(data[at:]))
@@ -147,6 +146,6 @@ def _extended(data, at, value):
         return value, at
     more = value - 12
     if value == _RESERVED or at + more > len(data):
-        raise FormatError(_E_COAP)
+        raise FormatError(E_COAP)
     extra = int.from_bytes(data[at : at + more], "big")
     return extra + (13 if more == 1 else 269), at + more

@@ -7,16 +7,15 @@ What becomes of them on a group and on sessions is dice.groupcomm's.
 
 from .._compat import const
 from ..errors import FormatError
+from ..limits import COAP_LEISURE_MS, COAP_TOKEN_BYTES
 from .message import NON, Message, decode, path_options
 
-LEISURE_MS = const(5000)  # RFC 7252, section 8.2: responses are spread over so long
 ANSWER_OVER = const(65000)  # our option, elective: answer over the session of this identity (docs/protocol.md, section 13)
-_TOKEN_BYTES = const(4)
 
 
 def request(code, path, payload, random, identity=b""):
     """Return (the bytes of a request to a group, its token); `identity` is ours in sessions over which answers may come."""
-    token = random(_TOKEN_BYTES)
+    token = random(COAP_TOKEN_BYTES)
     options = path_options(path)
     if identity:
         options.append((ANSWER_OVER, identity))
@@ -60,6 +59,6 @@ def encode(message, response, random):
     return Message(NON, response[0], int.from_bytes(random(2), "big"), message.token, options, response[1]).encode()
 
 
-def delay_ms(random, leisure_ms=LEISURE_MS):
+def delay_ms(random, leisure_ms=COAP_LEISURE_MS):
     """Return how long to wait before answering."""
     return int.from_bytes(random(2), "big") * leisure_ms >> 16

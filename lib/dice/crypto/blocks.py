@@ -7,15 +7,14 @@ For CPython, and for MicroPython without a native code emitter; `blocks_viper` i
 blocks A0, A1, ..., and one ECB call makes the key stream of them, whose first block masks the tag (SP 800-38C, appendix A).
 """
 
-from .._compat import MICROPYTHON, const
+from .._compat import MICROPYTHON
+from ..codes import AES_CBC, AES_ECB
 
 if MICROPYTHON:
     from cryptolib import aes
 else:
     from .host import aes
 
-_ECB = const(1)
-_CBC = const(2)
 _ZERO_IV = bytes(16)
 
 
@@ -56,12 +55,12 @@ def crypt(start, salt, tag_bytes, key, data, aad, plaintext):
     stream = bytearray()
     for i in range((length + 31) // 16):
         stream += b"\2" + nonce + b"\0" + i.to_bytes(2, "big")
-    aes(key, _ECB).encrypt(stream, stream)
+    aes(key, AES_ECB).encrypt(stream, stream)
     end = start + length
     opening = plaintext is None
     mixed = _xor(data[start:end] if opening else plaintext, stream[16 : 16 + length])
     formatted[at : at + length] = mixed if opening else plaintext
-    aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
+    aes(key, AES_CBC, _ZERO_IV).encrypt(formatted, formatted)
     tag = _xor(formatted[-16:], stream[:16])[:tag_bytes]
     if not opening:
         data[start:end] = mixed

@@ -8,10 +8,8 @@ One function, since each takes 150 bytes before it does anything, and bytecode w
 import micropython
 from cryptolib import aes
 
-from .._compat import const
+from ..codes import AES_CBC, AES_ECB
 
-_ECB = const(1)
-_CBC = const(2)
 _ZERO_IV = bytes(16)
 _NOTHING = None  # viper compares objects with each other only
 
@@ -88,7 +86,7 @@ def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
         while i < aad_bytes:
             block[18 + i] = source[i]
             i += 1
-    aes(key, _ECB).encrypt(stream, stream)
+    aes(key, AES_ECB).encrypt(stream, stream)
     to = ptr32(int(block) + at)
     i = int(counter) + 16
     opening = plaintext is nothing
@@ -97,7 +95,7 @@ def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
     _xor(length, to, text, i)
     if opening:
         plaintext = bytes(memoryview(formatted)[abs(at) : abs(at + length)])  # abs() makes objects of viper's integers
-    aes(key, _CBC, _ZERO_IV).encrypt(formatted, formatted)
+    aes(key, AES_CBC, _ZERO_IV).encrypt(formatted, formatted)
     source = ptr8(int(to) + size - 32)
     text = ptr8(int(text) + length)
     difference = 0

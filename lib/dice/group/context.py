@@ -3,17 +3,15 @@
 """The shared context of a group in one epoch, and each sender as an aspect of it (row 5)."""
 
 from .._compat import const
+from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256
-from ..record import APPLICATION_DATA, seal
-from ..replay import WINDOW_BYTES, Window
+from ..limits import KEY_SALT_BYTES, WINDOW_BYTES
+from ..record import seal
+from ..replay import Window
 from ..suites import TAG_BYTES
-from .gsa import UNKNOWN
-
-_K08 = const(1)
-_DERIVE_SENDER = const(1)
+from .gsa import DERIVE_SENDER, K08, UNKNOWN
 
 _KEY_BYTES = const(16)
-_BOTH_BYTES = const(20)  # key | salt
 
 
 def sender_key(tek, gid, epoch, sender_id):
@@ -50,8 +48,8 @@ class Context:
         self.lifetime_s = gsa.lifetime_s
         self.senders = {}
         self.tag_bytes = TAG_BYTES[gsa.suite]
-        self.id_bytes = 1 if gsa.layout == _K08 else 2  # of a record's sequence number, whose first bytes are the SenderID
-        state = bytearray(len(gsa.senders) * (_BOTH_BYTES + WINDOW_BYTES))
+        self.id_bytes = 1 if gsa.layout == K08 else 2  # of a record's sequence number, whose first bytes are the SenderID
+        state = bytearray(len(gsa.senders) * (KEY_SALT_BYTES + WINDOW_BYTES))
         self.state = memoryview(state)
         at = 0
         for sender_id, following in gsa.senders:
@@ -60,9 +58,9 @@ class Context:
                 following = gsa.own_next
             # Until the epoch is entered, what a fresh GSA tells: see Member._enter.
             first = max(0, following - self.base) if gsa.fresh and following != UNKNOWN else None
-            key = gsa.key if gsa.derive != _DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id)
-            state[at : at + _BOTH_BYTES] = key
-            at += _BOTH_BYTES
+            key = gsa.key if gsa.derive != DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id)
+            state[at : at + KEY_SALT_BYTES] = key
+            at += KEY_SALT_BYTES
             self.senders[sender_id] = Sender(first, state, at)
             at += WINDOW_BYTES
 
@@ -73,13 +71,13 @@ class Context:
     def secret(self, sender_id):
         """Return key | salt of a sender, a memoryview of 20 bytes."""
         at = self.senders[sender_id].at
-        return self.state[at - _BOTH_BYTES : at]
+        return self.state[at - KEY_SALT_BYTES : at]
 
     def seal(self, sequence, plaintext):
         """Return our record number `sequence`."""
         keys = self.secret(self.own_id)
         number = self.number(self.own_id, sequence)
-        return seal(keys[:_KEY_BYTES], keys[_KEY_BYTES:], self.tag_bytes, APPLICATION_DATA, self.epoch, number, plaintext)
+        return seal(keys[:_KEY_BYTES], keys[_KEY_BYTES:], self.tag_bytes, CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
 
     def close(self):
         """Overwrite the keys, where there is no memory left too."""

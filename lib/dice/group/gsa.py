@@ -29,22 +29,12 @@ struct {
 from struct import unpack_from
 
 from .._compat import const
+from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
 from ..crypto import sha256
 from ..errors import FormatError
+from ..limits import KEY_RECORDS_MAX, SENDERS_MAX
+from ..reasons import E_ADDRESS, E_BUDGET, E_DAMAGED, E_EPOCH, E_SENDER_ID, E_TRAILING, E_TRUNCATED, E_VALUE, E_VERSION
 from ..suites import TAG_BYTES
-
-_KEY_RECORDS_MAX = const(1 << 23)
-_SENDERS_MAX = const(50)
-
-_E_TRUNCATED = const(20)
-_E_TRAILING = const(21)
-_E_DAMAGED = const(22)
-_E_VERSION = const(23)
-_E_VALUE = const(24)
-_E_SENDER_ID = const(25)
-_E_EPOCH = const(26)
-_E_BUDGET = const(27)
-_E_ADDRESS = const(28)
 
 # How a group re-splits the 48-bit sequence number of a record. A SenderID of 0 makes it bit-identical to one of unicast DTLS.
 K08 = const(1)  # uint8 SenderID, uint40 sequence number: draft-keoh-dice-multicast-security-08, section 4
@@ -54,9 +44,6 @@ DERIVE_SENDER = const(1)
 DERIVE_SHARED = const(2)
 UNKNOWN = (1 << 64) - 1  # of a sender's `next`
 
-_VERSION = const(1)
-_FRESH = const(1)
-_HAS_OWN = const(2)
 _CHECK_BYTES = const(4)
 _KEY_AT = const(19)
 _NUMBERS_BYTES = const(19)  # from own_id to count
@@ -87,7 +74,7 @@ def check(body):
 def taken_over(data):
     """Return an encoded GSA whose sequence numbers are no news any more, a bytearray: it holds the key."""
     data = bytearray(data)
-    data[1] &= ~_FRESH
+    data[1] &= ~GSA_FRESH
     data[-_CHECK_BYTES:] = check(memoryview(data)[:-_CHECK_BYTES])
     return data
 
@@ -96,12 +83,12 @@ def decode(data):
     """Return the Gsa that `data` encodes; raises FormatError."""
     end = len(data) - _CHECK_BYTES
     if end < 1:
-        raise FormatError(_E_TRUNCATED)
-    if data[0] != _VERSION:
-        raise FormatError(_E_VERSION)
+        raise FormatError(E_TRUNCATED)
+    if data[0] != GSA_VERSION:
+        raise FormatError(E_VERSION)
     body = memoryview(data)[:end]
     if data[end:] != check(body):
-        raise FormatError(_E_DAMAGED)
+        raise FormatError(E_DAMAGED)
     body = bytes(body) + bytes(_SHORTEST_BYTES)  # whether all of it was there is told at the end, and once
     flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s4sHHBBHB", body)
     key = bytearray(body[_KEY_AT : _KEY_AT + at])
@@ -110,9 +97,9 @@ def decode(data):
     at += _NUMBERS_BYTES
     size = at + _SENDER_BYTES * count
     if end < size:
-        raise FormatError(_E_TRUNCATED)
+        raise FormatError(E_TRUNCATED)
     if end > size:
-        raise FormatError(_E_TRAILING)
+        raise FormatError(E_TRAILING)
     senders = []
     highest = own_id
     newest = own_next >> 48
@@ -127,22 +114,22 @@ def decode(data):
     # Records sealed with one key are summed over all who hold it.
     sharers = count if derive == DERIVE_SHARED else 1
     if not 224 <= address[0] <= 239 or not port:
-        raise FormatError(_E_ADDRESS)
+        raise FormatError(E_ADDRESS)
     if (
-        flags > _FRESH | _HAS_OWN
-        or (flags < _HAS_OWN and (own_id or own_next))
+        flags > GSA_FRESH | GSA_HAS_OWN
+        or (flags < GSA_HAS_OWN and (own_id or own_next))
         or suite not in TAG_BYTES
         or layout not in (K08, D00)
         or derive not in (DERIVE_SENDER, DERIVE_SHARED)
         or len(key) != (16 if derive == DERIVE_SENDER else 20)
     ):
-        raise FormatError(_E_VALUE)
-    if not 1 <= len(numbers) == count <= _SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
-        raise FormatError(_E_SENDER_ID)
+        raise FormatError(E_VALUE)
+    if not 1 <= len(numbers) == count <= SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
+        raise FormatError(E_SENDER_ID)
     if not epoch or epoch < newest:
-        raise FormatError(_E_EPOCH)
-    if not 1 <= budget * sharers <= _KEY_RECORDS_MAX:
-        raise FormatError(_E_BUDGET)
+        raise FormatError(E_EPOCH)
+    if not 1 <= budget * sharers <= KEY_RECORDS_MAX:
+        raise FormatError(E_BUDGET)
     return Gsa(
         gid=gid,
         address=address,
@@ -152,10 +139,10 @@ def decode(data):
         derive=derive,
         epoch=epoch,
         key=key,
-        own_id=own_id if flags & _HAS_OWN else None,
+        own_id=own_id if flags & GSA_HAS_OWN else None,
         own_next=own_next,
         lifetime_s=lifetime_s,
         budget=budget,
         senders=senders,
-        fresh=bool(flags & _FRESH),
+        fresh=bool(flags & GSA_FRESH),
     )

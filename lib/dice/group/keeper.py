@@ -2,19 +2,12 @@
 # SPDX-License-Identifier: MIT
 """What only the keeper of a group does, who alone has the master group key: make the key of an epoch, and encode GSAs (row 5)."""
 
-from .._compat import const
+from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
 from ..crypto.hmac import p_sha256
 from ..errors import FormatError
+from ..reasons import E_EPOCH, E_SENDER_ID, E_VALUE
 from ..wire import Writer
 from .gsa import K08, check, decode
-
-_E_VALUE = const(24)
-_E_SENDER_ID = const(25)
-_E_EPOCH = const(26)
-
-_VERSION = const(1)
-_FRESH = const(1)
-_HAS_OWN = const(2)
 
 _TEK_CONSTANT = b"\x2a\xd0\x1c\x64"  # draft-keoh-tls-multicast-security-00, from MIKEY (RFC 3830, section 4.1.4)
 
@@ -39,13 +32,13 @@ def encode(gsa):
     Raises FormatError unless decode() makes the same of it: so every field is what the struct in `group.gsa` allows.
     """
     if not 1 <= gsa.epoch <= 0xFFFF:
-        raise FormatError(_E_EPOCH)
+        raise FormatError(E_EPOCH)
     if [sender_id for sender_id, _ in gsa.senders if not 0 <= sender_id <= 0xFFFF] or not 0 <= (gsa.own_id or 0) <= 0xFFFF:
-        raise FormatError(_E_SENDER_ID)
+        raise FormatError(E_SENDER_ID)
     writer = Writer()
     try:
-        writer.uint(_VERSION, 1)
-        writer.uint((_FRESH if gsa.fresh else 0) | (0 if gsa.own_id is None else _HAS_OWN), 1)
+        writer.uint(GSA_VERSION, 1)
+        writer.uint((GSA_FRESH if gsa.fresh else 0) | (0 if gsa.own_id is None else GSA_HAS_OWN), 1)
         writer.put(gsa.gid)
         writer.put(gsa.address)
         writer.uint(gsa.port, 2)
@@ -63,8 +56,8 @@ def encode(gsa):
             writer.uint(sender_id, 2)
             writer.uint(following, 8)
     except OverflowError:
-        raise FormatError(_E_VALUE)
+        raise FormatError(E_VALUE)
     writer.put(check(writer.data))
     if decode(writer.data).__dict__ != gsa.__dict__:
-        raise FormatError(_E_VALUE)
+        raise FormatError(E_VALUE)
     return writer.data

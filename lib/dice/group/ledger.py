@@ -11,11 +11,8 @@ id, a letter, a SenderID.
     c  whether another device was heard sending as ourselves in an epoch
 """
 
-from .._compat import const
 from ..errors import StoreError, UsageError
-
-_E_OLD_EPOCH = const(16)
-_E_STORE_SHARED = const(34)
+from ..reasons import E_OLD_EPOCH, E_STORE_SHARED
 
 
 class Ledger:
@@ -31,7 +28,7 @@ class Ledger:
         name = self.name("l", 0)
         held = self._store.get(name) or 0
         if held >> 48 > epoch:
-            raise UsageError(_E_OLD_EPOCH)
+            raise UsageError(E_OLD_EPOCH)
         if held >> 48 < epoch:
             held = epoch << 48
             self._store.put(name, held)
@@ -71,7 +68,7 @@ class Ledger:
         """
         held = self._store.get(name) or 0
         if held != base + mark and (mark or held > base) and held != self._tried.get(name):
-            raise StoreError(_E_STORE_SHARED)
+            raise StoreError(E_STORE_SHARED)
         self._tried[name] = held = base + end
         self._store.put(name, held)
         del self._tried[name]

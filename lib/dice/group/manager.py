@@ -12,13 +12,11 @@ missed it fetches it. Every change is committed before anybody can learn of it, 
 
 from .._compat import const, ticks_add, ticks_diff
 from ..errors import LimitError, UsageError
+from ..limits import ACKNOWLEDGE_EACH_MS, ACKNOWLEDGE_MS, EXPEL_MS, GRACE_MS, GROUP_EPOCH_MAX, KEY_RECORDS_MAX, SENDERS_MAX
+from ..reasons import E_NO_ID, E_OPTION, E_SPENT
 from ..suites import PSK_AES_128_CCM_8
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .keeper import sender_id_max, traffic_key
-
-_E_OPTION = const(18)
-_E_SPENT = const(40)
-_E_NO_ID = const(73)
 
 SENDER = "sender"
 ANSWERING = "answering"  # a listener with an id of its own
@@ -26,14 +24,7 @@ LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
-_EPOCH_MAX = const(0xFFFF)
-_SENDERS_MAX = const(50)
-_KEY_RECORDS_MAX = const(1 << 23)
-_SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
-_ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it
-_EXPEL_MS = const(5_000)  # and one that shuts somebody out
-_MEMBER_MS = const(60)  # longer for each member: they are told one after another
-_GRACE_S = const(60)
+_SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
 
 
 class Enrolled:
@@ -59,7 +50,7 @@ class Roster:
         self.lifetime_s = lifetime_s
         self.epoch = 0
         self.active = False
-        self.grace_s = _GRACE_S  # how long members still read the epoch before; not at all once somebody was expelled
+        self.grace_s = GRACE_MS // 1000  # how long members still read the epoch before; not at all once somebody was expelled
         self.tgk = self.cs_id = self.rand = b""
         self.members = {}  # Enrolled by identity
 
@@ -94,7 +85,7 @@ class Manager:
         roster = self.roster.copy()
         for identity in identities:
             if identity in roster.members or role not in (SENDER, ANSWERING, LISTENER):
-                raise UsageError(_E_OPTION)
+                raise UsageError(E_OPTION)
             roster.members[identity] = Enrolled(role, None)
         if role != LISTENER or not roster.epoch:
             self._begin(roster, False)
@@ -105,7 +96,7 @@ class Manager:
         roster = self.roster.copy()
         for identity in identities:
             if identity not in roster.members:
-                raise UsageError(_E_OPTION)
+                raise UsageError(E_OPTION)
             del roster.members[identity]
         self._begin(roster, True)
         self._keep(roster, now)
@@ -114,7 +105,7 @@ class Manager:
         """Expel a device and give `other` its place, in one new epoch; raises UsageError unless it alone is in."""
         roster = self.roster.copy()
         if identity not in roster.members or other in roster.members:
-            raise UsageError(_E_OPTION)
+            raise UsageError(E_OPTION)
         roster.members[other] = Enrolled(roster.members.pop(identity).role, None)
         self._begin(roster, True)
         self._keep(roster, now)
@@ -154,7 +145,7 @@ class Manager:
             own_id=member.id,
             own_next=base if member.role == SENDER else 0,
             lifetime_s=roster.lifetime_s,
-            budget=_KEY_RECORDS_MAX,
+            budget=KEY_RECORDS_MAX,
             senders=senders,
             fresh=new,
         )
@@ -178,7 +169,7 @@ class Manager:
         A key that is nearly spent and a clash begin a new epoch; after a clash the device has another id in it.
         """
         member = self.roster.members.get(identity)
-        if member is None or member.role != SENDER or epoch != self.roster.epoch or not 0 <= sent <= _KEY_RECORDS_MAX:
+        if member is None or member.role != SENDER or epoch != self.roster.epoch or not 0 <= sent <= KEY_RECORDS_MAX:
             return
         roster = self.roster.copy()
         roster.members[identity].sent = max(member.sent, sent)
@@ -207,11 +198,11 @@ class Manager:
 
     def _begin(self, roster, expel):
         """Draw the keys and the ids of the next epoch."""
-        if roster.epoch == _EPOCH_MAX:
-            raise LimitError(_E_SPENT)
+        if roster.epoch == GROUP_EPOCH_MAX:
+            raise LimitError(E_SPENT)
         roster.epoch += 1
         roster.active = False
-        roster.grace_s = 0 if expel else _GRACE_S
+        roster.grace_s = 0 if expel else GRACE_MS // 1000
         if expel or not roster.tgk:
             roster.tgk = self._random(_TGK_BYTES)
         roster.cs_id = self._random(4)
@@ -226,9 +217,9 @@ class Manager:
             if member.role != LISTENER and member.id is None:
                 member.id = next(free, None)
                 if member.id is None:
-                    raise UsageError(_E_NO_ID)
-        if senders > _SENDERS_MAX:
-            raise UsageError(_E_NO_ID)
+                    raise UsageError(E_NO_ID)
+        if senders > SENDERS_MAX:
+            raise UsageError(E_NO_ID)
 
     def _activate(self, now):
         roster = self.roster.copy()
@@ -246,5 +237,5 @@ class Manager:
             self._due = self._end_of_wait(roster, now)
 
     def _end_of_wait(self, roster, now):
-        wait_ms = (_ACKNOWLEDGE_MS if roster.grace_s else _EXPEL_MS) + _MEMBER_MS * len(roster.members)
+        wait_ms = (ACKNOWLEDGE_MS if roster.grace_s else EXPEL_MS) + ACKNOWLEDGE_EACH_MS * len(roster.members)
         return ticks_add(now, wait_ms)

@@ -14,42 +14,37 @@ Two epochs are held at most: that in which we send, and beside it the next one, 
 one, still read for a period of grace.
 """
 
-from .._compat import const, ticks_add, ticks_diff
+from .._compat import ticks_add, ticks_diff
+from ..codes import CONTENT_APPLICATION_DATA, DTLS_1_2
 from ..crypto import crypt
-from ..errors import LimitError, StoreError, UsageError
+from ..errors import CLASH, DATA, EXPIRED, NONE, LimitError, StoreError, UsageError
+from ..limits import (
+    CIPHERTEXT_AT,
+    DATAGRAM_MAX_BYTES,
+    GRACE_MS,
+    KEY_RECORDS_MAX,
+    LIFETIME_UNIT_MAX_S,
+    RECORD_HEADER_BYTES,
+    RECORD_OVERHEAD_MAX_BYTES,
+    RESERVE_RECORDS,
+)
+from ..reasons import (
+    E_CLASH,
+    E_CLOSED,
+    E_COUNTER_LOST,
+    E_EXPIRED,
+    E_NO_NEXT_EPOCH,
+    E_NOT_A_SENDER,
+    E_NOT_BYTES,
+    E_NOT_SENT,
+    E_OLD_EPOCH,
+    E_OPTION,
+    E_OTHER_GROUP,
+    E_SPENT,
+    E_TOO_LONG,
+)
 from .context import Context
 from .ledger import Ledger
-
-_NONE = const(0)
-_DATA = const(1)
-_CLASH = const(2)
-_EXPIRED = const(3)
-
-_APPLICATION_DATA = const(23)
-_VERSION = const(0xFEFD)  # DTLS 1.2
-_HEADER_BYTES = const(13)
-_FRAGMENT_AT = const(21)  # behind record header and explicit nonce
-
-_DATAGRAM_MAX_BYTES = const(1232)
-_RECORD_OVERHEAD_MAX_BYTES = const(37)
-_KEY_RECORDS_MAX = const(1 << 23)
-_RESERVE_RECORDS = const(64)
-_GRACE_MS = const(60_000)
-_LIFETIME_UNIT_MAX_S = const(3600)
-
-_E_TOO_LONG = const(10)
-_E_NOT_A_SENDER = const(11)
-_E_NOT_BYTES = const(12)
-_E_NOT_SENT = const(13)
-_E_OTHER_GROUP = const(14)
-_E_NO_NEXT_EPOCH = const(15)
-_E_OLD_EPOCH = const(16)
-_E_CLOSED = const(17)
-_E_OPTION = const(18)
-_E_COUNTER_LOST = const(33)
-_E_SPENT = const(40)
-_E_EXPIRED = const(41)
-_E_CLASH = const(42)
 
 
 class Member:
@@ -67,7 +62,7 @@ class Member:
       unsaved     authentic, but the store could not take note of it
     """
 
-    def __init__(self, gsa, store, now, reserve_records=_RESERVE_RECORDS, remember_records=1, grace_ms=_GRACE_MS):
+    def __init__(self, gsa, store, now, reserve_records=RESERVE_RECORDS, remember_records=1, grace_ms=GRACE_MS):
         """Take part as `gsa` says; `store` (see dice.store) keeps the counters across reboots.
 
         `reserve_records` sequence numbers are skipped at a reboot, at most; sending writes to the store once for as many records.
@@ -76,10 +71,10 @@ class Member:
         Raises StoreError, or UsageError where the GSA's epoch has gone by on this device.
         """
         for records in (reserve_records, remember_records):
-            if not isinstance(records, int) or not 1 <= records <= _KEY_RECORDS_MAX:
-                raise UsageError(_E_OPTION)
+            if not isinstance(records, int) or not 1 <= records <= KEY_RECORDS_MAX:
+                raise UsageError(E_OPTION)
         if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
-            raise UsageError(_E_OPTION)
+            raise UsageError(E_OPTION)
         self.data = None
         self.sender = None
         self.accepted = 0
@@ -100,13 +95,13 @@ class Member:
         """Take a datagram from the network; return NONE, DATA, CLASH or EXPIRED. Nothing that is received can raise."""
         self.data = self.sender = None
         if self._due is not None and ticks_diff(now, self._due) >= 0 and self.timeout(now):
-            return _EXPIRED
+            return EXPIRED
         size = len(datagram)
         if (
-            not _FRAGMENT_AT <= size <= _DATAGRAM_MAX_BYTES
-            or datagram[0] != _APPLICATION_DATA
-            or datagram[1] << 8 | datagram[2] != _VERSION
-            or datagram[11] << 8 | datagram[12] != size - _HEADER_BYTES
+            not CIPHERTEXT_AT <= size <= DATAGRAM_MAX_BYTES
+            or datagram[0] != CONTENT_APPLICATION_DATA
+            or datagram[1] << 8 | datagram[2] != DTLS_1_2
+            or datagram[11] << 8 | datagram[12] != size - RECORD_HEADER_BYTES
         ):
             return self._drop("malformed")
         epoch = datagram[3] << 8 | datagram[4]
@@ -114,7 +109,7 @@ class Member:
         if context is None or context.epoch != epoch:
             context = self._other
             if context is None or context.epoch != epoch:
-                return _EXPIRED if self._expired else self._drop("epoch")
+                return EXPIRED if self._expired else self._drop("epoch")
         sender_id = datagram[5]
         sequence = datagram[7] << 24 | datagram[8] << 16 | datagram[9] << 8 | datagram[10]
         if context.id_bytes == 2:
@@ -133,7 +128,7 @@ class Member:
             return self._drop("replayed")
         keys = context.state
         at = sender.at
-        plaintext = crypt(_FRAGMENT_AT, keys[at - 4 : at], context.tag_bytes, keys[at - 20 : at - 4], datagram, None, None)
+        plaintext = crypt(CIPHERTEXT_AT, keys[at - 4 : at], context.tag_bytes, keys[at - 20 : at - 4], datagram, None, None)
         if plaintext is None:
             sender.forged += 1
             return self._drop("forged")
@@ -143,7 +138,7 @@ class Member:
             if context is not current and epoch > current.epoch:
                 self.activate(now)  # others have gone on, so the word to do so was lost
                 if self._expired:
-                    return _EXPIRED
+                    return EXPIRED
                 if not sender.is_fresh(sequence):
                     return self._drop("replayed")
             if sequence >= sender.mark:
@@ -159,7 +154,7 @@ class Member:
         self.data, self.sender = plaintext, sender_id
         self.epoch = epoch
         self.sequence = sequence
-        return _DATA
+        return DATA
 
     def send(self, data, now):
         """Seal `data` (bytes, bytearray or memoryview); transmit() then has the datagram.
@@ -171,16 +166,16 @@ class Member:
         if self._halted:
             raise self._halted(self._reason)
         if self._context.own_id is None:
-            raise UsageError(_E_NOT_A_SENDER)
+            raise UsageError(E_NOT_A_SENDER)
         if self._context.clash:
-            raise LimitError(_E_CLASH)
+            raise LimitError(E_CLASH)
         if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise UsageError(_E_NOT_BYTES)
+            raise UsageError(E_NOT_BYTES)
         data = bytes(data)  # also of wider items
-        if len(data) > _DATAGRAM_MAX_BYTES - _RECORD_OVERHEAD_MAX_BYTES:
-            raise UsageError(_E_TOO_LONG)
+        if len(data) > DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES:
+            raise UsageError(E_TOO_LONG)
         if self._out is not None:
-            raise UsageError(_E_NOT_SENT)
+            raise UsageError(E_NOT_SENT)
         sealed = None
         self._out = b""  # taken: a callback that comes in between must not get at the same sequence number
         try:
@@ -209,7 +204,7 @@ class Member:
             if late_ms >= 0:
                 self._lived_s += late_ms // 1000
                 self._live_on(now)
-        return _EXPIRED if self._expired else _NONE
+        return EXPIRED if self._expired else NONE
 
     def install(self, gsa, now):
         """Hold the next epoch beside the present one: the first authentic, fresh record in it activates it.
@@ -220,9 +215,9 @@ class Member:
         if self._context is None:
             raise self._halted(self._reason)
         if gsa.gid != self._gid:
-            raise UsageError(_E_OTHER_GROUP)
+            raise UsageError(E_OTHER_GROUP)
         if gsa.epoch <= max(self._context.epoch, self._other.epoch if self._other else 0):
-            raise UsageError(_E_OLD_EPOCH)
+            raise UsageError(E_OLD_EPOCH)
         self._forget_other()
         self._other = Context(gsa)
 
@@ -232,7 +227,7 @@ class Member:
         Raises UsageError where no next epoch is held, and StoreError; then it can be called again.
         """
         if self._other is None or self._grace_end is not None:
-            raise UsageError(_E_NO_NEXT_EPOCH)
+            raise UsageError(E_NO_NEXT_EPOCH)
         self._enter(self._other, self._context, now)
 
     def held(self, epoch):
@@ -256,16 +251,16 @@ class Member:
 
     def close(self):
         """Overwrite all keys; only the counts can still be read."""
-        self._end(UsageError, _E_CLOSED)
+        self._end(UsageError, E_CLOSED)
 
     def _drop(self, kind):
         self.dropped[kind] = self.dropped.get(kind, 0) + 1
-        return _NONE
+        return NONE
 
     def _seal(self, context, data):
         sequence = context.own_next
         if sequence >= context.end:
-            raise LimitError(_E_SPENT)
+            raise LimitError(E_SPENT)
         context.own_next = sequence + 1  # first of all: whatever happens from here on, the number is gone
         if sequence >= context.own_mark:
             end = sequence + self._reserve_records
@@ -286,7 +281,7 @@ class Member:
             self._ledger.clash(context.own_id, context.epoch)  # also after a reboot
         except StoreError:
             pass  # then the next start cannot send either, or hears the other device again
-        return _CLASH
+        return CLASH
 
     # Epochs, and the end of keys.
 
@@ -302,7 +297,7 @@ class Member:
                 context.clash = True
             following = context.senders[context.own_id].next
             if following is None:
-                raise StoreError(_E_COUNTER_LOST)
+                raise StoreError(E_COUNTER_LOST)
             context.own_next = context.own_mark = following
         for sender in previous.senders.values() if previous else ():
             sender.mark = 1 << 48  # above every sequence number: the store has gone on to the new epoch
@@ -328,10 +323,10 @@ class Member:
         if self._context.lifetime_s:
             left_s = self._context.lifetime_s - self._lived_s
             if left_s <= 0:
-                self._end(LimitError, _E_EXPIRED)
+                self._end(LimitError, E_EXPIRED)
                 self._expired = True
                 return
-            self._unit_s = min(2 * self._unit_s or 1, _LIFETIME_UNIT_MAX_S, left_s)
+            self._unit_s = min(2 * self._unit_s or 1, LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s
             self._lifetime_end = ticks_add(now, self._unit_s * 1000)
             self._schedule()  # before anything that can fail

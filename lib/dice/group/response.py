@@ -8,15 +8,11 @@ across reboots, so it needs no counter of its own, and no nonce is used twice.
 """
 
 from .. import record
-from .._compat import const
+from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256
 from ..errors import UsageError
-
-_BOTH_BYTES = const(20)  # key | salt
-
-_E_NOT_A_SENDER = const(11)
-_E_ANSWERED = const(70)
-_E_NO_LISTENER_ID = const(71)
+from ..limits import KEY_SALT_BYTES
+from ..reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER
 
 
 def _keys(context, sender_id, listener_id):
@@ -24,7 +20,7 @@ def _keys(context, sender_id, listener_id):
     seed = b"dice response key"
     for number in (context.epoch, sender_id, listener_id):
         seed += number.to_bytes(2, "big")
-    return p_sha256(context.secret(sender_id), seed, _BOTH_BYTES)
+    return p_sha256(context.secret(sender_id), seed, KEY_SALT_BYTES)
 
 
 class Question:
@@ -34,7 +30,7 @@ class Question:
         """Take it over from the member; raises UsageError where that was done, or nothing was accepted."""
         self._member = member
         if member.sender is None or member.sequence is None:
-            raise UsageError(_E_ANSWERED)
+            raise UsageError(E_ANSWERED)
         self._number = member.epoch, member.sender, member.sequence
         member.sequence = None
 
@@ -44,17 +40,17 @@ class Question:
         Raises UsageError at a second call, in an epoch that is over, and on a device without an id of its own.
         """
         if self._number is None:
-            raise UsageError(_E_ANSWERED)
+            raise UsageError(E_ANSWERED)
         epoch, sender_id, sequence = self._number
         self._number = None  # whatever happens from here on
         context = self._member.held(epoch)
         if context is None:
-            raise UsageError(_E_ANSWERED)
+            raise UsageError(E_ANSWERED)
         if context.id is None:
-            raise UsageError(_E_NO_LISTENER_ID)
+            raise UsageError(E_NO_LISTENER_ID)
         keys = _keys(context, sender_id, context.id)
         number = context.number(context.id, sequence)
-        return record.seal(keys[:16], keys[16:], context.tag_bytes, record.APPLICATION_DATA, epoch, number, data)
+        return record.seal(keys[:16], keys[16:], context.tag_bytes, CONTENT_APPLICATION_DATA, epoch, number, data)
 
 
 class Inquiry:
@@ -69,7 +65,7 @@ class Inquiry:
         self._epoch = datagram[3] << 8 | datagram[4]
         context = member.held(self._epoch)
         if context is None or context.own_id is None:
-            raise UsageError(_E_NOT_A_SENDER)
+            raise UsageError(E_NOT_A_SENDER)
         self._sequence = bytes(datagram[5 + context.id_bytes : 11])
         self.answers = {}
         self.dropped = 0

@@ -19,6 +19,7 @@ import dice
 import dice.crypto
 from dice import record
 from dice._compat import MICROPYTHON
+from dice.codes import CONTENT_APPLICATION_DATA
 from dice.crypto.hmac import Hmac
 from dice.group.context import sender_key
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
@@ -66,7 +67,7 @@ class RamStore:
 def sealing(size):
     """Return an operation that seals `size` bytes; the number stays the same, since nothing is sent."""
     payload = bytes(size)
-    return lambda i: record.seal(KEY, SALT, TAG_BYTES, record.APPLICATION_DATA, EPOCH, 1, payload)
+    return lambda i: record.seal(KEY, SALT, TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
 
 
 def opening(size):
@@ -111,7 +112,7 @@ def receiving(repetitions):
     datagrams = []
     for sequence in range(repetitions):
         number = SENDER << 40 | sequence
-        datagrams.append(record.seal(secret[:16], secret[16:], TAG_BYTES, record.APPLICATION_DATA, EPOCH, number, payload))
+        datagrams.append(record.seal(secret[:16], secret[16:], TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, number, payload))
     member = Member(gsa, RamStore(), 0)
 
     def operation(i):

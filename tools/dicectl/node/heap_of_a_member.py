@@ -66,9 +66,10 @@ def keys_of(derive):
 def sealed(keys, sender_id, sequence, payload):
     """Return a record as a sender would send it."""
     from dice import record
+    from dice.codes import CONTENT_APPLICATION_DATA
 
     key = keys[sender_id]
-    return record.seal(key[:16], key[16:], TAG_BYTES, record.APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload)
+    return record.seal(key[:16], key[16:], TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload)
 
 
 # What is measured.

@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Code points of DTLS, of GSAs and of MicroPython's cryptolib (row 0). No board carries this module: compiling folds it away.
+
+Names are those of the IANA registries, behind the name of the registry. Cipher suites are in `suites`, CoAP's in `coap.message`.
+"""
+
+from ._compat import const
+
+# ProtocolVersion (RFC 6347, section 4.1).
+DTLS_1_0 = const(0xFEFF)  # in the record header of a first flight
+DTLS_1_2 = const(0xFEFD)
+
+# ContentType (RFC 5246, section 6.2.1; RFC 9146, section 3).
+CONTENT_CHANGE_CIPHER_SPEC = const(20)
+CONTENT_ALERT = const(21)
+CONTENT_HANDSHAKE = const(22)
+CONTENT_APPLICATION_DATA = const(23)
+CONTENT_TLS12_CID = const(25)
+
+# HandshakeType (RFC 6347, section 4.2.2; RFC 5077, section 3.3).
+HANDSHAKE_CLIENT_HELLO = const(1)
+HANDSHAKE_SERVER_HELLO = const(2)
+HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
+HANDSHAKE_NEW_SESSION_TICKET = const(4)
+HANDSHAKE_SERVER_KEY_EXCHANGE = const(12)
+HANDSHAKE_SERVER_HELLO_DONE = const(14)
+HANDSHAKE_CLIENT_KEY_EXCHANGE = const(16)
+HANDSHAKE_FINISHED = const(20)
+
+# ExtensionType.
+EXTENSION_SERVER_NAME = const(0)  # RFC 6066, section 3
+EXTENSION_MAX_FRAGMENT_LENGTH = const(1)  # RFC 6066, section 4
+EXTENSION_ALPN = const(16)  # RFC 7301
+EXTENSION_EXTENDED_MASTER_SECRET = const(23)  # RFC 7627
+EXTENSION_RECORD_SIZE_LIMIT = const(28)  # RFC 8449
+EXTENSION_SESSION_TICKET = const(35)  # RFC 5077
+EXTENSION_CONNECTION_ID = const(54)  # RFC 9146
+EXTENSION_RENEGOTIATION_INFO = const(0xFF01)  # RFC 5746
+
+# Of the registry of cipher suites, but none (RFC 5746, section 3.3).
+EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF)
+
+# AlertLevel and AlertDescription (RFC 5246, section 7.2).
+ALERT_LEVEL_WARNING = const(1)
+ALERT_LEVEL_FATAL = const(2)
+ALERT_CLOSE_NOTIFY = const(0)
+ALERT_UNEXPECTED_MESSAGE = const(10)
+ALERT_HANDSHAKE_FAILURE = const(40)
+ALERT_ILLEGAL_PARAMETER = const(47)
+ALERT_DECODE_ERROR = const(50)
+ALERT_DECRYPT_ERROR = const(51)
+ALERT_PROTOCOL_VERSION = const(70)
+ALERT_INTERNAL_ERROR = const(80)
+ALERT_NO_RENEGOTIATION = const(100)
+ALERT_UNSUPPORTED_EXTENSION = const(110)
+ALERT_NO_APPLICATION_PROTOCOL = const(120)  # RFC 7301, section 3.2
+
+# Version and flags of an encoded GSA (docs/protocol.md, section 4).
+GSA_VERSION = const(1)
+GSA_FRESH = const(1)
+GSA_HAS_OWN = const(2)
+
+# Modes of cryptolib.aes.
+AES_ECB = const(1)
+AES_CBC = const(2)

@@ -1,0 +1,257 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Folds the constants that a module imports into the module, where mpy-cross can compile them away.
+
+    from .limits import GRACE_MS, SENDERS_MAX       ->      _GRACE_MS = const(60_000); _SENDERS_MAX = const(50)
+
+mpy-cross folds only what is `_PRIVATE = const(literal)` in the same file. So a constant has one home, is imported from there, and
+takes nothing on a board; a home of nothing but constants is not shipped. Line numbers stay as they are. Nor is `const` itself
+imported in the result: the compiler knows it, and an import that nobody needs takes 8 to 14 bytes of a module.
+
+This file needs the standard library alone: lib/manifest.py runs it inside MicroPython's makemanifest.py, without dicectl.
+"""
+
+import ast
+import functools
+import io
+import os
+import tokenize
+from pathlib import Path
+
+_LIBRARY = "dice"
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.LShift, ast.RShift, ast.BitOr, ast.BitAnd, ast.BitXor)
+
+
+class FoldError(ValueError):
+    """A constant that cannot be folded: where, and why."""
+
+
+def fold(text, path, lib=None):
+    """Return the text of the Python file `path` with its imports of constants folded; raises FoldError.
+
+    Relative imports are looked up from `path`, imports of `dice` in the folder `lib`; other imports stay as they are. A name that
+    cannot be made a private constant stays imported when its home is shipped, and raises FoldError when it is not.
+    """
+    return _fold(text, path, lib)[0]
+
+
+def constants(path):
+    """Return {name: source of its value} of each public `NAME = const(literal)` at the top level of a file."""
+    return _home(str(path), os.stat(path).st_mtime_ns)[0]
+
+
+def only_constants(path):
+    """Tell whether a file has constants and nothing else: such a module is not shipped."""
+    return _home(str(path), os.stat(path).st_mtime_ns)[1]
+
+
+def copy(lib, names, target):
+    """Write folded copies of the files `names` of the folder `lib` to the folder `target`.
+
+    A copy is as new as the newest file that went into it, so that a build by modification times misses none.
+    """
+    for name in names:
+        source, result = Path(lib, name), Path(target, name)
+        text, homes = _fold(source.read_text(encoding="utf-8"), source, lib)
+        result.parent.mkdir(parents=True, exist_ok=True)
+        result.write_text(text, encoding="utf-8")
+        newest = max(os.stat(path).st_mtime_ns for path in (source, *homes, __file__))
+        os.utime(result, ns=(newest, newest))
+
+
+def _fold(text, path, lib):
+    """Return (the folded text, the homes of what was folded)."""
+    tree = ast.parse(text, str(path))
+    folded = _Imports(tree, Path(path), Path(lib) if lib else None).folded
+    return _rewrite(text, tree, folded, _needless(tree)), {home for _, _, _, home in folded}
+
+
+@functools.lru_cache(None)
+def _home(path, _modified):
+    found = {}
+    text = Path(path).read_text(encoding="utf-8")
+    only = True
+    for node in ast.parse(text, path).body:
+        name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
+        value = _literal(node.value) if name else None
+        if value is None:
+            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            only = only and (docstring or (isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["const"]))
+        elif name.startswith("_"):
+            only = False
+        else:
+            found[name] = ast.get_source_segment(text, value)
+    return found, only and bool(found)
+
+
+def _literal(node, known=()):
+    """Return the argument of a call const(literal), else None; names that are `known` count as literals."""
+    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "const" and len(node.args) == 1 and not node.keywords):
+        return None
+    return node.args[0] if _is_literal(node.args[0], known) else None
+
+
+def _is_literal(node, known):
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, _OPERATORS) and _is_literal(node.left, known) and _is_literal(node.right, known)
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.USub | ast.Invert) and _is_literal(node.operand, known)
+    if isinstance(node, ast.Name):
+        return node.id in known
+    return isinstance(node, ast.Constant) and type(node.value) is int
+
+
+class _Imports:
+    """What a file imports of constants: `folded` has (import statement, alias, source of the value, home)."""
+
+    def __init__(self, tree, path, lib):
+        self.path, self.lib = path, lib
+        self.folded = []
+        found = []
+        taken = _bound(tree)  # names that mean something else somewhere in the file
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    self._refuse_whole(node, self._file(alias.name, 0))
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            home = self._file(node.module, node.level)
+            offered = constants(home) if home else {}
+            for alias in node.names:
+                self._refuse_whole(node, home if alias.name == "*" else self._submodule(node, alias.name))
+                if alias.name in offered:
+                    found.append((node, alias, offered[alias.name], home))
+                else:
+                    taken[alias.asname or alias.name] = node.lineno
+        formatted = _formatted(tree)
+        for node, alias, value, home in found:
+            name, private = alias.asname or alias.name, _private(alias)
+            others = [entry for entry in found if (entry[1].asname or entry[1].name) == name and entry[2:] != (value, home)]
+            if others:
+                why = f"it is imported from elsewhere in line {others[0][0].lineno}"
+            elif name in taken:
+                why = f"{name} is bound in line {taken[name]} too"
+            elif name in formatted:
+                why = f"{name} stands in an f-string in line {formatted[name]}"
+            elif private != name and private in {**taken, **_read(tree)}:
+                why = f"the name {private} is taken"
+            else:
+                self.folded.append((node, alias, value, home))
+                continue
+            if only_constants(home):
+                raise FoldError(f"{path}:{node.lineno}: {alias.name} of {home.name} cannot be folded: {why}")
+
+    def _refuse_whole(self, node, home):
+        if home and only_constants(home):
+            raise FoldError(f"{self.path}:{node.lineno}: import constants by name: no board has {home.name}")
+
+    def _file(self, module, level):
+        """Return the file of a module of dice that is imported here, or None."""
+        parts = module.split(".") if module else []
+        if level:
+            folder = self.path.parents[level - 1] if level <= len(self.path.parents) else None
+        else:
+            folder = self.lib if parts[:1] == [_LIBRARY] else None
+        if folder is None:
+            return None
+        places = (folder.joinpath(*parts, "__init__.py"), folder.joinpath(*parts).with_suffix(".py") if parts else None)
+        return next((place for place in places if place and place.is_file()), None)
+
+    def _submodule(self, node, name):
+        return self._file(f"{node.module}.{name}" if node.module else name, node.level)
+
+
+def _private(alias):
+    name = alias.asname or alias.name
+    return name if name.startswith("_") else f"_{name}"
+
+
+def _bound(tree):
+    """Return {name: line} of all names that are bound in a file but by an import from a module; only those of `from` are not."""
+    found = {}
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names = [node.id]
+        elif isinstance(node, ast.arg):
+            names = [node.arg]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names = node.names
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names = [node.name]
+        elif isinstance(node, ast.Import):
+            names = [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            names = [node.name]
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            names = [node.rest]
+        found.update({name: getattr(node, "lineno", 0) for name in names})
+    return found
+
+
+def _read(tree):
+    return {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _formatted(tree):
+    """Return {name: line} of the names that f-strings use: their places are not known before Python 3.12."""
+    return {
+        inner.id: string.lineno
+        for string in ast.walk(tree)
+        if isinstance(string, ast.JoinedStr)
+        for inner in ast.walk(string)
+        if isinstance(inner, ast.Name)
+    }
+
+
+def _needless(tree):
+    """Return the (import statement, alias) of `const` when the compiler folds every call of it."""
+    folded, known = set(), set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _literal(node.value, known):
+            folded.add(node.value.func)
+            known.add(node.targets[0].id)
+    used = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "const"}
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in ("micropython", "_compat")]
+    return [(node, alias) for node in imports for alias in node.names if alias.name == "const" and used == folded]
+
+
+def _rewrite(text, tree, folded, needless):
+    lines = io.StringIO(text).readlines()
+    renamed = {alias.asname or alias.name: _private(alias) for _, alias, _, _ in folded}
+    for row, column, name in sorted(_places(text, tree, renamed), reverse=True):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + renamed[name] + line[column + len(name) :]
+    done = set()
+    gone = {alias for _, alias in needless}
+    for node in sorted({node for node, *_ in [*folded, *needless]}, key=lambda node: node.lineno):
+        ours = {alias: value for statement, alias, value, _ in folded if statement is node}
+        rest = [
+            f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+            for alias in node.names
+            if alias not in gone | set(ours)
+        ]
+        said = [f"from {'.' * node.level}{node.module or ''} import {', '.join(rest)}"] if rest else []
+        for alias, value in ours.items():
+            if _private(alias) not in done:  # the compiler takes a constant once in a file, and knows it from there on
+                done.add(_private(alias))
+                said.append(f"{_private(alias)} = const({' '.join(value.split())})")
+        first, last = node.lineno - 1, node.end_lineno - 1
+        head = lines[first].encode()[: node.col_offset].decode()
+        tail = lines[last].encode()[node.end_col_offset :].decode()
+        lines[first : last + 1] = [head + "; ".join(said or ["pass"] * bool(head)) + tail, *["\n"] * (last - first)]
+    return "".join(lines)
+
+
+def _places(text, tree, names):
+    """Yield (row, column, name) wherever one of `names` is used: not as an attribute, a keyword, or in a string."""
+    lines = io.StringIO(text).readlines()
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in names:
+            used.add((node.lineno, len(lines[node.lineno - 1].encode()[: node.col_offset].decode())))
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.NAME and token.start in used:
+            yield *token.start, token.string
