@@ -5,7 +5,7 @@
 import sys
 
 from dice import crypto
-from dice.crypto import blocks
+from dice.crypto import ccm as blocks
 
 KEY = bytes(range(16))
 SALT = b"salt"

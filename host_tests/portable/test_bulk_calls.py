@@ -32,7 +32,7 @@ class Counting:
         self._cipher.encrypt(data, out)
 
 
-_module = sys.modules["dice.crypto.blocks_viper" if "dice.crypto.blocks_viper" in sys.modules else "dice.crypto.blocks"]
+_module = sys.modules["dice.crypto.ccm_viper" if "dice.crypto.ccm_viper" in sys.modules else "dice.crypto.ccm"]
 _aes = _module.aes
 
 

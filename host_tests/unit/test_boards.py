@@ -130,9 +130,9 @@ def test_profiles():
     assert set(profiles.files("full", unix=True)) == everything - CONSTANTS - {"dice/_cpython.py", "dice/crypto/host.py"}
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))
-    ways = {"dice/crypto/blocks.py", "dice/crypto/blocks_viper.py"}
-    assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/blocks.py"}
-    assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/blocks.py"}
+    ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
     with pytest.raises(Failure, match="no profile rpk; it has none, group, psk, full"):
         profiles.files("rpk")
 
