@@ -7,7 +7,7 @@ import json
 from binascii import unhexlify
 
 import dice
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 
 _PORT = 5684
 

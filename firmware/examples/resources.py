@@ -16,7 +16,7 @@ import dice
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coap.resource import Router
 from dice.coaps import Coap
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 
 
 def temperature(_request, _peer):

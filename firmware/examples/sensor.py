@@ -11,7 +11,7 @@ import json
 from binascii import unhexlify
 
 import dice
-from dice.kx_psk import Psk
+from dice.dtls.kx_psk import Psk
 
 
 def measure():

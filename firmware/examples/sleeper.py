@@ -15,10 +15,10 @@ import time
 from binascii import unhexlify
 
 import dice
-from dice.dtls import attach
+from dice.aio.session import attach
+from dice.dtls.kx_psk import Psk
+from dice.dtls.sleep import restore, save
 from dice.errors import DiceError, PeerError, StoreError
-from dice.kx_psk import Psk
-from dice.sleep import restore, save
 from dice.store import FileStore, read_file, replace_file
 
 _SLEEP_MS = 600_000

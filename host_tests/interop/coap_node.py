@@ -14,7 +14,7 @@ import dice
 from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
 from dice.coap.resource import Router
 from dice.coaps import Coap
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 
 port, identity = int(sys.argv[1]), sys.argv[2].encode()
 key = unhexlify(sys.stdin.readline().strip())

@@ -13,8 +13,8 @@ import pytest
 import dice
 from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
 from dice.coaps import Coap
+from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
-from dice.kx_psk import Psk
 from dicectl import boards, control, micropython
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, TIMEOUT_S, Missing, free_port, is_bound, tool
 from host_tests.interop.peers.of_pypi import TinyDTLS, environment

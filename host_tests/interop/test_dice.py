@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from dice import dtls
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
+from dice.aio import session as dtls
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
 from dicectl import micropython
 from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from dice import dtls
-from dice.kx_psk_server import PskLookup
+from dice.aio import session as dtls
+from dice.dtls.kx_psk_server import PskLookup
 from dicectl.packets import keylog
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay

@@ -10,8 +10,8 @@ from binascii import unhexlify
 import dice
 from dice.coap.resource import Router
 from dice.coaps import Coap
+from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
-from dice.kx_psk import Psk
 from dice.managed import Managed
 
 identity, key = sys.argv[1:]

@@ -16,8 +16,8 @@ import pytest
 import dice
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coaps import Coap
+from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
-from dice.kx_psk import Psk
 from dicectl import keyring, micropython
 
 # A button is pressed while there is a file `pressed`; a lamp tells what it was told.

@@ -8,10 +8,10 @@ import socket
 import subprocess
 import time
 
-from dice import dtls
-from dice.client import Client
-from dice.kx_psk import Psk
-from dice.session import Session
+from dice.aio import session as dtls
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.session import Session
 from dicectl import micropython
 
 PORT = 5684

@@ -16,9 +16,9 @@ import tty
 import pytest
 
 import dice
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
 from dice.ip import Host, packet
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
 from dice.serial import Serial
 from dicectl import keyring
 from dicectl.nat import Gateway, at_work

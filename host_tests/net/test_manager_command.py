@@ -23,7 +23,7 @@ from dice import groupcomm
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.coaps import Coap
-from dice.kx_psk import Psk
+from dice.dtls.kx_psk import Psk
 from dicectl import micropython, netns
 from dicectl.host_node import HostNode
 

@@ -10,10 +10,10 @@ import shutil
 import pytest
 
 import dice
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.sleep import restore
 from dice.errors import StoreError
-from dice.kx_psk_server import PskLookup
 from dice.reasons import E_STALE
-from dice.sleep import restore
 from dice.store import FileStore
 from dice.udp import Unicast
 from dicectl import micropython

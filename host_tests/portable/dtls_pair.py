@@ -4,12 +4,12 @@
 
 import os
 
-from dice.client import Client
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.server import Server
+from dice.dtls.session import Session
 from dice.errors import NONE
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
-from dice.server import Server
-from dice.session import Session
 
 KEY = bytes(range(16))
 IDENTITY = b"node"

@@ -6,8 +6,8 @@ import sys
 
 from dice import record
 from dice.codes import CONTENT_APPLICATION_DATA
+from dice.dtls.record_layer import open_cid, seal_cid
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
-from dice.record_layer import open_cid, seal_cid
 
 ECB = 1
 CBC = 2

@@ -13,7 +13,7 @@ from dice.errors import PeerError
 
 
 class End:
-    """What Coap needs of a dice.dtls.Connection; `other` is the one that hears it, `lose` so many messages are lost."""
+    """What Coap needs of a dice.aio.session.Connection; `other` is the one that hears it, `lose` so many messages are lost."""
 
     def __init__(self):
         self.messages = []

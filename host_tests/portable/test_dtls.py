@@ -6,10 +6,10 @@ import asyncio
 
 from memory_transport import Signal, expect, run, until
 
-from dice import dtls
+from dice.aio import session as dtls
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import PeerError
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
 from dice.reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
 KEY = bytes(range(16))

@@ -5,9 +5,9 @@
 from lossy_network import SeededRandom
 
 from dice.codes import CONTENT_HANDSHAKE
-from dice.flights import Flight, Reassembly
+from dice.dtls.flights import Flight, Reassembly
+from dice.dtls.record_layer import RecordLayer
 from dice.limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, RANGES_MAX
-from dice.record_layer import RecordLayer
 
 BODY = bytes(range(100))
 

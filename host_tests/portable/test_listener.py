@@ -5,15 +5,15 @@
 from dtls_pair import IDENTITY, KEY, drain, give
 from lossy_network import SeededRandom
 
-from dice.client import Client
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.listener import Listener, Peer
+from dice.dtls.resumption import Tickets
+from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
-from dice.listener import Listener, Peer
 from dice.reasons import E_STALLED
-from dice.resumption import Tickets
-from dice.session import Session
 
 KEYS = {IDENTITY: KEY, b"other": KEY}
 RANDOM = SeededRandom(3)  # os.urandom of the emulated board is always the same, so that there were no second connection id

@@ -10,7 +10,7 @@ Only where that is lost too, one side stays connected alone. It notices when it 
 from lossy_network import NAME, Network
 
 from dice._compat import MICROPYTHON
-from dice.resumption import Tickets
+from dice.dtls.resumption import Tickets
 
 SEEDS = 1 if MICROPYTHON else 12
 MTUS = (1232, 256, 128)

@@ -6,7 +6,7 @@ from support import forge, make_member
 
 from dice import record
 from dice.codes import CONTENT_APPLICATION_DATA
-from dice.record_layer import RecordLayer, open_cid, seal_cid
+from dice.dtls.record_layer import RecordLayer, open_cid, seal_cid
 
 KEY = bytes(range(16))
 SALT = b"salt"

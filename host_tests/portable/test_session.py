@@ -6,9 +6,10 @@ from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 from support import raises
 
+from dice.dtls.keys import Secrets
+from dice.dtls.kx_psk import Psk
+from dice.dtls.resumption import Tickets
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
-from dice.keys import Secrets
-from dice.kx_psk import Psk
 from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
 from dice.reasons import (
     E_ALERT,
@@ -22,7 +23,6 @@ from dice.reasons import (
     E_STALLED,
     E_TOO_LONG,
 )
-from dice.resumption import Tickets
 from dice.suites import PSK_AES_128_CCM
 
 _ALERT = 21
@@ -530,18 +530,18 @@ def test_names_that_are_cut_short():
             ours, theirs = pair(server={"alpn": [b"co"], "cid": b"\1"}, client={"fragment_code": None, "cid": None})
             role = ours._handshake
             role._flight = None
-            import dice.client
+            import dice.dtls.client
 
-            write = dice.client.write_hello
+            write = dice.dtls.client.write_hello
 
             def with_extension(random, session_id, cookie, suites, extensions, kind=kind, data=data, write=write):
                 return write(random, session_id, cookie, suites, extensions + [(kind, data)])
 
-            dice.client.write_hello = with_extension
+            dice.dtls.client.write_hello = with_extension
             try:
                 ours._begin(role.start(), 0)
             finally:
-                dice.client.write_hello = write
+                dice.dtls.client.write_hello = write
             role.next_send = 0
             datagrams = drain(ours)
             give(theirs, [datagrams[0][:17] + b"\0\0" + datagrams[0][19:]])

@@ -6,15 +6,15 @@ import os
 
 from support import RamStore, raises
 
-from dice.client import Client
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.server import Server
+from dice.dtls.session import Session
+from dice.dtls.sleep import restore, restore_in_clear, save, save_in_clear
 from dice.errors import DATA, StoreError, UsageError
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
 from dice.limits import RESERVE_RECORDS
 from dice.reasons import E_NOT_CONNECTED, E_STALE, E_STORE_WRITE
-from dice.server import Server
-from dice.session import Session
-from dice.sleep import restore, restore_in_clear, save, save_in_clear
 
 KEY = bytes(range(16))
 SECRET = b"of this device only, of any size"

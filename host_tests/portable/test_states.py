@@ -6,10 +6,10 @@ from dtls_pair import connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 
 from dice._compat import MICROPYTHON
+from dice.dtls.resumption import Tickets
 from dice.errors import CLOSED, PeerError, UsageError
 from dice.limits import TIMER_MS
 from dice.reasons import E_NOT_BYTES, E_NOT_CONNECTED, E_NOT_SENT, E_TOO_LONG
-from dice.resumption import Tickets
 
 KINDS = (0, 1, 2, 3, 4, 11, 12, 13, 14, 15, 16, 20, 21, 22, 24, 255)
 BODIES = (b"", b"\0", b"\0\0", b"\xfe\xfd" + bytes(32) + b"\0\xc0\xa8\0", b"\xff" * 60)

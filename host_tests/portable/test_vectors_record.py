@@ -8,9 +8,9 @@ Key 000102..0f, salt a0a1a2a3, epoch 1, sequence number 5, type 23, plaintext "1
 from support import make_member
 
 from dice import record
+from dice.dtls.record_layer import open_cid, seal_cid
 from dice.errors import DATA
 from dice.group.gsa import D00, DERIVE_SHARED, K08, UNKNOWN
-from dice.record_layer import open_cid, seal_cid
 
 KEY = bytes(range(16))
 SALT = bytes.fromhex("a0a1a2a3")

@@ -31,7 +31,10 @@ FIELDS = {
 CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
 KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/kdc.py"}
-_NETWORK = {"dice/aio.py", "dice/dtls.py"}  # what dice.join() and connect() import, which a profile without a network cannot call
+_NETWORK = {
+    "dice/aio.py",
+    "dice/aio/session.py",
+}  # what dice.join() and connect() import, which a profile without a network cannot call
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)

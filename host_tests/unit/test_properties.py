@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from dice import record
 from dice.crypto import crypt, sha256
+from dice.dtls.record_layer import RecordLayer, open_cid, seal_cid
 from dice.errors import CLASH, DATA, NONE, DiceError, FormatError, StoreError
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, Gsa, decode
 from dice.group.keeper import encode
 from dice.group.member import Member
 from dice.limits import WINDOW_RECORDS
 from dice.reasons import E_STORE_WRITE
-from dice.record_layer import RecordLayer, open_cid, seal_cid
 from dice.replay import Window
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 from dice.wire import Reader, Writer

@@ -17,14 +17,14 @@ async def join(path, store=None, transport=None, **options):
 
 
 async def connect(address, credentials, **options):
-    """Connect to a DTLS server; see `dice.dtls.connect`."""
-    from . import dtls
+    """Connect to a DTLS server; see `dice.aio.session.connect`."""
+    from .aio import session as dtls
 
     return await dtls.connect(address, credentials, **options)
 
 
 async def serve(port, credentials, handler, **options):
-    """Serve DTLS clients; see `dice.dtls.serve`."""
-    from . import dtls
+    """Serve DTLS clients; see `dice.aio.session.serve`."""
+    from .aio import session as dtls
 
     return await dtls.serve(port, credentials, handler, **options)

@@ -21,7 +21,7 @@ def _nothing(request, peer):
 class Coap:
     """One peer: `await peer.request(...)`, and whatever it asks goes to `handler(request, peer)`, such as a resource.Router.
 
-    `connection` is a dice.dtls.Connection; `ended` tells that it has come to its end. `blockwise` lets bodies take several
+    `connection` is a dice.aio.session.Connection; `ended` tells that it has come to its end. `blockwise` lets bodies take several
     datagrams, and loads dice.coap.block.
     """
 

@@ -183,8 +183,8 @@ def _run(coroutine):
 
 
 async def _client(host, port, key, options):
-    from dice import dtls
-    from dice.kx_psk import Psk
+    from dice.aio import session as dtls
+    from dice.dtls.kx_psk import Psk
     from dice.udp import Unicast
 
     resumption = None
@@ -267,8 +267,8 @@ def server(port, **options):
 async def _server(port, key, options):
     import asyncio
 
-    from dice import dtls
-    from dice.kx_psk_server import PskLookup
+    from dice.aio import session as dtls
+    from dice.dtls.kx_psk_server import PskLookup
     from dice.udp import Unicast
 
     watched = _Watched(Unicast(None, port), options["log"])

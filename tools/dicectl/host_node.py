@@ -9,8 +9,8 @@ from pathlib import Path
 import dice
 from dice.coap.resource import Router
 from dice.coaps import Coap
+from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.kx_psk import Psk
 from dice.managed import Managed
 from dice.udp import Multicast
 from dicectl.failure import FAILED, USAGE, Failure

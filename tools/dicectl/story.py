@@ -7,8 +7,8 @@ import contextlib
 import random
 
 import dice
+from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
-from dice.kx_psk import Psk
 from dicectl import netns, s_client
 from dicectl.annex import Board
 from dicectl.house import PORT, House

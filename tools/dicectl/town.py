@@ -17,8 +17,8 @@ import dice
 from dice import _cpython, store, udp
 from dice.coap.resource import Router
 from dice.coaps import Coap
+from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.kx_psk import Psk
 from dice.managed import Managed
 
 LATENCY_S = 0.02

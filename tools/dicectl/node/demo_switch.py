@@ -12,7 +12,7 @@ import sys
 from binascii import unhexlify
 
 import dice
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 
 gc.threshold(4096)  # collect early: a small heap must not fragment
 

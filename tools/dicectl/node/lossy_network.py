@@ -5,12 +5,12 @@
 For `dicectl bench`, and for the portable tests, which run on MicroPython too.
 """
 
-from dice.client import Client
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.listener import Listener
+from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, NONE
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
-from dice.listener import Listener
-from dice.session import Session
 
 KEY = bytes(range(16))
 IDENTITY = b"node"

@@ -12,11 +12,11 @@ import json
 import sys
 import time
 
-from dice.client import Client
-from dice.kx_psk import Psk
-from dice.kx_psk_server import PskLookup
-from dice.listener import Listener
-from dice.session import Session
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.listener import Listener
+from dice.dtls.session import Session
 
 MICROPYTHON = sys.implementation.name == "micropython"
 KEY = bytes(range(16))

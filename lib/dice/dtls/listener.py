@@ -9,16 +9,23 @@ it takes one of `sessions_max`: when all are taken, the one that was heard of lo
 identity.
 """
 
-from ._compat import ticks_add, ticks_diff
-from .codes import CONTENT_HANDSHAKE, CONTENT_TLS12_CID, HANDSHAKE_CLIENT_HELLO, HANDSHAKE_HELLO_VERIFY_REQUEST
-from .errors import CLOSED, CONNECTED, NONE, FormatError
-from .limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS, HANDSHAKE_HEADER_BYTES, RECORD_HEADER_BYTES
+from .._compat import ticks_add, ticks_diff
+from ..codes import CONTENT_HANDSHAKE, CONTENT_TLS12_CID, HANDSHAKE_CLIENT_HELLO, HANDSHAKE_HELLO_VERIFY_REQUEST
+from ..errors import CLOSED, CONNECTED, NONE, FormatError
+from ..limits import (
+    COOKIE_PERIOD_MS,
+    HALF_OPEN_MAX,
+    HALF_OPEN_MS,
+    HALF_OPEN_SAFE_MS,
+    HANDSHAKE_HEADER_BYTES,
+    RECORD_HEADER_BYTES,
+)
+from ..wire import Reader, Writer
 from .record_layer import RecordLayer
 from .resumption import Cookies
 from .server import Server
 from .server_messages import read_hello_start, write_verify_request
 from .session import Session
-from .wire import Reader, Writer
 
 
 class Peer:

@@ -12,12 +12,12 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
-from . import pump
-from ._compat import ticks_ms
-from .errors import CLOSED, CONNECTED, DATA, NONE, PeerError
-from .limits import MESSAGES_MAX, TICKET_PERIOD_MS
-from .reasons import E_STALLED
-from .session import Session
+from .. import pump
+from .._compat import ticks_ms
+from ..dtls.session import Session
+from ..errors import CLOSED, CONNECTED, DATA, NONE, PeerError
+from ..limits import MESSAGES_MAX, TICKET_PERIOD_MS
+from ..reasons import E_STALLED
 
 
 async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):
@@ -27,12 +27,12 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     `mtu` are those of Session, the other options those of client.Client. Raises UsageError, OSError, and PeerError, also when
     `timeout_s` are over: its reason then tells whether nobody answered, or what came of the handshake.
     """
-    from .client import Client
+    from ..dtls.client import Client
 
     role = Client(credentials, os.urandom, **options)
     session = Session(role, ticks_ms(), **_given(timer_ms, mtu))
     if transport is None:
-        from .udp import Unicast
+        from ..udp import Unicast
 
         transport = Unicast(address)
     endpoint = _Endpoint(session, transport)
@@ -49,9 +49,9 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
 
 
 def attach(session, address, transport=None):
-    """Return a Connection of a client's session that was restored (see dice.sleep)."""
+    """Return a Connection of a client's session that was restored (see dice.dtls.sleep)."""
     if transport is None:
-        from .udp import Unicast
+        from ..udp import Unicast
 
         transport = Unicast(address)
     return _Endpoint(session, transport).connection
@@ -63,11 +63,11 @@ async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=N
     `credentials` are such as kx_psk_server.PskLookup(find). `remember`: how many sessions can be resumed by id, beside those by
     ticket; None not to resume. The other options are those of listener.Listener. Raises UsageError and OSError.
     """
-    from .listener import Listener
-    from .resumption import Tickets
+    from ..dtls.listener import Listener
+    from ..dtls.resumption import Tickets
 
     if transport is None:
-        from .udp import Unicast
+        from ..udp import Unicast
 
         transport = Unicast(None, port)
     now = ticks_ms()

@@ -8,8 +8,8 @@ received raises: in the record layer it is dropped and counted, in the handshake
 `_fail` is the only place where an error becomes one.
 """
 
-from ._compat import ticks_add, ticks_diff
-from .codes import (
+from .._compat import ticks_add, ticks_diff
+from ..codes import (
     ALERT_CLOSE_NOTIFY,
     ALERT_DECODE_ERROR,
     ALERT_DECRYPT_ERROR,
@@ -23,10 +23,8 @@ from .codes import (
     CONTENT_HANDSHAKE,
     HANDSHAKE_FINISHED,
 )
-from .errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
-from .flights import Flight, Reassembly
-from .keys import Resumption
-from .limits import (
+from ..errors import CLOSED, CONNECTED, DATA, NONE, DiceError, FormatError, PeerError, UsageError
+from ..limits import (
     ALERT_WAIT_MS,
     DATAGRAM_MAX_BYTES,
     EARLY_RECORDS_MAX,
@@ -35,7 +33,7 @@ from .limits import (
     RECORD_OVERHEAD_MAX_BYTES,
     TIMER_MS,
 )
-from .reasons import (
+from ..reasons import (
     E_ALERT,
     E_FINISHED,
     E_MEMORY,
@@ -47,9 +45,11 @@ from .reasons import (
     E_STALLED,
     E_TOO_LONG,
 )
+from ..suites import TAG_BYTES
+from ..wire import Reader
+from .flights import Flight, Reassembly
+from .keys import Resumption
 from .record_layer import RecordLayer
-from .suites import TAG_BYTES
-from .wire import Reader
 
 
 class Session:
@@ -197,11 +197,11 @@ class Session:
         self.abandon()
 
     def agreed(self):
-        """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.sleep and key logs."""
+        """Return (suite, whether the master secret is extended, Secrets, session id, ticket), for dice.dtls.sleep and key logs."""
         return self._suite, self._extended, self._secrets, self._session_id, self._ticket
 
     def continue_with(self, layer, is_client, now):
-        """Be connected already, with a record layer that has its keys, for dice.sleep."""
+        """Be connected already, with a record layer that has its keys, for dice.dtls.sleep."""
         self.layer = layer
         self.is_client = is_client
         self._connect(now)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The server's half of a handshake, once the cookie has come back (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
-from ._compat import const
-from .codes import (
+from .._compat import const
+from ..codes import (
     ALERT_HANDSHAKE_FAILURE,
     ALERT_ILLEGAL_PARAMETER,
     ALERT_NO_APPLICATION_PROTOCOL,
@@ -26,13 +26,13 @@ from .codes import (
     HANDSHAKE_SERVER_HELLO,
     HANDSHAKE_SERVER_HELLO_DONE,
 )
-from .errors import PeerError
+from ..errors import PeerError
+from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
+from ..reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
+from ..wire import Reader
 from .handshake import Handshake
 from .keys import Secrets, Transcript
-from .limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
-from .reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from .server_messages import read_hello, write_hello, write_ticket
-from .wire import Reader
 
 _SESSION_ID_BYTES = const(16)  # there are clients that do not offer shorter ones
 

@@ -19,9 +19,9 @@ so a server that cannot open Finished must not answer the ClientKeyExchange befo
     struct { HandshakeType type; uint24 length; uint16 message_seq; uint24 fragment_offset; uint24 fragment_length; } header;
 """
 
-from ._compat import const, ticks_add
-from .codes import CONTENT_HANDSHAKE
-from .limits import (
+from .._compat import const, ticks_add
+from ..codes import CONTENT_HANDSHAKE
+from ..limits import (
     EARLY_MESSAGES_MAX,
     HANDSHAKE_BYTES_MAX,
     HANDSHAKE_HEADER_BYTES,

@@ -8,18 +8,18 @@ keeps for each name what is needed to tell: generation (40 bits) | sequence numb
 A device that loses power in between connects anew.
 """
 
-from ._compat import const
-from .errors import StoreError, UsageError
+from .._compat import const
+from ..errors import StoreError, UsageError
+from ..limits import KEY_BLOCK_BYTES, KEY_RECORDS_MAX, MASTER_SECRET_BYTES, RESERVE_RECORDS, WINDOW_BYTES
+from ..reasons import E_NOT_CONNECTED, E_STALE
+from ..replay import Window
+from ..suites import TAG_BYTES
+from ..wire import Reader, Writer
 from .handshake import Handshake
 from .keys import Secrets
-from .limits import KEY_BLOCK_BYTES, KEY_RECORDS_MAX, MASTER_SECRET_BYTES, RESERVE_RECORDS, WINDOW_BYTES
-from .reasons import E_NOT_CONNECTED, E_STALE
 from .record_layer import RecordLayer
-from .replay import Window
 from .resumption import unwrap, wrap
 from .session import Session
-from .suites import TAG_BYTES
-from .wire import Reader, Writer
 
 _FORMAT = const(1)
 _RANDOMS_BYTES = const(64)

@@ -5,10 +5,16 @@
 A role is given whole messages by its session, in order, and answers with flights; it knows no record, no timer and no address.
 """
 
-from .codes import ALERT_DECRYPT_ERROR, ALERT_ILLEGAL_PARAMETER, CONTENT_CHANGE_CIPHER_SPEC, CONTENT_HANDSHAKE, HANDSHAKE_FINISHED
-from .errors import PeerError
-from .limits import RECORD_PLAINTEXT_MAX_BYTES
-from .reasons import E_FINISHED, E_ILLEGAL
+from ..codes import (
+    ALERT_DECRYPT_ERROR,
+    ALERT_ILLEGAL_PARAMETER,
+    CONTENT_CHANGE_CIPHER_SPEC,
+    CONTENT_HANDSHAKE,
+    HANDSHAKE_FINISHED,
+)
+from ..errors import PeerError
+from ..limits import RECORD_PLAINTEXT_MAX_BYTES
+from ..reasons import E_FINISHED, E_ILLEGAL
 
 
 class Handshake:

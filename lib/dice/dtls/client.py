@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The client's half of a handshake (RFC 6347, section 4.2; RFC 7925) (row 5)."""
 
-from ._compat import const
-from .codes import (
+from .._compat import const
+from ..codes import (
     ALERT_ILLEGAL_PARAMETER,
     ALERT_PROTOCOL_VERSION,
     ALERT_UNEXPECTED_MESSAGE,
@@ -26,12 +26,12 @@ from .codes import (
     HANDSHAKE_SERVER_HELLO_DONE,
     HANDSHAKE_SERVER_KEY_EXCHANGE,
 )
-from .errors import PeerError, UsageError
+from ..errors import PeerError, UsageError
+from ..limits import CID_MAX_BYTES, HELLO_VERIFY_REQUESTS_MAX, RANDOM_BYTES
+from ..reasons import E_EXTENSION, E_ILLEGAL, E_OPTION, E_PEER_VERSION, E_UNEXPECTED
 from .handshake import Handshake
 from .keys import Secrets, Transcript
-from .limits import CID_MAX_BYTES, HELLO_VERIFY_REQUESTS_MAX, RANDOM_BYTES
 from .messages import read_hello, read_ticket, read_verify_request, write_hello
-from .reasons import E_EXTENSION, E_ILLEGAL, E_OPTION, E_PEER_VERSION, E_UNEXPECTED
 
 _EXPECT_SERVER_HELLO = const(0)
 _EXPECT_SERVER_KEY_EXCHANGE = const(1)  # or ServerHelloDone

@@ -3,10 +3,10 @@
 """What a server remembers, or has its clients remember: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC
 5077) (row 3)."""
 
-from ._compat import const, ticks_add, ticks_diff
-from .crypto import crypt
-from .crypto.hmac import Hmac, p_sha256
-from .limits import MASTER_SECRET_BYTES
+from .._compat import const, ticks_add, ticks_diff
+from ..crypto import crypt
+from ..crypto.hmac import Hmac, p_sha256
+from ..limits import MASTER_SECRET_BYTES
 
 _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)

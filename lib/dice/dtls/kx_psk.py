@@ -8,11 +8,11 @@
 Identities have at most 128 bytes and are compared byte by byte; keys have at most 64 (RFC 7925, section 4.2).
 """
 
-from .errors import UsageError
-from .limits import PSK_IDENTITY_MAX_BYTES, PSK_MAX_BYTES
-from .reasons import E_OPTION
-from .suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
-from .wire import Reader, Writer
+from ..errors import UsageError
+from ..limits import PSK_IDENTITY_MAX_BYTES, PSK_MAX_BYTES
+from ..reasons import E_OPTION
+from ..suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+from ..wire import Reader, Writer
 
 
 def premaster(key):

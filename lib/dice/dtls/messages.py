@@ -19,11 +19,11 @@
 Whatever a reader cannot take apart raises FormatError; what it means is the business of `client` and `server`.
 """
 
-from .codes import DTLS_1_2
-from .errors import FormatError
-from .limits import RANDOM_BYTES
-from .reasons import E_REPEATED
-from .wire import Reader, Writer
+from ..codes import DTLS_1_2
+from ..errors import FormatError
+from ..limits import RANDOM_BYTES
+from ..reasons import E_REPEATED
+from ..wire import Reader, Writer
 
 
 def write_hello(random, session_id, cookie, suites, extensions):

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Pre-shared keys: a server's half of the key exchange, see `kx_psk` (row 4)."""
 
+from ..limits import PSK_IDENTITY_MAX_BYTES
+from ..wire import Reader
 from .kx_psk import Psk, premaster
-from .limits import PSK_IDENTITY_MAX_BYTES
-from .wire import Reader
 
 
 class PskLookup:

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Master secret, key block, Finished and exporter of TLS 1.2, the running hash of a handshake, what resumes it (row 3)."""
 
-from ._compat import const
-from .crypto import sha256
-from .crypto.hmac import p_sha256
-from .limits import KEY_BLOCK_BYTES, MASTER_SECRET_BYTES
+from .._compat import const
+from ..crypto import sha256
+from ..crypto.hmac import p_sha256
+from ..limits import KEY_BLOCK_BYTES, MASTER_SECRET_BYTES
 
 _VERIFY_BYTES = const(12)
 

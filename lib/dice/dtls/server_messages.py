@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Handshake message bodies as a server reads and writes them: see `messages` (row 3)."""
 
-from .codes import DTLS_1_2
-from .limits import RANDOM_BYTES
+from ..codes import DTLS_1_2
+from ..limits import RANDOM_BYTES
+from ..wire import Reader, Writer
 from .messages import read_extensions, write_extensions
-from .wire import Reader, Writer
 
 
 def read_hello(body):

@@ -19,14 +19,14 @@ struct {                                       offset
 
 from struct import pack_into, unpack_from
 
-from . import record
-from ._compat import const
-from .codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
-from .crypto import crypt
-from .errors import LimitError
-from .limits import CIPHERTEXT_AT, KEY_RECORDS_MAX, RECORD_HEADER_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
-from .reasons import E_SPENT
-from .replay import Window
+from .. import record
+from .._compat import const
+from ..codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
+from ..crypto import crypt
+from ..errors import LimitError
+from ..limits import CIPHERTEXT_AT, KEY_RECORDS_MAX, RECORD_HEADER_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
+from ..reasons import E_SPENT
+from ..replay import Window
 
 _CID_AT = const(11)
 
@@ -85,7 +85,7 @@ class RecordLayer:
         self.tag_bytes = 16  # unless the suite says less
 
     def set_keys(self, key_block, is_client, tag_bytes):
-        """Protect epoch 1 by the keys and salts of `key_block`, a bytearray of 40 (see dice.keys)."""
+        """Protect epoch 1 by the keys and salts of `key_block`, a bytearray of 40 (see dice.dtls.keys)."""
         self.keys = keys = memoryview(key_block)
         client, server = (keys[:16], keys[32:36]), (keys[16:32], keys[36:])
         self._write, self._read = (client, server) if is_client else (server, client)
