@@ -13,9 +13,9 @@ import json
 from binascii import unhexlify
 
 import dice
+from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk_server import PskLookup
 
 

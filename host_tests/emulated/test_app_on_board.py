@@ -30,7 +30,7 @@ from dice.managed import Managed
 from dice.client import Client
 from dice.kx_psk import Psk
 from dice.session import Session
-import dice.aio, dice.dtls.listener, dice.dtls.server, io, os
+import dice.aio.group, dice.dtls.listener, dice.dtls.server, io, os
 
 class Nowhere(io.IOBase):
     source = None

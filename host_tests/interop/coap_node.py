@@ -11,9 +11,9 @@ import sys
 from binascii import unhexlify
 
 import dice
+from dice.aio.coap import Coap
 from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk_server import PskLookup
 
 port, identity = int(sys.argv[1]), sys.argv[2].encode()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import dice
+from dice.aio.coap import Coap
 from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
 from dicectl import boards, control, micropython

@@ -8,11 +8,11 @@ import sys
 from binascii import unhexlify
 
 import dice
+from dice.aio.coap import Coap
+from dice.aio.managed import Managed
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
-from dice.managed import Managed
 
 identity, key = sys.argv[1:]
 

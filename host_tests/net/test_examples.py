@@ -14,8 +14,8 @@ import types
 import pytest
 
 import dice
+from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
 from dicectl import keyring, micropython

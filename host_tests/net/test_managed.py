@@ -10,10 +10,10 @@ from pathlib import Path
 
 import dice
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl import micropython, netns
 
 KEYS = {b"switch": bytes(range(16)), b"lamp-1": bytes(range(1, 17)), b"lamp-2": bytes(range(2, 18)), b"thief": bytes(16)}

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 import dice
-from dice import groupcomm
+from dice.aio import group_coap as groupcomm
+from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dicectl import micropython, netns
 from dicectl.host_node import HostNode

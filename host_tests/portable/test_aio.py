@@ -8,7 +8,7 @@ from memory_transport import Transport, expect, run, until
 from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
 
 import dice
-from dice import aio
+from dice.aio import group as aio
 from dice.errors import FormatError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
 from dice.group.keeper import encode

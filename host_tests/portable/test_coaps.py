@@ -6,9 +6,9 @@ import asyncio
 
 from memory_transport import run
 
+from dice.aio.coap import Coap
 from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.errors import PeerError
 
 

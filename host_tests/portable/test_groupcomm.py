@@ -8,12 +8,12 @@ from memory_transport import run
 from test_coap_exchange import Random
 from test_coaps import pair
 
+from dice.aio.group_coap import Responder, request
 from dice.coap import multicast
 from dice.coap.message import CHANGED, CON, CONTENT, GET, PUT, Message, decode, path_options
 from dice.coap.multicast import ANSWER_OVER
 from dice.coap.resource import Router
 from dice.errors import UsageError
-from dice.groupcomm import Responder, request
 from dice.limits import COAP_LEISURE_MS, MESSAGES_MAX
 
 LAMP = Router(

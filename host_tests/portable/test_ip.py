@@ -8,8 +8,8 @@ from binascii import unhexlify
 from memory_transport import Signal, run
 from support import raises
 
-from dice import pump
 from dice._compat import ticks_add, ticks_diff, ticks_ms
+from dice.aio import wait as pump
 from dice.errors import UsageError
 from dice.ip import Host, address_of, packet, parse
 from dice.limits import DATAGRAM_MAX_BYTES

@@ -30,9 +30,9 @@ FIELDS = {
 }  # of each board.json of MicroPython
 CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
-KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/kdc.py"}
+KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/aio/kdc.py"}
 _NETWORK = {
-    "dice/aio.py",
+    "dice/aio/group.py",
     "dice/aio/session.py",
 }  # what dice.join() and connect() import, which a profile without a network cannot call
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}

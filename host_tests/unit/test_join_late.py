@@ -7,10 +7,10 @@ import os
 
 import dice
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl.town import Inhabitant, Town
 
 KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}

@@ -7,10 +7,10 @@ import os
 from types import SimpleNamespace
 
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.coap.message import CHANGED, POST
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 
 
 class Peer:

@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice.managed does with what the center brings; the whole, over DTLS, is in host_tests/net/test_managed.py."""
+"""What dice.aio.managed does with what the center brings; the whole, over DTLS, is in host_tests/net/test_managed.py."""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
 
+from dice.aio.managed import Managed
 from dice.coap.message import BAD_REQUEST, CHANGED
 from dice.group import member
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.keeper import encode
-from dice.managed import Managed
 from dice.store import replace_file
 from dice.suites import PSK_AES_128_CCM_8
 

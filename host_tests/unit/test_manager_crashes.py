@@ -13,12 +13,12 @@ import pytest
 import dice
 from dice import record
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl.registry import Registry
 from dicectl.town import Inhabitant, Town
 

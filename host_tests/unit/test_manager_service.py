@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from dice.kdc import Kdc
+from dice.aio.kdc import Kdc
 from dicectl.failure import Failure
 from dicectl.keeper import Keeper
 from dicectl.registry import Registry

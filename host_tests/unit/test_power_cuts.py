@@ -13,11 +13,11 @@ import pytest
 import dice
 from dice import record, store
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl.town import Inhabitant, Town
 
 KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}

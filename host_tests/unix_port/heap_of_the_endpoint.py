@@ -15,7 +15,7 @@ import asyncio
 import io
 import json
 
-from dice import aio
+from dice.aio import group as aio
 
 
 class Transport(io.IOBase):

@@ -10,8 +10,8 @@ __version__ = "0.1.0"
 
 
 async def join(path, store=None, transport=None, **options):
-    """Join the multicast group of a GSA file; see `dice.aio.join`."""
-    from . import aio
+    """Join the multicast group of a GSA file; see `dice.aio.group.join`."""
+    from .aio import group as aio
 
     return await aio.join(path, store, transport, **options)
 

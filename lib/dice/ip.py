@@ -13,8 +13,8 @@ own checksum is neither sent nor looked at: damage fails the tag of AES-CCM. Add
 import asyncio
 import os
 
-from . import pump
 from ._compat import const
+from .aio import wait as pump
 from .errors import UsageError
 from .limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
 from .reasons import E_HOST

@@ -218,9 +218,9 @@ def ask(group, path, folder, wait, as_json, registry):
 
     from rich.console import Console
 
+    from dice.aio.group_coap import request
     from dice.coap.message import GET
     from dice.errors import DiceError
-    from dice.groupcomm import request
     from dicectl.host_node import HostNode
     from dicectl.reasons import SENTENCES
 

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 
 import dice
+from dice.aio.coap import Coap
+from dice.aio.managed import Managed
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.managed import Managed
 from dice.udp import Multicast
 from dicectl.failure import FAILED, USAGE, Failure
 from dicectl.node_file import FILE

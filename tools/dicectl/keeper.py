@@ -10,11 +10,11 @@ import sqlite3
 
 import dice
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl import control, keyring
 from dicectl.failure import FAILED, USAGE, Failure
 from dicectl.reasons import SENTENCES

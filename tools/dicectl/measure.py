@@ -186,8 +186,8 @@ def static(board, profile):
     smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
     group = [name for name in mpy if name in _files("group")]
     figures = {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
-    if "dice/managed.py" in mpy:
-        figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/managed.py"]
+    if "dice/aio/managed.py" in mpy:
+        figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/aio/managed.py"]
     return figures
 
 

@@ -22,10 +22,10 @@ import types
 
 import dice
 from dice._compat import ticks_ms
+from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dice.kdc import Kdc
 from dicectl.town import Inhabitant, Town
 
 LOSSES = (0, 10)

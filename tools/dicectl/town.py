@@ -15,11 +15,11 @@ from types import SimpleNamespace
 
 import dice
 from dice import _cpython, store, udp
+from dice.aio.coap import Coap
+from dice.aio.managed import Managed
 from dice.coap.resource import Router
-from dice.coaps import Coap
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.managed import Managed
 
 LATENCY_S = 0.02
 _SERVER = "manager"

@@ -12,12 +12,12 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
-from .. import pump
 from .._compat import ticks_ms
 from ..dtls.session import Session
 from ..errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from ..limits import MESSAGES_MAX, TICKET_PERIOD_MS
 from ..reasons import E_STALLED
+from . import wait as pump
 
 
 async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """CoAP requests to a group and their responses, matched by Token alone (RFC 7252, section 8; RFC 7390) (row 5).
 
-What becomes of them on a group and on sessions is dice.groupcomm's.
+What becomes of them on a group and on sessions is dice.aio.group_coap's.
 """
 
 from .._compat import const

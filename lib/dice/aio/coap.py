@@ -9,9 +9,9 @@ response = await peer.request(GET, "sensors/temperature")
 import asyncio
 import os
 
-from ._compat import ticks_diff, ticks_ms
-from .coap.exchange import Endpoint
-from .coap.message import NOT_FOUND
+from .._compat import ticks_diff, ticks_ms
+from ..coap.exchange import Endpoint
+from ..coap.message import NOT_FOUND
 
 
 def _nothing(request, peer):
@@ -32,7 +32,7 @@ class Coap:
         self._error = None
         self._transfer = None
         if blockwise:
-            from .coap.block import Blockwise, Transfer
+            from ..coap.block import Blockwise, Transfer
 
             handler = Blockwise(handler)
             self._transfer = Transfer

@@ -14,11 +14,11 @@ Where who asks has a DTLS session with who answers, it can have the answer come 
 import asyncio
 import os
 
-from ._compat import ticks_ms
-from .coap import multicast
-from .coap.multicast import ANSWER_OVER
-from .errors import DiceError
-from .limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
+from .._compat import ticks_ms
+from ..coap import multicast
+from ..coap.multicast import ANSWER_OVER
+from ..errors import DiceError
+from ..limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
 
 
 async def request(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):

@@ -10,14 +10,14 @@ answers = await group.ask(b"lit?")
 
 import asyncio
 
-from . import pump
-from ._compat import ticks_add, ticks_diff, ticks_ms
-from .errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
-from .group.gsa import decode, taken_over
-from .group.member import Member
-from .limits import MESSAGES_MAX
-from .reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
-from .store import FileStore, folder_of, read_file, replace_file
+from .._compat import ticks_add, ticks_diff, ticks_ms
+from ..errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
+from ..group.gsa import decode, taken_over
+from ..group.member import Member
+from ..limits import MESSAGES_MAX
+from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
+from ..store import FileStore, folder_of, read_file, replace_file
+from . import wait as pump
 
 
 async def join(path, store=None, transport=None, answering=False, **options):
@@ -33,7 +33,7 @@ async def join(path, store=None, transport=None, answering=False, **options):
         raise StoreError(E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        from .udp import Multicast
+        from ..udp import Multicast
 
         transport = Multicast(gsa.address, gsa.port)
     member = None
@@ -69,7 +69,7 @@ class Group:
         self.asked = ()
         self._question_of = None
         if answering:
-            from .group.response import Question
+            from ..group.response import Question
 
             if not hasattr(transport, "answer"):
                 raise UsageError(E_OPTION)
@@ -117,7 +117,7 @@ class Group:
 
         Raises what send() raises.
         """
-        from .group.response import Inquiry
+        from ..group.response import Inquiry
 
         self.member.send(message, ticks_ms())
         datagram = self.member.transmit()

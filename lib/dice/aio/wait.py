@@ -4,7 +4,7 @@
 
 import asyncio
 
-from ._compat import MICROPYTHON, ticks_diff, ticks_ms
+from .._compat import MICROPYTHON, ticks_diff, ticks_ms
 
 if MICROPYTHON:
     from asyncio import core

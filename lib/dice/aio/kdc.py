@@ -11,15 +11,15 @@ docs/protocol.md, section 15, has the resources. A member keeps its session open
 
 import asyncio
 
-from ._compat import ticks_diff, ticks_ms
-from .coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
-from .coap.resource import Router
-from .coaps import Coap
-from .errors import DiceError, FormatError
-from .group.keeper import encode
-from .group.manager import SENDER
-from .limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
-from .wire import Reader
+from .._compat import ticks_diff, ticks_ms
+from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
+from ..coap.resource import Router
+from ..errors import DiceError, FormatError
+from ..group.keeper import encode
+from ..group.manager import SENDER
+from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
+from ..wire import Reader
+from .coap import Coap
 
 
 class Kdc:

@@ -15,16 +15,16 @@ import asyncio
 
 import dice
 
-from .coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
-from .errors import FormatError, PeerError, UsageError
-from .group.gsa import decode
-from .limits import MANAGED_POLL_S, MISSED_EPOCH_MIN_S, REPORT_MAX_S, REPORT_MIN_S
-from .reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
-from .store import read_file, replace_file
+from ..coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
+from ..errors import FormatError, PeerError, UsageError
+from ..group.gsa import decode
+from ..limits import MANAGED_POLL_S, MISSED_EPOCH_MIN_S, REPORT_MAX_S, REPORT_MIN_S
+from ..reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
+from ..store import read_file, replace_file
 
 
 class Managed:
-    """One such group; `group`, a dice.aio.Group, is there once join() has returned, `routes` are for the Router of the peer."""
+    """One such group; `group`, a dice.aio.group.Group, is there once join() has returned, `routes` are for the Router of the peer."""
 
     def __init__(self, name, path, network=None, **options):
         """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.
