@@ -27,7 +27,7 @@ def up(options):
 def _serial(options):
     from machine import UART
 
-    from dice.ip import Host
+    from dice.transport.slip_ip import Host
 
     uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
     return Host(uart, options["address"])

@@ -12,7 +12,7 @@ least 0.1 s between two messages.
 import asyncio
 
 import dice
-from dice.serial import Serial
+from dice.transport.slip import Serial
 
 _BUTTON = 14  # number of the pin; pressing connects it to ground
 

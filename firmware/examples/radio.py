@@ -9,7 +9,7 @@ On the board: the folder dice, this file as main.py, and node.gsa, made by `dice
 import asyncio
 
 import dice
-from dice.radio import EspNow
+from dice.transport.espnow import EspNow
 
 _LAMP = 2  # numbers of pins; pressing the button connects it to ground
 _BUTTON = 0

@@ -13,7 +13,7 @@ import sys
 import bus
 
 import dice
-from dice.serial import Serial
+from dice.transport.slip import Serial
 
 
 def line():

@@ -15,8 +15,8 @@ import pytest
 from dice import record
 from dice.group.gsa import decode
 from dice.group.member import Member
-from dice.serial import Serial
 from dice.store import FileStore
+from dice.transport.slip import Serial
 from dicectl import emulator, keyring, micropython
 from host_tests.emulated import files
 
@@ -26,7 +26,7 @@ EXPORTED = ("lamp", "unix", "switch")  # in this order: each knows from where on
 
 
 class Tape:
-    """What was heard on the bus, as a stream for dice.serial; or what is put on it."""
+    """What was heard on the bus, as a stream for dice.transport.slip; or what is put on it."""
 
     def __init__(self, data=b""):
         self.data = data

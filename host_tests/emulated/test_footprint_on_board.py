@@ -71,7 +71,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
 def test_every_module_is_imported_from_the_firmware(profile_full, committed):
     files = measure.used(measure.in_order(profiles.files("full")))
     heap = measure.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)
-    assert list(heap) == [name for name in files if name != "dice/udp.py"], "a Pico has no sockets"
+    assert list(heap) == [name for name in files if name != "dice/transport/udp.py"], "a Pico has no sockets"
     assert "dice/crypto/ccm.py" not in heap, "the board has the same in machine code"
     assert within(sum(heap.values()), sum(committed["import_frozen"][name] for name in heap), 2 * BLOCKS_BYTES), (
         "run: make footprint"

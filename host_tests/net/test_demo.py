@@ -18,7 +18,7 @@ import pytest
 
 from dice.group.member import Member
 from dice.store import FileStore
-from dice.udp import Multicast
+from dice.transport.udp import Multicast
 from dicectl import keyring, netns
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")

@@ -18,8 +18,8 @@ import pytest
 import dice
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dice.ip import Host, packet
-from dice.serial import Serial
+from dice.transport.slip import Serial
+from dice.transport.slip_ip import Host, packet
 from dicectl import keyring
 from dicectl.nat import Gateway, at_work
 

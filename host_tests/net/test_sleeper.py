@@ -15,7 +15,7 @@ from dice.dtls.sleep import restore
 from dice.errors import StoreError
 from dice.reasons import E_STALE
 from dice.store import FileStore
-from dice.udp import Unicast
+from dice.transport.udp import Unicast
 from dicectl import micropython
 
 PORT = 5684

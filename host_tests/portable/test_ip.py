@@ -11,9 +11,9 @@ from support import raises
 from dice._compat import ticks_add, ticks_diff, ticks_ms
 from dice.aio import wait as pump
 from dice.errors import UsageError
-from dice.ip import Host, address_of, packet, parse
 from dice.limits import DATAGRAM_MAX_BYTES
 from dice.reasons import E_HOST
+from dice.transport.slip_ip import Host, address_of, packet, parse
 
 # The header that everybody computes the checksum of: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
 KNOWN = unhexlify("45000073000040004011b861c0a80001c0a800c7")

@@ -9,7 +9,7 @@ from support import A, B, RamStore, exists, make_folder, make_gsa
 
 import dice
 from dice.group.keeper import encode
-from dice.radio import EspNow
+from dice.transport.espnow import EspNow
 
 EVERYBODY = b"\xff" * 6
 

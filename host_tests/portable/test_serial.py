@@ -5,7 +5,7 @@
 import errno
 
 from dice.limits import DATAGRAM_MAX_BYTES
-from dice.serial import Serial
+from dice.transport.slip import Serial
 
 END = b"\xc0"
 ESC = b"\xdb"
@@ -195,7 +195,7 @@ def test_a_line_that_takes_nothing():
             assert timeout_ms == 1000
             return []
 
-    from dice import serial
+    from dice.transport import slip as serial
 
     real = serial.select
     serial.select = type("Select", (), {"poll": Poll, "POLLOUT": 4})

@@ -185,7 +185,7 @@ def _run(coroutine):
 async def _client(host, port, key, options):
     from dice.aio import session as dtls
     from dice.dtls.kx_psk import Psk
-    from dice.udp import Unicast
+    from dice.transport.udp import Unicast
 
     resumption = None
     for again in (True, False) if options["resume"] else (False,):
@@ -269,7 +269,7 @@ async def _server(port, key, options):
 
     from dice.aio import session as dtls
     from dice.dtls.kx_psk_server import PskLookup
-    from dice.udp import Unicast
+    from dice.transport.udp import Unicast
 
     watched = _Watched(Unicast(None, port), options["log"])
     done = asyncio.Event()

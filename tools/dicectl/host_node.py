@@ -12,7 +12,7 @@ from dice.aio.managed import Managed
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.udp import Multicast
+from dice.transport.udp import Multicast
 from dicectl.failure import FAILED, USAGE, Failure
 from dicectl.node_file import FILE
 from dicectl.reasons import SENTENCES
@@ -77,7 +77,7 @@ class HostNode:
 
 
 class Tapped:
-    """Makes transports as dice.udp does for a group; what they receive is heard by somebody else too."""
+    """Makes transports as dice.transport.udp does for a group; what they receive is heard by somebody else too."""
 
     def __init__(self, heard):
         self.member = None

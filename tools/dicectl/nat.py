@@ -9,9 +9,9 @@ import struct
 import threading
 from collections import OrderedDict
 
-from dice.ip import packet, parse
 from dice.limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES
-from dice.serial import Serial
+from dice.transport.slip import Serial
+from dice.transport.slip_ip import packet, parse
 
 _ENDPOINTS_MAX = 64  # sockets that stand for nodes' ports at most; the one that was used the longest time ago makes room
 _ECHOES_MAX = 64
@@ -55,7 +55,7 @@ def at_work(gateway):
 class Gateway:
     """Translates between one line and UDP: each port of a node has a socket here, and groups come in through sockets of theirs.
 
-    `stream` is as for dice.serial.Serial and has fileno(). `counts` tells what went which way, and what was dropped.
+    `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` tells what went which way, and what was dropped.
     """
 
     def __init__(self, stream, groups=(), interface="0.0.0.0"):

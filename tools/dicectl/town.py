@@ -14,12 +14,13 @@ import selectors
 from types import SimpleNamespace
 
 import dice
-from dice import _cpython, store, udp
+from dice import _cpython, store
 from dice.aio.coap import Coap
 from dice.aio.managed import Managed
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
+from dice.transport import udp
 
 LATENCY_S = 0.02
 _SERVER = "manager"
@@ -56,7 +57,7 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 class End:
-    """One end of the network: stands for dice.udp.Unicast and for dice.udp.Multicast."""
+    """One end of the network: stands for dice.transport.udp.Unicast and for dice.transport.udp.Multicast."""
 
     _WAITING_MAX = 2048  # as the buffer of a socket
 
@@ -99,7 +100,7 @@ class End:
             self.wake()
 
     def receive(self):
-        """Return as dice.udp does."""
+        """Return as dice.transport.udp does."""
         if self._ears is not None:
             return self.waiting.pop(0)[0] if self.waiting else None
         return self.waiting.pop(0) if self.waiting else (None, None)

@@ -33,7 +33,7 @@ async def join(path, store=None, transport=None, answering=False, **options):
         raise StoreError(E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        from ..udp import Multicast
+        from ..transport.udp import Multicast
 
         transport = Multicast(gsa.address, gsa.port)
     member = None

@@ -29,7 +29,7 @@ class Managed:
     def __init__(self, name, path, network=None, **options):
         """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.
 
-        `network` has Multicast(address, port), as dice.ip.Host and dice.udp have, which is the default.
+        `network` has Multicast(address, port), as dice.transport.slip_ip.Host and dice.transport.udp have, which is the default.
         """
         self.group = None
         self._name = name

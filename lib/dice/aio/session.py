@@ -32,7 +32,7 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     role = Client(credentials, os.urandom, **options)
     session = Session(role, ticks_ms(), **_given(timer_ms, mtu))
     if transport is None:
-        from ..udp import Unicast
+        from ..transport.udp import Unicast
 
         transport = Unicast(address)
     endpoint = _Endpoint(session, transport)
@@ -51,7 +51,7 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
 def attach(session, address, transport=None):
     """Return a Connection of a client's session that was restored (see dice.dtls.sleep)."""
     if transport is None:
-        from ..udp import Unicast
+        from ..transport.udp import Unicast
 
         transport = Unicast(address)
     return _Endpoint(session, transport).connection
@@ -67,7 +67,7 @@ async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=N
     from ..dtls.resumption import Tickets
 
     if transport is None:
-        from ..udp import Unicast
+        from ..transport.udp import Unicast
 
         transport = Unicast(None, port)
     now = ticks_ms()

@@ -5,8 +5,8 @@
 import errno
 import socket
 
-from ._compat import const
-from .limits import DATAGRAM_MAX_BYTES
+from .._compat import const
+from ..limits import DATAGRAM_MAX_BYTES
 
 _IPPROTO_IP = const(0)
 _ENETUNREACH = const(101)

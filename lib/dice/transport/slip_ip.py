@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP over IPv4 on a serial line: what dice.udp is on a network, for boards on a bus that has a gateway (row 6).
+"""UDP over IPv4 on a serial line: what dice.transport.udp is on a network, for boards on a bus that has a gateway (row 6).
 
 host = Host(UART(0, 115200, rxbuf=2500), "10.77.0.5")
 connection = await dice.connect(address, credentials, transport=host.Unicast(address))
@@ -13,12 +13,12 @@ own checksum is neither sent nor looked at: damage fails the tag of AES-CCM. Add
 import asyncio
 import os
 
-from ._compat import const
-from .aio import wait as pump
-from .errors import UsageError
-from .limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
-from .reasons import E_HOST
-from .serial import Serial
+from .._compat import const
+from ..aio import wait as pump
+from ..errors import UsageError
+from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
+from ..reasons import E_HOST
+from .slip import Serial
 
 _IP_BYTES = const(20)
 _UDP = 17
@@ -69,9 +69,9 @@ def _sum(header):
 
 
 class Host:
-    """One device's IP over one line; Unicast() and Multicast() make transports, as the classes of dice.udp with these names do.
+    """One device's IP over one line; Unicast() and Multicast() make transports, as the classes of dice.transport.udp with these names do.
 
-    `stream` is as for dice.serial.Serial, `address` text; `dropped` counts what is no packet, and what nobody took in time.
+    `stream` is as for dice.transport.slip.Serial, `address` text; `dropped` counts what is no packet, and what nobody took in time.
     """
 
     def __init__(self, stream, address):
@@ -181,7 +181,7 @@ class _Endpoint:
 
 
 class _Unicast(_Endpoint):
-    """As dice.udp.Unicast; addresses are address | port."""
+    """As dice.transport.udp.Unicast; addresses are address | port."""
 
     def send(self, datagram, address=None):
         """Send; what the line refuses is lost as on a bad link."""
@@ -199,7 +199,7 @@ class _Unicast(_Endpoint):
 
 
 class _Multicast(_Endpoint):
-    """As dice.udp.Multicast."""
+    """As dice.transport.udp.Multicast."""
 
     source = None
 

@@ -9,7 +9,7 @@ unnoticed here fails the tag of AES-CCM, and a datagram that lost bytes fails th
 import errno
 import select
 
-from .limits import DATAGRAM_MAX_BYTES, SLIP_CHUNK_BYTES, SLIP_STALL_MS
+from ..limits import DATAGRAM_MAX_BYTES, SLIP_CHUNK_BYTES, SLIP_STALL_MS
 
 _END = b"\xc0"
 _ESC = b"\xdb"

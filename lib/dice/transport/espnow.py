@@ -8,7 +8,7 @@ two peers and cannot protect a broadcast; what is sent here is a record of dice,
 
 import errno
 
-from .limits import ESPNOW_FRAME_MAX_BYTES
+from ..limits import ESPNOW_FRAME_MAX_BYTES
 
 _BROADCAST = b"\xff" * 6
 
