@@ -11,7 +11,7 @@ import dice
 from dice.aio import group as aio
 from dice.errors import FormatError, LimitError, StoreError, UsageError
 from dice.group.gsa import decode
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.limits import MESSAGES_MAX
 from dice.reasons import E_ANSWERED, E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
 from dice.store import FileStore, read_file

@@ -7,7 +7,7 @@ from support import make_gsa, raises
 from dice.crypto import sha256
 from dice.errors import FormatError
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, decode
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.reasons import E_ADDRESS, E_BUDGET, E_DAMAGED, E_EPOCH, E_SENDER_ID, E_TRAILING, E_TRUNCATED, E_VALUE, E_VERSION
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 

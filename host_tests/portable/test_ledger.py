@@ -5,7 +5,7 @@
 from support import RamStore, raises
 
 from dice.errors import StoreError, UsageError
-from dice.group.ledger import Ledger
+from dice.group.counters import Ledger
 from dice.reasons import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
 
 SENT, SEEN = "01020304t0007", "01020304r0007"

@@ -7,7 +7,7 @@ from support import RamStore, raises, seal
 from dice._compat import MICROPYTHON
 from dice.errors import DATA, LimitError, UsageError
 from dice.group.gsa import D00, K08, UNKNOWN, decode
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dice.group.member import Member
 from dice.reasons import E_NO_ID, E_OPTION

@@ -6,7 +6,7 @@ from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_me
 
 from dice.errors import CLASH, DATA, NONE, FormatError, StoreError, UsageError
 from dice.group.gsa import UNKNOWN
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.group.member import Member
 from dice.reasons import E_CLOSED, E_COUNTER_LOST, E_EPOCH, E_NO_NEXT_EPOCH, E_OLD_EPOCH, E_OTHER_GROUP, E_STORE_WRITE
 

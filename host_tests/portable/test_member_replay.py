@@ -6,7 +6,7 @@ from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, sea
 
 from dice.errors import DATA, NONE, FormatError, StoreError
 from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.group.member import Member
 from dice.reasons import E_COUNTER_LOST, E_EPOCH, E_STORE_READ, E_STORE_WRITE, E_VALUE
 

@@ -6,7 +6,7 @@ from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_me
 
 from dice.errors import CLASH, DATA, NONE, FormatError, LimitError
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.reasons import E_BUDGET, E_CLASH, E_SENDER_ID, E_SPENT
 
 

@@ -8,7 +8,7 @@ from memory_transport import Signal, run
 from support import A, B, RamStore, exists, make_folder, make_gsa
 
 import dice
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.transport.espnow import EspNow
 
 EVERYBODY = b"\xff" * 6

@@ -8,7 +8,7 @@ from dice import record
 from dice.crypto.hmac import p_sha256
 from dice.errors import DATA, FormatError, UsageError
 from dice.group.gsa import D00, DERIVE_SHARED, decode
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.group.response import Inquiry, Question
 from dice.reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER, E_SENDER_ID
 

@@ -10,7 +10,7 @@ from support import vectors
 
 from dice.crypto.hmac import Hmac, p_sha256
 from dice.group.context import sender_key
-from dice.group.keeper import traffic_key
+from dice.group.gsa_encode import traffic_key
 
 KEY = bytes(range(16))
 

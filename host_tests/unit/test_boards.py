@@ -30,7 +30,7 @@ FIELDS = {
 }  # of each board.json of MicroPython
 CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
-KEEPER = {"dice/group/keeper.py", "dice/group/manager.py", "dice/aio/kdc.py"}
+KEEPER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
 _NETWORK = {
     "dice/aio/group.py",
     "dice/aio/session.py",

@@ -11,7 +11,7 @@ from dice.aio.managed import Managed
 from dice.coap.message import BAD_REQUEST, CHANGED
 from dice.group import member
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.store import replace_file
 from dice.suites import PSK_AES_128_CCM_8
 

@@ -15,7 +15,7 @@ from dice.crypto import crypt, sha256
 from dice.dtls.record_layer import RecordLayer, open_cid, seal_cid
 from dice.errors import CLASH, DATA, NONE, DiceError, FormatError, StoreError
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN, Gsa, decode
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.group.member import Member
 from dice.limits import WINDOW_RECORDS
 from dice.reasons import E_STORE_WRITE

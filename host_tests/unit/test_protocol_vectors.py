@@ -8,7 +8,7 @@ from pathlib import Path
 from dice import record
 from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
-from dice.group.keeper import encode, traffic_key
+from dice.group.gsa_encode import encode, traffic_key
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))

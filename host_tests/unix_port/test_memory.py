@@ -11,7 +11,7 @@ import pytest
 from dice import record
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.group.gsa import DERIVE_SHARED, K08, Gsa
-from dice.group.keeper import encode
+from dice.group.gsa_encode import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import micropython, mpy

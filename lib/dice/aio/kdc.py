@@ -15,7 +15,7 @@ from .._compat import ticks_diff, ticks_ms
 from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError
-from ..group.keeper import encode
+from ..group.gsa_encode import encode
 from ..group.manager import SENDER
 from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
 from ..wire import Reader

@@ -16,7 +16,7 @@ from ..limits import ACKNOWLEDGE_EACH_MS, ACKNOWLEDGE_MS, EXPEL_MS, GRACE_MS, GR
 from ..reasons import E_NO_ID, E_OPTION, E_SPENT
 from ..suites import PSK_AES_128_CCM_8
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
-from .keeper import sender_id_max, traffic_key
+from .gsa_encode import sender_id_max, traffic_key
 
 SENDER = "sender"
 ANSWERING = "answering"  # a listener with an id of its own

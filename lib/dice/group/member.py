@@ -44,7 +44,7 @@ from ..reasons import (
     E_TOO_LONG,
 )
 from .context import Context
-from .ledger import Ledger
+from .counters import Ledger
 
 
 class Member:
