@@ -5,7 +5,7 @@
 import pytest
 
 from dicectl import emulator
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 
 

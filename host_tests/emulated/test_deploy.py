@@ -18,7 +18,7 @@ import pytest
 from dice import __version__
 from dicectl import emulator, mpy, profiles, recipe
 from dicectl.device import Bare, Device
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from host_tests.meta.test_imports import inner_imports_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from dicectl import emulator
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 SCRIPT = """
 import os

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dicectl import boards, budgets, emulator, footprint_page, measure, profiles, recipe, speed
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
 BLOCKS_BYTES = 64  # of heap, that something on the stack may keep

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dicectl import mpy
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(

@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from dicectl import netns
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 
 def _child(pipe, function, arguments):

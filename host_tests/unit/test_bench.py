@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dice import __version__
 from dicectl import bench, micropython, speed
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 SIZES = (16, 64, 256, 1024)
 BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {

@@ -13,7 +13,7 @@ import pytest
 
 from dice import __version__
 from dicectl import boards, measure, profiles
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 ROOT = boards.ROOT
 BOARDS = list(boards.load().values())

@@ -12,7 +12,7 @@ import pytest
 from dice import __version__
 from dicectl import boards, device, examine
 from dicectl.doctor import explain
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from dicectl.reasons import SENTENCES
 
 GOOD = {

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from dicectl import fold, mpy
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 LIMITS = """\
 from ._compat import const

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dicectl import boards, budgets, figures, footprint, footprint_page, measure, profiles
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 PICO = boards.find("RPI_PICO")
 SVG = "{http://www.w3.org/2000/svg}"

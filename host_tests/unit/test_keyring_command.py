@@ -14,7 +14,7 @@ import pytest
 from dice.group.gsa import UNKNOWN, decode
 from dice.limits import KEY_RECORDS_MAX
 from dicectl import keyring
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 TGK = "00112233445566778899aabbccddeeff"
 

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from dice.aio.kdc import Kdc
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from dicectl.keeper import Keeper
 from dicectl.registry import Registry
 from dicectl.town import Town

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dicectl import micropython
-from dicectl.failure import NO_DEVICE, Failure
+from dicectl.errors import NO_DEVICE, Failure
 
 
 @pytest.fixture

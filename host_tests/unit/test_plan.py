@@ -12,7 +12,7 @@ import pytest
 from dicectl import micropython, mpy, plan
 from dicectl.deploy import command
 from dicectl.device import Bare, DeviceError
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 

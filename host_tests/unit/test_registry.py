@@ -17,7 +17,7 @@ from dice._compat import ticks_ms
 from dice.errors import DiceError
 from dice.group.gsa import K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from dicectl.registry import Registry, read_audit
 
 KILLS = 300

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "boards"

@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from dicectl.failure import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
 
 _INFO = "INFO_UF2.TXT"
 _BOARD_IDS = {"rp2040": "RPI-RP2", "rp2350": "RP2350"}

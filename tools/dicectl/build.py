@@ -9,14 +9,14 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 
 def _plan(recipe, jobs):
     """Return the lines that say what a build would do."""
     from dicectl import debian
-    from dicectl.logged import cache
     from dicectl.recipe import RESULTS
+    from dicectl.subprocess_log import cache
 
     lines = []
     if recipe.micropython:

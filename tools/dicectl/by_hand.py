@@ -140,7 +140,7 @@ def export(file, gsa, sender, listener, dry_run):
     That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
     """
     from dicectl import keyring
-    from dicectl.failure import USAGE, Failure
+    from dicectl.errors import USAGE, Failure
 
     if sender and listener:
         raise Failure("a device is a sender or a listener: name one of them", USAGE)

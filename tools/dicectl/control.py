@@ -12,7 +12,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.failure import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
 
 _LINE_MAX_BYTES = 1 << 20
 _PATIENCE_S = 60

@@ -17,8 +17,8 @@ import re
 import shutil
 from pathlib import Path
 
-from dicectl.failure import Failure
-from dicectl.logged import Log, cache, need, only_one
+from dicectl.errors import Failure
+from dicectl.subprocess_log import Log, cache, need, only_one
 
 SUITE = "trixie"
 _SOURCES = ("micropython", "mbedtls")

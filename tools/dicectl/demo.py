@@ -15,7 +15,7 @@ _DESCRIPTION = (
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
     from dicectl import annex
-    from dicectl.failure import Failure
+    from dicectl.errors import Failure
     from dicectl.progress import with_progress
 
     try:
@@ -46,7 +46,7 @@ def command(pcap, record, no_board):
     from pathlib import Path
 
     from dicectl import keyring, micropython, netns, story
-    from dicectl.failure import Failure
+    from dicectl.errors import Failure
     from dicectl.recording import Recording
     from dicectl.stage import Stage
     from dicectl.view import View

@@ -4,7 +4,7 @@
 
 import rich_click as click
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 from dicectl.reasons import SENTENCES
 
 

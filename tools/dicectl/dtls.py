@@ -10,7 +10,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 _TIMEOUT_S = 30
 _LAST_ANSWER_S = 1

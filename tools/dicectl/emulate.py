@@ -13,7 +13,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 _BOARDS_MAX = 16
 

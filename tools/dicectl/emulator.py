@@ -29,7 +29,7 @@ import threading
 import time
 from pathlib import Path
 
-from dicectl.failure import NO_DEVICE, USAGE, Failure
+from dicectl.errors import NO_DEVICE, USAGE, Failure
 
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 _INTERRUPT, _RAW, _END = b"\x03", b"\x01", b"\x04"

@@ -5,7 +5,7 @@
 import sys
 
 from dicectl import device
-from dicectl.failure import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
 
 _BAUD = "460800"
 _HOLD_BOOT = "hold BOOT while you press and release RESET (EN), then try again"

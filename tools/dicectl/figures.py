@@ -5,7 +5,7 @@
 import json
 from pathlib import Path
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 
 def flat(figures, prefix=""):

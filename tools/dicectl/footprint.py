@@ -10,7 +10,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 
 def _change(before, after):

@@ -6,7 +6,7 @@ import socket
 
 import rich_click as click
 
-from dicectl.failure import NO_DEVICE, USAGE, Failure
+from dicectl.errors import NO_DEVICE, USAGE, Failure
 
 
 def _group(value):

@@ -8,7 +8,7 @@ import sys
 import rich_click as click
 
 from dicectl import control
-from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, Failure
 from dicectl.options import Address, Period
 
 _WAIT_S = 90

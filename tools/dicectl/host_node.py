@@ -13,7 +13,7 @@ from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 from dice.transport.udp import Multicast
-from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, Failure
 from dicectl.node_file import FILE
 from dicectl.reasons import SENTENCES
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 from dicectl import control
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 PORT = 5685
 _PATIENCE_S = 60

@@ -5,7 +5,7 @@
 import struct
 from pathlib import Path
 
-from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, Failure
 
 _ESP_MAGIC = 0xE9
 _ESP_CHIPS = {0: "esp32", 2: "esp32s2", 5: "esp32c3", 9: "esp32s3", 13: "esp32c6"}  # chip_id of esp_image_header_t

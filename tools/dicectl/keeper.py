@@ -16,7 +16,7 @@ from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dicectl import control, keyring
-from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, Failure
 from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)

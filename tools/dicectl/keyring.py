@@ -21,7 +21,7 @@ from dice.group import gsa as codec
 from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 VERSION = 1
 LAYOUTS = {"k08": K08, "d00": D00}

@@ -62,7 +62,7 @@ def _own_address():
 async def _run(registry, port, host, metrics_port, as_json):
     import asyncio
 
-    from dicectl.failure import Failure
+    from dicectl.errors import Failure
     from dicectl.keeper import Keeper
     from dicectl.metrics import Metrics
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from dicectl import emulator, fold, micropython, mpy, on_board, profiles, recipe, speed
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256

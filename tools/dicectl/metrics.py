@@ -7,7 +7,7 @@ import time
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 _OF_A_GROUP = (
     ("members", "Members of the group", lambda shown: shown["members"]),

@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dicectl.failure import NO_DEVICE, Failure
+from dicectl.errors import NO_DEVICE, Failure
 
 _ROOT = Path(__file__).resolve().parents[2]
 LIB = _ROOT / "lib"  # what a board has in its flash

@@ -15,7 +15,7 @@ from dice import record
 from dice.group.gsa import decode
 from dice.store import read_file
 from dicectl import pcapng
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 from dicectl.host_node import HostNode
 
 

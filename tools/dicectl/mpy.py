@@ -6,7 +6,7 @@ import re
 import subprocess
 
 from dicectl import fold
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 from dicectl.profiles import LIB
 
 # Of the fields of sys.implementation._mpy, MicroPython's docs/reference/mpyfiles.rst.

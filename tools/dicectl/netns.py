@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from dicectl import boards, debian, emulator, micropython, mpy, recipe
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 _SECONDS_MAX = 1800  # of real time
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dicectl import mpy, profiles
 from dicectl.device import DeviceError
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 # What a plain copy of lib/dice brings along.
 _NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/keeper.py", "group/manager.py", "kdc.py")

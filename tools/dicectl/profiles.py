@@ -7,7 +7,7 @@ import os
 from types import SimpleNamespace
 
 from dicectl.boards import ROOT
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 LIB = ROOT / "lib"
 

@@ -7,7 +7,7 @@ import json
 import rich_click as click
 
 from dicectl import control
-from dicectl.failure import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, Failure
 from dicectl.node_file import FILE
 
 _to = click.option(

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dicectl import boards, debian, fold, profiles
-from dicectl.failure import USAGE, Failure
-from dicectl.logged import Log, cache, need, only_one
+from dicectl.errors import USAGE, Failure
+from dicectl.subprocess_log import Log, cache, need, only_one
 
 _COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
 _LIBRARIES = {"nosys.specs": "libnewlib-arm-none-eabi", "libstdc++.a": "libstdc++-arm-none-eabi-newlib"}

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from dice.group.manager import Enrolled, Roster
-from dicectl.failure import USAGE, Failure
+from dicectl.errors import USAGE, Failure
 
 VERSION = 1
 _KEY_BYTES = 16

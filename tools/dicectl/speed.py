@@ -11,7 +11,7 @@ JSON lines as they come; one for another place to run is a function more in RUNN
 import sys
 
 from dicectl import micropython
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 
 def _run(command, environment, cwd=None):

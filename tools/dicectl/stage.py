@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dice import record
 from dicectl import keyring, micropython, netns
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 HEAP_KB = 64
 SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine

@@ -9,8 +9,8 @@ import functools
 import hashlib
 
 from dicectl import debian
-from dicectl.failure import Failure
-from dicectl.logged import Log, cache, need, only_one
+from dicectl.errors import Failure
+from dicectl.subprocess_log import Log, cache, need, only_one
 from host_tests.interop.peers.base import PROGRAMS, Failed, Missing, Peer, Running
 
 _PACKAGES = ["libbctls-java", "libbcprov-java", "libbcutil-java"]

@@ -9,8 +9,8 @@ import functools
 import os
 
 from dicectl import debian
-from dicectl.failure import Failure
-from dicectl.logged import Log, cache, need, only_one
+from dicectl.errors import Failure
+from dicectl.subprocess_log import Log, cache, need, only_one
 from host_tests.interop.peers.base import HOST, Missing, Peer, Running, first_line
 
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}

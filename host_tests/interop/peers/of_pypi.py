@@ -13,8 +13,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from dicectl.failure import Failure
-from dicectl.logged import Log, cache, only_one
+from dicectl.errors import Failure
+from dicectl.subprocess_log import Log, cache, only_one
 from host_tests.interop.peers.base import PROGRAMS, TIMEOUT_S, Missing, Peer, Running, tool
 
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from dicectl.failure import Failure
+from dicectl.errors import Failure
 
 
 def cache():
