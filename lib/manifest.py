@@ -9,7 +9,7 @@
     include("path/to/lib/manifest.py", native=True)         # only what firmware takes that takes native code; False: the other
 
 A module is compiled with -O3: no line numbers in tracebacks, which saves flash. What is frozen is a temporary copy of these sources
-in which constants are folded (tools/dicectl/fold.py); fold=False only names the files, for who folds them himself.
+in which constants are folded (tools/dicectl/firmware/fold.py); fold=False only names the files, for who folds them himself.
 """
 
 import atexit

@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from dicectl import boards, fold, profiles
+from dicectl.firmware import boards, fold, profiles
 
 ROOT = Path(__file__).resolve().parents[1]
 _TABLE = re.compile(r"(?<=<!-- generated from boards/boards.toml -->\n).*(?=<!-- end -->)", re.DOTALL)

@@ -4,8 +4,8 @@
 
 import os
 
-from dicectl import mpy, profiles
-from dicectl.micropython import LIB
+from dicectl.firmware import mpy, profiles
+from dicectl.firmware.unix_port import LIB
 
 
 def compiled(root, *names):

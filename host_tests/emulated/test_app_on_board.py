@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from dicectl import emulator, keyring, recipe
+from dicectl import emulator, keyring
 from dicectl.device import Device
 from dicectl.emulator import run
+from dicectl.firmware import recipe
 from dicectl.house import House
 from dicectl.nat import Gateway, at_work
 from host_tests.emulated import files

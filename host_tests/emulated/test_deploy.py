@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import emulator, mpy, profiles, recipe
+from dicectl import emulator
 from dicectl.device import Bare, Device
 from dicectl.errors import Failure
+from dicectl.firmware import mpy, profiles, recipe
 from host_tests.meta.test_imports import inner_imports_of
 
 ROOT = Path(__file__).resolve().parents[2]

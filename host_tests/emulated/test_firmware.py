@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import boards, build, debian, profiles
+from dicectl import build
+from dicectl.firmware import boards, debian, profiles
 from host_tests.unit.test_boards import BOARDS, each_board
 
 # Of the third byte of a .mpy file, bits 2 to 5: the architecture of its native code (MicroPython's docs/reference/mpyfiles.rst).

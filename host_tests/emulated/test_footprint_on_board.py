@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from dicectl import boards, budgets, emulator, footprint_page, measure, profiles, recipe, speed
+from dicectl import budgets, emulator, footprint_page, measure, speed
 from dicectl.errors import Failure
+from dicectl.firmware import boards, profiles, recipe
 
 TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
 BLOCKS_BYTES = 64  # of heap, that something on the stack may keep

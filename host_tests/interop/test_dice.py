@@ -11,7 +11,7 @@ import pytest
 from dice.aio import session as dtls
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay
 

@@ -5,7 +5,7 @@
 import re
 import subprocess
 
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 from host_tests.interop import peers, report
 from host_tests.interop.peers.of_pypi import TinyDTLS
 

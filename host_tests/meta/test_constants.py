@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import fold, profiles
+from dicectl.firmware import fold, profiles
 
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import mpy
 from dicectl.errors import Failure
+from dicectl.firmware import mpy
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(

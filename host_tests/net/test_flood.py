@@ -12,7 +12,7 @@ from dice.aio import session as dtls
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.session import Session
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 
 PORT = 5684
 KEY = bytes(range(16))

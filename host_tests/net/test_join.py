@@ -6,7 +6,8 @@ import asyncio
 import subprocess
 
 import dice
-from dicectl import keyring, micropython
+from dicectl import keyring
+from dicectl.firmware import unix_port as micropython
 from dicectl.stage import Stage
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dice import record
 from dice.group.gsa import decode
-from dicectl import keyring, micropython, netns
+from dicectl import keyring, netns
+from dicectl.firmware import unix_port as micropython
 
 KILLS = 240  # or more, on a machine where too few fall into a take-over
 KILLS_MAX = 1200

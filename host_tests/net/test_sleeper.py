@@ -16,7 +16,7 @@ from dice.errors import StoreError
 from dice.reasons import E_STALE
 from dice.store import FileStore
 from dice.transport.udp import Unicast
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 
 PORT = 5684
 IDENTITY, KEY, SECRET = b"sensor-7", bytes(range(16)), bytes(range(16, 32))

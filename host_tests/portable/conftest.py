@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 
 sys.path.append(str(micropython.NODE))  # lossy_network, which `dicectl bench` has too

@@ -13,7 +13,7 @@ import types
 import pytest
 
 from dice.errors import PeerError
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 
 
 @pytest.fixture

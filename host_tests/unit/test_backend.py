@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dicectl import micropython
+from dicectl.firmware import unix_port as micropython
 
 HIDE = """
 import sys

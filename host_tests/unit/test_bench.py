@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from dice import __version__
-from dicectl import bench, micropython, speed
+from dicectl import bench, speed
 from dicectl.errors import Failure
+from dicectl.firmware import unix_port as micropython
 
 SIZES = (16, 64, 256, 1024)
 BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {

@@ -12,8 +12,9 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl import boards, measure, profiles
+from dicectl import measure
 from dicectl.errors import USAGE, Failure
+from dicectl.firmware import boards, profiles
 
 ROOT = boards.ROOT
 BOARDS = list(boards.load().values())

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import boards, debian, recipe
 from dicectl import subprocess_log as logged
 from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.firmware import boards, debian, recipe
 
 VERSIONS = {"micropython": "1.25.0+ds-1"}
 MAKEFILE = """\

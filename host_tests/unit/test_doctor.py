@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl import boards, device, examine
+from dicectl import device, examine
 from dicectl.doctor import explain
 from dicectl.errors import Failure
+from dicectl.firmware import boards
 from dicectl.reasons import SENTENCES
 
 GOOD = {

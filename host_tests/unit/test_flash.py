@@ -15,8 +15,8 @@ import time
 import pytest
 
 from dicectl import bootdrive
-from dicectl.boards import load
 from dicectl.errors import Failure
+from dicectl.firmware.boards import load
 from host_tests.unit.rom_loader import FLASH_BYTES, RomLoader
 
 ESP_CHIPS = {"esp32": 0, "esp32c3": 5, "esp32s3": 9}

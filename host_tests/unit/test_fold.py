@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from dicectl import fold, mpy
 from dicectl.errors import Failure
+from dicectl.firmware import fold, mpy
 
 LIMITS = """\
 from ._compat import const

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from dicectl import boards, budgets, figures, footprint, footprint_page, measure, profiles
+from dicectl import budgets, figures, footprint, footprint_page, measure
 from dicectl.errors import Failure
+from dicectl.firmware import boards, profiles
 
 PICO = boards.find("RPI_PICO")
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from dicectl import micropython
 from dicectl.errors import NO_DEVICE, Failure
+from dicectl.firmware import unix_port as micropython
 
 
 @pytest.fixture

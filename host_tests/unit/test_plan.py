@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
-from dicectl import micropython, mpy, plan
+from dicectl import plan
 from dicectl.deploy import command
 from dicectl.device import Bare, DeviceError
 from dicectl.errors import Failure
+from dicectl.firmware import mpy
+from dicectl.firmware import unix_port as micropython
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 

@@ -14,7 +14,8 @@ from dice.group.gsa import DERIVE_SHARED, K08, Gsa
 from dice.group.gsa_encode import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8
-from dicectl import micropython, mpy
+from dicectl.firmware import mpy
+from dicectl.firmware import unix_port as micropython
 
 FOLDER = Path(__file__).resolve().parent
 MEMBER_MAX_BYTES = 2 * 1536  # beyond its modules, with 8 senders: 1.5 KB on a board

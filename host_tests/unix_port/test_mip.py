@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from dicectl import boards, micropython, profiles
+from dicectl.firmware import boards, profiles
+from dicectl.firmware import unix_port as micropython
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

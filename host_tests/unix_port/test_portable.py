@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import micropython, mpy
+from dicectl.firmware import mpy
+from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"

@@ -5,7 +5,9 @@
 import contextlib
 import socket
 
-from dicectl import emulator, micropython, mpy
+from dicectl import emulator
+from dicectl.firmware import mpy
+from dicectl.firmware import unix_port as micropython
 from dicectl.nat import Gateway, at_work
 from dicectl.stage import Node, files_of
 

@@ -4,7 +4,7 @@
 
 from dataclasses import dataclass
 
-from dicectl import boards
+from dicectl.firmware import boards
 
 
 @dataclass(frozen=True)

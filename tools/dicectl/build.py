@@ -14,8 +14,8 @@ from dicectl.errors import USAGE, Failure
 
 def _plan(recipe, jobs):
     """Return the lines that say what a build would do."""
-    from dicectl import debian
-    from dicectl.recipe import RESULTS
+    from dicectl.firmware import debian
+    from dicectl.firmware.recipe import RESULTS
     from dicectl.subprocess_log import cache
 
     lines = []
@@ -57,9 +57,9 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
       dicectl build RPI_PICO --from-debian
       dicectl build ESP32_GENERIC --micropython ~/micropython --profile group
     """
-    from dicectl import boards
+    from dicectl.firmware import boards
+    from dicectl.firmware.recipe import Recipe, firmware
     from dicectl.progress import with_progress
-    from dicectl.recipe import Recipe, firmware
 
     if bool(micropython) == from_debian:
         raise Failure("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)

@@ -12,8 +12,8 @@ import os
 import re
 import struct
 
-from dicectl import micropython
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.firmware import unix_port as micropython
 
 _ANSWER_S = 30  # the longest silence of a board that works; hashing a large file in an emulator takes seconds
 _READ_S = 1  # the longest blocking read, after which mpremote looks at its own timeouts

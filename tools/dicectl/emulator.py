@@ -50,7 +50,7 @@ def firmware(path=None, profile="full", progress=lambda *_: None):
         if not Path(given).is_file():
             raise Failure(f"{'there is no' if path else '$DICE_FIRMWARE:'} {given}: make one with dicectl build RPI_PICO", USAGE)
         return Path(given)
-    from dicectl import recipe
+    from dicectl.firmware import recipe
 
     return recipe.firmware("RPI_PICO", profile=profile, progress=progress) / "firmware.uf2"
 

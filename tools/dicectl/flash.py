@@ -24,7 +24,8 @@ def command(board, port, firmware, erase, no_reset, dry_run, as_json):
       dicectl flash ESP32_GENERIC --port /dev/ttyUSB0 --erase
       dicectl flash RPI_PICO --firmware build/RPI_PICO/firmware.uf2
     """
-    from dicectl import boards, image
+    from dicectl import image
+    from dicectl.firmware import boards
 
     board = boards.find(board)
     path, size = image.check(board, firmware)

@@ -50,7 +50,7 @@ def _static(board, profile):
 def _write(figures):
     """Write the documents."""
     from dicectl import footprint_page
-    from dicectl.boards import ROOT
+    from dicectl.firmware.boards import ROOT
 
     for path, text in list(footprint_page.generated(figures)):
         if not path.exists() or path.read_text() != text:
@@ -60,7 +60,8 @@ def _write(figures):
 
 def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
-    from dicectl import boards, measure
+    from dicectl import measure
+    from dicectl.firmware import boards
     from dicectl.progress import with_progress
 
     board = boards.find(board)

@@ -10,8 +10,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl import emulator, fold, micropython, mpy, on_board, profiles, recipe, speed
+from dicectl import emulator, on_board, speed
 from dicectl.errors import USAGE, Failure
+from dicectl.firmware import fold, mpy, profiles, recipe
+from dicectl.firmware import unix_port as micropython
 
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256

@@ -9,8 +9,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from dicectl import boards, debian, emulator, micropython, mpy, recipe
+from dicectl import emulator
 from dicectl.errors import Failure
+from dicectl.firmware import boards, debian, mpy, recipe
+from dicectl.firmware import unix_port as micropython
 
 _SECONDS_MAX = 1800  # of real time
 

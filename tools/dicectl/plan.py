@@ -13,9 +13,9 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicectl import mpy, profiles
 from dicectl.device import DeviceError
 from dicectl.errors import USAGE, Failure
+from dicectl.firmware import mpy, profiles
 
 # What a plain copy of lib/dice brings along.
 _NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/keeper.py", "group/manager.py", "kdc.py")

@@ -10,8 +10,8 @@ JSON lines as they come; one for another place to run is a function more in RUNN
 
 import sys
 
-from dicectl import micropython
 from dicectl.errors import Failure
+from dicectl.firmware import unix_port as micropython
 
 
 def _run(command, environment, cwd=None):
@@ -66,7 +66,8 @@ def unix_port(quick):
 
 def rp2040(quick):
     """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
-    from dicectl import emulator, on_board, recipe
+    from dicectl import emulator, on_board
+    from dicectl.firmware import recipe
 
     firmware = emulator.firmware() if quick else recipe.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"
     yield from on_board.lines(firmware, "bench.py", ["quick"] if quick else [])

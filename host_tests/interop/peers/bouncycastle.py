@@ -8,8 +8,8 @@ Needs a JDK, 17 or later. Version 1.80, which Debian 13 has, knows connection id
 import functools
 import hashlib
 
-from dicectl import debian
 from dicectl.errors import Failure
+from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, need, only_one
 from host_tests.interop.peers.base import PROGRAMS, Failed, Missing, Peer, Running
 

@@ -8,8 +8,8 @@ They talk HTTP: the client sends a GET that contains `says`, the server answers 
 import functools
 import os
 
-from dicectl import debian
 from dicectl.errors import Failure
+from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, need, only_one
 from host_tests.interop.peers.base import HOST, Missing, Peer, Running, first_line
 

@@ -5,9 +5,9 @@
 import re
 import subprocess
 
-from dicectl import fold
 from dicectl.errors import Failure
-from dicectl.profiles import LIB
+from dicectl.firmware import fold
+from dicectl.firmware.profiles import LIB
 
 # Of the fields of sys.implementation._mpy, MicroPython's docs/reference/mpyfiles.rst.
 _ARCHITECTURES = (

@@ -6,8 +6,8 @@ import contextlib
 import os
 from types import SimpleNamespace
 
-from dicectl.boards import ROOT
 from dicectl.errors import USAGE, Failure
+from dicectl.firmware.boards import ROOT
 
 LIB = ROOT / "lib"
 

@@ -36,7 +36,7 @@ def find():
 
 def compile_to(folder):
     """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises Failure."""
-    from dicectl import mpy, profiles
+    from dicectl.firmware import mpy, profiles
 
     told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
     architecture = mpy.Flavour(int(told.stdout or 0)).architecture

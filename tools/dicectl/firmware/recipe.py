@@ -17,8 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicectl import boards, debian, fold, profiles
 from dicectl.errors import USAGE, Failure
+from dicectl.firmware import boards, debian, fold, profiles
 from dicectl.subprocess_log import Log, cache, need, only_one
 
 _COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
