@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from dicectl import emulator, keyring
-from dicectl.device import Device
+from dicectl.board.raw_repl import Device
 from dicectl.emulator import run
 from dicectl.firmware import recipe
 from dicectl.house import House

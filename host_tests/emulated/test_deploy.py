@@ -17,7 +17,7 @@ import pytest
 
 from dice import __version__
 from dicectl import emulator
-from dicectl.device import Bare, Device
+from dicectl.board.raw_repl import Bare, Device
 from dicectl.errors import Failure
 from dicectl.firmware import mpy, profiles, recipe
 from host_tests.meta.test_imports import inner_imports_of

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl import device, examine
+from dicectl.board import inspect as examine
+from dicectl.board import raw_repl as device
 from dicectl.doctor import explain
 from dicectl.errors import Failure
 from dicectl.firmware import boards

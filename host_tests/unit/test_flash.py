@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from dicectl import bootdrive
+from dicectl.board import bootdrive
 from dicectl.errors import Failure
 from dicectl.firmware.boards import load
 from host_tests.unit.rom_loader import FLASH_BYTES, RomLoader

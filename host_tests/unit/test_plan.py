@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from dicectl import plan
+from dicectl.board import sync as plan
+from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.deploy import command
-from dicectl.device import Bare, DeviceError
 from dicectl.errors import Failure
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython

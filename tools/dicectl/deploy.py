@@ -34,8 +34,8 @@ def command(paths, port, to, profile, force, dry_run, as_json):
     Example:
       dicectl deploy firmware/examples/boot.py firmware/examples/lamp.py=main.py lamp.gsa
     """
-    from dicectl import plan
-    from dicectl.device import Device
+    from dicectl.board import sync as plan
+    from dicectl.board.raw_repl import Device
 
     show = _Show(as_json)
     sources = plan.gather(paths, to)

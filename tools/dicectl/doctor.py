@@ -40,7 +40,7 @@ def command(reason, port, dry_run, as_json):
         number, sentences = explain(reason)
         click.echo(json.dumps({"reason": number, "text": sentences}) if as_json else f"E{number}: {sentences}")
         return
-    from dicectl import examine
+    from dicectl.board import inspect as examine
 
     found = examine.everything(port, dry_run)
     if as_json:

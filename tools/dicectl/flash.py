@@ -24,17 +24,17 @@ def command(board, port, firmware, erase, no_reset, dry_run, as_json):
       dicectl flash ESP32_GENERIC --port /dev/ttyUSB0 --erase
       dicectl flash RPI_PICO --firmware build/RPI_PICO/firmware.uf2
     """
-    from dicectl import image
+    from dicectl.board import image
     from dicectl.firmware import boards
 
     board = boards.find(board)
     path, size = image.check(board, firmware)
     if board.flashed_by == "esptool":
-        from dicectl import esptool
+        from dicectl.board import esptool
 
         steps = esptool.steps(board, port, path, erase, no_reset, dry_run)
     else:
-        from dicectl import bootdrive
+        from dicectl.board import bootdrive
 
         steps = bootdrive.steps(board, port, path, erase, dry_run)
     say = (lambda text: None) if as_json else click.echo

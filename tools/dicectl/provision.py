@@ -47,7 +47,7 @@ class _Target:
         if self._folder:
             self._folder = Path(self._folder)
         else:
-            from dicectl.device import Device
+            from dicectl.board.raw_repl import Device
 
             self._device = Device(self._port)
             self._device.__enter__()
@@ -64,7 +64,8 @@ class _Target:
 
     def write(self, settings):
         """Write the configuration, readable by its owner alone; raises Failure."""
-        from dicectl import keyring, plan
+        from dicectl import keyring
+        from dicectl.board import sync as plan
 
         data = json.dumps(settings).encode()
         if self._device:
@@ -79,7 +80,7 @@ class _Target:
 
     def erase(self):
         """Remove a node's configuration and all GSAs."""
-        from dicectl import plan
+        from dicectl.board import sync as plan
 
         if self._device:
             plan.remove(self._device, lambda path: path == f"/{FILE}" or path.endswith(".gsa"))

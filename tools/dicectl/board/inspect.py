@@ -8,7 +8,7 @@ import subprocess
 from importlib import metadata
 
 from dice import __version__
-from dicectl import plan
+from dicectl.board import sync as plan
 from dicectl.errors import Failure
 from dicectl.firmware import boards, mpy
 
@@ -64,7 +64,7 @@ def _host():
 
 def _board(port, dry_run):
     """Return what a board says of itself; None where none is named and none connected."""
-    from dicectl.device import Device, find, found
+    from dicectl.board.raw_repl import Device, find, found
 
     if not port and not found():
         return None

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dicectl.device import DeviceError
+from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, Failure
 from dicectl.firmware import mpy, profiles
 

@@ -4,7 +4,7 @@
 
 import sys
 
-from dicectl import device
+from dicectl.board import raw_repl as device
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
 
 _BAUD = "460800"
