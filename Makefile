@@ -49,7 +49,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group emulator
-	@$(BIN)/python -m dicectl.emulator_speed
+	@$(BIN)/python -m dicectl.emulator.compile
 	@touch $@
 
 clean:  ## remove everything that was made

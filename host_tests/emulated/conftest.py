@@ -4,7 +4,7 @@
 
 import pytest
 
-from dicectl import emulator
+from dicectl.emulator import board as emulator
 from dicectl.errors import Failure
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 

@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-from dicectl import emulator, keyring
+from dicectl import keyring
 from dicectl.board.raw_repl import Device
-from dicectl.emulator import run
+from dicectl.emulator import board as emulator
+from dicectl.emulator.board import run
 from dicectl.firmware import recipe
 from dicectl.house import House
 from dicectl.nat import Gateway, at_work

@@ -17,7 +17,8 @@ from dice.group.gsa import decode
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.slip import Serial
-from dicectl import emulator, keyring
+from dicectl import keyring
+from dicectl.emulator import board as emulator
 from dicectl.firmware import unix_port as micropython
 from host_tests.emulated import files
 

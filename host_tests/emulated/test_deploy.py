@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import emulator
 from dicectl.board.raw_repl import Bare, Device
+from dicectl.emulator import board as emulator
 from dicectl.errors import Failure
 from dicectl.firmware import mpy, profiles, recipe
 from host_tests.meta.test_imports import inner_imports_of

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from dicectl import emulator
+from dicectl.emulator import board as emulator
 from dicectl.errors import Failure
 
 SCRIPT = """

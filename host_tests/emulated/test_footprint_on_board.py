@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from dicectl import budgets, emulator, footprint_page, measure, speed
+from dicectl import budgets, footprint_page, measure, speed
+from dicectl.emulator import board as emulator
 from dicectl.errors import Failure
 from dicectl.firmware import boards, profiles, recipe
 

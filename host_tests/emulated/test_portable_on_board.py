@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import emulator
+from dicectl.emulator import board as emulator
 from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 from host_tests.emulated import files

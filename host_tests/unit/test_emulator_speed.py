@@ -7,7 +7,7 @@ import sysconfig
 
 import pytest
 
-from dicectl import emulator_speed
+from dicectl.emulator import compile as emulator_speed
 
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 

@@ -5,7 +5,7 @@
 import contextlib
 import socket
 
-from dicectl import emulator
+from dicectl.emulator import board as emulator
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 from dicectl.nat import Gateway, at_work

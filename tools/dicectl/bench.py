@@ -68,7 +68,7 @@ def command(as_json, quick, device):
     from dicectl import speed
 
     if device is None:
-        from dicectl import on_board
+        from dicectl.emulator import runner as on_board
 
         device = on_board.at_hand(with_tls=not quick)
         if not device:

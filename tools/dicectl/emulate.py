@@ -72,7 +72,7 @@ def _listen(board, number, timeout_s, printer):
 
 def _files(folders, number):
     """Return the files of the --files options that mean board `number`."""
-    from dicectl import emulator
+    from dicectl.emulator import board as emulator
 
     wanted = []
     for folder in folders:
@@ -148,7 +148,7 @@ def command(script, firmware, folders, count, bus, repl, pty, timeout, as_json):
       dicectl emulate --pty                   then: mpremote connect PATH ls
       dicectl emulate --boards 2 --bus --files common --files 1:switch --files 2:lamp
     """
-    from dicectl import emulator
+    from dicectl.emulator import board as emulator
 
     if sum(map(bool, (script, repl, pty))) > 1:
         raise Failure("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)

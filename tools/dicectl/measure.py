@@ -10,7 +10,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl import emulator, on_board, speed
+from dicectl import speed
+from dicectl.emulator import board as emulator
+from dicectl.emulator import runner as on_board
 from dicectl.errors import USAGE, Failure
 from dicectl.firmware import fold, mpy, profiles, recipe
 from dicectl.firmware import unix_port as micropython

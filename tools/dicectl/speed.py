@@ -55,7 +55,7 @@ def _handshake(lines):
 
 def unix_port(quick):
     """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
-    from dicectl import on_board
+    from dicectl.emulator import runner as on_board
 
     arguments = ["quick"] if quick else []
     yield from _run(micropython.command("bench.py", *arguments), micropython.environment())
@@ -66,7 +66,8 @@ def unix_port(quick):
 
 def rp2040(quick):
     """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
-    from dicectl import emulator, on_board
+    from dicectl.emulator import board as emulator
+    from dicectl.emulator import runner as on_board
     from dicectl.firmware import recipe
 
     firmware = emulator.firmware() if quick else recipe.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"

@@ -76,7 +76,7 @@ def _disk(**options):
     """Return a littlefs with the shape that MicroPython gives it on a RPI_PICO, not mounted."""
     from littlefs import LittleFS, UserContext
 
-    from dicectl.emulated_board import LAYOUT
+    from dicectl.emulator.process import LAYOUT
 
     size, count = LAYOUT.fs_blocksize, LAYOUT.fs_blockcount
     return LittleFS(UserContext(size * count), mount=False, block_size=size, block_count=count, **options)
@@ -190,7 +190,7 @@ class Board:
         arguments = [self._firmware, self.flash, self._clock_path, *descriptors, int(self._paced)]
         with open(Path(self._folder.name) / "stderr", "ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dicectl.emulated_board", *map(str, arguments)],
+                [sys.executable, "-m", "dicectl.emulator.process", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

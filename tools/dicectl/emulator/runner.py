@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from dicectl import emulator
+from dicectl.emulator import board as emulator
 from dicectl.errors import Failure
 from dicectl.firmware import boards, debian, mpy, recipe
 from dicectl.firmware import unix_port as micropython

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The process in which one RP2040 is emulated; `dicectl.emulator.Board` starts it, and ends it with SIGKILL: power off.
+"""The process in which one RP2040 is emulated; `dicectl.emulator.board.Board` starts it, and ends it with SIGKILL: power off.
 
-python -m dicectl.emulated_board UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED
+python -m dicectl.emulator.process UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED
 
 UF2 is the firmware. FLASH is a file with the board's file system: every erased sector and every programmed page is written
 through to it at once, so whenever this process is killed, it holds what the flash would. CLOCK is a file of two numbers of 64 bit:
