@@ -15,7 +15,7 @@ from dicectl.emulator import board as emulator
 from dicectl.emulator.board import run
 from dicectl.firmware import recipe
 from dicectl.house import House
-from dicectl.nat import Gateway, at_work
+from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.emulated import files
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"

@@ -10,7 +10,7 @@ import pytest
 
 from dice.aio import session as dtls
 from dice.dtls.kx_psk_server import PskLookup
-from dicectl.packets import keylog
+from dicectl.net.dissect import keylog
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay
 from host_tests.interop.test_dice import answering, asking, psk

@@ -7,8 +7,8 @@ import traceback
 
 import pytest
 
-from dicectl import netns
 from dicectl.errors import Failure
+from dicectl.net import namespace as netns
 
 
 def _child(pipe, function, arguments):

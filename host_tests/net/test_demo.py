@@ -19,7 +19,8 @@ import pytest
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.udp import Multicast
-from dicectl import keyring, netns
+from dicectl import keyring
+from dicectl.net import namespace as netns
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")
 _SECONDS_MAX = 60  # what is promised, from the first line on; before it stands the compiler

@@ -21,7 +21,7 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import Host, packet
 from dicectl import keyring
-from dicectl.nat import Gateway, at_work
+from dicectl.net.slip_gateway import Gateway, at_work
 
 KEY = bytes(range(16))
 GROUP = ("239.1.2.3", 9009)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from dice import record
 from dice.group.gsa import decode
-from dicectl import keyring, netns
+from dicectl import keyring
 from dicectl.firmware import unix_port as micropython
+from dicectl.net import namespace as netns
 
 KILLS = 240  # or more, on a machine where too few fall into a take-over
 KILLS_MAX = 1200

@@ -14,8 +14,8 @@ from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl import netns
 from dicectl.firmware import unix_port as micropython
+from dicectl.net import namespace as netns
 
 KEYS = {b"switch": bytes(range(16)), b"lamp-1": bytes(range(1, 17)), b"lamp-2": bytes(range(2, 18)), b"thief": bytes(16)}
 

@@ -24,9 +24,9 @@ from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
-from dicectl import netns
 from dicectl.firmware import unix_port as micropython
 from dicectl.host_node import HostNode
+from dicectl.net import namespace as netns
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 DICECTL = [sys.executable, "-m", "dicectl"]

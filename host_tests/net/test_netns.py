@@ -6,7 +6,7 @@ import os
 import socket
 from pathlib import Path
 
-from dicectl import netns
+from dicectl.net import namespace as netns
 
 GROUP = ("239.1.2.3", 50_000)
 

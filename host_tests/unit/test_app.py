@@ -73,7 +73,7 @@ def test_safe_mode_after_five_starts_that_failed(app):
 
 
 def test_a_start_that_lasts_a_minute_counts_as_good_and_the_watchdog_is_fed(app, monkeypatch):
-    from dicectl.town import Loop
+    from dicectl.net.virtual import Loop
 
     safe = app("safe")
     fed = []

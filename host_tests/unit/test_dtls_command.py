@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from dicectl.packets import describe
+from dicectl.net.dissect import describe
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 

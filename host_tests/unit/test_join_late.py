@@ -11,7 +11,7 @@ from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl.town import Inhabitant, Town
+from dicectl.net.virtual import Inhabitant, Town
 
 KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}
 

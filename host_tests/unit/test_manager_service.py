@@ -9,8 +9,8 @@ import pytest
 from dice.aio.kdc import Kdc
 from dicectl.errors import Failure
 from dicectl.keeper import Keeper
+from dicectl.net.virtual import Town
 from dicectl.registry import Registry
-from dicectl.town import Town
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl.town import Inhabitant, Town
+from dicectl.net.virtual import Inhabitant, Town
 
 KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}
 

@@ -8,7 +8,7 @@ import socket
 from dicectl.emulator import board as emulator
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
-from dicectl.nat import Gateway, at_work
+from dicectl.net.slip_gateway import Gateway, at_work
 from dicectl.stage import Node, files_of
 
 HEAP_KB = 64

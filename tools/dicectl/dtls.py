@@ -58,7 +58,7 @@ class _Watched:
         self.received = [0, 0]
 
     def _note(self, arrow, count, datagram):
-        from dicectl.packets import describe
+        from dicectl.net.dissect import describe
 
         count[0] += 1
         count[1] += len(datagram)
@@ -88,7 +88,7 @@ def _write_keylog(path, session):
     """Append the session's secret in the NSS key log format; only its owner may read the file."""
     import os
 
-    from dicectl.packets import keylog
+    from dicectl.net.dissect import keylog
 
     if path:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as file:

@@ -50,7 +50,7 @@ def command(port, baud, groups, interface):
       dicectl group show lamps                     (has the address)
       dicectl gateway /dev/ttyUSB0 --group 239.192.7.1:9000
     """
-    from dicectl.nat import Gateway
+    from dicectl.net.slip_gateway import Gateway
 
     with _serial(port, baud) as stream:
         try:

@@ -14,9 +14,9 @@ import rich_click as click
 from dice import record
 from dice.group.gsa import decode
 from dice.store import read_file
-from dicectl import pcapng
 from dicectl.errors import USAGE, Failure
 from dicectl.host_node import HostNode
+from dicectl.net import pcapng
 
 
 def _create(path, mode):

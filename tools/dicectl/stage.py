@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from dice import record
-from dicectl import keyring, netns
+from dicectl import keyring
 from dicectl.errors import Failure
 from dicectl.firmware import unix_port as micropython
+from dicectl.net import namespace as netns
 
 HEAP_KB = 64
 SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine

@@ -9,9 +9,10 @@ import random
 import dice
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
-from dicectl import netns, s_client
+from dicectl import s_client
 from dicectl.annex import Board
 from dicectl.house import PORT, House
+from dicectl.net import namespace as netns
 from dicectl.stage import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 
 LAMPS = 3
