@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl import build
+from dicectl.cli import build
 from dicectl.firmware import boards, debian, profiles
 from host_tests.unit.test_boards import BOARDS, each_board
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from dice import __version__
-from dicectl import bench, speed
+from dicectl import speed
+from dicectl.cli import bench
 from dicectl.errors import Failure
 from dicectl.firmware import unix_port as micropython
 

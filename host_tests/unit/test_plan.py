@@ -11,7 +11,7 @@ import pytest
 
 from dicectl.board import sync as plan
 from dicectl.board.raw_repl import Bare, DeviceError
-from dicectl.deploy import command
+from dicectl.cli.deploy import command
 from dicectl.errors import Failure
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython

@@ -11,7 +11,24 @@ import sys
 import rich_click as click
 
 from dice import __version__
-from dicectl import bench, build, by_hand, demo, deploy, doctor, dtls, emulate, flash, footprint, gateway, group, manager, provision
+from dicectl.cli import (
+    bench,
+    build,
+    demo,
+    deploy,
+    doctor,
+    dtls,
+    emulate,
+    flash,
+    footprint,
+    gateway,
+    group,
+    manager,
+    provision,
+)
+from dicectl.cli import (
+    keyring as by_hand,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Emulated RP2040 boards that run real MicroPython firmware: `Board`, the `Bus` that joins them, and `run` for one script.
 
-    uf2 = firmware()                                    # $DICE_FIRMWARE, else built by dicectl.build
+    uf2 = firmware()                                    # $DICE_FIRMWARE, else built by dicectl.cli.build
     lines = run(uf2, "import os; print(os.listdir())", {"hello.txt": b"hello"})
 
     with Board(uf2, tree("folder"), pty=True) as board: # board.port is a path for mpremote

@@ -57,9 +57,9 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
       dicectl build RPI_PICO --from-debian
       dicectl build ESP32_GENERIC --micropython ~/micropython --profile group
     """
+    from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
     from dicectl.firmware.recipe import Recipe, firmware
-    from dicectl.progress import with_progress
 
     if bool(micropython) == from_debian:
         raise Failure("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)

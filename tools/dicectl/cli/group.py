@@ -8,8 +8,8 @@ import sys
 import rich_click as click
 
 from dicectl import control
+from dicectl.cli.options import Address, Period
 from dicectl.errors import FAILED, USAGE, Failure
-from dicectl.options import Address, Period
 
 _WAIT_S = 90
 _POLL_S = 0.2

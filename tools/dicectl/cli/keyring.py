@@ -7,7 +7,7 @@ import json
 
 import rich_click as click
 
-from dicectl.options import Address, Period
+from dicectl.cli.options import Address, Period
 
 _SECRETS = ("tgk", "cs_id", "rand")
 _dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")

@@ -10,7 +10,7 @@ import rich_click as click
 def _print(runs):
     """Print the results for people."""
     from dicectl import speed
-    from dicectl.table import print_table
+    from dicectl.cli.table import print_table
 
     for name, run in runs.items():
         click.echo(f"{name}: {run['interpreter']}, dice {run['dice']}, back end {run['backend']}")

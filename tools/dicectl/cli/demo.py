@@ -15,8 +15,8 @@ _DESCRIPTION = (
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
     from dicectl import annex
+    from dicectl.cli.progress import with_progress
     from dicectl.errors import Failure
-    from dicectl.progress import with_progress
 
     try:
         return with_progress(annex.firmware)

@@ -20,8 +20,8 @@ def _change(before, after):
 
 
 def _print_all(figures, old):
+    from dicectl.cli.table import print_table
     from dicectl.figures import compare, rows
-    from dicectl.table import print_table
 
     click.echo(f"{figures['board']}, profile {figures['profile']}")
     print_table(("what", "figure"), rows(figures), headed=False)
@@ -61,8 +61,8 @@ def _write(figures):
 def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
     from dicectl import measure
+    from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
-    from dicectl.progress import with_progress
 
     board = boards.find(board)
     if write and (board.name, profile) != (measure.EMULATED, "full"):
