@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from dicectl import keyring
 from dicectl.board.raw_repl import Device
 from dicectl.emulator import board as emulator
 from dicectl.emulator.board import run
 from dicectl.firmware import recipe
 from dicectl.house import House
+from dicectl.manager import group_file as keyring
 from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.emulated import files
 

@@ -17,9 +17,9 @@ from dice.group.gsa import decode
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.slip import Serial
-from dicectl import keyring
 from dicectl.emulator import board as emulator
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import group_file as keyring
 from host_tests.emulated import files
 
 HERE = Path(__file__).resolve().parent

@@ -15,9 +15,9 @@ from dice.aio.coap import Coap
 from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
-from dicectl import control
 from dicectl.firmware import boards
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import control
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, TIMEOUT_S, Missing, free_port, is_bound, tool
 from host_tests.interop.peers.of_pypi import TinyDTLS, environment
 

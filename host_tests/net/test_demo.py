@@ -19,7 +19,7 @@ import pytest
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.udp import Multicast
-from dicectl import keyring
+from dicectl.manager import group_file as keyring
 from dicectl.net import namespace as netns
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")

@@ -18,8 +18,8 @@ from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
-from dicectl import keyring
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import group_file as keyring
 
 # A button is pressed while there is a file `pressed`; a lamp tells what it was told.
 MACHINE = """

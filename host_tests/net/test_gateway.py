@@ -20,7 +20,7 @@ from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import Host, packet
-from dicectl import keyring
+from dicectl.manager import group_file as keyring
 from dicectl.net.slip_gateway import Gateway, at_work
 
 KEY = bytes(range(16))

@@ -6,8 +6,8 @@ import asyncio
 import subprocess
 
 import dice
-from dicectl import keyring
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import group_file as keyring
 from dicectl.stage import Stage
 
 

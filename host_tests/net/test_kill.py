@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dice import record
 from dice.group.gsa import decode
-from dicectl import keyring
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import group_file as keyring
 from dicectl.net import namespace as netns
 
 KILLS = 240  # or more, on a machine where too few fall into a take-over

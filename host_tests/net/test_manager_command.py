@@ -25,7 +25,7 @@ from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dicectl.firmware import unix_port as micropython
-from dicectl.host_node import HostNode
+from dicectl.manager.host_member import HostNode
 from dicectl.net import namespace as netns
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"

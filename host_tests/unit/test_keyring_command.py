@@ -13,8 +13,8 @@ import pytest
 
 from dice.group.gsa import UNKNOWN, decode
 from dice.limits import KEY_RECORDS_MAX
-from dicectl import keyring
 from dicectl.errors import Failure
+from dicectl.manager import group_file as keyring
 
 TGK = "00112233445566778899aabbccddeeff"
 
@@ -368,4 +368,12 @@ def test_help_is_instant_and_teaches(run):
         lines = subprocess.run(argv, capture_output=True, text=True, check=True).stderr.splitlines()
         imported = {line.rsplit("|", 1)[1].strip() for line in lines if line.startswith("import time:")}
         assert "dicectl.cli.group" in imported
-        assert not imported & {"cryptography", "rich.live", "asyncio", "mpremote", "esptool", "rp2040py", "dicectl.keyring"}
+        assert not imported & {
+            "cryptography",
+            "rich.live",
+            "asyncio",
+            "mpremote",
+            "esptool",
+            "rp2040py",
+            "dicectl.manager.group_file",
+        }

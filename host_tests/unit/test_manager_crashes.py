@@ -19,8 +19,8 @@ from dice.errors import DiceError
 from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
+from dicectl.manager.registry import Registry
 from dicectl.net.virtual import Inhabitant, Town
-from dicectl.registry import Registry
 
 pytestmark = pytest.mark.long
 KILLS = 150  # for each seed

@@ -8,9 +8,9 @@ import pytest
 
 from dice.aio.kdc import Kdc
 from dicectl.errors import Failure
-from dicectl.keeper import Keeper
+from dicectl.manager.registry import Registry
+from dicectl.manager.service import Keeper
 from dicectl.net.virtual import Town
-from dicectl.registry import Registry
 
 
 @pytest.fixture

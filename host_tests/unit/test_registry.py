@@ -18,7 +18,7 @@ from dice.errors import DiceError
 from dice.group.gsa import K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
 from dicectl.errors import Failure
-from dicectl.registry import Registry, read_audit
+from dicectl.manager.registry import Registry, read_audit
 
 KILLS = 300
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from dicectl.screen import Screen
+from dicectl.manager.dashboard import Screen
 
 
 class Keeper:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 
-from dicectl import control
 from dicectl.errors import Failure
+from dicectl.manager import control
 
 PORT = 5685
 _PATIENCE_S = 60

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 from dice import record
-from dicectl import keyring
 from dicectl.errors import Failure
 from dicectl.firmware import unix_port as micropython
+from dicectl.manager import group_file as keyring
 from dicectl.net import namespace as netns
 
 HEAP_KB = 64

@@ -45,9 +45,10 @@ def command(pcap, record, no_board):
     import tempfile
     from pathlib import Path
 
-    from dicectl import keyring, story
+    from dicectl import story
     from dicectl.errors import Failure
     from dicectl.firmware import unix_port as micropython
+    from dicectl.manager import group_file as keyring
     from dicectl.net import namespace as netns
     from dicectl.recording import Recording
     from dicectl.stage import Stage

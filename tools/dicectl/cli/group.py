@@ -7,9 +7,9 @@ import sys
 
 import rich_click as click
 
-from dicectl import control
 from dicectl.cli.options import Address, Period
 from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.manager import control
 
 _WAIT_S = 90
 _POLL_S = 0.2
@@ -180,7 +180,7 @@ def send(group, message, folder):
     import asyncio
 
     from dice.errors import DiceError
-    from dicectl.host_node import HostNode
+    from dicectl.manager.host_member import HostNode
     from dicectl.reasons import SENTENCES
 
     async def run():
@@ -221,7 +221,7 @@ def ask(group, path, folder, wait, as_json, registry):
     from dice.aio.group_coap import request
     from dice.coap.message import GET
     from dice.errors import DiceError
-    from dicectl.host_node import HostNode
+    from dicectl.manager.host_member import HostNode
     from dicectl.reasons import SENTENCES
 
     async def run():
@@ -270,7 +270,7 @@ def monitor(group, folder, pcapng, keylog, count, as_json):
     """Show what is said in a group, and what is dropped as not of it, as a member hears it. Ends with Ctrl-C."""
     import asyncio
 
-    from dicectl.monitor import Monitor
+    from dicectl.manager.monitor import Monitor
 
     if keylog and not pcapng:
         raise Failure("the keys go beside the capture: name one with --pcapng", USAGE)

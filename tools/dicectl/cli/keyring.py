@@ -54,7 +54,7 @@ def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
     """Make a group and write its file, readable by its owner alone."""
     from pathlib import Path
 
-    from dicectl import keyring
+    from dicectl.manager import group_file as keyring
 
     group = keyring.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
     keyring.create(file, group, dry_run)
@@ -73,7 +73,7 @@ def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
 @click.option("--secrets", is_flag=True, help="Print the keys too.")
 def show(file, as_json, secrets):
     """Show a group; its keys only when asked for."""
-    from dicectl import keyring
+    from dicectl.manager import group_file as keyring
 
     group = keyring.load(file)
     if not secrets:
@@ -104,7 +104,7 @@ def add_sender(file, name, sender_id, dry_run):
 
     Devices that were given a GSA before do not know the new sender: export theirs again.
     """
-    from dicectl import keyring
+    from dicectl.manager import group_file as keyring
 
     with keyring.edit(file, dry_run) as group:
         sender_id = keyring.add_sender(group, name, sender_id)
@@ -121,7 +121,7 @@ def add_listener(file, name, dry_run):
 
     Senders have always an id to answer with. Listeners that never answer need none: one GSA serves all of them.
     """
-    from dicectl import keyring
+    from dicectl.manager import group_file as keyring
 
     with keyring.edit(file, dry_run) as group:
         listener_id = keyring.add_listener(group, name)
@@ -139,8 +139,8 @@ def export(file, gsa, sender, listener, dry_run):
 
     That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
     """
-    from dicectl import keyring
     from dicectl.errors import USAGE, Failure
+    from dicectl.manager import group_file as keyring
 
     if sender and listener:
         raise Failure("a device is a sender or a listener: name one of them", USAGE)
@@ -163,7 +163,7 @@ def rekey(file, dry_run):
 
     Export a GSA anew for every device that stays and copy it over the old one; the device never goes back to an older epoch.
     """
-    from dicectl import keyring
+    from dicectl.manager import group_file as keyring
 
     with keyring.edit(file, dry_run) as group:
         keyring.rekey(group)

@@ -36,7 +36,7 @@ def run(registry, port, host, metrics, as_json):
     """
     import asyncio
 
-    from dicectl.registry import Registry
+    from dicectl.manager.registry import Registry
 
     opened = Registry(registry)
     try:
@@ -63,8 +63,8 @@ async def _run(registry, port, host, metrics_port, as_json):
     import asyncio
 
     from dicectl.errors import Failure
-    from dicectl.keeper import Keeper
-    from dicectl.metrics import Metrics
+    from dicectl.manager.metrics import Metrics
+    from dicectl.manager.service import Keeper
 
     keeper = Keeper(registry)
     try:
@@ -85,7 +85,7 @@ async def _run(registry, port, host, metrics_port, as_json):
 
 
 def _screen(keeper, as_json):
-    from dicectl.screen import Screen
+    from dicectl.manager.dashboard import Screen
 
     return Screen(keeper, as_json)
 
@@ -100,8 +100,8 @@ def audit(registry, as_json):
     """
     import json
 
-    from dicectl.registry import read_audit
-    from dicectl.screen import line
+    from dicectl.manager.dashboard import line
+    from dicectl.manager.registry import read_audit
 
     for entry in read_audit(registry):
         click.echo(json.dumps(entry) if as_json else line(entry))

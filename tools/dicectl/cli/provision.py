@@ -6,9 +6,9 @@ import json
 
 import rich_click as click
 
-from dicectl import control
 from dicectl.errors import FAILED, USAGE, Failure
-from dicectl.node_file import FILE
+from dicectl.manager import control
+from dicectl.manager.node_file import FILE
 
 _to = click.option(
     "--to", "folder", type=click.Path(file_okay=False), help="Folder of a node: of the unix port, or of this computer."
@@ -64,8 +64,8 @@ class _Target:
 
     def write(self, settings):
         """Write the configuration, readable by its owner alone; raises Failure."""
-        from dicectl import keyring
         from dicectl.board import sync as plan
+        from dicectl.manager import group_file as keyring
 
         data = json.dumps(settings).encode()
         if self._device:

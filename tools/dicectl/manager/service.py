@@ -15,8 +15,9 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dicectl import control, keyring
 from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.manager import control
+from dicectl.manager import group_file as keyring
 from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)

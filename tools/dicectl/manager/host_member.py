@@ -14,7 +14,7 @@ from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 from dice.transport.udp import Multicast
 from dicectl.errors import FAILED, USAGE, Failure
-from dicectl.node_file import FILE
+from dicectl.manager.node_file import FILE
 from dicectl.reasons import SENTENCES
 
 _AGAIN_S = 5

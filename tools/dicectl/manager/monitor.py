@@ -15,7 +15,7 @@ from dice import record
 from dice.group.gsa import decode
 from dice.store import read_file
 from dicectl.errors import USAGE, Failure
-from dicectl.host_node import HostNode
+from dicectl.manager.host_member import HostNode
 from dicectl.net import pcapng
 
 
