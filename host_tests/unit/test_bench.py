@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from dice import __version__
-from dicectl import speed
 from dicectl.cli import bench
 from dicectl.errors import Failure
 from dicectl.firmware import unix_port as micropython
+from dicectl.measure import speed
 
 SIZES = (16, 64, 256, 1024)
 BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {

@@ -12,9 +12,9 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl import measure
 from dicectl.errors import USAGE, Failure
 from dicectl.firmware import boards, profiles
+from dicectl.measure import footprint as measure
 
 ROOT = boards.ROOT
 BOARDS = list(boards.load().values())

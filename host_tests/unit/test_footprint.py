@@ -8,10 +8,12 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from dicectl import budgets, figures, footprint_page, measure
 from dicectl.cli import footprint
 from dicectl.errors import Failure
 from dicectl.firmware import boards, profiles
+from dicectl.measure import budgets, figures
+from dicectl.measure import footprint as measure
+from dicectl.measure import report as footprint_page
 
 PICO = boards.find("RPI_PICO")
 SVG = "{http://www.w3.org/2000/svg}"

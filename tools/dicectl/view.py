@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from dicectl import figures, footprint_page
+from dicectl.measure import figures
+from dicectl.measure import report as footprint_page
 
 KINDS = {
     "replayed": "was seen before, or is too old to tell",

@@ -9,8 +9,8 @@ import rich_click as click
 
 def _print(runs):
     """Print the results for people."""
-    from dicectl import speed
     from dicectl.cli.table import print_table
+    from dicectl.measure import speed
 
     for name, run in runs.items():
         click.echo(f"{name}: {run['interpreter']}, dice {run['dice']}, back end {run['backend']}")
@@ -34,7 +34,7 @@ def _print(runs):
 
 def _collect_with_progress(runners, quick):
     """Return what collect() does, with a bar on a terminal's stderr meanwhile."""
-    from dicectl.speed import collect
+    from dicectl.measure.speed import collect
 
     if not sys.stderr.isatty():
         return collect(runners, quick, lambda name, number, rounds: None)
@@ -65,7 +65,7 @@ def command(as_json, quick, device):
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, both ends on the device; its handshake takes the emulator half a minute, so --quick leaves tls out there.
     """
-    from dicectl import speed
+    from dicectl.measure import speed
 
     if device is None:
         from dicectl.emulator import runner as on_board

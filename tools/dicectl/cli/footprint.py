@@ -21,7 +21,7 @@ def _change(before, after):
 
 def _print_all(figures, old):
     from dicectl.cli.table import print_table
-    from dicectl.figures import compare, rows
+    from dicectl.measure.figures import compare, rows
 
     click.echo(f"{figures['board']}, profile {figures['profile']}")
     print_table(("what", "figure"), rows(figures), headed=False)
@@ -38,8 +38,9 @@ def _number(value):
 
 def _static(board, profile):
     """Return what needs no board, together with the figures of the last --write."""
-    from dicectl import footprint_page, measure
-    from dicectl.figures import read
+    from dicectl.measure import footprint as measure
+    from dicectl.measure import report as footprint_page
+    from dicectl.measure.figures import read
 
     old = read(footprint_page.FIGURES) if footprint_page.FIGURES.exists() else {}
     if (old.get("board"), old.get("profile")) != (board.name, profile):
@@ -49,8 +50,8 @@ def _static(board, profile):
 
 def _write(figures):
     """Write the documents."""
-    from dicectl import footprint_page
     from dicectl.firmware.boards import ROOT
+    from dicectl.measure import report as footprint_page
 
     for path, text in list(footprint_page.generated(figures)):
         if not path.exists() or path.read_text() != text:
@@ -60,9 +61,9 @@ def _write(figures):
 
 def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
-    from dicectl import measure
     from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
+    from dicectl.measure import footprint as measure
 
     board = boards.find(board)
     if write and (board.name, profile) != (measure.EMULATED, "full"):
@@ -94,8 +95,8 @@ def command(board, profile, static, old, svg, write, as_json):
       dicectl footprint --compare before.json
       dicectl footprint --static --board ESP32_GENERIC
     """
-    from dicectl import budgets
-    from dicectl.figures import read
+    from dicectl.measure import budgets
+    from dicectl.measure.figures import read
 
     earlier = read(old) if old else None
     figures = _figures(board, profile, static, write)
@@ -104,7 +105,7 @@ def command(board, profile, static, old, svg, write, as_json):
     else:
         _print_all(figures, earlier)
     if svg:
-        from dicectl import footprint_page
+        from dicectl.measure import report as footprint_page
 
         Path(svg).write_text(footprint_page.picture(figures))
     if write:

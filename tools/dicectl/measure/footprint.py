@@ -10,12 +10,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl import speed
 from dicectl.emulator import board as emulator
 from dicectl.emulator import runner as on_board
 from dicectl.errors import USAGE, Failure
 from dicectl.firmware import fold, mpy, profiles, recipe
 from dicectl.firmware import unix_port as micropython
+from dicectl.measure import speed
 
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256

@@ -43,7 +43,7 @@ def cpython(quick):
     for script in ("bench.py", "handshakes.py"):
         command = [sys.executable, str(micropython.NODE / script), *arguments]
         yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
-    yield from _run([sys.executable, "-m", "dicectl.storm", *arguments], dict(os.environ))
+    yield from _run([sys.executable, "-m", "dicectl.measure.large_group", *arguments], dict(os.environ))
 
 
 def _handshake(lines):

@@ -8,7 +8,7 @@ while one member has no power. Prints JSON lines: {"round", "rounds"} for each n
 sessions with the manager, both ways, for each member, "heard": of the members, in per cent, how many obeyed one message sent after
 it, "manager_bytes": memory that the manager holds for each member}.
 
-python -m dicectl.storm [quick]
+python -m dicectl.measure.large_group [quick]
 """
 
 import asyncio

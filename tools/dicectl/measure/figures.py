@@ -35,7 +35,7 @@ def compare(old, new):
 
 def rows(figures):
     """Return [(what, figure)] for people."""
-    from dicectl.footprint_page import kilobytes, milliseconds
+    from dicectl.measure.report import kilobytes, milliseconds
 
     found = [(f"flash, {name}", f"{size:,} bytes") for name, size in figures["mpy"].items()]
     found += [(f"flash, .mpy of profile {name}", kilobytes(size)) for name, size in figures["mpy_total"].items()]
