@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 from dicectl.board.raw_repl import Device
+from dicectl.demo.manager_process import House
 from dicectl.emulator import board as emulator
 from dicectl.emulator.board import run
 from dicectl.firmware import recipe
-from dicectl.house import House
 from dicectl.manager import group_file as keyring
 from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.emulated import files

@@ -6,9 +6,9 @@ import asyncio
 import subprocess
 
 import dice
+from dicectl.demo.nodes import Stage
 from dicectl.firmware import unix_port as micropython
 from dicectl.manager import group_file as keyring
-from dicectl.stage import Stage
 
 
 def _provision(folder, *senders):

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.table import Table
 
-from dicectl import recording
-from dicectl.recording import DURATION_S, ROWS, Frame, Recording, paced
+from dicectl.demo import recording
+from dicectl.demo.recording import DURATION_S, ROWS, Frame, Recording, paced
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -14,8 +14,8 @@ _DESCRIPTION = (
 
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
-    from dicectl import annex
     from dicectl.cli.progress import with_progress
+    from dicectl.demo import emulated_node as annex
     from dicectl.errors import Failure
 
     try:
@@ -45,14 +45,14 @@ def command(pcap, record, no_board):
     import tempfile
     from pathlib import Path
 
-    from dicectl import story
+    from dicectl.demo import scenario as story
+    from dicectl.demo.display import View
+    from dicectl.demo.nodes import Stage
+    from dicectl.demo.recording import Recording
     from dicectl.errors import Failure
     from dicectl.firmware import unix_port as micropython
     from dicectl.manager import group_file as keyring
     from dicectl.net import namespace as netns
-    from dicectl.recording import Recording
-    from dicectl.stage import Stage
-    from dicectl.view import View
 
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
         folder = Path(folder)

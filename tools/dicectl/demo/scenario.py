@@ -9,11 +9,11 @@ import random
 import dice
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
-from dicectl import s_client
-from dicectl.annex import Board
-from dicectl.house import PORT, House
+from dicectl.demo import openssl as s_client
+from dicectl.demo.emulated_node import Board
+from dicectl.demo.manager_process import PORT, House
+from dicectl.demo.nodes import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 from dicectl.net import namespace as netns
-from dicectl.stage import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 
 LAMPS = 3
 ROOMS = 8

@@ -5,11 +5,11 @@
 import contextlib
 import socket
 
+from dicectl.demo.nodes import Node, files_of
 from dicectl.emulator import board as emulator
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 from dicectl.net.slip_gateway import Gateway, at_work
-from dicectl.stage import Node, files_of
 
 HEAP_KB = 64
 ADDRESS = "10.77.0.9"
