@@ -13,7 +13,7 @@ from dicectl.firmware import fold, profiles
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"
 FILES = sorted((LIB / "dice").rglob("*.py"))
-ON_BOARDS = [*FILES, *(path for folder in ("firmware", "tools/dicectl/node") for path in (ROOT / folder).rglob("*.py"))]
+ON_BOARDS = [*FILES, *(path for folder in ("firmware", "tools/dicectl/on_device") for path in (ROOT / folder).rglob("*.py"))]
 PORTABLE = sorted((ROOT / "host_tests" / "portable").glob("*.py"))
 HOMES = [path for path in FILES if fold.only_constants(path)]
 CONSTANTS = {path: fold.constants(path) for path in FILES}

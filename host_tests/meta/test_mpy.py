@@ -12,7 +12,7 @@ from dicectl.firmware import mpy
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(
     path
-    for folder in ("lib/dice", "firmware", "tools/dicectl/node", "host_tests/portable")
+    for folder in ("lib/dice", "firmware", "tools/dicectl/on_device", "host_tests/portable")
     for path in (ROOT / folder).rglob("*.py")
 )
 BYTECODE = 0x00  # of the third byte of a .mpy file, the bits of a native architecture

@@ -123,7 +123,7 @@ def times_us(progress):
 
 
 def of_interest(lines):
-    """Return what times_us() does, of the lines that node/bench.py prints."""
+    """Return what times_us() does, of the lines that on_device/bench.py prints."""
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
     return {"seal and open": us["seal", 64] + us["open", 64], "group open": us["group open", 64]}
 
@@ -140,14 +140,14 @@ def tls(progress):
 
 
 def member_heap(progress):
-    """Return {"idle", "heard", "opening": bytes of heap} of a member on the board, see node/heap_of_a_member.py."""
+    """Return {"idle", "heard", "opening": bytes of heap} of a member on the board, see on_device/heap_of_a_member.py."""
     progress("a member with 8 senders on the board")
     (said,) = on_board.lines(emulator.firmware(), f"{_MODULE}.py", ["brief"])
     return {name: said[name] for name in ("idle", "heard", "opening")}
 
 
 def session(progress):
-    """Return what node/session_cost.py finds out on the board: heap, time and bytes of a session and its handshake."""
+    """Return what on_device/session_cost.py finds out on the board: heap, time and bytes of a session and its handshake."""
     progress("a DTLS session on the board")
     (said,) = on_board.lines(emulator.firmware(), "session_cost.py")
     return said

@@ -3,7 +3,7 @@
 """How long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
 take over networks that lose.
 
-node/bench.py is the workload, the same file everywhere, and node/tls_dtls.py that of MicroPython's own tls; node/handshakes.py and
+on_device/bench.py is the workload, the same file everywhere, and on_device/tls_dtls.py that of MicroPython's own tls; on_device/handshakes.py and
 storm.py, a group of a thousand, run in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their
 JSON lines as they come; one for another place to run is a function more in RUNNERS.
 """
@@ -47,7 +47,7 @@ def cpython(quick):
 
 
 def _handshake(lines):
-    """Yield the figures of node/session_cost.py as results."""
+    """Yield the figures of on_device/session_cost.py as results."""
     for line in lines:
         for end in ("client", "server"):
             yield {"name": f"PSK handshake, {end}", "size": 0, "us": max(line[f"{end}_us"], 1), "repetitions": 1, "rounds": 1}
@@ -83,7 +83,7 @@ NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 run
 
 
 def collect(runners, quick, progress):
-    """Return {runner: what node/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
+    """Return {runner: what on_device/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
 
     Calls progress(runner, round, rounds) meanwhile.
     """
