@@ -20,10 +20,10 @@ import tempfile
 
 _CONSTANTS = ("codes.py", "limits.py", "reasons.py")  # folded away
 _HOST = ("_cpython.py", "crypto/host.py")  # CPython only
-_KEEPER = ("group/keeper.py", "group/manager.py", "kdc.py")  # of the group's manager, which is no board
+_KEEPER = ("group/gsa_encode.py", "group/manager.py", "aio/kdc.py")  # of the group's manager, which is no board
 _UNIX = ("_posix.py",) + _KEEPER  # what files need on an operating system
-_PLAIN = ("crypto/blocks.py",)  # what is needed where native code is not taken
-_NATIVE = ("crypto/blocks_viper.py",)  # and where it is
+_PLAIN = ("crypto/ccm.py",)  # what is needed where native code is not taken
+_NATIVE = ("crypto/ccm_viper.py",)  # and where it is
 
 _GROUP = (
     "__init__.py",
@@ -32,28 +32,29 @@ _GROUP = (
     "replay.py",
     "store.py",
     "crypto/__init__.py",
-    "crypto/blocks.py",
-    "crypto/blocks_viper.py",
+    "crypto/ccm.py",
+    "crypto/ccm_viper.py",
     "crypto/hmac.py",
     "suites.py",
     "record.py",
     "group/__init__.py",
     "group/context.py",
     "group/gsa.py",
-    "group/ledger.py",
+    "group/counters.py",
     "group/member.py",
 )
 
 # Beside _GROUP: what a client with a pre-shared key needs.
 _PSK = (
-    "client.py",
-    "flights.py",
-    "handshake.py",
-    "keys.py",
-    "kx_psk.py",
-    "messages.py",
-    "record_layer.py",
-    "session.py",
+    "dtls/__init__.py",
+    "dtls/client.py",
+    "dtls/flights.py",
+    "dtls/handshake.py",
+    "dtls/keys.py",
+    "dtls/kx_psk.py",
+    "dtls/messages.py",
+    "dtls/record_layer.py",
+    "dtls/session.py",
     "wire.py",
 )
 
@@ -74,7 +75,7 @@ def _version():
 
 def _folded(files):
     """Return a temporary folder with folded copies of these files, as new as the sources, so that make sees what changed."""
-    places = ("../tools/dicectl/fold.py", "../fold.py")  # in the repository; where dicectl is installed
+    places = ("../tools/dicectl/firmware/fold.py", "../firmware/fold.py")  # in the repository; where dicectl is installed
     tool = next((place for place in places if os.path.exists(place)), None)
     if tool is None:
         raise ValueError("no fold.py beside dice's lib/: it must stay in its repository, or where dicectl has it")

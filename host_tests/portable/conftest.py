@@ -9,7 +9,7 @@ import pytest
 from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 
-sys.path.append(str(micropython.NODE))  # lossy_network, which `dicectl bench` has too
+sys.path.append(str(micropython.ON_DEVICE))  # lossy_network, which `dicectl bench` has too
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -168,7 +168,7 @@ def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
 @pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])
 def test_what_is_sent_to_a_board_is_the_program(name):
     """Only docstrings are taken out."""
-    tree = ast.parse((micropython.NODE / name).read_text())
+    tree = ast.parse((micropython.ON_DEVICE / name).read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     bare = Bare().visit(tree)
     assert [node.name for node in ast.walk(bare) if isinstance(node, ast.FunctionDef)] == names

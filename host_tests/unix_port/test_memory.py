@@ -35,7 +35,7 @@ def run(arguments, environment, folder):
 
 def member(*arguments):
     """Return what heap_of_a_member.py measures."""
-    return run([micropython.NODE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
+    return run([micropython.ON_DEVICE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
 
 
 @pytest.mark.parametrize("derive", ["sender", "shared"])

@@ -24,7 +24,7 @@ from ..store import read_file, replace_file
 
 
 class Managed:
-    """One such group; `group`, a dice.aio.group.Group, is there once join() has returned, `routes` are for the Router of the peer."""
+    """One such group; `group`, a dice.aio.group.Group, is there once join() has returned; `routes` are for the peer's Router."""
 
     def __init__(self, name, path, network=None, **options):
         """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.

@@ -69,7 +69,7 @@ def _sum(header):
 
 
 class Host:
-    """One device's IP over one line; Unicast() and Multicast() make transports, as the classes of dice.transport.udp with these names do.
+    """One device's IP over one line; Unicast() and Multicast() make transports, as those of dice.transport.udp do.
 
     `stream` is as for dice.transport.slip.Serial, `address` text; `dropped` counts what is no packet, and what nobody took in time.
     """

@@ -101,7 +101,7 @@ class Device:
 
     def load(self, script):
         """Send a file of node/ to the board's RAM, without what the board's compiler does not need."""
-        text = ast.unparse(Bare().visit(ast.parse((micropython.NODE / script).read_text())))
+        text = ast.unparse(Bare().visit(ast.parse((micropython.ON_DEVICE / script).read_text())))
         self.run(re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE))
 
     def run(self, code):

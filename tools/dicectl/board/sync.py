@@ -18,7 +18,7 @@ from dicectl.errors import USAGE, Failure
 from dicectl.firmware import mpy, profiles
 
 # What a plain copy of lib/dice brings along.
-_NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/keeper.py", "group/manager.py", "kdc.py")
+_NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/gsa_encode.py", "group/manager.py", "aio/kdc.py")
 _TEMPORARY = ".new"
 _AS_SOURCE = ("main.py", "boot.py")  # boards run these, and do not find them compiled
 _CHUNK_BYTES = 1023  # sent at once, as 1364 characters of base64

@@ -24,7 +24,7 @@ def firmware(progress):
 def _program():
     """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
     sources = [path for path in micropython.APP.glob("*.py") if path.stem != "main"]
-    sources.append(micropython.NODE / "demo_node.py")
+    sources.append(micropython.ON_DEVICE / "demo_node.py")
     files = {f"{path.stem}.mpy": mpy.compile_here(path, path.name, "armv6m") for path in sources}
     main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
     return {**files, "main.py": main.encode()}

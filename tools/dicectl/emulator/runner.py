@@ -39,7 +39,7 @@ def at_hand(with_tls):
 def lines(firmware, script, arguments=(), files=None):
     """Boot `firmware`, run a script of node/, and yield the JSON lines that it prints as they come; `files` are in its flash."""
     name = script.removesuffix(".py")
-    files = {**(files or {}), f"{name}.mpy": mpy.compile_here(micropython.NODE / script, script, "armv6m")}
+    files = {**(files or {}), f"{name}.mpy": mpy.compile_here(micropython.ON_DEVICE / script, script, "armv6m")}
     text = f"import sys\nsys.argv[:] = {[name, *arguments]!r}\nimport {name}\n"
     said = queue.Queue()
     with emulator.Board(firmware, files, paced=False, name=f"{script} on the emulated board") as board:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dicectl.errors import USAGE, Failure
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "boards"
 SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what can be done with a firmware, least first
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from dicectl.errors import NO_DEVICE, Failure
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 LIB = _ROOT / "lib"  # what a board has in its flash
 EXAMPLES = _ROOT / "firmware" / "examples"
 APP = _ROOT / "firmware" / "app"
-NODE = Path(__file__).resolve().parent / "node"  # scripts that run on MicroPython
+ON_DEVICE = Path(__file__).resolve().parents[1] / "on_device"  # scripts that run on MicroPython
 
 
 def find():
@@ -41,7 +41,7 @@ def compile_to(folder):
     told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
     architecture = mpy.Flavour(int(told.stdout or 0)).architecture
     jobs = [(LIB / name, name) for name in profiles.files(unix=True)]
-    for root in (EXAMPLES, APP, NODE):
+    for root in (EXAMPLES, APP, ON_DEVICE):
         jobs += [(source, source.relative_to(root)) for source in root.rglob("*.py")]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         compiled = pool.map(lambda job: mpy.compile_here(job[0], job[0].name, architecture), jobs)
@@ -58,7 +58,7 @@ def run_module(name, heap):
 
 def command(script, *arguments):
     """Return the argument vector that runs a file of node/ with dice on its path; see environment()."""
-    return [find(), str(NODE / script), *map(str, arguments)]
+    return [find(), str(ON_DEVICE / script), *map(str, arguments)]
 
 
 def environment(folder=LIB):

@@ -41,7 +41,7 @@ def cpython(quick):
 
     arguments = ["quick"] if quick else []
     for script in ("bench.py", "handshakes.py"):
-        command = [sys.executable, str(micropython.NODE / script), *arguments]
+        command = [sys.executable, str(micropython.ON_DEVICE / script), *arguments]
         yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
     yield from _run([sys.executable, "-m", "dicectl.measure.large_group", *arguments], dict(os.environ))
 
