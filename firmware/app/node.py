@@ -15,7 +15,7 @@ import safe
 import dice
 from dice.aio.coap import Coap
 from dice.aio.group_coap import Responder
-from dice.aio.managed import Managed
+from dice.aio.managed import ManagedGroup
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
@@ -36,7 +36,7 @@ class Node:
         `network` is what link.up() returns.
         """
         self.on = False
-        self.groups = {name: Managed(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
+        self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
         self.peer = None
         self._settings = settings
         self._options = options

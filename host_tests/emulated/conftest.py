@@ -5,7 +5,7 @@
 import pytest
 
 from dicectl.emulator import board as emulator
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 
 
@@ -15,5 +15,5 @@ def firmware():
     try:
         emulator.check()
         return emulator.firmware()
-    except Failure as failure:
+    except CommandError as failure:
         pytest.skip(failure.format_message())

@@ -28,7 +28,7 @@ from node import Node
 from dice.coap.message import GET, Message
 from dice.coaps import Coap
 from dice.dtls import Connection
-from dice.managed import Managed
+from dice.managed import ManagedGroup
 from dice.client import Client
 from dice.kx_psk import Psk
 from dice.session import Session

@@ -18,7 +18,7 @@ import pytest
 from dice import __version__
 from dicectl.board.raw_repl import Bare, Device
 from dicectl.emulator import board as emulator
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import mpy, profiles, recipe
 from host_tests.meta.test_imports import inner_imports_of
 
@@ -51,7 +51,7 @@ def uf2(profile):
     try:
         emulator.check()
         return recipe.firmware("RPI_PICO", profile=profile) / "firmware.uf2"
-    except Failure as failure:
+    except CommandError as failure:
         pytest.skip(failure.format_message())
 
 

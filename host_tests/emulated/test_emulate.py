@@ -14,7 +14,7 @@ import time
 import pytest
 
 from dicectl.emulator import board as emulator
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 
 SCRIPT = """
 import os
@@ -171,7 +171,7 @@ def test_flash_outlives_the_power(firmware):
         board.power_off()
         found = board.files()
         assert (found["kept.txt"], found["new.txt"]) == (b"kept", b"new")
-        with pytest.raises(Failure, match="powered off"):
+        with pytest.raises(CommandError, match="powered off"):
             board.run("print(1)")
         board.power_on()
         counter = board.run("print(open('counter').read(), end='')")
@@ -181,13 +181,13 @@ def test_flash_outlives_the_power(firmware):
 def test_image_there_and_back():
     wanted = {"a": b"1", "folder/b": bytes(10_000), "folder/deep/c": b""}
     assert emulator.read_image(emulator.make_image(wanted)) == wanted
-    with pytest.raises(Failure, match="cannot put large"):
+    with pytest.raises(CommandError, match="cannot put large"):
         emulator.make_image({"large": bytes(2_000_000)})
 
 
 def test_a_given_firmware(monkeypatch, tmp_path):
     monkeypatch.setenv("DICE_FIRMWARE", str(tmp_path / "absent.uf2"))
-    with pytest.raises(Failure, match="DICE_FIRMWARE"):
+    with pytest.raises(CommandError, match="DICE_FIRMWARE"):
         emulator.firmware()
     (tmp_path / "there.uf2").write_bytes(b"")
     assert emulator.firmware(tmp_path / "there.uf2") == tmp_path / "there.uf2"
@@ -195,5 +195,5 @@ def test_a_given_firmware(monkeypatch, tmp_path):
 
 def test_what_is_no_firmware(tmp_path):
     (tmp_path / "not.uf2").write_bytes(bytes(1024))
-    with pytest.raises(Failure, match="emulator has stopped"):
+    with pytest.raises(CommandError, match="emulator has stopped"):
         emulator.run(tmp_path / "not.uf2", "print(1)", timeout_s=60)

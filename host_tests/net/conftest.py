@@ -7,14 +7,14 @@ import traceback
 
 import pytest
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.net import namespace as netns
 
 
 def _child(pipe, function, arguments):
     try:
         netns.enter()
-    except Failure as failure:
+    except CommandError as failure:
         pipe.send(("skip", failure.format_message()))
         return
     try:

@@ -9,7 +9,7 @@ from binascii import unhexlify
 
 import dice
 from dice.aio.coap import Coap
-from dice.aio.managed import Managed
+from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
@@ -34,7 +34,7 @@ async def talk(group):
 
 async def main():
     """Join, and hear."""
-    managed = Managed("lamps", "lamps.gsa")
+    managed = ManagedGroup("lamps", "lamps.gsa")
     connection = await dice.connect(("127.0.0.1", 5684), Psk(identity.encode(), unhexlify(key)), timer_ms=500)
     try:
         group = await managed.join(Coap(connection, Router(managed.routes)))

@@ -13,7 +13,7 @@ from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
-from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 from dicectl.firmware import unix_port as micropython
 from dicectl.net import namespace as netns
 
@@ -79,8 +79,8 @@ async def until(condition, seconds=15):
 
 
 async def _life(folder):
-    roster = Roster("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(roster, lambda roster: None, os.urandom, ticks_ms())
+    state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
+    manager = Manager(state, lambda state: None, os.urandom, ticks_ms())
     manager.add([b"switch"], SENDER, ticks_ms())
     manager.add([b"lamp-1", b"lamp-2"], LISTENER, ticks_ms())
     kdc = Kdc()
@@ -97,22 +97,22 @@ async def _life(folder):
     try:
         story.append([await node.start() for node in (one, two, switch)])
         story.append(await thief.start())
-        await until(lambda: manager.roster.active)
+        await until(lambda: manager.state.active)
         await say("first", one, two)
         manager.rekey(ticks_ms())
         kdc.changed("lamps")
-        await until(lambda: manager.roster.active and kdc.settled("lamps"))
+        await until(lambda: manager.state.active and kdc.settled("lamps"))
         await say("second", one, two)
         manager.remove([b"lamp-2"], ticks_ms())
         kdc.changed("lamps")
-        await until(lambda: manager.roster.active and kdc.settled("lamps"))
+        await until(lambda: manager.state.active and kdc.settled("lamps"))
         await say("third", one)
         story.append(await two.hear(1))
         one.kill()
         await one.process.wait()
         await one.start()
         await say("fourth", one)
-        return story, manager.roster.epoch
+        return story, manager.state.epoch
     finally:
         for node in nodes.values():
             node.kill()
@@ -152,8 +152,8 @@ async def _kill_often(node, chance):
 
 async def _through_kills(folder):
     """Renew keys while nodes are killed; return what was heard in the end, and the epochs that are held."""
-    roster = Roster("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(roster, lambda roster: None, os.urandom, ticks_ms())
+    state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
+    manager = Manager(state, lambda state: None, os.urandom, ticks_ms())
     manager.add([b"switch"], SENDER, ticks_ms())
     manager.add([b"lamp-1", b"lamp-2"], LISTENER, ticks_ms())
     kdc = Kdc()
@@ -174,12 +174,12 @@ async def _through_kills(folder):
         await asyncio.gather(*[_kill_often(node, chance) for node in nodes])
         renewing.cancel()
         started = [await node.start() for node in nodes]
-        await until(lambda: manager.roster.active and kdc.settled("lamps"), 100)
+        await until(lambda: manager.state.active and kdc.settled("lamps"), 100)
         heard = []
         for word in ("one", "two"):
             await switch.send(word)
             heard.append([(await lamp.hear() or {}).get("message") for lamp in lamps])
-        return started, heard, [member.held for member in manager.roster.members.values()], manager.roster.epoch
+        return started, heard, [member.held for member in manager.state.members.values()], manager.state.epoch
     finally:
         renewing.cancel()
         for node in nodes:

@@ -25,7 +25,7 @@ from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dicectl.firmware import unix_port as micropython
-from dicectl.manager.host_member import HostNode
+from dicectl.manager.host_member import HostMember
 from dicectl.net import namespace as netns
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
@@ -292,7 +292,7 @@ def test_the_application_publishes_and_serves(in_network, tmp_path):
 
 async def _question(folder):
     """As the desk, which is "tablet" to lamp-1, ask the group; return who said what, over a session with lamp-1 and without."""
-    node = HostNode(folder / "desk", "lamps")
+    node = HostMember(folder / "desk", "lamps")
     group = await node.join()
     connection = await dice.connect(("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=10)
     peer = Coap(connection, Router({}))

@@ -5,7 +5,7 @@
 from support import RamStore, raises
 
 from dice.errors import StoreError, UsageError
-from dice.group.counters import Ledger
+from dice.group.counters import Counters
 from dice.reasons import E_OLD_EPOCH, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
 
 SENT, SEEN = "01020304t0007", "01020304r0007"
@@ -15,7 +15,7 @@ BASE = 1 << 48  # epoch 1 | 0
 
 def make():
     store = RamStore()
-    return store, Ledger(store, GID)
+    return store, Counters(store, GID)
 
 
 def test_reserve_writes_ahead_and_never_back():
@@ -51,7 +51,7 @@ def test_reserve_goes_on_after_a_write_that_took_hold_but_was_reported_as_failed
                 raise StoreError(E_STORE_WRITE)
 
     store = Treacherous()
-    ledger = Ledger(store, GID)
+    ledger = Counters(store, GID)
     raises(StoreError, E_STORE_WRITE, ledger.reserve, SENT, BASE, 0, 8)
     raises(StoreError, E_STORE_WRITE, ledger.reserve, SEEN, BASE, 0, 8)
     assert ledger.reserve(SENT, BASE, 0, 9) == 9
@@ -116,6 +116,6 @@ def test_counters_do_not_touch():
     for kind in "tr":
         for sender_id in (0, 1, 0xFFFF):
             ledger.resume(ledger.name(kind, sender_id), 1, sender_id)
-    other = Ledger(store, b"\xff\xff\xff\xff")
+    other = Counters(store, b"\xff\xff\xff\xff")
     other.resume(other.name("t", 1), 1, 0)
     assert len(store.values) == 8

@@ -8,7 +8,7 @@ from lossy_network import SeededRandom
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dice.dtls.listener import Listener, Peer
+from dice.dtls.listener import Listener, ServerSession
 from dice.dtls.resumption import Tickets
 from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
@@ -149,7 +149,7 @@ def test_connection_ids_run_out():
     """Then a client goes by its address."""
     server = listener(sessions_max=300)
     idle = client()
-    server.peers = [Peer(idle, bytes((number, 1)), bytes((number,)), 0) for number in range(255)]
+    server.peers = [ServerSession(idle, bytes((number, 1)), bytes((number,)), 0) for number in range(255)]
     session = client()
     assert carry(session, server, b"a") == [CONNECTED] and len(session.layer.peer_cid) == 1
     another = client()

@@ -8,7 +8,7 @@ from dice._compat import MICROPYTHON
 from dice.errors import DATA, LimitError, UsageError
 from dice.group.gsa import D00, K08, UNKNOWN, decode
 from dice.group.gsa_encode import encode
-from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
+from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dice.group.member import Member
 from dice.reasons import E_NO_ID, E_OPTION
 
@@ -35,16 +35,16 @@ class Disk:
         self.kept = []
         self.broken = False
 
-    def __call__(self, roster):
+    def __call__(self, state):
         if self.broken:
             raise OSError(5)
-        self.kept.append(roster.copy())
+        self.kept.append(state.copy())
 
 
 def keeper(layout=K08):
     """Return (Manager of a new group, its Disk)."""
     disk = Disk()
-    return Manager(Roster("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, layout), disk, Random(), 0), disk
+    return Manager(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, layout), disk, Random(), 0), disk
 
 
 class Device:
@@ -84,7 +84,7 @@ def town():
 
 def test_a_group_comes_together():
     manager, one, two, switch = town()
-    assert manager.roster.epoch == 1 and manager.roster.active and manager.undelivered == []
+    assert manager.state.epoch == 1 and manager.state.active and manager.undelivered == []
     message = seal(switch.member, b"on")
     assert one.hear(message) == DATA and two.hear(message) == DATA
 
@@ -92,9 +92,9 @@ def test_a_group_comes_together():
 def test_listeners_need_no_new_epoch_and_others_do():
     manager, *_ = town()
     manager.add([b"lamp-3"], LISTENER, 0)
-    assert manager.roster.epoch == 1 and manager.gsa(b"lamp-3").own_id is None
+    assert manager.state.epoch == 1 and manager.gsa(b"lamp-3").own_id is None
     manager.add([b"panel", b"lamp-4"], ANSWERING, 0)
-    assert manager.roster.epoch == 2 and not manager.roster.active
+    assert manager.state.epoch == 2 and not manager.state.active
     ids = [manager.gsa(identity).own_id for identity in (b"switch", b"panel", b"lamp-4")]
     assert ids == [1, 2, 3]
     assert manager.gsa(b"switch").senders == [(1, 2 * BASE)]
@@ -103,11 +103,11 @@ def test_listeners_need_no_new_epoch_and_others_do():
 def test_an_epoch_is_active_when_all_have_it():
     manager, one, two, switch = town()
     manager.rekey(0)
-    assert manager.roster.epoch == 2 and manager.deadline() == WAIT
+    assert manager.state.epoch == 2 and manager.deadline() == WAIT
     for device in (one, two, switch):
-        assert not manager.roster.active
+        assert not manager.state.active
         device.fetch()
-    assert manager.roster.active and manager.deadline() is None
+    assert manager.state.active and manager.deadline() is None
     old = seal(switch.member, b"old")
     assert one.hear(old) == DATA  # nobody has gone on yet
     switch.member.activate(0)
@@ -121,7 +121,7 @@ def test_only_the_present_epoch_is_acknowledged():
     manager.rekey(0)
     for identity in (b"lamp-1", b"lamp-2", b"switch"):
         assert not manager.acknowledge(identity, 1, 0) and not manager.acknowledge(identity, 3, 0)
-    assert len(manager.undelivered) == 3 and not manager.roster.active
+    assert len(manager.undelivered) == 3 and not manager.state.active
 
 
 def test_an_epoch_does_not_wait_for_ever():
@@ -156,13 +156,13 @@ def test_who_slept_through_several_epochs_catches_up():
 
 def test_the_expelled_learn_nothing():
     manager, one, two, switch = town()
-    before = manager.roster
+    before = manager.state
     manager.remove([b"lamp-2"], 0)
-    assert manager.roster.epoch == 2 and manager.roster.tgk != before.tgk
+    assert manager.state.epoch == 2 and manager.state.tgk != before.tgk
     assert manager.gsa(b"lamp-2") is None and not manager.acknowledge(b"lamp-2", 2, 0)
     one.fetch()
     switch.fetch()
-    assert manager.roster.active
+    assert manager.state.active
     switch.member.activate(0)
     message = seal(switch.member, b"on")
     assert one.hear(message) == DATA
@@ -174,9 +174,9 @@ def test_the_expelled_learn_nothing():
 
 def test_a_rekey_keeps_the_master_key_and_changes_the_others():
     manager, *_ = town()
-    before, gsa = manager.roster, manager.gsa(b"switch")
+    before, gsa = manager.state, manager.gsa(b"switch")
     manager.rekey(0)
-    after = manager.roster
+    after = manager.state
     assert after.tgk == before.tgk and (after.cs_id, after.rand) != (before.cs_id, before.rand)
     assert manager.gsa(b"switch").key != gsa.key
 
@@ -201,15 +201,15 @@ def test_numbers_are_news_once():
 def test_a_key_that_is_nearly_spent_and_a_clash():
     manager, *_ = town()
     manager.report(b"switch", 1, 1 << 22, False, 0)
-    assert manager.roster.epoch == 1
+    assert manager.state.epoch == 1
     manager.report(b"switch", 1, 3 << 21, False, 0)
-    assert manager.roster.epoch == 2 and manager.gsa(b"switch").own_id == 1
+    assert manager.state.epoch == 2 and manager.gsa(b"switch").own_id == 1
     manager.report(b"switch", 1, 0, True, 0)  # of an epoch that is over
     manager.report(b"lamp-1", 2, 0, True, 0)  # who does not send has no clash
     manager.report(b"stranger", 2, 0, True, 0)
-    assert manager.roster.epoch == 2
+    assert manager.state.epoch == 2
     manager.report(b"switch", 2, 0, True, 0)
-    assert manager.roster.epoch == 3 and manager.gsa(b"switch").own_id == 2
+    assert manager.state.epoch == 3 and manager.gsa(b"switch").own_id == 2
 
 
 def test_misuse():
@@ -218,7 +218,7 @@ def test_misuse():
     raises(UsageError, E_OPTION, manager.add, [b"x"], "king", 0)
     raises(UsageError, E_OPTION, manager.remove, [b"nobody"], 0)
     assert manager.gsa(b"nobody") is None
-    assert manager.roster.epoch == 1 and len(manager.roster.members) == 3
+    assert manager.state.epoch == 1 and len(manager.state.members) == 3
     empty, _ = keeper()
     empty.add([b"lamp"], LISTENER, 0)
     assert empty.gsa(b"lamp") is None  # a group without a sender has nothing to listen to
@@ -233,11 +233,11 @@ def test_bounds():
         raises(UsageError, E_NO_ID, manager.add, [b"a", b"b"], ANSWERING, 0)
         wide, _ = keeper(D00)
         wide.add([b"a%d" % i for i in range(300)], ANSWERING, 0)
-        assert len({member.id for member in wide.roster.members.values()}) == 300
-    roster = manager.roster.copy()
-    roster.epoch = 0xFFFF
+        assert len({member.id for member in wide.state.members.values()}) == 300
+    state = manager.state.copy()
+    state.epoch = 0xFFFF
     try:
-        Manager(roster, Disk(), Random(), 0).rekey(0)
+        Manager(state, Disk(), Random(), 0).rekey(0)
         raise RuntimeError
     except LimitError:
         pass
@@ -247,7 +247,7 @@ def test_a_commit_that_fails_changes_nothing():
     manager, disk = keeper()
     manager.add([b"switch"], SENDER, 0)
     disk.broken = True
-    before = manager.roster
+    before = manager.state
     for change in (
         lambda: manager.add([b"x"], SENDER, 0),
         lambda: manager.remove([b"switch"], 0),
@@ -261,7 +261,7 @@ def test_a_commit_that_fails_changes_nothing():
             raise RuntimeError
         except OSError:
             pass
-        assert manager.roster is before and before.epoch == 1 and not before.active
+        assert manager.state is before and before.epoch == 1 and not before.active
         assert [(m.role, m.id, m.held, m.sent) for m in before.members.values()] == [(SENDER, 1, 0, 0)]
 
 
@@ -281,15 +281,15 @@ def test_killed_after_every_commit():
         revived = Manager(history[stop - 1].copy(), again, manager._random, 0)
         revived.rekey(0)
         revived.add([b"d"], SENDER, 0)
-        for roster in history[:stop] + again.kept:
-            assert keys.setdefault(roster.epoch, roster.rand) == roster.rand, stop
-            for identity, member in roster.members.items():
-                assert owners.setdefault((roster.epoch, member.id), identity) == identity, stop
+        for state in history[:stop] + again.kept:
+            assert keys.setdefault(state.epoch, state.rand) == state.rand, stop
+            for identity, member in state.members.items():
+                assert owners.setdefault((state.epoch, member.id), identity) == identity, stop
 
 
 def test_a_manager_that_was_killed_waits_again():
     manager, disk = keeper()
     manager.add([b"switch"], SENDER, 0)
     revived = Manager(disk.kept[-1], Disk(), Random(), 5000)
-    assert revived.deadline() == 5000 + MINUTE + 60 and not revived.roster.active
+    assert revived.deadline() == 5000 + MINUTE + 60 and not revived.state.active
     assert revived.acknowledge(b"switch", 1, 6000) and revived.deadline() is None

@@ -157,7 +157,7 @@ def test_the_light_blinks_while_it_joins(app, monkeypatch):
 
 
 class _Group:
-    """Stands for dice.aio.managed.Managed: `trouble` are the errors of its calls, by name."""
+    """Stands for dice.aio.managed.ManagedGroup: `trouble` are the errors of its calls, by name."""
 
     routes = {}
     group = None

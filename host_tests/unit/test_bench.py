@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dice import __version__
 from dicectl.cli import bench
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import unix_port as micropython
 from dicectl.measure import speed
 
@@ -121,7 +121,7 @@ def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
     monkeypatch.setattr(micropython, "NODE", tmp_path)
     for runner in speed.RUNNERS.values():
-        with pytest.raises(Failure, match="no tag"):
+        with pytest.raises(CommandError, match="no tag"):
             list(runner(True))
 
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import boards, profiles
 from dicectl.measure import footprint as measure
 
@@ -97,7 +97,7 @@ def test_facts_are_possible(board):
 
 def test_find():
     assert boards.find("rpi_pico").name == "RPI_PICO"
-    with pytest.raises(Failure, match="no board PYBV11; there are ESP32_GENERIC, ") as caught:
+    with pytest.raises(CommandError, match="no board PYBV11; there are ESP32_GENERIC, ") as caught:
         boards.find("PYBV11")
     assert caught.value.exit_code == USAGE
     assert boards.of_machine("Raspberry Pi Pico with RP2040").name == "RPI_PICO"
@@ -137,7 +137,7 @@ def test_profiles():
     ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
-    with pytest.raises(Failure, match="no profile rpk; it has none, group, psk, full"):
+    with pytest.raises(CommandError, match="no profile rpk; it has none, group, psk, full"):
         profiles.files("rpk")
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from dice import __version__
 from dicectl import subprocess_log as logged
-from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.firmware import boards, debian, recipe
 
 VERSIONS = {"micropython": "1.25.0+ds-1"}
@@ -98,7 +98,7 @@ def test_wrong_usage(arguments, message):
 
 def test_missing_compilers_are_named_all_at_once(commands):
     (commands / "make").unlink()
-    with pytest.raises(Failure) as caught:
+    with pytest.raises(CommandError) as caught:
         recipe.firmware("RPI_PICO")
     message = str(caught.value.message)
     assert message == (
@@ -117,23 +117,23 @@ def test_missing_library_of_the_compiler(commands):
     for name in ("cmake", "gcc"):
         fake(commands, name, "exit 1")
     fake(commands, "arm-none-eabi-gcc", 'echo "${1#-print-file-name=}"')
-    with pytest.raises(Failure, match=r"missing: nosys\.specs for ARM; .* libnewlib-arm-none-eabi"):
+    with pytest.raises(CommandError, match=r"missing: nosys\.specs for ARM; .* libnewlib-arm-none-eabi"):
         recipe.firmware("RPI_PICO")
 
 
 def test_no_apt(commands):
-    with pytest.raises(Failure, match="no apt-get here; build from a checkout of MicroPython: --micropython DIR"):
+    with pytest.raises(CommandError, match="no apt-get here; build from a checkout of MicroPython: --micropython DIR"):
         debian.tree(recipe.quiet)
 
 
 def test_no_esp_idf(commands, checkout):
-    with pytest.raises(Failure, match=r"missing: idf.py; install the ESP-IDF"):
+    with pytest.raises(CommandError, match=r"missing: idf.py; install the ESP-IDF"):
         recipe.firmware("ESP32_GENERIC", micropython=checkout)
 
 
 def test_checkout_without_submodules(checkout):
     shutil.rmtree(checkout / "lib" / "pico-sdk")
-    with pytest.raises(Failure, match=r"no submodules: make -C .*/ports/rp2 BOARD_DIR=.*boards/RPI_PICO submodules"):
+    with pytest.raises(CommandError, match=r"no submodules: make -C .*/ports/rp2 BOARD_DIR=.*boards/RPI_PICO submodules"):
         recipe.firmware("RPI_PICO", micropython=checkout)
 
 
@@ -209,7 +209,9 @@ def test_checkout_is_built_again_each_time(checkout, commands):
 def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
     fake(commands, "idf.py", "exit 0")
     monkeypatch.setenv("FAIL", "1")
-    with pytest.raises(Failure, match=r"building ESP32_GENERIC-full failed: No radio .*the whole log is .*build\.log") as caught:
+    with pytest.raises(
+        CommandError, match=r"building ESP32_GENERIC-full failed: No radio .*the whole log is .*build\.log"
+    ) as caught:
         recipe.firmware("ESP32_GENERIC", micropython=checkout)
     log = Path(caught.value.message.split()[-1])
     assert "CMake Error" in log.read_text()
@@ -221,7 +223,7 @@ def test_second_run_needs_nothing(cache, commands):
     folder = recipe.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder(VERSIONS)
     (cache / f"debian-{debian.SUITE}").mkdir(parents=True)
     (cache / f"debian-{debian.SUITE}" / "versions.json").write_text(json.dumps(VERSIONS))
-    with pytest.raises(Failure, match="missing: cmake"):
+    with pytest.raises(CommandError, match="missing: cmake"):
         recipe.firmware("RPI_PICO", app=True)
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text("{}")
@@ -301,7 +303,7 @@ Components: main
 def test_sources_are_derived_from_the_machines_own(tmp_path):
     parts = tmp_path / "apt" / "sources.list.d"
     parts.mkdir(parents=True)
-    with pytest.raises(Failure, match=r"no Debian archive in .* build from a checkout"):
+    with pytest.raises(CommandError, match=r"no Debian archive in .* build from a checkout"):
         debian.derive_sources(tmp_path)
     (parts / "debian.sources").write_text(DEB822)
     (parts / "other.list").write_text("deb https://other.example.com/apt cloud-sdk-bookworm main\n")

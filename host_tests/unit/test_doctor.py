@@ -13,7 +13,7 @@ from dice import __version__
 from dicectl.board import inspect as examine
 from dicectl.board import raw_repl as device
 from dicectl.cli.doctor import explain
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import boards
 from dicectl.reasons import SENTENCES
 
@@ -40,7 +40,7 @@ def test_reason_codes_in_every_spelling():
     done = doctor("E12", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"reason": 12, "text": SENTENCES[12]})
     for wrong in ("E", "E99", "teapot", "", "²"):
-        with pytest.raises(Failure, match="there is no reason code") as caught:
+        with pytest.raises(CommandError, match="there is no reason code") as caught:
             explain(wrong)
         assert caught.value.exit_code == 2
 
@@ -111,11 +111,11 @@ def test_which_port(monkeypatch):
     assert device.find(None) == "/dev/ttyACM0"
     assert device.find("COM3") == "COM3"
     monkeypatch.setattr(device, "found", lambda: ["/dev/ttyACM0", "/dev/ttyACM1"])
-    with pytest.raises(Failure, match="--port /dev/ttyACM1") as caught:
+    with pytest.raises(CommandError, match="--port /dev/ttyACM1") as caught:
         device.find(None)
     assert caught.value.exit_code == 2
     monkeypatch.setattr(device, "found", list)
-    with pytest.raises(Failure, match="no board is connected") as caught:
+    with pytest.raises(CommandError, match="no board is connected") as caught:
         device.find(None)
     assert caught.value.exit_code == 3
 

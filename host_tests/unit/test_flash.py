@@ -15,7 +15,7 @@ import time
 import pytest
 
 from dicectl.board import bootdrive
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware.boards import load
 from host_tests.unit.rom_loader import FLASH_BYTES, RomLoader
 
@@ -176,15 +176,15 @@ def test_the_boot_drive_is_found_among_the_mounts(tmp_path, drive, monkeypatch):
     other.mkdir()
     monkeypatch.setattr(bootdrive, "mounts", lambda: [str(tmp_path), str(drive), str(other)])
     assert bootdrive.find(load()["RPI_PICO"], None) == drive
-    with pytest.raises(Failure, match="another chip") as caught:
+    with pytest.raises(CommandError, match="another chip") as caught:
         bootdrive.find(load()["RPI_PICO2_W"], None)
     assert caught.value.exit_code == 1
     (other / "INFO_UF2.TXT").write_text(INFO)
-    with pytest.raises(Failure, match="choose one") as caught:
+    with pytest.raises(CommandError, match="choose one") as caught:
         bootdrive.find(load()["RPI_PICO"], None)
     assert caught.value.exit_code == 2
     monkeypatch.setattr(bootdrive, "mounts", list)
-    with pytest.raises(Failure, match="hold BOOTSEL") as caught:
+    with pytest.raises(CommandError, match="hold BOOTSEL") as caught:
         bootdrive.find(load()["RPI_PICO"], None)
     assert caught.value.exit_code == 3
     assert isinstance(bootdrive.mounts(), list)
@@ -195,7 +195,7 @@ def test_a_board_that_does_not_restart_has_not_taken_it(tmp_path, monkeypatch):
     monkeypatch.setattr(bootdrive, "_RESTART_S", 0.2)
     (step,) = bootdrive.steps(load()["RPI_PICO"], str(tmp_path), uf2_image(tmp_path / "f.uf2"), False, False)
     before = time.monotonic()
-    with pytest.raises(Failure, match="not taken all"):
+    with pytest.raises(CommandError, match="not taken all"):
         step.run(quiet=True)
     assert time.monotonic() - before < 5
 

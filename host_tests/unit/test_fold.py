@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import fold, mpy
 
 LIMITS = """\
@@ -175,7 +175,7 @@ def test_a_copy_is_as_new_as_what_went_into_it(lib, tmp_path):
 def test_compiling_says_what_cannot_be_folded(tmp_path):
     source = tmp_path / "main.py"
     source.write_text("from dice.limits import GRACE_MS\nGRACE_MS += 1\n")
-    with pytest.raises(Failure, match=r"main\.py:1: GRACE_MS of limits\.py cannot be folded"):
+    with pytest.raises(CommandError, match=r"main\.py:1: GRACE_MS of limits\.py cannot be folded"):
         mpy.compile_here(source, "main.py", None)
 
 

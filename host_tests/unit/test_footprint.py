@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dicectl.cli import footprint
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
 from dicectl.measure import budgets, figures
 from dicectl.measure import footprint as measure
@@ -114,13 +114,13 @@ def test_compare_tells_what_differs(tmp_path):
 def test_compare_refuses_what_is_no_footprint(tmp_path, text):
     path = tmp_path / "old.json"
     path.write_text(text)
-    with pytest.raises(Failure, match="is not what"):
+    with pytest.raises(CommandError, match="is not what"):
         figures.read(path)
 
 
 def test_documents_are_of_one_board_and_profile():
     done = run("--write", "--profile", "group")
-    assert isinstance(done.exception, Failure)
+    assert isinstance(done.exception, CommandError)
     assert done.exception.exit_code == 2
 
 
@@ -144,7 +144,7 @@ def test_bisection_finds_the_least_that_passes(answer):
 
 
 def test_bisection_fails_where_nothing_passes():
-    with pytest.raises(Failure, match="does not even pass on a heap of 8 KB"):
+    with pytest.raises(CommandError, match="does not even pass on a heap of 8 KB"):
         measure.bisect(lambda number: False, 8)
 
 

@@ -10,28 +10,28 @@ from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
-from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl.net.virtual import Inhabitant, Town
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}
 
 
-async def _live(town, folder):
-    manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+async def _live(network, folder):
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
     manager.add([b"switch"], SENDER, ticks_ms())
     kdc = Kdc()
     kdc.add(manager)
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000)
-    switch, lamp = (Inhabitant(town, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items())
+    switch, lamp = (VirtualNode(network, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items())
     switch.power_on()
     await asyncio.sleep(5)
     told = []
     for epoch in (1, 2):
-        reports = town.counts["switch"][0]
+        reports = network.counts["switch"][0]
         for number in range(10):
             await switch.send(b"old %d" % number)
             await asyncio.sleep(7)
-        told.append((manager.roster.members[b"switch"].sent, town.counts["switch"][0] - reports))
+        told.append((manager.state.members[b"switch"].sent, network.counts["switch"][0] - reports))
         if epoch == 1:
             manager.rekey(ticks_ms())
             kdc.changed("lamps")
@@ -39,10 +39,10 @@ async def _live(town, folder):
     manager.add([b"lamp"], LISTENER, ticks_ms())
     lamp.power_on()
     await asyncio.sleep(5)
-    old = [datagram for _, datagram in town.heard]
-    ears = town.of("lamp")
+    old = [datagram for _, datagram in network.heard]
+    members = network.of("lamp")
     for datagram in old:  # an attacker's
-        for end in ears:
+        for end in members:
             if end.of_a_group:
                 end.arrive(datagram, None)
     await switch.send(b"new")
@@ -54,8 +54,8 @@ async def _live(town, folder):
 
 def test_the_first_message_that_a_latecomer_hears_is_obeyed(tmp_path):
     """Senders tell how far they are within 5 s of the first message of an epoch, and of later ones within 30 s, not of each."""
-    town = Town(lambda sides: 0)
-    told, heard = town.run(_live, town, tmp_path)
+    network = VirtualNetwork(lambda sides: 0)
+    told, heard = network.run(_live, network, tmp_path)
     for sent, datagrams in told:
         assert sent >= 6 and datagrams <= 3 * 2 + 4, told
     assert b"new" in heard

@@ -10,7 +10,7 @@ from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
 from dice.coap.message import CHANGED, POST
 from dice.group.gsa import K08
-from dice.group.manager import LISTENER, SENDER, Manager, Roster
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 
 
 class Peer:
@@ -31,7 +31,7 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
     """Until then they send in the one before, which a member that was expelled can read."""
 
     async def main():
-        manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
         manager.add([b"switch", b"gone"], SENDER, ticks_ms())
         manager.add([b"lamp"], LISTENER, ticks_ms())
         kdc = Kdc()
@@ -40,7 +40,7 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
         kdc.changed("lamps")
         manager.acknowledge(b"gone", 1, ticks_ms())
         await asyncio.wait_for(kdc.peers[b"switch"].asked.wait(), 5)
-        assert manager.roster.active and kdc.untold("lamps") == [b"switch"]
+        assert manager.state.active and kdc.untold("lamps") == [b"switch"]
         kdc.peers[b"switch"].let.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ import pytest
 
 from dice.group.gsa import UNKNOWN, decode
 from dice.limits import KEY_RECORDS_MAX
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.manager import group_file as keyring
 
 TGK = "00112233445566778899aabbccddeeff"
@@ -219,7 +219,7 @@ def test_bad_input_gives_one_line_and_changes_nothing(run, lamps, tmp_path, argu
 
 
 def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
-    """Each field in turn missing, or of another type or value: a Failure, never a traceback."""
+    """Each field in turn missing, or of another type or value: a CommandError, never a traceback."""
     good = json.loads(lamps.read_text())
     for key in good:
         for bad in (None, -1, 1 << 70, "x", [], {}, 1.5):
@@ -227,17 +227,17 @@ def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
             if (key, bad) in (("name", "x"), ("listeners", [])):
                 continue
             lamps.write_text(json.dumps(damaged))
-            with pytest.raises(Failure):
+            with pytest.raises(CommandError):
                 keyring.gsa(keyring.load(lamps))
         lamps.write_text(json.dumps({k: v for k, v in good.items() if k != key}))
         if key == "listeners":  # which files of version 0.1 do not have
             assert keyring.load(lamps) == good
             continue
-        with pytest.raises(Failure):
+        with pytest.raises(CommandError):
             keyring.load(lamps)
     for text in ("", "[]", "null", "{", "\0"):
         lamps.write_text(text)
-        with pytest.raises(Failure):
+        with pytest.raises(CommandError):
             keyring.load(lamps)
 
 
@@ -258,7 +258,7 @@ def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, 
         keyring.export(lamps, tmp_path / "switch.gsa", "switch")
     monkeypatch.undo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lamps.group"]
-    with pytest.raises(Failure, match="repeat nonces"):
+    with pytest.raises(CommandError, match="repeat nonces"):
         keyring.export(lamps, tmp_path / "switch.gsa", "switch")
 
 
@@ -270,7 +270,7 @@ def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Failure, match="No space left"):
+    with pytest.raises(CommandError, match="No space left"):
         keyring.export(lamps, tmp_path / "switch.gsa", "switch")
     assert lamps.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
@@ -297,7 +297,7 @@ def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps
         monkeypatch.setattr(os, call, fail)
         try:
             keyring.export(lamps, target, "switch")
-        except Failure as failure:
+        except CommandError as failure:
             assert "Input/output error" in failure.format_message()
         monkeypatch.undo()
         names = {path.name for path in tmp_path.iterdir()}

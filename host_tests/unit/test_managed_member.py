@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dice.aio.managed import Managed
+from dice.aio.managed import ManagedGroup
 from dice.coap.message import BAD_REQUEST, CHANGED
 from dice.group import member
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
@@ -37,10 +37,10 @@ def request(payload):
 
 
 async def resumed(folder, epoch):
-    """Return a Managed that takes part in an epoch."""
+    """Return a ManagedGroup that takes part in an epoch."""
     path = str(folder / "lamps.gsa")
     replace_file(path, gsa(epoch))
-    managed = Managed("lamps", path, Nowhere())
+    managed = ManagedGroup("lamps", path, Nowhere())
     await managed.resume()
     return managed
 

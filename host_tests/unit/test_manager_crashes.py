@@ -18,9 +18,9 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
-from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
+from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dicectl.manager.registry import Registry
-from dicectl.net.virtual import Inhabitant, Town
+from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 pytestmark = pytest.mark.long
 KILLS = 150  # for each seed
@@ -36,8 +36,8 @@ class Killed(Exception):
 class Center:
     """The manager as a process that can be killed: its registry stays."""
 
-    def __init__(self, town, path, chance):
-        self.town = town
+    def __init__(self, network, path, chance):
+        self.network = network
         self.path = path
         self.chance = chance
         self.deadly = True
@@ -46,11 +46,11 @@ class Center:
 
     async def start(self):
         self.registry = Registry(self.path)
-        rosters = self.registry.rosters()
-        if not rosters:
-            self.registry.create(Roster("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08), 0)
-            rosters = self.registry.rosters()
-        self.manager = Manager(rosters[0][0], self._commit, secrets.token_bytes, ticks_ms())
+        states = self.registry.states()
+        if not states:
+            self.registry.create(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08), 0)
+            states = self.registry.states()
+        self.manager = Manager(states[0][0], self._commit, secrets.token_bytes, ticks_ms())
         self.kdc = Kdc()
         self.kdc.add(self.manager)
         self.service = await dice.serve(
@@ -58,14 +58,14 @@ class Center:
         )
         self.alive = True
 
-    def _commit(self, roster):
+    def _commit(self, state):
         """Keep a change, or be killed just before it is kept, or just after."""
         if not self.alive:
             raise Killed
         fate = self.chance.randrange(12) if self.deadly else 12
         if fate == 0:
             self.kill("before")
-        self.registry.commit(roster)
+        self.registry.commit(state)
         if fate == 1:
             self.kill("after")
 
@@ -73,7 +73,7 @@ class Center:
         """Be gone at once: nothing more gets out."""
         self.kills[when] += 1
         self.alive = False
-        for end in self.town.of("manager"):
+        for end in self.network.of("manager"):
             end.close()
         self.kdc.close()
         self.service.close()
@@ -86,8 +86,8 @@ class House:
 
     def __init__(self, seed, folder):
         self.chance = random.Random(seed)
-        self.town = Town(self.chance.randrange, loss=5)
-        self.center = Center(self.town, folder / "house.db", self.chance)
+        self.network = VirtualNetwork(self.chance.randrange, loss=5)
+        self.center = Center(self.network, folder / "house.db", self.chance)
         self.folder = folder
         self.nodes = {}  # that are members, by identity
         self.off = set()
@@ -106,8 +106,8 @@ class House:
             except (Killed, DiceError):
                 pass
         self.center.deadly = False
-        self.town.cut.clear()
-        self.town.loss = 0
+        self.network.cut.clear()
+        self.network.loss = 0
         if not self.center.alive:
             await self.center.start()
         self.noticed()
@@ -121,9 +121,9 @@ class House:
 
     def noticed(self):
         """See which changes that a kill cut short were made: what the registry says, is so."""
-        roster = self.center.manager.roster
-        for identity in self.nodes.keys() - roster.members.keys():
-            self.gone(identity, roster.epoch)
+        state = self.center.manager.state
+        for identity in self.nodes.keys() - state.members.keys():
+            self.gone(identity, state.epoch)
 
     def gone(self, identity, epoch):
         self.expelled[identity] = (self.nodes.pop(identity), epoch)
@@ -134,7 +134,7 @@ class House:
         what = chance.choice(("add", "remove", "rekey", "power", "power", "cut", "send", "send", "send", "send"))
         if what == "add" and len(self.nodes) < MEMBERS_MAX:
             identity, key = self.center.registry.enrol(f"device-{len(self.nodes) + len(self.expelled)}-{secrets.token_hex(2)}")
-            node = Inhabitant(self.town, self.folder, identity.decode(), "lamps", identity, key)
+            node = VirtualNode(self.network, self.folder, identity.decode(), "lamps", identity, key)
             role = SENDER if len(self.nodes) % 3 == 0 else chance.choice((LISTENER, ANSWERING, LISTENER))
             try:
                 manager.add([identity], role, ticks_ms())
@@ -146,7 +146,7 @@ class House:
             _first, *others = self.nodes  # the first may send, and stays: without a sender there is no group
             identity = chance.choice(others)
             manager.remove([identity], ticks_ms())
-            self.gone(identity, manager.roster.epoch)
+            self.gone(identity, manager.state.epoch)
         elif what == "rekey" and self.nodes:
             manager.rekey(ticks_ms())
         elif what == "power" and self.nodes:
@@ -158,7 +158,7 @@ class House:
                 self.off.add(identity)
                 self.nodes[identity].power_off()
         elif what == "cut" and self.nodes:
-            self.town.cut ^= {self.nodes[chance.choice(list(self.nodes))].name}
+            self.network.cut ^= {self.nodes[chance.choice(list(self.nodes))].name}
         elif what == "send":
             await self.speak()
         self.center.kdc.changed("lamps")
@@ -166,10 +166,10 @@ class House:
     def center_members(self):
         """Return who is a member as the disk has it, whether or not the manager lives."""
         if self.center.alive:
-            return self.center.manager.roster.members
+            return self.center.manager.state.members
         again = Registry(self.center.path)
         try:
-            return again.rosters()[0][0].members
+            return again.states()[0][0].members
         finally:
             again.close()
 
@@ -185,8 +185,8 @@ class House:
 
     async def convergence(self):
         """Return which nodes, after all is well again, have an old epoch, or did not hear every sender."""
-        roster = self.center.manager.roster
-        senders = {member.id for member in roster.members.values() if member.role == SENDER}
+        state = self.center.manager.state
+        senders = {member.id for member in state.members.values() if member.role == SENDER}
         for _ in range(2):  # the first of a sender may be one of which nobody knows whether it is fresh
             before = {identity: len(node.heard) for identity, node in self.nodes.items()}
             await self.speak()
@@ -194,10 +194,10 @@ class House:
         late = []
         for identity, node in self.nodes.items():
             heard = {sender for _, sender, _ in node.heard[before[identity] :]}
-            wanted = senders - {roster.members[identity].id}
+            wanted = senders - {state.members[identity].id}
             held = decode((self.folder / node.name / "lamps.gsa").read_bytes()).epoch
-            if not wanted <= heard or held != roster.epoch:
-                late.append((node.name, held, roster.epoch, wanted, heard))
+            if not wanted <= heard or held != state.epoch:
+                late.append((node.name, held, state.epoch, wanted, heard))
         return late
 
 
@@ -215,11 +215,11 @@ def opens(gsa, datagram):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_through_hundreds_of_faults(seed, tmp_path):
     house = House(seed, tmp_path)
-    late = house.town.run(house.run)
+    late = house.network.run(house.run)
     assert house.center.kills["before"] > KILLS // 4 and house.center.kills["after"] > KILLS // 4
     assert late == [], "all live members converge"
 
-    genuine = [(name, datagram) for name, datagram in house.town.heard if record.well_formed(datagram)]
+    genuine = [(name, datagram) for name, datagram in house.network.heard if record.well_formed(datagram)]
     nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
     print(f"{house.center.kills} kills, {len(genuine)} messages, {len(house.expelled)} expelled")
     assert len(nonces) == len(set(nonces)), "no nonce twice"

@@ -7,10 +7,10 @@ import sqlite3
 import pytest
 
 from dice.aio.kdc import Kdc
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.manager.registry import Registry
-from dicectl.manager.service import Keeper
-from dicectl.net.virtual import Town
+from dicectl.manager.service import ManagerService
+from dicectl.net.virtual import VirtualNetwork
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def told(tmp_path):
     def run(story):
         async def inside():
             registry = Registry(tmp_path / "house.db")
-            keeper = Keeper(registry)
+            keeper = ManagerService(registry)
             keeper.kdc = Kdc()
             keeper._at = {"host": "192.0.2.1", "port": 5684}
             try:
@@ -29,7 +29,7 @@ def told(tmp_path):
                 keeper.kdc.close()
                 registry.close()
 
-        return Town(lambda sides: 0).run(inside)
+        return VirtualNetwork(lambda sides: 0).run(inside)
 
     return run
 
@@ -40,7 +40,7 @@ def test_a_device_that_cannot_be_let_in_is_not_made(told):
             keeper.do({"do": "new", "group": group})
         for number in range(50):
             keeper.do({"do": "provision", "name": f"s{number}", "groups": {"fans": "sender"}})
-        with pytest.raises(Failure, match="E73"):
+        with pytest.raises(CommandError, match="E73"):
             keeper.do({"do": "provision", "name": "late", "groups": {"lamps": "sender", "fans": "sender"}})
         assert "late" not in keeper.registry.devices()
         assert keeper.do({"do": "members", "group": "lamps"}) == []
@@ -64,7 +64,7 @@ def test_what_cannot_be_kept_is_not_done(told, monkeypatch):
             {"do": "provision", "name": "x", "groups": {}},
             {"do": "wipe", "name": "desk"},
         ):
-            with pytest.raises(Failure, match=r"cannot be written \(database or disk is full\)"):
+            with pytest.raises(CommandError, match=r"cannot be written \(database or disk is full\)"):
                 keeper.do(request)
         monkeypatch.setattr(keeper.registry, "_log", keep)
         assert list(keeper.registry.devices()) == ["desk"]
@@ -99,9 +99,9 @@ def test_replacing_expels_the_old_one(told):
         keeper.do({"do": "new", "group": "lamps"})
         keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
         old = keeper.do({"do": "provision", "name": "lamp", "groups": {"lamps": "answering"}})
-        before = keeper.managers["lamps"].roster
+        before = keeper.managers["lamps"].state
         new = keeper.do({"do": "replace", "name": "lamp"})
-        after = keeper.managers["lamps"].roster
+        after = keeper.managers["lamps"].state
         assert new["name"] == old["name"] and new["identity"] != old["identity"] and new["key"] != old["key"]
         assert after.tgk != before.tgk and after.epoch > before.epoch
         assert set(after.members) - set(before.members) == {new["identity"].encode()}
@@ -135,12 +135,12 @@ def test_keys_are_renewed_in_time(told):
 def test_unknown_requests(told):
     async def story(keeper):
         for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):
-            with pytest.raises(Failure, match="of another version"):
+            with pytest.raises(CommandError, match="of another version"):
                 keeper.do(request)
-        with pytest.raises(Failure, match="none yet: dicectl group new"):
+        with pytest.raises(CommandError, match="none yet: dicectl group new"):
             keeper.do({"do": "rekey", "group": "lamps"})
         keeper.do({"do": "new", "group": "lamps", "port": 7000})
-        with pytest.raises(Failure, match="another group has port 7000"):
+        with pytest.raises(CommandError, match="another group has port 7000"):
             keeper.do({"do": "new", "group": "fans", "port": 7000})
 
     told(story)
@@ -173,13 +173,13 @@ class Deadly:
 
 def kept(registry):
     """Return {device: {group: role}} as the disk has it, without the manager's part in memory."""
-    rosters = [roster for roster, _, _ in registry.rosters()]
+    states = [state for state, _, _ in registry.states()]
     names = {identity: name for name, identity in registry.devices().items()}
     groups = {name: {} for name in names.values()}
-    for roster in rosters:
-        for identity, member in roster.members.items():
-            groups[names[identity]][roster.name] = member.role
-    return groups, {name: registry.find(identity) for identity, name in names.items()}, [roster.epoch for roster in rosters]
+    for state in states:
+        for identity, member in state.members.items():
+            groups[names[identity]][state.name] = member.role
+    return groups, {name: registry.find(identity) for identity, name in names.items()}, [state.epoch for state in states]
 
 
 CHANGES = (
@@ -208,7 +208,7 @@ def test_a_device_comes_and_goes_whole(told, request_, error):
             try:
                 keeper.do(dict(request_))
                 break
-            except (Killed, Failure):
+            except (Killed, CommandError):
                 cuts += 1
             finally:
                 keeper.registry._database = database
@@ -231,7 +231,7 @@ def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(told):
         database = keeper.registry._database
         keeper.registry._database = Deadly(database, 14, sqlite3.OperationalError("disk I/O error"))
         keeper.registry._database.fails_for_ever = True
-        with pytest.raises(Failure, match="disk I/O error"):
+        with pytest.raises(CommandError, match="disk I/O error"):
             keeper.do({"do": "provision", "name": "new", "groups": {"lamps": "sender"}})
         keeper.registry._database = database
         assert keeper.do({"do": "show", "group": "lamps"})["epoch"] == 1
@@ -246,7 +246,7 @@ def test_a_device_that_was_not_delivered_is_replaced(told):
     async def story(keeper):
         keeper.do({"do": "new", "group": "lamps"})
         keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        with pytest.raises(Failure, match="dicectl provision replace desk"):
+        with pytest.raises(CommandError, match="dicectl provision replace desk"):
             keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
         for _ in range(2):
             assert keeper.do({"do": "replace", "name": "desk"})["groups"] == ["lamps"]

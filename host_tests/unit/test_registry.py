@@ -16,8 +16,8 @@ import pytest
 from dice._compat import ticks_ms
 from dice.errors import DiceError
 from dice.group.gsa import K08
-from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dicectl.errors import Failure
+from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
+from dicectl.errors import CommandError
 from dicectl.manager.registry import Registry, read_audit
 
 KILLS = 300
@@ -25,15 +25,15 @@ KILLS = 300
 
 def group(registry, name="lamps"):
     """Return the Manager of a new group."""
-    roster = Roster(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
-    registry.create(roster, 0)
-    return Manager(roster, registry.commit, os.urandom, ticks_ms())
+    state = GroupState(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+    registry.create(state, 0)
+    return Manager(state, registry.commit, os.urandom, ticks_ms())
 
 
-def plain(roster):
+def plain(state):
     """Return what can be compared."""
-    members = {identity: vars(member) for identity, member in roster.members.items()}
-    return {**vars(roster), "members": members}
+    members = {identity: vars(member) for identity, member in state.members.items()}
+    return {**vars(state), "members": members}
 
 
 @pytest.fixture
@@ -55,8 +55,8 @@ def test_what_is_kept_is_there_again(tmp_path):
     manager.remove([devices["lamp-2"][0]], 0)
     registry.close()
     again = Registry(registry.path)
-    ((roster, rekey_s, since),) = again.rosters()
-    assert plain(roster) == plain(manager.roster)
+    ((state, rekey_s, since),) = again.states()
+    assert plain(state) == plain(manager.state)
     assert rekey_s == 0 and time.time() - since < 60
     assert {name: (i, again.find(i)) for name, i in again.devices().items()} == devices
     assert again.find(b"nobody") is None
@@ -67,7 +67,7 @@ def test_identities_and_keys_are_random_and_unlike(registry):
     made = [registry.enrol(f"lamp-{number}") for number in range(50)]
     assert len({identity for identity, _ in made}) == len({key for _, key in made}) == 50
     assert all(len(key) == 16 for _, key in made)
-    with pytest.raises(Failure, match="there is a device lamp-1 already"):
+    with pytest.raises(CommandError, match="there is a device lamp-1 already"):
         registry.enrol("lamp-1")
 
 
@@ -77,7 +77,7 @@ def test_nobody_else_can_read_it(registry):
 
 
 def test_a_second_manager_is_refused(registry):
-    with pytest.raises(Failure, match="another manager runs"):
+    with pytest.raises(CommandError, match="another manager runs"):
         Registry(registry.path)
     registry.enrol("lamp")  # the first goes on
 
@@ -90,12 +90,12 @@ def test_other_files_are_refused_and_stay(tmp_path):
         database.execute("CREATE TABLE mine (x)")
     for path in (text, other):
         before = path.read_bytes()
-        with pytest.raises(Failure, match="no registry"):
+        with pytest.raises(CommandError, match="no registry"):
             Registry(path)
         assert path.read_bytes() == before
-    with pytest.raises(Failure, match="cannot write beside"):
+    with pytest.raises(CommandError, match="cannot write beside"):
         Registry(tmp_path / "missing" / "house.db")
-    with pytest.raises(Failure, match="there is no"):
+    with pytest.raises(CommandError, match="there is no"):
         read_audit(tmp_path / "none.db")
 
 
@@ -125,7 +125,7 @@ def test_the_audit_log_tells_all_and_no_secret(registry):
     ]
     assert [entry["new_master_key"] for entry in entries if entry["event"] == "epoch"] == [True, False, True]
     text = json.dumps(entries)
-    assert not any(secret.hex() in text for secret in (key, manager.roster.tgk, manager.roster.rand))
+    assert not any(secret.hex() in text for secret in (key, manager.state.tgk, manager.state.rand))
 
 
 def test_the_audit_log_is_append_only(registry):
@@ -140,16 +140,16 @@ def test_a_change_that_fails_is_none(registry, monkeypatch):
     manager = group(registry)
     identity, _ = registry.enrol("switch")
     manager.add([identity], SENDER, 0)
-    before, log = plain(manager.roster), registry.audit()
+    before, log = plain(manager.state), registry.audit()
     monkeypatch.setattr(registry, "_log", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         manager.rekey(0)
     monkeypatch.undo()
-    assert plain(manager.roster) == before
-    assert plain(registry.rosters()[0][0]) == before
+    assert plain(manager.state) == before
+    assert plain(registry.states()[0][0]) == before
     assert registry.audit() == log
     manager.rekey(0)
-    assert registry.rosters()[0][0].epoch == 2
+    assert registry.states()[0][0].epoch == 2
 
 
 # A manager that is killed at any point.
@@ -159,12 +159,12 @@ def _work(path, seed, pipe):
     """Change a registry again and again, and tell of each change once it is done."""
     chance = random.Random(seed)
     registry = Registry(path)
-    rosters = registry.rosters()
-    manager = Manager(rosters[0][0], registry.commit, os.urandom, 0) if rosters else group(registry)
+    states = registry.states()
+    manager = Manager(states[0][0], registry.commit, os.urandom, 0) if states else group(registry)
     while True:
-        roster = manager.roster
-        outside = [identity for identity in registry.devices().values() if identity not in roster.members]
-        inside = list(roster.members)
+        state = manager.state
+        outside = [identity for identity in registry.devices().values() if identity not in state.members]
+        inside = list(state.members)
         what = chance.choice(("enrol", "add", "add", "remove", "rekey", "hold", "hold", "hold"))
         try:
             if what == "enrol" and len(outside) + len(inside) < 40:
@@ -179,8 +179,8 @@ def _work(path, seed, pipe):
                 identity = chance.choice(inside)
                 if manager.gsa(identity):
                     pipe.send(("given", given(manager.gsa(identity), identity)))
-                    manager.acknowledge(identity, roster.epoch, 0)
-            pipe.send(("kept", plain(manager.roster)))
+                    manager.acknowledge(identity, state.epoch, 0)
+            pipe.send(("kept", plain(manager.state)))
         except DiceError:
             pass
 
@@ -218,8 +218,8 @@ def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
             if own_id is not None:
                 assert owners.setdefault((epoch, own_id), identity) == identity, "one id, given to two in one epoch"
         registry = Registry(path)
-        rosters = registry.rosters()
-        now = plain(rosters[0][0]) if rosters else {"epoch": 0, "members": {}}
+        states = registry.states()
+        now = plain(states[0][0]) if states else {"epoch": 0, "members": {}}
         audit = registry.audit()
         registry.close()
         assert now["epoch"] >= last["epoch"], "an epoch was forgotten"

@@ -6,17 +6,17 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from dicectl.manager.dashboard import Screen
+from dicectl.manager.dashboard import Dashboard
 
 
-class Keeper:
+class ManagerService:
     """Has two groups, of which one waits for a member."""
 
     registry = SimpleNamespace(audit=lambda after=0: [])
     managers = ("halls", "lamps")
 
     def do(self, request):
-        """Answer as a keeper.Keeper."""
+        """Answer as a keeper.ManagerService."""
         if request["do"] == "show":
             return {"name": request["group"], "epoch": 4, "active": request["group"] == "halls"}
         late = request["group"] == "lamps"
@@ -33,7 +33,7 @@ def rows(table):
 
 
 def test_who_lacks_something_stands_first():
-    head, _, *members = rows(Screen(Keeper(), False).table())
+    head, _, *members = rows(Dashboard(ManagerService(), False).table())
     assert head == ["group", "epoch", "member", "role", "id", "has", "epoch", "session"]
     assert members == [
         ["lamps", "4", "(waits)", "lamp", "listener", "3", "-"],

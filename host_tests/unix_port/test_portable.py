@@ -36,7 +36,10 @@ def compiled_folder(tmp_path_factory):
 @pytest.mark.parametrize("name", FILES)
 def test_portable_from_source(name, vector_folder, tmp_path):
     passes(
-        ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name], f"{micropython.LIB}:{micropython.ON_DEVICE}", vector_folder, tmp_path
+        ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name],
+        f"{micropython.LIB}:{micropython.ON_DEVICE}",
+        vector_folder,
+        tmp_path,
     )
 
 

@@ -7,7 +7,7 @@ import rich_click as click
 FAILED, USAGE, NO_DEVICE = 1, 2, 3
 
 
-class Failure(click.ClickException):
+class CommandError(click.ClickException):
     """Ends the command with `status`; the message says what to do."""
 
     def __init__(self, message, status=FAILED):

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 
 
 def cache():
@@ -23,7 +23,7 @@ def cache():
 
 
 @contextlib.contextmanager
-def only_one(folder, progress):
+def file_lock(folder, progress):
     """Let one process at a time work in `folder`, which is made; the others wait."""
     import fcntl
 
@@ -37,12 +37,12 @@ def only_one(folder, progress):
         yield
 
 
-def need(tools):
-    """Raise Failure if a command of {command: Debian package} is not there; all that are missing are named at once."""
+def require_commands(tools):
+    """Raise CommandError if a command of {command: Debian package} is not there; all that are missing are named at once."""
     missing = {tool: package for tool, package in tools.items() if not shutil.which(tool)}
     if missing:
         packages = " ".join(dict.fromkeys(missing.values()))
-        raise Failure(f"missing: {', '.join(missing)}; install with: apt-get install --no-install-recommends {packages}")
+        raise CommandError(f"missing: {', '.join(missing)}; install with: apt-get install --no-install-recommends {packages}")
 
 
 class Log:
@@ -54,7 +54,7 @@ class Log:
         path.write_text("")
 
     def run(self, what, command, cwd=None, environment=None, on_line=None):
-        """Run a command and return its output; `on_line` gets each line as it comes. Raises Failure, which names `what`."""
+        """Run a command and return its output; `on_line` gets each line as it comes. Raises CommandError, which names `what`."""
         command = [str(word) for word in command]
         lines = []
         with self.path.open("a") as log:
@@ -71,7 +71,7 @@ class Log:
                     os.killpg(process.pid, signal.SIGTERM)
                     raise
         if process.returncode:
-            raise Failure(f"{what} failed: {_cause(lines) or f'status {process.returncode}'}; the whole log is {self.path}")
+            raise CommandError(f"{what} failed: {_cause(lines) or f'status {process.returncode}'}; the whole log is {self.path}")
         return "\n".join(lines)
 
     def _start(self, command, cwd, environment):
@@ -88,7 +88,7 @@ class Log:
                 start_new_session=True,
             )
         except OSError as error:
-            raise Failure(f"cannot run {command[0]}: {error.strerror}")
+            raise CommandError(f"cannot run {command[0]}: {error.strerror}")
 
 
 def _cause(lines):

@@ -8,9 +8,9 @@ Needs a JDK, 17 or later. Version 1.80, which Debian 13 has, knows connection id
 import functools
 import hashlib
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import debian
-from dicectl.subprocess_log import Log, cache, need, only_one
+from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 from host_tests.interop.peers.base import PROGRAMS, Failed, Missing, Peer, Running
 
 _PACKAGES = ["libbctls-java", "libbcprov-java", "libbcutil-java"]
@@ -25,15 +25,15 @@ def class_path():
     folder = cache() / "peers" / "bouncycastle"
     classes = folder / f"classes-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
     try:
-        need(_TOOLS)
-        with only_one(folder, print):
+        require_commands(_TOOLS)
+        with file_lock(folder, print):
             if not (folder / "done").exists():
                 _fetch(folder)
             path = ":".join(str(jar) for jar in _jars(folder))
             if not (classes / "BouncyCastle.class").exists():
                 log = Log(folder / "compile.log")
                 log.run("compiling BouncyCastle.java", ["javac", "-cp", path, "-d", classes, source])
-    except Failure as failure:
+    except CommandError as failure:
         raise Missing(failure.format_message())
     return f"{classes}:{path}"
 
@@ -43,7 +43,7 @@ def _jars(folder):
 
 
 def _fetch(folder):
-    need({"apt-get": "apt", "dpkg-deb": "dpkg"})
+    require_commands({"apt-get": "apt", "dpkg-deb": "dpkg"})
     log = Log(folder / "fetch.log")
     for name in debian.fetch(folder, debian.SUITE, [], _PACKAGES, log, print):
         log.run(f"unpacking {name}", ["dpkg-deb", "-x", folder / "packages" / name, folder / "unpacked"])

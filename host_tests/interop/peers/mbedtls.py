@@ -8,9 +8,9 @@ They talk HTTP: the client sends a GET that contains `says`, the server answers 
 import functools
 import os
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import debian
-from dicectl.subprocess_log import Log, cache, need, only_one
+from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 from host_tests.interop.peers.base import HOST, Missing, Peer, Running, first_line
 
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
@@ -23,11 +23,11 @@ def programs():
     folder = cache() / "peers" / "mbedtls"
     built = folder / "build" / "programs" / "ssl"
     try:
-        with only_one(folder, print):
+        with file_lock(folder, print):
             if not (folder / "done").exists():
-                need(_TOOLS)
+                require_commands(_TOOLS)
                 _build(folder)
-    except Failure as failure:
+    except CommandError as failure:
         raise Missing(failure.format_message())
     return built
 

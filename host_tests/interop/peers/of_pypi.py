@@ -13,8 +13,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from dicectl.errors import Failure
-from dicectl.subprocess_log import Log, cache, only_one
+from dicectl.errors import CommandError
+from dicectl.subprocess_log import Log, cache, file_lock
 from host_tests.interop.peers.base import PROGRAMS, TIMEOUT_S, Missing, Peer, Running, tool
 
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
@@ -28,7 +28,7 @@ def environment(package, tools=()):
     folder = cache() / "peers" / f"python-{sys.version_info[0]}.{sys.version_info[1]}-{package}"
     python = folder / "bin" / "python"
     try:
-        with only_one(folder, print):
+        with file_lock(folder, print):
             done = folder / "done"
             if not done.exists() or done.read_text() != requirement:
                 for name, provider in dict(tools).items():
@@ -40,7 +40,7 @@ def environment(package, tools=()):
                 pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", requirement]
                 log.run(f"installing {package} from PyPI", pip)
                 done.write_text(requirement)
-    except Failure as failure:
+    except CommandError as failure:
         raise Missing(failure.format_message())
     return python
 

@@ -12,7 +12,7 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff, ticks_ms
 from ..errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
-from ..group.gsa import decode, taken_over
+from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 from ..limits import MESSAGES_MAX
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
@@ -42,7 +42,7 @@ async def join(path, store=None, transport=None, answering=False, **options):
             store = FileStore(folder_of(path))
         member = Member(gsa, store, ticks_ms(), **options)
         if gsa.fresh:
-            encoded = taken_over(encoded)
+            encoded = without_fresh_flag(encoded)
             replace_file(path, encoded)
             encoded[:] = bytes(len(encoded))
         return Group(member, transport, answering)
@@ -67,13 +67,13 @@ class Group:
         self.member = member
         self.overrun = 0
         self.asked = ()
-        self._question_of = None
+        self._received_request = None
         if answering:
-            from ..group.response import Question
+            from ..group.response import ReceivedRequest
 
             if not hasattr(transport, "answer"):
                 raise UsageError(E_OPTION)
-            self._question_of = Question
+            self._received_request = ReceivedRequest
         self._transport = transport
         self._messages = []
         self._arrived = asyncio.Event()
@@ -117,11 +117,11 @@ class Group:
 
         Raises what send() raises.
         """
-        from ..group.response import Inquiry
+        from ..group.response import PendingRequest
 
         self.member.send(message, ticks_ms())
         datagram = self.member.transmit()
-        inquiry = Inquiry(self.member, datagram)
+        pending = PendingRequest(self.member, datagram)
         end = ticks_add(ticks_ms(), wait_ms)
         channel = self._transport.ask(datagram)
         try:
@@ -130,11 +130,11 @@ class Group:
                 if answer is None:
                     await pump.wait(channel.socket, end)
                 else:
-                    inquiry.receive(answer)
+                    pending.receive(answer)
                     await asyncio.sleep(0)  # a flood must not starve the other tasks
         finally:
             channel.close()
-        return inquiry.answers
+        return pending.answers
 
     def install(self, gsa):
         """Hold the next epoch beside the present one; see Member.install."""
@@ -183,7 +183,7 @@ class Group:
             if len(self._messages) == MESSAGES_MAX:
                 self._messages.pop(0)
                 self.overrun += 1
-            asked = (self._question_of(self.member), self._transport.source) if self._question_of else ()
+            asked = (self._received_request(self.member), self._transport.source) if self._received_request else ()
             self._messages.append((self.member.sender, self.member.data, asked))
             self._arrived.set()
         return event

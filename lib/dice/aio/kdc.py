@@ -30,14 +30,14 @@ class Kdc:
 
     def __init__(self):
         self.peers = {}
-        self._couriers = {}  # by the name of the group
+        self._deliveries = {}  # by the name of the group
         self._router = Router({})
 
     def add(self, manager):
         """Serve one more group, with its dice.group.manager.Manager."""
-        courier = _Courier(manager, self.peers)
-        self._couriers[manager.roster.name] = courier
-        self._router.routes.update(courier.routes)
+        delivery = _KeyDelivery(manager, self.peers)
+        self._deliveries[manager.state.name] = delivery
+        self._router.routes.update(delivery.routes)
 
     async def serve(self, connection):
         """Serve one client; for dice.serve."""
@@ -46,7 +46,7 @@ class Kdc:
             self.peers[identity].close()  # the device has begun anew
         peer = Coap(connection, lambda request, _: self._router(request, identity))
         self.peers[identity] = peer
-        for name in self._couriers:
+        for name in self._deliveries:
             self.changed(name)
         try:
             await peer.closed()
@@ -58,27 +58,27 @@ class Kdc:
 
     def changed(self, name):
         """Have what is new in a group brought to its members."""
-        self._couriers[name].changed.set()
+        self._deliveries[name].changed.set()
 
     def settled(self, name):
         """Tell whether every member of a group has its present epoch, and every sender was told to go on to it."""
-        return self._couriers[name].settled()
+        return self._deliveries[name].settled()
 
     def untold(self, name):
         """Return the identities of senders that are connected, and still to be told to go on to the present epoch of a group."""
-        return [identity for identity in self._couriers[name].untold() if identity in self.peers]
+        return [identity for identity in self._deliveries[name].untold() if identity in self.peers]
 
     def errors(self):
         """Return what went wrong last in keeping what had to be kept, by the name of the group."""
-        return {name: courier.error for name, courier in self._couriers.items() if courier.error}
+        return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
 
     def close(self):
         """Bring nothing any more."""
-        for courier in self._couriers.values():
-            courier.close()
+        for delivery in self._deliveries.values():
+            delivery.close()
 
 
-class _Courier:
+class _KeyDelivery:
     """What one group's members ask, and what is brought to them, to several at a time: one that does not answer holds up nobody."""
 
     def __init__(self, manager, peers):
@@ -87,9 +87,9 @@ class _Courier:
         self._manager = manager
         self._peers = peers
         self._told = {}  # the epoch that a sender was told to go on to, by identity
-        self._errands = {}  # a task by identity
-        path = "ace-group/" + manager.roster.name
-        self._target = "gsa/" + manager.roster.name
+        self._pushes = {}  # a task by identity
+        path = "ace-group/" + manager.state.name
+        self._target = "gsa/" + manager.state.name
         self.routes = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
         self._task = asyncio.create_task(self._run())
 
@@ -97,12 +97,12 @@ class _Courier:
         return not self._manager.undelivered and not self.untold()
 
     def untold(self):
-        roster = self._manager.roster
-        return [i for i, m in roster.members.items() if m.role == SENDER and self._told.get(i) != roster.epoch]
+        state = self._manager.state
+        return [i for i, m in state.members.items() if m.role == SENDER and self._told.get(i) != state.epoch]
 
     def close(self):
         self._task.cancel()
-        for task in list(self._errands.values()):
+        for task in list(self._pushes.values()):
             task.cancel()
 
     def _join(self, request, identity):
@@ -110,13 +110,13 @@ class _Courier:
         return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(encode(gsa)))
 
     def _number(self, request, identity):
-        if identity not in self._manager.roster.members:
+        if identity not in self._manager.state.members:
             return FORBIDDEN, b""
-        return CONTENT, self._manager.roster.epoch.to_bytes(2, "big")
+        return CONTENT, self._manager.state.epoch.to_bytes(2, "big")
 
     def _report(self, request, identity):
         """Take struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
-        if identity not in self._manager.roster.members:
+        if identity not in self._manager.state.members:
             return FORBIDDEN, b""
         reader = Reader(request.payload)
         try:
@@ -139,8 +139,8 @@ class _Courier:
                 await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
                 continue
             undelivered = self._manager.undelivered
-            await self._send(undelivered, self._bring)
-            if self._manager.roster.active:
+            await self._send(undelivered, self._push_gsa)
+            if self._manager.state.active:
                 await self._send([identity for identity in self.untold() if identity not in undelivered], self._activate)
             due = self._manager.deadline()
             try:
@@ -148,36 +148,36 @@ class _Courier:
             except asyncio.TimeoutError:
                 pass
 
-    async def _send(self, identities, errand):
+    async def _send(self, identities, push):
         """Begin an errand to each who is connected and has none."""
         for identity in identities:
-            if identity in self._peers and identity not in self._errands:
-                self._errands[identity] = asyncio.create_task(self._go(identity, errand))
+            if identity in self._peers and identity not in self._pushes:
+                self._pushes[identity] = asyncio.create_task(self._go(identity, push))
                 await asyncio.sleep(DELIVERY_PACE_MS / 1000)
 
-    async def _go(self, identity, errand):
+    async def _go(self, identity, push):
         try:
-            if not await errand(identity):
+            if not await push(identity):
                 await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
         except Exception as error:  # an acknowledgement that cannot be kept
             self.error = error
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
         finally:
-            del self._errands[identity]
+            del self._pushes[identity]
             self.changed.set()
 
-    async def _bring(self, identity):
+    async def _push_gsa(self, identity):
         """Bring a member its GSA; return whether it has acknowledged it."""
         gsa = self._manager.gsa(identity)
-        roster = self._manager.roster
-        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((roster.grace_s,)) + bytes(encode(gsa))):
+        state = self._manager.state
+        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
             return False
         self._manager.acknowledge(identity, gsa.epoch, ticks_ms())
         return True
 
     async def _activate(self, identity):
         """Tell a sender to go on to the present epoch; return whether it has."""
-        epoch = self._manager.roster.epoch
+        epoch = self._manager.state.epoch
         if not await self._ask(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
             return False
         self._told[identity] = epoch

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A group whose keys come from a key distribution center, on the member's side (row 7).
 
-managed = Managed("lamps", "lamps.gsa")
+managed = ManagedGroup("lamps", "lamps.gsa")
 peer = Coap(await dice.connect(...), Router(managed.routes))
 group = await managed.join(peer)
 
@@ -23,7 +23,7 @@ from ..reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
 from ..store import read_file, replace_file
 
 
-class Managed:
+class ManagedGroup:
     """One such group; `group`, a dice.aio.group.Group, is there once join() has returned; `routes` are for the peer's Router."""
 
     def __init__(self, name, path, network=None, **options):

@@ -227,7 +227,7 @@ class Service:
         self.listener = listener
         self._transport = transport
         self._handler = handler
-        self._connections = []  # (Peer, Connection, its task)
+        self._connections = []  # (ServerSession, Connection, its task)
         self._task = asyncio.create_task(self._run())
 
     def flush(self):

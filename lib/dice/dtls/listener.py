@@ -28,7 +28,7 @@ from .server_messages import read_hello_start, write_verify_request
 from .session import Session
 
 
-class Peer:
+class ServerSession:
     """A session and where its peer is."""
 
     def __init__(self, session, address, cid, now):
@@ -83,7 +83,7 @@ class Listener:
         self.half_open = []
 
     def receive(self, datagram, address, now):
-        """Take in a datagram; return (event, Peer or None). As with Session, call with b"" until the event is NONE."""
+        """Take in a datagram; return (event, ServerSession or None). As with Session, call with b"" until the event is NONE."""
         if not datagram:
             if self._current is None:
                 return NONE, None
@@ -213,7 +213,7 @@ class Listener:
         return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
 
     def _meet(self, start, datagram, address, now):
-        """Answer a hello without keeping anything, or give its sender a slot; return the Peer that shall have the datagram, or
+        """Answer a hello without keeping anything, or give its sender a slot; return the ServerSession that shall have the datagram, or
         None."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)
@@ -245,7 +245,7 @@ class Listener:
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
-        peer = Peer(Session(role, now, **self._options), address, cid, now)
+        peer = ServerSession(Session(role, now, **self._options), address, cid, now)
         peer.hello = start[1:]
         peer.session.accept(message_seq, record_seq)
         self.half_open.append(peer)

@@ -15,7 +15,7 @@ from ..errors import StoreError, UsageError
 from ..reasons import E_OLD_EPOCH, E_STORE_SHARED
 
 
-class Ledger:
+class Counters:
     """The counters of one group; every call raises StoreError when the store cannot do its part."""
 
     def __init__(self, store, gid):

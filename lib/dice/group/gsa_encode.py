@@ -7,7 +7,7 @@ from ..crypto.hmac import p_sha256
 from ..errors import FormatError
 from ..reasons import E_EPOCH, E_SENDER_ID, E_VALUE
 from ..wire import Writer
-from .gsa import K08, check, decode
+from .gsa import K08, checksum, decode
 
 _TEK_CONSTANT = b"\x2a\xd0\x1c\x64"  # draft-keoh-tls-multicast-security-00, from MIKEY (RFC 3830, section 4.1.4)
 
@@ -57,7 +57,7 @@ def encode(gsa):
             writer.uint(following, 8)
     except OverflowError:
         raise FormatError(E_VALUE)
-    writer.put(check(writer.data))
+    writer.put(checksum(writer.data))
     if decode(writer.data).__dict__ != gsa.__dict__:
         raise FormatError(E_VALUE)
     return writer.data

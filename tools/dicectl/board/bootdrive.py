@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _INFO = "INFO_UF2.TXT"
 _BOARD_IDS = {"rp2040": "RPI-RP2", "rp2350": "RP2350"}
@@ -20,13 +20,13 @@ _CHUNK_BYTES = 1 << 16
 
 
 def steps(board, port, path, erase, dry_run):
-    """Return what is to be run; raises Failure when there is no board, but for a dry run without --port."""
+    """Return what is to be run; raises CommandError when there is no board, but for a dry run without --port."""
     picotool = shutil.which("picotool")
     if port is None and picotool:
         erasing = [_Picotool(picotool, "erase", "-a")] if erase else []
         return [*erasing, _Picotool(picotool, "load", "-v", "-x", str(path))]
     if erase:
-        raise Failure("a boot drive cannot erase: put picotool on PATH and leave --port away, or leave --erase away", USAGE)
+        raise CommandError("a boot drive cannot erase: put picotool on PATH and leave --port away, or leave --erase away", USAGE)
     if port is None and dry_run:
         return [_Copy(path, None)]
     return [_Copy(path, find(board, port))]
@@ -53,18 +53,18 @@ def _info(folder):
 
 
 def find(board, port):
-    """Return the folder of the boot drive of a Board's chip, at `port` if given; raises Failure."""
+    """Return the folder of the boot drive of a Board's chip, at `port` if given; raises CommandError."""
     if port and _info(port) is None:
-        raise Failure(f"{port} is no boot drive ({_INFO} is not there): {_HOLD}", NO_DEVICE)
+        raise CommandError(f"{port} is no boot drive ({_INFO} is not there): {_HOLD}", NO_DEVICE)
     found = {folder: info for folder in ([port] if port else mounts()) if (info := _info(folder))}
     if not found:
-        raise Failure(f"no board is in its boot loader: {_HOLD}", NO_DEVICE)
+        raise CommandError(f"no board is in its boot loader: {_HOLD}", NO_DEVICE)
     wanted = f"Board-ID: {_BOARD_IDS[board.chip]}"
     fitting = [folder for folder, info in found.items() if wanted in info]
     if not fitting:
-        raise Failure(f"{', '.join(found)} is the drive of another chip than {board.name}'s {board.chip}", FAILED)
+        raise CommandError(f"{', '.join(found)} is the drive of another chip than {board.name}'s {board.chip}", FAILED)
     if len(fitting) > 1:
-        raise Failure(f"several boards are in their boot loaders: choose one with --port {', --port '.join(fitting)}", USAGE)
+        raise CommandError(f"several boards are in their boot loaders: choose one with --port {', --port '.join(fitting)}", USAGE)
     return Path(fitting[0])
 
 
@@ -79,7 +79,7 @@ class _Copy:
         return f"copy {self._path} to {self._folder or 'the boot drive'}"
 
     def run(self, quiet):
-        """Copy, and wait until the drive is gone; raises Failure."""
+        """Copy, and wait until the drive is gone; raises CommandError."""
         data = Path(self._path).read_bytes()
         broken = None
         try:
@@ -94,7 +94,7 @@ class _Copy:
         while _info(self._folder) is not None:
             if broken or time.monotonic() > give_up:
                 why = broken.strerror if broken else f"it has not restarted within {_RESTART_S} s"
-                raise Failure(f"the board has not taken all of {self._path}: {why}; copy again", FAILED)
+                raise CommandError(f"the board has not taken all of {self._path}: {why}; copy again", FAILED)
             time.sleep(0.1)
 
 
@@ -108,10 +108,10 @@ class _Picotool:
         return shlex.join(["picotool", *self._words[1:]])
 
     def run(self, quiet):
-        """Run it; raises Failure with the reason that it gives."""
+        """Run it; raises CommandError with the reason that it gives."""
         done = subprocess.run(self._words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         if done.returncode:
             lines = (done.stderr + done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]
             if "No accessible" in done.stderr + done.stdout:
-                raise Failure(f"picotool finds no board in its boot loader: {_HOLD}", NO_DEVICE)
-            raise Failure(f"picotool: {lines[0]}", FAILED)
+                raise CommandError(f"picotool finds no board in its boot loader: {_HOLD}", NO_DEVICE)
+            raise CommandError(f"picotool: {lines[0]}", FAILED)

@@ -5,7 +5,7 @@
 import sys
 
 from dicectl.board import raw_repl as device
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _BAUD = "460800"
 _HOLD_BOOT = "hold BOOT while you press and release RESET (EN), then try again"
@@ -23,7 +23,7 @@ class Esptool:
         return shlex.join(["python", "-m", "esptool", *self._arguments])
 
     def run(self, quiet):
-        """Run it, its own progress shown on a terminal; raises Failure with the reason that it gives."""
+        """Run it, its own progress shown on a terminal; raises CommandError with the reason that it gives."""
         import os
         import re
         import subprocess
@@ -44,10 +44,10 @@ class Esptool:
         match = re.search(r"fatal error occurred: (.*)", done.stderr)
         reason = match[1].strip() if match else (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         if "Failed to connect" in reason:
-            raise Failure(f"no boot loader answers: {_HOLD_BOOT} (esptool: {reason})", NO_DEVICE)
+            raise CommandError(f"no boot loader answers: {_HOLD_BOOT} (esptool: {reason})", NO_DEVICE)
         if "Could not open" in reason:
-            raise Failure(f"esptool: {reason} Close the program that uses it, or check who may open it.", FAILED)
-        raise Failure(f"esptool: {reason}", FAILED)
+            raise CommandError(f"esptool: {reason} Close the program that uses it, or check who may open it.", FAILED)
+        raise CommandError(f"esptool: {reason}", FAILED)
 
 
 def steps(board, port, path, erase, no_reset, dry_run):
@@ -55,7 +55,7 @@ def steps(board, port, path, erase, no_reset, dry_run):
 
     port = device.find(port) if port or not dry_run else "PORT"
     if "://" not in port and not _is_terminal(port):
-        raise Failure(f"{port} is no serial port", USAGE)
+        raise CommandError(f"{port} is no serial port", USAGE)
     before = "no-reset" if no_reset else "default-reset"
     common = ["--chip", board.chip, "--port", port, "--baud", _BAUD]
     where = [f"{board.flash_offset:#x}", str(path)]

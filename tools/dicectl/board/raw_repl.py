@@ -12,7 +12,7 @@ import os
 import re
 import struct
 
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 from dicectl.firmware import unix_port as micropython
 
 _ANSWER_S = 30  # the longest silence of a board that works; hashing a large file in an emulator takes seconds
@@ -31,21 +31,21 @@ def found():
 
 
 def find(port):
-    """Return the port to use: `port` if it can be there, else the only USB serial port; raises Failure (no device)."""
+    """Return the port to use: `port` if it can be there, else the only USB serial port; raises CommandError (no device)."""
     if port:
         if os.sep in port and "://" not in port and not os.path.exists(port):
-            raise Failure(f"there is no {port}: connect the board, or leave --port away to find it", NO_DEVICE)
+            raise CommandError(f"there is no {port}: connect the board, or leave --port away to find it", NO_DEVICE)
         return port
     ports = found()
     if not ports:
-        raise Failure("no board is connected by USB: connect one, or name its serial port with --port", NO_DEVICE)
+        raise CommandError("no board is connected by USB: connect one, or name its serial port with --port", NO_DEVICE)
     if len(ports) > 1:
-        raise Failure(f"several boards are connected: choose one with --port {', --port '.join(ports)}", USAGE)
+        raise CommandError(f"several boards are connected: choose one with --port {', --port '.join(ports)}", USAGE)
     return ports[0]
 
 
 def _open(port):
-    """Return mpremote's transport to a port; raises Failure."""
+    """Return mpremote's transport to a port; raises CommandError."""
     from mpremote.transport import TransportError
     from mpremote.transport_serial import SerialTransport
 
@@ -53,10 +53,10 @@ def _open(port):
         return SerialTransport(port, timeout=_READ_S)
     except (TransportError, OSError, ValueError):
         if os.path.exists(port) and not os.access(port, os.R_OK | os.W_OK):
-            raise Failure(f"{port} may not be opened: become a member of its group (on Debian: adduser $USER dialout)")
+            raise CommandError(f"{port} may not be opened: become a member of its group (on Debian: adduser $USER dialout)")
         if os.path.exists(port):
-            raise Failure(f"{port} is no serial port, or another program uses it: close that one", FAILED)
-        raise Failure(f"{port} cannot be opened: is the board connected, and is that its port?", NO_DEVICE)
+            raise CommandError(f"{port} is no serial port, or another program uses it: close that one", FAILED)
+        raise CommandError(f"{port} cannot be opened: is the board connected, and is that its port?", NO_DEVICE)
 
 
 class Bare(ast.NodeTransformer):
@@ -85,7 +85,7 @@ class Device:
             except (TransportError, OSError) as error:
                 if attempt:
                     self._hang_up()
-                    raise Failure(
+                    raise CommandError(
                         f"no MicroPython answers on {self.port}: press reset and try again, or `dicectl flash` it", NO_DEVICE
                     ) from error
         return None
@@ -105,13 +105,13 @@ class Device:
         self.run(re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE))
 
     def run(self, code):
-        """Run `code` on the board and return what it printed; raises DeviceError, and Failure when it stops answering."""
+        """Run `code` on the board and return what it printed; raises DeviceError, and CommandError when it stops answering."""
         from mpremote.transport import TransportError
 
         try:
             out, trouble = self._transport.exec_raw(code, timeout=_ANSWER_S)
         except (TransportError, OSError, struct.error, IndexError):
-            raise Failure(f"the board on {self.port} stopped answering; what was there before is still whole", NO_DEVICE)
+            raise CommandError(f"the board on {self.port} stopped answering; what was there before is still whole", NO_DEVICE)
         if trouble:
             raise DeviceError(trouble.decode(errors="replace").strip().splitlines()[-1])
         return out.decode(errors="replace")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dicectl.board.raw_repl import DeviceError
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import mpy, profiles
 
 # What a plain copy of lib/dice brings along.
@@ -26,7 +26,7 @@ OLDEST = (1, 24)
 
 
 @dataclass
-class Work:
+class DeployPlan:
     """`wanted`, `copies`: {path on the board: bytes}; `removals`: paths; the rest is for telling."""
 
     board: str
@@ -77,7 +77,7 @@ def _blocks(contents, block):
 
 
 def gather(paths, to):
-    """Return {path on the board: file on the host} of the PATH arguments; raises Failure (usage)."""
+    """Return {path on the board: file on the host} of the PATH arguments; raises CommandError (usage)."""
     found = {}
     for argument in paths:
         source, _, name = argument.partition("=")
@@ -89,12 +89,12 @@ def gather(paths, to):
         elif source.is_file():
             found[name or source.name] = source
         else:
-            raise Failure(f"there is no file or folder {source}", USAGE)
+            raise CommandError(f"there is no file or folder {source}", USAGE)
     for name, path in found.items():
         if path.suffix == ".group":
-            raise Failure(f"{path} has the group's master key, which no device may have: dicectl keyring export", USAGE)
+            raise CommandError(f"{path} has the group's master key, which no device may have: dicectl keyring export", USAGE)
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
-            raise Failure(f"{name} is not a name for a file on a board", USAGE)
+            raise CommandError(f"{name} is not a name for a file on a board", USAGE)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
 
 
@@ -103,21 +103,21 @@ def _hidden(path):
 
 
 def make(device, sources, to, profile, force):
-    """Return the Work that brings `sources`, as from gather(), and dice to the folder `to` of a board; raises Failure."""
+    """Return the DeployPlan that brings `sources`, as from gather(), and dice to the folder `to` of a board; raises CommandError."""
     device.load("board_facts.py")
     (facts,) = device.ask("identity")
     installed = device.ask("installed")
     (missing,) = device.ask("missing")
     (room,) = device.ask("room", "/")
     if {"hashlib", "binascii"} & set(missing):
-        raise Failure("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
+        raise CommandError("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
     wanted = _compiled({f"{to}/{name}": profiles.LIB / name for name in names} | sources, to, flavour)
     folder = f"{to}/dice" if names else None
     present = _present(device, wanted, folder)
-    work = Work(
+    work = DeployPlan(
         board=f"{facts['machine']}, MicroPython {'.'.join(map(str, facts['version']))}",
         port=device.port,
         flavour=flavour,
@@ -224,11 +224,13 @@ def _notes(facts, installed, to, folder, wanted, present, removals):
     return notes
 
 
-def carry_out(device, work, progress):
-    """Do the Work; calls progress(path, bytes written, bytes in all). Raises Failure, and then every old file is whole."""
+def apply(device, work, progress):
+    """Do the DeployPlan; calls progress(path, bytes written, bytes in all). Raises CommandError, and then every old file is whole."""
     need = _blocks(work.copies.values(), work.block_bytes) * work.block_bytes
     if need > work.free_bytes:
-        raise Failure(f"the board has {work.free_bytes:,} bytes of flash free, and {need:,} are needed: remove files (mpremote rm)")
+        raise CommandError(
+            f"the board has {work.free_bytes:,} bytes of flash free, and {need:,} are needed: remove files (mpremote rm)"
+        )
     renames = [(work.temporary(path), path) for path in work.copies]
     if work.staged:
         renames = [(source, path) for source, path in renames if not path.startswith(work.staged + "/")]
@@ -240,12 +242,12 @@ def carry_out(device, work, progress):
             _write(device, path, work.temporary(path), data, progress)
         device.ask("commit", renames, [path for path in work.removals if path not in rests])
         work.free_bytes = device.ask("room", "/")[0]["flash_free"]
-    except (DeviceError, Failure) as error:
-        with contextlib.suppress(DeviceError, Failure):
+    except (DeviceError, CommandError) as error:
+        with contextlib.suppress(DeviceError, CommandError):
             device.ask("commit", [], [source for source, _ in renames])
-        if isinstance(error, Failure):
+        if isinstance(error, CommandError):
             raise
-        raise Failure(f"the board's file system refused: {error}; nothing was changed")
+        raise CommandError(f"the board's file system refused: {error}; nothing was changed")
 
 
 def _write(device, path, temporary, data, progress):
@@ -256,18 +258,18 @@ def _write(device, path, temporary, data, progress):
         answer = device.ask("put", temporary, text, at == 0, end >= len(data))
         progress(path, min(end, len(data) - 1), len(data))
     if answer != [_hash(data)]:
-        raise Failure(f"{path} was damaged on its way; nothing was changed: try again")
+        raise CommandError(f"{path} was damaged on its way; nothing was changed: try again")
     progress(path, len(data), len(data))
 
 
 def put(device, path, data):
-    """Write one file to a board, whole or not at all; raises Failure."""
+    """Write one file to a board, whole or not at all; raises CommandError."""
     device.load("board_files.py")
     try:
         _write(device, path, path + _TEMPORARY, data, lambda *_: None)
         device.ask("commit", [(path + _TEMPORARY, path)], [])
     except DeviceError as error:
-        raise Failure(f"the board's file system refused: {error}; nothing was changed")
+        raise CommandError(f"the board's file system refused: {error}; nothing was changed")
 
 
 def remove(device, doomed):

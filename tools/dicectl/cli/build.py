@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 
 def _plan(recipe, jobs):
@@ -62,7 +62,7 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
     from dicectl.firmware.recipe import Recipe, firmware
 
     if bool(micropython) == from_debian:
-        raise Failure("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
+        raise CommandError("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)
     recipe.check()
     output = Path(output or Path("build") / recipe.name)

@@ -16,11 +16,11 @@ def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
     from dicectl.cli.progress import with_progress
     from dicectl.demo import emulated_node as annex
-    from dicectl.errors import Failure
+    from dicectl.errors import CommandError
 
     try:
         return with_progress(annex.firmware)
-    except Failure as failure:
+    except CommandError as failure:
         click.echo(f"no firmware for an emulated RP2040: {failure.format_message()}", err=True)
         return None
 
@@ -46,10 +46,10 @@ def command(pcap, record, no_board):
     from pathlib import Path
 
     from dicectl.demo import scenario as story
-    from dicectl.demo.display import View
+    from dicectl.demo.display import Display
     from dicectl.demo.nodes import Stage
     from dicectl.demo.recording import Recording
-    from dicectl.errors import Failure
+    from dicectl.errors import CommandError
     from dicectl.firmware import unix_port as micropython
     from dicectl.manager import group_file as keyring
     from dicectl.net import namespace as netns
@@ -66,7 +66,7 @@ def command(pcap, record, no_board):
         keyring.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
         keyring.create(group_file, group)
         recording = Recording("dicectl demo") if record else None
-        with View(recording) as view:
+        with Display(recording) as view:
             stage = Stage(folder, folder / "code", group_file, view.refresh)
             try:
                 story.play(stage, view, image)
@@ -78,4 +78,4 @@ def command(pcap, record, no_board):
         record.truncate(0)
         record.write(recording.svg("dicectl demo", _DESCRIPTION))
     if view.failed:
-        raise Failure(f"NOT as it must be: {view.failed} checks failed")
+        raise CommandError(f"NOT as it must be: {view.failed} checks failed")

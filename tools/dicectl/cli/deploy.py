@@ -44,7 +44,7 @@ def command(paths, port, to, profile, force, dry_run, as_json):
         show.work(work, dry_run)
         if (work.copies or work.removals) and not dry_run:
             with show.progress(work) as progress:
-                plan.carry_out(device, work, progress)
+                plan.apply(device, work, progress)
         show.result(work, dry_run)
 
 

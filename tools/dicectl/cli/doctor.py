@@ -4,16 +4,18 @@
 
 import rich_click as click
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.reasons import SENTENCES
 
 
 def explain(reason):
-    """Return (number, sentences) of a reason code such as E12; raises Failure."""
+    """Return (number, sentences) of a reason code such as E12; raises CommandError."""
     number = reason.upper().removeprefix("E")
     reason_code = int(number) if number.isascii() and number.isdigit() else 0
     if reason_code not in SENTENCES:
-        raise Failure(f"there is no reason code {reason}; they look like E{min(SENTENCES)} and go up to E{max(SENTENCES)}", USAGE)
+        raise CommandError(
+            f"there is no reason code {reason}; they look like E{min(SENTENCES)} and go up to E{max(SENTENCES)}", USAGE
+        )
     return reason_code, SENTENCES[reason_code]
 
 
@@ -36,7 +38,7 @@ def command(reason, port, dry_run, as_json):
 
     if reason:
         if port:
-            raise Failure("give a reason code, or a port to look at the board there, not both", USAGE)
+            raise CommandError("give a reason code, or a port to look at the board there, not both", USAGE)
         number, sentences = explain(reason)
         click.echo(json.dumps({"reason": number, "text": sentences}) if as_json else f"E{number}: {sentences}")
         return

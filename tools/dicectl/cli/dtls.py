@@ -10,7 +10,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 _TIMEOUT_S = 30
 _LAST_ANSWER_S = 1
@@ -42,7 +42,7 @@ def _key(path, identity):
     except ValueError:
         key = b""
     if not 0 < len(key) <= 64:
-        raise Failure("the key is not 1 to 64 bytes in hex, such as 00112233445566778899aabbccddeeff", USAGE)
+        raise CommandError("the key is not 1 to 64 bytes in hex, such as 00112233445566778899aabbccddeeff", USAGE)
     return key
 
 
@@ -175,11 +175,11 @@ def _run(coroutine):
     except DiceError as error:
         alert = getattr(error, "alert", None)
         told = f" (alert {alert})" if alert is not None else ""
-        raise Failure(f"E{error.reason}{told}: {SENTENCES[error.reason]}")
+        raise CommandError(f"E{error.reason}{told}: {SENTENCES[error.reason]}")
     except (asyncio.TimeoutError, TimeoutError):
-        raise Failure("connected, but no answer to the message in time")
+        raise CommandError("connected, but no answer to the message in time")
     except OSError as error:
-        raise Failure(f"network: {error}")
+        raise CommandError(f"network: {error}")
 
 
 async def _client(host, port, key, options):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 _BOARDS_MAX = 16
 
@@ -56,7 +56,7 @@ def _run(board, number, script, timeout_s, printer, failed):
             _listen(board, number, timeout_s, printer)
         else:
             board.run(script, timeout_s, echo=lambda text: printer.say(number, text))
-    except Failure as failure:
+    except CommandError as failure:
         error = failure.format_message()
         failed.append(number)
     printer.end(number, board, error)
@@ -88,7 +88,7 @@ def _talk(board):
     """Give the terminal to mpremote."""
     status = subprocess.run([sys.executable, "-m", "mpremote", "connect", board.port, "repl"]).returncode
     if status:
-        raise Failure("mpremote has failed, see above")
+        raise CommandError("mpremote has failed, see above")
 
 
 def _wait(boards, as_json):
@@ -151,13 +151,13 @@ def command(script, firmware, folders, count, bus, repl, pty, timeout, as_json):
     from dicectl.emulator import board as emulator
 
     if sum(map(bool, (script, repl, pty))) > 1:
-        raise Failure("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)
+        raise CommandError("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)
     if repl and (count > 1 or as_json):
-        raise Failure("--repl is for one board and a person: leave out --boards and --json", USAGE)
+        raise CommandError("--repl is for one board and a person: leave out --boards and --json", USAGE)
     emulator.check()
     files = [_files(folders, number) for number in range(1, count + 1)]
     if not (script or repl or pty) and not all("main.py" in each for each in files):
-        raise Failure("nothing to run: give a SCRIPT, --repl, --pty, or --files with a main.py for every board", USAGE)
+        raise CommandError("nothing to run: give a SCRIPT, --repl, --pty, or --files with a main.py for every board", USAGE)
     uf2 = emulator.firmware(firmware)
     with contextlib.ExitStack() as stack:
         boards = [

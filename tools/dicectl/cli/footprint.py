@@ -10,7 +10,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 
 def _change(before, after):
@@ -67,7 +67,7 @@ def _figures(board, profile, static, write):
 
     board = boards.find(board)
     if write and (board.name, profile) != (measure.EMULATED, "full"):
-        raise Failure(f"the documents are about {measure.EMULATED} with profile full: leave out --board and --profile", USAGE)
+        raise CommandError(f"the documents are about {measure.EMULATED} with profile full: leave out --board and --profile", USAGE)
     if static:
         return _static(board, profile)
     linked = ("group", "full") if write else (profile,)

@@ -6,7 +6,7 @@ import socket
 
 import rich_click as click
 
-from dicectl.errors import NO_DEVICE, USAGE, Failure
+from dicectl.errors import NO_DEVICE, USAGE, CommandError
 
 
 def _group(value):
@@ -18,7 +18,7 @@ def _group(value):
             return socket.inet_ntoa(raw), int(port)
     except (OSError, ValueError):
         pass
-    raise Failure(f"{value} is not a group's address and port, such as 239.1.2.3:9000: see dicectl group show", USAGE)
+    raise CommandError(f"{value} is not a group's address and port, such as 239.1.2.3:9000: see dicectl group show", USAGE)
 
 
 def _serial(port, baud):
@@ -27,7 +27,7 @@ def _serial(port, baud):
     try:
         return serial.Serial(port, baud, timeout=0, exclusive=True)
     except (OSError, ValueError, serial.SerialException):
-        raise Failure(f"{port} is no serial port, or another program uses it", NO_DEVICE)
+        raise CommandError(f"{port} is no serial port, or another program uses it", NO_DEVICE)
 
 
 @click.command("gateway")
@@ -57,13 +57,13 @@ def command(port, baud, groups, interface):
             socket.inet_aton(interface)
             gateway = Gateway(stream, [_group(value) for value in groups], interface)
         except OSError as error:
-            raise Failure(f"cannot take part in the group on {interface}: {error.strerror or error}", USAGE)
+            raise CommandError(f"cannot take part in the group on {interface}: {error.strerror or error}", USAGE)
         click.echo(f"carrying between {port} and the network; Ctrl-C ends it", err=True)
         try:
             while True:
                 gateway.step()
         except OSError as error:
-            raise Failure(f"{port}: {error.strerror or error}", NO_DEVICE)
+            raise CommandError(f"{port}: {error.strerror or error}", NO_DEVICE)
         except KeyboardInterrupt:
             click.echo(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in gateway.counts.items()), err=True)
         finally:

@@ -8,7 +8,7 @@ import sys
 import rich_click as click
 
 from dicectl.cli.options import Address, Period
-from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 
 _WAIT_S = 90
@@ -127,7 +127,7 @@ def new(group, address, port, layout, lifetime, rekey_every, as_json, registry):
     """Make a group."""
     options = {"address": address, "port": port, "layout": layout, "lifetime_s": lifetime or 0, "rekey_s": rekey_every or 0}
     if lifetime and rekey_every and rekey_every >= lifetime:
-        raise Failure("keys are to be renewed before their lifetime ends: choose a shorter --rekey-every", USAGE)
+        raise CommandError("keys are to be renewed before their lifetime ends: choose a shorter --rekey-every", USAGE)
     _say(control.call(registry, "new", group=group, **options), as_json)
 
 
@@ -180,17 +180,17 @@ def send(group, message, folder):
     import asyncio
 
     from dice.errors import DiceError
-    from dicectl.manager.host_member import HostNode
+    from dicectl.manager.host_member import HostMember
     from dicectl.reasons import SENTENCES
 
     async def run():
-        node = HostNode(folder, group)
+        node = HostMember(folder, group)
         joined = await node.join()
         try:
             await joined.send(message.encode())
             await node.report()
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         finally:
             joined.close()
 
@@ -221,17 +221,17 @@ def ask(group, path, folder, wait, as_json, registry):
     from dice.aio.group_coap import request
     from dice.coap.message import GET
     from dice.errors import DiceError
-    from dicectl.manager.host_member import HostNode
+    from dicectl.manager.host_member import HostMember
     from dicectl.reasons import SENTENCES
 
     async def run():
-        node = HostNode(folder, group)
+        node = HostMember(folder, group)
         joined = await node.join()
         try:
             found = await request(joined, GET, path, wait_ms=int(wait * 1000))
             await node.report()
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         finally:
             joined.close()
         return found, node.identity
@@ -240,7 +240,7 @@ def ask(group, path, folder, wait, as_json, registry):
     with console.status(f"waiting {wait:g} s for answers") if console.is_terminal and not as_json else nullcontext():
         found, own = asyncio.run(run())
     members = []
-    with suppress(Failure):  # the manager may be on another computer
+    with suppress(CommandError):  # the manager may be on another computer
         members = control.call(registry, "members", group=group)
     members = {m["id"]: m["device"] for m in members if m["id"] is not None and m["identity"] != own}
     answers = [
@@ -273,7 +273,7 @@ def monitor(group, folder, pcapng, keylog, count, as_json):
     from dicectl.manager.monitor import Monitor
 
     if keylog and not pcapng:
-        raise Failure("the keys go beside the capture: name one with --pcapng", USAGE)
+        raise CommandError("the keys go beside the capture: name one with --pcapng", USAGE)
     try:
         asyncio.run(Monitor(group, folder, pcapng, keylog, count, as_json).run())
     except KeyboardInterrupt:

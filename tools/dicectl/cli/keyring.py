@@ -139,11 +139,11 @@ def export(file, gsa, sender, listener, dry_run):
 
     That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
     """
-    from dicectl.errors import USAGE, Failure
+    from dicectl.errors import USAGE, CommandError
     from dicectl.manager import group_file as keyring
 
     if sender and listener:
-        raise Failure("a device is a sender or a listener: name one of them", USAGE)
+        raise CommandError("a device is a sender or a listener: name one of them", USAGE)
     group = keyring.export(file, gsa, sender, listener, dry_run)
     name = sender or listener
     _tell(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")

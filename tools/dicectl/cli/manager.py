@@ -62,15 +62,15 @@ def _own_address():
 async def _run(registry, port, host, metrics_port, as_json):
     import asyncio
 
-    from dicectl.errors import Failure
+    from dicectl.errors import CommandError
     from dicectl.manager.metrics import Metrics
-    from dicectl.manager.service import Keeper
+    from dicectl.manager.service import ManagerService
 
-    keeper = Keeper(registry)
+    keeper = ManagerService(registry)
     try:
         await keeper.start(port, host)
     except OSError as error:
-        raise Failure(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
+        raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
     try:
         metrics = Metrics(metrics_port) if metrics_port else None
         with _screen(keeper, as_json) as screen:
@@ -85,9 +85,9 @@ async def _run(registry, port, host, metrics_port, as_json):
 
 
 def _screen(keeper, as_json):
-    from dicectl.manager.dashboard import Screen
+    from dicectl.manager.dashboard import Dashboard
 
-    return Screen(keeper, as_json)
+    return Dashboard(keeper, as_json)
 
 
 @command.command()

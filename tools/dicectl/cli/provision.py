@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.manager.node_file import FILE
 
@@ -36,7 +36,7 @@ class _Target:
 
     def __init__(self, folder, port):
         if folder and port:
-            raise Failure("a device is a folder (--to) or a board (--port): name one of them", USAGE)
+            raise CommandError("a device is a folder (--to) or a board (--port): name one of them", USAGE)
         self._folder = folder
         self._port = port
         self._device = None
@@ -58,12 +58,12 @@ class _Target:
             self._device.__exit__(*details)
 
     def check(self):
-        """Raise Failure where a folder has a node already."""
+        """Raise CommandError where a folder has a node already."""
         if self._folder and (self._folder / FILE).exists():
-            raise Failure(f"{self._folder / FILE} exists already: wipe that device first, or choose another folder", USAGE)
+            raise CommandError(f"{self._folder / FILE} exists already: wipe that device first, or choose another folder", USAGE)
 
     def write(self, settings):
-        """Write the configuration, readable by its owner alone; raises Failure."""
+        """Write the configuration, readable by its owner alone; raises CommandError."""
         from dicectl.board import sync as plan
         from dicectl.manager import group_file as keyring
 
@@ -74,7 +74,7 @@ class _Target:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise Failure(f"cannot make {self._folder}: {error.strerror}", USAGE)
+            raise CommandError(f"cannot make {self._folder}: {error.strerror}", USAGE)
         keyring.write_secret(self._folder / FILE, data)
         return str(self._folder / FILE)
 
@@ -152,8 +152,8 @@ def replace(name, folder, port, as_json, registry):
         hint = f"the old device is expelled already: dicectl provision replace {name} once more"
         try:
             where = target.write(settings)
-        except Failure as failure:
-            raise Failure(f"{failure.format_message()}; {hint}", FAILED)
+        except CommandError as failure:
+            raise CommandError(f"{failure.format_message()}; {hint}", FAILED)
         except BaseException:
             click.echo(hint, err=True)
             raise

@@ -21,7 +21,7 @@ KINDS = {
 }
 
 
-class View:
+class Display:
     """Prints the story, and under it, on a terminal and in a recording, the lamps."""
 
     def __init__(self, recording=None):

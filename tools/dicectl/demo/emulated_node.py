@@ -16,7 +16,7 @@ ADDRESS = "10.77.0.9"
 
 
 def firmware(progress):
-    """Return the path of the firmware, built where it is not there; raises Failure where it cannot be had."""
+    """Return the path of the firmware, built where it is not there; raises CommandError where it cannot be had."""
     emulator.check()
     return emulator.firmware(progress=progress)
 

@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.manager import control
 
 PORT = 5685
 _PATIENCE_S = 60
 
 
-class House:
+class ManagerProcess:
     """`dicectl manager run`, as a context manager that ends it."""
 
     def __init__(self, folder):
@@ -36,7 +36,7 @@ class House:
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self._process.stdout.readline()
         if not line.startswith("{") or json.loads(line)["event"] != "serving":
-            raise Failure(f"the manager does not start: {line.strip()}")
+            raise CommandError(f"the manager does not start: {line.strip()}")
 
     def kill(self):
         """Kill it, as a power failure would."""
@@ -58,5 +58,7 @@ class House:
             if shown["settled"] and shown["active"]:
                 return shown["epoch"]
             if time.monotonic() > end:
-                raise Failure(f"waited {_PATIENCE_S} s in vain for {', '.join(shown['missing'])} to have epoch {shown['epoch']}")
+                raise CommandError(
+                    f"waited {_PATIENCE_S} s in vain for {', '.join(shown['missing'])} to have epoch {shown['epoch']}"
+                )
             stage.pump(0.05)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from dice import record
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import unix_port as micropython
 from dicectl.manager import group_file as keyring
 from dicectl.net import namespace as netns
@@ -93,7 +93,7 @@ class Node:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Failure(f"{self.name} has stopped: {(self.folder / 'stderr').read_text().strip()}")
+            raise CommandError(f"{self.name} has stopped: {(self.folder / 'stderr').read_text().strip()}")
 
     def hear(self, data):
         """Take in what the node wrote on stdout."""
@@ -206,15 +206,15 @@ class Stage:
         data = key.fileobj.read1(65536)
         if not data:
             self._selector.unregister(key.fileobj)
-            raise Failure(f"{key.data.name} has stopped: {(key.data.folder / 'stderr').read_text().strip()}")
+            raise CommandError(f"{key.data.name} has stopped: {(key.data.folder / 'stderr').read_text().strip()}")
         key.data.hear(data)
 
     def until(self, condition, what):
-        """Go on until `condition()`; raises Failure when that takes too long."""
+        """Go on until `condition()`; raises CommandError when that takes too long."""
         end = time.monotonic() + _PATIENCE_S
         while not condition():
             if time.monotonic() > end:
-                raise Failure(f"waited {_PATIENCE_S} s in vain for {what}")
+                raise CommandError(f"waited {_PATIENCE_S} s in vain for {what}")
             self.pump(0.02)
 
     def command(self, switch, *words):

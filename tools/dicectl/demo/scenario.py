@@ -11,7 +11,7 @@ from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
 from dicectl.demo import openssl as s_client
 from dicectl.demo.emulated_node import Board
-from dicectl.demo.manager_process import PORT, House
+from dicectl.demo.manager_process import PORT, ManagerProcess
 from dicectl.demo.nodes import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 from dicectl.net import namespace as netns
 
@@ -25,7 +25,7 @@ _NEXT = 1 << 20  # a sequence number that the switch will not reach
 
 def play(stage, view, image):
     """Play all parts; `view` has the number of checks that failed. `image` is the firmware of a board to emulate, or None."""
-    with House(stage.folder) as house, contextlib.closing(_Building(stage, house, image)) as building:
+    with ManagerProcess(stage.folder) as house, contextlib.closing(_Building(stage, house, image)) as building:
         view.title("A switch and three lamps join a group")
         # The listeners first: then they know that no message was sent before.
         lamps = [stage.add(f"lamp-{number}", "demo_lamp", listener=number == 1) for number in range(1, LAMPS + 1)]

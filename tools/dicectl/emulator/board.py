@@ -29,13 +29,13 @@ import threading
 import time
 from pathlib import Path
 
-from dicectl.errors import NO_DEVICE, USAGE, Failure
+from dicectl.errors import NO_DEVICE, USAGE, CommandError
 
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 _INTERRUPT, _RAW, _END = b"\x03", b"\x01", b"\x04"
 
 
-class ScriptError(Failure):
+class ScriptError(CommandError):
     """A script on a board failed: the message is the device's traceback, `output` what it printed before."""
 
     def __init__(self, message, output):
@@ -48,7 +48,9 @@ def firmware(path=None, profile="full", progress=lambda *_: None):
     given = path or os.environ.get("DICE_FIRMWARE")
     if given:
         if not Path(given).is_file():
-            raise Failure(f"{'there is no' if path else '$DICE_FIRMWARE:'} {given}: make one with dicectl build RPI_PICO", USAGE)
+            raise CommandError(
+                f"{'there is no' if path else '$DICE_FIRMWARE:'} {given}: make one with dicectl build RPI_PICO", USAGE
+            )
         return Path(given)
     from dicectl.firmware import recipe
 
@@ -56,10 +58,10 @@ def firmware(path=None, profile="full", progress=lambda *_: None):
 
 
 def check():
-    """Raise Failure where the emulator is not installed."""
+    """Raise CommandError where the emulator is not installed."""
     for module, package in (("rp2040py", "rp2040py"), ("littlefs", "littlefs-python")):
         if importlib.util.find_spec(module) is None:
-            raise Failure(f"the emulator is not installed: pip install {package}, or `make` in a checkout", NO_DEVICE)
+            raise CommandError(f"the emulator is not installed: pip install {package}, or `make` in a checkout", NO_DEVICE)
 
 
 def tree(*folders):
@@ -67,7 +69,7 @@ def tree(*folders):
     found = {}
     for folder in map(Path, folders):
         if not folder.is_dir():
-            raise Failure(f"{folder} is not a folder", USAGE)
+            raise CommandError(f"{folder} is not a folder", USAGE)
         found.update({path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()})
     return found
 
@@ -97,7 +99,7 @@ def make_image(files):
             with disk.open(name, "wb") as file:
                 file.write(content if isinstance(content, (bytes, bytearray)) else Path(content).read_bytes())
         except (OSError, LittleFSError) as error:
-            raise Failure(f"cannot put {name} onto the board: {error}")
+            raise CommandError(f"cannot put {name} onto the board: {error}")
     disk.unmount()
     return bytes(disk.context.buffer)
 
@@ -216,12 +218,12 @@ class Board:
         self._folder.cleanup()
 
     def check(self):
-        """Raise Failure unless the emulator runs."""
+        """Raise CommandError unless the emulator runs."""
         if self._process is None:
-            raise Failure(f"{self.name} is powered off")
+            raise CommandError(f"{self.name} is powered off")
         if self._process.poll() is not None:
             last = (Path(self._folder.name) / "stderr").read_text().strip().splitlines()[-1:]
-            raise Failure(f"{self.name}: the emulator has stopped{': ' if last else ''}{''.join(last)}")
+            raise CommandError(f"{self.name}: the emulator has stopped{': ' if last else ''}{''.join(last)}")
 
     def device_us(self):
         """Return the microseconds that the board's clock counts since power on."""

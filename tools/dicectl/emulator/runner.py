@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 from dicectl.emulator import board as emulator
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import boards, debian, mpy, recipe
 from dicectl.firmware import unix_port as micropython
 
@@ -31,7 +31,7 @@ def at_hand(with_tls):
     """
     try:
         emulator.check()
-    except Failure:
+    except CommandError:
         return False
     return (not with_tls and bool(os.environ.get("DICE_FIRMWARE"))) or is_built("RPI_PICO", "full", with_tls)
 

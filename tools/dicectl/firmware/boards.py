@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "boards"
@@ -56,10 +56,10 @@ def load():
 
 
 def find(name):
-    """Return a Board by its name, in any case; raises Failure, which lists them."""
+    """Return a Board by its name, in any case; raises CommandError, which lists them."""
     board = load().get(name.upper())
     if board is None:
-        raise Failure(f"there is no board {name}; there are {', '.join(load())}", USAGE)
+        raise CommandError(f"there is no board {name}; there are {', '.join(load())}", USAGE)
     return board
 
 

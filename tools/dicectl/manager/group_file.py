@@ -21,7 +21,7 @@ from dice.group import gsa as codec
 from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 VERSION = 1
 LAYOUTS = {"k08": K08, "d00": D00}
@@ -59,7 +59,7 @@ def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm
 def rekey(group):
     """Begin the next epoch with a new master key: whoever is not given its GSA is out."""
     if group["epoch"] == 0xFFFF:
-        raise Failure("the last epoch is used up: make a new group")
+        raise CommandError("the last epoch is used up: make a new group")
     group["epoch"] += 1
     group.update(_fresh_keys())
     for device in group["senders"] + group["listeners"]:
@@ -69,7 +69,7 @@ def rekey(group):
 def add_sender(group, name, sender_id=None):
     """Add a sender and return its SenderID, the lowest that is free from 1 on."""
     if len(group["senders"]) == SENDERS_MAX:
-        raise Failure(f"a group has at most {SENDERS_MAX} senders: make a second group", USAGE)
+        raise CommandError(f"a group has at most {SENDERS_MAX} senders: make a second group", USAGE)
     return _add(group, "senders", name, sender_id)
 
 
@@ -81,21 +81,21 @@ def add_listener(group, name):
 def _add(group, kind, name, device_id):
     """Add a device with an id, one of its own among senders and listeners, and return the id."""
     if not re.fullmatch(r"[\w.-]{1,64}", name):
-        raise Failure("a name is 1 to 64 letters, digits, . _ -", USAGE)
+        raise CommandError("a name is 1 to 64 letters, digits, . _ -", USAGE)
     devices = group["senders"] + group["listeners"]
     taken = {device["id"] for device in devices}
     if any(device["name"] == name for device in devices):
-        raise Failure(f"there is a {name} already: choose another name", USAGE)
+        raise CommandError(f"there is a {name} already: choose another name", USAGE)
     highest = sender_id_max(LAYOUTS[group["layout"]])
     if device_id is None:
         free = range(1, highest + 1) if kind == "senders" else range(highest, 0, -1)
         device_id = next((i for i in free if i not in taken), None)
         if device_id is None:
-            raise Failure(f"layout {group['layout']} has no id left: make a group with --layout d00", USAGE)
+            raise CommandError(f"layout {group['layout']} has no id left: make a group with --layout d00", USAGE)
     if not 0 <= device_id <= highest:
-        raise Failure(f"SenderID {device_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
+        raise CommandError(f"SenderID {device_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
     if device_id in taken:
-        raise Failure(f"SenderID {device_id} is taken: two devices with one would repeat nonces", USAGE)
+        raise CommandError(f"SenderID {device_id} is taken: two devices with one would repeat nonces", USAGE)
     group[kind].append({"id": device_id, "name": name, "exported": False})
     return device_id
 
@@ -107,14 +107,14 @@ def gsa(group, sender=None, listener=None):
     sent already nobody here knows how far it counts, so its entry says "unknown".
     """
     if not group["senders"]:
-        raise Failure("the group has no sender yet: dicectl keyring add-sender", USAGE)
+        raise CommandError("the group has no sender yet: dicectl keyring add-sender", USAGE)
     kind, name = ("senders", sender) if listener is None else ("listeners", listener)
     own = next((entry for entry in group[kind] if entry["name"] == name), None)
     if name is not None and own is None:
         names = ", ".join(entry["name"] for entry in group[kind]) or "none"
-        raise Failure(f"there is no {kind[:-1]} {name}; there are: {names}", USAGE)
+        raise CommandError(f"there is no {kind[:-1]} {name}; there are: {names}", USAGE)
     if own and own["exported"]:
-        raise Failure(
+        raise CommandError(
             f"{name} was exported in this epoch: a second device with its GSA would repeat nonces. Add another, or rekey",
             USAGE,
         )
@@ -212,12 +212,12 @@ def export(path, target, sender=None, listener=None, dry_run=False):
 
 
 def write_secret(path, data):
-    """Write a new file that only its owner can read; raises Failure, and then leaves nothing behind."""
+    """Write a new file that only its owner can read; raises CommandError, and then leaves nothing behind."""
     _vacant(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}", USAGE)
+        raise CommandError(f"cannot write {path}: {error.strerror}", USAGE)
     try:
         with _writing(path), open(descriptor, "wb") as file:
             file.write(data)
@@ -230,17 +230,17 @@ def write_secret(path, data):
 
 
 def _vacant(path):
-    """Raise Failure unless a file can be made at `path`, as far as looking tells."""
+    """Raise CommandError unless a file can be made at `path`, as far as looking tells."""
     if not os.fspath(path):
-        raise Failure("a file needs a name: the one given is empty", USAGE)
+        raise CommandError("a file needs a name: the one given is empty", USAGE)
     if os.path.lexists(path):
-        raise Failure(f"{path} exists already: remove it first, or choose another name", USAGE)
+        raise CommandError(f"{path} exists already: remove it first, or choose another name", USAGE)
     if not os.access(Path(path).parent, os.W_OK | os.X_OK):
-        raise Failure(f"cannot write {path}: no such folder, or not one to write to", USAGE)
+        raise CommandError(f"cannot write {path}: no such folder, or not one to write to", USAGE)
 
 
 def _replace(path, data):
-    """Replace a file in one step by one that only its owner can read; raises Failure."""
+    """Replace a file in one step by one that only its owner can read; raises CommandError."""
     temporary = _beside(path)
     write_secret(temporary, data)
     try:
@@ -258,11 +258,11 @@ def _beside(path):
 
 @contextlib.contextmanager
 def _writing(path):
-    """Turn the OSError of a block that writes `path` into a Failure."""
+    """Turn the OSError of a block that writes `path` into a CommandError."""
     try:
         yield
     except OSError as error:
-        raise Failure(f"cannot write {path}: {error.strerror}")
+        raise CommandError(f"cannot write {path}: {error.strerror}")
 
 
 def _encode(group):
@@ -275,7 +275,7 @@ def _opened(path):
     try:
         return open(path, "rb")
     except OSError as error:
-        raise Failure(f"cannot read {path}: {error.strerror}; dicectl keyring new makes a group", USAGE)
+        raise CommandError(f"cannot read {path}: {error.strerror}; dicectl keyring new makes a group", USAGE)
 
 
 def _parse(path, file):
@@ -286,9 +286,9 @@ def _parse(path, file):
             group.setdefault("listeners", [])  # files of older versions have none
             _check(group)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise Failure(f"{path} is not a group file, or was damaged", USAGE)
+        raise CommandError(f"{path} is not a group file, or was damaged", USAGE)
     if version != VERSION:
-        raise Failure(f"{path} is a group file of version {version}, this dicectl reads version {VERSION}", USAGE)
+        raise CommandError(f"{path} is a group file of version {version}, this dicectl reads version {VERSION}", USAGE)
     return group
 
 

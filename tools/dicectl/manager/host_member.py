@@ -8,12 +8,12 @@ from pathlib import Path
 
 import dice
 from dice.aio.coap import Coap
-from dice.aio.managed import Managed
+from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 from dice.transport.udp import Multicast
-from dicectl.errors import FAILED, USAGE, Failure
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.node_file import FILE
 from dicectl.reasons import SENTENCES
 
@@ -22,7 +22,7 @@ _TIMER_MS = 1000
 _PATIENCE_S = 20
 
 
-class HostNode:
+class HostMember:
     """A member; `group` is there once join() is over."""
 
     def __init__(self, folder, name, heard=None):
@@ -32,17 +32,17 @@ class HostNode:
             self._settings = json.loads((self.folder / FILE).read_text())
             self._address = (self._settings["manager"]["host"], self._settings["manager"]["port"])
         except OSError:
-            raise Failure(f"{self.folder} has no {FILE}: dicectl provision new NAME --group {name} --to {self.folder}", USAGE)
+            raise CommandError(f"{self.folder} has no {FILE}: dicectl provision new NAME --group {name} --to {self.folder}", USAGE)
         except (ValueError, KeyError, TypeError):
-            raise Failure(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
+            raise CommandError(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
         self.identity = self._settings.get("identity")
         self.path = self.folder / f"{name}.gsa"
         self._tapped = Tapped(heard) if heard else None
-        self._managed = Managed(name, str(self.path), self._tapped)
+        self._managed = ManagedGroup(name, str(self.path), self._tapped)
         self.peer = None
 
     async def join(self):
-        """Connect and join; raises Failure."""
+        """Connect and join; raises CommandError."""
         settings = self._settings
         try:
             psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
@@ -50,9 +50,9 @@ class HostNode:
             self.peer = Coap(connection, Router(self._managed.routes))
             group = await self._managed.join(self.peer)
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except OSError as error:
-            raise Failure(f"network: {error}")
+            raise CommandError(f"network: {error}")
         if self._tapped:
             self._tapped.member = group.member
         return group
@@ -72,7 +72,7 @@ class HostNode:
             await asyncio.sleep(_AGAIN_S)
             try:
                 await self.join()
-            except Failure:
+            except CommandError:
                 pass
 
 

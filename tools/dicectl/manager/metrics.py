@@ -7,7 +7,7 @@ import time
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 
 _OF_A_GROUP = (
     ("members", "Members of the group", lambda shown: shown["members"]),
@@ -29,14 +29,14 @@ class Metrics:
         try:
             start_http_server(port, addr="127.0.0.1", registry=registry)
         except OSError as error:
-            raise Failure(f"cannot serve metrics on TCP port {port}: {error.strerror}; choose another with --metrics")
+            raise CommandError(f"cannot serve metrics on TCP port {port}: {error.strerror}; choose another with --metrics")
 
     def collect(self):
         """Return the figures; for prometheus_client."""
         return self._families
 
     def take(self, keeper):
-        """Take the figures of a keeper.Keeper."""
+        """Take the figures of a keeper.ManagerService."""
         groups = keeper.do({"do": "groups"})
         families = []
         for name, text, value in _OF_A_GROUP:

@@ -14,24 +14,24 @@ import rich_click as click
 from dice import record
 from dice.group.gsa import decode
 from dice.store import read_file
-from dicectl.errors import USAGE, Failure
-from dicectl.manager.host_member import HostNode
+from dicectl.errors import USAGE, CommandError
+from dicectl.manager.host_member import HostMember
 from dicectl.net import pcapng
 
 
 def _create(path, mode):
-    """Return a new file that only its owner can read, since it tells what was said; raises Failure."""
+    """Return a new file that only its owner can read, since it tells what was said; raises CommandError."""
     try:
         return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), mode)
     except OSError as error:
-        raise Failure(f"cannot make {path}: {error.strerror}", USAGE)
+        raise CommandError(f"cannot make {path}: {error.strerror}", USAGE)
 
 
 class Monitor:
     """One run of it."""
 
     def __init__(self, group, folder, capture, keylog, count, as_json):
-        self._node = HostNode(folder, group, self._heard)
+        self._node = HostMember(folder, group, self._heard)
         self._files = contextlib.ExitStack()
         self._capture = pcapng.Writer(self._files.enter_context(_create(capture, "wb"))) if capture else None
         self._keys = self._files.enter_context(_create(f"{capture}.keys", "w")) if keylog else None

@@ -15,13 +15,13 @@ import sqlite3
 import time
 from pathlib import Path
 
-from dice.group.manager import Enrolled, Roster
-from dicectl.errors import USAGE, Failure
+from dice.group.manager import GroupState, MemberRecord
+from dicectl.errors import USAGE, CommandError
 
 VERSION = 1
 _KEY_BYTES = 16
 _IDENTITY_BYTES = 8
-_ROSTER = ("gid", "address", "port", "layout", "lifetime_s", "epoch", "active", "grace_s", "tgk", "cs_id", "rand")
+_STATE_FIELDS = ("gid", "address", "port", "layout", "lifetime_s", "epoch", "active", "grace_s", "tgk", "cs_id", "rand")
 _MEMBER = ("role", "id", "held", "sent")
 _SCHEMA = """
 CREATE TABLE device (identity BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL, made REAL NOT NULL);
@@ -38,7 +38,7 @@ CREATE TRIGGER audit_is_written_once BEFORE UPDATE ON audit BEGIN SELECT RAISE(A
 
 
 class Registry:
-    """An open registry; `path` is that of its file. Raises Failure where it cannot be had."""
+    """An open registry; `path` is that of its file. Raises CommandError where it cannot be had."""
 
     def __init__(self, path, now=time.time):
         """Open it, or make it where there is none, for this process alone."""
@@ -51,13 +51,13 @@ class Registry:
             os.close(self._lock)
             raise
         self._names = {}
-        self._rosters = {}
+        self._states = {}
         self._read()
 
     def _read(self):
         """Know what is on the disk: the names of all devices, and the rosters."""
         self._names = {identity: name for name, identity in self.devices().items()}
-        self.rosters()
+        self.states()
 
     @contextlib.contextmanager
     def together(self):
@@ -79,12 +79,12 @@ class Registry:
             if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             elif version != VERSION:
-                raise Failure(f"{self.path} is no registry of this dicectl (version {VERSION}): choose another file", USAGE)
+                raise CommandError(f"{self.path} is no registry of this dicectl (version {VERSION}): choose another file", USAGE)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA foreign_keys = ON")
         except sqlite3.DatabaseError as error:
-            raise Failure(f"{self.path} is no registry, or was damaged ({error}): choose another file", USAGE)
+            raise CommandError(f"{self.path} is no registry, or was damaged ({error}): choose another file", USAGE)
         return database
 
     def close(self):
@@ -108,11 +108,11 @@ class Registry:
         return row and row[0]
 
     def enrol(self, name):
-        """Make a device with a random identity and a random key; return both. Raises Failure for a name that is taken."""
+        """Make a device with a random identity and a random key; return both. Raises CommandError for a name that is taken."""
         identity = secrets.token_hex(_IDENTITY_BYTES).encode()
         key = secrets.token_bytes(_KEY_BYTES)
         if name in self.devices():
-            raise Failure(f"there is a device {name} already: choose another name, or dicectl provision replace {name}", USAGE)
+            raise CommandError(f"there is a device {name} already: choose another name, or dicectl provision replace {name}", USAGE)
         with self._transaction():
             self._database.execute("INSERT INTO device VALUES (?, ?, ?, ?)", (identity, name, key, self.now()))
             self._log("enrolled", device=name, identity=identity.decode())
@@ -135,54 +135,54 @@ class Registry:
 
     # Groups.
 
-    def rosters(self):
-        """Return [(Roster, seconds between two re-keys or 0, when its epoch began)]."""
+    def states(self):
+        """Return [(GroupState, seconds between two re-keys or 0, when its epoch began)]."""
         found = []
         for name, rekey_s, since, *values in self._database.execute(
-            f"SELECT name, rekey_s, since, {', '.join(_ROSTER)} FROM roster ORDER BY name"
+            f"SELECT name, rekey_s, since, {', '.join(_STATE_FIELDS)} FROM roster ORDER BY name"
         ).fetchall():
-            said = dict(zip(_ROSTER, values))
-            roster = Roster(name, said["gid"], said["address"], said["port"], said["layout"], said["lifetime_s"])
+            said = dict(zip(_STATE_FIELDS, values))
+            state = GroupState(name, said["gid"], said["address"], said["port"], said["layout"], said["lifetime_s"])
             for field in ("epoch", "grace_s", "tgk", "cs_id", "rand"):
-                setattr(roster, field, said[field])
-            roster.active = bool(said["active"])
+                setattr(state, field, said[field])
+            state.active = bool(said["active"])
             for identity, *fields in self._database.execute(
                 f"SELECT identity, {', '.join(_MEMBER)} FROM member WHERE roster = ? ORDER BY rowid", (name,)
             ):
-                roster.members[identity] = Enrolled(*fields)
-            self._rosters[name] = roster.copy()
-            found.append((roster, rekey_s, since))
+                state.members[identity] = MemberRecord(*fields)
+            self._states[name] = state.copy()
+            found.append((state, rekey_s, since))
         return found
 
-    def create(self, roster, rekey_s):
+    def create(self, state, rekey_s):
         """Keep a new group."""
-        marks = ", ".join("?" * (3 + len(_ROSTER)))
+        marks = ", ".join("?" * (3 + len(_STATE_FIELDS)))
         with self._transaction():
-            values = [getattr(roster, field) for field in _ROSTER]
-            fields = f"name, rekey_s, since, {', '.join(_ROSTER)}"
-            self._database.execute(f"INSERT INTO roster ({fields}) VALUES ({marks})", (roster.name, rekey_s, self.now(), *values))
-            self._log("group", roster.name, gid=roster.gid.hex())
-        self._rosters[roster.name] = roster.copy()
+            values = [getattr(state, field) for field in _STATE_FIELDS]
+            fields = f"name, rekey_s, since, {', '.join(_STATE_FIELDS)}"
+            self._database.execute(f"INSERT INTO roster ({fields}) VALUES ({marks})", (state.name, rekey_s, self.now(), *values))
+            self._log("group", state.name, gid=state.gid.hex())
+        self._states[state.name] = state.copy()
 
     def since(self, name):
         """Return when the epoch of a group began."""
         return self._database.execute("SELECT since FROM roster WHERE name = ?", (name,)).fetchone()[0]
 
-    def commit(self, roster):
-        """Make a change of a Roster durable, and log it; for group.manager.Manager."""
-        before = self._rosters[roster.name]
+    def commit(self, state):
+        """Make a change of a GroupState durable, and log it; for group.manager.Manager."""
+        before = self._states[state.name]
         with self._transaction():
-            fields = [field for field in _ROSTER if getattr(roster, field) != getattr(before, field)]
+            fields = [field for field in _STATE_FIELDS if getattr(state, field) != getattr(before, field)]
             for field in fields:
-                self._database.execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (getattr(roster, field), roster.name))
+                self._database.execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (getattr(state, field), state.name))
             if "epoch" in fields:
-                self._database.execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), roster.name))
-            self._members(before, roster)
+                self._database.execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), state.name))
+            self._members(before, state)
             if "epoch" in fields:
-                self._log("epoch", roster.name, epoch=roster.epoch, new_master_key=roster.tgk != before.tgk)
-            if roster.active and (not before.active or "epoch" in fields):
-                self._log("active", roster.name, epoch=roster.epoch)
-        self._rosters[roster.name] = roster.copy()
+                self._log("epoch", state.name, epoch=state.epoch, new_master_key=state.tgk != before.tgk)
+            if state.active and (not before.active or "epoch" in fields):
+                self._log("active", state.name, epoch=state.epoch)
+        self._states[state.name] = state.copy()
 
     def _members(self, before, after):
         for identity in before.members.keys() - after.members.keys():
@@ -204,8 +204,8 @@ class Registry:
 
     # The log.
 
-    def _log(self, event, roster=None, device=None, **detail):
-        row = (self.now(), event, roster, device, json.dumps(detail))
+    def _log(self, event, state=None, device=None, **detail):
+        row = (self.now(), event, state, device, json.dumps(detail))
         self._database.execute("INSERT INTO audit (at, event, roster, device, detail) VALUES (?, ?, ?, ?, ?)", row)
 
     def audit(self, after=0):
@@ -248,9 +248,9 @@ def entries(database, after=0):
 
 
 def read_audit(path):
-    """Return the entries of the log of a registry, also while a manager runs; raises Failure."""
+    """Return the entries of the log of a registry, also while a manager runs; raises CommandError."""
     if not Path(path).exists():
-        raise Failure(f"there is no {path}: name the file that `dicectl manager run` was given", USAGE)
+        raise CommandError(f"there is no {path}: name the file that `dicectl manager run` was given", USAGE)
     try:
         database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
         try:
@@ -258,18 +258,18 @@ def read_audit(path):
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
-        raise Failure(f"{path} is no registry, or was damaged ({error})", USAGE)
+        raise CommandError(f"{path} is no registry, or was damaged ({error})", USAGE)
 
 
 def _lock(path):
-    """Return the descriptor of a file that no other process can lock; raises Failure."""
+    """Return the descriptor of a file that no other process can lock; raises CommandError."""
     try:
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Failure(f"cannot write beside {path}: {error.strerror}", USAGE)
+        raise CommandError(f"cannot write beside {path}: {error.strerror}", USAGE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise Failure(f"another manager runs on {path}: two would give one SenderID to two devices. End that one first")
+        raise CommandError(f"another manager runs on {path}: two would give one SenderID to two devices. End that one first")
     return lock

@@ -14,8 +14,8 @@ from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import D00, K08
-from dice.group.manager import ANSWERING, LISTENER, SENDER, Manager, Roster
-from dicectl.errors import FAILED, USAGE, Failure
+from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.manager import group_file as keyring
 from dicectl.reasons import SENTENCES
@@ -28,7 +28,7 @@ _LOOK_S = 1.0  # how often it looks whether a re-key is due
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
-class Keeper:
+class ManagerService:
     """What `dicectl manager run` runs: start(), then do() whatever comes over the control socket, until close()."""
 
     def __init__(self, registry):
@@ -42,8 +42,8 @@ class Keeper:
         """Serve devices on a UDP port, under the name or address `host`, and commands on the control socket."""
         self.kdc = Kdc()
         self._at = {"host": host, "port": port}
-        for roster, rekey_s, _ in self.registry.rosters():
-            self._manage(roster, rekey_s)
+        for state, rekey_s, _ in self.registry.states():
+            self._manage(state, rekey_s)
         lookup = PskLookup(self.registry.find)
         options = {
             "sessions_max": SESSIONS_MAX,
@@ -64,48 +64,48 @@ class Keeper:
         self.kdc.close()
 
     def do(self, request):
-        """Do what a command asks for and return what it is to know; raises Failure."""
+        """Do what a command asks for and return what it is to know; raises CommandError."""
         name = request.pop("do", None)
         action = getattr(self, f"_do_{name}", None)
         if action is None:
-            raise Failure(f"this manager does not know {name}: is it of another version?")
+            raise CommandError(f"this manager does not know {name}: is it of another version?")
         try:
             return action(**request)
         except DiceError as error:
-            raise Failure(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except sqlite3.Error as error:
-            raise Failure(f"the registry cannot be written ({error}): make room on its disk; what failed was not done", FAILED)
+            raise CommandError(f"the registry cannot be written ({error}): make room on its disk; what failed was not done", FAILED)
         except TypeError as error:
-            raise Failure(f"this manager does not understand {name}: is it of another version? ({error})")
+            raise CommandError(f"this manager does not understand {name}: is it of another version? ({error})")
 
-    def _manage(self, roster, rekey_s):
-        self.managers[roster.name] = manager = Manager(roster, self.registry.commit, secrets.token_bytes, ticks_ms())
-        self._rekey_s[roster.name] = rekey_s
+    def _manage(self, state, rekey_s):
+        self.managers[state.name] = manager = Manager(state, self.registry.commit, secrets.token_bytes, ticks_ms())
+        self._rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
 
     def _manager(self, group):
         manager = self.managers.get(group)
         if manager is None:
             known = ", ".join(self.managers) or "none yet: dicectl group new"
-            raise Failure(f"there is no group {group}; there are: {known}", USAGE)
+            raise CommandError(f"there is no group {group}; there are: {known}", USAGE)
         return manager
 
     def _identity(self, name):
         identity = self.registry.devices().get(name)
         if identity is None:
-            raise Failure(f"there is no device {name}: dicectl provision new {name}", USAGE)
+            raise CommandError(f"there is no device {name}: dicectl provision new {name}", USAGE)
         return identity
 
     @contextlib.contextmanager
     def _together(self):
         """Make one change of all that are made inside, in the registry and here."""
-        before = {name: manager.roster for name, manager in self.managers.items()}
+        before = {name: manager.state for name, manager in self.managers.items()}
         try:
             with self.registry.together():
                 yield
         except BaseException:
-            for name, roster in before.items():
-                self.managers[name].roster = roster
+            for name, state in before.items():
+                self.managers[name].state = state
             raise
 
     async def _rekey_in_time(self):
@@ -113,7 +113,7 @@ class Keeper:
             await asyncio.sleep(_LOOK_S)
             for name, manager in self.managers.items():
                 period = self._rekey_s[name]
-                if period and manager.roster.epoch and self.registry.now() - self.registry.since(name) >= period:
+                if period and manager.state.epoch and self.registry.now() - self.registry.since(name) >= period:
                     with contextlib.suppress(DiceError, sqlite3.Error):  # then it is due still
                         manager.rekey(ticks_ms())
                         self.kdc.changed(name)
@@ -124,28 +124,28 @@ class Keeper:
         return [self._do_show(name) for name in self.managers]
 
     def _do_show(self, group):
-        roster = self._manager(group).roster
+        state = self._manager(group).state
         missing = self._manager(group).undelivered
         return {
-            "name": roster.name,
-            "gid": roster.gid.hex(),
-            "address": ".".join(map(str, roster.address)),
-            "port": roster.port,
-            "epoch": roster.epoch,
-            "active": roster.active,
+            "name": state.name,
+            "gid": state.gid.hex(),
+            "address": ".".join(map(str, state.address)),
+            "port": state.port,
+            "epoch": state.epoch,
+            "active": state.active,
             "settled": self.kdc.settled(group),
             "since": self.registry.since(group),
             "rekey_s": self._rekey_s[group],
-            "lifetime_s": roster.lifetime_s,
-            "members": len(roster.members),
-            "senders": sum(member.role == SENDER for member in roster.members.values()),
+            "lifetime_s": state.lifetime_s,
+            "members": len(state.members),
+            "senders": sum(member.role == SENDER for member in state.members.values()),
             "error": str(self.kdc.errors().get(group, "")),
             "missing": [self.registry.name(identity) for identity in missing],
             "untold": [self.registry.name(identity) for identity in self.kdc.untold(group)],
         }
 
     def _do_members(self, group):
-        roster = self._manager(group).roster
+        state = self._manager(group).state
         return [
             {
                 "device": self.registry.name(identity),
@@ -156,28 +156,28 @@ class Keeper:
                 "sent": member.sent,
                 "connected": identity in self.kdc.peers,
             }
-            for identity, member in roster.members.items()
+            for identity, member in state.members.items()
         ]
 
     def _do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
         if not _NAME.fullmatch(group) or group in self.managers:
-            raise Failure(f"{group} is no name for a new group: 1 to 64 letters, digits, . _ - that are not taken", USAGE)
+            raise CommandError(f"{group} is no name for a new group: 1 to 64 letters, digits, . _ - that are not taken", USAGE)
         drawn = keyring.new(group, address, port)  # where none is given
         octets = bytes(map(int, drawn["address"].split(".")))
-        if any(manager.roster.port == drawn["port"] for manager in self.managers.values()):
-            raise Failure(f"another group has port {drawn['port']}: each needs its own", USAGE)
-        roster = Roster(group, secrets.token_bytes(4), octets, drawn["port"], LAYOUTS[layout], lifetime_s)
+        if any(manager.state.port == drawn["port"] for manager in self.managers.values()):
+            raise CommandError(f"another group has port {drawn['port']}: each needs its own", USAGE)
+        state = GroupState(group, secrets.token_bytes(4), octets, drawn["port"], LAYOUTS[layout], lifetime_s)
         rekey_s = rekey_s or lifetime_s // 2
-        self.registry.create(roster, rekey_s)
-        self._manage(roster, rekey_s)
+        self.registry.create(state, rekey_s)
+        self._manage(state, rekey_s)
         return self._do_show(group)
 
     def _do_add(self, group, devices, role):
         manager = self._manager(group)
         identities = [self._identity(name) for name in devices]
         for name, identity in zip(devices, identities):
-            if identity in manager.roster.members:
-                raise Failure(f"{name} is a member of {group} already", USAGE)
+            if identity in manager.state.members:
+                raise CommandError(f"{name} is a member of {group} already", USAGE)
         manager.add(identities, role, ticks_ms())
         self.kdc.changed(group)
         return self._do_show(group)
@@ -186,8 +186,8 @@ class Keeper:
         manager = self._manager(group)
         identities = [self._identity(name) for name in devices]
         for name, identity in zip(devices, identities):
-            if identity not in manager.roster.members:
-                raise Failure(f"{name} is no member of {group}", USAGE)
+            if identity not in manager.state.members:
+                raise CommandError(f"{name} is no member of {group}", USAGE)
         manager.remove(identities, ticks_ms())
         self.kdc.changed(group)
         return self._do_show(group)
@@ -199,7 +199,7 @@ class Keeper:
 
     def _groups_of(self, identity):
         """Return {group: role} of a device."""
-        members = {name: manager.roster.members.get(identity) for name, manager in self.managers.items()}
+        members = {name: manager.state.members.get(identity) for name, manager in self.managers.items()}
         return {name: member.role for name, member in members.items() if member}
 
     def _do_devices(self):
@@ -212,11 +212,11 @@ class Keeper:
     def _do_provision(self, name, groups):
         """Make a device that is a member of `groups`, {name: role}; return its configuration."""
         if not _NAME.fullmatch(name):
-            raise Failure(f"{name!r} is no name for a device: 1 to 64 letters, digits, . _ -", USAGE)
+            raise CommandError(f"{name!r} is no name for a device: 1 to 64 letters, digits, . _ -", USAGE)
         for group, role in groups.items():
             self._manager(group)
             if role not in ROLES:
-                raise Failure(f"{role} is no role: {', '.join(ROLES)}", USAGE)
+                raise CommandError(f"{role} is no role: {', '.join(ROLES)}", USAGE)
         with self._together():
             identity, key = self.registry.enrol(name)
             for group, role in groups.items():

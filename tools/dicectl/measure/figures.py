@@ -5,7 +5,7 @@
 import json
 from pathlib import Path
 
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 
 
 def flat(figures, prefix=""):
@@ -65,10 +65,10 @@ def rows(figures):
 
 
 def read(path):
-    """Return the figures of an earlier --json; raises Failure."""
+    """Return the figures of an earlier --json; raises CommandError."""
     try:
         figures = json.loads(Path(path).read_text())
         flat(figures)["mpy_total." + figures["profile"]]
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        raise Failure(f"{path} is not what `dicectl footprint --json` prints", USAGE)
+        raise CommandError(f"{path} is not what `dicectl footprint --json` prints", USAGE)
     return figures

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dicectl.emulator import board as emulator
 from dicectl.emulator import runner as on_board
-from dicectl.errors import USAGE, Failure
+from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import fold, mpy, profiles, recipe
 from dicectl.firmware import unix_port as micropython
 from dicectl.measure import speed
@@ -89,7 +89,7 @@ def used(files):
     code = f"import sys\nfor name in {roots!r}: __import__(name)\nprint(' '.join(sys.modules))"
     done = subprocess.run([micropython.find(), "-c", code], env=micropython.environment(), capture_output=True, text=True)
     if done.returncode:
-        raise Failure(f"dice cannot be imported on the unix port: {done.stderr.strip()}")
+        raise CommandError(f"dice cannot be imported on the unix port: {done.stderr.strip()}")
     return [file for file in files if module_name(file) in done.stdout.split()]
 
 
@@ -98,7 +98,7 @@ def elf_bytes(profile, progress, with_tls=False):
     elf = recipe.firmware(EMULATED, profile=profile, with_tls=with_tls, progress=progress) / "firmware.elf"
     done = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True)
     if done.returncode:
-        raise Failure(f"arm-none-eabi-size failed: {done.stderr.strip()}")
+        raise CommandError(f"arm-none-eabi-size failed: {done.stderr.strip()}")
     text, data, *_ = done.stdout.splitlines()[1].split()
     return int(text) + int(data)
 
@@ -171,9 +171,9 @@ def smallest_heaps(progress):
 
 
 def bisect(passes, most):
-    """Return the least number from 1 to `most` that passes, where all above it pass too; raises Failure where `most` does not."""
+    """Return the least number from 1 to `most` that passes, where all above it pass too; raises CommandError where `most` does not."""
     if not passes(most):
-        raise Failure(f"the scenario does not even pass on a heap of {most} KB")
+        raise CommandError(f"the scenario does not even pass on a heap of {most} KB")
     least = 1
     while least < most:
         middle = (least + most) // 2
@@ -202,7 +202,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     `progress` is called with what is being done.
     """
     if profile not in profiles.names() or profile == "none":
-        raise Failure(f"there is no profile {profile} to measure", USAGE)
+        raise CommandError(f"there is no profile {profile} to measure", USAGE)
     figures = {"board": board.name, "profile": profile, **static(board, profile)}
     if board.name != EMULATED:
         return figures

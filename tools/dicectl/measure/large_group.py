@@ -25,8 +25,8 @@ from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
-from dice.group.manager import LISTENER, SENDER, Manager, Roster
-from dicectl.net.virtual import Inhabitant, Town
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 LOSSES = (0, 10)
 _STORM_S = 10  # in which all members come up
@@ -36,7 +36,15 @@ _PATIENCE_S = 1000
 def size(*roots):
     """Return the bytes of all objects that can be reached from some, but for code, modules and what asyncio has."""
     seen, waiting, total = set(), list(roots), 0
-    beyond = (type, types.ModuleType, types.FunctionType, types.CodeType, types.FrameType, asyncio.AbstractEventLoop, Town)
+    beyond = (
+        type,
+        types.ModuleType,
+        types.FunctionType,
+        types.CodeType,
+        types.FrameType,
+        asyncio.AbstractEventLoop,
+        VirtualNetwork,
+    )
     while waiting:
         thing = waiting.pop()
         if id(thing) in seen or isinstance(thing, beyond):
@@ -52,11 +60,11 @@ class Storm:
 
     def __init__(self, count, loss, folder):
         self.chance = random.Random(loss)
-        self.town = Town(self.chance.randrange, loss)
+        self.network = VirtualNetwork(self.chance.randrange, loss)
         self.keys = {b"%06d" % number: self.chance.randbytes(16) for number in range(count)}
-        roster = Roster("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
-        self.manager = Manager(roster, lambda roster: None, os.urandom, 0)
-        self.nodes = [Inhabitant(self.town, folder, i.decode(), "lamps", i, key) for i, key in self.keys.items()]
+        state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+        self.manager = Manager(state, lambda state: None, os.urandom, 0)
+        self.nodes = [VirtualNode(self.network, folder, i.decode(), "lamps", i, key) for i, key in self.keys.items()]
         self.told = []
         self._empty = size(self.manager)
 
@@ -93,20 +101,20 @@ class Storm:
     async def _phase(self, name, reachable):
         """Wait until the epoch is active and every member that can have it has it."""
         start = self.loop.time()
-        self.town.counts.clear()
+        self.network.counts.clear()
         self.kdc.changed("lamps")
         when = {}
-        while len(when) < reachable or not self.manager.roster.active or any(node.joined_s is None for node in self.nodes):
-            roster = self.manager.roster
-            for identity, member in roster.members.items():
-                if member.held == roster.epoch:
+        while len(when) < reachable or not self.manager.state.active or any(node.joined_s is None for node in self.nodes):
+            state = self.manager.state
+            for identity, member in state.members.items():
+                if member.held == state.epoch:
                     when.setdefault(identity, self.loop.time() - start)
             if self.loop.time() - start > _PATIENCE_S:
                 break
             await asyncio.sleep(0.1)
         whole_s = self.loop.time() - start
         each = sorted(node.joined_s for node in self.nodes) if name == "join" else sorted(when.values())
-        counts = [self.town.counts.get(node.name, [0, 0]) for node in self.nodes]
+        counts = [self.network.counts.get(node.name, [0, 0]) for node in self.nodes]
         sender = self.nodes[0]
         await asyncio.sleep(1)  # the sender is told
         await sender.send(b"off")
@@ -116,7 +124,7 @@ class Storm:
             {
                 "phase": name,
                 "members": len(self.nodes),
-                "loss": self.town.loss,
+                "loss": self.network.loss,
                 "s": round(whole_s, 1),
                 "each_s": [round(each[i], 2) for i in (len(each) // 2, len(each) * 9 // 10, -1)],
                 "datagrams": round(sum(count for count, _ in counts) / len(self.nodes), 1),
@@ -132,7 +140,7 @@ def main(quick):
     for number, loss in enumerate(LOSSES):
         with tempfile.TemporaryDirectory(prefix="dice-storm-") as folder:
             storm = Storm(50 if quick else 1000, loss, folder)
-            lines += storm.town.run(storm.run)
+            lines += storm.network.run(storm.run)
         print(json.dumps({"round": number + 1, "rounds": len(LOSSES)}), flush=True)
     for line in lines:
         print(json.dumps(line))

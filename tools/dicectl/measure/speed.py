@@ -10,12 +10,12 @@ JSON lines as they come; one for another place to run is a function more in RUNN
 
 import sys
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 from dicectl.firmware import unix_port as micropython
 
 
 def _run(command, environment, cwd=None):
-    """Yield the JSON lines that a process prints; raises Failure when it fails."""
+    """Yield the JSON lines that a process prints; raises CommandError when it fails."""
     import json
     import subprocess
 
@@ -32,7 +32,7 @@ def _run(command, environment, cwd=None):
             process.kill()
             raise
     if process.returncode:
-        raise Failure(f"the workload failed on {command[0]}: {other.strip() or process.returncode}")
+        raise CommandError(f"the workload failed on {command[0]}: {other.strip() or process.returncode}")
 
 
 def cpython(quick):
@@ -92,7 +92,7 @@ def collect(runners, quick, progress):
         lines = runner(quick)
         run = next(lines, None)
         if run is None:
-            raise Failure(f"the workload printed nothing on {name}")
+            raise CommandError(f"the workload printed nothing on {name}")
         run["results"] = []
         for line in lines:
             if "round" in line:

@@ -12,7 +12,7 @@ import socket
 import struct
 import time
 
-from dicectl.errors import Failure
+from dicectl.errors import CommandError
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -73,13 +73,13 @@ def _unshare_network():
 
 
 def enter():
-    """Move this process, which must have one thread, into a new namespace where 239.0.0.0/8 leads to `lo`; raises Failure."""
+    """Move this process, which must have one thread, into a new namespace where 239.0.0.0/8 leads to `lo`; raises CommandError."""
     if not hasattr(socket, "AF_PACKET"):
-        raise Failure("the network of its own needs Linux: run this on Linux, or in a Linux virtual machine or container")
+        raise CommandError("the network of its own needs Linux: run this on Linux, or in a Linux virtual machine or container")
     try:
         _unshare_network()
     except OSError as error:
-        raise Failure(
+        raise CommandError(
             f"cannot make a network namespace ({error.strerror}): run as root, or allow user namespaces "
             "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "
             "--cap-add SYS_ADMIN)"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A manager and its members in virtual time: all of dice as it is, asyncio too, on a clock and a network that are made up.
 
-A Town stands for the network: datagrams take some time, some are lost, and it counts them. What Town.run() runs sees its clock and
+A VirtualNetwork stands for the network: datagrams take some time, some are lost, and it counts them. What VirtualNetwork.run() runs sees its clock and
 its network in place of time and UDP. Only CPython can do this.
 """
 
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import dice
 from dice import _cpython, store
 from dice.aio.coap import Coap
-from dice.aio.managed import Managed
+from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
@@ -46,7 +46,7 @@ class Loop(asyncio.SelectorEventLoop):
         return []
 
     def add_reader(self, end, callback, *_):
-        """Have `callback` called when a datagram arrives at an End."""
+        """Have `callback` called when a datagram arrives at an VirtualSocket."""
         end.wake = callback
         if end.waiting:
             self.call_soon(callback)
@@ -56,13 +56,13 @@ class Loop(asyncio.SelectorEventLoop):
         end.wake = None
 
 
-class End:
+class VirtualSocket:
     """One end of the network: stands for dice.transport.udp.Unicast and for dice.transport.udp.Multicast."""
 
     _WAITING_MAX = 2048  # as the buffer of a socket
 
-    def __init__(self, town, address, ears=None):
-        self.town = town
+    def __init__(self, network, address, members=None):
+        self.network = network
         self.node = _where.get()
         self.address = address
         self.socket = self
@@ -70,27 +70,27 @@ class End:
         self.wake = None
         self.waiting = []
         self.closed = False
-        self._ears = ears  # of a multicast group: all Ends in it
+        self._members = members  # of a multicast group: all VirtualSockets in it
 
     def send(self, datagram, address=None):
         """Send to the server, to `address`, or to the group."""
         datagram = bytes(datagram)
         if self.closed:
             return
-        if self._ears is not None:
-            self.town.heard.append((self.node, datagram))
-            for end in list(self._ears):
-                self.town.carry(datagram, self, end)
+        if self._members is not None:
+            self.network.heard.append((self.node, datagram))
+            for end in list(self._members):
+                self.network.carry(datagram, self, end)
             return
-        end = self.town.ends.get(address or _SERVER)
-        self.town.count(self.node if end is None or end.node == _SERVER else end.node, datagram)
+        end = self.network.ends.get(address or _SERVER)
+        self.network.count(self.node if end is None or end.node == _SERVER else end.node, datagram)
         if end:
-            self.town.carry(datagram, self, end)
+            self.network.carry(datagram, self, end)
 
     @property
     def of_a_group(self):
         """Whether it takes part in a multicast group."""
-        return self._ears is not None
+        return self._members is not None
 
     def arrive(self, datagram, source):
         """Take a datagram from the network."""
@@ -101,19 +101,19 @@ class End:
 
     def receive(self):
         """Return as dice.transport.udp does."""
-        if self._ears is not None:
+        if self._members is not None:
             return self.waiting.pop(0)[0] if self.waiting else None
         return self.waiting.pop(0) if self.waiting else (None, None)
 
     def close(self):
         """Be gone."""
         self.closed = True
-        self.town.ends.pop(self.address, None)
-        if self._ears is not None and self in self._ears:
-            self._ears.remove(self)
+        self.network.ends.pop(self.address, None)
+        if self._members is not None and self in self._members:
+            self._members.remove(self)
 
 
-class Town:
+class VirtualNetwork:
     """The network. `chance(n)` returns 0 .. n - 1; `loss` is in per cent.
 
     `counts` has [datagrams, bytes] of sessions with the manager by node, both ways; `heard` is (node, datagram) of all that was
@@ -143,20 +143,20 @@ class Town:
             asyncio.get_running_loop().call_later(LATENCY_S, end.arrive, datagram, source.address)
 
     def of(self, node):
-        """Return all Ends of a node."""
-        ends = [*self.ends.values(), *[end for ears in self._groups.values() for end in ears]]
+        """Return all VirtualSockets of a node."""
+        ends = [*self.ends.values(), *[end for members in self._groups.values() for end in members]]
         return [end for end in ends if end.node == node]
 
     def _unicast(self, address, port=None):
         self._numbers += 1
-        end = End(self, _SERVER if address is None else f"{_where.get()}:{self._numbers}")
+        end = VirtualSocket(self, _SERVER if address is None else f"{_where.get()}:{self._numbers}")
         self.ends[end.address] = end
         return end
 
     def _multicast(self, address, port, interface=None):
-        ears = self._groups.setdefault((bytes(address), port), [])
-        end = End(self, None, ears)
-        ears.append(end)
+        members = self._groups.setdefault((bytes(address), port), [])
+        end = VirtualSocket(self, None, members)
+        members.append(end)
         return end
 
     def run(self, coroutine_function, *arguments):
@@ -181,19 +181,19 @@ class Town:
                 loop.close()
 
 
-class Inhabitant:
+class VirtualNode:
     """A member of one group as an application is one: it connects, joins, listens, and connects again where the session broke.
 
     `heard` has (virtual seconds, SenderID, message).
     """
 
-    def __init__(self, town, folder, name, group, identity, key, timer_ms=1000):
+    def __init__(self, network, folder, name, group, identity, key, timer_ms=1000):
         self.name = name
         self.identity = identity
         self.heard = []
         self.joined_s = None
         self.managed = None
-        self._town = town
+        self._network = network
         self._folder = folder
         self._group = group
         self._key = key
@@ -206,14 +206,14 @@ class Inhabitant:
         context = contextvars.copy_context()
         context.run(_where.set, self.name)
         os.makedirs(f"{self._folder}/{self.name}", exist_ok=True)
-        self.managed = Managed(self._group, f"{self._folder}/{self.name}/{self._group}.gsa")
+        self.managed = ManagedGroup(self._group, f"{self._folder}/{self.name}/{self._group}.gsa")
         self._tasks = [context.run(asyncio.ensure_future, self._live())]
 
     def power_off(self):
-        """End it at once: what is on its disk stays, nothing else."""
+        """VirtualSocket it at once: what is on its disk stays, nothing else."""
         for task in self._tasks:
             task.cancel()
-        for end in self._town.of(self.name):
+        for end in self._network.of(self.name):
             end.close()
         if self._peer:
             self._peer.close()
