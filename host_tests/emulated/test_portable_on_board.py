@@ -18,12 +18,12 @@ from host_tests.emulated import files
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
 # Of what no firmware has.
-KEEPER = {"test_manager", "test_vectors_hmac", "test_gsa", "test_aio", "test_radio", "test_response"}
+KEEPER = {"test_manager", "test_vectors_hmac", "test_gsa", "test_aio_group", "test_espnow", "test_response"}
 KEEPER |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey"}
 NAMES = sorted({path.stem for path in FOLDER.glob("test_*.py")} - KEEPER)
 # Together these take the emulator up to half an hour, of which test_states takes half; the rest takes it two minutes.
-ON_DEMAND = {"test_aio", "test_lifetime", "test_member", "test_replay"}
-ON_DEMAND |= {"test_listener", "test_loss", "test_session", "test_states", "test_dtls"}
+ON_DEMAND = {"test_aio_group", "test_lifetime", "test_member", "test_replay"}
+ON_DEMAND |= {"test_listener", "test_loss", "test_session", "test_states", "test_aio_session"}
 ON_DEMAND |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey"}
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from memory_transport import run
 from test_coap_exchange import Random
-from test_coaps import pair
+from test_aio_coap import pair
 
 from dice.aio.group_coap import Responder, request
 from dice.coap import multicast
