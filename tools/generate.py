@@ -25,6 +25,33 @@ _DONE = {
 }
 
 
+# The folders of each package, from the lowest up, and what each may import beside itself: host_tests/meta/test_imports.py.
+LIBRARY_BELOW = {
+    "crypto": {""},
+    "": {"crypto"},  # `record` seals; crypto needs `_compat`
+    "coap": {""},
+    "dtls": {"", "crypto"},
+    "group": {"", "crypto"},
+    "transport": {""},
+    "aio": {"", "__init__", "coap", "dtls", "group", "transport"},
+    "__init__": {"", "coap", "dtls", "group", "aio"},
+}
+TOOLS_BELOW = {
+    "": set(),
+    "__init__": set(),
+    "on_device": set(),
+    "firmware": {""},
+    "board": {"", "firmware"},
+    "net": {""},
+    "emulator": {"", "firmware"},
+    "manager": {"", "net"},
+    "measure": {"", "firmware", "emulator", "net"},
+    "demo": {"", "firmware", "emulator", "net", "manager", "measure"},
+    "cli": {"", "firmware", "board", "net", "emulator", "manager", "measure", "demo"},
+    "__main__": {"", "__init__", "cli"},
+}
+
+
 def package():
     """Return package.json: all of dice, with the files more that MicroPython's unix port needs, since mip cannot choose."""
     said = {

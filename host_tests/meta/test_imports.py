@@ -1,185 +1,140 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The rows of lib/dice: a module imports only from rows below its own, and what it must not know it does not import."""
+"""A folder is a layer: a module imports from its own folder and from those below it, and only some may know what is not ours."""
 
 import ast
-from pathlib import Path
+import re
 
 import pytest
 
-LIB = Path(__file__).resolve().parents[2] / "lib"
+from tools import import_graph
+from tools.generate import LIBRARY_BELOW, TOOLS_BELOW
 
-ROWS = [
-    {"_compat", "_cpython", "_posix", "codes", "errors", "limits", "reasons"},
-    {
-        "wire",
-        "replay",
-        "store",
-        "crypto",
-        "crypto.blocks",
-        "crypto.blocks_viper",
-        "crypto.hmac",
-        "crypto.host",
-    },
-    {"suites", "record"},
-    {"record_layer", "messages", "server_messages", "keys", "flights", "resumption"},
-    {"handshake", "kx_psk", "kx_psk_server"},
-    {
-        "client",
-        "server",
-        "group",
-        "group.response",
-        "group.keeper",
-        "group.gsa",
-        "group.context",
-        "group.ledger",
-        "group.member",
-        "group.manager",
-        "coap",
-        "coap.message",
-        "coap.exchange",
-        "coap.resource",
-        "coap.block",
-        "coap.multicast",
-    },
-    {"session", "listener", "sleep", "", "aio", "coaps", "dtls", "ip", "pump", "radio", "serial", "udp"},
-    {"groupcomm", "kdc", "managed"},
-]
+LIBRARY = import_graph.library()
+TOOLS = import_graph.tools()
 
-# Within a row, from the one that imports to what it may import.
-WITHIN = {
-    "_compat": {"_cpython", "_posix"},
-    "errors": {"_compat"},
-    "codes": {"_compat"},
-    "limits": {"_compat"},
-    "reasons": {"_compat"},
-    "crypto": {"crypto.blocks", "crypto.blocks_viper", "crypto.host"},
-    "crypto.blocks": {"crypto.host"},
-    "crypto.hmac": {"crypto"},
-    "server_messages": {"messages"},
-    "kx_psk_server": {"kx_psk"},
-    "group.context": {"group.gsa"},
-    "group.keeper": {"group.gsa"},
-    "group.manager": {"group.gsa", "group.keeper"},
-    "group.member": {"group.context", "group.ledger"},
-    "coap.exchange": {"coap.message"},
-    "coap.resource": {"coap.message"},
-    "coap.block": {"coap.message"},
-    "coap.multicast": {"coap.message"},
-    "listener": {"session"},
-    "sleep": {"session"},
-    "": {"aio", "dtls"},
-    "aio": {"pump", "udp"},
-    "dtls": {"listener", "pump", "session", "udp"},
-    "ip": {"pump", "serial"},
-}
-
-# Who alone may import what is not dice's.
+# The folders or modules of dice that alone may import what is not dice's; what is not in this list nobody may import.
 ONLY = {
-    "socket": {"udp"},
-    "asyncio": {"aio", "coaps", "dtls", "groupcomm", "ip", "kdc", "managed", "pump"},
-    "cryptolib": {"crypto.blocks", "crypto.blocks_viper"},
-    "hashlib": {"crypto", "crypto.host"},
-    "cryptography": {"crypto.host"},
-    "machine": {"store"},
-    "network": set(),
-    "esp32": {"store"},
-    "rp2": set(),
-    "time": {"_compat", "_cpython"},
-    "random": set(),
-    "secrets": set(),
-    "uos": set(),
-    "dicectl": set(),
-    "firmware": set(),
-    "host_tests": set(),
+    "asyncio": {"aio"},
+    "cryptography": {"crypto"},
+    "cryptolib": {"crypto"},
+    "errno": {"transport"},
+    "hashlib": {"crypto"},
+    "micropython": {"dice._compat", "crypto"},
+    "os": {"dice._posix", "dice.store", "aio"},
+    "select": {"transport"},
+    "socket": {"transport"},
+    "struct": {"dice.record", "dtls", "group"},
+    "sys": {"dice._compat", "dice._posix", "crypto"},
+    "time": {"dice._compat", "dice._cpython"},
 }
 
 
-def name_of(path):
-    """Return the name of a module below the package `dice`, "" for the package itself."""
-    parts = path.relative_to(LIB / "dice").with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def wrong_way(package, below):
+    """Return (module, what it imports) of each import that does not run downward."""
+    return [
+        (module, imported)
+        for module in package.paths
+        for imported in sorted(package.own(module))
+        if package.folder(imported) not in below[package.folder(module)] | {package.folder(module)}
+    ]
 
 
-MODULES = {name_of(path): path for path in (LIB / "dice").rglob("*.py")}
+def test_the_library_imports_downward():
+    assert wrong_way(LIBRARY, LIBRARY_BELOW) == []
 
 
-def imports_of(name):
-    """Return the names of all modules that a module imports anywhere, also within functions; dice's own start with "dice"."""
-    found = set()
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module
-            if node.level:
-                package = "dice." + name if MODULES[name].name == "__init__.py" else f"dice.{name}".rpartition(".")[0]
-                for _ in range(node.level - 1):
-                    package = package.rpartition(".")[0]
-                module = ".".join(filter(None, (package.rstrip("."), node.module)))
-            for alias in node.names:
-                inner = f"{module}.{alias.name}"
-                found.add(inner if inner.removeprefix("dice.") in MODULES and inner.startswith("dice.") else module)
-    return found
+def test_the_command_imports_downward():
+    assert wrong_way(TOOLS, TOOLS_BELOW) == []
 
 
-def inner_imports_of(name):
-    """Return the modules of dice that a module imports."""
-    own = {imported for imported in imports_of(name) if imported.split(".")[0] == "dice"}
-    return {imported.removeprefix("dice").removeprefix(".") for imported in own}
+def test_each_folder_has_a_place():
+    assert {LIBRARY.folder(module) for module in LIBRARY.paths} == set(LIBRARY_BELOW)
+    assert {TOOLS.folder(module) for module in TOOLS.paths} == set(TOOLS_BELOW)
 
 
-def row_of(name):
-    return next(number for number, row in enumerate(ROWS) if name in row)
+@pytest.mark.parametrize("below", [LIBRARY_BELOW, TOOLS_BELOW], ids=["dice", "dicectl"])
+def test_the_order_of_folders_runs_one_way(below):
+    """No two folders import each other, except the lowest of dice: crypto needs `_compat`, and `record` needs crypto."""
+    order = list(below)
+    for folder, allowed in below.items():
+        for other in allowed:
+            assert order.index(other) < order.index(folder) or (folder, other) == ("crypto", ""), (folder, other)
 
 
-def test_every_module_has_a_row():
-    assert set().union(*ROWS) == set(MODULES)
-    assert sum(map(len, ROWS)) == len(MODULES)
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_rows(name):
-    for imported in inner_imports_of(name):
-        assert imported in MODULES, f"{name} imports {imported}, which is not there"
-        if row_of(imported) == row_of(name):
-            assert imported in WITHIN.get(name, ()), f"{name} imports {imported} of its own row"
-        else:
-            assert row_of(imported) < row_of(name), f"{name} imports {imported} of a higher row"
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_its_own_are_imported_relatively(name):
-    """The name of a module counts in each that imports it: a relative one saves 5 to 11 bytes of .mpy every time."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        assert not isinstance(node, ast.ImportFrom) or node.level or node.module.split(".")[0] != "dice", ast.unparse(node)
-
-
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_what_only_some_may_know(name):
-    for imported in imports_of(name):
-        top = imported.split(".")[0]
-        assert name in ONLY.get(top, {name}), f"{name} imports {top}"
-
-
-def test_no_cycles():
+@pytest.mark.parametrize("package", [LIBRARY, TOOLS], ids=["dice", "dicectl"])
+def test_no_cycles(package):
     done = set()
 
-    def visit(name, path):
-        assert name not in path, " -> ".join([*path, name])
-        if name not in done:
-            for imported in inner_imports_of(name):
-                visit(imported, [*path, name])
-            done.add(name)
+    def visit(module, path):
+        assert module not in path, " -> ".join([*path, module])
+        if module not in done:
+            for imported in package.own(module):
+                visit(imported, [*path, module])
+            done.add(module)
 
-    for name in MODULES:
-        visit(name, [])
+    for module in package.paths:
+        visit(module, [])
+
+
+def test_what_only_some_may_know():
+    for module in LIBRARY.paths:
+        for name in LIBRARY.foreign(module) - {"dice"}:
+            assert {module, LIBRARY.folder(module)} & ONLY.get(name, set()), f"{module} imports {name}"
+
+
+def test_nobody_imports_a_command():
+    importers = {module for module in TOOLS.paths if any(name.startswith("dicectl.cli") for name in TOOLS.own(module))}
+    assert {module for module in importers if not module.startswith("dicectl.cli")} == {"dicectl.__main__"}
+
+
+def test_its_own_are_imported_relatively():
+    """The name of a module counts in each that imports it: a relative one saves 5 to 11 bytes of .mpy every time."""
+    for path in LIBRARY.paths.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            absolute = isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] == "dice"
+            assert not absolute, f"{path}: {ast.unparse(node)}"
+
+
+def private_names(text):
+    """Yield what a file takes from dice that dice keeps to itself: a private module, or a private name of any."""
+    modules = set()
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.split(".")[0] == "dice"]
+            modules.update(name.split(".")[0] for name in names)
+            yield from (name for name in names if re.search(r"\._(?!_)", name))
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dice":
+            for alias in node.names:
+                modules.add(alias.asname or alias.name)
+                if re.search(r"\._(?!_)", f"{node.module}.{alias.name}"):
+                    yield f"{node.module}.{alias.name}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            root = node.value
+            while isinstance(root, ast.Attribute):
+                root = root.value
+            if isinstance(root, ast.Name) and root.id in modules:
+                yield ast.unparse(node)
+
+
+def test_the_command_uses_no_private_name_of_the_library():
+    for module, path in TOOLS.paths.items():
+        if TOOLS.folder(module) != "on_device":
+            assert list(private_names(path.read_text())) == [], module
+
+
+def test_private_names_are_found():
+    assert list(private_names("from dice._compat import sync\n")) == ["dice._compat.sync"]
+    assert list(private_names("import dice\ndice.store._x = 1\n")) == ["dice.store._x"]
+    assert list(private_names("from dice import store\nstore.sync(store.a)\nself._x = store\n")) == []
 
 
 def test_back_ends_are_only_chosen_in_one_place():
-    for name in MODULES:
-        chosen = inner_imports_of(name) & {"crypto.host", "crypto.blocks", "crypto.blocks_viper"}
-        assert not chosen or name == "crypto" or (name, chosen) == ("crypto.blocks", {"crypto.host"})
+    for module in LIBRARY.paths:
+        chosen = LIBRARY.own(module) & {"dice.crypto.host", "dice.crypto.ccm", "dice.crypto.ccm_viper"}
+        assert not chosen or module == "dice.crypto" or (module, chosen) == ("dice.crypto.ccm", {"dice.crypto.host"})
 
 
 # What may be called at import time: it computes a constant, and touches nothing else.
@@ -213,10 +168,10 @@ def starts(body):
         yield from (call.lineno for call in calls if ast.unparse(call.func) not in PURE)
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_nothing_starts_at_import_time(name):
+def test_nothing_starts_at_import_time():
     """A module's top level only defines, also within `if`, `try` and classes."""
-    assert list(starts(ast.parse(MODULES[name].read_text()).body)) == []
+    for module, path in LIBRARY.paths.items():
+        assert list(starts(ast.parse(path.read_text()).body)) == [], module
 
 
 @pytest.mark.parametrize(
@@ -247,15 +202,21 @@ def test_what_starts_is_found(text):
     assert list(starts(ast.parse(text).body)), text
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_no_randomness(name):
-    """dice draws no random numbers but for the endpoints of sessions, and the ports of a serial line."""
-    found = {getattr(node, "attr", None) or getattr(node, "id", None) for node in ast.walk(ast.parse(MODULES[name].read_text()))}
-    imported = {
-        alias.name
-        for node in ast.walk(ast.parse(MODULES[name].read_text()))
-        for alias in getattr(node, "names", ())
-        if isinstance(alias, ast.alias)
-    }
-    allowed = {"urandom"} if name in ("coaps", "dtls", "groupcomm", "ip") else set()
-    assert not ((found | imported) - allowed) & {"urandom", "getrandom", "rng", "randint", "randbytes", "getrandbits"}
+# The only modules that read a clock or draw random numbers; all others are given both.
+CLOCKS = {"dice._compat", "dice._cpython", "dice.aio.wait"}
+CHANCES = {"dice.aio.session", "dice.aio.coap", "dice.aio.group_coap", "dice.transport.slip_ip"}
+
+
+def names_in(path):
+    """Return all names, attributes and imported names of a file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        found.update(getattr(node, field) for field in ("attr", "id", "name") if isinstance(getattr(node, field, None), str))
+    return found
+
+
+def test_clocks_and_random_numbers_come_in_as_arguments():
+    for module, path in LIBRARY.paths.items():
+        assert module in CLOCKS or not names_in(path) & {"ticks_ms", "monotonic", "monotonic_ns", "time"}, module
+        random = {"urandom", "getrandom", "rng", "randint", "randbytes", "getrandbits"}
+        assert module in CHANCES or not names_in(path) & random, module

@@ -5,8 +5,8 @@
 import asyncio
 
 from memory_transport import run
-from test_coap_exchange import Random
 from test_aio_coap import pair
+from test_coap_exchange import Random
 
 from dice.aio.group_coap import Responder, request
 from dice.coap import multicast

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Who imports whom in a package, read from its source: for host_tests/meta/test_imports.py, and drawn for docs/architecture.md.
+
+Imports within functions count as well: they are loaded later, and depend on the same layers.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Package:
+    """The modules of a package: `paths` by dotted name, and `imports`, the names of all modules that each of them imports."""
+
+    def __init__(self, top, name):
+        """`top` is the folder of the package `name`, relative to the repository."""
+        self.name = name
+        self.paths = {}
+        self._top = ROOT / top
+        for path in sorted(self._top.rglob("*.py")):
+            parts = (name, *path.relative_to(self._top).with_suffix("").parts)
+            self.paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        self.imports = {module: self._imports(module) for module in self.paths}
+
+    def folder(self, module):
+        """Return the folder of a module below the package: "" if it lies in the package itself, but its two doors by name."""
+        if module == self.name:
+            return "__init__"
+        if module.endswith(".__main__"):
+            return "__main__"
+        parts = self.paths[module].relative_to(self._top).parts
+        return parts[0] if len(parts) > 1 else ""
+
+    def own(self, module):
+        """Return the modules of this package that a module imports."""
+        return {imported for imported in self.imports[module] if imported in self.paths}
+
+    def foreign(self, module):
+        """Return the top-level names of what a module imports from elsewhere."""
+        return {imported.split(".")[0] for imported in self.imports[module] if imported not in self.paths}
+
+    def edges(self):
+        """Return {(folder, folder it imports from): number of imports} between different folders."""
+        found = {}
+        for module in self.paths:
+            for imported in self.own(module):
+                edge = self.folder(module), self.folder(imported)
+                if edge[0] != edge[1]:
+                    found[edge] = found.get(edge, 0) + 1
+        return found
+
+    def _imports(self, module):
+        found = set()
+        for node in ast.walk(ast.parse(self.paths[module].read_text())):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = self._base(module, node)
+                for alias in node.names:
+                    inner = f"{base}.{alias.name}"
+                    found.add(inner if inner in self.paths else base)
+        return found - {module}
+
+    def _base(self, module, node):
+        """Return the absolute name of the module that an ImportFrom names."""
+        if not node.level:
+            return node.module
+        parts = module.split(".")
+        if self.paths[module].name != "__init__.py":
+            parts = parts[:-1]
+        parts = parts[: len(parts) - node.level + 1]
+        return ".".join([*parts, *filter(None, [node.module])])
+
+
+def library():
+    """Return the Package dice."""
+    return Package("lib/dice", "dice")
+
+
+def tools():
+    """Return the Package dicectl."""
+    return Package("tools/dicectl", "dicectl")
+
+
+def drawn(package, below):
+    """Return a Mermaid flowchart of the folders of a package; `below` orders them, from the lowest up."""
+    order = list(below)
+    title = {folder: f"{folder}/" for folder in order} | {
+        "": f"{package.name}/*.py",
+        "__init__": "__init__.py",
+        "__main__": "__main__.py",
+    }
+    name = {folder: (folder or "modules").strip("_") for folder in order}
+    lines = ["```mermaid", "flowchart TD"]
+    lines += [f'    {name[folder]}["{title[folder]}"]' for folder in reversed(order)]
+    for (importer, imported), count in sorted(
+        package.edges().items(), key=lambda edge: [-order.index(folder) for folder in edge[0]]
+    ):
+        lines.append(f"    {name[importer]} -->|{count}| {name[imported]}")
+    return "\n".join([*lines, "```"]) + "\n"
