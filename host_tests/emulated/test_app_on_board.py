@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from dicectl.board.raw_repl import Device
-from dicectl.demo.manager_process import House
+from dicectl.demo.manager_process import ManagerProcess
 from dicectl.emulator import board as emulator
 from dicectl.emulator.board import run
 from dicectl.firmware import recipe
@@ -26,12 +26,12 @@ import link, safe, sensors
 from status import Led
 from node import Node
 from dice.coap.message import GET, Message
-from dice.coaps import Coap
+from dice.aio.coap import Coap
 from dice.dtls import Connection
-from dice.managed import ManagedGroup
-from dice.client import Client
-from dice.kx_psk import Psk
-from dice.session import Session
+from dice.aio.managed import ManagedGroup
+from dice.dtls.client import Client
+from dice.dtls.kx_psk import Psk
+from dice.dtls.session import Session
 import dice.aio.group, dice.dtls.listener, dice.dtls.server, io, os
 
 class Nowhere(io.IOBase):
@@ -150,7 +150,7 @@ def _lit(board):
 
 def _life(folder, image):
     """Deploy what firmware with the application in it needs, provision, obey, replace, wipe; return what there is to look at."""
-    with House(folder) as house, emulator.Board(image, pty=True) as board:
+    with ManagerProcess(folder) as house, emulator.Board(image, pty=True) as board:
         house("new", group="lamps")
         shown = house("show", group="lamps")
         manager = ("-m", house.registry)

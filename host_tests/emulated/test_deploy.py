@@ -20,7 +20,7 @@ from dicectl.board.raw_repl import Bare, Device
 from dicectl.emulator import board as emulator
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy, profiles, recipe
-from host_tests.meta.test_imports import inner_imports_of
+from tools import import_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
@@ -188,15 +188,16 @@ def test_dice_in_the_firmware_is_left_there(tmp_path):
 
 def needed_by(name):
     """Return the names of a module and of all that it imports on a board."""
+    library = import_graph.library()
     names = [name]
     for module in names:
-        names += sorted(inner_imports_of(module) - {*names, "_cpython", "crypto.host", "_posix"})
+        names += sorted(library.own(module) - {*names, "dice._cpython", "dice.crypto.host", "dice._posix"})
     return set(names)
 
 
 def test_mip_installs_from_a_clone(bare, tmp_path):
     """With package.json as it is, but for what dice.wire does not need, and for comments: the emulator takes a second a KB."""
-    needed = {f"dice/{name}.py" for name in needed_by("wire")} | {"dice/__init__.py"}
+    needed = {name.replace(".", "/") + ".py" for name in needed_by("dice.wire")} | {"dice/__init__.py"}
     package = json.loads((ROOT / "package.json").read_text())
     package["urls"] = [[target, source] for target, source in package["urls"] if target in needed]
     (tmp_path / "package.json").write_text(json.dumps(package))

@@ -265,7 +265,7 @@ def test_micropython_asks_openssl(tmp_path):
     question, answer = peer.ask(b"ping")
     code = f"""
 import asyncio, dice
-from dice.kx_psk import Psk
+from dice.dtls.kx_psk import Psk
 async def main():
     c = await dice.connect(("127.0.0.1", {port}), Psk({peers.IDENTITY.encode()!r}, {peers.KEY!r}), timer_ms=1000)
     await c.send({question!r})
@@ -290,7 +290,7 @@ def test_micropython_answers_openssl(tmp_path):
     port = peers.free_port()
     code = f"""
 import asyncio, dice
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 async def handle(c):
     async for message in c:
         await c.send(b"pong\\n")

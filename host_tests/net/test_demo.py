@@ -149,7 +149,7 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
 def test_a_demo_without_a_board_says_so():
     """Where no firmware can be had, all else is as it must be."""
     missing = (
-        "from dicectl import annex, failure\ndef firmware(progress):\n    raise failure.Failure('no compiler')\n"
+        "from dicectl.demo import emulated_node as annex; from dicectl import errors as failure\ndef firmware(progress):\n    raise failure.CommandError('no compiler')\n"
         "annex.firmware = firmware"
     )
     done = _demo(before=missing)
@@ -160,7 +160,7 @@ def test_a_demo_without_a_board_says_so():
 
 def test_a_demo_without_openssl_says_so():
     """Everything else is as it must be."""
-    done = _demo(before="from dicectl import s_client; s_client.available = lambda: False")
+    done = _demo(before="from dicectl.demo import openssl as s_client; s_client.available = lambda: False")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "left out, since there is no openssl here: apt-get install openssl" in done.stdout
 
@@ -287,7 +287,7 @@ def test_tshark_dissects_both_layouts_with_both_tags(in_network, tmp_path, layou
 def test_demo_notices_a_broken_replay_window():
     """With a library that takes everything for fresh, the demo fails: exit status 1, the wrong checks named."""
     sabotage = (
-        "from dicectl import mpy; original = mpy.folded\n"
+        "from dicectl.firmware import mpy; original = mpy.folded\n"
         "right = b'if following is None or sequence >= following:\\n            return True'\n"
         "def folded(source):\n"
         "    text = original(source)\n"
@@ -305,7 +305,7 @@ def test_demo_notices_a_broken_replay_window():
     "before, told",
     [
         (
-            "from dicectl import netns\ndef refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
+            "from dicectl.net import namespace as netns\ndef refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
             "user namespaces",
         ),
         ("import socket; del socket.AF_PACKET", "on Linux, or in a Linux virtual machine"),

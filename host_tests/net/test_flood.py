@@ -19,7 +19,7 @@ KEY = bytes(range(16))
 ADDRESSES = 10_000
 SERVER = """
 import asyncio, gc, dice
-from dice.kx_psk_server import PskLookup
+from dice.dtls.kx_psk_server import PskLookup
 
 async def tell(connection):
     async for message in connection:

@@ -213,7 +213,7 @@ class Listener:
         return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
 
     def _meet(self, start, datagram, address, now):
-        """Answer a hello without keeping anything, or give its sender a slot; return the ServerSession that shall have the datagram, or
+        """Answer a hello without keeping anything, or give its sender a slot; return the ServerSession that gets the datagram, or
         None."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)

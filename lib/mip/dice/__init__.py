@@ -11,21 +11,21 @@ __version__ = "0.1.0"
 
 
 async def join(path, store=None, transport=None, **options):
-    """Join the multicast group of a GSA file; see `dice.aio.join`."""
-    from . import aio
+    """Join the multicast group of a GSA file; see `dice.aio.group.join`."""
+    from .aio import group as aio
 
     return await aio.join(path, store, transport, **options)
 
 
 async def connect(address, credentials, **options):
-    """Connect to a DTLS server; see `dice.dtls.connect`."""
-    from . import dtls
+    """Connect to a DTLS server; see `dice.aio.session.connect`."""
+    from .aio import session as dtls
 
     return await dtls.connect(address, credentials, **options)
 
 
 async def serve(port, credentials, handler, **options):
-    """Serve DTLS clients; see `dice.dtls.serve`."""
-    from . import dtls
+    """Serve DTLS clients; see `dice.aio.session.serve`."""
+    from .aio import session as dtls
 
     return await dtls.serve(port, credentials, handler, **options)

@@ -18,7 +18,7 @@ _UF2_ABSOLUTE = 0xE48BFF57  # a block for any RP2350, put before the others by n
 
 
 def check(board, path):
-    """Return (path, bytes) of the firmware for a Board, the one that dicectl build made unless `path` is given; raises CommandError."""
+    """Return (path, bytes) of a Board's firmware, the one that dicectl build made unless `path` is given; raises CommandError."""
     suffix = "bin" if board.flashed_by == "esptool" else "uf2"
     chosen = Path(path) if path else Path("build") / board.name / f"firmware.{suffix}"
     try:

@@ -22,7 +22,7 @@ _WITHOUT = {
 
 
 def everything(port, dry_run=False):
-    """Return {"dice", "host", "board": None where there is none}, plain values; raises CommandError when a named port has no device.
+    """Return {"dice", "host", "board": None where there is none}, plain values; raises CommandError if a named port has none.
 
     Of a board a dry run tells only the port.
     """

@@ -103,7 +103,7 @@ def _hidden(path):
 
 
 def make(device, sources, to, profile, force):
-    """Return the DeployPlan that brings `sources`, as from gather(), and dice to the folder `to` of a board; raises CommandError."""
+    """Return the DeployPlan that brings `sources`, as from gather(), and dice to a board's folder `to`; raises CommandError."""
     device.load("board_facts.py")
     (facts,) = device.ask("identity")
     installed = device.ask("installed")
@@ -225,7 +225,7 @@ def _notes(facts, installed, to, folder, wanted, present, removals):
 
 
 def apply(device, work, progress):
-    """Do the DeployPlan; calls progress(path, bytes written, bytes in all). Raises CommandError, and then every old file is whole."""
+    """Do the DeployPlan; calls progress(path, bytes written, bytes in all). If it raises CommandError, every old file is whole."""
     need = _blocks(work.copies.values(), work.block_bytes) * work.block_bytes
     if need > work.free_bytes:
         raise CommandError(

@@ -49,7 +49,7 @@ def check(flavour, emitted):
 
 
 def compile_file(source, name, flavour, emitted, level=3):
-    """Return the .mpy form of the file `source`, its constants folded; raises CommandError. All that dice compiles goes through here.
+    """Return the .mpy form of the file `source`, its constants folded; raises CommandError. All compiling goes through here.
 
     Tracebacks call it by the last part of `name`, which counts in each. `level` is mpy-cross's: 3 drops line numbers and asserts.
     """

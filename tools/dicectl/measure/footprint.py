@@ -171,7 +171,7 @@ def smallest_heaps(progress):
 
 
 def bisect(passes, most):
-    """Return the least number from 1 to `most` that passes, where all above it pass too; raises CommandError where `most` does not."""
+    """Return the least number from 1 to `most` that passes, if all above it pass too; raises CommandError if `most` does not."""
     if not passes(most):
         raise CommandError(f"the scenario does not even pass on a heap of {most} KB")
     least = 1

@@ -3,7 +3,7 @@
 """How long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
 take over networks that lose.
 
-on_device/bench.py is the workload, the same file everywhere, and on_device/tls_dtls.py that of MicroPython's own tls; on_device/handshakes.py and
+on_device/bench.py is the workload, the same file everywhere, on_device/tls_dtls.py that of MicroPython's own tls; handshakes.py and
 storm.py, a group of a thousand, run in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their
 JSON lines as they come; one for another place to run is a function more in RUNNERS.
 """

@@ -27,6 +27,6 @@ else:
 
 # The number of the native code that this firmware takes; 0 where it takes none.
 if MICROPYTHON and sys.implementation._mpy >> 10:
-    from .blocks_viper import crypt
+    from .ccm_viper import crypt
 else:
-    from .blocks import crypt  # noqa: F401 - part of the back end
+    from .ccm import crypt  # noqa: F401 - part of the back end

@@ -56,7 +56,7 @@ class Gsa:
     """What the struct above says, with `own_id` None for a device without an id, and `senders` a list of (id, next).
 
     `fresh`: the sequence numbers in it are news. Once a device has taken them over, they are history, which an attacker
-    could have it believe again after a reboot: the device writes it back as taken_over() makes it, and trusts its store.
+    could have it believe again after a reboot: the device writes it back as without_fresh_flag() makes it, and trusts its store.
     """
 
     def __init__(self, **fields):
@@ -65,18 +65,18 @@ class Gsa:
             setattr(self, name, fields[name])
 
 
-def check(body):
+def checksum(body):
     """Return what stands behind `body`, all the rest of a GSA."""
     digest = sha256()
     digest.update(body)
     return digest.digest()[:_CHECK_BYTES]
 
 
-def taken_over(data):
+def without_fresh_flag(data):
     """Return an encoded GSA whose sequence numbers are no news any more, a bytearray: it holds the key."""
     data = bytearray(data)
     data[1] &= ~_GSA_FRESH
-    data[-_CHECK_BYTES:] = check(memoryview(data)[:-_CHECK_BYTES])
+    data[-_CHECK_BYTES:] = checksum(memoryview(data)[:-_CHECK_BYTES])
     return data
 
 
@@ -88,7 +88,7 @@ def decode(data):
     if data[0] != _GSA_VERSION:
         raise FormatError(_E_VERSION)
     body = memoryview(data)[:end]
-    if data[end:] != check(body):
+    if data[end:] != checksum(body):
         raise FormatError(_E_DAMAGED)
     body = bytes(body) + bytes(_SHORTEST_BYTES)  # whether all of it was there is told at the end, and once
     flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s4sHHBBHB", body)

@@ -17,7 +17,7 @@ _ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = c
 _E_NO_ID = const(73); _E_OPTION = const(18); _E_SPENT = const(40)
 _PSK_AES_128_CCM_8 = const(0xC0A8)
 from .gsa import UNKNOWN, Gsa; _DERIVE_SENDER = const(1)
-from .keeper import sender_id_max, traffic_key
+from .gsa_encode import sender_id_max, traffic_key
 
 SENDER = "sender"
 ANSWERING = "answering"  # a listener with an id of its own
@@ -28,7 +28,7 @@ _RAND_BYTES = const(16)
 _SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
 
 
-class Enrolled:
+class MemberRecord:
     """A member as the manager knows it."""
 
     def __init__(self, role, device_id, held=0, sent=0):
@@ -38,7 +38,7 @@ class Enrolled:
         self.sent = sent  # sequence number that it will send next, as far as it told
 
 
-class Roster:
+class GroupState:
     """All that a manager must not forget of one group: plain values, so that they can be copied and kept."""
 
     def __init__(self, name, gid, address, port, layout, lifetime_s=0):
@@ -53,99 +53,99 @@ class Roster:
         self.active = False
         self.grace_s = _GRACE_MS // 1000  # how long members still read the epoch before; not at all once somebody was expelled
         self.tgk = self.cs_id = self.rand = b""
-        self.members = {}  # Enrolled by identity
+        self.members = {}  # MemberRecord by identity
 
     def copy(self):
         """Return one that can be changed without changing this."""
-        other = Roster(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
+        other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
         for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
-        other.members = {i: Enrolled(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
+        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
         return other
 
 
 class Manager:
     """One group's keeper.
 
-    `commit(roster)` makes a Roster durable before it returns, or raises: then nothing has changed. `random(n)` returns n random
+    `commit(roster)` makes a GroupState durable before it returns, or raises: then nothing has changed. `random(n)` returns n random
     bytes. `undelivered` has the identities whose acknowledgement of the present epoch is missing.
     """
 
-    def __init__(self, roster, commit, random, now):
+    def __init__(self, state, commit, random, now):
         """Go on with `roster`; one that was interrupted before its epoch was active waits for acknowledgements anew."""
-        self.roster = roster
+        self.state = state
         self._commit = commit
         self._random = random
-        self._due = None if roster.active or not roster.epoch else self._end_of_wait(roster, now)
+        self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
 
     def add(self, identities, role, now):
         """Let devices in, a list of bytes, all in one new epoch where it needs one: listeners without an id do not.
 
         Raises UsageError for one that is in already and where ids or senders have run out.
         """
-        roster = self.roster.copy()
+        state = self.state.copy()
         for identity in identities:
-            if identity in roster.members or role not in (SENDER, ANSWERING, LISTENER):
+            if identity in state.members or role not in (SENDER, ANSWERING, LISTENER):
                 raise UsageError(_E_OPTION)
-            roster.members[identity] = Enrolled(role, None)
-        if role != LISTENER or not roster.epoch:
-            self._begin(roster, False)
-        self._keep(roster, now)
+            state.members[identity] = MemberRecord(role, None)
+        if role != LISTENER or not state.epoch:
+            self._begin(state, False)
+        self._keep(state, now)
 
     def remove(self, identities, now):
         """Expel devices, in a new epoch under a new master key; raises UsageError for one that is not in."""
-        roster = self.roster.copy()
+        state = self.state.copy()
         for identity in identities:
-            if identity not in roster.members:
+            if identity not in state.members:
                 raise UsageError(_E_OPTION)
-            del roster.members[identity]
-        self._begin(roster, True)
-        self._keep(roster, now)
+            del state.members[identity]
+        self._begin(state, True)
+        self._keep(state, now)
 
     def replace(self, identity, other, now):
         """Expel a device and give `other` its place, in one new epoch; raises UsageError unless it alone is in."""
-        roster = self.roster.copy()
-        if identity not in roster.members or other in roster.members:
+        state = self.state.copy()
+        if identity not in state.members or other in state.members:
             raise UsageError(_E_OPTION)
-        roster.members[other] = Enrolled(roster.members.pop(identity).role, None)
-        self._begin(roster, True)
-        self._keep(roster, now)
+        state.members[other] = MemberRecord(state.members.pop(identity).role, None)
+        self._begin(state, True)
+        self._keep(state, now)
 
     def rekey(self, now):
         """Begin a new epoch with new keys."""
-        roster = self.roster.copy()
-        self._begin(roster, False)
-        self._keep(roster, now)
+        state = self.state.copy()
+        self._begin(state, False)
+        self._keep(state, now)
 
     def gsa(self, identity):
         """Return the Gsa of the present epoch for a member, or None for anybody else.
 
         Its numbers are news until the member has acknowledged it: a device that lost its counters since must not begin anew.
         """
-        roster = self.roster
-        member = roster.members.get(identity)
-        if member is None or not any(m.role == SENDER for m in roster.members.values()):
+        state = self.state
+        member = state.members.get(identity)
+        if member is None or not any(m.role == SENDER for m in state.members.values()):
             return None
-        base = roster.epoch << 48
-        new = member.held < roster.epoch
+        base = state.epoch << 48
+        new = member.held < state.epoch
         senders = []
-        for other in roster.members.values():
+        for other in state.members.values():
             if other.role == SENDER:
-                silent = not roster.active or other.held < roster.epoch  # it has not been told to send in this epoch
+                silent = not state.active or other.held < state.epoch  # it has not been told to send in this epoch
                 senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
-        mul_id = bytes(10) + b"\xff\xff" + roster.address
+        mul_id = bytes(10) + b"\xff\xff" + state.address
         return Gsa(
-            gid=roster.gid,
-            address=roster.address,
-            port=roster.port,
+            gid=state.gid,
+            address=state.address,
+            port=state.port,
             suite=_PSK_AES_128_CCM_8,
-            layout=roster.layout,
+            layout=state.layout,
             derive=_DERIVE_SENDER,
-            epoch=roster.epoch,
-            key=bytearray(traffic_key(roster.tgk, mul_id, roster.cs_id, roster.rand)),
+            epoch=state.epoch,
+            key=bytearray(traffic_key(state.tgk, mul_id, state.cs_id, state.rand)),
             own_id=member.id,
             own_next=base if member.role == SENDER else 0,
-            lifetime_s=roster.lifetime_s,
+            lifetime_s=state.lifetime_s,
             budget=_KEY_RECORDS_MAX,
             senders=senders,
             fresh=new,
@@ -153,38 +153,38 @@ class Manager:
 
     def acknowledge(self, identity, epoch, now):
         """Note that a member has stored the GSA of `epoch`; return whether the epoch is active now."""
-        member = self.roster.members.get(identity)
-        if member is None or epoch != self.roster.epoch:
+        member = self.state.members.get(identity)
+        if member is None or epoch != self.state.epoch:
             return False
         if member.held < epoch:
-            roster = self.roster.copy()
-            roster.members[identity].held = epoch
-            self._keep(roster, now)
-        if not self.roster.active and not self.undelivered:
+            state = self.state.copy()
+            state.members[identity].held = epoch
+            self._keep(state, now)
+        if not self.state.active and not self.undelivered:
             self._activate(now)
-        return self.roster.active
+        return self.state.active
 
     def report(self, identity, epoch, sent, clash, now):
         """Take what a sender tells: its next sequence number, and whether it heard another device with its id.
 
         A key that is nearly spent and a clash begin a new epoch; after a clash the device has another id in it.
         """
-        member = self.roster.members.get(identity)
-        if member is None or member.role != SENDER or epoch != self.roster.epoch or not 0 <= sent <= _KEY_RECORDS_MAX:
+        member = self.state.members.get(identity)
+        if member is None or member.role != SENDER or epoch != self.state.epoch or not 0 <= sent <= _KEY_RECORDS_MAX:
             return
-        roster = self.roster.copy()
-        roster.members[identity].sent = max(member.sent, sent)
+        state = self.state.copy()
+        state.members[identity].sent = max(member.sent, sent)
         if clash:
-            roster.members[identity].id = None
+            state.members[identity].id = None
         if clash or sent >= _SPENT_RECORDS:
-            self._begin(roster, False)
-        self._keep(roster, now)
+            self._begin(state, False)
+        self._keep(state, now)
 
     @property
     def undelivered(self):
         """Identities of members that have not acknowledged the present epoch, listeners first: they hear its first record."""
-        members = self.roster.members
-        missing = [identity for identity, member in members.items() if member.held < self.roster.epoch]
+        members = self.state.members
+        missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
         return [i for i in missing if members[i].role != SENDER] + [i for i in missing if members[i].role == SENDER]
 
     def deadline(self):
@@ -195,24 +195,24 @@ class Manager:
         """Activate the epoch where the wait for acknowledgements is over; return whether it is active."""
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._activate(now)
-        return self.roster.active
+        return self.state.active
 
-    def _begin(self, roster, expel):
+    def _begin(self, state, expel):
         """Draw the keys and the ids of the next epoch."""
-        if roster.epoch == _GROUP_EPOCH_MAX:
+        if state.epoch == _GROUP_EPOCH_MAX:
             raise LimitError(_E_SPENT)
-        roster.epoch += 1
-        roster.active = False
-        roster.grace_s = 0 if expel else _GRACE_MS // 1000
-        if expel or not roster.tgk:
-            roster.tgk = self._random(_TGK_BYTES)
-        roster.cs_id = self._random(4)
-        roster.rand = self._random(_RAND_BYTES)
-        had = {member.id for member in self.roster.members.values()}
-        had.update([member.id for member in roster.members.values()])
-        free = iter([i for i in range(1, sender_id_max(roster.layout) + 1) if i not in had])
+        state.epoch += 1
+        state.active = False
+        state.grace_s = 0 if expel else _GRACE_MS // 1000
+        if expel or not state.tgk:
+            state.tgk = self._random(_TGK_BYTES)
+        state.cs_id = self._random(4)
+        state.rand = self._random(_RAND_BYTES)
+        had = {member.id for member in self.state.members.values()}
+        had.update([member.id for member in state.members.values()])
+        free = iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had])
         senders = 0
-        for member in roster.members.values():
+        for member in state.members.values():
             member.sent = 0
             senders += member.role == SENDER
             if member.role != LISTENER and member.id is None:
@@ -223,20 +223,20 @@ class Manager:
             raise UsageError(_E_NO_ID)
 
     def _activate(self, now):
-        roster = self.roster.copy()
-        roster.active = True
-        self._keep(roster, now)
+        state = self.state.copy()
+        state.active = True
+        self._keep(state, now)
 
-    def _keep(self, roster, now):
+    def _keep(self, state, now):
         """Make a change durable; only then is it so."""
-        began = roster.epoch != self.roster.epoch
-        self._commit(roster)
-        self.roster = roster
-        if roster.active:
+        began = state.epoch != self.state.epoch
+        self._commit(state)
+        self.state = state
+        if state.active:
             self._due = None
         elif began:
-            self._due = self._end_of_wait(roster, now)
+            self._due = self._end_of_wait(state, now)
 
-    def _end_of_wait(self, roster, now):
-        wait_ms = (_ACKNOWLEDGE_MS if roster.grace_s else _EXPEL_MS) + _ACKNOWLEDGE_EACH_MS * len(roster.members)
+    def _end_of_wait(self, state, now):
+        wait_ms = (_ACKNOWLEDGE_MS if state.grace_s else _EXPEL_MS) + _ACKNOWLEDGE_EACH_MS * len(state.members)
         return ticks_add(now, wait_ms)

@@ -45,7 +45,7 @@ _E_CLASH = const(42); _E_CLOSED = const(17); _E_COUNTER_LOST = const(33); _E_EXP
 
 
 from .context import Context
-from .ledger import Ledger
+from .counters import Counters
 
 
 class Member:
@@ -83,7 +83,7 @@ class Member:
         self.sequence = None
         self.dropped = {}
         self._gid = gsa.gid
-        self._ledger = Ledger(store, gsa.gid)
+        self._counters = Counters(store, gsa.gid)
         self._reserve_records = reserve_records
         self._remember_records = remember_records
         self.grace_ms = grace_ms
@@ -143,7 +143,7 @@ class Member:
                 if not sender.is_fresh(sequence):
                     return self._drop("replayed")
             if sequence >= sender.mark:
-                sender.mark = self._ledger.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
+                sender.mark = self._counters.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
         except (StoreError, UsageError):
             return self._drop("unsaved")
         if sequence == following:  # as see() does, without the 28 us of its call: fresh, so no activation has set it anew
@@ -204,7 +204,7 @@ class Member:
             late_ms = ticks_diff(now, self._lifetime_end)
             if late_ms >= 0:
                 self._lived_s += late_ms // 1000
-                self._live_on(now)
+                self._count_lifetime(now)
         return _EXPIRED if self._expired else _NONE
 
     def install(self, gsa, now):
@@ -266,7 +266,7 @@ class Member:
         if sequence >= context.own_mark:
             end = sequence + self._reserve_records
             counter = context.senders[context.own_id].counter
-            context.own_mark = self._ledger.reserve(counter, context.base, context.own_mark, end)
+            context.own_mark = self._counters.reserve(counter, context.base, context.own_mark, end)
         return context.seal(sequence, data)
 
     def _stop(self, context):
@@ -279,7 +279,7 @@ class Member:
         context.clash = True
         context.own_next = max(context.own_next, context.end)
         try:
-            self._ledger.clash(context.own_id, context.epoch)  # also after a reboot
+            self._counters.clash(context.own_id, context.epoch)  # also after a reboot
         except StoreError:
             pass  # then the next start cannot send either, or hears the other device again
         return _CLASH
@@ -288,13 +288,13 @@ class Member:
 
     def _enter(self, context, previous, now):
         """Make `context` the one in which we send; raises StoreError or UsageError, and can then be called again."""
-        lived_s = self._ledger.begin(context.epoch)
+        lived_s = self._counters.begin(context.epoch)
         for sender_id, sender in context.senders.items():
-            sender.counter = self._ledger.name("t" if sender_id == context.own_id else "r", sender_id)
-            sender.next = self._ledger.resume(sender.counter, context.epoch, sender.next)
+            sender.counter = self._counters.name("t" if sender_id == context.own_id else "r", sender_id)
+            sender.next = self._counters.resume(sender.counter, context.epoch, sender.next)
             sender.mark = sender.next or 0
         if context.own_id is not None:
-            if self._ledger.clashed(context.own_id, context.epoch):
+            if self._counters.clashed(context.own_id, context.epoch):
                 context.clash = True
             following = context.senders[context.own_id].next
             if following is None:
@@ -314,9 +314,9 @@ class Member:
         self._halted = None
         self._lived_s = lived_s
         self._unit_s = 0
-        self._live_on(now)
+        self._count_lifetime(now)
 
-    def _live_on(self, now):
+    def _count_lifetime(self, now):
         """Begin the next unit of the epoch's lifetime, or end it.
 
         The store is told ahead, so that rebooting prolongs nothing; units double from 1 s, so that a short life costs little.
@@ -332,7 +332,7 @@ class Member:
             self._lifetime_end = ticks_add(now, self._unit_s * 1000)
             self._schedule()  # before anything that can fail
             try:
-                self._ledger.live(self._context.epoch, self._lived_s)
+                self._counters.live(self._context.epoch, self._lived_s)
             except StoreError:
                 pass  # a store that fails ends sending and obeying by itself
         else:

@@ -24,7 +24,7 @@ def _keys(context, sender_id, listener_id):
     return p_sha256(context.secret(sender_id), seed, _KEY_SALT_BYTES)
 
 
-class Question:
+class ReceivedRequest:
     """A message that `member` has just accepted, to be answered once; there is one of each message."""
 
     def __init__(self, member):
@@ -54,7 +54,7 @@ class Question:
         return record.seal(keys[:16], keys[16:], context.tag_bytes, _CONTENT_APPLICATION_DATA, epoch, number, data)
 
 
-class Inquiry:
+class PendingRequest:
     """A message to the group, as sealed, whose answers are wanted; at most one of each listener is taken.
 
     `answers` maps ListenerIDs to what they said, `dropped` counts what was no answer to this message.
