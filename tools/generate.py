@@ -33,7 +33,7 @@ LIBRARY_BELOW = {
     "dtls": {"", "crypto"},
     "group": {"", "crypto"},
     "transport": {""},
-    "aio": {"", "__init__", "coap", "dtls", "group", "transport"},
+    "aio": {"", "coap", "dtls", "group", "transport"},
     "__init__": {"", "coap", "dtls", "group", "aio"},
 }
 TOOLS_BELOW = {

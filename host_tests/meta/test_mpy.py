@@ -16,7 +16,7 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 BYTECODE = 0x00  # of the third byte of a .mpy file, the bits of a native architecture
-NATIVE = ROOT / "lib" / "dice" / "crypto" / "blocks_viper.py"
+NATIVE = ROOT / "lib" / "dice" / "crypto" / "ccm_viper.py"
 ARCHITECTURES = ("armv6m", "armv7m", "xtensawin", "rv32imc", "x64")  # RP2040, RP2350, ESP32 and S3, ESP32-C3, the unix port
 
 

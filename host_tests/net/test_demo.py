@@ -149,7 +149,8 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
 def test_a_demo_without_a_board_says_so():
     """Where no firmware can be had, all else is as it must be."""
     missing = (
-        "from dicectl.demo import emulated_node as annex; from dicectl import errors as failure\ndef firmware(progress):\n    raise failure.CommandError('no compiler')\n"
+        "from dicectl.demo import emulated_node as annex; from dicectl import errors as failure\n"
+        "def firmware(progress):\n    raise failure.CommandError('no compiler')\n"
         "annex.firmware = firmware"
     )
     done = _demo(before=missing)
@@ -305,7 +306,8 @@ def test_demo_notices_a_broken_replay_window():
     "before, told",
     [
         (
-            "from dicectl.net import namespace as netns\ndef refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
+            "from dicectl.net import namespace as netns\n"
+            "def refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
             "user namespaces",
         ),
         ("import socket; del socket.AF_PACKET", "on Linux, or in a Linux virtual machine"),

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A manager and its members in virtual time: all of dice as it is, asyncio too, on a clock and a network that are made up.
 
-A VirtualNetwork stands for the network: datagrams take some time, some are lost, and it counts them. What run() runs sees its clock and
-its network in place of time and UDP. Only CPython can do this.
+A VirtualNetwork stands for the network: datagrams take some time, some are lost, and it counts them. What run() runs sees its clock
+and its network in place of time and UDP. Only CPython can do this.
 """
 
 import asyncio
