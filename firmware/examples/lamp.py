@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A lamp that obeys its group, and nobody else.
 
-On the board: the folder dice, this file as main.py, boot.py (brings up the network) and lamp.gsa, made by
+Files on the board: the folder dice, this file as main.py, boot.py (connects to the network) and lamp.gsa, made by
 `dicectl keyring export lamps.group lamp.gsa`.
 """
 
@@ -11,23 +11,15 @@ import asyncio
 import dice
 
 
-async def obey(group, switch_lamp):
-    """Switch the lamp as authentic, fresh messages say; all else is dropped and counted before it gets here."""
-    async for _sender, message in group:
-        if message == b"on":
-            switch_lamp(True)
-        elif message == b"off":
-            switch_lamp(False)
-
-
-async def main():
-    """Join the group and obey it."""
-    from machine import Pin
-
-    lamp = Pin("LED", Pin.OUT)
+async def main(lamp):
+    """Join the group and obey it. Forged and replayed messages are dropped and counted before they get here."""
     group = await dice.join("lamp.gsa")
-    await obey(group, lamp.value)
+    async for _sender, message in group:
+        if message in (b"on", b"off"):
+            lamp.value(message == b"on")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    from machine import Pin
+
+    asyncio.run(main(Pin("LED", Pin.OUT)))

@@ -1,13 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A lamp of the demo: firmware/examples/lamp.py without a LED, telling the demo what it does, a JSON line at a time."""
+"""A lamp of the demo: firmware/examples/lamp.py without an LED. It reports each change as a line of JSON."""
 
 import asyncio
 import gc
 import json
 import sys
-
-import lamp
 
 import dice
 from dice.errors import UsageError
@@ -20,33 +18,6 @@ def tell(**what):
     print(json.dumps(what))
 
 
-class Asked:
-    """A group without the question "lit?", which is answered by a lamp that has an id to answer with."""
-
-    def __init__(self, group):
-        self.group = group
-        self.on = False
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        """Return the next command."""
-        while True:
-            sender, message = await self.group.__anext__()
-            if message != b"lit?":
-                return sender, message
-            try:
-                await self.group.answer(b"on" if self.on else b"off")
-            except UsageError:
-                pass
-
-    def switch(self, on):
-        """Be the lamp."""
-        self.on = on
-        tell(on=on)
-
-
 async def answer(group):
     """Answer each line on stdin with what was counted; its end, when the demo ends in whatever way, ends the lamp."""
     lines = asyncio.StreamReader(sys.stdin)
@@ -57,12 +28,20 @@ async def answer(group):
 
 
 async def main():
-    """Join, then obey and answer until killed."""
+    """Join and obey until killed. A lamp with a ListenerID answers the question "lit?"."""
     group = await dice.join("lamp.gsa", answering=True)
     task = asyncio.create_task(answer(group))
     tell(ready=True)
-    asked = Asked(group)
-    await lamp.obey(asked, asked.switch)
+    on = False
+    async for _sender, message in group:
+        if message in (b"on", b"off"):
+            on = message == b"on"
+            tell(on=on)
+        elif message == b"lit?":
+            try:
+                await group.answer(b"on" if on else b"off")
+            except UsageError:
+                pass  # this lamp has no id to answer with
     task.cancel()
 
 
