@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Collects what the tests of this folder found, and writes it into docs/interop.md: `make interop`, which sets $DICE_INTEROP.
+"""Collects the results of the tests of this folder and writes them into docs/interop.md: `make interop`, which sets $DICE_INTEROP.
 
-A test calls `add` when its pair of stacks got along. The table is only written when everything passed.
+A test calls `add` if its pair of implementations interoperates. The table is only written if all tests pass.
 """
 
 import os
@@ -21,18 +21,18 @@ _rows = {}
 
 
 def wanted():
-    """Tell whether the page is to be written."""
+    """Return whether the page is to be written."""
     return bool(os.environ.get("DICE_INTEROP"))
 
 
 def words(options):
-    """Return options as words, as they stand in the table."""
+    """Return options as text for the table."""
     told = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
     return ", ".join(name if value is True else f"{name}={_word(name, value)}" for name, value in told.items())
 
 
 def _word(name, value):
-    """Return a value as a word: connection ids in hex, other bytes as text."""
+    """Return a value as text: connection ids in hex, other bytes decoded."""
     if isinstance(value, (list, tuple)):
         return "+".join(_word(name, one) for one in value)
     if isinstance(value, bytes):
@@ -41,7 +41,7 @@ def _word(name, value):
 
 
 def add(role, peer, suite, options, relay):
-    """Take down that dice got along in a role with a peer; the handshake is the last that the relay saw."""
+    """Record that dice interoperates in a role with a peer. The handshake is the last one that the relay counted."""
     if not wanted():
         return
     datagrams, size = relay.handshakes()[-1]
@@ -61,7 +61,7 @@ def lines():
 
 
 def listed(text):
-    """Return {(role of dice, peer, suite, options)} of the table in a page's text."""
+    """Return {(role of dice, peer, suite, options)} of the table in the text of a page."""
     table = text.split(BEGIN)[1].split(END)[0]
     return set(re.findall(r"^\| (client|server) \| (.*?) \| .*? \| (CCM|CCM_8) \| (.*?) \|", table, re.MULTILINE))
 

@@ -14,8 +14,9 @@ from dicectl.__main__ import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("**/*.md"))]
-TARGETS = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+GUIDE = ROOT / "docs" / "guide.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+TARGETS = {".venv/ready", *re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)}  # the first is $(READY)
 
 FOLDERS = {"boards", "docs", "firmware", "host_tests", "lib", "tools"}
 
@@ -72,10 +73,11 @@ def parse(words):
 
 
 def paths(text):
-    """Yield what is written like a path of this repository: with a slash in a shell block, or in its folders elsewhere."""
-    shell = [
-        word for code in blocks(text, "sh", "shell", "bash", "console") for word in re.split(r"[\s='\"]+", code) if "/" in word
-    ]
+    """Yield what is written like a path of this repository: with a slash in a shell block, or in its folders elsewhere.
+
+    Not in transcripts ("console"), which happen in a folder of their own.
+    """
+    shell = [word for code in blocks(text, "sh", "shell", "bash") for word in re.split(r"[\s='\"]+", code) if "/" in word]
     inline = [
         word
         for code in INLINE.findall(BLOCK.sub("", text))
@@ -134,13 +136,33 @@ def test_paths_exist(path):
         assert (ROOT / name).exists(), name
 
 
-def test_the_code_of_the_readme_is_that_of_examples():
-    """Verbatim, so that what is read is what runs."""
+@pytest.mark.parametrize("path, blocks_min", [(README, 1), (GUIDE, 3)], ids=["README", "guide"])
+def test_the_code_is_that_of_examples(path, blocks_min):
+    """Verbatim: the code that is shown is the code that the tests run."""
     examples = [path.read_text() for path in (ROOT / "firmware" / "examples").glob("*.py")]
-    shown = blocks(README.read_text(), "python", "py")
-    assert len(shown) > 2
+    shown = blocks(path.read_text(), "python", "py")
+    assert len(shown) >= blocks_min
     for code in shown:
         assert any(code in example for example in examples), code
+
+
+def test_the_readme_takes_two_minutes():
+    """The code comes first, and the whole page has at most 120 lines."""
+    lines = README.read_text().splitlines()
+    assert len(lines) <= 120
+    assert lines.index("```python") < 15
+    assert len(blocks(README.read_text(), "python")[0].splitlines()) <= 6
+
+
+@pages
+def test_lines_are_wrapped(path):
+    """At 120 columns; tables, code and what is generated are as wide as they are, those of the README at most 130."""
+    text = re.sub(r"<!-- generated.*?<!-- end -->", "", BLOCK.sub("", path.read_text()), flags=re.DOTALL)
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert path != README or len(line) <= 130, line
+        else:
+            assert len(line) <= 120 or " " not in line.strip().removeprefix("* "), line
 
 
 def test_the_checks_find_what_is_wrong():
@@ -153,5 +175,5 @@ def test_the_checks_find_what_is_wrong():
     assert parse(["pour", "--hot"]) == "there is no command pour"
     assert parse(["doctor", "--hot"]) == "there is no option --hot"
     assert parse(["--version"]) is None
-    assert {"demo", "test", "lint", "bench", "clean"} <= TARGETS
+    assert {"demo", "check", "test", "lint", "bench", "clean", ".venv/ready"} <= TARGETS
     assert anchors("# What it does, and why\n") == {"what-it-does-and-why"}

@@ -166,10 +166,10 @@ def test_a_demo_without_openssl_says_so():
     assert "left out, since there is no openssl here: apt-get install openssl" in done.stdout
 
 
-def test_the_readme_shows_what_the_demo_prints(demo):
-    """The output in the README is real: the same but for numbers, and but for the widths that depend on them."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    shown = re.search(r"```text\n(.*?)```", readme, re.DOTALL)[1]
+def test_the_page_shows_what_the_demo_prints(demo):
+    """The output in docs/demo.md is real: the same but for numbers, and but for the widths that depend on them."""
+    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text()
+    shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1]
     assert _without_numbers(shown) == _without_numbers(demo[0].stdout)
 
 
