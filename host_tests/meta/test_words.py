@@ -67,6 +67,7 @@ PHRASES = {
 
 # Where a word of the list cannot be avoided, and why.
 ALLOWED = {
+    "docs/demo.md": {"has heard", "heard nothing"},  # as the demo prints it so far
     "tools/dicectl/manager/registry/sqlite.py": {"roster"},  # tables and columns of registries that exist
 }
 

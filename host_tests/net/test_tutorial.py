@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from dicectl import micropython
+from dicectl.firmware import unix_port
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 _PATIENCE_S = 30
@@ -36,9 +36,9 @@ class Terminal:
     """A shell with one window: what is printed in it comes out of read()."""
 
     def __init__(self, home):
-        path = f"{Path(sys.executable).parent}:{Path(micropython.find()).parent}:{os.environ['PATH']}"
+        path = f"{Path(sys.executable).parent}:{Path(unix_port.find()).parent}:{os.environ['PATH']}"
         environment = {**os.environ, "HOME": str(home), "PATH": path, "PYTHONUNBUFFERED": "1"}
-        environment["MICROPYPATH"] = f"{micropython.LIB}:.frozen"  # as the page's first block sets it
+        environment["MICROPYPATH"] = f"{unix_port.LIB}:.frozen"  # as the page's first block sets it
         self._shell = subprocess.Popen(
             ["bash"],
             cwd=home,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What docs/ and the README say of the figures in docs/footprint.json: tables, and bars as SVG. Nothing is measured here."""
+"""Writes the figures of docs/footprint.json into docs/ and the README: tables, and bars as SVG. Measures nothing."""
 
 import json
 import re
@@ -19,22 +19,22 @@ _WIDTH, _LABEL, _BAR, _ROW = 760, 190, 440, 20
 
 
 def kilobytes(count):
-    """Return bytes for people: "12.3 KB"."""
+    """Return a number of bytes as text: "12.3 KB"."""
     return f"{count / 1024:.1f} KB"
 
 
 def milliseconds(us):
-    """Return microseconds for people: "1.23 ms"."""
+    """Return microseconds as text: "1.23 ms"."""
     return f"{us / 1000:.2f} ms"
 
 
 def shown(value, unit):
-    """Return a figure in its unit, for people."""
+    """Return a figure with its unit, as text."""
     return milliseconds(value) if unit == "us" else f"{value:,} bytes"
 
 
 def bars(sections):
-    """Return an SVG of [(title, [(label, value, text behind the bar, class)])]; each section has its own scale."""
+    """Return an SVG of [(title, [(label, value, text after the bar, class)])]. Each section has its own scale."""
     parts, y = [], 4
     for title, rows in sections:
         y += 20
@@ -53,7 +53,7 @@ def bars(sections):
 
 
 def picture(figures):
-    """Return the SVG of figures: beside MicroPython's tls where that was measured, and the parts of dice."""
+    """Return the figures as SVG: compared with MicroPython's tls if that was measured, and the parts of dice."""
     sections = []
     if "tls" in figures and "linked" in figures:
         sections = list(_beside_tls(figures))
@@ -67,7 +67,7 @@ def picture(figures):
         for part, (in_group, size) in sorted(parts.items(), key=lambda item: -item[1][1])
     ]
     title = (
-        "bytes of .mpy" if all(row[3] == "dice" for row in rows) else "bytes of .mpy: what a member needs, and (lighter) the rest"
+        "bytes of .mpy" if all(row[3] == "dice" for row in rows) else "bytes of .mpy: needed by a member, and (lighter) the rest"
     )
     return bars([*sections, (title, rows)])
 
@@ -97,7 +97,7 @@ def _beside_tls(figures):
 
 
 def budget_table(figures):
-    """Return the budgets and what was measured, as lines of Markdown."""
+    """Return the budgets and the measured values, as lines of Markdown."""
     lines = ["| what | measured | allowed |", "|---|---|---|"]
     for budget in budgets.load():
         value = budget.measured(figures)
@@ -122,23 +122,23 @@ def module_table(figures):
 def page_block(figures):
     """Return the generated part of docs/footprint.md."""
     member = figures["member"]
-    lines = ["## Budgets", "", *budget_table(figures), "", "How each is measured:", ""]
+    lines = ["## Budgets", "", *budget_table(figures), "", "How each figure is measured:", ""]
     lines += [f"* {budget.title}: {budget.how}." for budget in budgets.load()]
     lines += [
         "",
         "## Modules",
         "",
-        "Bytes, in the order of import. A dash: not imported on this board. A 0: comes with a module above.",
+        "Bytes, in the order of import. A dash means not imported on this board; 0 means imported by a module above.",
         "",
         *module_table(figures),
     ]
     lines += ["", "## The rest", ""]
     lines += [f"* Linked firmware, profile {name}: {size:,} bytes of flash." for name, size in figures["linked"].items()]
     lines += [
-        f"* A member with 8 senders: {member['idle']:,} bytes of heap after joining, {member['heard']:,} once it has heard each.",
-        f"* Opening a record of 64 bytes takes {member['opening']:,} bytes of heap until the next collection, garbage included.",
+        f"* A member with 8 senders: {member['idle']:,} bytes of heap, {member['heard']:,} after one message from each.",
+        f"* Opening a record of 64 bytes uses {member['opening']:,} bytes of heap until the next collection, garbage included.",
         *(
-            f"* The smallest heap of the unix port, where a pointer has 8 bytes: {size >> 10} KB; {scenario}."
+            f"* Smallest heap in the 64-bit unix port: {size >> 10} KB; {scenario}."
             for scenario, size in figures["smallest_heap"].items()
         ),
         _session_line(figures["session"]),
@@ -150,8 +150,8 @@ def page_block(figures):
 
 def _session_line(session):
     return (
-        f"* A PSK handshake with cookie takes the server {milliseconds(session['server_us'])}; it is {session['bytes']} bytes in "
-        f"{session['datagrams']} datagrams, where the server offers no resumption. "
+        f"* A PSK handshake with cookie takes the server {milliseconds(session['server_us'])}. It has {session['bytes']} bytes in "
+        f"{session['datagrams']} datagrams if the server offers no resumption. "
         f"A record is {session['record']} bytes longer than its data."
     )
 
@@ -159,7 +159,8 @@ def _session_line(session):
 def _tls_line(tls):
     return (
         f"* MicroPython's own `tls` in the same firmware ({tls['suite']}): {tls['linked']:,} bytes of flash, "
-        f"{tls['session_bytes']:,} bytes of heap a session, {milliseconds(tls['record_us'])} to seal and open a record of 64 bytes."
+        f"{tls['session_bytes']:,} bytes of heap for each session, "
+        f"{milliseconds(tls['record_us'])} to seal and open a record of 64 bytes."
     )
 
 
@@ -170,34 +171,30 @@ def readme_block(figures):
     heap = sum(figures["import_frozen"].get(name, 0) for name in group)
     rows = [
         ("flash, a member of a group, as .mpy files", f"**{kilobytes(figures['mpy_total']['group'])}**", "-"),
-        ("flash, the same frozen into the firmware", f"**{kilobytes(figures['linked']['group'])}**", kilobytes(tls["linked"])),
-        ("flash, that and a DTLS client with a PSK, as .mpy files", f"**{kilobytes(figures['mpy_total']['psk'])}**", "-"),
-        ("RAM, its modules, frozen", f"**{kilobytes(heap)}**", "-"),
-        (
-            "RAM, a group with 8 senders",
-            f"**{kilobytes(member['idle'])}**",
-            "-",
-        ),
+        ("flash, the same, frozen into the firmware", f"**{kilobytes(figures['linked']['group'])}**", kilobytes(tls["linked"])),
+        ("flash, a member and a DTLS client with a PSK, as .mpy files", f"**{kilobytes(figures['mpy_total']['psk'])}**", "-"),
+        ("RAM, modules of a member, frozen", f"**{kilobytes(heap)}**", "-"),
+        ("RAM, a group with 8 senders", f"**{kilobytes(member['idle'])}**", "-"),
         ("RAM, a session with one peer", f"**{kilobytes(session['heap'])}**", kilobytes(tls["session_bytes"])),
-        ("PSK handshake, client's time", f"**{milliseconds(session['client_us'])}**", "-"),
+        ("PSK handshake, time of the client", f"**{milliseconds(session['client_us'])}**", "-"),
         ("64-byte record, sealed and opened", f"**{milliseconds(times['seal and open'])}**", milliseconds(tls["record_us"])),
-        ("64-byte group record, received with its replay check", f"**{milliseconds(times['group open'])}**", "-"),
+        ("64-byte group record, received, with replay check", f"**{milliseconds(times['group open'])}**", "-"),
     ]
     lines = ["| on a Raspberry Pi Pico | `dice` | `tls` |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     note = (
-        "What `tls` takes of flash it takes only where the firmware does not carry TLS anyway, as it does on boards with a network."
+        "On boards with a network the stock firmware already contains `tls`, so there it costs no extra flash. "
+        "Times are a lower bound;\n[docs/footprint.md](docs/footprint.md) explains why and has all figures."
     )
-    more = "[More](docs/footprint.md), and why times on a chip are longer."
-    return "\n".join([*lines, "", f"{note} {more}", "", "![Flash, RAM and time of both](docs/footprint.svg)"]) + "\n"
+    return "\n".join([*lines, "", note, "", "![Flash, RAM and time of both](docs/footprint.svg)"]) + "\n"
 
 
 def replaced(text, block):
-    """Return a page with its generated block replaced, or as it is where it has none."""
+    """Return a page with its generated block replaced, or unchanged if it has none."""
     return _BLOCK.sub(lambda match: match[1] + block + match[2], text, count=1)
 
 
 def generated(figures):
-    """Yield (path, text as it should be) of all that is written from the figures."""
+    """Yield (path, expected text) of each file that is generated from the figures."""
     docs = ROOT / "docs"
     yield FIGURES, json.dumps(figures, indent=2) + "\n"
     yield docs / "footprint.svg", picture(figures)
