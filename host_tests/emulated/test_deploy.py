@@ -40,7 +40,7 @@ with open("/dice/wire.mpy", "r+b") as file:
     file.write(bytes((byte ^ 4,)))
 import os
 os.mkdir("/dice.new")
-for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/aio.mpy.new", "/dice.new/x.mpy"):
+for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/dice/aio.mpy.new", "/dice.new/x.mpy"):
     with open(name, "w") as file:
         file.write("raise SystemExit")
 """
@@ -112,12 +112,13 @@ def test_what_was_deployed_runs(deployed):
 
 
 def test_what_differs_is_found_and_alone_replaced(deployed):
-    """A flipped bit, a module's source (imported first), a module for hosts, rests of an interrupted deploy; then all is well."""
+    """A flipped bit, a module's source (imported first), modules that no board needs, rests of a deploy; then all is well."""
     board, _ = deployed
     run(board, DAMAGE)
     done = dicectl(board, "deploy")
     assert list(done["copied"]) == ["/dice/wire.mpy"]
-    assert {"/dice/record.py", "/dice/crypto/host.py", "/dice/aio.mpy.new", "/dice.new"} <= set(done["removed"])
+    rests = {"/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/dice/aio.mpy.new", "/dice.new"}
+    assert rests <= set(done["removed"])
     assert board.files() == library()
     done = dicectl(board, "deploy")
     assert (done["copied"], done["removed"], done["unchanged"]) == ({}, [], len(library()))
@@ -223,7 +224,7 @@ def test_mip_installs_all_of_a_clone(bare, tmp_path):
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(ROOT / "package.json")]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done
-        listed = [target for target, _ in json.loads((ROOT / "package.json").read_text())["urls"]]
-        assert board.files() == {f"lib/{target}": (ROOT / "lib" / target).read_bytes() for target in listed}
+        listed = json.loads((ROOT / "package.json").read_text())["urls"]
+        assert board.files() == {f"lib/{target}": (ROOT / source).read_bytes() for target, source in listed}
         code = "from dice import __version__, wire\nprint(__version__, wire.Reader(b'\\1\\2').uint(2), wire.__file__)"
         assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]

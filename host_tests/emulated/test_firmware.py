@@ -7,17 +7,18 @@ compiles that for the board's processor, cmake and the preprocessor read the boa
 """
 
 import json
+import os
 import re
 import shutil
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from dicectl.cli import build
-from dicectl.firmware import boards, debian, profiles
+from dicectl.firmware import boards, debian, fold, profiles, recipe
 from host_tests.unit.test_boards import BOARDS, each_board
 
 # Of the third byte of a .mpy file, bits 2 to 5: the architecture of its native code (MicroPython's docs/reference/mpyfiles.rst).
@@ -44,13 +45,13 @@ def micropython():
     """The folder of Debian's MicroPython, with mpy-cross."""
     missing = [name for name in ("apt-get", "dpkg-source", "arm-none-eabi-gcc", "cmake") if not shutil.which(name)]
     if missing:
-        pytest.skip(f"no {', '.join(missing)}: on Debian, apt-get install {' '.join(build.PACKAGES)}")
-    return debian.tree(build.quiet)
+        pytest.skip(f"no {', '.join(missing)}: on Debian, apt-get install {' '.join(recipe.PACKAGES)}")
+    return debian.tree(recipe.quiet)
 
 
 @pytest.fixture(scope="session")
 def firmware(micropython):
-    return build.firmware("RPI_PICO")
+    return recipe.firmware("RPI_PICO")
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +115,7 @@ def test_firmware_has_dice(firmware):
 
 def test_firmware_is_not_made_twice(firmware):
     before = (firmware / "firmware.uf2").stat().st_mtime_ns
-    assert build.firmware("RPI_PICO") == firmware
+    assert recipe.firmware("RPI_PICO") == firmware
     assert (firmware / "firmware.uf2").stat().st_mtime_ns == before
 
 
@@ -177,6 +178,74 @@ def test_library_manifest(micropython):
     assert {target for target, _, _ in unix} - {target for target, _, _ in frozen} == {
         *("dice/_posix.py", "dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py")
     }
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """What a build from anybody's manifest needs of this repository: a folder that can be changed."""
+    for path in (profiles.LIB / "manifest.py", Path(fold.__file__), *(profiles.LIB / "dice").rglob("*.py")):
+        copy = tmp_path / "clone" / path.relative_to(boards.ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    return tmp_path / "clone"
+
+
+def freeze(micropython, folder, manifest):
+    """Run MicroPython's makemanifest.py on a manifest, without dicectl; return (exit status, the lines but for "GEN")."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    (folder / "elsewhere" / "manifest.py").write_text(manifest)
+    (folder / "build" / "genhdr").mkdir(parents=True, exist_ok=True)
+    (folder / "build" / "genhdr" / "qstrdefs.preprocessed.h").write_text("QCFG(BYTES_IN_LEN, 1)\nQCFG(BYTES_IN_HASH, 1)\n")
+    command = [sys.executable, "-S", micropython / "tools" / "makemanifest.py", "-o", folder / "build" / "frozen.c"]
+    command += [
+        "-v",
+        f"MPY_DIR={micropython}",
+        "-v",
+        f"PORT_DIR={micropython / 'ports' / 'rp2'}",
+        "-v",
+        "MPY_LIB_DIR=",
+        "-b",
+        folder / "build",
+    ]
+    command += ["--mpy-cross-flags=-march=armv6m", folder / "elsewhere" / "manifest.py"]
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": str(folder / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert not list((folder / "tmp").iterdir()), "what was folded is still there"
+    return done.returncode, [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("GEN ")]
+
+
+def test_anybody_can_freeze_it(micropython, clone, tmp_path):
+    """What is frozen is folded, and what is frozen again after a change is what depends on it."""
+    manifest = f'include("{clone}/lib/manifest.py", profile="psk", native=True)\n'
+    wanted = profiles.files("psk", native=True)
+    status, lines = freeze(micropython, tmp_path, manifest)
+    assert (status, lines) == (0, [f"MPY {name}" for name in wanted])
+    frozen = {path.relative_to(tmp_path / "build" / "frozen_mpy") for path in tmp_path.glob("build/frozen_mpy/**/*.mpy")}
+    assert {path.with_suffix(".py").as_posix() for path in frozen} == set(wanted)
+    code = (tmp_path / "build" / "frozen.c").read_bytes()
+    assert b"dice/group/member.py" in code
+    assert b"GRACE_MS" not in code and b"reasons" not in code
+    assert freeze(micropython, tmp_path, manifest) == (0, [])
+    later = time.time_ns() + 10**9
+    os.utime(clone / "lib" / "dice" / "reasons.py", ns=(later, later))
+    status, lines = freeze(micropython, tmp_path, manifest)
+    users = [name for name in wanted if "reasons import" in (clone / "lib" / name).read_text()]
+    assert (status, lines) == (0, [f"MPY {name}" for name in users])
+    assert 0 < len(users) < len(wanted)
+
+
+def test_freezing_where_dicectl_is_installed(micropython, clone, tmp_path):
+    """Then fold.py is elsewhere; and where it is nowhere, that is said."""
+    manifest = f'include("{clone}/lib/manifest.py", profile="group")\n'
+    tool = clone / Path(fold.__file__).relative_to(boards.ROOT)
+    (clone / "firmware").mkdir()
+    tool.rename(clone / "firmware" / "fold.py")
+    assert freeze(micropython, tmp_path, manifest)[0] == 0
+    (clone / "firmware" / "fold.py").unlink()
+    status, lines = freeze(micropython, tmp_path, manifest)
+    assert status
+    assert "no fold.py beside dice's lib/" in lines[-1]
 
 
 @each_board

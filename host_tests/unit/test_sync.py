@@ -13,7 +13,7 @@ from dicectl.board import sync as plan
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
 from dicectl.errors import CommandError
-from dicectl.firmware import mpy
+from dicectl.firmware import mpy, profiles
 from dicectl.firmware import unix_port as micropython
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
@@ -163,6 +163,41 @@ def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
     here = mpy.compile_file(micropython.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
     assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
+
+
+class Installed:
+    """A test double of a board that has these files of dice, {path: bytes}."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def load(self, _script):
+        pass
+
+    def ask(self, _function, _folder):
+        return [(path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items()]
+
+
+def test_dice_may_be_installed_in_three_ways():
+    """As copied from lib/, as mip installs it, and compiled; anything else differs, and what is not there lacks."""
+    names, facts = profiles.files(), {"mpy": RP2040}
+    sources = {f"/lib/{name}": (profiles.LIB / name).read_bytes() for name in names}
+    by_mip = {f"/lib/{name}": mpy.source_for_mip(name).encode() for name in names}
+    compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(profiles.LIB / name, name, "armv6m") for name in names}
+    for files in (sources, by_mip, compiled, {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}):
+        assert plan.differences(Installed(files), "/lib/dice", facts) == []
+    for path, files in (("/lib/dice/wire.py", sources), ("/lib/dice/wire.py", by_mip), ("/lib/dice/wire.mpy", compiled)):
+        assert plan.differences(Installed({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
+    del compiled["/lib/dice/record.mpy"]
+    assert plan.differences(Installed(compiled), "/lib/dice", facts) == ["record.py"]
+
+
+def test_what_no_board_needs_goes():
+    present = dict.fromkeys(
+        ("/lib/dice/limits.mpy", "/lib/dice/codes.py", "/lib/dice/_posix.py", "/lib/dice/mine.py", "/lib/limits.py"), ""
+    )
+    assert plan._stale({}, present, "/lib/dice") == ["/lib/dice/_posix.py", "/lib/dice/codes.py", "/lib/dice/limits.mpy"]
+    assert plan._stale({}, present, None) == []
 
 
 @pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])

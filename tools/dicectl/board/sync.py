@@ -17,8 +17,6 @@ from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import mpy, profiles
 
-# What a plain copy of lib/dice brings along.
-_NOT_FOR_BOARDS = ("_cpython.py", "_posix.py", "crypto/host.py", "group/gsa_encode.py", "group/manager.py", "aio/kdc.py")
 _TEMPORARY = ".new"
 _AS_SOURCE = ("main.py", "boot.py")  # boards run these, and do not find them compiled
 _CHUNK_BYTES = 1023  # sent at once, as 1364 characters of base64
@@ -134,7 +132,10 @@ def make(device, sources, to, profile, force):
 
 
 def differences(device, folder, facts):
-    """Return the modules of the dice in `folder` that are neither this one's sources nor what they compile to, or that lack."""
+    """Return the modules of the dice in `folder` that are not this one's, or that lack.
+
+    They may be its sources, the sources that mip installs, or what `dicectl deploy` compiles.
+    """
     top = folder.removesuffix("/dice")
     sources = {f"{top}/{name}": profiles.LIB / name for name in profiles.files()}
     flavour = mpy.Flavour(facts["mpy"])
@@ -143,9 +144,9 @@ def differences(device, folder, facts):
     present = dict(device.ask("look", folder))
     wrong = []
     for (path, source), data in zip(sources.items(), compiled.values()):
-        wanted = {path: _hash(source.read_bytes()), _twin(path): _hash(data)}
-        there = {name: present[name] for name in wanted if name in present}
-        if there and any(wanted[name] != digest for name, digest in there.items()):
+        by_mip = mpy.source_for_mip(path.removeprefix(f"{top}/")).encode()
+        wanted = {path: {_hash(source.read_bytes()), _hash(by_mip)}, _twin(path): {_hash(data)}}
+        if any(present[name] not in digests for name, digests in wanted.items() if name in present):
             wrong.append(path.removeprefix(folder + "/"))
     needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture))}
     lacking = [path for path in sources if path in needed and path not in present and _twin(path) not in present]
@@ -197,7 +198,8 @@ def _present(device, wanted, folder):
 
 def _stale(wanted, present, folder):
     """Return the files that must not stay: a module's other form, modules for hosts, and rests of an interrupted deploy."""
-    never = {f"{folder}/{name}" for name in _NOT_FOR_BOARDS}
+    needless = {path.relative_to(profiles.LIB).as_posix() for path in profiles.LIB.glob("dice/**/*.py")} - {*profiles.files()}
+    never = {folder + name.removeprefix("dice") for name in needless} if folder else set()  # of a plain copy of lib/dice, say
     never |= {_twin(path) for path in never}
     twins = {_twin(path) for path in wanted}
     rests = {path for path in present if path.endswith(_TEMPORARY)}
