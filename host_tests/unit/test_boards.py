@@ -33,6 +33,7 @@ CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded awa
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/crypto/host.py"}
 KEEPER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
 _NETWORK = {
+    "dice/aio/__init__.py",
     "dice/aio/group.py",
     "dice/aio/session.py",
 }  # what dice.join() and connect() import, which a profile without a network cannot call
