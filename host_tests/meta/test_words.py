@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # What is checked: pages, and all source files of these folders.
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs"]
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "boards"]
 FOLDERS = []
 KINDS = {".md", ".py", ".toml", ".cmake", ".c", ".h", ".mk"}
 
