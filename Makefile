@@ -48,7 +48,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group emulator
+	@$(BIN)/python -m pip install --quiet --editable '.[emulator]' --group test --group lint
 	@$(BIN)/python -m dicectl.emulator.compile
 	@touch $@
 

@@ -75,7 +75,7 @@ def _version():
 
 def _folded(files):
     """Return a temporary folder with folded copies of these files, as new as the sources, so that make sees what changed."""
-    places = ("../tools/dicectl/firmware/fold.py", "../firmware/fold.py")  # in the repository; where dicectl is installed
+    places = ("../tools/dicectl/firmware/fold.py", "../../firmware/fold.py")  # in the repository; where dicectl is installed
     tool = next((place for place in places if os.path.exists(place)), None)
     if tool is None:
         raise ValueError("no fold.py beside dice's lib/: it must stay in its repository, or where dicectl has it")

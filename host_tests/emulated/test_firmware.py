@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from dicectl import resources
 from dicectl.firmware import boards, debian, fold, profiles, recipe
 from host_tests.unit.test_boards import BOARDS, each_board
 
@@ -152,7 +153,7 @@ def test_manifest_by_hand_is_everything(board, micropython, library):
     """All of dice, and the application but for main.py: a frozen one would hide that on the board."""
     files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
     assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
-    app = boards.ROOT / "firmware" / "app"
+    app = resources.APP
     frozen = [target for target, path, _ in files if Path(path).parent == app]
     assert frozen == sorted(path.name for path in app.glob("*.py") if path.name != "main.py")
 
@@ -184,7 +185,7 @@ def test_library_manifest(micropython):
 def clone(tmp_path):
     """What a build from anybody's manifest needs of this repository: a folder that can be changed."""
     for path in (profiles.LIB / "manifest.py", Path(fold.__file__), *(profiles.LIB / "dice").rglob("*.py")):
-        copy = tmp_path / "clone" / path.relative_to(boards.ROOT)
+        copy = tmp_path / "clone" / path.relative_to(resources.ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
     return tmp_path / "clone"
@@ -238,7 +239,7 @@ def test_anybody_can_freeze_it(micropython, clone, tmp_path):
 def test_freezing_where_dicectl_is_installed(micropython, clone, tmp_path):
     """Then fold.py is elsewhere; and where it is nowhere, that is said."""
     manifest = f'include("{clone}/lib/manifest.py", profile="group")\n'
-    tool = clone / Path(fold.__file__).relative_to(boards.ROOT)
+    tool = clone / Path(fold.__file__).relative_to(resources.ROOT)
     (clone / "firmware").mkdir()
     tool.rename(clone / "firmware" / "fold.py")
     assert freeze(micropython, tmp_path, manifest)[0] == 0
@@ -335,7 +336,7 @@ def test_website_tool_takes_every_board_json(micropython, tmp_path):
         folder = tmp_path / "ports" / board.port / "boards"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / board.name).symlink_to(board.folder)
-        shutil.copy(boards.FOLDER / f"deploy_{board.port}.md", folder)
+        shutil.copy(resources.BOARDS / f"deploy_{board.port}.md", folder)
     output = tmp_path / "output"
     output.mkdir()
     # Follows "../deploy_x.md" through the link, so to our own; the copy is for a tool that does not.

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from dicectl import resources
 from dicectl.emulator import board as emulator
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles, recipe
 from dicectl.measure import budgets, speed
 from dicectl.measure import footprint as measure
-from dicectl.measure import report as footprint_page
 
 TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
 BLOCKS_BYTES = 64  # of heap, that something on the stack may keep
@@ -19,7 +19,7 @@ BLOCKS_BYTES = 64  # of heap, that something on the stack may keep
 
 @pytest.fixture(scope="module")
 def committed():
-    return json.loads(footprint_page.FIGURES.read_text())
+    return json.loads(resources.FIGURES.read_text())
 
 
 @pytest.fixture(scope="module")

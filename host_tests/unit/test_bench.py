@@ -119,7 +119,7 @@ def test_ratio_compares_the_same_measurement():
 
 def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
-    monkeypatch.setattr(micropython, "NODE", tmp_path)
+    monkeypatch.setattr(micropython, "ON_DEVICE", tmp_path)
     for runner in speed.RUNNERS.values():
         with pytest.raises(CommandError, match="no tag"):
             list(runner(True))

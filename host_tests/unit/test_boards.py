@@ -12,11 +12,12 @@ import sys
 import pytest
 
 from dice import __version__
+from dicectl import resources
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import boards, profiles
 from dicectl.measure import footprint as measure
 
-ROOT = boards.ROOT
+ROOT = resources.clone("a test")
 BOARDS = list(boards.load().values())
 FIELDS = {
     "deploy",
@@ -47,7 +48,7 @@ def described(board):
 
 
 def test_each_folder_has_its_facts():
-    assert {board.name for board in BOARDS} == {path.name for path in boards.FOLDER.iterdir() if path.is_dir()}
+    assert {board.name for board in BOARDS} == {path.name for path in resources.BOARDS.iterdir() if path.is_dir()}
     assert len(BOARDS) == 6
 
 
@@ -76,7 +77,7 @@ def test_board_json(board):
     assert said["mcu"] == board.chip
     assert ("WiFi" in said["features"]) == board.network
     assert said["deploy"] == [f"../deploy_{board.port}.md"]
-    assert (boards.FOLDER / f"deploy_{board.port}.md").is_file()
+    assert (resources.BOARDS / f"deploy_{board.port}.md").is_file()
     if board.flashed_by == "esptool":
         assert int(said["deploy_options"]["flash_offset"], 0) == board.flash_offset
 

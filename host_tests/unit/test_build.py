@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
+from dicectl import resources
 from dicectl import subprocess_log as logged
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.firmware import boards, debian, recipe
@@ -138,7 +139,7 @@ def test_checkout_without_submodules(checkout):
 
 
 def test_every_package_is_installed_by_the_gate_and_named_in_the_page():
-    gate, page = ((boards.ROOT / name).read_text().split() for name in (".ci/run", "docs/boards.md"))
+    gate, page = ((resources.ROOT / name).read_text().split() for name in (".ci/run", "docs/boards.md"))
     given = {"make", "gcc"}  # by whoever runs .ci/run
     assert set(recipe.PACKAGES) - given <= set(" ".join(gate).replace('"', " ").split())
     assert set(recipe.PACKAGES) <= set(page)
@@ -153,7 +154,7 @@ def test_dry_run_does_nothing(cache, checkout, tmp_path):
     steps = json.loads(done.stdout)["would"]
     assert "profile='group', bare=False, app=False" in steps[0]
     assert steps[2].startswith(f"make -C {checkout}/ports/esp32 -j")
-    assert f"BOARD_DIR={boards.ROOT}/boards/ESP32_GENERIC" in steps[2]
+    assert f"BOARD_DIR={resources.ROOT}/boards/ESP32_GENERIC" in steps[2]
     assert steps[-1] == f"copy the results to {output}"
     assert not cache.exists()
     assert not output.exists()
@@ -164,7 +165,7 @@ def test_checkout_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
     monkeypatch.setenv("MAKELEVEL", "7")
     told = []
     folder = recipe.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
-    assert (folder / "firmware.bin").read_text().splitlines() == [f"{boards.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
+    assert (folder / "firmware.bin").read_text().splitlines() == [f"{resources.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
     assert (
         folder / "firmware.elf"
     ).read_text() == "include(\"$(BOARD_DIR)/manifest.py\", profile='group', bare=False, app=False)\n"
@@ -180,7 +181,7 @@ def test_checkout_for_an_rp2_with_tls(commands, checkout):
         fake(commands, name, "exit 1")
     fake(commands, "arm-none-eabi-gcc", 'echo "/found/${1#-print-file-name=}"')
     folder = recipe.firmware("RPI_PICO", "none", True, checkout)
-    assert (folder / "firmware.uf2").read_text().splitlines()[:2] == [f"{boards.ROOT}/boards/RPI_PICO", "TLS"]
+    assert (folder / "firmware.uf2").read_text().splitlines()[:2] == [f"{resources.ROOT}/boards/RPI_PICO", "TLS"]
     assert folder.name.startswith("RPI_PICO-none-tls-")
 
 
@@ -236,9 +237,9 @@ def root(tmp_path, monkeypatch):
     """A copy of the repository's lib/, boards/ and firmware/."""
     folder = tmp_path / "copy"
     for name in ("lib", "boards", "firmware"):
-        shutil.copytree(boards.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(boards, "ROOT", folder)
-    monkeypatch.setattr(boards, "FOLDER", folder / "boards")
+        shutil.copytree(resources.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(resources, "ROOT", folder)
+    monkeypatch.setattr(resources, "BOARDS", folder / "boards")
     return folder
 
 

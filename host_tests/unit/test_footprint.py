@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
+from dicectl import resources
 from dicectl.cli import footprint
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
@@ -21,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def committed():
-    return json.loads(footprint_page.FIGURES.read_text())
+    return json.loads(resources.FIGURES.read_text())
 
 
 def run(*arguments):
@@ -187,6 +188,6 @@ def test_documents_are_what_the_figures_say(committed):
 
 def test_readme_and_page_have_a_generated_block(committed):
     for name, block in (("README.md", footprint_page.readme_block), ("docs/footprint.md", footprint_page.page_block)):
-        text = (boards.ROOT / name).read_text()
+        text = (resources.ROOT / name).read_text()
         assert block(committed) in text
         assert block(committed) not in footprint_page.replaced(text, "")

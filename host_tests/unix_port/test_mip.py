@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from dicectl.firmware import boards, profiles
+from dicectl import resources
+from dicectl.firmware import profiles
 from dicectl.firmware import unix_port as micropython
 
 
@@ -21,7 +22,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def clone():
     """The URL of this repository on an HTTP server on loopback: mip on a device reads no local paths."""
-    handler = functools.partial(Quiet, directory=boards.ROOT)
+    handler = functools.partial(Quiet, directory=resources.ROOT)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -38,11 +38,11 @@ def _number(value):
 
 def _static(board, profile):
     """Return what needs no board, together with the figures of the last --write."""
+    from dicectl import resources
     from dicectl.measure import footprint as measure
-    from dicectl.measure import report as footprint_page
     from dicectl.measure.figures import read
 
-    old = read(footprint_page.FIGURES) if footprint_page.FIGURES.exists() else {}
+    old = read(resources.FIGURES) if resources.FIGURES.exists() else {}
     if (old.get("board"), old.get("profile")) != (board.name, profile):
         old = {}
     return {**old, "board": board.name, "profile": profile, **measure.static(board, profile)}
@@ -50,13 +50,14 @@ def _static(board, profile):
 
 def _write(figures):
     """Write the documents."""
-    from dicectl.firmware.boards import ROOT
+    from dicectl import resources
     from dicectl.measure import report as footprint_page
 
+    root = resources.clone("footprint --write")
     for path, text in list(footprint_page.generated(figures)):
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
-            click.echo(f"{path.relative_to(ROOT)}: written", err=True)
+            click.echo(f"{path.relative_to(root)}: written", err=True)
 
 
 def _figures(board, profile, static, write):

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from dicectl import resources
 from dicectl.measure import figures
-from dicectl.measure import report as footprint_page
 
 KINDS = {
     "replayed": "was seen before, or is too old to tell",
@@ -97,7 +97,7 @@ class Display:
         self.say(f"Each node of the manager, with a DTLS session beside its group, got along with {used_kb} of {heap_kb} KB.")
         if board:
             used_kb = board.heap_kb - board.counts["free"] // 1024
-            frozen_kb = figures.read(footprint_page.FIGURES)["linked"]["full"] // 1024
+            frozen_kb = figures.read(resources.FIGURES)["linked"]["full"] // 1024
             carried = sum(len(data) for _, data in board.bus.heard)
             self.say(f"The RP2040, with dice in its firmware instead of in RAM, got along with {used_kb} of {board.heap_kb} KB.")
             self.say(f"Its flash has {frozen_kb} KB of dice and {board.flash_bytes // 1024} KB of application.")

@@ -4,12 +4,10 @@
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 
+from dicectl import resources
 from dicectl.errors import USAGE, CommandError
 
-ROOT = Path(__file__).resolve().parents[3]
-FOLDER = ROOT / "boards"
 SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what can be done with a firmware, least first
 
 
@@ -36,7 +34,7 @@ class Board:
     @property
     def folder(self):
         """The board's definition, which MicroPython's make takes as BOARD_DIR."""
-        return FOLDER / self.name
+        return resources.BOARDS / self.name
 
     @property
     def from_debian(self):
@@ -51,7 +49,7 @@ def load():
         import tomllib
     except ImportError:  # Python 3.10
         import tomli as tomllib
-    tables = tomllib.loads((FOLDER / "boards.toml").read_text())
+    tables = tomllib.loads((resources.BOARDS / "boards.toml").read_text())
     return {name: Board(name, **{**facts, "shown": tuple(facts["shown"])}) for name, facts in tables.items()}
 
 

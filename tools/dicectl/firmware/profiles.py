@@ -7,9 +7,7 @@ import os
 from types import SimpleNamespace
 
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware.boards import ROOT
-
-LIB = ROOT / "lib"
+from dicectl.resources import LIB
 
 
 class _Options:

@@ -17,6 +17,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import boards, debian, fold, profiles
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
@@ -76,16 +77,16 @@ class Recipe:
         facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
         names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py")
-        inputs = [boards.ROOT / name for name in names]
-        for top in (boards.ROOT / "lib" / "dice", boards.ROOT / "firmware" / "app", self.board.folder):
+        inputs = [resources.ROOT / name for name in names]
+        for top in (resources.ROOT / "lib" / "dice", resources.ROOT / "firmware" / "app", self.board.folder):
             inputs += sorted(path for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in inputs:
-            made_from.update(repr((path.relative_to(boards.ROOT).as_posix(), path.read_bytes())).encode())
+            made_from.update(repr((path.relative_to(resources.ROOT).as_posix(), path.read_bytes())).encode())
         return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
 
     def work(self, tree):
         """Return where MicroPython's make keeps its objects: they belong to one checkout of dice and one MicroPython."""
-        places = hashlib.sha256(repr((str(boards.ROOT), str(tree))).encode()).hexdigest()
+        places = hashlib.sha256(repr((str(resources.ROOT), str(tree))).encode()).hexdigest()
         return cache() / "build" / f"{self.name}-{places[:8]}"
 
     def manifest(self):

@@ -10,12 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dicectl.errors import NO_DEVICE, CommandError
-
-_ROOT = Path(__file__).resolve().parents[3]
-LIB = _ROOT / "lib"  # what a board has in its flash
-EXAMPLES = _ROOT / "firmware" / "examples"
-APP = _ROOT / "firmware" / "app"
-ON_DEVICE = Path(__file__).resolve().parents[1] / "on_device"  # scripts that run on MicroPython
+from dicectl.resources import APP, EXAMPLES, LIB, ON_DEVICE
 
 
 def find():

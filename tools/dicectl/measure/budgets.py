@@ -4,7 +4,7 @@
 
 from dataclasses import dataclass
 
-from dicectl.firmware import boards
+from dicectl import resources
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def load():
         import tomllib
     except ImportError:  # Python 3.10
         import tomli as tomllib
-    tables = tomllib.loads((boards.FOLDER / "budgets.toml").read_text())
+    tables = tomllib.loads((resources.BOARDS / "budgets.toml").read_text())
     return [Budget(name, **facts) for name, facts in tables.items()]
 
 
