@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from dicectl.errors import CommandError
 SCRIPT = """
 import os
 import time
+from pathlib import Path
 print(os.listdir(), os.statvfs("/")[2])
 start = time.ticks_us()
 time.sleep_ms(50)
@@ -120,6 +122,21 @@ def test_a_person_types(firmware, tmp_path):
         assert person.look(b"\r\nfrom flash 42 rp2\r\n>>> "), person.seen
         person.type(b"\x1d")
         assert person.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_it(firmware, name):
+    """With the board."""
+    argv = [sys.executable, "-m", "dicectl", "emulate", "--firmware", str(firmware), "--pty"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            port = process.stdout.readline().split()[-1]
+            assert Path(port).exists()
+            process.send_signal(getattr(signal, name))
+            assert process.wait() == 0
+            assert process.stdout.read() == "", "the board had it too, and has ended"
+        finally:
+            process.kill()
 
 
 def test_a_hang_ends(firmware, tmp_path):

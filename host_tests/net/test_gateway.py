@@ -6,12 +6,10 @@ import asyncio
 import os
 import pty
 import select
-import signal
 import socket
 import subprocess
 import sys
 import time
-import tty
 
 import pytest
 
@@ -207,27 +205,6 @@ def test_a_line_that_hears_itself(in_network):
     assert heard == [b"answer", b"to all"]
     assert counts == {"to_network": 1, "to_bus": 2, "dropped": 0}
     assert nodes == 1
-
-
-def test_the_command_on_a_terminal():
-    """It opens a serial port, says so, and ends with its counts."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    argv = [sys.executable, "-m", "dicectl", "gateway", os.ttyname(slave)]
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr.readline().startswith("carrying between /dev/")
-        os.write(master, b"\xc0noise\xc0")
-        while os.write(master, b"\xc0") and select.select([slave], (), (), 0.2)[0]:
-            pass  # until it has read it
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read().strip() == "to network 0, to bus 0, dropped 1"
-        assert process.wait() == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(master)
-        os.close(slave)
 
 
 @pytest.mark.parametrize(

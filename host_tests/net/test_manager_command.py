@@ -491,3 +491,24 @@ def test_monitor(in_network, tmp_path):
     read = subprocess.run(shark, capture_output=True, text=True).stdout.splitlines()
     assert [line.split("\t")[0].rpartition(": ")[2] for line in read] == ["hello", "dropped as malformed", "again"]
     assert {tuple(line.split("\t")[1:]) for line in read} == {(str(shown["port"]), "1")}
+
+
+def _ended_monitor(folder):
+    house = House(folder)
+    try:
+        house.manager()
+        house("group", "new", "lamps")
+        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        house("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+        argv = [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--pcapng", "ear.pcapng", "--json"]
+        house._start("ear", argv, folder)
+        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
+        house.processes["ear"].send_signal(signal.SIGTERM)
+        return house.processes["ear"].wait(), house.log("ear")
+    finally:
+        house.close()
+
+
+def test_a_signal_ends_the_monitor(in_network, tmp_path):
+    assert in_network(_ended_monitor, tmp_path) == (0, "")
+    assert (tmp_path / "ear.pcapng").stat().st_size

@@ -5,6 +5,7 @@
 Command modules import what is heavy inside the command, so that --help is instant.
 """
 
+import os
 import signal
 import sys
 
@@ -48,10 +49,29 @@ cli.add_command(dtls.client)
 cli.add_command(dtls.server)
 
 
+def _end(number, frame):
+    """End as on Ctrl-C: the handler of the other signals that ask for it."""
+    if number == getattr(signal, "SIGHUP", None):
+        signal.signal(number, signal.SIG_IGN)  # a shell and the kernel each send one
+        _leave_closed_terminal()
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)  # asyncio has its own
+
+
+def _leave_closed_terminal():
+    """Discard output from now on if the terminal that it went to is closed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.write(stream.fileno(), b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main():
     """Run the command line."""
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was begun is cleaned up
+        if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
+            signal.signal(number, _end)
     try:
         status = cli.main(prog_name="dicectl", standalone_mode=False)
     except click.ClickException as error:

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Commands that run until they are ended: SIGTERM and a closed terminal end them as Ctrl-C does."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import tty
+from pathlib import Path
+
+import pytest
+
+SIGINTS = (signal.SIG_DFL, signal.SIG_IGN)
+KEY = "000102030405060708090a0b0c0d0e0f"
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return str(sock.getsockname()[1])
+
+
+class Gateway:
+    """`dicectl gateway` on a line of its own; ends with its counts."""
+
+    begins = "carrying between /dev/"
+    ends = "to network 0, to bus 0, dropped 1"
+
+    def __init__(self, folder):
+        self._near, self._far = pty.openpty()
+        tty.setraw(self._far)
+        self.arguments = ["gateway", os.ttyname(self._far)]
+
+    def work(self):
+        """Send noise; when what comes after it is read, it is counted."""
+        for data in (b"\xc0noise\xc0", b"\xc0"):
+            os.write(self._near, data)
+            while select.select([self._far], (), (), 0.01)[0]:
+                pass
+
+    def close(self):
+        os.close(self._near)
+        os.close(self._far)
+
+
+class Manager:
+    """`dicectl manager run`, with a registry that can be opened again afterwards."""
+
+    begins = "on UDP port"
+    ends = ""
+
+    def __init__(self, folder):
+        self._registry = folder / "house.db"
+        self.arguments = ["manager", "run", str(self._registry), "--port", free_port(), "--host", "127.0.0.1"]
+
+    def work(self):
+        assert self._registry.exists()
+
+    def close(self):
+        assert not [path for path in self._registry.parent.iterdir() if path.name.endswith("-journal")]
+
+
+class Server:
+    """`dicectl dtls-server`."""
+
+    begins = "listening on UDP port"
+    ends = ""
+
+    def __init__(self, folder):
+        (folder / "key").write_text(KEY)
+        self.arguments = ["dtls-server", free_port(), "--psk-identity", "node1", "--psk-file", str(folder / "key")]
+
+    def work(self):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(params=[Gateway, Manager, Server], ids=lambda command: command.__name__)
+def command(request, tmp_path):
+    command = request.param(tmp_path)
+    yield command
+    command.close()
+
+
+@contextlib.contextmanager
+def running(arguments, **options):
+    """Run a command; it is killed if it is still there at the end."""
+    process = subprocess.Popen([sys.executable, "-m", "dicectl", *arguments], **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def inherited(number, handler):
+    """Have processes inherit a signal as given."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.fixture(autouse=True)
+def _without_nohup():
+    """Whatever runs the tests, SIGHUP is not ignored."""
+    with inherited(signal.SIGHUP, signal.SIG_DFL):
+        yield
+
+
+def read_until(read, wanted, seen=""):
+    """Return what is read until `wanted` is among it, or until the end."""
+    while wanted not in seen:
+        data = read()
+        if not data:
+            break
+        seen += data.decode()
+    return seen
+
+
+@pytest.mark.parametrize(
+    "name, sigint",
+    [
+        (name, sigint)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP")
+        for sigint in SIGINTS
+        if (name, sigint) != ("SIGINT", signal.SIG_IGN)
+    ],
+)
+def test_a_signal_ends_it(command, name, sigint):
+    """With its last words, and status 0. A shell starts what runs in the background with SIGINT ignored."""
+    with (
+        inherited(signal.SIGINT, sigint),
+        running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
+    ):
+        seen = read_until(lambda: process.stdout.read(4096), command.begins)
+        assert command.begins in seen
+        command.work()
+        process.send_signal(getattr(signal, name))
+        last = process.stdout.read().decode()
+        assert command.ends in last and "Traceback" not in last, last
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize("sigint", SIGINTS)
+def test_a_closed_terminal_ends_it(command, sigint):
+    """As SIGHUP does, though nothing can be shown any more."""
+    near, far = pty.openpty()
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(far, termios.TIOCSCTTY, 0)
+
+    with (
+        inherited(signal.SIGINT, sigint),
+        running(command.arguments, stdin=far, stdout=far, stderr=far, preexec_fn=take_terminal) as process,
+    ):
+        os.close(far)
+        seen = read_until(lambda: os.read(near, 4096), command.begins)
+        assert command.begins in seen
+        command.work()
+        os.close(near)
+        assert process.wait() == 0
+
+
+def ignored(process):
+    """Return the names of the signals that a process ignores, of those that end a command."""
+    mask = int(re.search(r"^SigIgn:\s*(\w+)$", Path("/proc", str(process.pid), "status").read_text(), re.MULTILINE)[1], 16)
+    return {name for name in ("SIGINT", "SIGTERM", "SIGHUP") if mask >> getattr(signal, name) - 1 & 1}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_what_was_ignored_stays_so(tmp_path, name):
+    """SIGINT with a shell's background job, SIGHUP with nohup."""
+    command = Server(tmp_path)
+    with (
+        inherited(getattr(signal, name), signal.SIG_IGN),
+        running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
+    ):
+        read_until(lambda: process.stdout.read(4096), command.begins)
+        assert name in ignored(process)
