@@ -23,9 +23,14 @@ from dicectl.manager.registry import Registry, read_audit
 KILLS = 300
 
 
+def new(name="lamps"):
+    """Return the state of a new group."""
+    return GroupState(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+
+
 def group(registry, name="lamps"):
     """Return the Manager of a new group."""
-    state = GroupState(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+    state = new(name)
     registry.create(state, 0)
     return Manager(state, registry.commit, os.urandom, ticks_ms())
 
@@ -161,6 +166,8 @@ def _work(path, seed, pipe):
     registry = Registry(path)
     states = registry.states()
     manager = Manager(states[0][0], registry.commit, os.urandom, 0) if states else group(registry)
+    if seed == 0:
+        os.kill(os.getpid(), signal.SIGKILL)  # there is a group, and nobody was told
     while True:
         state = manager.state
         outside = [identity for identity in registry.devices().values() if identity not in state.members]
@@ -190,25 +197,34 @@ def given(gsa, identity):
     return gsa.epoch, bytes(gsa.key), gsa.own_id, identity
 
 
+def reports(receiving, process, changes, chance):
+    """Yield what a process tells until it is dead; it is killed after so many changes, and a moment."""
+    while True:
+        if changes == 0:
+            time.sleep(chance.uniform(0, 0.01))
+            process.kill()
+            changes = -1
+        try:
+            kind, told = receiving.recv()
+        except EOFError:
+            return
+        changes -= kind == "kept"
+        yield kind, told
+
+
 def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
     context = multiprocessing.get_context("fork")
     path = tmp_path / "house.db"
     chance = random.Random(7)
-    keys, owners, last = {}, {}, {"epoch": 0, "members": {}}
+    keys, owners, last = {}, {}, plain(new())  # a group that is not kept yet is as one to which nothing has happened
     changes = 0
     for number in range(KILLS):
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(path, number, sending))
         process.start()
         sending.close()
-        time.sleep(chance.uniform(0, 0.06))
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        while True:
-            try:
-                kind, told = receiving.recv()
-            except EOFError:
-                break
+        changes_before = chance.randrange(8) if number else -1  # the first kills itself
+        for kind, told in reports(receiving, process, changes_before, chance):
             if kind == "kept":
                 last = told
                 changes += 1
@@ -217,9 +233,11 @@ def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
             assert keys.setdefault(epoch, key) == key, "one epoch with two keys"
             if own_id is not None:
                 assert owners.setdefault((epoch, own_id), identity) == identity, "one id, given to two in one epoch"
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         registry = Registry(path)
         states = registry.states()
-        now = plain(states[0][0]) if states else {"epoch": 0, "members": {}}
+        now = plain(states[0][0]) if states else plain(new())
         audit = registry.audit()
         registry.close()
         assert now["epoch"] >= last["epoch"], "an epoch was forgotten"
