@@ -85,18 +85,30 @@ def tools():
 
 
 def drawn(package, below):
-    """Return a Mermaid flowchart of the folders of a package; `below` orders them, from the lowest up."""
-    order = list(below)
-    title = {folder: f"{folder}/" for folder in order} | {
-        "": f"{package.name}/*.py",
-        "__init__": "__init__.py",
-        "__main__": "__main__.py",
-    }
+    """Return Mermaid flowcharts of a package: its folders, and in each folder its modules; `below` orders the folders, lowest first."""
+    return _folders(package, list(below)) + "".join(_modules(package, folder) for folder in reversed(list(below)))
+
+
+def _folders(package, order):
+    title = {folder: f"{folder}/" for folder in order} | {"": f"{package.name}/*.py"}
+    title |= {folder: f"{folder}.py" for folder in order if folder.startswith("__")}
     name = {folder: (folder or "modules").strip("_") for folder in order}
-    lines = ["```mermaid", "flowchart TD"]
-    lines += [f'    {name[folder]}["{title[folder]}"]' for folder in reversed(order)]
-    for (importer, imported), count in sorted(
-        package.edges().items(), key=lambda edge: [-order.index(folder) for folder in edge[0]]
-    ):
-        lines.append(f"    {name[importer]} -->|{count}| {name[imported]}")
-    return "\n".join([*lines, "```"]) + "\n"
+    lines = [f'{name[folder]}["{title[folder]}"]' for folder in reversed(order)]
+    for (importer, imported), count in sorted(package.edges().items(), key=lambda edge: [-order.index(at) for at in edge[0]]):
+        lines.append(f"{name[importer]} -->|{count}| {name[imported]}")
+    return _flowchart(lines)
+
+
+def _modules(package, folder):
+    """Return the modules of a folder and the imports between them; nothing if there are none."""
+    modules = [module for module in package.paths if package.folder(module) == folder]
+    edges = [(module, imported) for module in modules for imported in sorted(package.own(module)) if imported in modules]
+    if not edges:
+        return ""
+    lines = [f"{importer.rpartition('.')[2]} --> {imported.rpartition('.')[2]}" for importer, imported in edges]
+    place = f"{package.name}/{folder}" if folder else f"{package.name}/*.py"
+    return f"\n<details><summary><code>{place}</code></summary>\n\n{_flowchart(lines)}\n</details>\n"
+
+
+def _flowchart(lines):
+    return "\n".join(["```mermaid", "flowchart TD", *(f"    {line}" for line in lines), "```"]) + "\n"
