@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parents[1]
 class Package:
     """The modules of a package: `paths` by dotted name, and `imports`, the names of all modules that each of them imports."""
 
-    def __init__(self, top, name):
-        """`top` is the folder of the package `name`, relative to the repository."""
+    def __init__(self, top, name, layers=()):
+        """`top` is the folder of the package `name`, relative to the repository; `layers` has the layer of a module of no folder."""
         self.name = name
+        self.layers = dict(layers)
         self.paths = {}
         self._top = ROOT / top
         for path in sorted(self._top.rglob("*.py")):
@@ -25,7 +26,9 @@ class Package:
         self.imports = {module: self._imports(module) for module in self.paths}
 
     def folder(self, module):
-        """Return the folder of a module below the package: "" if it lies in the package itself, but its two doors by name."""
+        """Return the folder of a module below the package, its layer: "" for most modules of no folder."""
+        if module in self.layers:
+            return self.layers[module]
         if module == self.name:
             return "__init__"
         if module.endswith(".__main__"):
@@ -76,7 +79,7 @@ class Package:
 
 def library():
     """Return the Package dice."""
-    return Package("lib/dice", "dice")
+    return Package("lib/dice", "dice", {"dice.record": "records", "dice.suites": "records"})
 
 
 def tools():
@@ -85,13 +88,15 @@ def tools():
 
 
 def drawn(package, below):
-    """Return Mermaid flowcharts of a package: its folders, and in each folder its modules; `below` orders the folders, lowest first."""
+    """Return Mermaid flowcharts of a package: its folders, and the modules in each; `below` has the folders, the lowest first."""
     return _folders(package, list(below)) + "".join(_modules(package, folder) for folder in reversed(list(below)))
 
 
 def _folders(package, order):
     title = {folder: f"{folder}/" for folder in order} | {"": f"{package.name}/*.py"}
     title |= {folder: f"{folder}.py" for folder in order if folder.startswith("__")}
+    for layer in package.layers.values():
+        title[layer] = ", ".join(f"{name.rpartition('.')[2]}.py" for name in package.layers if package.layers[name] == layer)
     name = {folder: (folder or "modules").strip("_") for folder in order}
     lines = [f'{name[folder]}["{title[folder]}"]' for folder in reversed(order)]
     for (importer, imported), count in sorted(package.edges().items(), key=lambda edge: [-order.index(at) for at in edge[0]]):

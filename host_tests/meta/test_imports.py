@@ -56,11 +56,11 @@ def test_each_folder_has_a_place():
 
 @pytest.mark.parametrize("below", [LIBRARY_BELOW, TOOLS_BELOW], ids=["dice", "dicectl"])
 def test_the_order_of_folders_runs_one_way(below):
-    """No two folders import each other, except the lowest of dice: crypto needs `_compat`, and `record` needs crypto."""
+    """No two folders import each other."""
     order = list(below)
     for folder, allowed in below.items():
         for other in allowed:
-            assert order.index(other) < order.index(folder) or (folder, other) == ("crypto", ""), (folder, other)
+            assert order.index(other) < order.index(folder), (folder, other)
 
 
 @pytest.mark.parametrize("package", [LIBRARY, TOOLS], ids=["dice", "dicectl"])
