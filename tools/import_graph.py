@@ -15,7 +15,7 @@ class Package:
     """The modules of a package: `paths` by dotted name, and `imports`, the names of all modules that each of them imports."""
 
     def __init__(self, top, name, layers=()):
-        """`top` is the folder of the package `name`, relative to the repository; `layers` has the layer of a module of no folder."""
+        """`top` is the folder of the package `name`, relative to the repository; `layers` maps modules of no folder to theirs."""
         self.name = name
         self.layers = dict(layers)
         self.paths = {}

@@ -191,7 +191,8 @@ def test_generate_notices(copy):
     done = generate(copy, "--check")
     assert (done.returncode, done.stdout) == (
         1,
-        "package.json: stale\nlib/mip/dice/extra.py: stale\ndocs/boards.md: stale\ndocs/architecture.md: stale\nlib/mip/dice/gone.py: stale\n",
+        "package.json: stale\nlib/mip/dice/extra.py: stale\ndocs/boards.md: stale\n"
+        "docs/architecture.md: stale\nlib/mip/dice/gone.py: stale\n",
     )
     assert generate(copy).returncode == 0
     assert generate(copy, "--check").returncode == 0
