@@ -13,7 +13,7 @@ _RECEIVED_BYTES = 2500  # a whole packet that comes while the board is busy
 
 
 def up(options):
-    """Bring it up; return the Host on a bus, else None: then dice takes the system's UDP."""
+    """Bring it up; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
     if "serial" in options:
         return _serial(options["serial"])
     try:
@@ -27,10 +27,10 @@ def up(options):
 def _serial(options):
     from machine import UART
 
-    from dice.transport.slip_ip import Host
+    from dice.aio.slip_host import SlipHost
 
     uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
-    return Host(uart, options["address"])
+    return SlipHost(uart, options["address"])
 
 
 def _wifi(network):

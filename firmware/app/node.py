@@ -99,7 +99,7 @@ class Node:
         manager = self._settings["manager"]
         psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
         address = manager["host"], manager["port"]
-        connection = await dice.connect(address, psk, transport=self._transport(address), timer_ms=_TIMER_MS)
+        connection = await dice.connect(address, psk, network=self._network, timer_ms=_TIMER_MS)
         self.peer = Coap(connection, self._routes)
         for managed in self.groups.values():
             self._take_part(managed, await managed.join(self.peer))
@@ -111,10 +111,6 @@ class Node:
             await asyncio.sleep(self._options.get("awake_s", 5))
         else:
             await asyncio.gather(*[managed.stay(self.peer) for managed in self.groups.values()])
-
-    def _transport(self, *where):
-        """Return a transport of the network's, or None: dice takes its own."""
-        return self._network and self._network.Unicast(*where)
 
     def _take_part(self, managed, group):
         """Obey a group from now on."""
@@ -166,7 +162,7 @@ class Node:
                     del self._sessions[identity]
 
         port = self._options.get("port", 5684)
-        await dice.serve(port, PskLookup(keys.get), one, transport=self._transport(None, port), timer_ms=_TIMER_MS)
+        await dice.serve(port, PskLookup(keys.get), one, network=self._network, timer_ms=_TIMER_MS)
 
     async def _sleep(self, seconds):
         """Sleep deeply, where that can be; the program begins anew after it."""

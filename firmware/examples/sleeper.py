@@ -11,11 +11,11 @@ connection id, wherever the sensor calls from. After a power failure the sensor 
 import asyncio
 import json
 import os
-import time
 from binascii import unhexlify
 
 import dice
 from dice.aio.session import attach
+from dice.aio.wait import now
 from dice.dtls.kx_psk import Psk
 from dice.dtls.sleep import restore, save
 from dice.errors import DiceError, PeerError, StoreError
@@ -37,7 +37,7 @@ def wake(settings, store):
     """Return a Connection in the session from before the sleep, or None where there is none to go on with."""
     try:
         saved = read_file(_SAVED, bytes)
-        session = saved and restore(saved, store, unhexlify(settings["secret"]), time.ticks_ms())
+        session = saved and restore(saved, store, unhexlify(settings["secret"]), now())
     except StoreError:
         return None
     return attach(session, (settings["host"], settings["port"])) if session else None

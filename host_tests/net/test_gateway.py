@@ -14,10 +14,11 @@ import time
 import pytest
 
 import dice
+from dice.aio.slip_host import SlipHost
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
-from dice.transport.slip_ip import Host, packet
+from dice.transport.slip_ip import packet
 from dicectl.manager import group_file as keyring
 from dicectl.net.slip_gateway import Gateway, at_work
 
@@ -55,9 +56,9 @@ def a_session():
 
         service = await dice.serve(5684, PskLookup({b"node": KEY}.get), echo, timer_ms=500)
         with Bus() as bus:
-            host = Host(bus.near, "10.77.0.5")
+            host = SlipHost(bus.near, "10.77.0.5")
             address = ("127.0.0.1", 5684)
-            connection = await dice.connect(address, Psk(b"node", KEY), transport=host.Unicast(address), timer_ms=500)
+            connection = await dice.connect(address, Psk(b"node", KEY), network=host, timer_ms=500)
             await connection.send(b"abc")
             answer = await asyncio.wait_for(connection.receive(), 5)
             connection.close()
@@ -82,9 +83,8 @@ def a_group(folder):
 
     async def main():
         with Bus() as bus:
-            host = Host(bus.near, "10.77.0.5")
-            transport = host.Multicast(bytes(map(int, GROUP[0].split("."))), GROUP[1])
-            on_bus = await dice.join(str(folder / "switch" / "node.gsa"), transport=transport)
+            host = SlipHost(bus.near, "10.77.0.5")
+            on_bus = await dice.join(str(folder / "switch" / "node.gsa"), network=host)
             on_network = await dice.join(str(folder / "door" / "node.gsa"), answering=True)
             heard = []
             for sender, receiver, word in ((on_bus, on_network, b"hello"), (on_network, on_bus, b"world")) * 2:

@@ -9,8 +9,8 @@ import random
 from pathlib import Path
 
 import dice
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -80,9 +80,9 @@ async def until(condition, seconds=15):
 
 async def _life(folder):
     state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(state, lambda state: None, os.urandom, ticks_ms())
-    manager.add([b"switch"], SENDER, ticks_ms())
-    manager.add([b"lamp-1", b"lamp-2"], LISTENER, ticks_ms())
+    manager = Manager(state, lambda state: None, os.urandom, now())
+    manager.add([b"switch"], SENDER, now())
+    manager.add([b"lamp-1", b"lamp-2"], LISTENER, now())
     kdc = Kdc()
     kdc.add(manager)
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=500)
@@ -99,11 +99,11 @@ async def _life(folder):
         story.append(await thief.start())
         await until(lambda: manager.state.active)
         await say("first", one, two)
-        manager.rekey(ticks_ms())
+        manager.rekey(now())
         kdc.changed("lamps")
         await until(lambda: manager.state.active and kdc.settled("lamps"))
         await say("second", one, two)
-        manager.remove([b"lamp-2"], ticks_ms())
+        manager.remove([b"lamp-2"], now())
         kdc.changed("lamps")
         await until(lambda: manager.state.active and kdc.settled("lamps"))
         await say("third", one)
@@ -153,9 +153,9 @@ async def _kill_often(node, chance):
 async def _through_kills(folder):
     """Renew keys while nodes are killed; return what was heard in the end, and the epochs that are held."""
     state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(state, lambda state: None, os.urandom, ticks_ms())
-    manager.add([b"switch"], SENDER, ticks_ms())
-    manager.add([b"lamp-1", b"lamp-2"], LISTENER, ticks_ms())
+    manager = Manager(state, lambda state: None, os.urandom, now())
+    manager.add([b"switch"], SENDER, now())
+    manager.add([b"lamp-1", b"lamp-2"], LISTENER, now())
     kdc = Kdc()
     kdc.add(manager)
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=500)
@@ -165,7 +165,7 @@ async def _through_kills(folder):
     async def renew():
         while True:
             await asyncio.sleep(1)
-            manager.rekey(ticks_ms())
+            manager.rekey(now())
             kdc.changed("lamps")
 
     renewing = asyncio.create_task(renew())

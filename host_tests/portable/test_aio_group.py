@@ -118,12 +118,12 @@ def test_a_join_that_fails_leaves_nothing_open():
 def with_clock(main):
     """Run `main(clock)`, where clock[0] is the time."""
     clock = [0]
-    saved = aio.ticks_ms
-    aio.ticks_ms = lambda: clock[0]
+    saved = aio.now
+    aio.now = lambda: clock[0]
     try:
         run(main, clock)
     finally:
-        aio.ticks_ms = saved
+        aio.now = saved
 
 
 def test_expiry_by_the_clock_raises():

@@ -8,12 +8,13 @@ from binascii import unhexlify
 from memory_transport import Signal, run
 from support import raises
 
-from dice._compat import ticks_add, ticks_diff, ticks_ms
-from dice.aio import wait as pump
+from dice._compat import ticks_add, ticks_diff
+from dice.aio.slip_host import SlipHost
+from dice.aio.wait import now, wait
 from dice.errors import UsageError
 from dice.limits import DATAGRAM_MAX_BYTES
 from dice.reasons import E_HOST
-from dice.transport.slip_ip import Host, address_of, packet, parse
+from dice.transport.slip_ip import address_of, packet, parse
 
 # The header that everybody computes the checksum of: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
 KNOWN = unhexlify("45000073000040004011b861c0a80001c0a800c7")
@@ -66,7 +67,7 @@ class Line(Signal):
 def host(bus, address):
     """Return a Host and its line."""
     line = bus.line()
-    return Host(line, address), line
+    return SlipHost(line, address), line
 
 
 async def received(endpoint, tries=50):
@@ -220,7 +221,7 @@ def test_a_line_that_fails_is_told_and_lets_senders_be():
         line.set(True)
         await group.socket.wait()
         assert fails(group.receive)
-        assert fails(group.ask, b"lit?") and len(one._endpoints) == 2, "nothing is left behind"
+        assert fails(group.ask, b"lit?") and len(one.endpoints) == 2, "nothing is left behind"
         line.failed = False
         other = one.Unicast(("10.77.0.2", 5684))  # whoever comes next tries anew, for all
         line.data = line.data + b"\xc0" + bytes(packet(ONE, group.own, b"again")) + b"\xc0"
@@ -277,7 +278,7 @@ def test_a_wait_for_an_event_can_be_cancelled_as_it_comes():
 
             async def listen(event=event):
                 while True:
-                    await pump.wait(event, ticks_add(ticks_ms(), 10_000))
+                    await wait(event, ticks_add(now(), 10_000))
                     event.clear()
 
             task = asyncio.create_task(listen())
@@ -296,8 +297,8 @@ def test_a_wait_for_an_event_can_be_cancelled_as_it_comes():
 def test_a_wait_for_an_event_ends_in_time():
     async def main():
         event = asyncio.Event()
-        start = ticks_ms()
-        await pump.wait(event, ticks_add(start, 50))
-        assert 40 <= ticks_diff(ticks_ms(), start) < 5000
+        start = now()
+        await wait(event, ticks_add(start, 50))
+        assert 40 <= ticks_diff(now(), start) < 5000
 
     run(main)

@@ -6,8 +6,8 @@ import asyncio
 import os
 
 import dice
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -17,11 +17,11 @@ KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}
 
 
 async def _live(network, folder):
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
-    manager.add([b"switch"], SENDER, ticks_ms())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    manager.add([b"switch"], SENDER, now())
     kdc = Kdc()
     kdc.add(manager)
-    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000)
+    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000, network=network.host())
     switch, lamp = (VirtualNode(network, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items())
     switch.power_on()
     await asyncio.sleep(5)
@@ -33,10 +33,10 @@ async def _live(network, folder):
             await asyncio.sleep(7)
         told.append((manager.state.members[b"switch"].sent, network.counts["switch"][0] - reports))
         if epoch == 1:
-            manager.rekey(ticks_ms())
+            manager.rekey(now())
             kdc.changed("lamps")
             await asyncio.sleep(10)
-    manager.add([b"lamp"], LISTENER, ticks_ms())
+    manager.add([b"lamp"], LISTENER, now())
     lamp.power_on()
     await asyncio.sleep(5)
     old = [datagram for _, datagram in network.heard]

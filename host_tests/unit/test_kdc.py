@@ -6,8 +6,8 @@ import asyncio
 import os
 from types import SimpleNamespace
 
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.coap.message import CHANGED, POST
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -31,14 +31,14 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
     """Until then they send in the one before, which a member that was expelled can read."""
 
     async def main():
-        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
-        manager.add([b"switch", b"gone"], SENDER, ticks_ms())
-        manager.add([b"lamp"], LISTENER, ticks_ms())
+        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+        manager.add([b"switch", b"gone"], SENDER, now())
+        manager.add([b"lamp"], LISTENER, now())
         kdc = Kdc()
         kdc.add(manager)
         kdc.peers.update({b"switch": Peer(), b"lamp": Peer()})
         kdc.changed("lamps")
-        manager.acknowledge(b"gone", 1, ticks_ms())
+        manager.acknowledge(b"gone", 1, now())
         await asyncio.wait_for(kdc.peers[b"switch"].asked.wait(), 5)
         assert manager.state.active and kdc.untold("lamps") == [b"switch"]
         kdc.peers[b"switch"].let.set()

@@ -12,8 +12,8 @@ import pytest
 
 import dice
 from dice import record
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.context import sender_key
@@ -50,11 +50,18 @@ class Center:
         if not states:
             self.registry.create(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08), 0)
             states = self.registry.states()
-        self.manager = Manager(states[0][0], self._commit, secrets.token_bytes, ticks_ms())
+        self.manager = Manager(states[0][0], self._commit, secrets.token_bytes, now())
         self.kdc = Kdc()
         self.kdc.add(self.manager)
         self.service = await dice.serve(
-            5684, PskLookup(self.registry.find), self.kdc.serve, timer_ms=1000, cid_bytes=4, sessions_max=64, half_open_max=64
+            5684,
+            PskLookup(self.registry.find),
+            self.kdc.serve,
+            timer_ms=1000,
+            cid_bytes=4,
+            sessions_max=64,
+            half_open_max=64,
+            network=self.network.host(),
         )
         self.alive = True
 
@@ -137,7 +144,7 @@ class House:
             node = VirtualNode(self.network, self.folder, identity.decode(), "lamps", identity, key)
             role = SENDER if len(self.nodes) % 3 == 0 else chance.choice((LISTENER, ANSWERING, LISTENER))
             try:
-                manager.add([identity], role, ticks_ms())
+                manager.add([identity], role, now())
             finally:
                 if identity in self.center_members():
                     self.nodes[identity] = node
@@ -145,10 +152,10 @@ class House:
         elif what == "remove" and len(self.nodes) > 4:
             _first, *others = self.nodes  # the first may send, and stays: without a sender there is no group
             identity = chance.choice(others)
-            manager.remove([identity], ticks_ms())
+            manager.remove([identity], now())
             self.gone(identity, manager.state.epoch)
         elif what == "rekey" and self.nodes:
-            manager.rekey(ticks_ms())
+            manager.rekey(now())
         elif what == "power" and self.nodes:
             identity = chance.choice(list(self.nodes))
             if identity in self.off:

@@ -12,8 +12,8 @@ import pytest
 
 import dice
 from dice import record, store
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import K08, decode
@@ -73,12 +73,12 @@ class Power:
 
 async def _live(network, folder, power):
     loop = asyncio.get_running_loop()
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, ticks_ms())
-    manager.add([b"switch"], SENDER, ticks_ms())
-    manager.add([b"lamp", b"thief"], LISTENER, ticks_ms())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    manager.add([b"switch"], SENDER, now())
+    manager.add([b"lamp", b"thief"], LISTENER, now())
     kdc = Kdc()
     kdc.add(manager)
-    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000, cid_bytes=4)
+    service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=1000, cid_bytes=4, network=network.host())
     nodes = [VirtualNode(network, folder, identity.decode(), "lamps", identity, key) for identity, key in KEYS.items()]
     switch, lamp, thief = nodes
     for node in nodes:
@@ -98,11 +98,11 @@ async def _live(network, folder, power):
 
     await asyncio.sleep(10)
     await speak(b"first")
-    manager.rekey(ticks_ms())
+    manager.rekey(now())
     kdc.changed("lamps")
     await speak(b"second")
     await speak(b"third")
-    manager.remove([b"thief"], ticks_ms())
+    manager.remove([b"thief"], now())
     kdc.changed("lamps")
     await asyncio.sleep(10)  # until then senders may go on in the epoch before
     await speak(b"fourth")

@@ -2,19 +2,12 @@
 # SPDX-License-Identifier: MIT
 """What CPython lacks of MicroPython; never installed on a board (row 0)."""
 
-import time
-
 _PERIOD = 1 << 30
 
 
 def const(value):
     """Return `value`; mpy-cross folds the call away."""
     return value
-
-
-def ticks_ms():
-    """Return a monotonic time in milliseconds, modulo 2**30."""
-    return time.monotonic_ns() // 1_000_000 % _PERIOD
 
 
 def ticks_add(ticks, delta):

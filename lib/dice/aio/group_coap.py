@@ -14,11 +14,11 @@ Where who asks has a DTLS session with who answers, it can have the answer come 
 import asyncio
 import os
 
-from .._compat import ticks_ms
 from ..coap import multicast
 from ..coap.multicast import ANSWER_OVER
 from ..errors import DiceError
 from ..limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
+from .wait import now
 
 
 async def request(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):
@@ -35,7 +35,7 @@ async def request(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, id
         found.update(multicast.responses(await group.ask(message, wait_ms), token))
     finally:
         for peer, exchange in expected:
-            peer.endpoint.forget(exchange, ticks_ms())
+            peer.endpoint.forget(exchange, now())
     return found
 
 

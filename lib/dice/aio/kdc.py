@@ -11,7 +11,7 @@ docs/protocol.md, section 15, has the resources. A member keeps its session open
 
 import asyncio
 
-from .._compat import ticks_diff, ticks_ms
+from .._compat import ticks_diff
 from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError
@@ -20,6 +20,7 @@ from ..group.manager import SENDER
 from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
 from ..wire import Reader
 from .coap import Coap
+from .wait import now
 
 
 class Kdc:
@@ -124,8 +125,8 @@ class _KeyDelivery:
             reader.end()
         except FormatError:
             return BAD_REQUEST, b""
-        self._manager.acknowledge(identity, epoch, ticks_ms())
-        self._manager.report(identity, epoch, sent, clash == 1, ticks_ms())
+        self._manager.acknowledge(identity, epoch, now())
+        self._manager.report(identity, epoch, sent, clash == 1, now())
         self.changed.set()
         return CHANGED, b""
 
@@ -133,7 +134,7 @@ class _KeyDelivery:
         while True:
             self.changed.clear()
             try:
-                self._manager.timeout(ticks_ms())
+                self._manager.timeout(now())
             except Exception as error:  # it cannot be kept: nothing has changed, and it is due still
                 self.error = error
                 await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
@@ -144,7 +145,7 @@ class _KeyDelivery:
                 await self._send([identity for identity in self.untold() if identity not in undelivered], self._activate)
             due = self._manager.deadline()
             try:
-                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, ticks_ms())) / 1000)
+                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
             except asyncio.TimeoutError:
                 pass
 
@@ -172,7 +173,7 @@ class _KeyDelivery:
         state = self._manager.state
         if gsa is None or not await self._ask(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
             return False
-        self._manager.acknowledge(identity, gsa.epoch, ticks_ms())
+        self._manager.acknowledge(identity, gsa.epoch, now())
         return True
 
     async def _activate(self, identity):

@@ -13,14 +13,13 @@ Over `peer` the next epoch comes. When stay() has ended, connect anew: join() th
 
 import asyncio
 
-import dice
-
 from ..coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode
 from ..limits import MANAGED_POLL_S, MISSED_EPOCH_MIN_S, REPORT_MAX_S, REPORT_MIN_S
 from ..reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
 from ..store import read_file, replace_file
+from .group import join
 
 
 class ManagedGroup:
@@ -29,7 +28,7 @@ class ManagedGroup:
     def __init__(self, name, path, network=None, **options):
         """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.
 
-        `network` has Multicast(address, port), as dice.transport.slip_ip.Host and dice.transport.udp have, which is the default.
+        `network` is as for dice.join.
         """
         self.group = None
         self._name = name
@@ -45,8 +44,7 @@ class ManagedGroup:
         gsa = read_file(self._path, decode)
         if self.group is None and gsa:
             self._epoch = gsa.epoch
-            transport = self._network and self._network.Multicast(gsa.address, gsa.port)
-            self.group = await dice.join(self._path, transport=transport, **self._options)
+            self.group = await join(self._path, network=self._network, **self._options)
         return self.group
 
     def leave(self):

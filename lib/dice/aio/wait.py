@@ -1,38 +1,46 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""How an asyncio endpoint waits for its socket and its deadline, on MicroPython and on CPython (row 6)."""
+"""The clock of asyncio endpoints, and how they wait for a socket or a deadline; on MicroPython and on CPython.
+
+All of `dice.aio` takes the time from now(), which is the event loop's own clock, so a loop with another clock needs no patch.
+"""
 
 import asyncio
 
-from .._compat import MICROPYTHON, ticks_diff, ticks_ms
+from .._compat import MICROPYTHON, ticks_add, ticks_diff
 
 if MICROPYTHON:
     from asyncio import core
+    from time import ticks_ms as now  # the clock of MicroPython's event loop
 
     def _readable(sock):
         """Wait until `sock` has something to receive."""
         yield core._io_queue.queue_read(sock)
 
     async def wait(sock, deadline):
-        """Wait until `sock`, or an asyncio.Event in its place, has something, or until the ticks `deadline`, which may be None."""
+        """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None."""
         arrival = sock.wait() if isinstance(sock, asyncio.Event) else _readable(sock)
         if deadline is None:
             await arrival
         else:
             try:
-                await asyncio.wait_for(arrival, max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+                await asyncio.wait_for(arrival, max(0, ticks_diff(deadline, now())) / 1000)
             except asyncio.TimeoutError:
                 pass
 else:
 
-    async def wait(sock, deadline):
-        """Wait until `sock`, or an asyncio.Event in its place, has something, or until the ticks `deadline`, which may be None.
+    def now():
+        """Return the time of the running event loop in ticks: milliseconds that wrap, for sans-IO objects such as Session."""
+        return ticks_add(int(asyncio.get_running_loop().time() * 1000), 0)
 
-        Without asyncio.wait_for: its task would outlive a cancelled one and let go of a later socket with the same number, and
-        before CPython 3.12 it can swallow a cancellation.
+    async def wait(sock, deadline):
+        """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None.
+
+        asyncio.wait_for is not used: its task would outlive a cancelled one and unregister a later socket with the same number,
+        and before CPython 3.12 it can swallow a cancellation.
         """
         loop = asyncio.get_running_loop()
-        left_s = None if deadline is None else max(0, ticks_diff(deadline, ticks_ms())) / 1000
+        left_s = None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000
         if isinstance(sock, asyncio.Event):
             timer = None if left_s is None else loop.call_later(left_s, sock.set)
             try:

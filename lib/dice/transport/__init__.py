@@ -1,3 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Transports, objects that carry datagrams: the only code that touches sockets, serial lines and radios."""
+"""Transports: the only code that touches sockets, serial lines and radios. A transport is an object that carries datagrams.
+
+All transports have `socket`, what tasks wait on (a socket, a stream that can be polled, or an asyncio.Event), and close().
+Datagrams are bytes-like. receive() never waits, and raises OSError if the interface has failed.
+
+A session's transport (`transport` of dice.connect and dice.serve):
+
+    send(datagram, address=None)    to `address`, or to the one peer; what the network refuses is lost, as on a bad link
+    receive()                       (datagram, address), or (None, None); addresses can be compared, and have a repr()
+
+A group's transport (`transport` of dice.join):
+
+    send(datagram)                  to all members; raises OSError
+    receive()                       the next datagram, or None
+    answer(datagram, source)        to one member, where `source` is the attribute of this name after receive(); optional
+    ask(datagram)                   send(), and a session's transport on which the answers arrive; optional
+
+A network makes transports (`network` of dice.connect, dice.serve, dice.join and ManagedGroup). The module `udp` is one, and the
+default; dice.aio.slip_host.SlipHost is another.
+
+    Unicast(address, port=None)     a session's transport to (host, port), or, if `address` is None, from anybody to our `port`
+    Multicast(address, port)        a group's transport; `address` has 4 bytes
+"""

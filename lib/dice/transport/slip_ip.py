@@ -1,20 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP over IPv4 on a serial line: what dice.transport.udp is on a network, for boards on a bus that has a gateway (row 6).
+"""UDP over IPv4 on a serial line, for boards on a bus that has a gateway; without the task that reads the line: aio/slip_host.
 
-host = Host(UART(0, 115200, rxbuf=2500), "10.77.0.5")
-connection = await dice.connect(address, credentials, transport=host.Unicast(address))
-
-Packets (RFC 791, RFC 768) are framed by SLIP (RFC 1055), so that whatever routes IP over a serial line can be the gateway;
-`dicectl gateway` is one. What is received as fragments, or with a checksum of the IP header that does not fit, is dropped. UDP's
-own checksum is neither sent nor looked at: damage fails the tag of AES-CCM. Addresses protect nothing, here as on any network.
+Packets (RFC 791, RFC 768) are framed by SLIP (RFC 1055), so any router that takes IP from a serial line can be the gateway;
+`dicectl gateway` is one. Fragments and packets with a wrong header checksum are dropped. The checksum of UDP is neither sent nor
+verified: a damaged datagram fails to authenticate. Addresses protect nothing, as on any network.
 """
 
-import asyncio
-import os
-
 from .._compat import const
-from ..aio import wait as pump
 from ..errors import UsageError
 from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
 from ..reasons import E_HOST
@@ -69,99 +62,96 @@ def _sum(header):
 
 
 class Host:
-    """One device's IP over one line; Unicast() and Multicast() make transports, as those of dice.transport.udp do.
+    """The IP stack of one device on one line; Unicast() and Multicast() make transports, as those of dice.transport.udp.
 
-    `stream` is as for dice.transport.slip.Serial, `address` text; `dropped` counts what is no packet, and what nobody took in time.
+    receive() has to be called whenever the line is readable: it hands each datagram to the endpoint that it is for. `dropped`
+    counts the frames that are no packet, and the datagrams for which an endpoint had no room.
     """
 
-    def __init__(self, stream, address):
+    def __init__(self, stream, address, event, random):
+        """`stream` is as for dice.transport.slip.Serial; `address` is text, such as "10.77.0.5"; raises UsageError.
+
+        `event()` returns what tasks wait for at an endpoint, with set() and clear(), such as an asyncio.Event; `random(n)` returns
+        n random bytes.
+        """
         self.address = address_of(address)
         self.dropped = 0
-        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
-        self._endpoints = []
-        self._task = None
+        self.line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
+        self.endpoints = []
+        self._event = event
+        self._random = random
         self._error = None
 
     def Unicast(self, address, port=None):
-        """Talk to `address`, (host, port); or, where that is None, listen on `port`; raises UsageError for a name."""
+        """Return a transport to `address`, (host, port); if that is None, one on our `port` from anybody.
+
+        Raises UsageError if host is a name: there is no name server on a line.
+        """
         to = None if address is None else address_of(address[0]) + address[1].to_bytes(2, "big")
-        return self._add(_Unicast(self, self.address + (port or self._free_port()).to_bytes(2, "big"), to))
+        return self.add(_Unicast(self, self._event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to))
 
     def Multicast(self, address, port):
-        """Take part in a group; `address` has 4 bytes."""
-        return self._add(_Multicast(self, bytes(address) + port.to_bytes(2, "big"), None))
+        """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port."""
+        return self.add(_Multicast(self, self._event(), bytes(address) + port.to_bytes(2, "big"), None))
 
-    def send(self, source, target, data):
-        """Put a datagram on the line; raises OSError."""
-        self._line.send(packet(source, target, data))
-
-    def check(self):
-        """Raise OSError where the line has failed."""
-        if self._error:
-            raise self._error
-
-    def remove(self, endpoint):
-        """Let go of an endpoint, and of the task that reads the line with the last one."""
-        if endpoint in self._endpoints:
-            self._endpoints.remove(endpoint)
-        if self._task and not self._endpoints:
-            self._task.cancel()
-            self._task = None
-
-    def _add(self, endpoint):
-        self._endpoints.append(endpoint)
-        if self._task is None:
-            self._error = None
-            self._task = asyncio.create_task(self._run())
-        return endpoint
-
-    def _free_port(self):
-        """Return one of the dynamic ports (RFC 6335) that no endpoint has: a random one, or one that follows it."""
-        taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self._endpoints}
-        port = int.from_bytes(os.urandom(2), "big") | 0xC000
-        while port in taken:
-            port = (port + 1 & 0xFFFF) | 0xC000
-        return port
-
-    async def _run(self):
-        try:
-            while True:
-                try:
-                    frame = self._line.receive()
-                    if frame is None:
-                        await pump.wait(self._line.socket, None)
-                    else:
-                        self._hand_out(frame)
-                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
-                    self.dropped += 1
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(0)  # a flood must not starve the other tasks
-        except OSError as error:
-            self._error = error
-            self._task = None  # the next endpoint tries anew
-            for endpoint in self._endpoints:
-                endpoint.socket.set()
-
-    def _hand_out(self, frame):
+    def receive(self):
+        """Read one frame and hand it out; return False if none is complete. Raises OSError."""
+        frame = self.line.receive()
+        if frame is None:
+            return False
         parsed = parse(frame)
         if parsed is None:
             self.dropped += 1
-            return
+            return True
         source, target, data = parsed
-        for endpoint in self._endpoints:
+        for endpoint in self.endpoints:
             if endpoint.own == target:
                 if len(endpoint.waiting) < SLIP_DATAGRAMS_MAX:
                     endpoint.waiting.append((data, source))
                     endpoint.socket.set()
                 else:
                     self.dropped += 1
+        return True
+
+    def send(self, source, target, data):
+        """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
+        self.line.send(packet(source, target, data))
+
+    def fail(self, error):
+        """Have every endpoint raise `error`, an OSError, when it receives."""
+        self._error = error
+        for endpoint in self.endpoints:
+            endpoint.socket.set()
+
+    def check(self):
+        """Raise the OSError with which the line has failed."""
+        if self._error:
+            raise self._error
+
+    def add(self, endpoint):
+        """Hand datagrams to an endpoint from now on; return it."""
+        self.endpoints.append(endpoint)
+        return endpoint
+
+    def remove(self, endpoint):
+        """Hand no more datagrams to an endpoint."""
+        if endpoint in self.endpoints:
+            self.endpoints.remove(endpoint)
+
+    def _free_port(self):
+        """Return a dynamic port (RFC 6335, section 6) that no endpoint has: a random one, or the next free one after it."""
+        taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self.endpoints}
+        port = int.from_bytes(self._random(2), "big") | 0xC000
+        while port in taken:
+            port = (port + 1 & 0xFFFF) | 0xC000
+        return port
 
 
 class _Endpoint:
-    """A transport; `own` is the address | port that it receives on, `socket` an event that pump.wait takes."""
+    """A transport; `own` is the address | port that it receives on, `socket` the event that is set when a datagram arrives."""
 
-    def __init__(self, host, own, to):
-        self.socket = asyncio.Event()
+    def __init__(self, host, event, own, to):
+        self.socket = event
         self.own = own
         self.waiting = []
         self._host = host

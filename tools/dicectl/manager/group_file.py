@@ -16,11 +16,11 @@ import secrets
 from pathlib import Path
 
 from dice import suites
-from dice._compat import sync
 from dice.group import gsa as codec
 from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
+from dice.store import sync
 from dicectl.errors import USAGE, CommandError
 
 VERSION = 1

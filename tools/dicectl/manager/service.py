@@ -9,8 +9,8 @@ import secrets
 import sqlite3
 
 import dice
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import D00, K08
@@ -79,7 +79,7 @@ class ManagerService:
             raise CommandError(f"this manager does not understand {name}: is it of another version? ({error})")
 
     def _manage(self, state, rekey_s):
-        self.managers[state.name] = manager = Manager(state, self.registry.commit, secrets.token_bytes, ticks_ms())
+        self.managers[state.name] = manager = Manager(state, self.registry.commit, secrets.token_bytes, now())
         self._rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
 
@@ -115,7 +115,7 @@ class ManagerService:
                 period = self._rekey_s[name]
                 if period and manager.state.epoch and self.registry.now() - self.registry.since(name) >= period:
                     with contextlib.suppress(DiceError, sqlite3.Error):  # then it is due still
-                        manager.rekey(ticks_ms())
+                        manager.rekey(now())
                         self.kdc.changed(name)
 
     # What commands ask for.
@@ -178,7 +178,7 @@ class ManagerService:
         for name, identity in zip(devices, identities):
             if identity in manager.state.members:
                 raise CommandError(f"{name} is a member of {group} already", USAGE)
-        manager.add(identities, role, ticks_ms())
+        manager.add(identities, role, now())
         self.kdc.changed(group)
         return self._do_show(group)
 
@@ -188,12 +188,12 @@ class ManagerService:
         for name, identity in zip(devices, identities):
             if identity not in manager.state.members:
                 raise CommandError(f"{name} is no member of {group}", USAGE)
-        manager.remove(identities, ticks_ms())
+        manager.remove(identities, now())
         self.kdc.changed(group)
         return self._do_show(group)
 
     def _do_rekey(self, group):
-        self._manager(group).rekey(ticks_ms())
+        self._manager(group).rekey(now())
         self.kdc.changed(group)
         return self._do_show(group)
 
@@ -236,7 +236,7 @@ class ManagerService:
             self.registry.rename(name, retired)
             identity, key = self.registry.enrol(name)
             for group in groups:
-                self.managers[group].replace(old, identity, ticks_ms())
+                self.managers[group].replace(old, identity, now())
                 self.kdc.changed(group)
             self.registry.wipe(retired)
         self._hang_up(old)

@@ -21,8 +21,8 @@ import tempfile
 import types
 
 import dice
-from dice._compat import ticks_ms
 from dice.aio.kdc import Kdc
+from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -73,24 +73,31 @@ class Storm:
         self.loop = asyncio.get_running_loop()
         self.kdc = Kdc()
         first, *others = self.keys
-        self.manager.add([first], SENDER, ticks_ms())
-        self.manager.add(others, LISTENER, ticks_ms())
+        self.manager.add([first], SENDER, now())
+        self.manager.add(others, LISTENER, now())
         self.kdc.add(self.manager)
         service = await dice.serve(
-            5684, PskLookup(self.keys.get), self.kdc.serve, timer_ms=1000, sessions_max=4096, half_open_max=64, cid_bytes=4
+            5684,
+            PskLookup(self.keys.get),
+            self.kdc.serve,
+            timer_ms=1000,
+            sessions_max=4096,
+            half_open_max=64,
+            cid_bytes=4,
+            network=self.network.host(),
         )
         for node in self.nodes:
             self.loop.call_later(self.chance.uniform(0, _STORM_S), node.power_on)
         await self._phase("join", len(self.nodes))
         self.manager_bytes = (size(self.kdc, self.manager, service.listener) - self._empty) // len(self.nodes)
-        self.manager.rekey(ticks_ms())
+        self.manager.rekey(now())
         await self._phase("re-key", len(self.nodes))
-        self.manager.remove([others[0]], ticks_ms())
+        self.manager.remove([others[0]], now())
         self.nodes.pop(1).power_off()
         await self._phase("expulsion", len(self.nodes))
         lost = self.nodes.pop(1)
         lost.power_off()
-        self.manager.rekey(ticks_ms())
+        self.manager.rekey(now())
         await self._phase("re-key, one lost", len(self.nodes))
         for line in self.told:
             line["manager_bytes"] = self.manager_bytes

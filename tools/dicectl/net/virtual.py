@@ -1,34 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A manager and its members in virtual time: all of dice as it is, asyncio too, on a clock and a network that are made up.
+"""A network and a clock that are made up: a manager and its members in virtual time, all of dice as it is, asyncio included.
 
-A VirtualNetwork stands for the network: datagrams take some time, some are lost, and it counts them. What run() runs sees its clock
-and its network in place of time and UDP. Only CPython can do this.
+The library takes the time from the event loop and its transports from a `network`; Loop and VirtualHost are both of these here.
+Datagrams take LATENCY_S, some are lost, and all are counted. CPython only.
 """
 
 import asyncio
-import contextlib
-import contextvars
 import os
 import selectors
-from types import SimpleNamespace
 
 import dice
-from dice import _cpython, store
 from dice.aio.coap import Coap
 from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.transport import udp
 
 LATENCY_S = 0.02
-_SERVER = "manager"
-_where = contextvars.ContextVar("where", default=_SERVER)  # the name of the node that runs
+MANAGER = "manager"  # the name of the host that all sessions go to
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """asyncio's event loop, whose clock jumps to what is due next instead of waiting for it."""
+    """asyncio's event loop with a clock that jumps to the next deadline instead of waiting for it."""
 
     def __init__(self):
         self._now = 0.0
@@ -46,24 +40,24 @@ class Loop(asyncio.SelectorEventLoop):
         return []
 
     def add_reader(self, end, callback, *_):
-        """Have `callback` called when a datagram arrives at an VirtualSocket."""
+        """Call `callback` whenever a datagram arrives at a VirtualSocket."""
         end.wake = callback
         if end.waiting:
             self.call_soon(callback)
 
     def remove_reader(self, end):
-        """Forget that."""
+        """Call nothing any more."""
         end.wake = None
 
 
 class VirtualSocket:
-    """One end of the network: stands for dice.transport.udp.Unicast and for dice.transport.udp.Multicast."""
+    """A transport, as dice.transport.udp.Unicast or as dice.transport.udp.Multicast: see dice.transport."""
 
     _WAITING_MAX = 2048  # as the buffer of a socket
 
-    def __init__(self, network, address, members=None):
+    def __init__(self, network, node, address, members=None):
         self.network = network
-        self.node = _where.get()
+        self.node = node
         self.address = address
         self.socket = self
         self.source = None
@@ -73,7 +67,7 @@ class VirtualSocket:
         self._members = members  # of a multicast group: all VirtualSockets in it
 
     def send(self, datagram, address=None):
-        """Send to the server, to `address`, or to the group."""
+        """Send to the manager, to `address`, or to the group."""
         datagram = bytes(datagram)
         if self.closed:
             return
@@ -82,35 +76,51 @@ class VirtualSocket:
             for end in list(self._members):
                 self.network.carry(datagram, self, end)
             return
-        end = self.network.ends.get(address or _SERVER)
-        self.network.count(self.node if end is None or end.node == _SERVER else end.node, datagram)
+        end = self.network.ends.get(address or MANAGER)
+        self.network.count(self.node if end is None or end.node == MANAGER else end.node, datagram)
         if end:
             self.network.carry(datagram, self, end)
 
     @property
     def of_a_group(self):
-        """Whether it takes part in a multicast group."""
+        """Whether it is a member of a multicast group."""
         return self._members is not None
 
     def arrive(self, datagram, source):
-        """Take a datagram from the network."""
+        """Receive a datagram from the network."""
         if len(self.waiting) < self._WAITING_MAX:
             self.waiting.append((datagram, source))
         if self.wake:
             self.wake()
 
     def receive(self):
-        """Return as dice.transport.udp does."""
+        """Return the next datagram of a group, or None; else (datagram, address), or (None, None)."""
         if self._members is not None:
             return self.waiting.pop(0)[0] if self.waiting else None
         return self.waiting.pop(0) if self.waiting else (None, None)
 
     def close(self):
-        """Be gone."""
+        """Leave the network."""
         self.closed = True
         self.network.ends.pop(self.address, None)
         if self._members is not None and self in self._members:
             self._members.remove(self)
+
+
+class VirtualHost:
+    """The network as one node has it: a `network` for dice.connect, dice.serve, dice.join and ManagedGroup."""
+
+    def __init__(self, network, name):
+        self._network = network
+        self._name = name
+
+    def Unicast(self, address, port=None):
+        """Return a VirtualSocket to the manager; if `address` is None, the manager's own."""
+        return self._network.unicast(self._name, address is None)
+
+    def Multicast(self, address, port):
+        """Return a VirtualSocket to the group of an address, 4 bytes, and a port."""
+        return self._network.multicast(self._name, (bytes(address), port))
 
 
 class VirtualNetwork:
@@ -130,6 +140,24 @@ class VirtualNetwork:
         self._groups = {}
         self._numbers = 0
 
+    def host(self, name=MANAGER):
+        """Return the network as the node `name` has it."""
+        return VirtualHost(self, name)
+
+    def unicast(self, node, serves):
+        """Return a new VirtualSocket of a node for sessions; `serves` if clients call it."""
+        self._numbers += 1
+        end = VirtualSocket(self, node, MANAGER if serves else f"{node}:{self._numbers}")
+        self.ends[end.address] = end
+        return end
+
+    def multicast(self, node, group):
+        """Return a new VirtualSocket of a node in a multicast group."""
+        members = self._groups.setdefault(group, [])
+        end = VirtualSocket(self, node, None, members)
+        members.append(end)
+        return end
+
     def count(self, node, datagram):
         """Count one of a session's datagrams."""
         counted = self.counts.setdefault(node, [0, 0])
@@ -137,7 +165,7 @@ class VirtualNetwork:
         counted[1] += len(datagram)
 
     def carry(self, datagram, source, end):
-        """Bring a datagram to an end, or lose it."""
+        """Deliver a datagram, or lose it."""
         lost = self._chance(100) < self.loss and source is not end
         if not lost and not self.cut & {source.node, end.node}:
             asyncio.get_running_loop().call_later(LATENCY_S, end.arrive, datagram, source.address)
@@ -147,42 +175,23 @@ class VirtualNetwork:
         ends = [*self.ends.values(), *[end for members in self._groups.values() for end in members]]
         return [end for end in ends if end.node == node]
 
-    def _unicast(self, address, port=None):
-        self._numbers += 1
-        end = VirtualSocket(self, _SERVER if address is None else f"{_where.get()}:{self._numbers}")
-        self.ends[end.address] = end
-        return end
-
-    def _multicast(self, address, port, interface=None):
-        members = self._groups.setdefault((bytes(address), port), [])
-        end = VirtualSocket(self, None, members)
-        members.append(end)
-        return end
-
     def run(self, coroutine_function, *arguments):
-        """Run `coroutine_function(*arguments)` in the town and return its result."""
+        """Run `coroutine_function(*arguments)` in virtual time and return its result."""
         loop = Loop()
-        clock = SimpleNamespace(monotonic_ns=lambda: int(loop.time() * 1e9))
-        with contextlib.ExitStack() as stack:
-            for module, name, other in (
-                (_cpython, "time", clock),
-                (udp, "Unicast", self._unicast),
-                (udp, "Multicast", self._multicast),
-                (store, "sync", lambda path: None),  # power fails between two calls here, never inside one
-            ):
-                stack.callback(setattr, module, name, getattr(module, name))
-                setattr(module, name, other)
-            try:
-                return loop.run_until_complete(coroutine_function(*arguments))
-            finally:
-                for task in asyncio.all_tasks(loop):
-                    task.cancel()
-                loop.run_until_complete(asyncio.sleep(0))
-                loop.close()
+        fsync = os.fsync
+        os.fsync = lambda descriptor: None  # power fails between two calls here, never inside one: waiting for the disk is needless
+        try:
+            return loop.run_until_complete(coroutine_function(*arguments))
+        finally:
+            os.fsync = fsync
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
 
 
 class VirtualNode:
-    """A member of one group as an application is one: it connects, joins, listens, and connects again where the session broke.
+    """A member of one group, as an application is one: it connects, joins, listens, and connects again when its session breaks.
 
     `heard` has (virtual seconds, SenderID, message).
     """
@@ -194,6 +203,7 @@ class VirtualNode:
         self.joined_s = None
         self.managed = None
         self._network = network
+        self._host = network.host(name)
         self._folder = folder
         self._group = group
         self._key = key
@@ -203,14 +213,12 @@ class VirtualNode:
 
     def power_on(self):
         """Start it."""
-        context = contextvars.copy_context()
-        context.run(_where.set, self.name)
         os.makedirs(f"{self._folder}/{self.name}", exist_ok=True)
-        self.managed = ManagedGroup(self._group, f"{self._folder}/{self.name}/{self._group}.gsa")
-        self._tasks = [context.run(asyncio.ensure_future, self._live())]
+        self.managed = ManagedGroup(self._group, f"{self._folder}/{self.name}/{self._group}.gsa", self._host)
+        self._tasks = [asyncio.ensure_future(self._live())]
 
     def power_off(self):
-        """VirtualSocket it at once: what is on its disk stays, nothing else."""
+        """Stop it at once: only the files on its disk stay."""
         for task in self._tasks:
             task.cancel()
         for end in self._network.of(self.name):
@@ -236,7 +244,8 @@ class VirtualNode:
         listening = None
         while True:
             try:
-                connection = await dice.connect(("", 0), Psk(self.identity, self._key), timer_ms=self._timer_ms, timeout_s=300)
+                psk = Psk(self.identity, self._key)
+                connection = await dice.connect(("", 0), psk, timer_ms=self._timer_ms, timeout_s=300, network=self._host)
                 self._peer = peer = Coap(connection, Router(self.managed.routes))
                 group = await self.managed.join(peer)
                 if listening is None or listening.done():

@@ -18,7 +18,6 @@ import time
 import dice
 import dice.crypto
 from dice import record
-from dice._compat import MICROPYTHON
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.crypto.hmac import Hmac
 from dice.group.context import sender_key
@@ -26,6 +25,7 @@ from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
 from dice.suites import PSK_AES_128_CCM_8
 
+MICROPYTHON = sys.implementation.name == "micropython"
 SIZES = (16, 64, 256, 1024)
 GROUP_BYTES = 64
 EPOCH = 1
