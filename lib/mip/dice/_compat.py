@@ -11,11 +11,11 @@ import sys
 MICROPYTHON = sys.implementation.name == "micropython"
 
 if MICROPYTHON:
-    from time import ticks_add, ticks_diff, ticks_ms
+    from time import ticks_add, ticks_diff
 
     from micropython import const
 else:
-    from ._cpython import const, ticks_add, ticks_diff, ticks_ms  # noqa: F401 - for all others
+    from ._cpython import const, ticks_add, ticks_diff  # noqa: F401 - for all others
 
 if sys.platform in ("linux", "darwin"):
     from ._posix import create, sync

@@ -10,9 +10,10 @@ response = await peer.request(GET, "sensors/temperature")
 import asyncio
 import os
 
-from .._compat import ticks_diff, ticks_ms
+from .._compat import ticks_diff
 from ..coap.exchange import Endpoint
 _NOT_FOUND = const(0x84)
+from .wait import now
 
 
 def _nothing(request, peer):
@@ -45,18 +46,18 @@ class Coap:
 
         Raises UsageError where too many requests wait, what Connection.send() raises, and PeerError when the session breaks.
         """
-        now = ticks_ms()
+        start = now()
         if self._transfer and not options and not observe:
-            transfer = self._transfer(self.endpoint, code, path, payload, now)
-            await self._until(lambda: transfer.advance(ticks_ms()), lambda: transfer.exchange)
+            transfer = self._transfer(self.endpoint, code, path, payload, start)
+            await self._until(lambda: transfer.advance(now()), lambda: transfer.exchange)
             return transfer.response
-        exchange = self.endpoint.request(code, path, payload, options, now, observe)
+        exchange = self.endpoint.request(code, path, payload, options, start, observe)
         await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.response
 
     async def respond(self, request, response):
         """Answer a request that was only acknowledged, or notify an observer; return whether that was acknowledged."""
-        exchange = self.endpoint.respond(request, response, ticks_ms())
+        exchange = self.endpoint.respond(request, response, now())
         await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.acknowledged
 
@@ -85,7 +86,7 @@ class Coap:
         finally:
             exchange = present()
             if exchange and not exchange.done:
-                self.endpoint.forget(exchange, ticks_ms())
+                self.endpoint.forget(exchange, now())
         if self._error:
             raise self._error
 
@@ -96,9 +97,9 @@ class Coap:
             await self._changed.wait()
             return
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0, ticks_diff(deadline, ticks_ms())) / 1000)
+            await asyncio.wait_for(self._changed.wait(), max(0, ticks_diff(deadline, now())) / 1000)
         except asyncio.TimeoutError:
-            if self.endpoint.timeout(ticks_ms()):
+            if self.endpoint.timeout(now()):
                 self._changed.set()
 
     async def _flush(self):
@@ -110,7 +111,7 @@ class Coap:
     async def _run(self):
         try:
             async for datagram in self.connection:
-                if self.endpoint.receive(datagram, ticks_ms()):
+                if self.endpoint.receive(datagram, now()):
                     self._changed.set()
                 await self._flush()
             self._end(None)

@@ -11,37 +11,37 @@ answers = await group.ask(b"lit?")
 
 import asyncio
 
-from .._compat import ticks_add, ticks_diff, ticks_ms
+from .._compat import ticks_add, ticks_diff
 from ..errors import DiceError, LimitError, StoreError, UsageError; _DATA = const(1); _EXPIRED = const(3); _NONE = const(0)
 from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 _MESSAGES_MAX = const(8)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
 from ..store import FileStore, folder_of, read_file, replace_file
-from . import wait as pump
+from .wait import now, wait
 
 
-async def join(path, store=None, transport=None, answering=False, **options):
+async def join(path, store=None, transport=None, answering=False, network=None, **options):
     """Return a Group.
 
     `path` is a GSA file made by `dicectl keyring export`. Its counters are kept beside it, unless `store` says where; the file is
-    written back once, when its sequence numbers have been taken over. `transport` defaults to UDP multicast to the group's
-    address. A device that is `answering` may call Group.answer; `options` are those of Member. Raises FormatError, StoreError,
-    UsageError, and OSError where the network is not up.
+    written back once, when its sequence numbers have been taken over. The transport is `transport`, or one of `network` to the
+    group's address, or the system's UDP multicast (see dice.transport). A device that is `answering` may call Group.answer;
+    `options` are those of Member. Raises FormatError, StoreError, UsageError, and OSError if the network is not up.
     """
     found = read_file(path, lambda data: (decode(data), data))
     if found is None:
         raise StoreError(_E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        from ..transport.udp import Multicast
-
-        transport = Multicast(gsa.address, gsa.port)
+        if network is None:
+            from ..transport import udp as network
+        transport = network.Multicast(gsa.address, gsa.port)
     member = None
     try:
         if store is None:
             store = FileStore(folder_of(path))
-        member = Member(gsa, store, ticks_ms(), **options)
+        member = Member(gsa, store, now(), **options)
         if gsa.fresh:
             encoded = without_fresh_flag(encoded)
             replace_file(path, encoded)
@@ -98,7 +98,7 @@ class Group:
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it to the group; raises UsageError, StoreError, LimitError, OSError."""
-        self.member.send(message, ticks_ms())
+        self.member.send(message, now())
         self._transport.send(self.member.transmit())
 
     async def answer(self, message, asked=None):
@@ -120,16 +120,16 @@ class Group:
         """
         from ..group.response import PendingRequest
 
-        self.member.send(message, ticks_ms())
+        self.member.send(message, now())
         datagram = self.member.transmit()
         pending = PendingRequest(self.member, datagram)
-        end = ticks_add(ticks_ms(), wait_ms)
+        end = ticks_add(now(), wait_ms)
         channel = self._transport.ask(datagram)
         try:
-            while ticks_diff(end, ticks_ms()) > 0:
+            while ticks_diff(end, now()) > 0:
                 answer, _ = channel.receive()
                 if answer is None:
-                    await pump.wait(channel.socket, end)
+                    await wait(channel.socket, end)
                 else:
                     pending.receive(answer)
                     await asyncio.sleep(0)  # a flood must not starve the other tasks
@@ -139,11 +139,11 @@ class Group:
 
     def install(self, gsa):
         """Hold the next epoch beside the present one; see Member.install."""
-        self.member.install(gsa, ticks_ms())
+        self.member.install(gsa, now())
 
     def activate(self):
         """Go on to the next epoch; see Member.activate."""
-        self.member.activate(ticks_ms())
+        self.member.activate(now())
         self._task.cancel()  # it waits for a deadline that has changed
         self._task = asyncio.create_task(self._pump())
 
@@ -175,11 +175,11 @@ class Group:
         """Take in one datagram, or wait for one; return the event."""
         datagram = self._transport.receive()
         if datagram is None:
-            event = self.member.timeout(ticks_ms())
+            event = self.member.timeout(now())
             if event == _NONE:
-                await pump.wait(self._transport.socket, self.member.deadline())
+                await wait(self._transport.socket, self.member.deadline())
             return event
-        event = self.member.receive(datagram, ticks_ms())
+        event = self.member.receive(datagram, now())
         if event == _DATA:
             if len(self._messages) == _MESSAGES_MAX:
                 self._messages.pop(0)

@@ -15,11 +15,11 @@ Where who asks has a DTLS session with who answers, it can have the answer come 
 import asyncio
 import os
 
-from .._compat import ticks_ms
 from ..coap import multicast
 _ANSWER_OVER = const(65000)
 from ..errors import DiceError
 _COAP_GROUP_WAIT_MS = const(7_000); _COAP_LEISURE_MS = const(5000); _MESSAGES_MAX = const(8)
+from .wait import now
 
 
 async def request(group, code, path, payload=b"", wait_ms=_COAP_GROUP_WAIT_MS, identity=b"", peers=()):
@@ -36,7 +36,7 @@ async def request(group, code, path, payload=b"", wait_ms=_COAP_GROUP_WAIT_MS, i
         found.update(multicast.responses(await group.ask(message, wait_ms), token))
     finally:
         for peer, exchange in expected:
-            peer.endpoint.forget(exchange, ticks_ms())
+            peer.endpoint.forget(exchange, now())
     return found
 
 

@@ -12,7 +12,7 @@ docs/protocol.md, section 15, has the resources. A member keeps its session open
 
 import asyncio
 
-from .._compat import ticks_diff, ticks_ms
+from .._compat import ticks_diff
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3)
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError
@@ -21,6 +21,7 @@ from ..group.manager import SENDER
 _DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000)
 from ..wire import Reader
 from .coap import Coap
+from .wait import now
 
 
 class Kdc:
@@ -125,8 +126,8 @@ class _KeyDelivery:
             reader.end()
         except FormatError:
             return _BAD_REQUEST, b""
-        self._manager.acknowledge(identity, epoch, ticks_ms())
-        self._manager.report(identity, epoch, sent, clash == 1, ticks_ms())
+        self._manager.acknowledge(identity, epoch, now())
+        self._manager.report(identity, epoch, sent, clash == 1, now())
         self.changed.set()
         return _CHANGED, b""
 
@@ -134,7 +135,7 @@ class _KeyDelivery:
         while True:
             self.changed.clear()
             try:
-                self._manager.timeout(ticks_ms())
+                self._manager.timeout(now())
             except Exception as error:  # it cannot be kept: nothing has changed, and it is due still
                 self.error = error
                 await asyncio.sleep(_DELIVERY_RETRY_MS / 1000)
@@ -145,7 +146,7 @@ class _KeyDelivery:
                 await self._send([identity for identity in self.untold() if identity not in undelivered], self._activate)
             due = self._manager.deadline()
             try:
-                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, ticks_ms())) / 1000)
+                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
             except asyncio.TimeoutError:
                 pass
 
@@ -173,7 +174,7 @@ class _KeyDelivery:
         state = self._manager.state
         if gsa is None or not await self._ask(identity, _PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
             return False
-        self._manager.acknowledge(identity, gsa.epoch, ticks_ms())
+        self._manager.acknowledge(identity, gsa.epoch, now())
         return True
 
     async def _activate(self, identity):

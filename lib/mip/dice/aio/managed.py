@@ -14,14 +14,13 @@ Over `peer` the next epoch comes. When stay() has ended, connect anew: join() th
 
 import asyncio
 
-import dice
-
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CREATED = const(0x41); _POST = const(2); _PUT = const(3)
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode
 _MANAGED_POLL_S = const(5); _MISSED_EPOCH_MIN_S = const(30); _REPORT_MAX_S = const(600); _REPORT_MIN_S = const(30)
 _E_NO_ANSWER = const(51); _E_OTHER_GROUP = const(14); _E_REFUSED = const(61)
 from ..store import read_file, replace_file
+from .group import join
 
 
 class ManagedGroup:
@@ -30,7 +29,7 @@ class ManagedGroup:
     def __init__(self, name, path, network=None, **options):
         """`path` is where the GSA is kept, its counters beside it; `options` are those of dice.join.
 
-        `network` has Multicast(address, port), as dice.transport.slip_ip.Host and dice.transport.udp have, which is the default.
+        `network` is as for dice.join.
         """
         self.group = None
         self._name = name
@@ -46,8 +45,7 @@ class ManagedGroup:
         gsa = read_file(self._path, decode)
         if self.group is None and gsa:
             self._epoch = gsa.epoch
-            transport = self._network and self._network.Multicast(gsa.address, gsa.port)
-            self.group = await dice.join(self._path, transport=transport, **self._options)
+            self.group = await join(self._path, network=self._network, **self._options)
         return self.group
 
     def leave(self):

@@ -13,30 +13,26 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
-from .._compat import ticks_ms
 from ..dtls.session import Session
 from ..errors import PeerError; _CLOSED = const(5); _CONNECTED = const(4); _DATA = const(1); _NONE = const(0)
 _MESSAGES_MAX = const(8); _TICKET_PERIOD_MS = const(86_400_000)
 _E_STALLED = const(53)
-from . import wait as pump
+from .wait import now, wait
 
 
-async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, **options):
+async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, network=None, **options):
     """Return a Connection once the handshake has succeeded.
 
-    `address` is (host, port); `credentials` such as kx_psk.Psk(identity, key); `transport` defaults to UDP. `timer_ms` and
-    `mtu` are those of Session, the other options those of client.Client. Raises UsageError, OSError, and PeerError, also when
-    `timeout_s` are over: its reason then tells whether nobody answered, or what came of the handshake.
+    `address` is (host, port); `credentials` such as kx_psk.Psk(identity, key). The transport is `transport`, or one of `network`,
+    or the system's UDP (see dice.transport). `timer_ms` and `mtu` are those of Session, the other options those of client.Client.
+    Raises UsageError, OSError, and PeerError, also when `timeout_s` are over: its reason then tells whether nobody answered, or
+    what came of the handshake.
     """
     from ..dtls.client import Client
 
     role = Client(credentials, os.urandom, **options)
-    session = Session(role, ticks_ms(), **_given(timer_ms, mtu))
-    if transport is None:
-        from ..transport.udp import Unicast
-
-        transport = Unicast(address)
-    endpoint = _Endpoint(session, transport)
+    session = Session(role, now(), **_given(timer_ms, mtu))
+    endpoint = _Endpoint(session, transport or _network(network).Unicast(address))
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
     except asyncio.TimeoutError:
@@ -49,32 +45,34 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     return endpoint.connection
 
 
-def attach(session, address, transport=None):
+def _network(network):
+    if network is None:
+        from ..transport import udp
+
+        return udp
+    return network
+
+
+def attach(session, address, transport=None, network=None):
     """Return a Connection of a client's session that was restored (see dice.dtls.sleep)."""
-    if transport is None:
-        from ..transport.udp import Unicast
-
-        transport = Unicast(address)
-    return _Endpoint(session, transport).connection
+    return _Endpoint(session, transport or _network(network).Unicast(address)).connection
 
 
-async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=None, remember=4, **options):
+async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=None, remember=4, network=None, **options):
     """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
 
-    `credentials` are such as kx_psk_server.PskLookup(find). `remember`: how many sessions can be resumed by id, beside those by
-    ticket; None not to resume. The other options are those of listener.Listener. Raises UsageError and OSError.
+    `credentials` are such as kx_psk_server.PskLookup(find); `transport` and `network` are as for connect(). `remember`: how many
+    sessions can be resumed by id, beside those by ticket; None not to resume. The other options are those of listener.Listener.
+    Raises UsageError and OSError.
     """
     from ..dtls.listener import Listener
     from ..dtls.resumption import Tickets
 
-    if transport is None:
-        from ..transport.udp import Unicast
-
-        transport = Unicast(None, port)
-    now = ticks_ms()
+    transport = transport or _network(network).Unicast(None, port)
+    start = now()
     if remember is not None:
-        options["tickets"] = Tickets(os.urandom, _TICKET_PERIOD_MS, now, remember)
-    listener = Listener(credentials, os.urandom, now, _encode, **_given(timer_ms, mtu), **options)
+        options["tickets"] = Tickets(os.urandom, _TICKET_PERIOD_MS, start, remember)
+    listener = Listener(credentials, os.urandom, start, _encode, **_given(timer_ms, mtu), **options)
     return Service(listener, transport, handler)
 
 
@@ -128,7 +126,7 @@ class Connection:
 
     async def send(self, message):
         """Seal `message` (bytes-like) and send it; raises UsageError, LimitError, OSError."""
-        self.session.send(message, ticks_ms())
+        self.session.send(message, now())
         self._owner.flush()
 
     def close(self):
@@ -209,13 +207,13 @@ class _Endpoint:
         session = self._session
         self.flush()
         datagram, _ = self._transport.receive()
-        event = session.receive(datagram, ticks_ms()) if datagram else session.timeout(ticks_ms())
+        event = session.receive(datagram, now()) if datagram else session.timeout(now())
         if datagram is None and event == _NONE:
             self.flush()
-            await pump.wait(self._transport.socket, session.deadline())
+            await wait(self._transport.socket, session.deadline())
         while event:
             self.connection.take(event)
-            event = session.receive(b"", ticks_ms()) if event != _CLOSED else _NONE
+            event = session.receive(b"", now()) if event != _CLOSED else _NONE
 
 
 class Service:
@@ -276,15 +274,15 @@ class Service:
         self.flush()
         datagram, address = self._transport.receive()
         if datagram is None:
-            for peer in listener.timeout(ticks_ms()):
+            for peer in listener.timeout(now()):
                 self._forget(peer)
             self.flush()
-            await pump.wait(self._transport.socket, listener.deadline())
+            await wait(self._transport.socket, listener.deadline())
         elif datagram:
-            event, peer = listener.receive(datagram, address, ticks_ms())
+            event, peer = listener.receive(datagram, address, now())
             while event:
                 self._take(event, peer)
-                event, peer = listener.receive(b"", address, ticks_ms()) if event != _CLOSED else (_NONE, None)
+                event, peer = listener.receive(b"", address, now()) if event != _CLOSED else (_NONE, None)
 
     def _take(self, event, peer):
         if event == _CONNECTED:
