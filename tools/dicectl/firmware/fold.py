@@ -167,7 +167,7 @@ def _private(alias):
 
 
 def _bound(tree):
-    """Return {name: line} of all names that are bound in a file but by an import from a module; only those of `from` are not."""
+    """Return {name: line} of all names that a file binds, but by `from ... import`."""
     found = {}
     for node in ast.walk(tree):
         names = []
