@@ -20,7 +20,6 @@ from dicectl.errors import CommandError
 SCRIPT = """
 import os
 import time
-from pathlib import Path
 print(os.listdir(), os.statvfs("/")[2])
 start = time.ticks_us()
 time.sleep_ms(50)

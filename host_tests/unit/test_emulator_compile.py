@@ -1,70 +1,105 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The emulator is compiled for this Python, or left as it came."""
+"""The emulator is compiled for this Python into the cache, once, and runs as it was installed if that cannot be done."""
 
 import shutil
+import subprocess
+import sys
 import sysconfig
 
 import pytest
 
-from dicectl.emulator import compile as emulator_speed
+from dicectl.emulator import compile
 
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+_SOURCE = """
+#include <Python.h>
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "NAME", NULL, -1, NULL};
+PyMODINIT_FUNC PyInit_NAME(void) { return PyModule_Create(&module); }
+"""
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder with two C sources, as the wheel has them beside what it comes with."""
+def sources(tmp_path, monkeypatch):
+    """Two C sources in place of the emulator's, and an empty cache."""
     if not shutil.which("gcc"):
         pytest.skip("no gcc: apt-get install gcc")
-    for name in ("_one", "_two"):
-        (tmp_path / f"{name}.c").write_text(f"int {name};")
-        (tmp_path / f"{name}.abi3.so").touch()
-    return tmp_path
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(compile, "_TRY", "")
+    paths = [tmp_path / f"{name}.c" for name in ("_one", "_two")]
+    for path in paths:
+        path.write_text(_SOURCE.replace("NAME", path.stem))
+    monkeypatch.setattr(compile, "sources", lambda: paths)
+    return paths
 
 
-def _compiled(folder):
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".c" and ".abi3" not in path.name)
+def compiled():
+    folder = compile.modules()
+    return sorted(path.name for path in folder.iterdir()) if folder else None
 
 
-def test_all_is_compiled(folder):
-    """Under the names that Python prefers to those of the stable ABI."""
-    assert emulator_speed.compile_all(folder)
-    assert _compiled(folder) == [f"_one{_SUFFIX}", f"_two{_SUFFIX}"]
+def run():
+    """Return (whether the emulator is compiled, what was reported)."""
+    reported = []
+    return compile.ensure(reported.append), reported
 
 
-def test_all_or_nothing(folder):
-    """Modules of both kinds do not go together: one source that does not compile leaves everything as it came."""
-    (folder / "_two.c").write_text("no C")
-    assert not emulator_speed.compile_all(folder)
-    assert _compiled(folder) == []
+def test_all_sources_are_compiled_once(sources):
+    """And again only if a source changes."""
+    assert compiled() is None
+    assert run() == (True, ["compiling the emulator for this Python"])
+    assert compiled() == [f"_one{_SUFFIX}", f"_two{_SUFFIX}"]
+    assert run() == (True, [])
+    sources[0].write_text(sources[0].read_text() + "\n")
+    assert compiled() is None
+    assert run()[1]
 
 
-def test_what_python_cannot_load_is_thrown_away(folder, monkeypatch):
-    """So that the emulator works in any case."""
-    monkeypatch.setattr(emulator_speed, "_TRY", "import no_such_module")
-    assert not emulator_speed.compile_all(folder)
-    assert _compiled(folder) == []
+def test_compiled_modules_take_precedence(sources, tmp_path):
+    """Over the installed ones, and only in rp2040py.native."""
+    run()
+    program = (
+        "import sys; from dicectl.emulator import compile; compile.use(sys.argv[1])\n"
+        "import rp2040py.native._one as one; print(one.__file__)\n"
+        "import rp2040py.native._bit as bit; print(bit.__file__)\n"
+        "try:\n    import _two\nexcept ImportError:\n    print('no _two')"
+    )
+    done = subprocess.run([sys.executable, "-c", program, compile.modules()], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ours, installed, absent = done.stdout.splitlines()
+    assert ours == str(compile.modules() / f"_one{_SUFFIX}")
+    assert "site-packages" in installed
+    assert absent == "no _two"
 
 
-def test_it_is_done_once(folder, monkeypatch, capsys):
-    """And again only for other sources; a wheel that was made for one version needs nothing."""
-    monkeypatch.setattr(emulator_speed, "_folder", lambda: folder)
-    emulator_speed.main()
-    assert "Compiling the emulator" in capsys.readouterr().out
-    emulator_speed.main()
-    assert capsys.readouterr().out == ""
-    (folder / f"_one{_SUFFIX}").unlink()
-    emulator_speed.main()
-    assert "Compiling the emulator" in capsys.readouterr().out
-    monkeypatch.setattr(emulator_speed, "_folder", lambda: None)
-    emulator_speed.main()
-    assert capsys.readouterr().out == ""
+def test_all_or_nothing(sources):
+    """Modules of both kinds do not work together: if one source does not compile, no compiled module is used."""
+    sources[1].write_text("no C")
+    assert not run()[0]
+    assert compiled() is None
 
 
-def test_without_a_compiler_it_says_what_is_missing(folder, monkeypatch, capsys):
-    """One line, and what to do."""
-    monkeypatch.setattr(emulator_speed, "compile_all", lambda folder: False)
-    monkeypatch.setattr(emulator_speed, "_folder", lambda: folder)
-    emulator_speed.main()
+def test_modules_that_python_cannot_load_are_not_used(sources, monkeypatch):
+    """Nor compiled again."""
+    monkeypatch.setattr(compile, "_TRY", "import no_such_module")
+    assert not run()[0]
+    assert compiled() == []
+    assert run() == (False, [])
+
+
+def test_a_wheel_for_one_version_needs_nothing(sources, monkeypatch):
+    monkeypatch.setattr(compile, "sources", list)
+    assert run() == (True, [])
+    assert compile.modules() is None
+    compile.use(compile.modules())
+
+
+def test_without_a_compiler_or_a_cache(sources, monkeypatch, capsys, tmp_path):
+    """The emulator works, and `make` says what is missing."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compile.main()
     assert "apt-get install gcc python3-dev" in capsys.readouterr().out
+    assert compiled() is None
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path / "file"))
+    assert not run()[0]

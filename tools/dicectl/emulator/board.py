@@ -29,6 +29,7 @@ import threading
 import time
 from pathlib import Path
 
+from dicectl.emulator import compile
 from dicectl.errors import NO_DEVICE, USAGE, CommandError
 
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -44,7 +45,11 @@ class ScriptError(CommandError):
 
 
 def firmware(path=None, profile="full", progress=lambda *_: None):
-    """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO's as `dicectl build --no-app` makes it."""
+    """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO's as `dicectl build --no-app` makes it.
+
+    Compiles the emulator if that was not done. Raises CommandError.
+    """
+    compile.ensure(progress)
     given = path or os.environ.get("DICE_FIRMWARE")
     if given:
         if not Path(given).is_file():
@@ -78,9 +83,10 @@ def _disk(**options):
     """Return a littlefs with the shape that MicroPython gives it on a RPI_PICO, not mounted."""
     from littlefs import LittleFS, UserContext
 
-    from dicectl.emulator.process import LAYOUT
+    from dicectl.emulator.process import layout
 
-    size, count = LAYOUT.fs_blocksize, LAYOUT.fs_blockcount
+    place = layout()
+    size, count = place.fs_blocksize, place.fs_blockcount
     return LittleFS(UserContext(size * count), mount=False, block_size=size, block_count=count, **options)
 
 

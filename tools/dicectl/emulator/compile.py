@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Makes the emulator fast: compiles rp2040py's own C sources for this very Python. `make` runs it once; it is safe to run again.
+"""Compiles the emulator for the Python that runs it, once, into the cache.
 
-The wheel is compiled for all versions of Python at once (abi3), so that each access of the emulated chip to its memory looks a
-method up by name. The C sources are in the wheel too; compiled for one version they take a quarter of the time, to the same cycle.
-Where there is no compiler, or Python's headers are missing, the wheel does, slowly.
+rp2040py's wheel is compiled for all versions of Python at once (abi3), so that each access of the emulated chip to its memory looks
+a method up by name. The wheel carries its C sources too. Compiled for one version they take a quarter of the time, to the same
+cycle. Without a compiler, or without Python's headers, the emulator runs as the wheel has it.
 """
 
 import concurrent.futures
+import hashlib
 import importlib.util
 import os
 import shlex
@@ -15,20 +16,87 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from importlib.machinery import PathFinder
 from pathlib import Path
 
-_TRY = "import rp2040py.native._simulator, rp2040py.native._gpio_pin, rp2040py.native._pio, rp2040py.native._state_machine"
+from dicectl.subprocess_log import cache, file_lock
+
+_PACKAGE = "rp2040py.native"
+_SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+_TRY = f"""
+import sys
+from dicectl.emulator import compile
+compile.use(sys.argv[1])
+import {_PACKAGE}._simulator, {_PACKAGE}._gpio_pin, {_PACKAGE}._pio, {_PACKAGE}._state_machine
+"""
 
 
-def _folder():
-    """Return the folder of the emulator's C sources, or None where the wheel is not one for all versions."""
+class _Finder:
+    """Finds modules of rp2040py.native in a folder, before the installed ones."""
+
+    def __init__(self, folder):
+        self._path = [str(folder)]
+
+    def find_spec(self, name, path=None, target=None):
+        return PathFinder.find_spec(name, self._path) if name.startswith(f"{_PACKAGE}.") else None
+
+
+def use(folder):
+    """Have this process import the compiled modules in `folder`, if there are any; to be called before it imports rp2040py."""
+    if folder:
+        sys.meta_path.insert(0, _Finder(folder))
+
+
+def sources():
+    """Return the emulator's C sources; none if it is not installed, or if its wheel is for one version of Python anyway."""
     found = importlib.util.find_spec("rp2040py")
     folder = Path(found.submodule_search_locations[0], "native") if found else None
-    return folder if folder and list(folder.glob("*.abi3.so")) else None
+    return sorted(folder.glob("*.c")) if folder and list(folder.glob("*.abi3.so")) else []
 
 
-def _compiled(source):
-    return source.with_name(source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
+def place(files):
+    """Return the folder in the cache for what these sources are compiled to by this Python, or None without sources."""
+    if not files:
+        return None
+    made_from = hashlib.sha256(_SUFFIX.encode())
+    for path in files:
+        made_from.update(repr((path.name, path.read_bytes())).encode())
+    return cache() / "emulator" / made_from.hexdigest()[:16]
+
+
+def ensure(progress):
+    """Compile the emulator unless that was done; return whether it is compiled. `progress` is called with what is done."""
+    files = sources()
+    folder = place(files)
+    if folder is None:
+        return True
+    try:
+        with file_lock(folder, progress):
+            if not (folder / "modules").exists():
+                progress("compiling the emulator for this Python")
+                _compile_all(files, folder)
+    except (OSError, subprocess.CalledProcessError):  # no compiler, no headers, or a cache that cannot be written
+        return False
+    return any((folder / "modules").iterdir())
+
+
+def modules():
+    """Return the folder of the compiled modules, or None when ensure() has not made it."""
+    folder = place(sources())
+    return folder / "modules" if folder and (folder / "modules").exists() else None
+
+
+def _compile_all(files, folder):
+    """Compile all files into folder/modules, which stays empty if Python cannot load the result. Raises what _compile() raises."""
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        target = Path(fresh, "modules")
+        target.mkdir()
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda source: _compile(source, target / f"{source.stem}{_SUFFIX}"), files))
+        if subprocess.run([sys.executable, "-c", _TRY, target], capture_output=True).returncode:
+            for path in target.iterdir():
+                path.unlink()
+        target.rename(folder / "modules")
 
 
 def _compile(source, target):
@@ -38,34 +106,9 @@ def _compile(source, target):
     subprocess.run(argv, check=True, capture_output=True)
 
 
-def compile_all(folder):
-    """Compile what is in a folder, all of it or nothing; return whether that could be done."""
-    sources = sorted(folder.glob("*.c"))
-    with tempfile.TemporaryDirectory(dir=folder) as there:
-        targets = [Path(there, _compiled(source).name) for source in sources]
-        try:
-            with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-                list(pool.map(_compile, sources, targets))
-        except (OSError, subprocess.CalledProcessError):
-            return False
-        for target in targets:
-            target.replace(folder / target.name)
-    if subprocess.run([sys.executable, "-c", _TRY], capture_output=True).returncode:
-        for source in sources:
-            _compiled(source).unlink()
-        return False
-    return True
-
-
 def main():
-    """Do it where it is not done yet, and say so."""
-    folder = _folder()
-    if folder is None:
-        return
-    if all(_compiled(c).exists() and _compiled(c).stat().st_mtime >= c.stat().st_mtime for c in folder.glob("*.c")):
-        return
-    print("Compiling the emulator for this Python (half a minute, once) ...")
-    if not compile_all(folder):
+    """Compile, and say so: `make` runs this once for each environment."""
+    if not ensure(lambda text: print(f"{text} ...", flush=True)):
         print("No gcc or no headers of Python (Debian: apt-get install gcc python3-dev): the emulator takes four times as long.")
 
 

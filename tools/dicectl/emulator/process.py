@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The process in which one RP2040 is emulated; `dicectl.emulator.board.Board` starts it, and ends it with SIGKILL: power off.
+"""The process that emulates one RP2040. `dicectl.emulator.board.EmulatedBoard` starts it; SIGKILL ends it and is the power failure.
 
 python -m dicectl.emulator.process UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED
 
-UF2 is the firmware. FLASH is a file with the board's file system: every erased sector and every programmed page is written
-through to it at once, so whenever this process is killed, it holds what the flash would. CLOCK is a file of two numbers of 64 bit:
-the microseconds since power on, and, set from outside, those at which the chip stands still (0: never). CONSOLE, UART0 and UART1
-are descriptors of byte streams; the end of one ends the process. PACED is 1 for a board that idles no faster than real time, 0 for
-one whose time flies while it idles.
+    UF2      the firmware
+    FLASH    a file that holds the board's file system. Every erased sector and every programmed page is written to it at once,
+             so that a killed process leaves in it what the flash chip would hold
+    CLOCK    a file of two 64-bit numbers, little-endian: the microseconds since power on, and the time in microseconds at which
+             the chip stops, set by the parent process (0: never)
+    CONSOLE, UART0, UART1    descriptors of byte streams; the process ends when one of them ends
+    PACED    1: an idle board does not run ahead of real time; 0: its clock advances as fast as it can
 """
 
 import dataclasses
@@ -18,22 +20,24 @@ import select
 import sys
 import time
 
-from rp2040py.boards import BOARDS, resolve_layout
-from rp2040py.device.base_device import BaseDevice
-from rp2040py.execute_batch import execute_batch
-from rp2040py.memory_map import FLASH_START_ADDRESS
+from dicectl.emulator import compile
 
-LAYOUT = resolve_layout(BOARDS["pico"], "micropython")  # where the file system lies
-
-_SLICE_NS = 2_000_000  # a paced board looks at the real clock this often
-_STILL_S = 0.01  # a chip that only waits for input is given some time to get it
+_SLICE_NS = 2_000_000  # how often a paced board compares its clock with the real one
+_STILL_S = 0.01  # how long a chip that only waits for input is given to get some
 _WAITING_MAX_BYTES = 1 << 20
 _ERASED_BYTES = {0x20: 4096, 0xD8: 65536}  # by the flash chip's command
 _PROGRAM_BYTES = {0x02: 256}
 
 
+def layout():
+    """Return rp2040py's description of where MicroPython's file system lies in the flash of a RPI_PICO."""
+    from rp2040py.boards import BOARDS, resolve_layout
+
+    return resolve_layout(BOARDS["pico"], "micropython")
+
+
 class Line:
-    """A byte stream to the outside. What nobody reads is lost past a bound, as on a wire."""
+    """A byte stream to the outside. Bytes that nobody reads are lost beyond a bound, as on a wire."""
 
     def __init__(self, descriptor):
         self.descriptor = descriptor
@@ -41,12 +45,12 @@ class Line:
         os.set_blocking(descriptor, False)
 
     def write(self, data):
-        """Put bytes out, now or in flush()."""
+        """Queue bytes for flush()."""
         if len(self._waiting) < _WAITING_MAX_BYTES:
             self._waiting += data
 
     def flush(self):
-        """Put out as much as goes."""
+        """Send as many of the queued bytes as the stream accepts."""
         while self._waiting:
             try:
                 del self._waiting[: os.write(self.descriptor, self._waiting)]
@@ -54,7 +58,7 @@ class Line:
                 return
 
     def read(self, count):
-        """Return what has come in, at most `count` bytes."""
+        """Return the bytes that have arrived, at most `count`; raises EOFError at the end of the stream."""
         data = os.read(self.descriptor, count)
         if not data:
             raise EOFError
@@ -62,9 +66,10 @@ class Line:
 
 
 class Uart:
-    """Connects one UART of the chip to a Line, at the rate that the program on the board has set; it sends at once.
+    """Connects one UART of the chip to a Line: input arrives at the baud rate that the program has set, output leaves at once.
 
-    Left alone, rp2040py asserts the interrupt "may send" again whenever it is cleared, and MicroPython never gets out of it.
+    rp2040py on its own raises the transmit interrupt again each time it is cleared, so that MicroPython would never leave its
+    handler; _interrupt() reports the state of the interrupts instead.
     """
 
     def __init__(self, uart, clock, line):
@@ -76,11 +81,11 @@ class Uart:
         uart.check_interrupts = self._interrupt
 
     def room(self):
-        """Return how many bytes can be taken."""
+        """Return how many bytes feed() accepts."""
         return 4096 - len(self._waiting)
 
     def feed(self, data):
-        """Take bytes from the outside; a UART that is off does not hear them."""
+        """Queue bytes from the outside; a UART that is off does not receive them."""
         if self._uart.enabled and self._uart.baud_divider:
             idle = not self._waiting
             self._waiting += data
@@ -94,15 +99,16 @@ class Uart:
         if not self._uart.enabled or not self._uart.baud_divider:
             self._waiting.clear()
         if self._waiting:
-            self._uart.feed_byte(self._waiting.pop(0))  # where the receive FIFO is full it is lost, as on the chip
+            self._uart.feed_byte(self._waiting.pop(0))  # lost if the receive FIFO is full, as on the chip
             self._alarm.schedule(10e9 / self._uart.baud_rate)  # a byte takes ten bits
 
 
 class Console:
     """Connects the USB serial port to a Line.
 
-    Left alone, rp2040py answers the chip's readiness to receive with an empty packet every 10 us, where a real host sends nothing
-    until it has something: the interrupts would slow all programs down and keep the chip from ever sleeping.
+    rp2040py on its own answers the chip's readiness to receive with an empty packet every 10 us. A real host sends nothing until
+    it has data. The interrupts of the empty packets would slow down every program and keep the chip from sleeping, so this class
+    holds an answer back until there is data.
     """
 
     def __init__(self, cdc, line):
@@ -110,36 +116,37 @@ class Console:
         self._cdc = cdc
         self._connected = False
         self._answer = cdc.usb.on_endpoint_read
-        self._asked = None
-        cdc.usb.on_endpoint_read = self._ask
+        self._held_back = None  # the arguments of an answer
+        cdc.usb.on_endpoint_read = self._hold_back
         cdc.on_serial_data = line.write
         cdc.on_device_connected = self._connect
 
-    def _ask(self, endpoint, size):
+    def _hold_back(self, endpoint, size):
         if endpoint == 0 or not self._cdc.tx_fifo.empty:
             self._answer(endpoint, size)
         else:
-            self._asked = (endpoint, size)
+            self._held_back = (endpoint, size)
 
     def _connect(self):
         self._connected = True
 
     def room(self):
-        """Return how many bytes can be taken; none before the firmware has brought USB up."""
+        """Return how many bytes feed() accepts: none before the firmware has brought up USB."""
         return self._cdc.tx_fifo.size - self._cdc.tx_fifo.item_count if self._connected else 0
 
     def feed(self, data):
-        """Take bytes from the outside."""
+        """Send bytes to the chip."""
         for value in data:
             self._cdc.send_serial_byte(value)
-        if self._asked:
-            self._answer(*self._asked)
-            self._asked = None
+        if self._held_back:
+            self._answer(*self._held_back)
+            self._held_back = None
 
 
 def keep_flash(mcu, path):
     """Load the file system from the file at `path`, and write every change of it there."""
-    start, size = LAYOUT.fs_start, LAYOUT.fs_blockcount * LAYOUT.fs_blocksize
+    place = layout()
+    start, size = place.fs_start, place.fs_blockcount * place.fs_blocksize
     descriptor = os.open(path, os.O_RDWR)
     mcu.flash[start : start + size] = os.pread(descriptor, size, 0)
     ssi = mcu.ssi
@@ -158,10 +165,16 @@ def keep_flash(mcu, path):
 
 
 class Emulation:
-    """One board from power on until the process ends."""
+    """One board, from power on until the process ends."""
 
     def __init__(self, firmware, flash, clock, console, uarts, paced):
-        self._device = BaseDevice(board=dataclasses.replace(BOARDS["pico"], image=firmware, layout=LAYOUT))
+        from rp2040py.boards import BOARDS
+        from rp2040py.device.base_device import BaseDevice
+        from rp2040py.execute_batch import execute_batch
+        from rp2040py.memory_map import FLASH_START_ADDRESS
+
+        self._device = BaseDevice(board=dataclasses.replace(BOARDS["pico"], image=firmware, layout=layout()))
+        self._execute_batch = execute_batch
         self._simulator = self._device.simulator
         keep_flash(self._device.mcu, flash)
         with open(clock, "r+b") as file:
@@ -178,7 +191,7 @@ class Emulation:
         self._simulator.stopped = True
 
     def run(self):
-        """Go on until a line ends."""
+        """Emulate until a Line ends."""
         while True:
             started, before = time.monotonic(), self._clock.nanos
             stop_us = int.from_bytes(self._times[8:], "little")
@@ -189,13 +202,13 @@ class Emulation:
             self._exchange(_STILL_S if self._clock.nanos == before else max(0, ahead_s) if self._paced else 0)
 
     def _execute(self, bounds_ns):
-        """Let the chip run for some time at most, or for as long as the emulator thinks fit."""
+        """Run the chip until the first of the bounds, or without bounds for as long as one batch of the emulator takes."""
         if bounds_ns:
-            self._slice.schedule(min(bounds_ns))  # not without need: a chip that waits for input alone would leap to it
+            self._slice.schedule(min(bounds_ns))  # only if there is a bound: a chip that waits for input would jump to this alarm
         else:
             self._slice.cancel()
         self._simulator.stopped = False
-        execute_batch(self._simulator, 1)
+        self._execute_batch(self._simulator, 1)
         self._times[:8] = int(self._clock.nanos // 1000).to_bytes(8, "little")
 
     def _exchange(self, patience_s):
@@ -208,7 +221,8 @@ class Emulation:
 
 
 def main(firmware, flash, clock, console, uart0, uart1, paced):
-    """Emulate until the parent is gone."""
+    """Emulate until the parent has ended."""
+    compile.use(compile.modules())
     try:
         Emulation(firmware, flash, clock, int(console), (int(uart0), int(uart1)), paced == "1").run()
     except (EOFError, ConnectionError):
