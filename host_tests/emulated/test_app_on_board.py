@@ -150,10 +150,10 @@ def _lit(board):
 
 def _life(folder, image):
     """Deploy what firmware with the application in it needs, provision, obey, replace, wipe; return what there is to look at."""
-    with ManagerProcess(folder) as house, emulator.Board(image, pty=True) as board:
-        house("new", group="lamps")
-        shown = house("show", group="lamps")
-        manager = ("-m", house.registry)
+    with ManagerProcess(folder) as service, emulator.EmulatedBoard(image, pty=True) as board:
+        service("new", group="lamps")
+        shown = service("show", group="lamps")
+        manager = ("-m", service.registry)
         (folder / "app.json").write_text('{"sensor": "simulated", "led": "LED", "serial": {"address": "10.77.0.5"}}')
         (folder / "clients.json").write_text(json.dumps({"tablet": "0f" * 16}))
         (folder / "boot.py").write_bytes(BOOT)
@@ -162,9 +162,9 @@ def _life(folder, image):
         with _wire(board, (shown["address"], shown["port"])):
             said.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
             first = _settings(board)
-            _until(lambda: house("devices")[0]["connected"], "lamp-1 to join")
+            _until(lambda: service("devices")[0]["connected"], "lamp-1 to join")
             said.append(_dicectl(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", folder / "desk", *manager))
-            _until(lambda: house("show", group="lamps")["active"], "the desk's epoch")
+            _until(lambda: service("show", group="lamps")["active"], "the desk's epoch")
             said += [_dicectl(folder, "group", "send", "lamps", word, "--as", folder / "desk") for word in ("off", "on")]
             counter = f"{shown['gid']}r0001"
             _until(lambda: any(name == counter for name in board.files()), "lamp-1 to hear it")
@@ -172,7 +172,7 @@ def _life(folder, image):
             lit = _lit(board)
             said.append(_dicectl(folder, "provision", "replace", "lamp-1", "--port", board.port, *manager))
             second = _settings(board)
-            _until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in house("devices")), "lamp-1 to join again")
+            _until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in service("devices")), "lamp-1 to join again")
             said.append(_dicectl(folder, "provision", "wipe", "lamp-1", "--port", board.port, *manager))
             left = board.files()
     return first, second, lit, left, "".join(said)

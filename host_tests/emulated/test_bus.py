@@ -164,7 +164,7 @@ class Street:
         gsas = self._provision(folder)
         common = {"main.py": HERE / "bus_node.py", **files.dice(), **files.compiled(micropython.EXAMPLES, "bus.py")}
         for name in ("switch", "lamp"):
-            self.boards.append(emulator.Board(firmware, {**common, "node.gsa": gsas[name]}, name=name))
+            self.boards.append(emulator.EmulatedBoard(firmware, {**common, "node.gsa": gsas[name]}, name=name))
         self.unix = UnixNode(gsas["unix"].parent)
         for board in self.boards:
             self.bus.join(board.name, board.uarts[0])
@@ -238,7 +238,7 @@ def test_the_example_as_it_stands(firmware, tmp_path):
     keyring.export(tmp_path / "street.group", tmp_path / "host.gsa", "host")
     host = Member(decode((tmp_path / "host.gsa").read_bytes()), FileStore(str(tmp_path)), 0)
     example = micropython.EXAMPLES / "bus.py"
-    with emulator.Board(firmware, {**files.dice(), "main.py": example, "node.gsa": tmp_path / "node.gsa"}) as board:
+    with emulator.EmulatedBoard(firmware, {**files.dice(), "main.py": example, "node.gsa": tmp_path / "node.gsa"}) as board:
         counter = f"{group['gid']}r0001"
         until_counter(board, counter, 0)  # it has joined
         for number, word in enumerate((b"on", b"off", b"neither")):

@@ -87,7 +87,7 @@ def bare():
 @pytest.fixture(scope="module")
 def deployed(bare):
     """Return (board, what deploy said) of a board that dice was deployed to."""
-    with emulator.Board(bare, pty=True) as board:
+    with emulator.EmulatedBoard(bare, pty=True) as board:
         planned = dicectl(board, "deploy", "--dry-run")
         assert board.files() == {}, "a dry run wrote something"
         done = dicectl(board, "deploy")
@@ -176,7 +176,7 @@ def cut_the_power_when(board, name, argv):
 def test_dice_in_the_firmware_is_left_there(tmp_path):
     """Deploy says so and copies nothing of dice, but a program it does; doctor knows it too."""
     (tmp_path / "main.py").write_text("import dice\n")
-    with emulator.Board(uf2("full"), pty=True) as board:
+    with emulator.EmulatedBoard(uf2("full"), pty=True) as board:
         done = dicectl(board, "deploy", tmp_path / "main.py")
         assert "frozen into the firmware" in done["dice"]
         assert list(done["copied"]) == ["/main.py"]
@@ -208,7 +208,7 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).write_text(code)
         installed[f"lib/{target}"] = code.encode()
-    with emulator.Board(bare, pty=True) as board:
+    with emulator.EmulatedBoard(bare, pty=True) as board:
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(tmp_path / "package.json")]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done
@@ -220,7 +220,7 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
 @pytest.mark.on_demand
 def test_mip_installs_all_of_a_clone(bare, tmp_path):
     """package.json and every source as they are: some minutes in the emulator."""
-    with emulator.Board(bare, pty=True) as board:
+    with emulator.EmulatedBoard(bare, pty=True) as board:
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(ROOT / "package.json")]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done

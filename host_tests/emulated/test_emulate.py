@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl emulate` and the Board below it, with real firmware."""
+"""`dicectl emulate` and the EmulatedBoard below it, with real firmware."""
 
 import json
 import os
@@ -180,7 +180,7 @@ def test_time_flies_while_an_unpaced_board_idles(firmware):
 
 
 def test_flash_outlives_the_power(firmware):
-    with emulator.Board(firmware, {"kept.txt": b"kept"}, paced=False) as board:
+    with emulator.EmulatedBoard(firmware, {"kept.txt": b"kept"}, paced=False) as board:
         board.run("with open('new.txt', 'w') as file: file.write('new')")
         with pytest.raises(emulator.ScriptError):
             board.run("for i in range(1000000):\n with open('counter', 'w') as file: file.write(str(i))", timeout_s=2)

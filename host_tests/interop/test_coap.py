@@ -16,7 +16,7 @@ from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 from dicectl.manager import control
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, TIMEOUT_S, Missing, free_port, is_bound, tool
 from host_tests.interop.peers.of_pypi import TinyDTLS, environment
@@ -32,7 +32,7 @@ def node(request):
     if request.param == "CPython":
         command, variables = [sys.executable, NODE], None
     else:
-        command, variables = [micropython.find(), "-X", "heapsize=512k", NODE], {"MICROPYPATH": f"{resources.LIB}:.frozen"}
+        command, variables = [unix_port.find(), "-X", "heapsize=512k", NODE], {"MICROPYPATH": f"{resources.LIB}:.frozen"}
     words = [*map(str, command), str(port), IDENTITY]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=variables) as process:
         process.stdin.write(SECRET.hex() + "\n")

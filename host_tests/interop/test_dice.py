@@ -11,7 +11,7 @@ import pytest
 from dice.aio import session as dtls
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 from host_tests.interop import peers, report
 from host_tests.interop.relay import Relay
 
@@ -276,10 +276,10 @@ async def main():
     c.close()
 asyncio.run(main())
 """
-    micropython.compile_to(tmp_path / "code")
+    unix_port.compile_to(tmp_path / "code")
     with peer.serve(port):
-        argv = [micropython.find(), "-c", code]
-        environment = micropython.environment(tmp_path / "code")
+        argv = [unix_port.find(), "-c", code]
+        environment = unix_port.environment(tmp_path / "code")
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert done.stdout == "answered\n", done.stderr
 
@@ -300,9 +300,9 @@ async def main():
     await asyncio.sleep(20)
 asyncio.run(main())
 """
-    micropython.compile_to(tmp_path / "code")
-    argv = [micropython.find(), "-c", code]
-    environment = micropython.environment(tmp_path / "code")
+    unix_port.compile_to(tmp_path / "code")
+    argv = [unix_port.find(), "-c", code]
+    environment = unix_port.environment(tmp_path / "code")
     process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
     try:
         assert process.stdout.readline() == b"ready\n", process.stderr.read().decode()

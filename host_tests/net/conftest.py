@@ -8,12 +8,12 @@ import traceback
 import pytest
 
 from dicectl.errors import CommandError
-from dicectl.net import namespace as netns
+from dicectl.net import namespace
 
 
 def _child(pipe, function, arguments):
     try:
-        netns.enter()
+        namespace.enter()
     except CommandError as failure:
         pipe.send(("skip", failure.format_message()))
         return

@@ -19,8 +19,8 @@ import pytest
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.udp import Multicast
-from dicectl.manager import group_file as keyring
-from dicectl.net import namespace as netns
+from dicectl.manager import group_file
+from dicectl.net import namespace
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")
 _SECONDS_MAX = 60  # what is promised, from the first line on; before it stands the compiler
@@ -250,10 +250,10 @@ def _tshark(capture, fields):
 
 def _send_and_capture(folder, layout, suite, sender_id):
     """Send three records of a group in a network of their own; return the path of the capture."""
-    group = keyring.new("lamps", layout=layout, suite=suite)
-    keyring.add_sender(group, "switch", sender_id)
-    gsa = keyring.gsa(group, "switch")
-    tap = netns.Tap(gsa.port)
+    group = group_file.new("lamps", layout=layout, suite=suite)
+    group_file.add_sender(group, "switch", sender_id)
+    gsa = group_file.gsa(group, "switch")
+    tap = namespace.Tap(gsa.port)
     transport = Multicast(gsa.address, gsa.port)
     member = Member(gsa, FileStore(str(folder)), 0)
     for message in (b"on", b"", bytes(1000)):
@@ -306,7 +306,7 @@ def test_demo_notices_a_broken_replay_window():
     "before, told",
     [
         (
-            "from dicectl.net import namespace as netns\n"
+            "from dicectl.net import namespace\n"
             "def refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
             "user namespaces",
         ),

@@ -18,8 +18,8 @@ from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
-from dicectl.firmware import unix_port as micropython
-from dicectl.manager import group_file as keyring
+from dicectl.firmware import unix_port
+from dicectl.manager import group_file
 
 # A button is pressed while there is a file `pressed`; a lamp tells what it was told.
 MACHINE = """
@@ -41,13 +41,13 @@ class Pin:
 class _Board:
     """An example as main.py of a board in a folder of its own."""
 
-    def __init__(self, folder, example, group_file, sender=None):
+    def __init__(self, folder, example, group_path, sender=None):
         self._folder = folder / example
         self._folder.mkdir()
-        keyring.export(group_file, self._folder / f"{example}.gsa", sender)
+        group_file.export(group_path, self._folder / f"{example}.gsa", sender)
         (self._folder / "machine.py").write_text(MACHINE)
-        argv = [micropython.find(), str(micropython.EXAMPLES / f"{example}.py")]
-        environment = micropython.environment(f"{self._folder}:{micropython.LIB}")
+        argv = [unix_port.find(), str(unix_port.EXAMPLES / f"{example}.py")]
+        environment = unix_port.environment(f"{self._folder}:{unix_port.LIB}")
         self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
         self._timer = threading.Timer(20, self.process.kill)
         self._timer.start()
@@ -82,9 +82,9 @@ class _Board:
 
 
 def _press_thrice(folder):
-    group = keyring.new("lamps")
-    keyring.add_sender(group, "switch")
-    keyring.create(folder / "lamps.group", group)
+    group = group_file.new("lamps")
+    group_file.add_sender(group, "switch")
+    group_file.create(folder / "lamps.group", group)
     lamp = _Board(folder, "lamp", folder / "lamps.group")
     switch = _Board(folder, "switch", folder / "lamps.group", "switch")
     try:
@@ -151,7 +151,7 @@ def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "network", wifi)
     monkeypatch.setitem(sys.modules, "time", types.SimpleNamespace(sleep=slept.append))
-    runpy.run_path(str(micropython.EXAMPLES / "boot.py"))
+    runpy.run_path(str(unix_port.EXAMPLES / "boot.py"))
     assert wifi.done == ["station", ("active", True), {"pm": 0}, ("house", "secret")]
     assert sum(slept) == pytest.approx(slept_s)
     assert capsys.readouterr().out == printed
@@ -159,7 +159,7 @@ def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, p
 
 def _report(folder):
     key = "00112233445566778899aabbccddeeff"
-    environment = micropython.environment(micropython.LIB)
+    environment = unix_port.environment(unix_port.LIB)
     programs = []
     for name, file, said in (
         ("collector", "keys.json", {"sensor-7": key}),
@@ -167,7 +167,7 @@ def _report(folder):
     ):
         (folder / name).mkdir()
         (folder / name / file).write_text(json.dumps(said))
-        argv = [micropython.find(), str(micropython.EXAMPLES / f"{name}.py")]
+        argv = [unix_port.find(), str(unix_port.EXAMPLES / f"{name}.py")]
         programs.append(subprocess.Popen(argv, cwd=folder / name, env=environment, stdout=subprocess.PIPE, text=True))
     timer = threading.Timer(20, lambda: [program.kill() for program in programs])
     timer.start()
@@ -190,8 +190,8 @@ def _read_resources(folder):
     (folder / "machine.py").write_text(
         MACHINE + "\nclass ADC:\n    def __init__(self, pin): pass\n    def read_u16(self): return 14000\n"
     )
-    environment = micropython.environment(f"{folder}:{micropython.LIB}")
-    argv = [micropython.find(), str(micropython.EXAMPLES / "resources.py")]
+    environment = unix_port.environment(f"{folder}:{unix_port.LIB}")
+    argv = [unix_port.find(), str(unix_port.EXAMPLES / "resources.py")]
 
     async def read():
         connection = await dice.connect(("127.0.0.1", 5684), Psk(b"lamp-1", bytes.fromhex(key)), timer_ms=200)

@@ -19,7 +19,7 @@ from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import packet
-from dicectl.manager import group_file as keyring
+from dicectl.manager import group_file
 from dicectl.net.slip_gateway import Gateway, at_work
 
 KEY = bytes(range(16))
@@ -73,13 +73,13 @@ def test_a_dtls_session(in_network):
 
 
 def a_group(folder):
-    group = keyring.new("lamps", *GROUP)
-    keyring.add_sender(group, "switch")
-    keyring.add_sender(group, "door")
-    keyring.create(folder / "lamps.group", group)
+    group = group_file.new("lamps", *GROUP)
+    group_file.add_sender(group, "switch")
+    group_file.add_sender(group, "door")
+    group_file.create(folder / "lamps.group", group)
     for name in ("switch", "door"):
         (folder / name).mkdir()
-        keyring.export(folder / "lamps.group", folder / name / "node.gsa", name)
+        group_file.export(folder / "lamps.group", folder / name / "node.gsa", name)
 
     async def main():
         with Bus() as bus:

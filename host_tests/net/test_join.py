@@ -6,17 +6,17 @@ import asyncio
 import subprocess
 
 import dice
-from dicectl.demo.nodes import Stage
-from dicectl.firmware import unix_port as micropython
-from dicectl.manager import group_file as keyring
+from dicectl.demo.nodes import Testbed
+from dicectl.firmware import unix_port
+from dicectl.manager import group_file
 
 
 def _provision(folder, *senders):
-    group = keyring.new("lamps")
+    group = group_file.new("lamps")
     for name in senders:
-        keyring.add_sender(group, name)
-    keyring.create(folder / "lamps.group", group)
-    micropython.compile_to(folder / "code")
+        group_file.add_sender(group, name)
+    group_file.create(folder / "lamps.group", group)
+    unix_port.compile_to(folder / "code")
     return folder / "lamps.group"
 
 
@@ -25,15 +25,15 @@ async def _next(group):
 
 
 def _cpython_listens(folder):
-    group_file = _provision(folder, "switch")
-    keyring.export(group_file, folder / "host.gsa")
-    stage = Stage(folder, folder / "code", group_file)
-    switch = stage.add("switch", "demo_switch", sender=True)
+    group_path = _provision(folder, "switch")
+    group_file.export(group_path, folder / "host.gsa")
+    testbed = Testbed(folder, folder / "code", group_path)
+    switch = testbed.add("switch", "demo_switch", sender=True)
 
     async def listen():
         group = await dice.join(str(folder / "host.gsa"))
-        stage.start(switch)
-        stage.command(switch, "on", "off")
+        testbed.start(switch)
+        testbed.command(switch, "on", "off")
         heard = [await _next(group), await _next(group)]
         group.close()
         return heard
@@ -41,14 +41,14 @@ def _cpython_listens(folder):
     try:
         return asyncio.run(listen())
     finally:
-        stage.close()
+        testbed.close()
 
 
 def _cpython_sends(folder):
-    group_file = _provision(folder, "host")
-    stage = Stage(folder, folder / "code", group_file)
-    lamp = stage.add("lamp", "demo_lamp")
-    keyring.export(group_file, folder / "host.gsa", "host")
+    group_path = _provision(folder, "host")
+    testbed = Testbed(folder, folder / "code", group_path)
+    lamp = testbed.add("lamp", "demo_lamp")
+    group_file.export(group_path, folder / "host.gsa", "host")
 
     async def send():
         group = await dice.join(str(folder / "host.gsa"))
@@ -57,12 +57,12 @@ def _cpython_sends(folder):
         group.close()
 
     try:
-        stage.start(lamp)
+        testbed.start(lamp)
         asyncio.run(send())
-        stage.until(lambda: lamp.obeyed == 2, "the lamp")
+        testbed.until(lambda: lamp.obeyed == 2, "the lamp")
         return lamp.on
     finally:
-        stage.close()
+        testbed.close()
 
 
 def test_cpython_hears_micropython(in_network, tmp_path):
@@ -76,22 +76,22 @@ def test_micropython_hears_cpython(in_network, tmp_path):
 
 
 def _burst(folder):
-    group_file = _provision(folder, "switch")
-    stage = Stage(folder, folder / "code", group_file)
-    lamp = stage.add("lamp", "demo_lamp")
-    switch = stage.add("switch", "demo_switch", sender=True)
+    group_path = _provision(folder, "switch")
+    testbed = Testbed(folder, folder / "code", group_path)
+    lamp = testbed.add("lamp", "demo_lamp")
+    switch = testbed.add("switch", "demo_switch", sender=True)
     try:
-        stage.start(lamp)
-        stage.start(switch)
+        testbed.start(lamp)
+        testbed.start(switch)
         lamp.pause(True)
-        stage.command(switch, *["on", "off"] * 4)
+        testbed.command(switch, *["on", "off"] * 4)
         for _ in range(8):
-            stage.attack(b"junk")
+            testbed.attack(b"junk")
         lamp.pause(False)
-        stage.count([lamp])
+        testbed.count([lamp])
         return lamp.counts["accepted"], lamp.dropped()
     finally:
-        stage.close()
+        testbed.close()
 
 
 def test_datagrams_that_wait_together_stay_apart(in_network, tmp_path):
@@ -118,19 +118,19 @@ asyncio.run(main())
 
 
 def _micropython(folder, device, code):
-    command = [micropython.find(), "-c", code]
+    command = [unix_port.find(), "-c", code]
     environment = {"MICROPYPATH": f"{folder}/code:.frozen"}
     return subprocess.Popen(command, cwd=folder / device, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def _answers(folder):
-    group_file = _provision(folder, "switch")
-    with keyring.edit(group_file) as group:
-        keyring.add_listener(group, "lamp")
-        keyring.add_listener(group, "panel")
+    group_path = _provision(folder, "switch")
+    with group_file.edit(group_path) as group:
+        group_file.add_listener(group, "lamp")
+        group_file.add_listener(group, "panel")
     for kind, name in (("listener", "lamp"), ("listener", "panel"), ("sender", "switch")):
         (folder / name).mkdir()
-        keyring.export(group_file, folder / name / f"{name}.gsa", **{kind: name})
+        group_file.export(group_path, folder / name / f"{name}.gsa", **{kind: name})
 
     async def panel():
         group = await dice.join(str(folder / "panel" / "panel.gsa"), answering=True)
@@ -158,5 +158,5 @@ def test_answers_to_a_question(in_network, tmp_path):
 
 def test_micropython_is_what_runs():
     """The peer above is MicroPython, not CPython under another name."""
-    done = subprocess.run([micropython.find(), "-c", "import sys; print(sys.implementation.name)"], capture_output=True, text=True)
+    done = subprocess.run([unix_port.find(), "-c", "import sys; print(sys.implementation.name)"], capture_output=True, text=True)
     assert done.stdout.strip() == "micropython"

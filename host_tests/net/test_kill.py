@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dice import record
 from dice.group.gsa import decode
-from dicectl.firmware import unix_port as micropython
-from dicectl.manager import group_file as keyring
-from dicectl.net import namespace as netns
+from dicectl.firmware import unix_port
+from dicectl.manager import group_file
+from dicectl.net import namespace
 
 KILLS = 240  # or more, on a machine where too few fall into a take-over
 KILLS_MAX = 1200
@@ -22,16 +22,16 @@ PORT = 50_000  # of all groups, so that one tap hears them
 
 def _new_group(folder):
     folder.mkdir()
-    group = keyring.new("lamps", port=PORT)
-    keyring.add_sender(group, "switch")
-    keyring.create(folder / "lamps.group", group)
-    keyring.export(folder / "lamps.group", folder / "switch.gsa", "switch")
+    group = group_file.new("lamps", port=PORT)
+    group_file.add_sender(group, "switch")
+    group_file.create(folder / "lamps.group", group)
+    group_file.export(folder / "lamps.group", folder / "switch.gsa", "switch")
 
 
 def _start_and_kill(folder, code, number):
     """Run the sender for a while that begins with its take-over of a GSA, with its process, or when it has joined."""
-    argv = [micropython.find(), str(Path(__file__).parent / "kill_sender.py"), str(number)]
-    process = subprocess.Popen(argv, cwd=folder, env=micropython.environment(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    argv = [unix_port.find(), str(Path(__file__).parent / "kill_sender.py"), str(number)]
+    process = subprocess.Popen(argv, cwd=folder, env=unix_port.environment(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if number % KILLS_A_GROUP == 0:
         while len(list(folder.iterdir())) == 2 and process.poll() is None:
             pass
@@ -53,8 +53,8 @@ def _taking_over(folder):
 
 def _kill_often(folder):
     """Start and kill senders again and again; return what was on their network, as (group, datagrams) of each start, and more."""
-    micropython.compile_to(folder / "code")
-    tap = netns.Tap(PORT)
+    unix_port.compile_to(folder / "code")
+    tap = namespace.Tap(PORT)
     random.seed(1)
     starts = []
     interrupted = 0

@@ -14,8 +14,8 @@ from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
-from dicectl.firmware import unix_port as micropython
-from dicectl.net import namespace as netns
+from dicectl.firmware import unix_port
+from dicectl.net import namespace
 
 KEYS = {b"switch": bytes(range(16)), b"lamp-1": bytes(range(1, 17)), b"lamp-2": bytes(range(2, 18)), b"thief": bytes(16)}
 
@@ -37,14 +37,14 @@ class Node:
         self.folder.mkdir(exist_ok=True)
         script = str(Path(__file__).with_name("managed_node.py"))
         self.process = await asyncio.create_subprocess_exec(
-            micropython.find(),
+            unix_port.find(),
             "-X",
             "heapsize=512k",
             script,
             self.name,
             KEYS[self.name.encode()].hex(),
             cwd=self.folder,
-            env=micropython.environment(micropython.LIB),
+            env=unix_port.environment(unix_port.LIB),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -190,7 +190,7 @@ async def _through_kills(folder):
 
 
 def _run_and_tap(folder):
-    tap = netns.Tap(45007)
+    tap = namespace.Tap(45007)
     told = asyncio.run(asyncio.wait_for(_through_kills(folder), 200))
     return told, [payload for _, payload in tap.read()], tap.lost()
 

@@ -24,9 +24,9 @@ from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 from dicectl.manager.host_member import HostMember
-from dicectl.net import namespace as netns
+from dicectl.net import namespace
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 DICECTL = [sys.executable, "-m", "dicectl"]
@@ -44,7 +44,7 @@ def dicectl(folder, *arguments, status=0):
     return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
 
-class House:
+class Site:
     """A folder with a manager and nodes."""
 
     def __init__(self, folder):
@@ -71,8 +71,8 @@ class House:
         self.power_on(name)
 
     def power_on(self, name):
-        argv = [micropython.find(), "-X", "heapsize=512k", str(APP / "main.py")]
-        self._start(name, argv, self.folder / name, micropython.environment(f"{APP}:{micropython.LIB}"))
+        argv = [unix_port.find(), "-X", "heapsize=512k", str(APP / "main.py")]
+        self._start(name, argv, self.folder / name, unix_port.environment(f"{APP}:{unix_port.LIB}"))
 
     def kill(self, name):
         process = self.processes.pop(name)
@@ -111,65 +111,65 @@ def metrics():
 
 def _life(folder):
     """Live through what a building sees; return what is to be looked at."""
-    house = House(folder)
+    site = Site(folder)
     try:
-        return _story(house)
+        return _scenario(site)
     finally:
-        house.close()
+        site.close()
 
 
-def _story(house):
+def _scenario(site):
     seen = {}
-    house.manager()
-    seen["empty"] = house("group", "list", "--json")
-    seen["new"] = house("group", "new", "lamps", "--json")
-    seen["second"] = house("manager", "run", "house.db", status=1)
-    house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+    site.manager()
+    seen["empty"] = site("group", "list", "--json")
+    seen["new"] = site("group", "new", "lamps", "--json")
+    seen["second"] = site("manager", "run", "house.db", status=1)
+    site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
     for name in ("lamp-1", "lamp-2"):
-        house.node(name, "--group", "lamps")
-    seen["modes"] = [stat.S_IMODE((house.folder / "desk" / name).stat().st_mode) for name in (".", "node.json")]
-    house.node("cat", "--group", "lamps", sleep_s=1, awake_s=1)
-    house.until(lambda: all(house.members()[name]["epoch"] for name in ("lamp-1", "lamp-2", "cat")), "lamps")
-    house("group", "send", "lamps", "on", "--as", "desk")
-    house.until(lambda: house.light("lamp-1") == house.light("lamp-2") == ["True"], "on")
-    seen["members"] = house.members()
+        site.node(name, "--group", "lamps")
+    seen["modes"] = [stat.S_IMODE((site.folder / "desk" / name).stat().st_mode) for name in (".", "node.json")]
+    site.node("cat", "--group", "lamps", sleep_s=1, awake_s=1)
+    site.until(lambda: all(site.members()[name]["epoch"] for name in ("lamp-1", "lamp-2", "cat")), "lamps")
+    site("group", "send", "lamps", "on", "--as", "desk")
+    site.until(lambda: site.light("lamp-1") == site.light("lamp-2") == ["True"], "on")
+    seen["members"] = site.members()
 
-    seen["removed"] = house("group", "remove", "lamps", "lamp-2", "--json")
-    house("group", "send", "lamps", "off", "--as", "desk")
-    house.until(lambda: house.light("lamp-1") == ["True", "False"], "off")
-    seen["expelled"] = house.light("lamp-2")
+    seen["removed"] = site("group", "remove", "lamps", "lamp-2", "--json")
+    site("group", "send", "lamps", "off", "--as", "desk")
+    site.until(lambda: site.light("lamp-1") == ["True", "False"], "off")
+    seen["expelled"] = site.light("lamp-2")
 
-    house.kill("lamp-1")  # loses power, sleeps through an epoch, and the manager is killed meanwhile
-    seen["rekeyed"] = house("group", "rekey", "lamps", "--no-wait", "--json")
-    house.kill("manager")
-    seen["down"] = house("group", "list", status=3)
-    house.manager()
-    seen["after"] = house("group", "show", "lamps", "--json")
-    house.power_on("lamp-1")
-    house.until(lambda: house.members()["lamp-1"]["epoch"] == seen["rekeyed"]["epoch"], "catching up")
-    house("group", "send", "lamps", "on", "--as", "desk")
-    house.until(lambda: house.light("lamp-1") == ["True"], "on again")
-    house.until(lambda: house.members()["cat"]["epoch"] == seen["rekeyed"]["epoch"], "who sleeps mostly")
-    seen["thief"] = house.light("lamp-2")
+    site.kill("lamp-1")  # loses power, sleeps through an epoch, and the manager is killed meanwhile
+    seen["rekeyed"] = site("group", "rekey", "lamps", "--no-wait", "--json")
+    site.kill("manager")
+    seen["down"] = site("group", "list", status=3)
+    site.manager()
+    seen["after"] = site("group", "show", "lamps", "--json")
+    site.power_on("lamp-1")
+    site.until(lambda: site.members()["lamp-1"]["epoch"] == seen["rekeyed"]["epoch"], "catching up")
+    site("group", "send", "lamps", "on", "--as", "desk")
+    site.until(lambda: site.light("lamp-1") == ["True"], "on again")
+    site.until(lambda: site.members()["cat"]["epoch"] == seen["rekeyed"]["epoch"], "who sleeps mostly")
+    seen["thief"] = site.light("lamp-2")
 
-    seen["replaced"] = house("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
-    seen["devices"] = {device["name"]: device for device in house("provision", "list", "--json")}
-    house("provision", "wipe", "lamp-2", "--to", "lamp-2")
-    seen["wiped"] = sorted(path.name for path in (house.folder / "lamp-2").iterdir())
-    house.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in metrics(), "metrics")  # taken twice a second
+    seen["replaced"] = site("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
+    seen["devices"] = {device["name"]: device for device in site("provision", "list", "--json")}
+    site("provision", "wipe", "lamp-2", "--to", "lamp-2")
+    seen["wiped"] = sorted(path.name for path in (site.folder / "lamp-2").iterdir())
+    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in metrics(), "metrics")  # taken twice a second
     seen["metrics"] = metrics()
-    seen["audit"] = house("manager", "audit", "house.db")
+    seen["audit"] = site("manager", "audit", "house.db")
     seen["errors"] = [
-        house("group", "add", "lamps", "nobody", status=2),
-        house("group", "show", "fans", status=2),
-        house("group", "remove", "lamps", "lamp-2", status=2),
-        house("provision", "new", "desk", "--to", "desk2", status=2),
-        house("provision", "new", "x", "--group", "lamps:king", "--to", "x", status=2),
-        house("group", "new", "lamps", status=2),
+        site("group", "add", "lamps", "nobody", status=2),
+        site("group", "show", "fans", status=2),
+        site("group", "remove", "lamps", "lamp-2", status=2),
+        site("provision", "new", "desk", "--to", "desk2", status=2),
+        site("provision", "new", "x", "--group", "lamps:king", "--to", "x", status=2),
+        site("group", "new", "lamps", status=2),
     ]
-    seen["folders"] = [name for name in ("desk2", "x") if (house.folder / name / "node.json").exists()]
-    keys = [json.loads((house.folder / name / "node.json").read_text())["key"] for name in ("desk", "lamp-1", "lamp-1b")]
-    logs = house.log("manager") + house.log("lamp-1") + seen["audit"]
+    seen["folders"] = [name for name in ("desk2", "x") if (site.folder / name / "node.json").exists()]
+    keys = [json.loads((site.folder / name / "node.json").read_text())["key"] for name in ("desk", "lamp-1", "lamp-1b")]
+    logs = site.log("manager") + site.log("lamp-1") + seen["audit"]
     seen["leaked"] = [key for key in keys if key in logs]
     return seen
 
@@ -254,28 +254,28 @@ async def _ask(port, key):
 
 
 def _application(folder):
-    house = House(folder)
+    site = Site(folder)
     key = "0f" * 16
     try:
-        house.manager()
-        house("group", "new", "lamps")
-        house("provision", "new", "ear", "--group", "lamps:sender", "--to", "ear")
-        house.node("probe", publish_s=1, port=5699)
-        house.kill("probe")
-        added = house("group", "add", "lamps", "probe", "--role", "sender", "--no-wait", "--json")
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "ear", "--group", "lamps:sender", "--to", "ear")
+        site.node("probe", publish_s=1, port=5699)
+        site.kill("probe")
+        added = site("group", "add", "lamps", "probe", "--role", "sender", "--no-wait", "--json")
         settings = json.loads((folder / "probe" / "node.json").read_text())
         (folder / "probe" / "node.json").write_text(json.dumps({**settings, "groups": ["lamps"]}))
         (folder / "probe" / "clients.json").write_text(json.dumps({"tablet": key}))
         argv = [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--count", "4", "--json"]
-        house._start("ear", argv, folder)
-        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
-        house.power_on("probe")
-        house.until(lambda: house.members()["probe"]["connected"], "the probe")
+        site._start("ear", argv, folder)
+        site.until(lambda: site.members()["ear"]["connected"], "the monitor")
+        site.power_on("probe")
+        site.until(lambda: site.members()["probe"]["connected"], "the probe")
         said = asyncio.run(_ask(5699, key))
-        house.until(lambda: house.processes["ear"].poll() is not None, "four measurements")
-        return added, said, [json.loads(line) for line in house.log("ear").splitlines()], house.light("probe")
+        site.until(lambda: site.processes["ear"].poll() is not None, "four measurements")
+        return added, said, [json.loads(line) for line in site.log("ear").splitlines()], site.light("probe")
     finally:
-        house.close()
+        site.close()
 
 
 def test_the_application_publishes_and_serves(in_network, tmp_path):
@@ -307,26 +307,26 @@ async def _question(folder):
 
 
 def _questions(folder):
-    house = House(folder)
+    site = Site(folder)
     try:
-        house.manager()
-        house("group", "new", "lamps")
-        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
         for name in ("lamp-1", "lamp-2"):
             (folder / name).mkdir()
         (folder / "lamp-1" / "clients.json").write_text(json.dumps({"tablet": "0f" * 16}))
-        house.node("lamp-1", "--group", "lamps:answering", port=5699)
-        house.node("lamp-2", "--group", "lamps:answering")
-        house.node("deaf", "--group", "lamps")
-        house("provision", "new", "ghost", "--group", "lamps:answering", "--to", "ghost")
-        shown = house("group", "show", "lamps", "--json")
-        house.until(lambda: all(house.members()[n]["epoch"] == shown["epoch"] for n in ("lamp-1", "lamp-2", "deaf")), "the lamps")
-        ids = {name: member["id"] for name, member in house.members().items()}
-        tap = netns.Tap(shown["port"])
+        site.node("lamp-1", "--group", "lamps:answering", port=5699)
+        site.node("lamp-2", "--group", "lamps:answering")
+        site.node("deaf", "--group", "lamps")
+        site("provision", "new", "ghost", "--group", "lamps:answering", "--to", "ghost")
+        shown = site("group", "show", "lamps", "--json")
+        site.until(lambda: all(site.members()[n]["epoch"] == shown["epoch"] for n in ("lamp-1", "lamp-2", "deaf")), "the lamps")
+        ids = {name: member["id"] for name, member in site.members().items()}
+        tap = namespace.Tap(shown["port"])
         said = asyncio.run(_question(folder))
-        return said, ids, tap.read(), house("group", "ask", "lamps", "light", "--as", "desk", "--json")
+        return said, ids, tap.read(), site("group", "ask", "lamps", "light", "--as", "desk", "--json")
     finally:
-        house.close()
+        site.close()
 
 
 def test_group_requests_are_answered_over_a_session_or_with_response_keys(in_network, tmp_path):
@@ -359,18 +359,18 @@ def _on_a_terminal(folder, *arguments):
 
 
 def _waiting(folder):
-    house = House(folder)
+    site = Site(folder)
     try:
-        house.manager()
-        house("group", "new", "lamps")
-        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
-        house.node("lamp", "--group", "lamps")
-        house("provision", "new", "ghost", "--group", "lamps", "--to", "ghost")
-        house("provision", "new", "late", "--group", "lamps", "--to", "late")
-        house.until(lambda: house.members()["lamp"]["epoch"], "the lamp")
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        site.node("lamp", "--group", "lamps")
+        site("provision", "new", "ghost", "--group", "lamps", "--to", "ghost")
+        site("provision", "new", "late", "--group", "lamps", "--to", "late")
+        site.until(lambda: site.members()["lamp"]["epoch"], "the lamp")
         return _on_a_terminal(folder, "group", "remove", "lamps", "ghost")
     finally:
-        house.close()
+        site.close()
 
 
 def test_waiting_for_an_epoch_shows_how_far_it_is(in_network, tmp_path):
@@ -401,23 +401,23 @@ def _watched(folder, *arguments):
 
 
 def _provisioning(folder):
-    house = House(folder)
+    site = Site(folder)
     try:
-        house.manager()
-        house("group", "new", "lamps")
+        site.manager()
+        site("group", "new", "lamps")
         (folder / "file").write_text("")
-        house("provision", "new", "torn", "--group", "lamps", "--to", "torn")
-        refused = house("provision", "replace", "torn", "--to", "file/x", status=1)
-        house("provision", "replace", "torn", "--to", "torn-2")
-        torn = house.members()["torn"]["role"]
+        site("provision", "new", "torn", "--group", "lamps", "--to", "torn")
+        refused = site("provision", "replace", "torn", "--to", "file/x", status=1)
+        site("provision", "replace", "torn", "--to", "torn-2")
+        torn = site.members()["torn"]["role"]
         said = [
             _watched(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", "desk"),
             _watched(folder, "provision", "replace", "desk", "--to", "desk-2", "--json"),
         ]
         keys = [json.loads((folder / name / "node.json").read_text())["key"] for name in ("desk", "desk-2")]
-        return keys, said, house.log("manager"), sorted(path.name for path in folder.iterdir()), refused, torn
+        return keys, said, site.log("manager"), sorted(path.name for path in folder.iterdir()), refused, torn
     finally:
-        house.close()
+        site.close()
 
 
 def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
@@ -440,12 +440,12 @@ def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
 
 
 def _capture(folder):
-    house = House(folder)
+    site = Site(folder)
     try:
-        house.manager()
-        house("group", "new", "lamps")
-        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
-        house("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        site("provision", "new", "ear", "--group", "lamps", "--to", "ear")
         argv = [
             *DICECTL,
             "group",
@@ -460,19 +460,19 @@ def _capture(folder):
             "3",
             "--json",
         ]
-        house._start("ear", argv, folder)
-        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
+        site._start("ear", argv, folder)
+        site.until(lambda: site.members()["ear"]["connected"], "the monitor")
         time.sleep(0.3)
-        house("group", "send", "lamps", "hello", "--as", "desk")
-        shown = house("group", "show", "lamps", "--json")
+        site("group", "send", "lamps", "hello", "--as", "desk")
+        shown = site("group", "show", "lamps", "--json")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.sendto(b"nonsense", (shown["address"], shown["port"]))
-        house("group", "rekey", "lamps", "--no-wait")
-        house("group", "send", "lamps", "again", "--as", "desk")
-        house.until(lambda: house.processes["ear"].poll() is not None, "three datagrams")
-        return [json.loads(line) for line in house.log("ear").splitlines()], shown
+        site("group", "rekey", "lamps", "--no-wait")
+        site("group", "send", "lamps", "again", "--as", "desk")
+        site.until(lambda: site.processes["ear"].poll() is not None, "three datagrams")
+        return [json.loads(line) for line in site.log("ear").splitlines()], shown
     finally:
-        house.close()
+        site.close()
 
 
 def test_monitor(in_network, tmp_path):
@@ -494,19 +494,19 @@ def test_monitor(in_network, tmp_path):
 
 
 def _ended_monitor(folder):
-    house = House(folder)
+    site = Site(folder)
     try:
-        house.manager()
-        house("group", "new", "lamps")
-        house("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
-        house("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        site("provision", "new", "ear", "--group", "lamps", "--to", "ear")
         argv = [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--pcapng", "ear.pcapng", "--json"]
-        house._start("ear", argv, folder)
-        house.until(lambda: house.members()["ear"]["connected"], "the monitor")
-        house.processes["ear"].send_signal(signal.SIGTERM)
-        return house.processes["ear"].wait(), house.log("ear")
+        site._start("ear", argv, folder)
+        site.until(lambda: site.members()["ear"]["connected"], "the monitor")
+        site.processes["ear"].send_signal(signal.SIGTERM)
+        return site.processes["ear"].wait(), site.log("ear")
     finally:
-        house.close()
+        site.close()
 
 
 def test_a_signal_ends_the_monitor(in_network, tmp_path):

@@ -6,14 +6,14 @@ import os
 import socket
 from pathlib import Path
 
-from dicectl.net import namespace as netns
+from dicectl.net import namespace
 
 GROUP = ("239.1.2.3", 50_000)
 
 
 def _send():
     """Send within the namespace; return what the tap heard and lost, who we are there, and who that is outside."""
-    tap = netns.Tap(GROUP[1])
+    tap = namespace.Tap(GROUP[1])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"hello", GROUP)
     heard = [payload for _, payload in tap.read()]
@@ -22,14 +22,14 @@ def _send():
 
 def test_without_root_a_user_namespace_does(in_network, monkeypatch):
     """Where the kernel refuses the network namespace alone, we become root of a user namespace that has nobody else in it."""
-    unshare = netns._unshare
+    unshare = namespace._unshare
 
     def refuse(flags):
-        if flags == netns._CLONE_NEWNET:
+        if flags == namespace._CLONE_NEWNET:
             raise PermissionError(1, "Operation not permitted")
         unshare(flags)
 
-    monkeypatch.setattr(netns, "_unshare", refuse)
+    monkeypatch.setattr(namespace, "_unshare", refuse)
     uid = os.getuid()
     heard, lost, uid_inside, uid_map = in_network(_send)
     assert heard == [b"hello"]
@@ -39,7 +39,7 @@ def test_without_root_a_user_namespace_does(in_network, monkeypatch):
 
 
 def _overrun():
-    tap = netns.Tap(GROUP[1])
+    tap = namespace.Tap(GROUP[1])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for _ in range(5000):
             sender.sendto(bytes(1200), GROUP)

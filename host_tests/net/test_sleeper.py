@@ -16,7 +16,7 @@ from dice.errors import StoreError
 from dice.reasons import E_STALE
 from dice.store import FileStore
 from dice.transport.udp import Unicast
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 
 PORT = 5684
 IDENTITY, KEY, SECRET = b"sensor-7", bytes(range(16)), bytes(range(16, 32))
@@ -93,7 +93,7 @@ class Wire(Unicast):
         return found
 
 
-class Garden:
+class SensorServer:
     """A server, and the sensor that reports to it when it is awake."""
 
     def __init__(self, folder):
@@ -132,10 +132,10 @@ class Garden:
         self._told += 1
         (self.folder / "measured").write_text(str(self._told))
         return await asyncio.create_subprocess_exec(
-            micropython.find(),
-            str(micropython.EXAMPLES / "sleeper.py"),
+            unix_port.find(),
+            str(unix_port.EXAMPLES / "sleeper.py"),
             cwd=self.folder,
-            env=micropython.environment(f"{self.folder}:{micropython.LIB}"),
+            env=unix_port.environment(f"{self.folder}:{unix_port.LIB}"),
             stdout=asyncio.subprocess.PIPE,
         )
 
@@ -173,7 +173,7 @@ def run(in_network, function, folder):
     """Return what the coroutine function returns that plays in a garden, in a network of its own."""
 
     async def play():
-        async with Garden(folder) as garden:
+        async with SensorServer(folder) as garden:
             return await function(garden)
 
     return in_network(lambda: asyncio.run(play()))

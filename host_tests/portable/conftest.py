@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 from host_tests import vectors
 
-sys.path.append(str(micropython.ON_DEVICE))  # lossy_network, which `dicectl bench` has too
+sys.path.append(str(unix_port.ON_DEVICE))  # lossy_network, which `dicectl bench` has too
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 
 HIDE = """
 import sys
@@ -30,20 +30,20 @@ def printed(argv, environment):
 
 @pytest.mark.parametrize("name", ["cryptography", "cryptography.hazmat.primitives.ciphers"])
 def test_cpython_without_cryptography_fails(name):
-    environment = {**os.environ, "PYTHONPATH": str(micropython.LIB)}
+    environment = {**os.environ, "PYTHONPATH": str(unix_port.LIB)}
     assert printed([sys.executable, "-c", HIDE.format(name=name, nothing=None)], environment) == ["ImportError", name]
 
 
 @pytest.mark.parametrize("name", ["cryptolib", "hashlib"])
 def test_micropython_without_its_ciphers_fails(name):
     """A firmware that lacks them has no such name in these modules, or no such module."""
-    argv = [micropython.find(), "-c", HIDE.format(name=name, nothing="Nothing()")]
-    assert printed(argv, micropython.environment()) == ["ImportError", name]
+    argv = [unix_port.find(), "-c", HIDE.format(name=name, nothing="Nothing()")]
+    assert printed(argv, unix_port.environment()) == ["ImportError", name]
 
 
 def test_with_everything_in_place_it_is_imported():
     """Or the tests above would show nothing."""
     program = HIDE.format(name="teapot", nothing=None)
-    environment = {**os.environ, "PYTHONPATH": str(micropython.LIB)}
+    environment = {**os.environ, "PYTHONPATH": str(unix_port.LIB)}
     assert printed([sys.executable, "-c", program], environment)[:2] == ["imported", "host"]
-    assert printed([micropython.find(), "-c", program], micropython.environment())[:2] == ["imported", "device"]
+    assert printed([unix_port.find(), "-c", program], unix_port.environment())[:2] == ["imported", "device"]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dice import __version__
 from dicectl.cli import bench
 from dicectl.errors import CommandError
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 from dicectl.measure import speed
 
 SIZES = (16, 64, 256, 1024)
@@ -88,7 +88,7 @@ def test_a_large_group():
     without_loss = {line["phase"]: line for line in storms if not line["loss"]}
     assert 2.0 <= without_loss["re-key"]["datagrams"] <= 2.1, "a GSA and its acknowledgement; the sender reports besides"
     assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
-    assert speed.storm_rows(storms)[0][:3] == ["join", "50", "0"]
+    assert speed.large_group_rows(storms)[0][:3] == ["join", "50", "0"]
 
 
 def test_plain_output_is_aligned_tables():
@@ -119,7 +119,7 @@ def test_ratio_compares_the_same_measurement():
 
 def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
-    monkeypatch.setattr(micropython, "ON_DEVICE", tmp_path)
+    monkeypatch.setattr(unix_port, "ON_DEVICE", tmp_path)
     for runner in speed.RUNNERS.values():
         with pytest.raises(CommandError, match="no tag"):
             list(runner(True))

@@ -15,7 +15,7 @@ from dice import __version__
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import boards, profiles
-from dicectl.measure import footprint as measure
+from dicectl.measure import footprint
 
 ROOT = resources.clone("a test")
 BOARDS = list(boards.load().values())
@@ -113,7 +113,7 @@ def imported(name):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = measure.named(node, profiles.LIB / name)
+            names = footprint.named(node, profiles.LIB / name)
             found.update([*names, *(found_name.rpartition(".")[0] for found_name in names)])
     paths = [module.replace(".", "/") for module in found]
     candidates = {f"{path}.py" for path in paths} | {f"{path}/__init__.py" for path in paths}

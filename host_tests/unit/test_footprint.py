@@ -9,12 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from dicectl import resources
-from dicectl.cli import footprint
+from dicectl.cli import footprint as footprint_command
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
-from dicectl.measure import budgets, figures
-from dicectl.measure import footprint as measure
-from dicectl.measure import report as footprint_page
+from dicectl.measure import budgets, figures, footprint, report
 
 PICO = boards.find("RPI_PICO")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,7 +25,7 @@ def committed():
 
 def run(*arguments):
     """Run the command on files only; return the result."""
-    return CliRunner().invoke(footprint.command, ["--static", *map(str, arguments)], standalone_mode=False)
+    return CliRunner().invoke(footprint_command.command, ["--static", *map(str, arguments)], standalone_mode=False)
 
 
 # Budgets.
@@ -129,24 +127,24 @@ def test_documents_are_of_one_board_and_profile():
 
 
 def test_modules_come_behind_those_that_they_import():
-    order = measure.in_order(profiles.files())
+    order = footprint.in_order(profiles.files())
     assert sorted(order) == sorted(profiles.files())
-    at = {measure.module_name(name): number for number, name in enumerate(order)}
+    at = {footprint.module_name(name): number for number, name in enumerate(order)}
     assert at["dice._compat"] < at["dice.record"] < at["dice.group.context"] < at["dice.group.member"]
     assert at["dice.crypto.ccm_viper"] < at["dice.crypto"] < at["dice.crypto.hmac"]
-    assert measure.module_name("dice/group/__init__.py") == "dice.group"
+    assert footprint.module_name("dice/group/__init__.py") == "dice.group"
 
 
 @pytest.mark.parametrize("answer", range(1, 257))
 def test_bisection_finds_the_least_that_passes(answer):
     tried = []
-    assert measure.bisect(lambda number: tried.append(number) or number >= answer, 256) == answer
+    assert footprint.bisect(lambda number: tried.append(number) or number >= answer, 256) == answer
     assert len(tried) <= 10
 
 
 def test_bisection_fails_where_nothing_passes():
     with pytest.raises(CommandError, match="does not even pass on a heap of 8 KB"):
-        measure.bisect(lambda number: False, 8)
+        footprint.bisect(lambda number: False, 8)
 
 
 # The picture and the documents.
@@ -155,7 +153,7 @@ def test_bisection_fails_where_nothing_passes():
 @pytest.mark.parametrize("drop", [(), ("tls",), ("tls", "linked", "member", "time_us")])
 def test_picture_is_well_formed(committed, drop):
     figures = {name: value for name, value in committed.items() if name not in drop}
-    root = ElementTree.fromstring(footprint_page.picture(figures))
+    root = ElementTree.fromstring(report.picture(figures))
     assert root.tag == f"{SVG}svg"
     width, height = (float(root.get(name)) for name in ("width", "height"))
     boxes = root.findall(f"{SVG}rect")
@@ -170,24 +168,24 @@ def test_picture_is_well_formed(committed, drop):
 
 
 def test_text_in_the_picture_is_escaped():
-    root = ElementTree.fromstring(footprint_page.bars([("<&>", [("a<b", 0, "0 & none", "dice")])]))
+    root = ElementTree.fromstring(report.bars([("<&>", [("a<b", 0, "0 & none", "dice")])]))
     assert {"<&>", "a<b", "0 & none"} <= {text.text for text in root.findall(f"{SVG}text")}
 
 
 def test_sizes_in_the_documents_are_those_of_the_files(committed):
-    now = measure.static(PICO, "full")
+    now = footprint.static(PICO, "full")
     stale = [(name, before, after) for name, before, after in figures.compare({name: committed[name] for name in now}, now)]
     assert stale == [], "run: dicectl footprint --static --write (or make footprint)"
     assert {name: committed[name] for name in now} == now
 
 
 def test_documents_are_what_the_figures_say(committed):
-    for path, text in footprint_page.generated(committed):
+    for path, text in report.generated(committed):
         assert path.read_text() == text, f"{path.name} is stale; run: dicectl footprint --static --write (or make footprint)"
 
 
 def test_readme_and_page_have_a_generated_block(committed):
-    for name, block in (("README.md", footprint_page.readme_block), ("docs/footprint.md", footprint_page.page_block)):
+    for name, block in (("README.md", report.readme_block), ("docs/footprint.md", report.page_block)):
         text = (resources.ROOT / name).read_text()
         assert block(committed) in text
-        assert block(committed) not in footprint_page.replaced(text, "")
+        assert block(committed) not in report.replaced(text, "")

@@ -14,7 +14,7 @@ import pytest
 from dice.group.gsa import UNKNOWN, decode
 from dice.limits import KEY_RECORDS_MAX
 from dicectl.errors import CommandError
-from dicectl.manager import group_file as keyring
+from dicectl.manager import group_file
 
 TGK = "00112233445566778899aabbccddeeff"
 
@@ -33,9 +33,9 @@ def run(tmp_path):
 @pytest.fixture
 def lamps(tmp_path):
     """Return the path of a group file with the sender `switch`."""
-    group = keyring.new("lamps")
-    keyring.add_sender(group, "switch")
-    keyring.create(tmp_path / "lamps.group", group)
+    group = group_file.new("lamps")
+    group_file.add_sender(group, "switch")
+    group_file.create(tmp_path / "lamps.group", group)
     return tmp_path / "lamps.group"
 
 
@@ -63,15 +63,15 @@ def test_a_sender_and_a_listener_of_one_group(run, lamps, tmp_path):
 
 def test_the_tek_is_that_of_the_draft():
     """The vector of draft-keoh-tls-multicast-security-00's derivation, through an IPv4 address mapped into IPv6."""
-    group = keyring.new("lamps", address="239.1.2.3", port=5684)
-    keyring.add_sender(group, "switch")
+    group = group_file.new("lamps", address="239.1.2.3", port=5684)
+    group_file.add_sender(group, "switch")
     group.update(tgk=TGK, cs_id="00000001", rand="101112131415161718191a1b1c1d1e1f")
     import hashlib
     import hmac
 
     seed = bytes.fromhex("2ad01c64" + "00" * 10 + "ffff" + "ef010203" + "00000001") + bytes(range(16, 32))
     a = hmac.digest(bytes.fromhex(TGK), seed, hashlib.sha256)
-    assert keyring.gsa(group).key == hmac.digest(bytes.fromhex(TGK), a + seed, hashlib.sha256)[:16]
+    assert group_file.gsa(group).key == hmac.digest(bytes.fromhex(TGK), a + seed, hashlib.sha256)[:16]
 
 
 def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
@@ -212,7 +212,7 @@ def test_no_command_takes_a_secret_as_an_argument():
 )
 def test_bad_input_gives_one_line_and_changes_nothing(run, lamps, tmp_path, arguments):
     """Exit status 2, and every file as it was."""
-    keyring.create(tmp_path / "empty.group", keyring.new("empty"))
+    group_file.create(tmp_path / "empty.group", group_file.new("empty"))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     refused(run(*arguments))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -228,17 +228,17 @@ def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
                 continue
             lamps.write_text(json.dumps(damaged))
             with pytest.raises(CommandError):
-                keyring.gsa(keyring.load(lamps))
+                group_file.gsa(group_file.load(lamps))
         lamps.write_text(json.dumps({k: v for k, v in good.items() if k != key}))
         if key == "listeners":  # which files of version 0.1 do not have
-            assert keyring.load(lamps) == good
+            assert group_file.load(lamps) == good
             continue
         with pytest.raises(CommandError):
-            keyring.load(lamps)
+            group_file.load(lamps)
     for text in ("", "[]", "null", "{", "\0"):
         lamps.write_text(text)
         with pytest.raises(CommandError):
-            keyring.load(lamps)
+            group_file.load(lamps)
 
 
 def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, monkeypatch):
@@ -255,11 +255,11 @@ def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, 
 
     monkeypatch.setattr(os, "replace", replace_once)
     with pytest.raises(KeyboardInterrupt):
-        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+        group_file.export(lamps, tmp_path / "switch.gsa", "switch")
     monkeypatch.undo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lamps.group"]
     with pytest.raises(CommandError, match="repeat nonces"):
-        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+        group_file.export(lamps, tmp_path / "switch.gsa", "switch")
 
 
 def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatch):
@@ -271,7 +271,7 @@ def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatc
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CommandError, match="No space left"):
-        keyring.export(lamps, tmp_path / "switch.gsa", "switch")
+        group_file.export(lamps, tmp_path / "switch.gsa", "switch")
     assert lamps.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
 
@@ -296,13 +296,13 @@ def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps
 
         monkeypatch.setattr(os, call, fail)
         try:
-            keyring.export(lamps, target, "switch")
+            group_file.export(lamps, target, "switch")
         except CommandError as failure:
             assert "Input/output error" in failure.format_message()
         monkeypatch.undo()
         names = {path.name for path in tmp_path.iterdir()}
         assert names <= {"lamps.group", "switch.gsa"}
-        noted = keyring.load(lamps)["senders"][0]["exported"]
+        noted = group_file.load(lamps)["senders"][0]["exported"]
         if target.exists():
             assert noted
             assert decode(target.read_bytes()).own_id == 1
@@ -316,10 +316,10 @@ def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps
 def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
     """Whatever the program thinks."""
     before = lamps.read_bytes()
-    with pytest.raises(ValueError), keyring.edit(lamps) as group:
+    with pytest.raises(ValueError), group_file.edit(lamps) as group:
         group["port"] = 0
     with pytest.raises(ValueError):
-        keyring.create(tmp_path / "new.group", {**keyring.new("new"), "gid": "00"})
+        group_file.create(tmp_path / "new.group", {**group_file.new("new"), "gid": "00"})
     assert lamps.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
 

@@ -33,7 +33,7 @@ class Killed(Exception):
     """The manager's process is gone."""
 
 
-class Center:
+class KillableManager:
     """The manager as a process that can be killed: its registry stays."""
 
     def __init__(self, network, path, chance):
@@ -88,13 +88,13 @@ class Center:
         raise Killed
 
 
-class House:
+class Scenario:
     """What happens, from a seed."""
 
     def __init__(self, seed, folder):
         self.chance = random.Random(seed)
         self.network = VirtualNetwork(self.chance.randrange, loss=5)
-        self.center = Center(self.network, folder / "house.db", self.chance)
+        self.process = KillableManager(self.network, folder / "house.db", self.chance)
         self.folder = folder
         self.nodes = {}  # that are members, by identity
         self.off = set()
@@ -102,21 +102,21 @@ class House:
         self.sent = 0
 
     async def run(self):
-        while sum(self.center.kills.values()) < KILLS:
+        while sum(self.process.kills.values()) < KILLS:
             assert asyncio.get_running_loop().time() < DAYS_MAX * 86_400
             await asyncio.sleep(self.chance.expovariate(1 / 4))
             try:
-                if not self.center.alive:
-                    await self.center.start()
+                if not self.process.alive:
+                    await self.process.start()
                     self.noticed()
                 await self.something()
             except (Killed, DiceError):
                 pass
-        self.center.deadly = False
+        self.process.deadly = False
         self.network.cut.clear()
         self.network.loss = 0
-        if not self.center.alive:
-            await self.center.start()
+        if not self.process.alive:
+            await self.process.start()
         self.noticed()
         for identity in list(self.off):
             self.nodes[identity].power_on()
@@ -128,7 +128,7 @@ class House:
 
     def noticed(self):
         """See which changes that a kill cut short were made: what the registry says, is so."""
-        state = self.center.manager.state
+        state = self.process.manager.state
         for identity in self.nodes.keys() - state.members.keys():
             self.gone(identity, state.epoch)
 
@@ -137,10 +137,10 @@ class House:
         self.off.discard(identity)
 
     async def something(self):
-        manager, chance = self.center.manager, self.chance
+        manager, chance = self.process.manager, self.chance
         what = chance.choice(("add", "remove", "rekey", "power", "power", "cut", "send", "send", "send", "send"))
         if what == "add" and len(self.nodes) < MEMBERS_MAX:
-            identity, key = self.center.registry.enrol(f"device-{len(self.nodes) + len(self.expelled)}-{secrets.token_hex(2)}")
+            identity, key = self.process.registry.enrol(f"device-{len(self.nodes) + len(self.expelled)}-{secrets.token_hex(2)}")
             node = VirtualNode(self.network, self.folder, identity.decode(), "lamps", identity, key)
             role = SENDER if len(self.nodes) % 3 == 0 else chance.choice((LISTENER, ANSWERING, LISTENER))
             try:
@@ -168,13 +168,13 @@ class House:
             self.network.cut ^= {self.nodes[chance.choice(list(self.nodes))].name}
         elif what == "send":
             await self.speak()
-        self.center.kdc.changed("lamps")
+        self.process.kdc.changed("lamps")
 
     def center_members(self):
         """Return who is a member as the disk has it, whether or not the manager lives."""
-        if self.center.alive:
-            return self.center.manager.state.members
-        again = Registry(self.center.path)
+        if self.process.alive:
+            return self.process.manager.state.members
+        again = Registry(self.process.path)
         try:
             return again.states()[0][0].members
         finally:
@@ -192,7 +192,7 @@ class House:
 
     async def convergence(self):
         """Return which nodes, after all is well again, have an old epoch, or did not hear every sender."""
-        state = self.center.manager.state
+        state = self.process.manager.state
         senders = {member.id for member in state.members.values() if member.role == SENDER}
         for _ in range(2):  # the first of a sender may be one of which nobody knows whether it is fresh
             before = {identity: len(node.heard) for identity, node in self.nodes.items()}
@@ -221,22 +221,22 @@ def opens(gsa, datagram):
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_through_hundreds_of_faults(seed, tmp_path):
-    house = House(seed, tmp_path)
-    late = house.network.run(house.run)
-    assert house.center.kills["before"] > KILLS // 4 and house.center.kills["after"] > KILLS // 4
+    scenario = Scenario(seed, tmp_path)
+    late = scenario.network.run(scenario.run)
+    assert scenario.process.kills["before"] > KILLS // 4 and scenario.process.kills["after"] > KILLS // 4
     assert late == [], "all live members converge"
 
-    genuine = [(name, datagram) for name, datagram in house.network.heard if record.well_formed(datagram)]
+    genuine = [(name, datagram) for name, datagram in scenario.network.heard if record.well_formed(datagram)]
     nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
-    print(f"{house.center.kills} kills, {len(genuine)} messages, {len(house.expelled)} expelled")
+    print(f"{scenario.process.kills} kills, {len(genuine)} messages, {len(scenario.expelled)} expelled")
     assert len(nonces) == len(set(nonces)), "no nonce twice"
-    assert len(genuine) > 200 and len(house.expelled) > 5
+    assert len(genuine) > 200 and len(scenario.expelled) > 5
 
     epoch_of = {}
     for name, datagram in genuine:
         epoch_of.setdefault(name, []).append(epoch_in(datagram))
     opened = 0
-    for identity, (node, epoch) in house.expelled.items():
+    for identity, (node, epoch) in scenario.expelled.items():
         path = tmp_path / node.name / "lamps.gsa"
         if os.path.exists(path):
             gsa = decode(path.read_bytes())

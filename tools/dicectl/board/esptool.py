@@ -4,7 +4,7 @@
 
 import sys
 
-from dicectl.board import raw_repl as device
+from dicectl.board import raw_repl
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _BAUD = "460800"
@@ -53,7 +53,7 @@ class Esptool:
 def steps(board, port, path, erase, no_reset, dry_run):
     """Return what is to be run: writing, then verifying in the stub that is still running."""
 
-    port = device.find(port) if port or not dry_run else "PORT"
+    port = raw_repl.find(port) if port or not dry_run else "PORT"
     if "://" not in port and not _is_terminal(port):
         raise CommandError(f"{port} is no serial port", USAGE)
     before = "no-reset" if no_reset else "default-reset"

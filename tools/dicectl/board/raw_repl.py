@@ -13,7 +13,7 @@ import re
 import struct
 
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 
 _ANSWER_S = 30  # the longest silence of a board that works; hashing a large file in an emulator takes seconds
 _READ_S = 1  # the longest blocking read, after which mpremote looks at its own timeouts
@@ -101,7 +101,7 @@ class Device:
 
     def load(self, script):
         """Send a file of node/ to the board's RAM, without what the board's compiler does not need."""
-        text = ast.unparse(Bare().visit(ast.parse((micropython.ON_DEVICE / script).read_text())))
+        text = ast.unparse(Bare().visit(ast.parse((unix_port.ON_DEVICE / script).read_text())))
         self.run(re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE))
 
     def run(self, code):
@@ -116,7 +116,7 @@ class Device:
             raise DeviceError(trouble.decode(errors="replace").strip().splitlines()[-1])
         return out.decode(errors="replace")
 
-    def ask(self, function, *arguments):
+    def call(self, function, *arguments):
         """Call a function that load() brought there, and return the list of values that it printed, one a line."""
         out = self.run(f"{function}({', '.join(map(repr, arguments))})")
         return [ast.literal_eval(line) for line in out.splitlines() if line]

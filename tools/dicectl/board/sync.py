@@ -100,13 +100,13 @@ def _hidden(path):
     return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def make(device, sources, to, profile, force):
+def plan(device, sources, to, profile, force):
     """Return the DeployPlan that brings `sources`, as from gather(), and dice to a board's folder `to`; raises CommandError."""
     device.load("board_facts.py")
-    (facts,) = device.ask("identity")
-    installed = device.ask("installed")
-    (missing,) = device.ask("missing")
-    (room,) = device.ask("room", "/")
+    (facts,) = device.call("identity")
+    installed = device.call("installed")
+    (missing,) = device.call("missing")
+    (room,) = device.call("room", "/")
     if {"hashlib", "binascii"} & set(missing):
         raise CommandError("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
@@ -125,7 +125,7 @@ def make(device, sources, to, profile, force):
         removals=_stale(wanted, present, folder),
         block_bytes=room["block"],
         free_bytes=room["flash_free"],
-        staged=None if folder is None or device.ask("exists", folder)[0] else folder,
+        staged=None if folder is None or device.call("exists", folder)[0] else folder,
     )
     work.notes = _notes(facts, installed, to, folder, wanted, present, work.removals)
     return work
@@ -141,7 +141,7 @@ def differences(device, folder, facts):
     flavour = mpy.Flavour(facts["mpy"])
     compiled = _compiled(sources, top, flavour)
     device.load("board_files.py")
-    present = dict(device.ask("look", folder))
+    present = dict(device.call("look", folder))
     wrong = []
     for (path, source), data in zip(sources.items(), compiled.values()):
         by_mip = mpy.source_for_mip(path.removeprefix(f"{top}/")).encode()
@@ -193,7 +193,7 @@ def _present(device, wanted, folder):
     for path in wanted:
         if not folder or not path.startswith(folder + "/"):
             places += [path, path + _TEMPORARY, *([_twin(path)] if _twin(path) else [])]
-    return {path: digest for place in places for path, digest in device.ask("look", place)}
+    return {path: digest for place in places for path, digest in device.call("look", place)}
 
 
 def _stale(wanted, present, folder):
@@ -239,14 +239,14 @@ def apply(device, work, progress):
         renames.append((work.staged + _TEMPORARY, work.staged))
     rests = [path for path in work.removals if path.endswith(_TEMPORARY)]
     try:
-        device.ask("commit", [], rests)
+        device.call("commit", [], rests)
         for path, data in work.copies.items():
             _write(device, path, work.temporary(path), data, progress)
-        device.ask("commit", renames, [path for path in work.removals if path not in rests])
-        work.free_bytes = device.ask("room", "/")[0]["flash_free"]
+        device.call("commit", renames, [path for path in work.removals if path not in rests])
+        work.free_bytes = device.call("room", "/")[0]["flash_free"]
     except (DeviceError, CommandError) as error:
         with contextlib.suppress(DeviceError, CommandError):
-            device.ask("commit", [], [source for source, _ in renames])
+            device.call("commit", [], [source for source, _ in renames])
         if isinstance(error, CommandError):
             raise
         raise CommandError(f"the board's file system refused: {error}; nothing was changed")
@@ -257,7 +257,7 @@ def _write(device, path, temporary, data, progress):
     for at in range(0, len(data) or 1, _CHUNK_BYTES):
         text = base64.b64encode(data[at : at + _CHUNK_BYTES]).decode()
         end = at + _CHUNK_BYTES
-        answer = device.ask("put", temporary, text, at == 0, end >= len(data))
+        answer = device.call("put", temporary, text, at == 0, end >= len(data))
         progress(path, min(end, len(data) - 1), len(data))
     if answer != [_hash(data)]:
         raise CommandError(f"{path} was damaged on its way; nothing was changed: try again")
@@ -269,7 +269,7 @@ def put(device, path, data):
     device.load("board_files.py")
     try:
         _write(device, path, path + _TEMPORARY, data, lambda *_: None)
-        device.ask("commit", [(path + _TEMPORARY, path)], [])
+        device.call("commit", [(path + _TEMPORARY, path)], [])
     except DeviceError as error:
         raise CommandError(f"the board's file system refused: {error}; nothing was changed")
 
@@ -277,4 +277,4 @@ def put(device, path, data):
 def remove(device, doomed):
     """Remove the files of a board for whose path `doomed(path)` is true."""
     device.load("board_files.py")
-    device.ask("commit", [], [path for path, _ in device.ask("look", "") if doomed(path)])
+    device.call("commit", [], [path for path, _ in device.call("look", "") if doomed(path)])

@@ -28,8 +28,8 @@ def _print(runs):
             click.echo(f"\n{speed.HANDSHAKES}\n")
             print_table(speed.HANDSHAKE_TITLES, speed.handshake_rows(run["handshakes"]))
         if "storms" in run:
-            click.echo(f"\n{speed.STORMS.format(bytes=run['storms'][0]['manager_bytes'])}\n")
-            print_table(speed.STORM_TITLES, speed.storm_rows(run["storms"]))
+            click.echo(f"\n{speed.LARGE_GROUPS.format(bytes=run['storms'][0]['manager_bytes'])}\n")
+            print_table(speed.LARGE_GROUP_TITLES, speed.large_group_rows(run["storms"]))
 
 
 def _collect_with_progress(runners, quick):
@@ -68,9 +68,9 @@ def command(as_json, quick, device):
     from dicectl.measure import speed
 
     if device is None:
-        from dicectl.emulator import runner as on_board
+        from dicectl.emulator import runner
 
-        device = on_board.at_hand(with_tls=not quick)
+        device = runner.at_hand(with_tls=not quick)
         if not device:
             click.echo(speed.NO_DEVICE, err=True)
     runs = _collect_with_progress({**speed.RUNNERS, **(speed.DEVICE if device else {})}, quick)

@@ -15,11 +15,11 @@ _DESCRIPTION = (
 def _firmware():
     """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
     from dicectl.cli.progress import with_progress
-    from dicectl.demo import emulated_node as annex
+    from dicectl.demo import emulated_node
     from dicectl.errors import CommandError
 
     try:
-        return with_progress(annex.firmware)
+        return with_progress(emulated_node.firmware)
     except CommandError as failure:
         click.echo(f"no firmware for an emulated RP2040: {failure.format_message()}", err=True)
         return None
@@ -45,37 +45,37 @@ def command(pcap, record, no_board):
     import tempfile
     from pathlib import Path
 
-    from dicectl.demo import scenario as story
+    from dicectl.demo import scenario
     from dicectl.demo.display import Display
-    from dicectl.demo.nodes import Stage
+    from dicectl.demo.nodes import Testbed
     from dicectl.demo.recording import Recording
     from dicectl.errors import CommandError
-    from dicectl.firmware import unix_port as micropython
-    from dicectl.manager import group_file as keyring
-    from dicectl.net import namespace as netns
+    from dicectl.firmware import unix_port
+    from dicectl.manager import group_file
+    from dicectl.net import namespace
 
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
         folder = Path(folder)
-        micropython.compile_to(folder / "code")
+        unix_port.compile_to(folder / "code")
         image = None if no_board else _firmware()
-        netns.enter()
-        group_file = folder / "lamps.group"
-        group = keyring.new("lamps")
-        keyring.add_sender(group, "switch")
-        keyring.add_listener(group, "lamp-1")  # which will be asked something
-        keyring.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
-        keyring.create(group_file, group)
+        namespace.enter()
+        group_path = folder / "lamps.group"
+        group = group_file.new("lamps")
+        group_file.add_sender(group, "switch")
+        group_file.add_listener(group, "lamp-1")  # which will be asked something
+        group_file.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
+        group_file.create(group_path, group)
         recording = Recording("dicectl demo") if record else None
-        with Display(recording) as view:
-            stage = Stage(folder, folder / "code", group_file, view.refresh)
+        with Display(recording) as display:
+            testbed = Testbed(folder, folder / "code", group_path, display.refresh)
             try:
-                story.play(stage, view, image)
+                scenario.play(testbed, display, image)
             finally:
-                stage.close()
+                testbed.close()
                 if pcap:
-                    stage.tap.write_pcap(pcap)
+                    testbed.tap.write_pcap(pcap)
     if record:
         record.truncate(0)
         record.write(recording.svg("dicectl demo", _DESCRIPTION))
-    if view.failed:
-        raise CommandError(f"NOT as it must be: {view.failed} checks failed")
+    if display.failed:
+        raise CommandError(f"NOT as it must be: {display.failed} checks failed")

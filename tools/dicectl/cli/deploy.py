@@ -34,18 +34,18 @@ def command(paths, port, to, profile, force, dry_run, as_json):
     Example:
       dicectl deploy firmware/examples/boot.py firmware/examples/lamp.py=main.py lamp.gsa
     """
-    from dicectl.board import sync as plan
+    from dicectl.board import sync
     from dicectl.board.raw_repl import Device
 
     show = _Show(as_json)
-    sources = plan.gather(paths, to)
+    sources = sync.gather(paths, to)
     with Device(port) as device:
-        work = plan.make(device, sources, to, profile, force)
-        show.work(work, dry_run)
-        if (work.copies or work.removals) and not dry_run:
-            with show.progress(work) as progress:
-                plan.apply(device, work, progress)
-        show.result(work, dry_run)
+        plan = sync.plan(device, sources, to, profile, force)
+        show.plan(plan, dry_run)
+        if (plan.copies or plan.removals) and not dry_run:
+            with show.progress(plan) as progress:
+                sync.apply(device, plan, progress)
+        show.result(plan, dry_run)
 
 
 class _Show:
@@ -58,38 +58,38 @@ class _Show:
         if not self._as_json:
             click.echo(f"{label:10}{text}")
 
-    def work(self, work, dry_run):
+    def plan(self, plan, dry_run):
         """Tell what the board is and what is to be done."""
-        self._say("board", f"{work.board} on {work.port}, .mpy {work.flavour}")
-        self._say("dice", work.about_dice)
-        for note in work.notes:
+        self._say("board", f"{plan.board} on {plan.port}, .mpy {plan.flavour}")
+        self._say("dice", plan.about_dice)
+        for note in plan.notes:
             click.echo(f"note: {note}", err=True)
         if dry_run:
-            for path, data in work.copies.items():
+            for path, data in plan.copies.items():
                 self._say("would copy", f" {path} ({len(data):,} bytes)")
-            for path in work.removals:
+            for path in plan.removals:
                 self._say("would remove", f" {path}")
 
-    def progress(self, work):
+    def progress(self, plan):
         """Return a context manager that gives progress(path, bytes written, bytes in all)."""
-        return _bar(work) if sys.stderr.isatty() and not self._as_json else _lines(self._say)
+        return _bar(plan) if sys.stderr.isatty() and not self._as_json else _lines(self._say)
 
-    def result(self, work, dry_run):
+    def result(self, plan, dry_run):
         """Tell what was done, and how much space that takes."""
-        free = work.free_bytes
+        free = plan.free_bytes
         if self._as_json:
             import json
 
-            click.echo(json.dumps({**work.as_dict(), "dry_run": dry_run, "flash_free_bytes": free}))
+            click.echo(json.dumps({**plan.as_dict(), "dry_run": dry_run, "flash_free_bytes": free}))
             return
-        for path in () if dry_run else work.removals:
+        for path in () if dry_run else plan.removals:
             self._say("removed", path)
-        copied = f"{len(work.copies)} {'to copy' if dry_run else 'copied and verified'}" if work.copies else "nothing to copy"
-        self._say("files", f"{copied}, {work.unchanged} as they should be")
-        self._say("space", f"{work.flash_bytes:,} bytes of flash for {len(work.wanted)} files, {free:,} bytes free")
+        copied = f"{len(plan.copies)} {'to copy' if dry_run else 'copied and verified'}" if plan.copies else "nothing to copy"
+        self._say("files", f"{copied}, {plan.unchanged} as they should be")
+        self._say("space", f"{plan.flash_bytes:,} bytes of flash for {len(plan.wanted)} files, {free:,} bytes free")
 
 
-def _bar(work):
+def _bar(plan):
     import contextlib
 
     from rich.console import Console
@@ -98,7 +98,7 @@ def _bar(work):
     @contextlib.contextmanager
     def bar():
         with Progress(console=Console(stderr=True), transient=True) as shown:
-            task = shown.add_task("", total=sum(map(len, work.copies.values())))
+            task = shown.add_task("", total=sum(map(len, plan.copies.values())))
             done = [0]
 
             def progress(path, written, size):

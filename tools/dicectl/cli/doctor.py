@@ -42,11 +42,11 @@ def command(reason, port, dry_run, as_json):
         number, sentences = explain(reason)
         click.echo(json.dumps({"reason": number, "text": sentences}) if as_json else f"E{number}: {sentences}")
         return
-    from dicectl.board import inspect as examine
+    from dicectl.board import inspect
 
-    found = examine.everything(port, dry_run)
+    found = inspect.collect(port, dry_run)
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for label, text in examine.tell(found):
+    for label, text in inspect.lines(found):
         click.echo(f"{label:18}{text}".rstrip())

@@ -208,7 +208,7 @@ async def _client(host, port, key, options):
         if again:
             connection.close()
     handshake = watched.figures()
-    _tell(connection, "connected", options["as_json"])
+    _report(connection, "connected", options["as_json"])
     answer = await _talk(connection, options["message"], options["timeout"])
     resumed = connection.session.resumed
     connection.close()
@@ -238,7 +238,7 @@ async def _talk(connection, message, timeout_s):
     return None
 
 
-def _tell(connection, what, quiet):
+def _report(connection, what, quiet):
     session = connection.session
     if not quiet:
         more = [name for name, true in (("resumed", session.resumed), ("connection id", session.layer.peer_cid)) if true]
@@ -278,7 +278,7 @@ async def _server(port, key, options):
     async def handle(connection):
         nonlocal count
         _write_keylog(options["keylog"], connection.session)
-        _tell(connection, f"connected: {connection.session.identity.decode(errors='replace')}", options["as_json"])
+        _report(connection, f"connected: {connection.session.identity.decode(errors='replace')}", options["as_json"])
         async for data in connection:
             click.echo(data.decode(errors="replace").rstrip("\n"))
             if options["echo"]:

@@ -72,7 +72,7 @@ def _listen(board, number, timeout_s, printer):
 
 def _files(folders, number):
     """Return the files of the --files options that mean board `number`."""
-    from dicectl.emulator import board as emulator
+    from dicectl.emulator.board import tree
 
     wanted = []
     for folder in folders:
@@ -81,7 +81,7 @@ def _files(folders, number):
             wanted.append(folder)
         elif int(head) == number:
             wanted.append(rest)
-    return emulator.tree(*wanted)
+    return tree(*wanted)
 
 
 def _talk(board):
@@ -122,7 +122,9 @@ def _join(bus, boards):
 
 @click.command("emulate")
 @click.argument("script", type=click.Path(dir_okay=False, exists=True, path_type=Path), required=False)
-@click.option("--firmware", type=click.Path(), help="UF2 to boot.  [default: $DICE_FIRMWARE, else built with dice frozen]")
+@click.option(
+    "--firmware", "uf2_path", type=click.Path(), help="UF2 to boot.  [default: $DICE_FIRMWARE, else built with dice frozen]"
+)
 @click.option(
     "--files", "folders", multiple=True, metavar="[N:]DIR", help="Copy DIR's files into the flash, with N: of board N alone."
 )
@@ -132,7 +134,7 @@ def _join(bus, boards):
 @click.option("--pty", is_flag=True, help="Print the path of the board's serial port, for mpremote, and run until Ctrl-C.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=600, show_default=True, help="Seconds until the end.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines: what boards say, then how each ended.")
-def command(script, firmware, folders, count, bus, repl, pty, timeout, as_json):
+def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
     """Run SCRIPT on an emulated RP2040, or on several: MicroPython's own firmware, with dice in it.
 
     Without SCRIPT, a board runs the main.py that --files brings, until Ctrl-C or the end of --timeout. Times on the board are
@@ -148,24 +150,24 @@ def command(script, firmware, folders, count, bus, repl, pty, timeout, as_json):
       dicectl emulate --pty                   then: mpremote connect PATH ls
       dicectl emulate --boards 2 --bus --files common --files 1:switch --files 2:lamp
     """
-    from dicectl.emulator import board as emulator
+    from dicectl.emulator.board import Bus, EmulatedBoard, check, firmware
 
     if sum(map(bool, (script, repl, pty))) > 1:
         raise CommandError("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)
     if repl and (count > 1 or as_json):
         raise CommandError("--repl is for one board and a person: leave out --boards and --json", USAGE)
-    emulator.check()
+    check()
     files = [_files(folders, number) for number in range(1, count + 1)]
     if not (script or repl or pty) and not all("main.py" in each for each in files):
         raise CommandError("nothing to run: give a SCRIPT, --repl, --pty, or --files with a main.py for every board", USAGE)
-    uf2 = emulator.firmware(firmware)
+    uf2 = firmware(uf2_path)
     with contextlib.ExitStack() as stack:
         boards = [
-            stack.enter_context(emulator.Board(uf2, each, pty=repl or pty, paced=count > 1 or not script, name=f"board {number}"))
+            stack.enter_context(EmulatedBoard(uf2, each, pty=repl or pty, paced=count > 1 or not script, name=f"board {number}"))
             for number, each in enumerate(files, 1)
         ]
         if bus:
-            _join(stack.enter_context(emulator.Bus()), boards)
+            _join(stack.enter_context(Bus()), boards)
         if repl:
             return _talk(boards[0])
         if pty:

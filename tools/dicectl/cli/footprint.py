@@ -39,22 +39,22 @@ def _number(value):
 def _static(board, profile):
     """Return what needs no board, together with the figures of the last --write."""
     from dicectl import resources
-    from dicectl.measure import footprint as measure
+    from dicectl.measure import footprint
     from dicectl.measure.figures import read
 
     old = read(resources.FIGURES) if resources.FIGURES.exists() else {}
     if (old.get("board"), old.get("profile")) != (board.name, profile):
         old = {}
-    return {**old, "board": board.name, "profile": profile, **measure.static(board, profile)}
+    return {**old, "board": board.name, "profile": profile, **footprint.static(board, profile)}
 
 
 def _write(figures):
     """Write the documents."""
     from dicectl import resources
-    from dicectl.measure import report as footprint_page
+    from dicectl.measure import report
 
     root = resources.clone("footprint --write")
-    for path, text in list(footprint_page.generated(figures)):
+    for path, text in list(report.generated(figures)):
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             click.echo(f"{path.relative_to(root)}: written", err=True)
@@ -64,15 +64,17 @@ def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
     from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
-    from dicectl.measure import footprint as measure
+    from dicectl.measure import footprint
 
     board = boards.find(board)
-    if write and (board.name, profile) != (measure.EMULATED, "full"):
-        raise CommandError(f"the documents are about {measure.EMULATED} with profile full: leave out --board and --profile", USAGE)
+    if write and (board.name, profile) != (footprint.EMULATED, "full"):
+        raise CommandError(
+            f"the documents are about {footprint.EMULATED} with profile full: leave out --board and --profile", USAGE
+        )
     if static:
         return _static(board, profile)
     linked = ("group", "full") if write else (profile,)
-    return with_progress(lambda progress: measure.collect(board, profile, progress, linked, with_tls=write))
+    return with_progress(lambda progress: footprint.collect(board, profile, progress, linked, with_tls=write))
 
 
 @click.command("footprint")
@@ -106,9 +108,9 @@ def command(board, profile, static, old, svg, write, as_json):
     else:
         _print_all(figures, earlier)
     if svg:
-        from dicectl.measure import report as footprint_page
+        from dicectl.measure import report
 
-        Path(svg).write_text(footprint_page.picture(figures))
+        Path(svg).write_text(report.picture(figures))
     if write:
         _write(figures)
     breaches = budgets.breaches(figures)

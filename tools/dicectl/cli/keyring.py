@@ -13,7 +13,7 @@ _SECRETS = ("tgk", "cs_id", "rand")
 _dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
 
 
-def _tell(dry_run, done, following):
+def _report(dry_run, done, following):
     """Say what was done, or what would have been, and what comes next."""
     click.echo(f"would do  {done}" if dry_run else f"{done}\nnext: {following}")
 
@@ -54,13 +54,13 @@ def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
     """Make a group and write its file, readable by its owner alone."""
     from pathlib import Path
 
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
-    group = keyring.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
-    keyring.create(file, group, dry_run)
+    group = group_file.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
+    group_file.create(file, group, dry_run)
     if dry_run:  # what is drawn now is drawn anew next time
         group.update(address=address or "a random address", port=port or "a random one")
-    _tell(
+    _report(
         dry_run,
         f"{file}: group {group['name']} at {group['address']} port {group['port']}",
         f"dicectl keyring add-sender {file} NAME",
@@ -73,9 +73,9 @@ def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
 @click.option("--secrets", is_flag=True, help="Print the keys too.")
 def show(file, as_json, secrets):
     """Show a group; its keys only when asked for."""
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
-    group = keyring.load(file)
+    group = group_file.load(file)
     if not secrets:
         group = {key: value for key, value in group.items() if key not in _SECRETS}
     if as_json:
@@ -104,12 +104,12 @@ def add_sender(file, name, sender_id, dry_run):
 
     Devices that were given a GSA before do not know the new sender: export theirs again.
     """
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
-    with keyring.edit(file, dry_run) as group:
-        sender_id = keyring.add_sender(group, name, sender_id)
+    with group_file.edit(file, dry_run) as group:
+        sender_id = group_file.add_sender(group, name, sender_id)
     listeners_first = f"dicectl keyring export {file} LISTENER.gsa, then dicectl keyring export {file} {name}.gsa --sender {name}"
-    _tell(dry_run, f"{name} has SenderID {sender_id}", listeners_first)
+    _report(dry_run, f"{name} has SenderID {sender_id}", listeners_first)
 
 
 @command.command()
@@ -121,11 +121,11 @@ def add_listener(file, name, dry_run):
 
     Senders have always an id to answer with. Listeners that never answer need none: one GSA serves all of them.
     """
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
-    with keyring.edit(file, dry_run) as group:
-        listener_id = keyring.add_listener(group, name)
-    _tell(dry_run, f"{name} has ListenerID {listener_id}", f"dicectl keyring export {file} {name}.gsa --listener {name}")
+    with group_file.edit(file, dry_run) as group:
+        listener_id = group_file.add_listener(group, name)
+    _report(dry_run, f"{name} has ListenerID {listener_id}", f"dicectl keyring export {file} {name}.gsa --listener {name}")
 
 
 @command.command()
@@ -140,13 +140,13 @@ def export(file, gsa, sender, listener, dry_run):
     That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
     """
     from dicectl.errors import USAGE, CommandError
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
     if sender and listener:
         raise CommandError("a device is a sender or a listener: name one of them", USAGE)
-    group = keyring.export(file, gsa, sender, listener, dry_run)
+    group = group_file.export(file, gsa, sender, listener, dry_run)
     name = sender or listener
-    _tell(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
+    _report(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
     unknown = ", ".join(entry["name"] for entry in group["senders"] if entry["exported"] and entry["name"] != name)
     if unknown:
         click.echo(
@@ -163,8 +163,8 @@ def rekey(file, dry_run):
 
     Export a GSA anew for every device that stays and copy it over the old one; the device never goes back to an older epoch.
     """
-    from dicectl.manager import group_file as keyring
+    from dicectl.manager import group_file
 
-    with keyring.edit(file, dry_run) as group:
-        keyring.rekey(group)
-    _tell(dry_run, f"{file}: epoch {group['epoch']}", "export a GSA for every device that stays, listeners first")
+    with group_file.edit(file, dry_run) as group:
+        group_file.rekey(group)
+    _report(dry_run, f"{file}: epoch {group['epoch']}", "export a GSA for every device that stays, listeners first")

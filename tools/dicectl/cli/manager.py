@@ -66,28 +66,28 @@ async def _run(registry, port, host, metrics_port, as_json):
     from dicectl.manager.metrics import Metrics
     from dicectl.manager.service import ManagerService
 
-    keeper = ManagerService(registry)
+    service = ManagerService(registry)
     try:
-        await keeper.start(port, host)
+        await service.start(port, host)
     except OSError as error:
         raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
     try:
         metrics = Metrics(metrics_port) if metrics_port else None
-        with _screen(keeper, as_json) as screen:
-            screen.begin(port, host)
+        with _dashboard(service, as_json) as dashboard:
+            dashboard.begin(port, host)
             while True:
-                screen.refresh()
+                dashboard.refresh()
                 if metrics:
-                    metrics.take(keeper)
+                    metrics.take(service)
                 await asyncio.sleep(_SHOW_S)
     finally:
-        keeper.close()
+        service.close()
 
 
-def _screen(keeper, as_json):
+def _dashboard(service, as_json):
     from dicectl.manager.dashboard import Dashboard
 
-    return Dashboard(keeper, as_json)
+    return Dashboard(service, as_json)
 
 
 @command.command()

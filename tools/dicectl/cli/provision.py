@@ -64,26 +64,26 @@ class _Target:
 
     def write(self, settings):
         """Write the configuration, readable by its owner alone; raises CommandError."""
-        from dicectl.board import sync as plan
-        from dicectl.manager import group_file as keyring
+        from dicectl.board import sync
+        from dicectl.manager import group_file
 
         data = json.dumps(settings).encode()
         if self._device:
-            plan.put(self._device, f"/{FILE}", data)
+            sync.put(self._device, f"/{FILE}", data)
             return f"{FILE} on {self._device.port}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise CommandError(f"cannot make {self._folder}: {error.strerror}", USAGE)
-        keyring.write_secret(self._folder / FILE, data)
+        group_file.write_secret(self._folder / FILE, data)
         return str(self._folder / FILE)
 
     def erase(self):
         """Remove a node's configuration and all GSAs."""
-        from dicectl.board import sync as plan
+        from dicectl.board import sync
 
         if self._device:
-            plan.remove(self._device, lambda path: path == f"/{FILE}" or path.endswith(".gsa"))
+            sync.remove(self._device, lambda path: path == f"/{FILE}" or path.endswith(".gsa"))
             return
         for path in (self._folder / FILE, *self._folder.glob("*.gsa")):
             path.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def _deliver(registry, name, target, groups):
         raise
 
 
-def _tell(settings, where, as_json):
+def _report(settings, where, as_json):
     groups = settings["groups"]
     if as_json:
         click.echo(json.dumps({**{key: settings[key] for key in ("name", "identity", "groups")}, "written": where}))
@@ -131,7 +131,7 @@ def new(name, groups, folder, port, as_json, registry):
     """
     with _Target(folder, port) as target:
         target.check()
-        _tell(*_deliver(registry, name, target, _memberships(groups)), as_json)
+        _report(*_deliver(registry, name, target, _memberships(groups)), as_json)
 
 
 @command.command()
@@ -157,7 +157,7 @@ def replace(name, folder, port, as_json, registry):
         except BaseException:
             click.echo(hint, err=True)
             raise
-        _tell(settings, where, as_json)
+        _report(settings, where, as_json)
 
 
 @command.command()

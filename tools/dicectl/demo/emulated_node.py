@@ -6,9 +6,8 @@ import contextlib
 import socket
 
 from dicectl.demo.nodes import Node, files_of
-from dicectl.emulator import board as emulator
-from dicectl.firmware import mpy
-from dicectl.firmware import unix_port as micropython
+from dicectl.emulator import board
+from dicectl.firmware import mpy, unix_port
 from dicectl.net.slip_gateway import Gateway, at_work
 
 HEAP_KB = 64
@@ -17,20 +16,20 @@ ADDRESS = "10.77.0.9"
 
 def firmware(progress):
     """Return the path of the firmware, built where it is not there; raises CommandError where it cannot be had."""
-    emulator.check()
-    return emulator.firmware(progress=progress)
+    board.check()
+    return board.firmware(progress=progress)
 
 
 def _program():
     """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
-    sources = [path for path in micropython.APP.glob("*.py") if path.stem != "main"]
-    sources.append(micropython.ON_DEVICE / "demo_node.py")
+    sources = [path for path in unix_port.APP.glob("*.py") if path.stem != "main"]
+    sources.append(unix_port.ON_DEVICE / "demo_node.py")
     files = {f"{path.stem}.mpy": mpy.compile_here(path, path.name, "armv6m") for path in sources}
     main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
     return {**files, "main.py": main.encode()}
 
 
-class Board(Node):
+class EmulatedNode(Node):
     """The node on the bus; `flash_bytes` is what its files take, `bus` has all that was heard."""
 
     heap_kb = HEAP_KB
@@ -40,14 +39,14 @@ class Board(Node):
         program = _program()
         self.flash_bytes = sum(map(len, program.values()))
         self._reset(settings["name"])
-        self._board = emulator.Board(image, {**program, **files_of(settings, serial={"address": ADDRESS})}, name=self.name)
+        self._board = board.EmulatedBoard(image, {**program, **files_of(settings, serial={"address": ADDRESS})}, name=self.name)
         self._stack = contextlib.ExitStack()
         self._stack.callback(self._board.close)
         self._out = self._stack.enter_context(self._board.console.makefile("rb"))
         near, far = (self._stack.enter_context(end) for end in socket.socketpair())
         near.setblocking(False)
         stream = self._stack.enter_context(near.makefile("rwb", buffering=0))
-        self.bus = self._stack.enter_context(emulator.Bus())
+        self.bus = self._stack.enter_context(board.Bus())
         self.bus.join(self.name, self._board.uarts[0])
         self.bus.join("gateway", far)
         self._stack.enter_context(at_work(Gateway(stream, [group])))

@@ -50,7 +50,7 @@ class ManagerProcess:
         """Have it do something, as `dicectl group` and `dicectl provision` have; return its answer."""
         return control.call(self.registry, do, **request)
 
-    def until_settled(self, stage, group):
+    def until_settled(self, testbed, group):
         """Wait until all members that can be reached have the group's present epoch, and it is in use; return the epoch."""
         end = time.monotonic() + _PATIENCE_S
         while True:
@@ -61,4 +61,4 @@ class ManagerProcess:
                 raise CommandError(
                     f"waited {_PATIENCE_S} s in vain for {', '.join(shown['missing'])} to have epoch {shown['epoch']}"
                 )
-            stage.pump(0.05)
+            testbed.pump(0.05)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from dice import record
 from dicectl.errors import CommandError
-from dicectl.firmware import unix_port as micropython
-from dicectl.manager import group_file as keyring
-from dicectl.net import namespace as netns
+from dicectl.firmware import unix_port
+from dicectl.manager import group_file
+from dicectl.net import namespace
 
 HEAP_KB = 64
 SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine
@@ -33,8 +33,8 @@ class Node:
         self._reset(name)
         self.folder = Path(folder)
         self.folder.mkdir()
-        self._argv = micropython.run_module(module, f"{heap_kb}k")
-        self._environment = micropython.environment(code)
+        self._argv = unix_port.run_module(module, f"{heap_kb}k")
+        self._environment = unix_port.environment(code)
         self._process = None
 
     def _reset(self, name):
@@ -122,17 +122,17 @@ def repeated_nonces(datagrams):
     return len(headers) - len(set(headers))
 
 
-class Stage:
+class Testbed:
     """The nodes, what was heard on their network, and the loop that listens to all of it."""
 
-    def __init__(self, folder, code, group_file, tick=lambda: None):
-        group = keyring.load(group_file)
+    def __init__(self, folder, code, group_path, tick=lambda: None):
+        group = group_file.load(group_path)
         self.to = (group["address"], group["port"])
-        self.group_file = group_file
+        self.group_path = group_path
         self.key = secrets.token_bytes(16)  # of whoever asks a switch; for this run alone
         self.nodes = {}
         self.genuine = []  # datagrams of the group's members, in the order of the wire
-        self.tap = netns.Tap(group["port"])
+        self.tap = namespace.Tap(group["port"])
         self.folder = Path(folder)
         self._code = code
         self._tick = tick
@@ -146,9 +146,9 @@ class Stage:
         """Provision a node: a folder with its GSA, with an id where it sends or may answer; a sender gets keys.json too."""
         node = Node(name, module, self.folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
         own = {"sender": name} if sender else {"listener": name} if listener else {}
-        keyring.export(self.group_file, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
+        group_file.export(self.group_path, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
         if sender:
-            keyring.write_secret(node.folder / "keys.json", json.dumps({IDENTITY: self.key.hex()}).encode())
+            group_file.write_secret(node.folder / "keys.json", json.dumps({IDENTITY: self.key.hex()}).encode())
         self.nodes[name] = node
         return node
 
@@ -156,7 +156,7 @@ class Stage:
         """Put the node.json of a managed node into a folder of its own, and return the node."""
         node = Node(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
         for name, content in files_of(settings).items():
-            keyring.write_secret(node.folder / name, content)
+            group_file.write_secret(node.folder / name, content)
         self.nodes[node.name] = node
         return node
 

@@ -28,7 +28,7 @@ def shown(identity):
     return " ".join(_command(identity, "..."))
 
 
-def ask(identity, key, question):
+def request(identity, key, question):
     """Send bytes once connected; return the first line that comes back, or the error that it says instead."""
     with subprocess.Popen(
         _command(identity, key.hex()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

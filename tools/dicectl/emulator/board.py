@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Emulated RP2040 boards that run real MicroPython firmware: `Board`, the `Bus` that joins them, and `run` for one script.
+"""Emulated RP2040 boards that run real MicroPython firmware: `EmulatedBoard`, the `Bus` that joins them, and `run` for one script.
 
     uf2 = firmware()                                    # $DICE_FIRMWARE, else built by dicectl.cli.build
     lines = run(uf2, "import os; print(os.listdir())", {"hello.txt": b"hello"})
 
-    with Board(uf2, tree("folder"), pty=True) as board: # board.port is a path for mpremote
+    with EmulatedBoard(uf2, tree("folder"), pty=True) as board: # board.port is a path for mpremote
         ...
-    with Board(uf2, {"main.py": path}) as board:        # runs main.py, as a board does at power on
+    with EmulatedBoard(uf2, {"main.py": path}) as board:        # runs main.py, as a board does at power on
         board.run("print(1)")                           # through the REPL, interrupting main.py; raises ScriptError
         board.power_off()                               # at this instant, in the middle of whatever it does
         board.files()                                   # what its flash holds then
@@ -137,7 +137,7 @@ def _drain(stream):
         pass
 
 
-class Board:
+class EmulatedBoard:
     """One emulated RP2040, powered on by `with` or power_on().
 
     `console` is a socket to its USB serial port (the REPL), `uarts` two sockets to UART0 and UART1; they outlive power failures.
@@ -286,7 +286,7 @@ class Board:
 
 def run(firmware, script, files=None, timeout_s=600, device_s=None, echo=None):
     """Boot `firmware` with `files`, run the text of a script, and return the lines that it printed; raises ScriptError."""
-    with Board(firmware, files, paced=False) as board:
+    with EmulatedBoard(firmware, files, paced=False) as board:
         return board.run(script, timeout_s, device_s, echo).splitlines()
 
 

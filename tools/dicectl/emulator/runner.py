@@ -42,7 +42,7 @@ def lines(firmware, script, arguments=(), files=None):
     files = {**(files or {}), f"{name}.mpy": mpy.compile_here(micropython.ON_DEVICE / script, script, "armv6m")}
     text = f"import sys\nsys.argv[:] = {[name, *arguments]!r}\nimport {name}\n"
     said = queue.Queue()
-    with emulator.Board(firmware, files, paced=False, name=f"{script} on the emulated board") as board:
+    with emulator.EmulatedBoard(firmware, files, paced=False, name=f"{script} on the emulated board") as board:
 
         def work():
             try:

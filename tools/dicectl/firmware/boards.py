@@ -12,7 +12,7 @@ SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what can be
 
 
 @dataclass(frozen=True)
-class Board:
+class BoardSpec:
     """One table of boards.toml, which says what each field means; `name` is its folder's and the table's."""
 
     name: str
@@ -44,17 +44,17 @@ class Board:
 
 @functools.cache
 def load():
-    """Return {name: Board}, in the order of boards.toml."""
+    """Return {name: BoardSpec}, in the order of boards.toml."""
     try:
         import tomllib
     except ImportError:  # Python 3.10
         import tomli as tomllib
     tables = tomllib.loads((resources.BOARDS / "boards.toml").read_text())
-    return {name: Board(name, **{**facts, "shown": tuple(facts["shown"])}) for name, facts in tables.items()}
+    return {name: BoardSpec(name, **{**facts, "shown": tuple(facts["shown"])}) for name, facts in tables.items()}
 
 
 def find(name):
-    """Return a Board by its name, in any case; raises CommandError, which lists them."""
+    """Return a BoardSpec by its name, in any case; raises CommandError, which lists them."""
     board = load().get(name.upper())
     if board is None:
         raise CommandError(f"there is no board {name}; there are {', '.join(load())}", USAGE)
@@ -62,5 +62,5 @@ def find(name):
 
 
 def of_machine(machine):
-    """Return the Board whose firmware says `machine` in sys.implementation._machine, or None."""
+    """Return the BoardSpec whose firmware says `machine` in sys.implementation._machine, or None."""
     return next((board for board in load().values() if board.machine == machine), None)

@@ -44,7 +44,7 @@ def quiet(text, fraction=None):
 class Recipe:
     """What to build; `micropython` is a checkout, or None for Debian's packages. `app` matters with the profile "full" alone."""
 
-    board: boards.Board
+    board: boards.BoardSpec
     profile: str
     with_tls: bool
     micropython: Path | None

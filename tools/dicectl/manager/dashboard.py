@@ -25,14 +25,14 @@ def line(entry):
 class Dashboard:
     """Shows a keeper.ManagerService: call refresh() again and again."""
 
-    def __init__(self, keeper, as_json):
-        self._keeper = keeper
+    def __init__(self, service, as_json):
+        self._service = service
         self._as_json = as_json
         self._console = Console(highlight=False)
         self._live = None
         if self._console.is_terminal and not as_json:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        log = keeper.registry.audit()
+        log = service.registry.audit()
         self._last = log[-1]["number"] if log else 0
 
     def __enter__(self):
@@ -53,7 +53,7 @@ class Dashboard:
 
     def refresh(self):
         """Tell what has happened since, and draw the table anew."""
-        for entry in self._keeper.registry.audit(self._last):
+        for entry in self._service.registry.audit(self._last):
             self._last = entry["number"]
             if self._as_json:
                 print(json.dumps(entry), flush=True)
@@ -68,9 +68,9 @@ class Dashboard:
         for heading in ("group", "epoch", "member", "role", "id", "has epoch", "session"):
             table.add_column(heading, justify="right" if heading in ("epoch", "id", "has epoch") else "left")
         rows = []
-        for group in self._keeper.managers:
-            shown = self._keeper.do({"do": "show", "group": group})
-            for member in self._keeper.do({"do": "members", "group": group}):
+        for group in self._service.managers:
+            shown = self._service.do({"do": "show", "group": group})
+            for member in self._service.do({"do": "members", "group": group}):
                 rows.append((member["epoch"] == shown["epoch"], not member["connected"], shown, member))
         rows.sort(key=lambda row: row[:2])
         for whole, _, shown, member in rows[:_ROWS_MAX]:

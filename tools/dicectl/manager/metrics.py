@@ -35,15 +35,15 @@ class Metrics:
         """Return the figures; for prometheus_client."""
         return self._families
 
-    def take(self, keeper):
+    def take(self, service):
         """Take the figures of a keeper.ManagerService."""
-        groups = keeper.do({"do": "groups"})
+        groups = service.do({"do": "groups"})
         families = []
         for name, text, value in _OF_A_GROUP:
             family = GaugeMetricFamily(f"dice_group_{name}", text, labels=["group"])
             for shown in groups:
                 family.add_metric([shown["name"]], value(shown))
             families.append(family)
-        families.append(GaugeMetricFamily("dice_devices", "Devices in the registry", value=len(keeper.registry.devices())))
-        families.append(GaugeMetricFamily("dice_sessions", "Devices that are connected", value=len(keeper.kdc.peers)))
+        families.append(GaugeMetricFamily("dice_devices", "Devices in the registry", value=len(service.registry.devices())))
+        families.append(GaugeMetricFamily("dice_sessions", "Devices that are connected", value=len(service.kdc.peers)))
         self._families = families

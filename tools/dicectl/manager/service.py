@@ -16,8 +16,7 @@ from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control
-from dicectl.manager import group_file as keyring
+from dicectl.manager import control, group_file
 from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)
@@ -162,7 +161,7 @@ class ManagerService:
     def _do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
         if not _NAME.fullmatch(group) or group in self.managers:
             raise CommandError(f"{group} is no name for a new group: 1 to 64 letters, digits, . _ - that are not taken", USAGE)
-        drawn = keyring.new(group, address, port)  # where none is given
+        drawn = group_file.new(group, address, port)  # where none is given
         octets = bytes(map(int, drawn["address"].split(".")))
         if any(manager.state.port == drawn["port"] for manager in self.managers.values()):
             raise CommandError(f"another group has port {drawn['port']}: each needs its own", USAGE)

@@ -10,11 +10,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dicectl.emulator import board as emulator
-from dicectl.emulator import runner as on_board
+from dicectl.emulator import runner
+from dicectl.emulator.board import check, firmware
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import fold, mpy, profiles, recipe
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import fold, mpy, profiles, recipe, unix_port
 from dicectl.measure import speed
 
 EMULATED = "RPI_PICO"
@@ -87,7 +86,7 @@ def used(files):
     imported = {module for file in files for module in _imports(profiles.LIB / file)}
     roots = [module_name(file) for file in files if module_name(file) not in imported]
     code = f"import sys\nfor name in {roots!r}: __import__(name)\nprint(' '.join(sys.modules))"
-    done = subprocess.run([micropython.find(), "-c", code], env=micropython.environment(), capture_output=True, text=True)
+    done = subprocess.run([unix_port.find(), "-c", code], env=unix_port.environment(), capture_output=True, text=True)
     if done.returncode:
         raise CommandError(f"dice cannot be imported on the unix port: {done.stderr.strip()}")
     return [file for file in files if module_name(file) in done.stdout.split()]
@@ -106,13 +105,13 @@ def elf_bytes(profile, progress, with_tls=False):
 def import_heap(board, files, frozen, progress):
     """Return {file: bytes of heap} of importing each from the firmware, or as .mpy files from the board's file system."""
     if frozen:
-        uf2, flash = emulator.firmware(), {}
+        uf2, flash = firmware(), {}
     else:
         uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
         flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(profiles.LIB / name, name, board.mpy_arch) for name in files}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
-    (said,) = on_board.lines(uf2, "heap_of_imports.py", names, flash)
+    (said,) = runner.lines(uf2, "heap_of_imports.py", names, flash)
     return {file: said["heap"][module_name(file)] for file in files if module_name(file) in said["heap"]}
 
 
@@ -132,7 +131,7 @@ def tls(progress):
     """Return {"linked", "session_bytes", "record_us", "suite"} of MicroPython's own tls, in one firmware with dice."""
     progress("MicroPython's own tls on the board, for half a minute")
     uf2 = recipe.firmware(EMULATED, with_tls=True, progress=progress) / "firmware.uf2"
-    first, *rest = on_board.lines(uf2, "tls_dtls.py", files=on_board.certificate())
+    first, *rest = runner.lines(uf2, "tls_dtls.py", files=runner.certificate())
     us = {line["name"]: line["us"] for line in rest}
     size = elf_bytes("full", progress, with_tls=True) - elf_bytes("full", progress)
     record_us = us["tls: seal"] + us["tls: open"]
@@ -142,26 +141,26 @@ def tls(progress):
 def member_heap(progress):
     """Return {"idle", "heard", "opening": bytes of heap} of a member on the board, see on_device/heap_of_a_member.py."""
     progress("a member with 8 senders on the board")
-    (said,) = on_board.lines(emulator.firmware(), f"{_MODULE}.py", ["brief"])
+    (said,) = runner.lines(firmware(), f"{_MODULE}.py", ["brief"])
     return {name: said[name] for name in ("idle", "heard", "opening")}
 
 
 def session(progress):
     """Return what on_device/session_cost.py finds out on the board: heap, time and bytes of a session and its handshake."""
     progress("a DTLS session on the board")
-    (said,) = on_board.lines(emulator.firmware(), "session_cost.py")
+    (said,) = runner.lines(firmware(), "session_cost.py")
     return said
 
 
 def smallest_heaps(progress):
     """Return {scenario: bytes of the smallest heap of the unix port on which it passes}."""
     with tempfile.TemporaryDirectory(prefix="dice-") as folder:
-        micropython.compile_to(Path(folder))
+        unix_port.compile_to(Path(folder))
 
         def passes(kilobytes, module, arguments, told):
             progress(f"trying a heap of {kilobytes} KB on the unix port")
-            command = [*micropython.run_module(module, f"{kilobytes}k"), *arguments]
-            done = subprocess.run(command, env=micropython.environment(folder), cwd=folder, capture_output=True, text=True)
+            command = [*unix_port.run_module(module, f"{kilobytes}k"), *arguments]
+            done = subprocess.run(command, env=unix_port.environment(folder), cwd=folder, capture_output=True, text=True)
             return done.returncode == 0 and told in done.stdout
 
         return {
@@ -206,7 +205,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures = {"board": board.name, "profile": profile, **static(board, profile)}
     if board.name != EMULATED:
         return figures
-    emulator.check()
+    check()
     files = used(figures["mpy"])
     figures["linked"] = {name: elf_bytes(name, progress) - elf_bytes("none", progress) for name in linked}
     figures["import_frozen"] = import_heap(board, files, True, progress)

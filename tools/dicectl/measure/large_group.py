@@ -55,7 +55,7 @@ def size(*roots):
     return total
 
 
-class Storm:
+class LargeGroup:
     """One group with its manager, in a town."""
 
     def __init__(self, count, loss, folder):
@@ -146,7 +146,7 @@ def main(quick):
     lines = []
     for number, loss in enumerate(LOSSES):
         with tempfile.TemporaryDirectory(prefix="dice-storm-") as folder:
-            storm = Storm(50 if quick else 1000, loss, folder)
+            storm = LargeGroup(50 if quick else 1000, loss, folder)
             lines += storm.network.run(storm.run)
         print(json.dumps({"round": number + 1, "rounds": len(LOSSES)}), flush=True)
     for line in lines:

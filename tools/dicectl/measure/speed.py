@@ -11,7 +11,7 @@ JSON lines as they come; one for another place to run is a function more in RUNN
 import sys
 
 from dicectl.errors import CommandError
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import unix_port
 
 
 def _run(command, environment, cwd=None):
@@ -41,8 +41,8 @@ def cpython(quick):
 
     arguments = ["quick"] if quick else []
     for script in ("bench.py", "handshakes.py"):
-        command = [sys.executable, str(micropython.ON_DEVICE / script), *arguments]
-        yield from _run(command, {**os.environ, "PYTHONPATH": str(micropython.LIB)})
+        command = [sys.executable, str(unix_port.ON_DEVICE / script), *arguments]
+        yield from _run(command, {**os.environ, "PYTHONPATH": str(unix_port.LIB)})
     yield from _run([sys.executable, "-m", "dicectl.measure.large_group", *arguments], dict(os.environ))
 
 
@@ -53,31 +53,30 @@ def _handshake(lines):
             yield {"name": f"PSK handshake, {end}", "size": 0, "us": max(line[f"{end}_us"], 1), "repetitions": 1, "rounds": 1}
 
 
-def unix_port(quick):
+def micropython(quick):
     """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
-    from dicectl.emulator import runner as on_board
+    from dicectl.emulator import runner
 
     arguments = ["quick"] if quick else []
-    yield from _run(micropython.command("bench.py", *arguments), micropython.environment())
-    yield from _handshake(_run(micropython.command("session_cost.py"), micropython.environment()))
-    with on_board.in_folder(on_board.certificate()) as folder:
-        yield from _run(micropython.command("tls_dtls.py", *arguments), micropython.environment(), folder)
+    yield from _run(unix_port.command("bench.py", *arguments), unix_port.environment())
+    yield from _handshake(_run(unix_port.command("session_cost.py"), unix_port.environment()))
+    with runner.in_folder(runner.certificate()) as folder:
+        yield from _run(unix_port.command("tls_dtls.py", *arguments), unix_port.environment(), folder)
 
 
 def rp2040(quick):
     """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
-    from dicectl.emulator import board as emulator
-    from dicectl.emulator import runner as on_board
+    from dicectl.emulator import board, runner
     from dicectl.firmware import recipe
 
-    firmware = emulator.firmware() if quick else recipe.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"
-    yield from on_board.lines(firmware, "bench.py", ["quick"] if quick else [])
-    yield from _handshake(on_board.lines(firmware, "session_cost.py"))
+    firmware = board.firmware() if quick else recipe.firmware("RPI_PICO", with_tls=True) / "firmware.uf2"
+    yield from runner.lines(firmware, "bench.py", ["quick"] if quick else [])
+    yield from _handshake(runner.lines(firmware, "session_cost.py"))
     if not quick:  # its handshake takes half a minute to emulate
-        yield from on_board.lines(firmware, "tls_dtls.py", files=on_board.certificate())
+        yield from runner.lines(firmware, "tls_dtls.py", files=runner.certificate())
 
 
-RUNNERS = {"cpython": cpython, "micropython": unix_port}
+RUNNERS = {"cpython": cpython, "micropython": micropython}
 DEVICE = {"rp2040": rp2040}
 NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 runs, in a minute or two; --no-device is quiet"
 
@@ -88,8 +87,8 @@ def collect(runners, quick, progress):
     Calls progress(runner, round, rounds) meanwhile.
     """
     runs = {}
-    for name, runner in runners.items():
-        lines = runner(quick)
+    for name, run in runners.items():
+        lines = run(quick)
         run = next(lines, None)
         if run is None:
             raise CommandError(f"the workload printed nothing on {name}")
@@ -151,17 +150,17 @@ def handshake_rows(lines):
     return table
 
 
-STORMS = (
+LARGE_GROUPS = (
     "a large group with its manager, in virtual time: all join within 10 s, then keys are renewed, a member is expelled, and keys\n"
     "are renewed while one has no power. `s` until all have it and it is in use; `each` member, from the beginning of that (of\n"
     "its own join): median, 90 %, maximum; datagrams and bytes of sessions, both ways, for each member; of the members, how many\n"
     "obeyed one message afterwards, which is lost as all else is; {bytes:,} bytes of memory of the manager for each member"
 )
-STORM_TITLES = ["phase", "members", "loss %", "s", "each s", "90 %", "max", "datagrams", "bytes", "obeyed"]
+LARGE_GROUP_TITLES = ["phase", "members", "loss %", "s", "each s", "90 %", "max", "datagrams", "bytes", "obeyed"]
 
 
-def storm_rows(lines):
-    """Return the cells of a line for each phase, under STORM_TITLES."""
+def large_group_rows(lines):
+    """Return the cells of a line for each phase, under LARGE_GROUP_TITLES."""
     return [
         [
             *(line["phase"], f"{line['members']:,}", str(line["loss"]), f"{line['s']:.1f}"),

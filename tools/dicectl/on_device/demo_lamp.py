@@ -13,7 +13,7 @@ from dice.errors import UsageError
 gc.threshold(4096)  # collect early: a small heap must not fragment
 
 
-def tell(**what):
+def report(**what):
     """Write one line for the demo."""
     print(json.dumps(what))
 
@@ -23,7 +23,7 @@ async def answer(group):
     lines = asyncio.StreamReader(sys.stdin)
     while await lines.readline():
         gc.collect()
-        tell(accepted=group.member.accepted, dropped=group.member.dropped, used=gc.mem_alloc())
+        report(accepted=group.member.accepted, dropped=group.member.dropped, used=gc.mem_alloc())
     sys.exit()
 
 
@@ -31,12 +31,12 @@ async def main():
     """Join and obey until killed. A lamp with a ListenerID answers the question "lit?"."""
     group = await dice.join("lamp.gsa", answering=True)
     task = asyncio.create_task(answer(group))
-    tell(ready=True)
+    report(ready=True)
     on = False
     async for _sender, message in group:
         if message in (b"on", b"off"):
             on = message == b"on"
-            tell(on=on)
+            report(on=on)
         elif message == b"lit?":
             try:
                 await group.answer(b"on" if on else b"off")

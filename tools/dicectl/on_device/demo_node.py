@@ -16,7 +16,7 @@ from node import Node
 gc.threshold(4096)  # collect early: a small heap must not fragment
 
 
-def tell(**what):
+def report(**what):
     """Write one line for the demo."""
     print(json.dumps(what))
 
@@ -24,7 +24,7 @@ def tell(**what):
 def show(word):
     """Be the status light."""
     if word == "joined":
-        tell(ready=True)
+        report(ready=True)
 
 
 async def talk(group):
@@ -37,7 +37,7 @@ async def talk(group):
         if line == b"counts\n":
             gc.collect()
             member = group.group.member
-            tell(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc(), free=gc.mem_free())
+            report(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc(), free=gc.mem_free())
         else:
             await group.group.send(line.strip())
 
@@ -48,7 +48,7 @@ async def main():
         settings = json.load(file)
     with open("app.json") as file:
         options = json.load(file)
-    node = Node(settings, options, lambda: b"20.0", light=lambda on: tell(on=on), status=show, network=link.up(options))
+    node = Node(settings, options, lambda: b"20.0", light=lambda on: report(on=on), status=show, network=link.up(options))
     task = asyncio.create_task(talk(node.groups[settings["groups"][0]]))
     await node.run()
     task.cancel()

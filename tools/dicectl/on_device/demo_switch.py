@@ -21,14 +21,14 @@ async def main():
     """Join and serve, then send until stdin ends."""
     group = await dice.join("switch.gsa")
 
-    async def tell(connection):
+    async def report(connection):
         async for _ in connection:
             answers = await group.ask(b"lit?", 300)
             await connection.send(b", ".join(answers.values()) + b"\n")
 
     with open("keys.json") as file:
         keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
-    await dice.serve(5684, PskLookup(keys.get), tell, timer_ms=1000)
+    await dice.serve(5684, PskLookup(keys.get), report, timer_ms=1000)
     lines = asyncio.StreamReader(sys.stdin)
     print(json.dumps({"ready": True}))
     while True:
