@@ -19,7 +19,7 @@ import shutil
 import tempfile
 
 _CONSTANTS = ("codes.py", "limits.py", "reasons.py")  # folded away
-_HOST = ("_cpython.py", "crypto/host.py")  # CPython only
+_HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py")  # CPython only
 _KEEPER = ("group/gsa_encode.py", "group/manager.py", "aio/kdc.py")  # of the group's manager, which is no board
 _UNIX = ("_posix.py",) + _KEEPER  # what files need on an operating system
 _PLAIN = ("crypto/ccm.py",)  # what is needed where native code is not taken

@@ -27,7 +27,7 @@ def up(options):
 def _serial(options):
     from machine import UART
 
-    from dice.aio.slip_host import SlipHost
+    from dice import SlipHost
 
     uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
     return SlipHost(uart, options["address"])

@@ -13,14 +13,21 @@ from binascii import unhexlify
 import safe
 
 import dice
-from dice.aio.coap import Coap
-from dice.aio.group_coap import Responder
-from dice.aio.managed import ManagedGroup
-from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
-from dice.coap.resource import Router
-from dice.dtls.kx_psk import Psk
-from dice.dtls.kx_psk_server import PskLookup
-from dice.errors import DiceError, UsageError
+from dice import (
+    BAD_REQUEST,
+    CHANGED,
+    CONTENT,
+    GET,
+    PUT,
+    Coap,
+    DiceError,
+    ManagedGroup,
+    Psk,
+    PskLookup,
+    Responder,
+    Router,
+    UsageError,
+)
 
 _AGAIN_S = 5  # before the manager is asked again; doubled up to the next
 _AGAIN_MAX_S = 300

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Brings up Wi-Fi from wifi.json, such as {"ssid": "house", "password": "..."}; nothing secret stands in a program."""
+"""Connects to the Wi-Fi of wifi.json, such as {"ssid": "house", "password": "..."}, so that no program contains a password."""
 
 import json
 import time

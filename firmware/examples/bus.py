@@ -1,38 +1,37 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A lamp with a push button, on a serial bus: RS-485, through transceivers that change direction by themselves.
+"""A lamp with a push button, on a serial bus: RS-485, with transceivers that change direction by themselves.
 
 On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl keyring add-sender lamps.group hall` and
 `dicectl keyring export lamps.group node.gsa --sender hall`. No network is needed: GP0 sends, GP1 receives.
 
-A lamp notes each command in its flash before it obeys, and while it does, an RP2040 hears nothing for about 50 ms: leave at
-least 0.1 s between two messages.
+A lamp writes to its flash before it obeys a command. An RP2040 receives nothing during that write, about 50 ms: leave at least
+0.1 s between two messages.
 """
 
 import asyncio
 
 import dice
-from dice.transport.slip import Serial
 
 _BUTTON = 14  # number of the pin; pressing connects it to ground
 
 
 def line():
-    """Return the transport: UART0, with room for a whole datagram that comes while the board is busy."""
+    """Return the transport: UART0, with a buffer for a whole datagram that arrives while the board is busy."""
     from machine import UART
 
-    return Serial(UART(0, 115200, rxbuf=2500))
+    return dice.Serial(UART(0, 115200, rxbuf=2500))
 
 
 async def obey(group, switch_lamp):
-    """Switch the lamp as authentic, fresh messages say; all else is dropped and counted before it gets here."""
+    """Switch the lamp. Only authentic, fresh messages get here: all others are dropped and counted."""
     async for _sender, message in group:
         if message in (b"on", b"off"):
             switch_lamp(message == b"on")
 
 
 async def main():
-    """Join the group; obey it, and send at each press."""
+    """Join the group, obey it, and send at each press."""
     from machine import Pin
 
     lamp = Pin("LED", Pin.OUT)

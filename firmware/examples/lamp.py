@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A lamp that obeys its group, and nobody else.
+"""A lamp that obeys the senders of its group, and nobody else.
 
 Files on the board: the folder dice, this file as main.py, boot.py (connects to the network) and lamp.gsa, made by
 `dicectl keyring export lamps.group lamp.gsa`.

@@ -1,40 +1,39 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A lamp with a push button, over ESP-NOW: ESP32s among themselves, without an access point. Not run on hardware yet.
+"""A lamp with a push button, over ESP-NOW, between ESP32s, without an access point. Not run on hardware yet.
 
 On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl keyring add-sender lamps.group hall` and
-`dicectl keyring export lamps.group node.gsa --sender hall`. All must be on one channel of Wi-Fi.
+`dicectl keyring export lamps.group node.gsa --sender hall`. All devices must use the same Wi-Fi channel.
 """
 
 import asyncio
 
 import dice
-from dice.transport.espnow import EspNow
 
 _LAMP = 2  # numbers of pins; pressing the button connects it to ground
 _BUTTON = 0
 
 
 def air():
-    """Return the transport; the WLAN interface is on, and connected to nothing."""
+    """Return the transport. The WLAN interface is active, but not connected."""
     from espnow import ESPNow
     from network import STA_IF, WLAN
 
     WLAN(STA_IF).active(True)
     radio = ESPNow()
     radio.active(True)
-    return EspNow(radio)
+    return dice.EspNow(radio)
 
 
 async def obey(group, switch_lamp):
-    """Switch the lamp as authentic, fresh messages say; all else is dropped and counted before it gets here."""
+    """Switch the lamp. Only authentic, fresh messages get here: all others are dropped and counted."""
     async for _sender, message in group:
         if message in (b"on", b"off"):
             switch_lamp(message == b"on")
 
 
 async def main():
-    """Join the group; obey it, and send at each press."""
+    """Join the group, obey it, and send at each press."""
     from machine import Pin
 
     lamp = Pin(_LAMP, Pin.OUT)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A node with CoAP resources over DTLS: its lamp and its temperature, for any CoAP client that has its key.
+"""A node with two CoAP resources over DTLS, a lamp and a temperature, for any CoAP client that has its key.
 
 On the board: the folder dice, boot.py, this file as main.py, and node.json, such as {"identity": "lamp-1", "key": "..."} with a key
 of 16 random bytes in hex, different on each node. From a computer:
@@ -12,11 +12,7 @@ import asyncio
 import json
 from binascii import unhexlify
 
-import dice
-from dice.aio.coap import Coap
-from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
-from dice.coap.resource import Router
-from dice.dtls.kx_psk_server import PskLookup
+from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, PskLookup, Router, serve
 
 
 def temperature(_request, _peer):
@@ -28,7 +24,7 @@ def temperature(_request, _peer):
 
 
 def lamp(request, _peer):
-    """Tell whether the lamp is on, or switch it."""
+    """Return whether the lamp is on, or switch it."""
     from machine import Pin
 
     pin = Pin("LED", Pin.OUT)
@@ -43,17 +39,17 @@ def lamp(request, _peer):
 ROUTES = {"temperature": {GET: temperature}, "lamp": {GET: lamp, PUT: lamp}}
 
 
-async def serve(connection):
-    """Serve one client for as long as it stays."""
+async def answer(connection):
+    """Serve one client until its session ends."""
     await Coap(connection, Router(ROUTES)).closed()
 
 
 async def main():
-    """Serve all who know the key."""
+    """Serve all clients that have the key."""
     with open("node.json") as file:
         node = json.load(file)
     keys = {node["identity"].encode(): unhexlify(node["key"])}
-    service = await dice.serve(5684, PskLookup(keys.get), serve, timer_ms=1000)
+    service = await serve(5684, PskLookup(keys.get), answer, timer_ms=1000)
     await service.wait_closed()
 
 

@@ -11,17 +11,16 @@ import json
 from binascii import unhexlify
 
 import dice
-from dice.dtls.kx_psk import Psk
 
 
 def measure():
-    """Return what is to be told."""
+    """Return what to report."""
     return b"18.5"
 
 
 async def report(settings):
-    """Connect, tell what was measured, and return what the server answers."""
-    psk = Psk(settings["identity"].encode(), unhexlify(settings["key"]))
+    """Connect, report a measurement, and return the answer of the server."""
+    psk = dice.Psk(settings["identity"].encode(), unhexlify(settings["key"]))
     connection = await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
     await connection.send(measure())
     answer = await connection.receive()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A push button that commands all lamps of its group.
+"""A push button that switches all lamps of its group.
 
 On the board: the folder dice, this file as main.py, boot.py (brings up the network) and switch.gsa, made by
 `dicectl keyring add-sender lamps.group switch` and `dicectl keyring export lamps.group switch.gsa --sender switch`.
@@ -14,7 +14,7 @@ _BUTTON = 14  # number of the pin; pressing connects it to ground
 
 
 async def watch(group, button):
-    """Send on and off in turn, at each press."""
+    """Send "on" and "off" in turn, one at each press."""
     on = pressed = False
     while True:
         if pressed != (button.value() == 0):

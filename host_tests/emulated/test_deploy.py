@@ -192,7 +192,7 @@ def needed_by(name):
     library = import_graph.library()
     names = [name]
     for module in names:
-        names += sorted(library.own(module) - {*names, "dice._cpython", "dice.crypto.host", "dice._posix"})
+        names += sorted(library.own(module) - {*names, "dice._cpython", "dice.aio._cpython", "dice.crypto.host", "dice._posix"})
     return set(names)
 
 

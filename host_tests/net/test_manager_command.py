@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 import dice
-from dice.aio import group_coap as groupcomm
 from dice.aio.coap import Coap
+from dice.aio.group_coap import request_group
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
@@ -298,7 +298,7 @@ async def _question(folder):
     peer = Coap(connection, Router({}))
     said = []
     for identity, peers in ((b"tablet", [peer]), (b"", [])):
-        found = await groupcomm.request(group, GET, "light", b"", 7000, identity, peers)
+        found = await request_group(group, GET, "light", b"", 7000, identity, peers)
         said.append({"session" if who is peer else who: bytes(message.payload) for who, message in found.items()})
     peer.close()
     await node.report()

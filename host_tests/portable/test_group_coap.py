@@ -8,7 +8,7 @@ from memory_transport import run
 from test_aio_coap import pair
 from test_coap_exchange import Random
 
-from dice.aio.group_coap import Responder, request
+from dice.aio.group_coap import Responder, request_group
 from dice.coap import multicast
 from dice.coap.message import CHANGED, CON, CONTENT, GET, PUT, Message, decode, path_options
 from dice.coap.multicast import ANSWER_OVER
@@ -87,11 +87,11 @@ def test_answers_come_with_response_keys():
     async def main():
         group = Group()
         group.members = [Listener(group, number) for number in (2, 3)]
-        found = await request(group, GET, "lamp", wait_ms=50)
+        found = await request_group(group, GET, "lamp", wait_ms=50)
         assert {who: message.payload for who, message in found.items()} == {2: b"on 5", 3: b"on 5"}
         for path in ("nowhere", "silent", "broken"):
             group.answers.clear()
-            assert await request(group, GET, path, wait_ms=20) == {}
+            assert await request_group(group, GET, path, wait_ms=20) == {}
         assert isinstance(group.members[0].responder.error, ZeroDivisionError)
         assert not group.members[0].responder.take(5, b"on")
 
@@ -110,16 +110,16 @@ def test_an_answer_comes_over_the_session_of_who_asks():
             Listener(group, 3, {b"other": server_one}),
             Listener(group, 4, {b"tablet": server_two}),
         ]
-        found = await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one, two))
+        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one, two))
         assert {who: message.payload for who, message in found.items()} == {one: b"on 5", two: b"on 5", 3: b"on 5"}
         assert [who for who, _ in group.answers] == [3], "what came over a session was told with response keys too"
         group.answers.clear()
         two.close()
         await server_two.closed()
-        found = await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,))
+        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,))
         assert set(found) == {one, 3, 4}
         group.answers.clear()
-        assert set(await request(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "nobody named a session"
+        assert set(await request_group(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "nobody named a session"
         one.close()
 
     run(main)
@@ -133,10 +133,10 @@ def test_only_the_token_makes_it_an_answer():
         message, _ = multicast.request(GET, "lamp", b"", Random(5))
         asked = multicast.parse(message)
         group = Group(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
-        assert await request(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,)) == {}
+        assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,)) == {}
         sent = []
         group.members = [lambda data: sent.append(multicast.parse(data))]
-        assert await request(group, GET, "lamp", wait_ms=20, identity=b"tablet", peers=(one,)) == {}
+        assert await request_group(group, GET, "lamp", wait_ms=20, identity=b"tablet", peers=(one,)) == {}
         dropped = one.endpoint.dropped
         assert not await server.respond(sent[0], (CONTENT, b"late"))
         assert one.endpoint.dropped == dropped + 1

@@ -2,29 +2,27 @@
 # SPDX-License-Identifier: MIT
 """DTLS In Constrained Environments: DTLS 1.2 sessions, and secured multicast groups on its record layer.
 
-`dice.join`, `dice.connect` and `dice.serve` are all that most programs need; below them everything is sans-IO and can be used on
-its own. Nothing is imported before it is called, so `import dice` costs next to no RAM.
+    import dice
+
+    group = await dice.join("lamps.gsa")
+    async for sender, message in group: ...
+
+All that a program needs has a name here: dice.join, dice.connect, dice.PeerError ... (listed in dice.names, described in
+docs/api.md). A name is imported when it is first used, so `import dice` costs next to no RAM. Below these names everything is
+sans-IO and can be used on its own.
 """
 
 __version__ = "0.1.0"
 
 
-async def join(path, store=None, transport=None, **options):
-    """Join the multicast group of a GSA file; see `dice.aio.group.join`."""
-    from .aio import group as aio
+def __getattr__(name):
+    """Return what has this name here; raises AttributeError. MicroPython asks for the modules of a package here as well."""
+    try:
+        if name.islower():  # else FAT, which ignores case, would find the folder coap for Coap
+            return __import__("dice." + name, None, None, (name,))
+    except ImportError:
+        pass
+    from .names import find
 
-    return await aio.join(path, store, transport, **options)
-
-
-async def connect(address, credentials, **options):
-    """Connect to a DTLS server; see `dice.aio.session.connect`."""
-    from .aio import session as dtls
-
-    return await dtls.connect(address, credentials, **options)
-
-
-async def serve(port, credentials, handler, **options):
-    """Serve DTLS clients; see `dice.aio.session.serve`."""
-    from .aio import session as dtls
-
-    return await dtls.serve(port, credentials, handler, **options)
+    found = globals()[name] = find(name)
+    return found

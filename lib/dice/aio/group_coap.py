@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """CoAP requests to a group, each answered to who asked it alone (RFC 7390; docs/protocol.md, section 13) (row 7).
 
-found = await groupcomm.request(group, GET, "light")
+found = await dice.request_group(group, GET, "light")
 
-responder = groupcomm.Responder(group, router)
+responder = dice.Responder(group, router)
 async for sender, message in group:
     responder.take(sender, message)
 
@@ -21,7 +21,7 @@ from ..limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
 from .wait import now
 
 
-async def request(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):
+async def request_group(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):
     """Ask a group; return {who: coap.message.Message}, where who is a ListenerID, or that one of `peers` which answered.
 
     `peers` are Coaps over sessions with members, in which we have `identity`. Raises what Group.send() raises.

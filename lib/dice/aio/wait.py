@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The clock of asyncio endpoints, and how they wait for a socket or a deadline; on MicroPython and on CPython.
+"""The clock of asyncio endpoints, and how they wait for a socket or a deadline.
 
-All of `dice.aio` takes the time from now(), which is the event loop's own clock, so a loop with another clock needs no patch.
+`now()` returns the time of the running event loop in ticks, milliseconds that wrap, as sans-IO objects such as Session take it. All
+of `dice.aio` takes the time from here, so an event loop with a clock of its own needs no patch.
+
+`wait(sock, deadline)` waits until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline` (None: for
+as long as it takes).
 """
 
 import asyncio
 
-from .._compat import MICROPYTHON, ticks_add, ticks_diff
+from .._compat import MICROPYTHON, ticks_diff
 
 if MICROPYTHON:
     from asyncio import core
@@ -28,38 +32,4 @@ if MICROPYTHON:
             except asyncio.TimeoutError:
                 pass
 else:
-
-    def now():
-        """Return the time of the running event loop in ticks: milliseconds that wrap, for sans-IO objects such as Session."""
-        return ticks_add(int(asyncio.get_running_loop().time() * 1000), 0)
-
-    async def wait(sock, deadline):
-        """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None.
-
-        asyncio.wait_for is not used: its task would outlive a cancelled one and unregister a later socket with the same number,
-        and before CPython 3.12 it can swallow a cancellation.
-        """
-        loop = asyncio.get_running_loop()
-        left_s = None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000
-        if isinstance(sock, asyncio.Event):
-            timer = None if left_s is None else loop.call_later(left_s, sock.set)
-            try:
-                await sock.wait()
-            finally:
-                if timer:
-                    timer.cancel()
-            return
-        ready = loop.create_future()
-
-        def wake():
-            if not ready.done():
-                ready.set_result(None)
-
-        loop.add_reader(sock, wake)
-        timer = None if left_s is None else loop.call_later(left_s, wake)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(sock)
-            if timer:
-                timer.cancel()
+    from ._cpython import now, wait  # noqa: F401 - for all of dice.aio

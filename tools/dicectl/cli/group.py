@@ -218,9 +218,7 @@ def ask(group, path, folder, wait, as_json, registry):
 
     from rich.console import Console
 
-    from dice.aio.group_coap import request
-    from dice.coap.message import GET
-    from dice.errors import DiceError
+    from dice import GET, DiceError, request_group
     from dicectl.manager.host_member import HostMember
     from dicectl.reasons import SENTENCES
 
@@ -228,7 +226,7 @@ def ask(group, path, folder, wait, as_json, registry):
         node = HostMember(folder, group)
         joined = await node.join()
         try:
-            found = await request(joined, GET, path, wait_ms=int(wait * 1000))
+            found = await request_group(joined, GET, path, wait_ms=int(wait * 1000))
             await node.report()
         except DiceError as error:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)

@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The names that the package dice offers, and the modules that they come from. `__init__.pyi` has the same for type checkers."""
+
+# Besides these, a name in capitals comes from coap.message, and one that ends in Error from errors.
+_OFFERED = (
+    "aio.group join Group,aio.session connect serve attach Connection Service,aio.wait now,aio.slip_host SlipHost,"
+    "dtls.kx_psk Psk,dtls.kx_psk_server PskLookup,dtls.sleep save restore,aio.coap Coap,coap.resource Router,"
+    "aio.group_coap Responder request_group,aio.managed ManagedGroup,aio.kdc Kdc,group.manager Manager GroupState,"
+    "store FileStore read_file replace_file,transport.slip Serial,transport.espnow EspNow"
+)
+
+
+def find(name):
+    """Import and return what has this name in the package dice; raises AttributeError."""
+    home = "coap.message" if name.isupper() else "errors" if name.endswith("Error") else None
+    for line in _OFFERED.split(","):
+        names = line.split(" ")
+        if name in names[1:]:
+            home = names[0]
+    if home is None:
+        raise AttributeError(name)
+    return getattr(__import__("dice." + home, None, None, (name,)), name)
