@@ -26,7 +26,9 @@ class BuildWithData(build_py):
             shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         if not self.editable_mode:
-            for source in (path for pattern in DATA for path in sorted(Path().glob(pattern)) if path.is_file()):
+            for source in (path for pattern in DATA for path in Path().glob(pattern) if path.is_file()):
+                if any(part.startswith((".", "__pycache__")) for part in source.parts):
+                    continue
                 target = Path(self.build_lib, "dicectl", "data", source)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)

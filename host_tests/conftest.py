@@ -13,7 +13,7 @@ import pytest
 from host_tests import time_limit
 
 FOLDER = Path(__file__).parent
-OF_FOLDER = {"emulated": "firmware", "interop": "interop", "net": "network"}  # markers
+OF_FOLDER = {"emulated": "firmware", "install": "long", "interop": "interop", "net": "network"}  # markers
 OF_FIXTURE = {"firmware": "firmware", "in_network": "network"}
 # The time limits of tests with a marker; pyproject.toml has that of the others.
 LIMITS_S = {"firmware": 1800, "interop": 900, "network": 900, "long": 1800, "on_demand": 7200}

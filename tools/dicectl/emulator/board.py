@@ -63,10 +63,9 @@ def firmware(path=None, profile="full", progress=lambda *_: None):
 
 
 def check():
-    """Raise CommandError where the emulator is not installed."""
-    for module, package in (("rp2040py", "rp2040py"), ("littlefs", "littlefs-python")):
-        if importlib.util.find_spec(module) is None:
-            raise CommandError(f"the emulator is not installed: pip install {package}, or `make` in a checkout", NO_DEVICE)
+    """Raise CommandError if the emulator is not installed."""
+    if not all(importlib.util.find_spec(module) for module in ("rp2040py", "littlefs")):
+        raise CommandError("the emulator is not installed: pip install 'dice-dtls[emulator]'", NO_DEVICE)
 
 
 def tree(*folders):

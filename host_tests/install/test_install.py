@@ -1,0 +1,263 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""dice without a clone: a wheel and an sdist, each installed into a fresh environment and used in an empty folder."""
+
+import contextlib
+import email
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.metadata import Metadata
+
+from dice import __version__
+from dicectl import resources, subprocess_log
+from dicectl.firmware import profiles
+from host_tests.emulated.conftest import firmware  # noqa: F401 - a fixture here too
+
+pytestmark = pytest.mark.xdist_group("install")  # which all need the same environments
+
+ROOT = resources.clone("this test")
+LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+EACH_HELP = """
+import click
+from dicectl.__main__ import cli
+
+def walk(command, path):
+    with command.make_context(path[-1], ["--help"], resilient_parsing=True) as context:
+        assert command.get_help(context), path
+    count = 1
+    for name, inner in getattr(command, "commands", {}).items():
+        count += walk(inner, [*path, name])
+    return count
+
+print(walk(cli, ["dicectl"]))
+"""
+TYPES = "import dice, pathlib; assert (pathlib.Path(dice.__file__).parent / 'py.typed').exists(); print(dice.__file__)"
+
+
+def run(*argv, status=0, **options):
+    """Run a command, assert its exit status, and return what it printed: on stderr if it was to fail."""
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=600, **options)
+    assert done.returncode == status, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stderr if status else done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Return (sdist, the wheel that is made of it, the wheel of a clone), of a clone with rests of earlier builds and caches."""
+    folder = tmp_path_factory.mktemp("built")
+    clone = folder / "clone"
+    shutil.copytree(ROOT, clone, ignore=LEFT_OUT)
+    for name in ("build/lib/dice/left.py", "lib/dice/__pycache__/left.pyc", "boards/__pycache__/left.pyc", "boards/RPI_PICO/.left"):
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).touch()
+    run(sys.executable, "-m", "build", "--outdir", folder / "dist", clone, cwd=folder)  # the sdist, and a wheel of it
+    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder / "direct", clone, cwd=folder)
+    (sdist,) = (folder / "dist").glob("*.tar.gz")
+    (wheel,) = (folder / "dist").glob("*.whl")
+    (direct,) = (folder / "direct").glob("*.whl")
+    return sdist, wheel, direct
+
+
+def test_both_ways_give_the_same_wheel(built):
+    _, wheel, direct = built
+    assert wheel.name == direct.name == f"dice_dtls-{__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(direct) as other:
+        assert sorted(one.namelist()) == sorted(other.namelist())
+        for name in one.namelist():
+            if not name.endswith("RECORD"):
+                assert one.read(name) == other.read(name), name
+
+
+def places(name):
+    """Yield where the wheel has a file of the repository."""
+    top, _, inner = name.partition("/")
+    on_device = inner.startswith("dicectl/on_device/")
+    if top in ("lib", "tools") and not on_device and "/" in inner:
+        yield inner
+    if top in ("boards", "docs", "firmware") or on_device or (top == "lib" and name.endswith(".py")):
+        yield f"dicectl/data/{name}"
+
+
+def test_wheel_has_what_it_needs_and_no_more(built):
+    """Each source of dice twice: as a package for this computer, and as data for boards."""
+    with zipfile.ZipFile(built[1]) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        license = wheel.read(f"dice_dtls-{__version__}.dist-info/licenses/LICENSE")
+        for name in profiles.files("full"):
+            assert wheel.read(name) == wheel.read(f"dicectl/data/lib/{name}") == (ROOT / "lib" / name).read_bytes()
+    assert license == (ROOT / "LICENSE").read_bytes()
+    tracked = ("lib/dice/**/*", "tools/dicectl/**/*", "boards/**/*", "firmware/**/*", "lib/manifest.py", "docs/footprint.json")
+    paths = {path for pattern in tracked for path in ROOT.glob(pattern) if path.is_file() and "__pycache__" not in path.parts}
+    wanted = {place for path in paths for place in places(path.relative_to(ROOT).as_posix())}
+    assert names == wanted
+
+
+def test_sdist_has_no_tests_and_no_caches(built):
+    with tarfile.open(built[0]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py", "lib/manifest.py", "boards/boards.toml"} <= names
+    for name in names:
+        assert not name.startswith(("host_tests", "build", "lib/mip")), name
+        assert "__pycache__" not in name and "left" not in name
+
+
+def test_metadata_is_as_pypi_wants_it(built):
+    with zipfile.ZipFile(built[1]) as wheel:
+        text = wheel.read(f"dice_dtls-{__version__}.dist-info/METADATA")
+    said = Metadata.from_email(text, validate=True)
+    assert (said.name, str(said.version), said.license_expression) == ("dice-dtls", __version__, "MIT")
+    assert str(said.requires_python) == ">=3.10"
+    assert said.license_files == ["LICENSE"]
+    assert said.provides_extra == ["emulator"]
+    assert said.description_content_type == "text/markdown"
+    assert email.message_from_bytes(text).get_payload().strip().startswith("# dice")
+
+
+class Installed:
+    """A fresh environment with one of the files installed, and an empty folder to use it in."""
+
+    def __init__(self, folder, what):
+        self._home = folder / "home"
+        self.empty = folder / "empty"
+        for path in (self._home, self.empty):
+            path.mkdir()
+        self.folder = folder / "environment"
+        venv.create(self.folder, with_pip=True)
+        self.bin = self.folder / "bin"
+        run(self.bin / "python", "-m", "pip", "install", "--quiet", what, cwd=folder)
+        (self.site,) = self.folder.glob("lib/python*/site-packages")
+        self._protect(0)
+        self.before = self.listing()
+
+    def _protect(self, mode):
+        """Take away, or give back, the right to write: to everybody but root."""
+        for path in [self.site, *self.site.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & ~stat.S_IWUSR | mode)
+
+    def close(self):
+        self._protect(stat.S_IWUSR)
+
+    def listing(self):
+        """Return {path: (size, when it was changed)} of all that is installed."""
+        return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in self.site.rglob("*") if path.is_file()}
+
+    def environment(self):
+        """Return one that knows of no clone, and in which what this computer has in its cache is not made again."""
+        inherited = ("LANG", "DICE_FIRMWARE", "http_proxy", "https_proxy")
+        said = {name: os.environ[name] for name in inherited if name in os.environ}
+        path = f"{self.bin}:{os.environ.get('PATH', os.defpath)}"
+        return {**said, "PATH": path, "HOME": str(self._home), "DICE_CACHE": str(subprocess_log.cache())}
+
+    def python(self, code):
+        return run(self.bin / "python", "-c", code, cwd=self.empty, env=self.environment())
+
+    def __call__(self, *arguments, status=0):
+        said = run(self.bin / "dicectl", *arguments, status=status, cwd=self.empty, env=self.environment())
+        return json.loads(said) if "--json" in arguments and not status else said
+
+    @contextlib.contextmanager
+    def background(self, *arguments):
+        """Run a command meanwhile; gives its first line."""
+        argv = [str(word) for word in (self.bin / "dicectl", *arguments)]
+        environment = self.environment()
+        with subprocess.Popen(argv, cwd=self.empty, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                yield process.stdout.readline()
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def of_wheel(built, tmp_path_factory):
+    installed = Installed(tmp_path_factory.mktemp("wheel"), f"{built[1]}[emulator]")
+    yield installed
+    installed.close()
+
+
+@pytest.fixture(scope="module")
+def of_sdist(built, tmp_path_factory):
+    """Without the extra."""
+    installed = Installed(tmp_path_factory.mktemp("sdist"), built[0])
+    yield installed
+    installed.close()
+
+
+@pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
+def test_the_library_and_every_help(which, request):
+    installed = request.getfixturevalue(which)
+    assert Path(installed.python(TYPES).strip()).is_relative_to(installed.site)
+    assert installed("--version").split()[-1] == __version__
+    assert int(installed.python(EACH_HELP)) > 30
+
+
+@pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
+def test_commands_that_need_no_board(which, request):
+    installed = request.getfixturevalue(which)
+    installed("keyring", "new", "house.group")
+    installed("keyring", "add-sender", "house.group", "switch")
+    installed("keyring", "export", "house.group", "switch.gsa", "--sender", "switch")
+    assert {"house.group", "switch.gsa"} <= {path.name for path in installed.empty.iterdir()}
+    steps = installed("build", "RPI_PICO", "--from-debian", "--dry-run", "--json", "--output", "out")["would"]
+    assert any(str(installed.site) in step for step in steps) or "was made from the same inputs" in steps[0]
+    figures = installed("footprint", "--static", "--json")
+    assert figures["mpy"].keys() == {f"{name}" for name in profiles.files("full", native=True)}
+    assert figures["linked"], "the figures of the last measurement are there too"
+    assert "needs a clone of the repository" in installed("footprint", "--static", "--write", status=2)
+    installed("doctor", "--json")
+    for path in installed.empty.iterdir():
+        path.unlink()
+
+
+def test_manager(of_wheel):
+    """It runs, a device is provisioned, and a group made."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with of_wheel.background("manager", "run", "--host", "127.0.0.1", "--port", port, "--json") as line:
+        assert "serving" in line
+        of_wheel("group", "new", "lamps", "--json")
+        of_wheel("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        assert [member["device"] for member in of_wheel("group", "members", "lamps", "--json")] == ["desk"]
+    assert json.loads((of_wheel.empty / "desk" / "node.json").read_text())["manager"]
+
+
+@pytest.mark.firmware
+def test_emulated_board(of_wheel, firmware):  # noqa: F811
+    """A script on it, with the very firmware that a clone has; and what deploy would do."""
+    (of_wheel.empty / "hello.py").write_text("import dice\nprint(dice.__version__)\n")
+    assert of_wheel("emulate", "hello.py") == f"{__version__}\n"
+    with of_wheel.background("emulate", "--pty") as line:
+        planned = of_wheel("deploy", "hello.py", "--port", line.split()[-1], "--dry-run", "--force", "--json")
+    assert planned["copied"].keys() >= {"/hello.mpy", "/dice/record.mpy"}
+
+
+@pytest.mark.network
+def test_demo(of_wheel):
+    assert "Everything was as it must be" in of_wheel("demo", "--no-board")
+
+
+def test_missing_extra_is_named(of_sdist):
+    (of_sdist.empty / "hello.py").write_text("print(1)")
+    said = of_sdist("emulate", "hello.py", status=3)
+    assert said == "dicectl: the emulator is not installed: pip install 'dice-dtls[emulator]'\n"
+
+
+@pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
+def test_nothing_was_written_where_it_is_installed(which, request):
+    """By none of the tests before."""
+    installed = request.getfixturevalue(which)
+    assert installed.listing() == installed.before
