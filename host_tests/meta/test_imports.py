@@ -88,6 +88,20 @@ def test_nobody_imports_a_command():
     assert {module for module in importers if not module.startswith("dicectl.cli")} == {"dicectl.__main__"}
 
 
+# Modules that not every system or installation has, and the only modules of dicectl that may import them.
+ONLY_TOOLS = {
+    "fcntl": {"dicectl.system", "dicectl.net.namespace"},
+    "msvcrt": {"dicectl.system"},
+    "sqlite3": {"dicectl.manager.registry.sqlite"},
+}
+
+
+def test_what_only_some_modules_of_the_command_may_know():
+    for module in TOOLS.paths:
+        for name in TOOLS.foreign(module) & set(ONLY_TOOLS):
+            assert module in ONLY_TOOLS[name], f"{module} imports {name}"
+
+
 def test_its_own_are_imported_relatively():
     """The name of a module counts in each that imports it: a relative one saves 5 to 11 bytes of .mpy every time."""
     for path in LIBRARY.paths.values():

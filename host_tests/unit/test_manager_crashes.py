@@ -19,7 +19,7 @@ from dice.errors import DiceError
 from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
-from dicectl.manager.registry import Registry
+from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 pytestmark = pytest.mark.long
@@ -45,12 +45,12 @@ class KillableManager:
         self.kills = {"before": 0, "after": 0}
 
     async def start(self):
-        self.registry = Registry(self.path)
+        self.registry = SqliteRegistry(self.path)
         states = self.registry.states()
         if not states:
             self.registry.create(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08), 0)
             states = self.registry.states()
-        self.manager = Manager(states[0][0], self._commit, secrets.token_bytes, now())
+        self.manager = Manager(states[0].state, self._commit, secrets.token_bytes, now())
         self.kdc = Kdc()
         self.kdc.add(self.manager)
         self.service = await dice.serve(
@@ -174,7 +174,7 @@ class Scenario:
         """Return who is a member as the disk has it, whether or not the manager lives."""
         if self.process.alive:
             return self.process.manager.state.members
-        again = Registry(self.process.path)
+        again = SqliteRegistry(self.process.path)
         try:
             return again.states()[0][0].members
         finally:

@@ -1,28 +1,35 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a running manager does when told, without devices: what fails leaves nothing half done. In virtual time."""
+"""The requests of a running manager, in virtual time, with either registry: a request that fails changes nothing."""
 
+import asyncio
+import contextlib
 import sqlite3
 
 import pytest
 
-from dice.aio.kdc import Kdc
 from dicectl.errors import CommandError
-from dicectl.manager.registry import Registry
+from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork
+from host_tests.unit.memory_registry import MemoryRegistry
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+def open_registry(request, tmp_path):
+    """Return a function that opens a new registry."""
+    return MemoryRegistry if request.param == "memory" else lambda: SqliteRegistry(tmp_path / "house.db")
 
 
 @pytest.fixture
-def run_with_service(tmp_path):
-    """Return a function that runs `scenario(service)` with a service that serves nobody yet."""
+def run_with_service(tmp_path, open_registry):
+    """Return a function that runs `scenario(service)` with a service that has no sockets."""
 
     def run(scenario):
         async def inside():
-            registry = Registry(tmp_path / "house.db")
-            service = ManagerService(registry)
-            service.kdc = Kdc()
-            service._at = {"host": "192.0.2.1", "port": 5684}
+            registry = open_registry()
+            service = ManagerService(registry, tmp_path / "house.db")
             try:
                 return await scenario(service)
             finally:
@@ -53,12 +60,12 @@ def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         made = service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        original_log = service.registry._log
+        original_log = service.registry.log
 
         def full(*_, **__):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise RegistryError("database or disk is full")
 
-        monkeypatch.setattr(service.registry, "_log", full)
+        monkeypatch.setattr(service.registry, "log", full)
         for request in (
             {"do": "rekey", "group": "lamps"},
             {"do": "provision", "name": "x", "groups": {}},
@@ -66,7 +73,7 @@ def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
         ):
             with pytest.raises(CommandError, match=r"cannot be written \(database or disk is full\)"):
                 service.do(request)
-        monkeypatch.setattr(service.registry, "_log", original_log)
+        monkeypatch.setattr(service.registry, "log", original_log)
         assert list(service.registry.devices()) == ["desk"]
         (member,) = service.do({"do": "members", "group": "lamps"})
         assert member["identity"] == made["identity"]
@@ -77,17 +84,15 @@ def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
 
 
 def test_an_epoch_that_cannot_be_made_active_is_tried_again(run_with_service, monkeypatch):
-    import asyncio
-
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        original_log = service.registry._log
-        monkeypatch.setattr(service.registry, "_log", lambda *_, **__: 1 / 0)
+        original_log = service.registry.log
+        monkeypatch.setattr(service.registry, "log", lambda *_, **__: 1 / 0)
         await asyncio.sleep(70)
         shown = service.do({"do": "show", "group": "lamps"})
         assert (shown["active"], shown["error"]) == (False, "division by zero")
-        monkeypatch.setattr(service.registry, "_log", original_log)
+        monkeypatch.setattr(service.registry, "log", original_log)
         await asyncio.sleep(10)
         assert service.do({"do": "show", "group": "lamps"})["active"]
 
@@ -112,8 +117,6 @@ def test_replacing_expels_the_old_one(run_with_service):
 
 
 def test_keys_are_renewed_in_time(run_with_service):
-    import asyncio
-
     async def scenario(service):
         service.registry.now = asyncio.get_running_loop().time
         service.do({"do": "new", "group": "lamps", "rekey_s": 3600})
@@ -121,7 +124,7 @@ def test_keys_are_renewed_in_time(run_with_service):
         service.do({"do": "new", "group": "doors"})
         service.do({"do": "new", "group": "empty", "rekey_s": 60})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender", "doors": "sender"}})
-        clock = asyncio.ensure_future(service._rekey_in_time())
+        clock = asyncio.ensure_future(service.rekey_when_due())
         epochs = []
         for _ in range(3):
             epochs.append([shown["epoch"] for shown in service.do({"do": "groups"})])
@@ -135,7 +138,7 @@ def test_keys_are_renewed_in_time(run_with_service):
 def test_unknown_requests(run_with_service):
     async def scenario(service):
         for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):
-            with pytest.raises(CommandError, match="of another version"):
+            with pytest.raises(CommandError, match="another version"):
                 service.do(request)
         with pytest.raises(CommandError, match="none yet: dicectl group new"):
             service.do({"do": "rekey", "group": "lamps"})
@@ -147,33 +150,56 @@ def test_unknown_requests(run_with_service):
 
 
 class Killed(BaseException):
-    """The manager's process is gone."""
+    """The manager's process was killed."""
 
 
-class Deadly:
-    """A registry's connection that fails at its n-th statement, and at all after it where it `fails_for_ever`."""
+class FailingDatabase:
+    """An SQLite connection that raises at its n-th statement, and at all later ones if `forever`."""
 
-    fails_for_ever = False
-
-    def __init__(self, database, countdown, error):
+    def __init__(self, database, countdown, error, forever):
         self._database = database
         self._countdown = countdown
         self._error = error
+        self._forever = forever
 
     def __getattr__(self, name):
         return getattr(self._database, name)
 
     def execute(self, statement, *arguments):
-        if statement != "ROLLBACK":  # a process that is gone does none; SQLite does it when the file is opened again
+        if statement != "ROLLBACK":  # a killed process executes none; SQLite rolls back when the file is opened again
             self._countdown -= 1
-            if self._countdown == 0 or (self._countdown < 0 and self.fails_for_ever):
+            if self._countdown == 0 or (self._countdown < 0 and self._forever):
                 raise self._error
         return self._database.execute(statement, *arguments)
 
 
+@contextlib.contextmanager
+def failing(registry, countdown, error, forever=False):
+    """Make the n-th access to the storage raise `error`, and all later ones if `forever`."""
+    if isinstance(registry, MemoryRegistry):
+        left = countdown
+
+        def before_write():
+            nonlocal left
+            left -= 1
+            if left == 0 or (left < 0 and forever):
+                raise error
+
+        registry.before_write = before_write
+        yield
+        registry.before_write = None
+        return
+    database = registry._database
+    if isinstance(error, RegistryError):
+        error = sqlite3.OperationalError(str(error))
+    registry._database = FailingDatabase(database, countdown, error, forever)
+    yield
+    registry._database = database
+
+
 def kept(registry):
     """Return {device: {group: role}} as the disk has it, without the manager's part in memory."""
-    states = [state for state, _, _ in registry.states()]
+    states = [group.state for group in registry.states()]
     names = {identity: name for name, identity in registry.devices().items()}
     groups = {name: {} for name in names.values()}
     for state in states:
@@ -190,7 +216,7 @@ CHANGES = (
 
 
 @pytest.mark.parametrize("request_", CHANGES, ids=lambda request: request["do"])
-@pytest.mark.parametrize("error", [Killed(), sqlite3.OperationalError("disk I/O error")], ids=["killed", "disk"])
+@pytest.mark.parametrize("error", [Killed(), RegistryError("disk I/O error")], ids=["killed", "disk"])
 def test_a_device_comes_and_goes_whole(run_with_service, request_, error):
     """Cut short at any statement, the change is not made at all: nobody is half replaced, and what is in memory is what is kept."""
 
@@ -200,18 +226,18 @@ def test_a_device_comes_and_goes_whole(run_with_service, request_, error):
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender"}})
         service.do({"do": "provision", "name": "old", "groups": {"lamps": "answering", "fans": "listener"}})
         before = kept(service.registry)
-        database = service.registry._database
         cuts = 0
         while True:
             shown = service.do({"do": "groups"}), service.do({"do": "devices"})
-            service.registry._database = Deadly(database, cuts + 1, error)
-            try:
-                service.do(dict(request_))
+            made = True
+            with failing(service.registry, cuts + 1, error):
+                try:
+                    service.do(dict(request_))
+                except (Killed, CommandError):
+                    made = False
+            if made:
                 break
-            except (Killed, CommandError):
-                cuts += 1
-            finally:
-                service.registry._database = database
+            cuts += 1
             assert kept(service.registry) == before, cuts
             assert (service.do({"do": "groups"}), service.do({"do": "devices"})) == shown, cuts
         after = kept(service.registry)
@@ -228,12 +254,9 @@ def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(run_with_service)
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
-        database = service.registry._database
-        service.registry._database = Deadly(database, 14, sqlite3.OperationalError("disk I/O error"))
-        service.registry._database.fails_for_ever = True
-        with pytest.raises(CommandError, match="disk I/O error"):
+        error = RegistryError("disk I/O error")
+        with failing(service.registry, 6, error, forever=True), pytest.raises(CommandError, match="disk I/O error"):
             service.do({"do": "provision", "name": "new", "groups": {"lamps": "sender"}})
-        service.registry._database = database
         assert service.do({"do": "show", "group": "lamps"})["epoch"] == 1
         assert service.do({"do": "rekey", "group": "lamps"})["epoch"] == 2
 

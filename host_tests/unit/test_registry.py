@@ -17,7 +17,7 @@ from dice.errors import DiceError
 from dice.group.gsa import K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dicectl.errors import CommandError
-from dicectl.manager.registry import Registry, read_audit
+from dicectl.manager.registry.sqlite import SqliteRegistry, read_audit
 
 KILLS = 300
 
@@ -42,13 +42,13 @@ def plain(state):
 
 @pytest.fixture
 def registry(tmp_path):
-    opened = Registry(tmp_path / "house.db")
+    opened = SqliteRegistry(tmp_path / "house.db")
     yield opened
     opened.close()
 
 
 def test_what_is_kept_is_there_again(tmp_path):
-    registry = Registry(tmp_path / "house.db")
+    registry = SqliteRegistry(tmp_path / "house.db")
     manager = group(registry)
     devices = {name: registry.enrol(name) for name in ("switch", "lamp-1", "lamp-2")}
     manager.add([devices["switch"][0]], SENDER, 0)
@@ -58,10 +58,10 @@ def test_what_is_kept_is_there_again(tmp_path):
     manager.report(devices["switch"][0], 2, 70, False, 0)
     manager.remove([devices["lamp-2"][0]], 0)
     registry.close()
-    again = Registry(registry.path)
-    ((state, rekey_s, since),) = again.states()
-    assert plain(state) == plain(manager.state)
-    assert rekey_s == 0 and time.time() - since < 60
+    again = SqliteRegistry(registry.path)
+    (stored,) = again.states()
+    assert plain(stored.state) == plain(manager.state)
+    assert stored.rekey_s == 0 and time.time() - stored.since < 60
     assert {name: (i, again.find(i)) for name, i in again.devices().items()} == devices
     assert again.find(b"nobody") is None
     again.close()
@@ -82,7 +82,7 @@ def test_nobody_else_can_read_it(registry):
 
 def test_a_second_manager_is_refused(registry):
     with pytest.raises(CommandError, match="another manager runs"):
-        Registry(registry.path)
+        SqliteRegistry(registry.path)
     registry.enrol("lamp")  # the first goes on
 
 
@@ -95,10 +95,10 @@ def test_other_files_are_refused_and_stay(tmp_path):
     for path in (text, other):
         before = path.read_bytes()
         with pytest.raises(CommandError, match="no registry"):
-            Registry(path)
+            SqliteRegistry(path)
         assert path.read_bytes() == before
     with pytest.raises(CommandError, match="cannot write beside"):
-        Registry(tmp_path / "missing" / "house.db")
+        SqliteRegistry(tmp_path / "missing" / "house.db")
     with pytest.raises(CommandError, match="there is no"):
         read_audit(tmp_path / "none.db")
 
@@ -145,15 +145,15 @@ def test_a_change_that_fails_is_none(registry, monkeypatch):
     identity, _ = registry.enrol("switch")
     manager.add([identity], SENDER, 0)
     before, log = plain(manager.state), registry.audit()
-    monkeypatch.setattr(registry, "_log", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(registry, "log", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         manager.rekey(0)
     monkeypatch.undo()
     assert plain(manager.state) == before
-    assert plain(registry.states()[0][0]) == before
+    assert plain(registry.states()[0].state) == before
     assert registry.audit() == log
     manager.rekey(0)
-    assert registry.states()[0][0].epoch == 2
+    assert registry.states()[0].state.epoch == 2
 
 
 # A manager that is killed at any point.
@@ -162,9 +162,9 @@ def test_a_change_that_fails_is_none(registry, monkeypatch):
 def _work(path, seed, pipe):
     """Change a registry again and again, and tell of each change once it is done."""
     chance = random.Random(seed)
-    registry = Registry(path)
+    registry = SqliteRegistry(path)
     states = registry.states()
-    manager = Manager(states[0][0], registry.commit, os.urandom, 0) if states else group(registry)
+    manager = Manager(states[0].state, registry.commit, os.urandom, 0) if states else group(registry)
     if seed == 0:
         os.kill(os.getpid(), signal.SIGKILL)  # there is a group, and nobody was told
     while True:
@@ -234,9 +234,9 @@ def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
                 assert owners.setdefault((epoch, own_id), identity) == identity, "one id, given to two in one epoch"
         process.join()
         assert process.exitcode == -signal.SIGKILL
-        registry = Registry(path)
+        registry = SqliteRegistry(path)
         states = registry.states()
-        now = plain(states[0][0]) if states else plain(new())
+        now = plain(states[0].state) if states else plain(new())
         audit = registry.audit()
         registry.close()
         assert now["epoch"] >= last["epoch"], "an epoch was forgotten"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Long commands whose output goes into a log, and what every user of the cache shares."""
+"""Long commands whose output goes to a log file, and the cache folder that all users of it share."""
 
 import contextlib
 import os
@@ -11,11 +11,12 @@ import signal
 import subprocess
 from pathlib import Path
 
+from dicectl import system
 from dicectl.errors import CommandError
 
 
 def cache():
-    """Return the folder for what can be fetched or made again: $DICE_CACHE, else `dice` in the user's cache folder."""
+    """Return the folder for downloads and build results: $DICE_CACHE, else `dice` in the user's cache folder."""
     chosen = os.environ.get("DICE_CACHE")
     if chosen:
         return Path(chosen).absolute()
@@ -24,21 +25,17 @@ def cache():
 
 @contextlib.contextmanager
 def file_lock(folder, progress):
-    """Let one process at a time work in `folder`, which is made; the others wait."""
-    import fcntl
-
+    """Create `folder`, and let one process at a time work in it; the others wait."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not system.try_lock(file.fileno()):
             progress("waiting for another dicectl")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            system.lock(file.fileno())
         yield
 
 
 def require_commands(tools):
-    """Raise CommandError if a command of {command: Debian package} is not there; all that are missing are named at once."""
+    """Raise CommandError if a command of {command: Debian package} is missing; the message names all missing packages."""
     missing = {tool: package for tool, package in tools.items() if not shutil.which(tool)}
     if missing:
         packages = " ".join(dict.fromkeys(missing.values()))
@@ -46,7 +43,7 @@ def require_commands(tools):
 
 
 class Log:
-    """A file that takes the output of commands; a command that fails is told with the file's path."""
+    """A file that records the output of commands. The error of a command that fails names the file."""
 
     def __init__(self, path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +51,7 @@ class Log:
         path.write_text("")
 
     def run(self, what, command, cwd=None, environment=None, on_line=None):
-        """Run a command and return its output; `on_line` gets each line as it comes. Raises CommandError, which names `what`."""
+        """Run a command and return its output; calls `on_line` with each line as it arrives. Raises CommandError, which names `what`."""
         command = [str(word) for word in command]
         lines = []
         with self.path.open("a") as log:
@@ -92,7 +89,7 @@ class Log:
 
 
 def _cause(lines):
-    """Return the line of a command's output that best says why it failed; CMake's come after its "CMake Error at ...:"."""
+    """Return the line of a command's output that explains best why it failed; CMake's reasons follow "CMake Error at ...:"."""
     filled = [line.strip() for line in lines if line.strip()]
     for number, line in enumerate(filled):
         if line.startswith("CMake Error") and line.endswith(":"):

@@ -36,9 +36,9 @@ def run(registry, port, host, metrics, as_json):
     """
     import asyncio
 
-    from dicectl.manager.registry import Registry
+    from dicectl.manager.registry.sqlite import SqliteRegistry
 
-    opened = Registry(registry)
+    opened = SqliteRegistry(registry)
     try:
         asyncio.run(_run(opened, port, host or _own_address(), metrics, as_json))
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ async def _run(registry, port, host, metrics_port, as_json):
     from dicectl.manager.metrics import Metrics
     from dicectl.manager.service import ManagerService
 
-    service = ManagerService(registry)
+    service = ManagerService(registry, registry.path)
     try:
         await service.start(port, host)
     except OSError as error:
@@ -101,7 +101,7 @@ def audit(registry, as_json):
     import json
 
     from dicectl.manager.dashboard import line
-    from dicectl.manager.registry import read_audit
+    from dicectl.manager.registry.sqlite import read_audit
 
     for entry in read_audit(registry):
         click.echo(json.dumps(entry) if as_json else line(entry))

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A running manager: a registry, a key distribution center that serves its groups, and what it is told to do."""
+"""A running group manager: the registry, the key distribution center (KDC) that serves its groups, and the requests of commands."""
 
 import asyncio
 import contextlib
 import re
 import secrets
-import sqlite3
 
 import dice
 from dice.aio.kdc import Kdc
@@ -17,32 +16,37 @@ from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, group_file
+from dicectl.manager.registry.base import RegistryError
 from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)
 LAYOUTS = {"k08": K08, "d00": D00}
 SESSIONS_MAX = 4096
 HALF_OPEN_MAX = 64
-_LOOK_S = 1.0  # how often it looks whether a re-key is due
+_REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 _NAME = re.compile(r"[\w.-]{1,64}")
 
 
 class ManagerService:
-    """What `dicectl manager run` runs: start(), then do() whatever comes over the control socket, until close()."""
+    """The service of `dicectl manager run`: start(), then do() answers the requests of the control socket, until close().
 
-    def __init__(self, registry):
+    `registry` is a registry.base.Registry. Commands find the control socket beside the path `control_path`.
+    """
+
+    def __init__(self, registry, control_path):
         self.registry = registry
-        self.managers = {}
-        self.kdc = None
+        self.managers = {}  # group.manager.Manager by name
+        self.kdc = Kdc()
+        self._control_path = control_path
+        self._address = {}  # where devices find the service
         self._rekey_s = {}
-        self._service = self._server = self._clock = None
+        self._service = self._server = self._rekeying = None
 
     async def start(self, port, host, timer_ms=None, transport=None):
-        """Serve devices on a UDP port, under the name or address `host`, and commands on the control socket."""
-        self.kdc = Kdc()
-        self._at = {"host": host, "port": port}
-        for state, rekey_s, _ in self.registry.states():
-            self._manage(state, rekey_s)
+        """Serve devices on a UDP port, and commands on the control socket. Devices are told to connect to `host`."""
+        self._address = {"host": host, "port": port}
+        for group in self.registry.states():
+            self._manage(group.state, group.rekey_s)
         lookup = PskLookup(self.registry.find)
         options = {
             "sessions_max": SESSIONS_MAX,
@@ -52,30 +56,30 @@ class ManagerService:
             "transport": transport,
         }
         self._service = await dice.serve(port, lookup, self.kdc.serve, **options)
-        self._server = await control.serve(self.registry.path, self.do)
-        self._clock = asyncio.create_task(self._rekey_in_time())
+        self._server = await control.serve(self._control_path, self.do)
+        self._rekeying = asyncio.create_task(self.rekey_when_due())
 
     def close(self):
-        """End it; a manager that is killed instead has lost nothing."""
-        self._clock.cancel()
+        """Stop serving. A service that is killed instead loses nothing."""
+        self._rekeying.cancel()
         self._server.close()
         self._service.close()
         self.kdc.close()
 
     def do(self, request):
-        """Do what a command asks for and return what it is to know; raises CommandError."""
+        """Execute the request of a command and return the answer, both plain values; raises CommandError."""
         name = request.pop("do", None)
         action = getattr(self, f"_do_{name}", None)
         if action is None:
-            raise CommandError(f"this manager does not know {name}: is it of another version?")
+            raise CommandError(f"this manager does not know the request {name}: is it another version of dicectl?")
         try:
             return action(**request)
         except DiceError as error:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
-        except sqlite3.Error as error:
-            raise CommandError(f"the registry cannot be written ({error}): make room on its disk; what failed was not done", FAILED)
+        except RegistryError as error:
+            raise CommandError(f"the registry cannot be written ({error}): free space on its disk; nothing was changed", FAILED)
         except TypeError as error:
-            raise CommandError(f"this manager does not understand {name}: is it of another version? ({error})")
+            raise CommandError(f"this manager does not understand the request {name}: is it another version of dicectl? ({error})")
 
     def _manage(self, state, rekey_s):
         self.managers[state.name] = manager = Manager(state, self.registry.commit, secrets.token_bytes, now())
@@ -97,7 +101,7 @@ class ManagerService:
 
     @contextlib.contextmanager
     def _together(self):
-        """Make one change of all that are made inside, in the registry and here."""
+        """Make all changes of the block one transaction, in the registry and in memory."""
         before = {name: manager.state for name, manager in self.managers.items()}
         try:
             with self.registry.together():
@@ -107,17 +111,18 @@ class ManagerService:
                 self.managers[name].state = state
             raise
 
-    async def _rekey_in_time(self):
+    async def rekey_when_due(self):
+        """Re-key each group whose period has passed; never returns."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_REKEY_POLL_S)
             for name, manager in self.managers.items():
                 period = self._rekey_s[name]
                 if period and manager.state.epoch and self.registry.now() - self.registry.since(name) >= period:
-                    with contextlib.suppress(DiceError, sqlite3.Error):  # then it is due still
+                    with contextlib.suppress(DiceError, RegistryError):  # the re-key stays due
                         manager.rekey(now())
                         self.kdc.changed(name)
 
-    # What commands ask for.
+    # The requests of commands.
 
     def _do_groups(self):
         return [self._do_show(name) for name in self.managers]
@@ -160,11 +165,13 @@ class ManagerService:
 
     def _do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
         if not _NAME.fullmatch(group) or group in self.managers:
-            raise CommandError(f"{group} is no name for a new group: 1 to 64 letters, digits, . _ - that are not taken", USAGE)
-        drawn = group_file.new(group, address, port)  # where none is given
+            raise CommandError(
+                f"{group} cannot be the name of a new group: it is taken, or not 1 to 64 letters, digits, . _ -", USAGE
+            )
+        drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
         octets = bytes(map(int, drawn["address"].split(".")))
         if any(manager.state.port == drawn["port"] for manager in self.managers.values()):
-            raise CommandError(f"another group has port {drawn['port']}: each needs its own", USAGE)
+            raise CommandError(f"another group has port {drawn['port']}: each group needs its own", USAGE)
         state = GroupState(group, secrets.token_bytes(4), octets, drawn["port"], LAYOUTS[layout], lifetime_s)
         rekey_s = rekey_s or lifetime_s // 2
         self.registry.create(state, rekey_s)
@@ -176,7 +183,7 @@ class ManagerService:
         identities = [self._identity(name) for name in devices]
         for name, identity in zip(devices, identities):
             if identity in manager.state.members:
-                raise CommandError(f"{name} is a member of {group} already", USAGE)
+                raise CommandError(f"{name} is already a member of {group}", USAGE)
         manager.add(identities, role, now())
         self.kdc.changed(group)
         return self._do_show(group)
@@ -186,7 +193,7 @@ class ManagerService:
         identities = [self._identity(name) for name in devices]
         for name, identity in zip(devices, identities):
             if identity not in manager.state.members:
-                raise CommandError(f"{name} is no member of {group}", USAGE)
+                raise CommandError(f"{name} is not a member of {group}", USAGE)
         manager.remove(identities, now())
         self.kdc.changed(group)
         return self._do_show(group)
@@ -209,13 +216,13 @@ class ManagerService:
         ]
 
     def _do_provision(self, name, groups):
-        """Make a device that is a member of `groups`, {name: role}; return its configuration."""
+        """Create a device that is a member of `groups`, {name: role}; return its configuration."""
         if not _NAME.fullmatch(name):
-            raise CommandError(f"{name!r} is no name for a device: 1 to 64 letters, digits, . _ -", USAGE)
+            raise CommandError(f"{name!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
         for group, role in groups.items():
             self._manager(group)
             if role not in ROLES:
-                raise CommandError(f"{role} is no role: {', '.join(ROLES)}", USAGE)
+                raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
         with self._together():
             identity, key = self.registry.enrol(name)
             for group, role in groups.items():
@@ -223,11 +230,11 @@ class ManagerService:
         return self._settings(name, identity, key, groups)
 
     def _settings(self, name, identity, key, groups):
-        """Return what a device is to have."""
-        return {"name": name, "identity": identity.decode(), "key": key.hex(), "manager": self._at, "groups": list(groups)}
+        """Return the configuration of a device, for its node.json."""
+        return {"name": name, "identity": identity.decode(), "key": key.hex(), "manager": self._address, "groups": list(groups)}
 
     def _do_replace(self, name):
-        """Make a device that takes the place of another, which is expelled; return its configuration."""
+        """Create a device that takes the place of another one, which is expelled; return the configuration of the new one."""
         old = self._identity(name)
         groups = self._groups_of(old)
         with self._together():
@@ -238,21 +245,21 @@ class ManagerService:
                 self.managers[group].replace(old, identity, now())
                 self.kdc.changed(group)
             self.registry.wipe(retired)
-        self._hang_up(old)
+        self._disconnect(old)
         return self._settings(name, identity, key, groups)
 
     def _do_wipe(self, name):
-        """Expel a device from its groups and forget it."""
+        """Expel a device from its groups and delete it."""
         identity = self._identity(name)
         groups = self._groups_of(identity)
         with self._together():
             for group in groups:
                 self._do_remove(group, [name])
             self.registry.wipe(name)
-        self._hang_up(identity)
+        self._disconnect(identity)
         return {"name": name, "groups": list(groups)}
 
-    def _hang_up(self, identity):
-        """End the session of a device that there is no more."""
+    def _disconnect(self, identity):
+        """Close the session of a device that was deleted."""
         if identity in self.kdc.peers:
             self.kdc.peers[identity].close()
