@@ -51,7 +51,7 @@ class Log:
         path.write_text("")
 
     def run(self, what, command, cwd=None, environment=None, on_line=None):
-        """Run a command and return its output; calls `on_line` with each line as it arrives. Raises CommandError, which names `what`."""
+        """Run a command and return its output; calls `on_line` with each line. Raises CommandError, which names `what`."""
         command = [str(word) for word in command]
         lines = []
         with self.path.open("a") as log:

@@ -1,13 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The group file: what the keeper of a group knows of it, and how GSAs are made from it.
+"""The group file of `dicectl keyring`: the state of a group without a manager, from which GSAs are made.
 
-It is JSON, holds the master group key and is created 0600. Every change is made under a lock and replaces the file in one step,
-so that no two programs give out one SenderID, and a crash leaves the old file or the new.
+The file is JSON, contains the master group key and is created 0600. Each change is made under a lock and replaces the file
+atomically. So no two programs assign the same SenderID, and a crash leaves either the old file or the new one.
 """
 
 import contextlib
-import fcntl
 import ipaddress
 import json
 import os
@@ -21,6 +20,7 @@ from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.store import sync
+from dicectl import system
 from dicectl.errors import USAGE, CommandError
 
 VERSION = 1
@@ -36,7 +36,7 @@ def _fresh_keys():
 
 
 def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm8", lifetime_s=0):
-    """Return a new group as a dict; `address` and `port` are drawn from the local scope (RFC 2365) where none is given."""
+    """Return a new group as a dict. By default `port` is random, and `address` is random in the IPv4 local scope (RFC 2365)."""
     address = address or f"239.255.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
     port = port or _FIRST_PRIVATE_PORT + secrets.randbelow(0x10000 - _FIRST_PRIVATE_PORT)
     return {
@@ -57,9 +57,9 @@ def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm
 
 
 def rekey(group):
-    """Begin the next epoch with a new master key: whoever is not given its GSA is out."""
+    """Begin the next epoch with a new master key. A device that does not get its GSA is no longer a member."""
     if group["epoch"] == 0xFFFF:
-        raise CommandError("the last epoch is used up: make a new group")
+        raise CommandError("this is the last epoch: create a new group")
     group["epoch"] += 1
     group.update(_fresh_keys())
     for device in group["senders"] + group["listeners"]:
@@ -67,52 +67,52 @@ def rekey(group):
 
 
 def add_sender(group, name, sender_id=None):
-    """Add a sender and return its SenderID, the lowest that is free from 1 on."""
+    """Add a sender and return its SenderID; the default is the lowest free one, from 1 on."""
     if len(group["senders"]) == SENDERS_MAX:
-        raise CommandError(f"a group has at most {SENDERS_MAX} senders: make a second group", USAGE)
+        raise CommandError(f"a group has at most {SENDERS_MAX} senders: create a second group", USAGE)
     return _add(group, "senders", name, sender_id)
 
 
 def add_listener(group, name):
-    """Add a listener that may answer, and return its ListenerID, the highest that is free."""
+    """Add a listener that may answer, and return its ListenerID, the highest free one."""
     return _add(group, "listeners", name, None)
 
 
 def _add(group, kind, name, device_id):
-    """Add a device with an id, one of its own among senders and listeners, and return the id."""
+    """Add a device and return its id, which is unique among senders and listeners."""
     if not re.fullmatch(r"[\w.-]{1,64}", name):
         raise CommandError("a name is 1 to 64 letters, digits, . _ -", USAGE)
     devices = group["senders"] + group["listeners"]
     taken = {device["id"] for device in devices}
     if any(device["name"] == name for device in devices):
-        raise CommandError(f"there is a {name} already: choose another name", USAGE)
+        raise CommandError(f"the group already has a {name}: choose another name", USAGE)
     highest = sender_id_max(LAYOUTS[group["layout"]])
     if device_id is None:
         free = range(1, highest + 1) if kind == "senders" else range(highest, 0, -1)
         device_id = next((i for i in free if i not in taken), None)
         if device_id is None:
-            raise CommandError(f"layout {group['layout']} has no id left: make a group with --layout d00", USAGE)
+            raise CommandError(f"layout {group['layout']} has no free id: create a group with --layout d00", USAGE)
     if not 0 <= device_id <= highest:
-        raise CommandError(f"SenderID {device_id} does not fit: layout {group['layout']} takes 0 to {highest}", USAGE)
+        raise CommandError(f"SenderID {device_id} is out of range: layout {group['layout']} allows 0 to {highest}", USAGE)
     if device_id in taken:
-        raise CommandError(f"SenderID {device_id} is taken: two devices with one would repeat nonces", USAGE)
+        raise CommandError(f"SenderID {device_id} is taken: two devices with the same one would repeat nonces", USAGE)
     group[kind].append({"id": device_id, "name": name, "exported": False})
     return device_id
 
 
 def gsa(group, sender=None, listener=None):
-    """Return the Gsa of the sender of that name, of the answering listener of that name, or of any other listener.
+    """Return the Gsa of the sender with that name, of the answering listener with that name, or of any other listener.
 
-    That of a device with a name is given out once an epoch: a second device with it would repeat nonces. Of a sender that may have
-    sent already nobody here knows how far it counts, so its entry says "unknown".
+    The Gsa of a named device is returned once in an epoch, because a second device with it would repeat nonces. If a sender may
+    have sent already, its sequence number is not known here, and its entry in the Gsa says "unknown".
     """
     if not group["senders"]:
-        raise CommandError("the group has no sender yet: dicectl keyring add-sender", USAGE)
+        raise CommandError("the group has no sender yet: run dicectl keyring add-sender", USAGE)
     kind, name = ("senders", sender) if listener is None else ("listeners", listener)
     own = next((entry for entry in group[kind] if entry["name"] == name), None)
     if name is not None and own is None:
         names = ", ".join(entry["name"] for entry in group[kind]) or "none"
-        raise CommandError(f"there is no {kind[:-1]} {name}; there are: {names}", USAGE)
+        raise CommandError(f"the group has no {kind[:-1]} {name}; it has: {names}", USAGE)
     if own and own["exported"]:
         raise CommandError(
             f"{name} was exported in this epoch: a second device with its GSA would repeat nonces. Add another, or rekey",
@@ -142,7 +142,7 @@ def gsa(group, sender=None, listener=None):
 
 
 def _key(group):
-    """Return the TEK of the epoch, and behind it the salt where all senders share one key."""
+    """Return the TEK of the epoch, followed by the salt if all senders share one key."""
     mul_id = bytes(10) + b"\xff\xff" + ipaddress.IPv4Address(group["address"]).packed
     rand = bytes.fromhex(group["rand"])
     tek = traffic_key(bytes.fromhex(group["tgk"]), mul_id, bytes.fromhex(group["cs_id"]), rand)
@@ -156,7 +156,7 @@ def load(path):
 
 
 def create(path, group, dry_run=False):
-    """Write a new group file; never over another one."""
+    """Write a new group file; never overwrites one."""
     data = _encode(group)
     if dry_run:
         _vacant(path)
@@ -166,29 +166,44 @@ def create(path, group, dry_run=False):
 
 @contextlib.contextmanager
 def edit(path, dry_run=False):
-    """Lock a group file, yield the group, and replace the file when the block ends without an exception, unless in a dry run."""
+    """Lock a group file, yield the group, and replace the file if the block ends without an exception, except in a dry run."""
     path = Path(path)
+    with _locked(path):
+        group = load(path)
+        yield group
+        data = _encode(group)
+        if not dry_run:
+            _replace(path, data)
+
+
+@contextlib.contextmanager
+def _locked(path):
+    """Lock the group file at `path`, which the block may replace. Windows replaces no open file: there a file beside is locked."""
+    if system.WINDOWS:
+        _opened(path).close()
+        with _writing(path):
+            descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            system.lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+        return
     while True:
         with _opened(path) as file:
             with _writing(path):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            # Another program may have replaced the file while we waited for the lock.
-            if not path.exists() or os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-                continue
-            group = _parse(path, file)
-            yield group
-            data = _encode(group)
-            if not dry_run:
-                _replace(path, data)
-            return
+                system.lock(file.fileno())
+            # Another program may have replaced the file while this one waited for the lock.
+            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                yield
+                return
 
 
 def export(path, target, sender=None, listener=None, dry_run=False):
     """Write the GSA of a sender, of an answering listener, or of any other listener, to the new file `target`; return the group.
 
-    The group file says "exported" before the GSA can be found under its name: a crash in between wastes a SenderID; the other
-    way round, two devices could get the same one. What can be refused is so before that: `target` is there, empty, and the GSA
-    is on the disk beside it.
+    The group file says "exported" before `target` contains the GSA. A crash in between wastes a SenderID; in the other order,
+    two devices could get the same one. Errors are raised before that: the GSA is first written to a file beside the empty `target`.
     """
     if dry_run:
         _vacant(target)
@@ -212,7 +227,7 @@ def export(path, target, sender=None, listener=None, dry_run=False):
 
 
 def write_secret(path, data):
-    """Write a new file that only its owner can read; raises CommandError, and then leaves nothing behind."""
+    """Write a new file that only its owner can read; if it raises CommandError, there is no file."""
     _vacant(path)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -230,17 +245,17 @@ def write_secret(path, data):
 
 
 def _vacant(path):
-    """Raise CommandError unless a file can be made at `path`, as far as looking tells."""
+    """Raise CommandError if a file can obviously not be created at `path`."""
     if not os.fspath(path):
-        raise CommandError("a file needs a name: the one given is empty", USAGE)
+        raise CommandError("the name of the file is empty", USAGE)
     if os.path.lexists(path):
-        raise CommandError(f"{path} exists already: remove it first, or choose another name", USAGE)
+        raise CommandError(f"{path} already exists: remove it first, or choose another name", USAGE)
     if not os.access(Path(path).parent, os.W_OK | os.X_OK):
-        raise CommandError(f"cannot write {path}: no such folder, or not one to write to", USAGE)
+        raise CommandError(f"cannot write {path}: its folder does not exist or is not writable", USAGE)
 
 
 def _replace(path, data):
-    """Replace a file in one step by one that only its owner can read; raises CommandError."""
+    """Replace a file atomically by one that only its owner can read; raises CommandError."""
     temporary = _beside(path)
     write_secret(temporary, data)
     try:
@@ -266,7 +281,7 @@ def _writing(path):
 
 
 def _encode(group):
-    """Return the bytes of a group file; nothing is written that could not be read back."""
+    """Return the bytes of a group file, after the checks that load() makes."""
     _check(group)
     return (json.dumps(group, indent=2) + "\n").encode()
 
@@ -275,7 +290,7 @@ def _opened(path):
     try:
         return open(path, "rb")
     except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}; dicectl keyring new makes a group", USAGE)
+        raise CommandError(f"cannot read {path}: {error.strerror}; dicectl keyring new creates a group", USAGE)
 
 
 def _parse(path, file):
@@ -283,17 +298,17 @@ def _parse(path, file):
         group = json.load(file)
         version = group["version"]
         if version == VERSION:
-            group.setdefault("listeners", [])  # files of older versions have none
+            group.setdefault("listeners", [])  # older versions wrote no listeners
             _check(group)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise CommandError(f"{path} is not a group file, or was damaged", USAGE)
+        raise CommandError(f"{path} is not a group file, or is damaged", USAGE)
     if version != VERSION:
-        raise CommandError(f"{path} is a group file of version {version}, this dicectl reads version {VERSION}", USAGE)
+        raise CommandError(f"{path} is a group file of version {version}; this dicectl reads version {VERSION}", USAGE)
     return group
 
 
 def _check(group):
-    """Raise one of ValueError, TypeError, KeyError, AttributeError where a group is not as new() and add_sender() make it."""
+    """Raise ValueError, TypeError, KeyError or AttributeError if a group is not as new() and add_sender() create it."""
     for key, length in (("gid", 4), ("tgk", 16), ("cs_id", 4), ("rand", 16)):
         if len(bytes.fromhex(group[key])) != length:
             raise ValueError(key)
