@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Gives the portable tests under pytest what host_tests/unix_port gives them under MicroPython."""
+"""Prepares for the portable tests under pytest what host_tests/unix_port prepares under MicroPython."""
 
 import sys
 
@@ -9,7 +9,7 @@ import pytest
 from dicectl.firmware import unix_port
 from host_tests import vectors
 
-sys.path.append(str(unix_port.ON_DEVICE))  # lossy_network, which `dicectl bench` has too
+sys.path.append(str(unix_port.ON_DEVICE))  # lossy_network, which `dicectl bench` uses too
 
 
 @pytest.fixture(scope="session", autouse=True)

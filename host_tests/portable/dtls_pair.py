@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A DTLS client and a server whose network is a list, for the portable tests of sessions."""
+"""A DTLS client and a DTLS server that exchange datagrams through a list, for the portable tests of sessions."""
 
 import os
 
@@ -16,14 +16,14 @@ IDENTITY = b"node"
 
 
 def pair(client=None, server=None, key=KEY, mtu=1232):
-    """Return a client's session and a server's, neither of which has sent anything; `client`, `server`: options of the roles."""
+    """Return (client session, server session); neither has sent anything. `client` and `server` are options of the roles."""
     ours = Session(Client(Psk(IDENTITY, key), os.urandom, **(client or {})), 0, mtu=mtu)
     theirs = Session(Server(PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), 0, mtu=mtu)
     return ours, theirs
 
 
 def drain(session):
-    """Return all datagrams that a session has to send."""
+    """Return all datagrams that a session has to transmit."""
     found = []
     datagram = session.transmit()
     while datagram:
@@ -33,7 +33,7 @@ def drain(session):
 
 
 def give(session, datagrams, now=0):
-    """Let a session take datagrams; return [event, ...], and the data in the place of DATA."""
+    """Pass datagrams to a session; return its events. A DATA event is returned as its data."""
     events = []
     for datagram in datagrams:
         event = session.receive(datagram, now)
@@ -44,7 +44,7 @@ def give(session, datagrams, now=0):
 
 
 def settle(ours, theirs, now=0):
-    """Carry datagrams to and fro until there are none; return the events of each."""
+    """Exchange datagrams until neither side has one to transmit; return the events of each side."""
     events = [], []
     for _ in range(20):
         events[1].extend(give(theirs, drain(ours), now))
@@ -56,7 +56,7 @@ def settle(ours, theirs, now=0):
 
 
 def connected(**options):
-    """Return a client's and a server's session, connected."""
+    """Return (client session, server session), both connected."""
     ours, theirs = pair(**options)
     settle(ours, theirs)
     assert ours.connected and theirs.connected

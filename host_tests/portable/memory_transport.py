@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A transport for `dice.join` that is made of lists, on CPython and MicroPython."""
+"""A transport for `dice.join` made of lists; runs on CPython and MicroPython."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ if MICROPYTHON:
     import io
 
     class Signal(io.IOBase):
-        """Something to poll, readable when told so."""
+        """A pollable object that is readable when `set(True)` was called."""
 
         def __init__(self):
             self.ready = False
@@ -27,7 +27,7 @@ else:
     import socket
 
     class Signal:
-        """Something to poll, readable when told so."""
+        """A pollable object that is readable when `set(True)` was called."""
 
         def __init__(self):
             self._near, self._far = socket.socketpair()
@@ -49,7 +49,7 @@ else:
 
 
 class Transport:
-    """A network of lists: what is sent goes to all `others`."""
+    """A transport in memory: a sent datagram is delivered to all `others`."""
 
     def __init__(self, *others):
         self.socket = Signal()
@@ -83,7 +83,7 @@ class Transport:
 
 
 def run(main, *arguments):
-    """Run a coroutine function to its end, or for 20 seconds."""
+    """Run a coroutine function until it returns, for at most 20 seconds."""
 
     async def limited():
         return await asyncio.wait_for(main(*arguments), 20)
@@ -94,13 +94,13 @@ def run(main, *arguments):
 
 
 async def until(condition):
-    """Let the other tasks run until `condition()` holds."""
+    """Let the other tasks run until `condition()` is true."""
     while not condition():
         await asyncio.sleep(0)
 
 
 async def expect(error_class, reason, awaitable):
-    """Assert that awaiting raises exactly this error for this reason."""
+    """Assert that awaiting raises exactly this error with this reason."""
     try:
         await awaitable
     except error_class as error:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs test modules on MicroPython: micropython run.py test_wire test_replay ...
 
-Prints a line for each test_ function, a traceback where it fails, and exits with 1 if one did.
+Prints a line for each test_ function and a traceback for each failure. Exits with 1 if a test failed.
 """
 
 import gc

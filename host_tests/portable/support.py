@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the portable tests share; runs on CPython and MicroPython, so it needs neither pytest nor files beside it."""
+"""Helpers of the portable tests. They run on CPython and MicroPython, so they need neither pytest nor data files."""
 
 import os
 
@@ -16,7 +16,7 @@ A, B, C = 1, 2, 3  # SenderIDs
 
 
 class RamStore:
-    """A store in memory, which outlives its member like flash does, and fails when told to."""
+    """A store in memory. It outlives its member as flash does, and fails while `broken` or `unreadable` is set."""
 
     def __init__(self):
         self.values = {}
@@ -25,13 +25,13 @@ class RamStore:
         self.unreadable = False
 
     def get(self, name):
-        """Return the counter or None."""
+        """Return the counter, or None if there is none."""
         if self.unreadable:
             raise StoreError(E_STORE_READ)
         return self.values.get(name)
 
     def put(self, name, value):
-        """Keep the counter."""
+        """Store the counter."""
         if self.broken:
             raise StoreError(E_STORE_WRITE)
         self.writes += 1
@@ -39,7 +39,7 @@ class RamStore:
 
 
 def make_gsa(**changes):
-    """Return a Gsa: epoch 1, layout k08, a key for each sender, senders A, B and C of which nothing was sent yet."""
+    """Return a Gsa: epoch 1, layout k08, a key for each sender; senders A, B and C have sent nothing yet."""
     fields = {
         "gid": b"\x01\x02\x03\x04",
         "address": bytes((239, 1, 2, 3)),
@@ -63,36 +63,36 @@ def make_gsa(**changes):
 
 
 def make_member(own_id=None, store=None, now=0, options=None, **changes):
-    """Return a Member with a store of its own; `options` are Member's, `changes` Gsa's."""
+    """Return a Member, by default with a store of its own; `options` are Member's, `changes` are Gsa's."""
     return Member(make_gsa(own_id=own_id, **changes), RamStore() if store is None else store, now, **(options or {}))
 
 
 def sealed(sequence, data=b"message", own_id=A, **changes):
-    """Return an authentic record of `own_id` with any sequence number, as a device that went astray would send it."""
+    """Return an authentic record of `own_id` with any sequence number, even one that a correct sender would not use."""
     context = Context(make_gsa(own_id=own_id, **changes))
     return context.seal(sequence, data)
 
 
 def keys_of(context):
-    """Return the keys of an epoch as they are in memory: a memoryview, key | salt | replay window of each sender, 28 bytes."""
+    """Return the keys of an epoch in memory: a memoryview with 28 bytes for each sender, key | salt | replay window."""
     return context.state
 
 
 def seal(member, data=b"message", now=0):
-    """Return the datagram that `member` sends."""
+    """Send `data`; return the datagram."""
     member.send(data, now)
     return member.transmit()
 
 
 def forge(datagram, at=-1):
-    """Return a copy with one bit changed."""
+    """Return a copy of a datagram with one bit flipped."""
     copy = bytearray(datagram)
     copy[at] ^= 1
     return copy
 
 
 def raises(error_class, reason, function, *arguments):
-    """Assert that the call raises exactly this error for this reason; None for an error that has none, or any."""
+    """Assert that the call raises exactly this class with this reason. A reason of None accepts any, or none."""
     try:
         function(*arguments)
     except error_class as error:
@@ -103,13 +103,13 @@ def raises(error_class, reason, function, *arguments):
 
 
 def setting(name, default):
-    """Return an environment variable; a board has none."""
+    """Return an environment variable or `default`; a board has no environment variables."""
     getenv = getattr(os, "getenv", None)
     return (getenv(name) if getenv else None) or default
 
 
 def vectors(name):
-    """Return an iterator over the cases of a file made by host_tests/vectors.py, a list of byte strings (or a word) each."""
+    """Yield the cases of a file made by host_tests/vectors.py, each a list of byte strings and verdicts."""
     with open(setting("DICE_VECTORS", "vectors") + "/" + name) as file:
         for line in file:
             if not line.startswith("#"):
@@ -123,7 +123,7 @@ def _field(text):
 
 
 def exists(path):
-    """Tell whether there is a file or folder at `path`."""
+    """Return whether a file or folder exists at `path`."""
     try:
         os.stat(path)
     except OSError:
@@ -132,7 +132,7 @@ def exists(path):
 
 
 def make_folder():
-    """Return the path of a new, empty folder."""
+    """Create a new, empty folder; return its path."""
     base = setting("DICE_SCRATCH", "scratch")
     if not exists(base):
         os.mkdir(base)

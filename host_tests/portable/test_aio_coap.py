@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP on the messages of a session: tasks that ask, answer, give up. Sessions are lists here, real ones in host_tests/interop."""
+"""CoAP over the messages of a session: tasks that request, respond and cancel.
+
+Sessions are lists here; host_tests/interop has real ones.
+"""
 
 import asyncio
 
@@ -12,8 +15,8 @@ from dice.coap.resource import Router
 from dice.errors import PeerError
 
 
-class End:
-    """What Coap needs of a dice.aio.session.Connection; `other` is the one that hears it, `lose` so many messages are lost."""
+class FakeConnection:
+    """The part of dice.aio.session.Connection that Coap uses. `other` receives its messages; the next `lose` are lost."""
 
     def __init__(self):
         self.messages = []
@@ -50,8 +53,8 @@ class End:
 
 
 def pair(routes, others=None, **options):
-    """Return (client, server, their two ends)."""
-    one, two = End(), End()
+    """Return (client, server, client's connection, server's connection)."""
+    one, two = FakeConnection(), FakeConnection()
     one.other, two.other = two, one
     return Coap(one, Router(others or {}), **options), Coap(two, Router(routes), **options), one, two
 
@@ -59,7 +62,7 @@ def pair(routes, others=None, **options):
 SHELF = {"shelf": {GET: lambda request, peer: (CONTENT, bytes(1200)), PUT: lambda request, peer: (CHANGED, b"")}}
 
 
-def test_both_sides_ask():
+def test_both_peers_can_request_at_the_same_time():
     async def main():
         one, two, _, _ = pair(
             {"a": {GET: lambda request, peer: (CONTENT, b"1")}}, {"b": {GET: lambda request, peer: (CONTENT, b"2")}}
@@ -73,7 +76,7 @@ def test_both_sides_ask():
     run(main)
 
 
-def test_what_is_lost_is_sent_again():
+def test_a_lost_request_is_retransmitted_until_answered():
     async def main():
         one, _, end, _ = pair(SHELF, blockwise=True, ack_timeout_ms=20)
         end.lose = 2
@@ -84,7 +87,7 @@ def test_what_is_lost_is_sent_again():
     run(main)
 
 
-def test_nobody_answers():
+def test_an_unanswered_request_returns_none():
     async def main():
         one, _, end, _ = pair(SHELF, ack_timeout_ms=2)
         end.lose = 1000
@@ -94,15 +97,15 @@ def test_nobody_answers():
     run(main)
 
 
-def test_giving_up_lets_others_go_on():
-    """In the middle of a transfer too: what waits behind it is sent at once."""
+def test_a_cancelled_transfer_lets_the_next_request_proceed():
+    """Also in the middle of a block-wise transfer: the next request in the queue is transmitted at once."""
 
     async def main():
         one, _, end, _ = pair(SHELF, blockwise=True)
         task = asyncio.create_task(one.request(PUT, "shelf", bytes(4000)))
         for _ in range(6):
             await asyncio.sleep(0)
-        end.lose = 1  # the next block: its answer will not come
+        end.lose = 1  # the next block is lost, so no response arrives
         await asyncio.sleep(0.05)
         task.cancel()
         try:
@@ -117,7 +120,7 @@ def test_giving_up_lets_others_go_on():
     run(main)
 
 
-def test_observing_beside_blocks():
+def test_notifications_are_delivered_with_blockwise_enabled():
     async def main():
         asked = []
 
@@ -126,17 +129,17 @@ def test_observing_beside_blocks():
             return CONTENT, b"1", [(OBSERVE, uint(1))]
 
         one, two, _, _ = pair({"t": {GET: observe}}, blockwise=True)
-        heard = []
-        response = await one.request(GET, "t", options=[(OBSERVE, b"")], observe=lambda message: heard.append(message.payload))
+        received = []
+        response = await one.request(GET, "t", options=[(OBSERVE, b"")], observe=lambda message: received.append(message.payload))
         assert response.payload == b"1"
         assert await two.respond(asked[0], (CONTENT, b"2", [(OBSERVE, uint(2))]))
-        assert heard == [b"2"]
+        assert received == [b"2"]
         one.close()
 
     run(main)
 
 
-def test_a_session_that_breaks():
+def test_a_broken_session_raises_in_the_waiting_request():
     async def main():
         one, _, end, _ = pair(SHELF)
         end.lose = 1000

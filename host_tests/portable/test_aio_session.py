@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""dice.connect and dice.serve over transports in memory: why a connection fails, and what a lack of memory does to both."""
+"""dice.connect and dice.serve over transports in memory: why a connection fails, and what a lack of memory does."""
 
 import asyncio
 
@@ -14,22 +14,22 @@ from dice.reasons import E_ALERT, E_MEMORY, E_NO_ANSWER, E_STALLED
 
 KEY = bytes(range(16))
 TIMER_MS = 100
-TIMEOUT_S = 0.5  # a board takes a tenth for a handshake
+TIMEOUT_S = 0.5  # a handshake takes a board a tenth of a second
 
 
-class Transport:
-    """One end of a network of lists, where `address` is how the other end calls it; `lack` makes calls of receive() fail."""
+class MemoryTransport:
+    """One endpoint of a network in memory. Its peers know it as `address`; `lack` lists which receptions run out of memory."""
 
     def __init__(self, address):
         self.socket = Signal()
         self.address = address
-        self.ways = {}  # address: Transport
+        self.peers = {}  # by address: MemoryTransport
         self.waiting = []
-        self.lack = []  # whether the next datagram, the one after it, ... finds no memory
+        self.lack = []  # for each of the next datagrams, whether memory runs out
         self.closed = False
 
     def send(self, datagram, address=None):
-        other = self.ways.get(address)
+        other = self.peers.get(address)
         if other and not other.closed:
             other.waiting.append((bytes(datagram), self.address))
             other.socket.set(True)
@@ -46,12 +46,12 @@ class Transport:
         self.socket.close()
 
 
-class Server:
-    """A service, its transport, and what its clients said."""
+class EchoServer:
+    """A service that echoes, its transport, and the messages it received."""
 
     def __init__(self):
-        self.transport = Transport(None)
-        self.heard = []
+        self.transport = MemoryTransport(None)
+        self.received = []
         self.service = None
 
     async def start(self):
@@ -60,14 +60,14 @@ class Server:
 
     async def handle(self, connection):
         async for message in connection:
-            self.heard.append(message)
+            self.received.append(message)
             await connection.send(message)
 
-    def way(self, address):
-        """Return the transport of a client at `address`."""
-        transport = Transport(address)
-        transport.ways[None] = self.transport
-        self.transport.ways[address] = transport
+    def add_client(self, address):
+        """Return the transport of a new client at `address`."""
+        transport = MemoryTransport(address)
+        transport.peers[None] = self.transport
+        self.transport.peers[address] = transport
         return transport
 
 
@@ -80,10 +80,10 @@ async def talk(connection, message):
     assert await connection.receive() == message
 
 
-def test_both_talk():
+def test_a_client_connects_and_exchanges_messages():
     async def main():
-        server = await Server().start()
-        connection = await connect(server.way(b"a"))
+        server = await EchoServer().start()
+        connection = await connect(server.add_client(b"a"))
         await talk(connection, b"hello")
         connection.close()
         await until(lambda: not server.service.listener.peers)
@@ -92,11 +92,11 @@ def test_both_talk():
     run(main)
 
 
-def test_cancelled():
-    """A connect() leaves neither socket nor task behind; a service ends with all its sessions, and tells their peers."""
+def test_cancelling_connect_or_closing_a_service_releases_everything():
+    """A cancelled connect() leaves neither socket nor task behind. A closed service ends its sessions and notifies the peers."""
 
     async def main():
-        nowhere = Transport(b"a")
+        nowhere = MemoryTransport(b"a")
         waiting = asyncio.create_task(connect(nowhere))
         await asyncio.sleep(0.05)
         assert not nowhere.closed
@@ -107,8 +107,8 @@ def test_cancelled():
         except asyncio.CancelledError:
             pass
         assert nowhere.closed
-        server = await Server().start()
-        connection = await connect(server.way(b"b"))
+        server = await EchoServer().start()
+        connection = await connect(server.add_client(b"b"))
         serving = asyncio.create_task(server.service.wait_closed())
         await asyncio.sleep(0)
         server.service.close()
@@ -123,27 +123,27 @@ def test_cancelled():
     run(main)
 
 
-def test_why_nobody_is_connected():
+def test_a_failed_connect_names_its_reason():
     async def main():
-        nowhere = Transport(b"a")
+        nowhere = MemoryTransport(b"a")
         await expect(PeerError, E_NO_ANSWER, connect(nowhere, 0.2))
         assert nowhere.closed
-        server = await Server().start()
-        transport = server.way(b"b")
-        server.transport.lack = [False] + [True] * 50  # after its HelloVerifyRequest it hears nothing more
+        server = await EchoServer().start()
+        transport = server.add_client(b"b")
+        server.transport.lack = [False] + [True] * 50  # the server receives nothing after the first hello
         await expect(PeerError, E_STALLED, connect(transport, TIMEOUT_S))
         server.transport.lack = []
-        await expect(PeerError, E_ALERT, connect(server.way(b"c"), key=b"wrong"))
+        await expect(PeerError, E_ALERT, connect(server.add_client(b"c"), key=b"wrong"))
         server.service.close()
 
     run(main)
 
 
-def test_who_gives_up_frees_the_server():
+def test_a_client_that_times_out_frees_its_half_open_slot():
     async def main():
-        server = await Server().start()
-        transport = server.way(b"a")
-        transport.lack = [False] + [True] * 50  # hears nothing but the HelloVerifyRequest
+        server = await EchoServer().start()
+        transport = server.add_client(b"a")
+        transport.lack = [False] + [True] * 50  # receives only the HelloVerifyRequest
         await expect(PeerError, E_STALLED, connect(transport, TIMEOUT_S))
         assert len(server.service.listener.half_open) == 1
         await until(lambda: not server.service.listener.half_open)
@@ -152,10 +152,10 @@ def test_who_gives_up_frees_the_server():
     run(main)
 
 
-def test_a_lack_of_memory_is_a_datagram_lost():
+def test_a_lack_of_memory_on_receive_loses_only_that_datagram():
     async def main():
-        server = await Server().start()
-        transport = server.way(b"a")
+        server = await EchoServer().start()
+        transport = server.add_client(b"a")
         server.transport.lack = [True, False, True, False, True]
         transport.lack = [True, False, True]
         connection = await connect(transport)
@@ -167,31 +167,31 @@ def test_a_lack_of_memory_is_a_datagram_lost():
         await connection.send(b"heard")
         await until(lambda: not transport.lack)
         await talk(connection, b"last")
-        assert server.heard == [b"next", b"heard", b"last"]
+        assert server.received == [b"next", b"heard", b"last"]
         connection.close()
         server.service.close()
 
     run(main)
 
 
-def test_a_lack_of_memory_in_a_handshake_ends_it_at_once():
+def test_a_lack_of_memory_in_the_handshake_fails_it_at_once():
     async def main():
-        server = await Server().start()
+        server = await EchoServer().start()
 
         class Short(Psk):
             def write_key_exchange(self):
                 raise MemoryError
 
-        await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.way(b"b"), timer_ms=TIMER_MS))
+        await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.add_client(b"b"), timer_ms=TIMER_MS))
         await until(lambda: not server.service.listener.half_open)
         server.service.close()
 
     run(main)
 
 
-def test_a_client_for_whose_task_there_is_no_memory_is_told():
+def test_a_client_that_gets_no_task_is_notified():
     async def main():
-        server = await Server().start()
+        server = await EchoServer().start()
         handle = server.service._handle
 
         def short(connection):
@@ -199,9 +199,9 @@ def test_a_client_for_whose_task_there_is_no_memory_is_told():
             raise MemoryError
 
         server.service._handle = short
-        await expect(PeerError, E_STALLED, connect(server.way(b"a")))
+        await expect(PeerError, E_STALLED, connect(server.add_client(b"a")))
         assert not server.service.listener.peers
-        connection = await connect(server.way(b"a"))
+        connection = await connect(server.add_client(b"a"))
         await talk(connection, b"again")
         connection.close()
         server.service.close()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""How often a record calls the block cipher: twice, whatever its length."""
+"""A record of any length costs exactly two calls of the block cipher."""
 
 import sys
 
@@ -15,8 +15,8 @@ KEY = bytes(range(16))
 SALT = bytes(4)
 
 
-class Counting:
-    """Stands before the block cipher of the back end and notes (mode, bytes) of each call."""
+class CountingCipher:
+    """Wraps the block cipher of the back end and records (mode, bytes) of each call."""
 
     made = []
     calls = []
@@ -27,7 +27,7 @@ class Counting:
         self.made.append(mode)
 
     def encrypt(self, data, out):
-        """Encrypt, and take note."""
+        """Encrypt, and record the call."""
         self.calls.append((self._mode, len(data)))
         self._cipher.encrypt(data, out)
 
@@ -37,21 +37,21 @@ _aes = _module.aes
 
 
 def count(function, *arguments):
-    """Return what the call returns, and the calls of the block cipher in it."""
-    Counting.made.clear()
-    Counting.calls.clear()
-    _module.aes = Counting
+    """Return (result, calls of the block cipher)."""
+    CountingCipher.made.clear()
+    CountingCipher.calls.clear()
+    _module.aes = CountingCipher
     try:
         result = function(*arguments)
     finally:
         _module.aes = _aes
-    assert sorted(Counting.made) == [ECB, CBC]
-    return result, sorted(Counting.calls)
+    assert sorted(CountingCipher.made) == [ECB, CBC]
+    return result, sorted(CountingCipher.calls)
 
 
 def check(plaintext, tag_bytes, cid=b""):
-    """Assert that sealing and opening cost one ECB and one CBC call each."""
-    inner = len(plaintext) + len(cid)  # with a CID, a content type of one byte
+    """Assert that sealing and opening cost one ECB call and one CBC call each."""
+    inner = len(plaintext) + len(cid)  # with a CID, the inner plaintext has one more byte: the content type
     blocks = (inner + 15) // 16
     header_blocks = 2 if not cid else 3  # B0, and 13 or 24 bytes of additional data with their length
     expected = [(ECB, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
@@ -68,7 +68,7 @@ def check(plaintext, tag_bytes, cid=b""):
     assert calls == expected, calls
 
 
-def test_a_record_costs_two_bulk_calls():
+def test_sealing_and_opening_a_record_cost_two_bulk_calls_each():
     longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
     assert longest == 1195
     for length in (0, 1, 15, 16, 17, longest):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The two ways to do AES-CCM around the block cipher agree: in plain Python, and in machine code where the port takes it."""
+"""The two implementations of AES-CCM around the block cipher agree: plain Python and machine code (viper)."""
 
 import sys
 
@@ -10,16 +10,16 @@ from dice.crypto import ccm as blocks
 KEY = bytes(range(16))
 SALT = b"salt"
 LENGTHS = (0, 1, 15, 16, 17, 64, 255, 1195, 4100)
-AAD = (None, b"", b"a", 14, 15, 300)  # a number: as many bytes of noise
+AAD = (None, b"", b"a", 14, 15, 300)  # a number: that many bytes of noise
 
 
-def ways():
-    """Return the functions to compare with each other; on CPython there is one."""
+def implementations():
+    """Return the functions to compare. CPython has only one."""
     return [blocks.crypt] + ([crypto.crypt] if crypto.crypt is not blocks.crypt else [])
 
 
 def noise(length, seed):
-    """Return bytes that repeat from run to run."""
+    """Return pseudo-random bytes, the same in every run."""
     out = bytearray(length)
     for i in range(length):
         seed = (seed * 1103515245 + 12345) & 0x3FFFFFFF
@@ -27,32 +27,32 @@ def noise(length, seed):
     return out
 
 
-def crypt(way, data, tag_bytes, aad, plaintext):
-    """Seal `plaintext` into `data`, or open that, as a record whose fragment begins at 21."""
-    return way(21, SALT, tag_bytes, KEY, data, aad, plaintext)
+def crypt(implementation, data, tag_bytes, aad, plaintext):
+    """Seal `plaintext` into `data`, or open `data` if `plaintext` is None, as a record whose fragment begins at 21."""
+    return implementation(21, SALT, tag_bytes, KEY, data, aad, plaintext)
 
 
-def test_what_is_opened_is_bytes_like_any_other():
-    """Not filled in after it was made: MicroPython keeps a hash in bytes, and compares text by it."""
+def test_the_opened_plaintext_is_an_ordinary_bytes_object():
+    """MicroPython stores a hash in a bytes object and compares by it, so the object must not be filled in after it was made."""
     text = b"a command"
     data = bytearray(21 + len(text) + 8)
-    for way in ways():
-        crypt(way, data, 8, None, text)
-        opened = crypt(way, data, 8, None, None)
+    for implementation in implementations():
+        crypt(implementation, data, 8, None, text)
+        opened = crypt(implementation, data, 8, None, None)
         assert type(opened) is bytes and opened == text
         assert hash(opened) == hash(text)
         assert opened.decode() == "".join(["a comm", "and"])
         assert {opened.decode(): 1}.get("".join(["a comm", "and"])) == 1
 
 
-def test_machine_code_is_used_where_the_port_takes_it():
+def test_machine_code_is_used_if_the_port_supports_it():
     """A firmware that names a native architecture runs the machine code."""
     native = getattr(sys.implementation, "_mpy", 0) >> 10 != 0
-    assert len(ways()) == (2 if native else 1)
+    assert len(implementations()) == (2 if native else 1)
 
 
-def test_both_seal_and_open_alike():
-    """Sealing changes the fragment alone, and what one seals the other opens, from anything bytes-like, leaving it as it was."""
+def test_both_implementations_seal_and_open_alike():
+    """Sealing changes only the fragment. Each opens what the other sealed, from any bytes-like object, and leaves it unchanged."""
     for length in LENGTHS:
         text = noise(length + 21, length + 7)
         plaintext = bytes(text[21:])
@@ -60,36 +60,36 @@ def test_both_seal_and_open_alike():
             aad = bytes(noise(aad, 1)) if isinstance(aad, int) else aad
             for tag_bytes in (8, 16):
                 sealed = []
-                for way in ways():
+                for implementation in implementations():
                     data = bytearray(text + bytes(tag_bytes))
-                    assert crypt(way, data, tag_bytes, aad, plaintext) is None
+                    assert crypt(implementation, data, tag_bytes, aad, plaintext) is None
                     assert data[:21] == text[:21] and len(data) == len(text) + tag_bytes
                     sealed.append(bytes(data))
                 assert sealed[0] == sealed[-1]
-                for way in ways():
+                for implementation in implementations():
                     for data in (sealed[0], bytearray(sealed[0]), memoryview(sealed[0])):
-                        opened = crypt(way, data, tag_bytes, aad, None)
+                        opened = crypt(implementation, data, tag_bytes, aad, None)
                         assert type(opened) is bytes and opened == plaintext
                         assert data == sealed[0]
 
 
-def test_both_refuse_what_is_shorter_than_its_tag():
-    for way in ways():
+def test_both_implementations_refuse_a_record_shorter_than_its_tag():
+    for implementation in implementations():
         for size in (21, 22, 28):
-            assert crypt(way, bytes(size), 8, None, None) is None
+            assert crypt(implementation, bytes(size), 8, None, None) is None
 
 
-def test_both_refuse_one_wrong_bit():
-    """Of the tag wherever it is; of the text, the header and the nonce too."""
-    for way in ways():
+def test_both_implementations_refuse_any_flipped_bit():
+    """In the tag, the ciphertext, the header or the nonce."""
+    for implementation in implementations():
         data = noise(21 + 17 + 8, 4)
-        crypt(way, data, 8, None, bytes(17))
+        crypt(implementation, data, 8, None, bytes(17))
         for bit in range(8 * (21 + 17), 8 * (21 + 17 + 8)):
             data[bit // 8] ^= 1 << bit % 8
-            assert crypt(way, data, 8, None, None) is None
+            assert crypt(implementation, data, 8, None, None) is None
             data[bit // 8] ^= 1 << bit % 8
         for at in (0, 2, 3, 10, 13, 20, 21, 37):
             data[at] ^= 1
-            assert crypt(way, data, 8, None, None) is None
+            assert crypt(implementation, data, 8, None, None) is None
             data[at] ^= 1
-        assert crypt(way, data, 8, None, None) is not None
+        assert crypt(implementation, data, 8, None, None) is not None

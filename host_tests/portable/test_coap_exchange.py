@@ -29,7 +29,7 @@ SECOND = 1000
 
 
 class Random:
-    """Repeatable, and not random at all: a linear congruential generator."""
+    """A repeatable random source: a linear congruential generator."""
 
     def __init__(self, seed=1):
         self.state = seed
@@ -42,12 +42,12 @@ class Random:
         return bytes(data)
 
     def half(self):
-        """Tell yes half of the time."""
+        """Return True half of the time."""
         return self(1)[0] < 128
 
 
-class Counter:
-    """A handler that counts, and answers with what it counted."""
+class CountingHandler:
+    """A handler that counts its requests and responds with the count."""
 
     def __init__(self, later=False):
         self.requests = []
@@ -59,11 +59,11 @@ class Counter:
 
 
 def pair(handler=None, seed=1):
-    return Endpoint(Counter(), Random(seed), "server"), Endpoint(handler or Counter(), Random(seed + 1), "client")
+    return Endpoint(CountingHandler(), Random(seed), "server"), Endpoint(handler or CountingHandler(), Random(seed + 1), "client")
 
 
 def carry(one, two, now, lose=lambda: False):
-    """Bring all datagrams across, both ways, until there are none; return how many there were."""
+    """Exchange datagrams both ways until none is left; return how many there were."""
     count = 0
     moved = True
     while moved:
@@ -78,8 +78,8 @@ def carry(one, two, now, lose=lambda: False):
     return count
 
 
-def test_a_piggybacked_response():
-    handler = Counter()
+def test_a_response_is_piggybacked_on_the_acknowledgment():
+    handler = CountingHandler()
     client, server = pair(handler)
     exchange = client.request(GET, "a/b", b"", now=0)
     assert not exchange.done
@@ -89,8 +89,8 @@ def test_a_piggybacked_response():
     assert client.deadline() is None and server.deadline() is None
 
 
-def test_a_separate_response():
-    handler = Counter(later=True)
+def test_a_separate_response_is_sent_and_acknowledged_later():
+    handler = CountingHandler(later=True)
     client, server = pair(handler)
     exchange = client.request(GET, "slow", now=0)
     assert carry(client, server, 0) == 2
@@ -102,7 +102,7 @@ def test_a_separate_response():
     assert answer.done and answer.acknowledged
 
 
-def test_a_separate_response_that_wants_no_acknowledgment():
+def test_a_non_confirmable_separate_response_is_not_acknowledged():
     client, _ = pair()
     exchange = client.request(GET, "slow", now=0)
     request = decode(client.transmit())
@@ -110,17 +110,17 @@ def test_a_separate_response_that_wants_no_acknowledgment():
     assert exchange.response.payload == b"x" and client.transmit() is None
 
 
-def test_a_separate_response_that_never_comes():
-    client, server = pair(Counter(later=True))
+def test_a_request_whose_separate_response_never_comes_ends_without_one():
+    client, server = pair(CountingHandler(later=True))
     exchange = client.request(GET, "slow", now=0)
     carry(client, server, 0)
     assert client.timeout(client.deadline()) == DATA
     assert exchange.done and exchange.response is None
 
 
-def test_an_acknowledgment_that_is_lost_before_the_separate_response():
+def test_a_separate_response_replaces_a_lost_acknowledgment():
     """Section 5.2.2: the response also acknowledges the request."""
-    handler = Counter(later=True)
+    handler = CountingHandler(later=True)
     client, server = pair(handler)
     exchange = client.request(GET, "slow", now=0)
     server.receive(client.transmit(), 0)
@@ -130,7 +130,7 @@ def test_an_acknowledgment_that_is_lost_before_the_separate_response():
     assert exchange.done and exchange.response.payload == b"soon" and client.deadline() is None
 
 
-def test_back_off_and_giving_up():
+def test_retransmissions_back_off_exponentially_and_end():
     client, _ = pair()
     exchange = client.request(GET, "a", now=0)
     first = bytes(client.transmit())
@@ -151,8 +151,8 @@ def test_back_off_and_giving_up():
     assert exchange.response is None and not exchange.acknowledged
 
 
-def test_a_request_that_comes_again_is_not_obeyed_again():
-    handler = Counter()
+def test_a_repeated_request_is_answered_but_not_executed_again():
+    handler = CountingHandler()
     client, server = pair(handler)
     exchange = client.request(POST, "a", now=0)
     datagram = client.transmit()
@@ -164,12 +164,12 @@ def test_a_request_that_comes_again_is_not_obeyed_again():
     for answer in answers:
         client.receive(answer, 3000)
     assert exchange.response.payload == b"1" and client.dropped == 2
-    server.receive(datagram, 300 * SECOND)  # the message id means another message by now
+    server.receive(datagram, 300 * SECOND)  # by now the message id belongs to another message
     assert len(handler.requests) == 2
 
 
-def test_only_the_last_few_replies_are_remembered():
-    handler = Counter()
+def test_only_the_last_eight_replies_are_remembered():
+    handler = CountingHandler()
     _, server = pair(handler)
     for number in range(40):
         server.receive(Message(CON, GET, number, b"", path_options("a")).encode(), 0)
@@ -177,8 +177,8 @@ def test_only_the_last_few_replies_are_remembered():
     assert len(server._replies) == 8
 
 
-def test_one_at_a_time():
-    handler = Counter()
+def test_requests_are_transmitted_one_at_a_time():
+    handler = CountingHandler()
     client, server = pair(handler)
     exchanges = [client.request(GET, "a", now=0) for _ in range(4)]
     raises(UsageError, E_QUEUE, client.request, GET, "a")
@@ -188,7 +188,7 @@ def test_one_at_a_time():
     assert [exchange.response.payload for exchange in exchanges] == [b"1", b"2", b"3", b"4"]
 
 
-def test_forgetting_lets_the_next_one_go():
+def test_forgetting_a_request_lets_the_next_one_proceed():
     client, server = pair()
     first = client.request(GET, "a", now=0)
     second = client.request(GET, "b", now=0)
@@ -198,7 +198,7 @@ def test_forgetting_lets_the_next_one_go():
     assert first.done and first.response is None and second.response.payload == b"1"
 
 
-def test_ping():
+def test_ping_is_answered_by_a_reset():
     client, server = pair()
     exchange = client.ping(0)
     assert bytes(client._out[0][:2]) == b"\x40\x00"
@@ -206,8 +206,8 @@ def test_ping():
     assert exchange.done and exchange.acknowledged
 
 
-def test_non_confirmable_requests():
-    handler = Counter()
+def test_a_non_confirmable_request_gets_one_non_confirmable_response():
+    handler = CountingHandler()
     _, server = pair(handler)
     datagram = Message(NON, GET, 5, b"t", path_options("a")).encode()
     server.receive(datagram, 0)
@@ -217,7 +217,7 @@ def test_non_confirmable_requests():
     assert len(handler.requests) == 1 and server.transmit() is None
 
 
-def test_a_reset_ends_a_request():
+def test_a_reset_ends_a_request_without_a_response():
     client, _ = pair()
     exchange = client.request(GET, "a", now=0)
     message_id = decode(client.transmit()).message_id
@@ -225,7 +225,7 @@ def test_a_reset_ends_a_request():
     assert exchange.done and exchange.response is None
 
 
-def test_foreign_responses_are_rejected():
+def test_responses_with_a_foreign_id_or_token_are_rejected():
     client, _ = pair()
     exchange = client.request(GET, "a", now=0)
     request = decode(client.transmit())
@@ -242,7 +242,7 @@ def test_foreign_responses_are_rejected():
     assert client.dropped == 5 and not exchange.done
 
 
-def test_a_confirmable_message_that_is_none_is_reset():
+def test_a_malformed_confirmable_message_is_reset():
     _, server = pair()
     assert server.receive(b"\x40\x01\x12\x34\xf0", 0) == NONE
     assert bytes(server.transmit()) == b"\x70\x00\x12\x34"
@@ -251,7 +251,7 @@ def test_a_confirmable_message_that_is_none_is_reset():
     assert server.transmit() is None and server.dropped == 3
 
 
-def test_a_handler_that_raises():
+def test_a_handler_that_raises_gives_5_00():
     def broken(request, peer):
         raise ValueError("a bug")
 
@@ -262,7 +262,7 @@ def test_a_handler_that_raises():
     assert isinstance(server.error, ValueError)
 
 
-def test_both_sides_ask():
+def test_both_endpoints_can_request_at_the_same_time():
     one, two = pair()
     first = one.request(GET, "a", now=0)
     second = two.request(GET, "b", now=0)
@@ -270,8 +270,8 @@ def test_both_sides_ask():
     assert first.response.payload == b"1" and second.response.payload == b"1"
 
 
-def test_observing():
-    handler = Counter()
+def test_notifications_reach_the_observer_until_it_forgets_them():
+    handler = CountingHandler()
     observer = []
 
     def observed(request, peer):
@@ -279,26 +279,26 @@ def test_observing():
         return CONTENT, b"0", [(OBSERVE, uint(1))]
 
     client, server = pair(observed)
-    heard = []
-    exchange = client.request(GET, "t", b"", [(OBSERVE, b"")], 0, lambda message: heard.append(message.payload))
+    notified = []
+    exchange = client.request(GET, "t", b"", [(OBSERVE, b"")], 0, lambda message: notified.append(message.payload))
     carry(client, server, 0)
-    assert exchange.response.payload == b"0" and heard == []
+    assert exchange.response.payload == b"0" and notified == []
     for number in (2, 3):
         notification = server.respond(observer[0], (CONTENT, b"%d" % number, [(OBSERVE, uint(number))]), 0)
         carry(client, server, 0)
         assert notification.acknowledged
-    assert heard == [b"2", b"3"]
+    assert notified == [b"2", b"3"]
     client.forget(exchange, 0)
     notification = server.respond(observer[0], (CONTENT, b"4", [(OBSERVE, uint(4))]), 0)
     carry(client, server, 0)
-    assert heard == [b"2", b"3"] and notification.done and not notification.acknowledged
+    assert notified == [b"2", b"3"] and notification.done and not notification.acknowledged
     assert not handler.requests
 
 
-def test_over_a_network_that_loses():
-    """Half of all datagrams are lost: every request is obeyed at most once, and what is answered was obeyed."""
+def test_a_request_over_a_lossy_network_is_executed_at_most_once():
+    """Half of all datagrams are lost. A request that was answered was executed."""
     for seed in range(20):
-        handler = Counter()
+        handler = CountingHandler()
         client, server = pair(handler, seed)
         random = Random(seed + 100)
         now = 0
@@ -315,7 +315,7 @@ def test_over_a_network_that_loses():
                 assert exchange.response.payload == b"%d" % len(handler.requests), seed
 
 
-def test_noise():
+def test_random_datagrams_do_not_break_an_endpoint():
     one, two = pair()
     random = Random(9)
     good = bytes(Message(CON, GET, 3, b"tok", path_options("a"), b"x").encode())
@@ -330,7 +330,7 @@ def test_noise():
     assert exchange.response.payload == b"1"
 
 
-def test_paths():
+def test_the_router_matches_paths_and_methods():
     router = Router(
         {"a": {GET: lambda request, peer: (CONTENT, b"a")}, "b/*": {POST: lambda request, peer: (CHANGED, request.path())}}
     )
@@ -343,6 +343,6 @@ def test_paths():
     assert ask(GET, "a/b")[0] == NOT_FOUND and ask(GET, "")[0] == NOT_FOUND and ask(GET, "b")[0] == NOT_FOUND
     assert ask(POST, "b/c") == (CHANGED, "b/c") and ask(POST, "b/c/d") == (CHANGED, "b/c/d")
     assert ask(GET, ".well-known/core") == (CONTENT, b"</a>,</b/*>", [(12, b"\x28")])
-    assert ask(GET, "a", [(35, b"")])[0] == 0x82  # Proxy-Uri is critical, and there is no proxy
+    assert ask(GET, "a", [(35, b"")])[0] == 0x82  # Proxy-Uri is critical, and this is no proxy
     assert ask(GET, "a", [(15, b"q"), (60, b"")])[0] == CONTENT
     assert router(Message(CON, GET, 1, b"", [(11, b"\xff")]), None)[0] == 0x80
