@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""dice.join over a transport in memory; real multicast is tested in host_tests/net."""
+"""dice.join over a transport in memory; host_tests/net has real multicast."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ from dice.store import FileStore, read_file
 
 
 def write_gsa(**changes):
-    """Return the path of a GSA file in a new folder."""
+    """Write a GSA file into a new folder; return its path."""
     path = make_folder() + "/lamps.gsa"
     with open(path, "wb") as file:
         file.write(encode(make_gsa(**changes)))
@@ -31,7 +31,7 @@ async def joined(own_id=None, *others, **changes):
     return await dice.join(write_gsa(own_id=own_id, **changes), RamStore(), transport), transport
 
 
-def test_messages_both_ways():
+def test_two_members_exchange_messages():
     async def main():
         one, to_one = await joined(A)
         two, to_two = await joined(B, to_one)
@@ -51,27 +51,27 @@ def test_messages_both_ways():
     run(main)
 
 
-class Air:
-    """Hears what is sent."""
+class Recorder:
+    """Records every datagram that is sent."""
 
     def __init__(self):
-        self.heard = []
+        self.datagrams = []
 
     def feed(self, datagram):
-        self.heard.append(bytes(datagram))
+        self.datagrams.append(bytes(datagram))
 
 
-def test_the_file_is_written_back_and_counters_are_kept_beside_it():
+def test_join_rewrites_the_file_without_fresh_flag_and_reserves_counters():
     async def main():
         path = write_gsa(own_id=A)
-        air = Air()
+        recorder = Recorder()
         for expected in (0, 64, 128):
-            group = await dice.join(path, transport=Transport(air))
+            group = await dice.join(path, transport=Transport(recorder))
             gsa = read_file(path, decode)
             assert not gsa.fresh
             assert (gsa.own_id, gsa.key, gsa.senders) == (A, bytearray(range(16)), make_gsa().senders)
             await group.send(b"x")
-            assert air.heard[-1][5:11] == b"\1" + expected.to_bytes(5, "big")
+            assert recorder.datagrams[-1][5:11] == b"\1" + expected.to_bytes(5, "big")
             group.close()
         assert FileStore(path.rpartition("/")[0]).get("01020304t0001") == 1 << 48 | 192
         assert not exists(path + ".tmp")
@@ -79,7 +79,7 @@ def test_the_file_is_written_back_and_counters_are_kept_beside_it():
     run(main)
 
 
-def test_a_store_of_ones_own():
+def test_a_given_store_is_used_instead_of_files():
     async def main():
         path = write_gsa(own_id=A)
         store = RamStore()
@@ -91,7 +91,7 @@ def test_a_store_of_ones_own():
     run(main)
 
 
-def test_files_that_are_missing_or_damaged():
+def test_a_missing_or_damaged_gsa_file_is_refused():
     async def main():
         await expect(StoreError, E_STORE_READ, dice.join(make_folder() + "/lamps.gsa"))
         path = write_gsa()
@@ -102,7 +102,7 @@ def test_files_that_are_missing_or_damaged():
     run(main)
 
 
-def test_a_join_that_fails_leaves_nothing_open():
+def test_a_failed_join_closes_its_transport():
     async def main():
         store = RamStore()
         store.broken = True
@@ -115,8 +115,8 @@ def test_a_join_that_fails_leaves_nothing_open():
     run(main)
 
 
-def with_clock(main):
-    """Run `main(clock)`, where clock[0] is the time."""
+def run_with_clock(main):
+    """Run `main(clock)`; clock[0] is the time."""
     clock = [0]
     saved = aio.now
     aio.now = lambda: clock[0]
@@ -126,7 +126,7 @@ def with_clock(main):
         aio.now = saved
 
 
-def test_expiry_by_the_clock_raises():
+def test_expiry_by_the_clock_raises_in_the_iteration():
     async def main(clock):
         group, _ = await joined(lifetime_s=1)
         clock[0] = 999
@@ -137,10 +137,10 @@ def test_expiry_by_the_clock_raises():
         await expect(LimitError, E_EXPIRED, group.__anext__())
         group.close()
 
-    with_clock(main)
+    run_with_clock(main)
 
 
-def test_expiry_found_by_a_datagram_raises():
+def test_expiry_detected_by_a_datagram_raises_in_the_iteration():
     async def main(clock):
         group, transport = await joined(A, lifetime_s=60)
         transport.feed(sealed(0, own_id=B))
@@ -151,10 +151,10 @@ def test_expiry_found_by_a_datagram_raises():
         await expect(LimitError, E_EXPIRED, group.send(b"x"))
         group.close()
 
-    with_clock(main)
+    run_with_clock(main)
 
 
-def test_expiry_found_by_send_raises_also_in_the_iteration():
+def test_expiry_detected_by_send_raises_in_the_iteration_too():
     async def main(clock):
         group, transport = await joined(A, lifetime_s=60)
         await asyncio.sleep(0)
@@ -164,10 +164,10 @@ def test_expiry_found_by_send_raises_also_in_the_iteration():
         await expect(LimitError, E_EXPIRED, group.__anext__())
         group.close()
 
-    with_clock(main)
+    run_with_clock(main)
 
 
-def test_a_group_that_expired_before_the_reboot():
+def test_a_lifetime_that_ended_before_a_reboot_raises_at_once():
     async def main():
         store = RamStore()
         path = write_gsa(lifetime_s=1)
@@ -179,7 +179,7 @@ def test_a_group_that_expired_before_the_reboot():
     run(main)
 
 
-def test_messages_that_nobody_takes():
+def test_unread_messages_beyond_the_limit_drop_the_oldest():
     async def main():
         group, transport = await joined()
         for sequence in range(MESSAGES_MAX + 3):
@@ -196,7 +196,7 @@ def test_messages_that_nobody_takes():
     run(main)
 
 
-def test_a_task_that_waits_can_be_cancelled():
+def test_a_cancelled_iteration_loses_no_message():
     async def main():
         group, transport = await joined(lifetime_s=60)
         task = asyncio.create_task(group.__anext__())
@@ -214,7 +214,7 @@ def test_a_task_that_waits_can_be_cancelled():
     run(main)
 
 
-def test_close_ends_everything():
+def test_close_ends_tasks_and_transport_and_overwrites_keys():
     async def main():
         for lifetime_s in (0, 60):
             group, transport = await joined(A, lifetime_s=lifetime_s)
@@ -232,14 +232,14 @@ def test_close_ends_everything():
     run(main)
 
 
-def test_a_transport_that_fails():
+def test_an_error_of_the_transport_raises_in_the_iteration():
     async def main():
         group, transport = await joined()
         transport.fail(OSError(5))
         for _ in range(2):
             try:
                 await group.__anext__()
-                raise AssertionError("did not raise")
+                raise AssertionError("no OSError")
             except OSError as error:
                 assert error.args[0] == 5
         group.close()
@@ -247,7 +247,7 @@ def test_a_transport_that_fails():
     run(main)
 
 
-def test_a_clash_stops_sending_and_nothing_else():
+def test_a_clash_stops_sending_but_not_receiving():
     async def main():
         group, transport = await joined(A)
         transport.feed(sealed(9))
@@ -274,7 +274,7 @@ def test_a_flood_does_not_starve_other_tasks():
     run(main)
 
 
-def test_too_little_memory_for_one_datagram():
+def test_a_lack_of_memory_loses_only_that_datagram():
     async def main():
         group, transport = await joined()
         receive = group.member.receive
@@ -294,7 +294,7 @@ def test_too_little_memory_for_one_datagram():
     run(main)
 
 
-def test_options_are_those_of_a_member():
+def test_join_passes_options_to_the_member():
     async def main():
         store = RamStore()
         group = await dice.join(write_gsa(own_id=A), store, Transport(), reserve_records=3)
@@ -308,8 +308,8 @@ def test_options_are_those_of_a_member():
     run(main)
 
 
-def test_the_next_epoch_ends_in_time_also_when_nothing_is_heard():
-    """The pump waits without a deadline, and must wake up to the one that comes with the next epoch."""
+def test_an_idle_member_notices_the_end_of_the_next_epochs_lifetime():
+    """The receiving task waits without a deadline. It must wake up for the deadline that comes with the next epoch."""
 
     async def main():
         group, _ = await joined(A, fresh=True)
@@ -323,7 +323,7 @@ def test_the_next_epoch_ends_in_time_also_when_nothing_is_heard():
     run(main)
 
 
-def test_iteration_after_the_end_raises_a_new_exception_each_time():
+def test_iteration_after_close_raises_a_new_exception_each_time():
     async def main():
         group, _ = await joined(A)
         group.close()
@@ -339,20 +339,20 @@ def test_iteration_after_the_end_raises_a_new_exception_each_time():
     run(main)
 
 
-class Channel(Transport):
-    """What ask() returns: answers come with an address."""
+class AnswerChannel(Transport):
+    """The object that ask() returns: received answers come with an address."""
 
     def receive(self):
         return super().receive(), None
 
 
-class Asking(Transport):
-    """A transport whose datagrams come from somewhere: `source` is the channel to answer on."""
+class AnsweringTransport(Transport):
+    """A transport that can carry answers: `source` is the channel to answer on."""
 
     source = None
 
     def ask(self, datagram):
-        channel = Channel()
+        channel = AnswerChannel()
         for other in self.others:
             other.source = channel
         self.send(datagram)
@@ -363,18 +363,18 @@ class Asking(Transport):
         source.feed(datagram)
 
 
-async def asking(own_id, *others, answering=False):
-    """Return a Group on such a transport, and the transport."""
-    transport = Asking(*others)
+async def join_answering(own_id, *others, answering=False):
+    """Return a Group on an AnsweringTransport, and the transport."""
+    transport = AnsweringTransport(*others)
     return await dice.join(write_gsa(own_id=own_id), RamStore(), transport, answering=answering), transport
 
 
-def test_answers():
+def test_ask_returns_the_answers_of_listeners_and_senders():
     async def main():
-        one, to_one = await asking(200, answering=True)
-        two, to_two = await asking(B, answering=True)
-        silent, to_silent = await asking(None)
-        asker, transport = await asking(A, to_one, to_two, to_silent)
+        one, to_one = await join_answering(200, answering=True)
+        two, to_two = await join_answering(B, answering=True)
+        silent, to_silent = await join_answering(None)
+        asker, transport = await join_answering(A, to_one, to_two, to_silent)
 
         async def answer(group, text):
             async for sender, message in group:
@@ -395,7 +395,7 @@ def test_answers():
     run(main)
 
 
-def test_only_some_transports_carry_answers():
+def test_answering_needs_a_transport_that_carries_answers():
     async def main():
         transport = Transport()
         await expect(UsageError, E_OPTION, dice.join(write_gsa(own_id=A), RamStore(), transport, answering=True))

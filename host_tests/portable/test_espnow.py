@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Groups over ESP-NOW. `Radio` is a double of MicroPython's espnow.ESPNow, made after its documents: no real radio was heard."""
+"""Groups over ESP-NOW. `FakeRadio` is a double of MicroPython's espnow.ESPNow, made from its documentation; no radio was used."""
 
 import asyncio
 
@@ -14,13 +14,13 @@ from dice.transport.espnow import EspNow
 EVERYBODY = b"\xff" * 6
 
 
-class Air:
-    """What connects radios: each frame reaches all others within reach, unless it is lost."""
+class RadioMedium:
+    """Connects radios: a frame reaches all other radios unless it is lost."""
 
     def __init__(self):
         self.radios = []
         self.frames = []
-        self.lost = 0  # so many frames from now on
+        self.lost = 0  # how many of the next frames are lost
 
     def carry(self, sender, frame):
         self.frames.append(frame)
@@ -28,21 +28,21 @@ class Air:
             self.lost -= 1
             return
         for radio in self.radios:
-            if radio is not sender:  # a radio does not hear itself
+            if radio is not sender:  # a radio does not receive its own frame
                 radio.take(sender.mac, frame)
 
 
-class Radio(Signal):
-    """A double of espnow.ESPNow: its calls, its errors, its bounds."""
+class FakeRadio(Signal):
+    """A double of espnow.ESPNow: its calls, errors and limits."""
 
-    def __init__(self, air):
+    def __init__(self, medium):
         super().__init__()
-        self.mac = bytes((2, 0, 0, 0, 0, len(air.radios)))
-        self.air = air
+        self.mac = bytes((2, 0, 0, 0, 0, len(medium.radios)))
+        self.medium = medium
         self.peers = set()
         self.waiting = []
         self.on = True
-        air.radios.append(self)
+        medium.radios.append(self)
 
     def active(self, on):
         self.on = on
@@ -55,12 +55,12 @@ class Radio(Signal):
         self.peers.add(mac)
 
     def send(self, mac, frame, sync=True):
-        assert mac == EVERYBODY and not sync  # nobody acknowledges a broadcast: waiting would only block
+        assert mac == EVERYBODY and not sync  # broadcasts are not acknowledged: waiting would only block
         if mac not in self.peers:
             raise OSError(-12393, "ESP_ERR_ESPNOW_NOT_FOUND")
         if len(frame) > 250:
             raise OSError(-12390, "ESP_ERR_ESPNOW_ARG")
-        self.air.carry(self, bytes(frame))
+        self.medium.carry(self, bytes(frame))
         return True
 
     def take(self, mac, frame):
@@ -74,20 +74,20 @@ class Radio(Signal):
         return found
 
 
-async def joined(air, own_id):
+async def joined(medium, own_id):
     """Return a Group on a radio of its own."""
     path = make_folder() + "/lamps.gsa"
     with open(path, "wb") as file:
         file.write(encode(make_gsa(own_id=own_id)))
     assert exists(path)
-    return await dice.join(path, RamStore(), EspNow(Radio(air)))
+    return await dice.join(path, RamStore(), EspNow(FakeRadio(medium)))
 
 
-def test_messages_both_ways():
+def test_two_members_exchange_messages():
     async def main():
-        air = Air()
-        one = await joined(air, A)
-        two = await joined(air, B)
+        medium = RadioMedium()
+        one = await joined(medium, A)
+        two = await joined(medium, B)
         await one.send(b"on")
         assert await two.__anext__() == (A, b"on")
         await two.send(b"done")
@@ -95,19 +95,19 @@ def test_messages_both_ways():
         assert one.member.dropped == two.member.dropped == {}
         one.close()
         two.close()
-        assert not air.radios[0].on
+        assert not medium.radios[0].on
 
     run(main)
 
 
-def test_the_longest_message():
+def test_the_longest_message_fits_a_frame_and_one_byte_more_is_refused():
     async def main():
-        air = Air()
-        one = await joined(air, A)
-        two = await joined(air, B)
+        medium = RadioMedium()
+        one = await joined(medium, A)
+        two = await joined(medium, B)
         await one.send(bytes(221))
         assert await two.__anext__() == (A, bytes(221))
-        assert len(air.frames[0]) == 250
+        assert len(medium.frames[0]) == 250
         try:
             await one.send(bytes(222))
             raise AssertionError
@@ -115,26 +115,26 @@ def test_the_longest_message():
             pass
         await one.send(b"on")
         assert await two.__anext__() == (A, b"on")
-        assert len(air.frames) == 2
+        assert len(medium.frames) == 2
         one.close()
         two.close()
 
     run(main)
 
 
-def test_what_is_lost_or_foreign():
+def test_lost_frames_foreign_frames_and_replays_are_tolerated():
     async def main():
-        air = Air()
-        one = await joined(air, A)
-        two = await joined(air, B)
-        stranger = EspNow(Radio(air))
-        air.lost = 1
+        medium = RadioMedium()
+        one = await joined(medium, A)
+        two = await joined(medium, B)
+        stranger = EspNow(FakeRadio(medium))
+        medium.lost = 1
         await one.send(b"lost")
         stranger.send(b"noise")
         stranger.send(b"")
         await one.send(b"heard")
         assert await two.__anext__() == (A, b"heard")
-        stranger.send(air.frames[-1])
+        stranger.send(medium.frames[-1])
         await asyncio.sleep(0.02)
         assert two.member.dropped == {"malformed": 2, "replayed": 1}
         assert one.member.dropped == {"malformed": 2, "own": 1}
@@ -144,15 +144,15 @@ def test_what_is_lost_or_foreign():
     run(main)
 
 
-def test_a_radio_that_knows_the_peer_already():
-    air = Air()
-    radio = Radio(air)
+def test_a_peer_that_the_radio_already_knows_is_accepted():
+    medium = RadioMedium()
+    radio = FakeRadio(medium)
     EspNow(radio)
     assert EspNow(radio).receive() is None
 
 
-def test_a_radio_that_is_off():
-    radio = Radio(Air())
+def test_a_radio_that_is_off_raises():
+    radio = FakeRadio(RadioMedium())
     radio.active(False)
     try:
         EspNow(radio)

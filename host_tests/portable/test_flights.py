@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Fragments: put together in whatever order they come, within bounds, and cut to whatever the network takes."""
+"""Handshake messages: fragments are reassembled in any order within bounds, and messages are fragmented to fit the network."""
 
 from lossy_network import SeededRandom
 
@@ -17,7 +17,7 @@ def whole(kind, sequence, body):
     return bytes((kind,)) + length + sequence.to_bytes(2, "big") + bytes(3) + length + body
 
 
-def test_any_order_overlapping_and_twice():
+def test_fragments_are_reassembled_in_any_order_with_overlaps_and_repeats():
     random = SeededRandom(3)
     for _ in range(30):
         assembly = Reassembly(5)
@@ -32,7 +32,7 @@ def test_any_order_overlapping_and_twice():
         assert assembly.take() is None and assembly.next == 6
 
 
-def test_messages_ahead_wait_their_turn():
+def test_messages_received_early_wait_for_their_turn():
     assembly = Reassembly(0)
     for sequence in (2, 1):
         assert assembly.add(0, 7, 100, sequence, 0, BODY)
@@ -41,17 +41,17 @@ def test_messages_ahead_wait_their_turn():
     assert [assembly.take()[1] for _ in range(3)] == [whole(7, sequence, BODY) for sequence in range(3)]
 
 
-def test_empty_messages():
+def test_an_empty_message_is_complete_at_once():
     assembly = Reassembly(0)
     assert assembly.add(0, 14, 0, 0, 0, b"")
     assert assembly.take() == (0, whole(14, 0, b""))
 
 
-def test_what_is_not_wanted():
+def test_fragments_that_do_not_fit_are_refused():
     assembly = Reassembly(3)
-    assert not assembly.add(0, 1, 100, 2, 0, BODY), "gone by"
+    assert not assembly.add(0, 1, 100, 2, 0, BODY), "already passed"
     assert not assembly.add(0, 1, 100, 3 + EARLY_MESSAGES_MAX, 0, BODY), "too far ahead"
-    assert not assembly.add(0, 1, 99, 3, 0, BODY), "beyond its end"
+    assert not assembly.add(0, 1, 99, 3, 0, BODY), "beyond its length"
     assert not assembly.add(0, 1, 0xFFFFFF, 3, 0, BODY), "too long"
     assert assembly.add(0, 1, 100, 3, 0, BODY[:50])
     assert not assembly.add(0, 2, 100, 3, 50, BODY[50:]), "another type"
@@ -62,7 +62,7 @@ def test_what_is_not_wanted():
     assert assembly.take()
 
 
-def test_memory_is_bounded():
+def test_reassembly_memory_is_bounded():
     assembly = Reassembly(0)
     taken = [assembly.add(0, 1, HANDSHAKE_BYTES_MAX // 2, sequence, 0, b"x") for sequence in range(EARLY_MESSAGES_MAX)]
     assert sum(taken) <= 2
@@ -72,7 +72,7 @@ def test_memory_is_bounded():
 
 
 def fragments(datagrams):
-    """Return (epoch, record length, message_seq, offset, length) of each record."""
+    """Return (record length, message_seq, offset, length) of each handshake record."""
     found = []
     for datagram in datagrams:
         while datagram:
@@ -99,7 +99,7 @@ def test_small_messages_share_a_datagram():
     assert fragments([datagram]) == [(52, 1, 0, 40), (12, 2, 0, 0)]
 
 
-def test_large_ones_are_cut():
+def test_a_large_message_is_fragmented_to_the_mtu():
     for mtu in (128, 200, 256):
         flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(500)))], 1000, mtu)
         datagrams = sent(flight, RecordLayer(b""))
@@ -111,14 +111,14 @@ def test_large_ones_are_cut():
         assert assembly.take()
 
 
-def test_records_keep_to_the_peers_limit():
+def test_fragments_keep_to_the_record_size_limit_of_the_peer():
     layer = RecordLayer(b"")
     layer.record_max = 64
     flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(200)))], 1000, 1232)
     assert max(fragment[0] for fragment in fragments(sent(flight, layer))) <= 64
 
 
-def test_retransmissions_double_their_wait_and_shrink():
+def test_retransmission_timeouts_double_and_datagrams_shrink():
     flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(900)))], 1000, 1232)
     layer = RecordLayer(b"")
     flight.start(0)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP requests to a group: what is asked, who answers, when, and which way. Groups and sessions are lists; net has real ones."""
+"""CoAP requests to a group: their encoding, who responds, when, and over which channel. Groups and sessions are lists here."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ LAMP = Router(
 )
 
 
-def test_the_bytes_of_a_group_request():
+def test_a_group_request_and_its_responses_are_encoded_as_documented():
     random = Random(3)
     data, token = multicast.request(GET, "lamp", b"", random)
     asked = multicast.parse(data)
@@ -42,7 +42,7 @@ def test_the_bytes_of_a_group_request():
     assert named.option(ANSWER_OVER) == b"tablet" and named.path() == "lamp"
 
 
-def test_leisure_is_spread():
+def test_responses_are_spread_over_the_leisure_period():
     random = Random(4)
     delays = [multicast.delay_ms(random, 1000) for _ in range(100)]
     assert min(delays) < 200 and max(delays) > 800 and max(delays) < 1000
@@ -50,8 +50,8 @@ def test_leisure_is_spread():
     assert 0 <= multicast.delay_ms(random) < COAP_LEISURE_MS
 
 
-class Group:
-    """What groupcomm needs of a dice.Group; who answers are functions of the question."""
+class FakeGroup:
+    """The part of dice.Group that group_coap uses. `members` are called with each request."""
 
     def __init__(self, *members):
         self.members = members
@@ -70,8 +70,8 @@ class Group:
         self.answers.append((asked, bytes(message)))
 
 
-class Listener:
-    """A member of a made-up group, which answers as `number`."""
+class FakeMember:
+    """A member of a FakeGroup that responds as `number`."""
 
     def __init__(self, group, number, sessions=None):
         self.group = group
@@ -83,10 +83,10 @@ class Listener:
         self.responder.take(5, message)
 
 
-def test_answers_come_with_response_keys():
+def test_members_respond_with_response_keys():
     async def main():
-        group = Group()
-        group.members = [Listener(group, number) for number in (2, 3)]
+        group = FakeGroup()
+        group.members = [FakeMember(group, number) for number in (2, 3)]
         found = await request_group(group, GET, "lamp", wait_ms=50)
         assert {who: message.payload for who, message in found.items()} == {2: b"on 5", 3: b"on 5"}
         for path in ("nowhere", "silent", "broken"):
@@ -98,41 +98,41 @@ def test_answers_come_with_response_keys():
     run(main)
 
 
-def test_an_answer_comes_over_the_session_of_who_asks():
-    """Two members have a session with it, one has not; a session that has ended is none."""
+def test_a_member_responds_over_the_requesters_session_if_it_has_one():
+    """Two members have a session with the requester, one has none. An ended session does not count."""
 
     async def main():
         one, server_one, _, _ = pair({})
         two, server_two, _, _ = pair({})
-        group = Group()
+        group = FakeGroup()
         group.members = [
-            Listener(group, 2, {b"tablet": server_one}),
-            Listener(group, 3, {b"other": server_one}),
-            Listener(group, 4, {b"tablet": server_two}),
+            FakeMember(group, 2, {b"tablet": server_one}),
+            FakeMember(group, 3, {b"other": server_one}),
+            FakeMember(group, 4, {b"tablet": server_two}),
         ]
         found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one, two))
         assert {who: message.payload for who, message in found.items()} == {one: b"on 5", two: b"on 5", 3: b"on 5"}
-        assert [who for who, _ in group.answers] == [3], "what came over a session was told with response keys too"
+        assert [who for who, _ in group.answers] == [3], "a response over a session was sent with response keys too"
         group.answers.clear()
         two.close()
         await server_two.closed()
         found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,))
         assert set(found) == {one, 3, 4}
         group.answers.clear()
-        assert set(await request_group(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "nobody named a session"
+        assert set(await request_group(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "the request named no session"
         one.close()
 
     run(main)
 
 
-def test_only_the_token_makes_it_an_answer():
-    """Whatever else comes over a session, also once nobody waits, is none, and is rejected."""
+def test_a_session_response_with_another_token_is_rejected():
+    """Also a late response, when nobody waits any more."""
 
     async def main():
         one, server, _, _ = pair({})
         message, _ = multicast.request(GET, "lamp", b"", Random(5))
         asked = multicast.parse(message)
-        group = Group(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
+        group = FakeGroup(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
         assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,)) == {}
         sent = []
         group.members = [lambda data: sent.append(multicast.parse(data))]
@@ -145,13 +145,13 @@ def test_only_the_token_makes_it_an_answer():
     run(main)
 
 
-def test_a_flood_of_questions_is_obeyed_and_not_answered():
+def test_a_flood_of_requests_is_executed_but_answered_only_up_to_the_limit():
     async def main():
-        group = Group()
-        obeyed = []
+        group = FakeGroup()
+        executed = []
 
         def handle(message, sender):
-            obeyed.append(sender)
+            executed.append(sender)
             return CONTENT, b"x"
 
         responder = Responder(group, handle, None, 30)
@@ -159,11 +159,11 @@ def test_a_flood_of_questions_is_obeyed_and_not_answered():
             group.asked = number + 1
             assert responder.take(5, multicast.request(GET, "lamp", b"", Random(number))[0])
         await asyncio.sleep(0.1)
-        assert len(obeyed) == 5 * MESSAGES_MAX and len(group.answers) == MESSAGES_MAX
+        assert len(executed) == 5 * MESSAGES_MAX and len(group.answers) == MESSAGES_MAX
         assert all(decode(data).payload == b"x" for _, data in group.answers)
         group.asked = 77
         responder.take(5, multicast.request(GET, "lamp", b"", Random(9))[0])
         await asyncio.sleep(0.1)
-        assert group.answers[-1][0] == 77, "room for the next ones"
+        assert group.answers[-1][0] == 77, "no room for later requests"
 
     run(main)

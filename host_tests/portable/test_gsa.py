@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The encoding of a GSA: round trips, a fixed vector, and a reason for everything that is wrong."""
+"""The encoding of a GSA: round trips, a fixed vector, and a reason for every error."""
 
 from support import make_gsa, raises
 
@@ -42,34 +42,34 @@ def changed_vector():
     return make_gsa(own_id=2, own_next=1 << 48 | 7, lifetime_s=86400, senders=[(1, 1 << 48 | 5), (2, 1 << 48 | 7), (3, UNKNOWN)])
 
 
-def check_of(body):
+def checksum_of(body):
     digest = sha256()
     digest.update(body)
     return digest.digest()[:4]
 
 
 def patched(offset, part):
-    """Return an encoding with `part` at `offset` and a correct check."""
+    """Return an encoding with `part` at `offset` and a correct checksum."""
     body = encode(make_gsa(own_id=2))[:-4]
     body[offset : offset + len(part)] = part
-    return body + check_of(body)
+    return body + checksum_of(body)
 
 
 def refused(reason, **changes):
     raises(FormatError, reason, lambda: encode(make_gsa(**changes)))
 
 
-def test_vector():
+def test_a_fixed_gsa_encodes_to_the_documented_bytes():
     body = bytes.fromhex(VECTOR)
     assert encode(changed_vector()) == body + bytes.fromhex("e85ee3cc")
-    assert check_of(body) == bytes.fromhex("e85ee3cc")
-    gsa = decode(body + check_of(body))
+    assert checksum_of(body) == bytes.fromhex("e85ee3cc")
+    gsa = decode(body + checksum_of(body))
     assert gsa.own_id == 2
     assert gsa.own_next == 1 << 48 | 7
     assert gsa.senders == [(1, 1 << 48 | 5), (2, 1 << 48 | 7), (3, UNKNOWN)]
 
 
-def test_round_trip_of_every_combination():
+def test_every_combination_round_trips():
     count = 0
     for suite in (PSK_AES_128_CCM_8, PSK_AES_128_CCM):
         for layout in (K08, D00):
@@ -88,7 +88,7 @@ def test_round_trip_of_every_combination():
     assert count == 48
 
 
-def test_round_trip_at_the_bounds():
+def test_values_at_their_bounds_round_trip():
     senders = [(65535 - i, UNKNOWN) for i in range(50)]
     values = {"epoch": 0xFFFF, "port": 0xFFFF, "lifetime_s": (1 << 32) - 1, "budget": 1 << 23, "own_next": (1 << 64) - 1}
     gsa = make_gsa(layout=D00, senders=senders, own_id=65535, **values)
@@ -98,7 +98,7 @@ def test_round_trip_at_the_bounds():
     assert len(encode(gsa)) == 58 + 500
 
 
-def test_every_bit_flip_is_found():
+def test_every_flipped_bit_is_detected():
     data = encode(changed_vector())
     for at in range(8 * len(data)):
         data[at // 8] ^= 1 << at % 8
@@ -107,27 +107,27 @@ def test_every_bit_flip_is_found():
     decode(data)
 
 
-def test_cut_off():
+def test_truncated_encodings_are_refused():
     data = encode(changed_vector())
     for length in range(5):
         raises(FormatError, E_TRUNCATED, decode, data[:length])
     for length in range(5, len(data)):
         raises(FormatError, E_DAMAGED, decode, data[:length])
     for length in range(1, len(data) - 4):
-        raises(FormatError, E_TRUNCATED, decode, data[:length] + check_of(data[:length]))
+        raises(FormatError, E_TRUNCATED, decode, data[:length] + checksum_of(data[:length]))
 
 
-def test_trailing():
+def test_trailing_bytes_are_refused():
     body = encode(changed_vector())[:-4] + b"\0"
-    raises(FormatError, E_TRAILING, decode, body + check_of(body))
+    raises(FormatError, E_TRAILING, decode, body + checksum_of(body))
 
 
-def test_version():
+def test_unknown_versions_are_refused():
     for version in (0, 2, 255):
         raises(FormatError, E_VERSION, decode, patched(0, bytes((version,))))
 
 
-def test_values_that_are_not_known():
+def test_unknown_values_are_refused():
     raises(FormatError, E_VALUE, decode, patched(1, b"\x04"))
     raises(FormatError, E_VALUE, decode, patched(1, b"\x83"))
     for suite in (b"\0\0", b"\xc0\xa5", b"\xc0\xae", b"\x13\x04"):
@@ -138,14 +138,14 @@ def test_values_that_are_not_known():
         raises(FormatError, E_VALUE, decode, patched(15, derive))
 
 
-def test_key_lengths():
+def test_keys_of_the_wrong_length_are_refused():
     for derive, right in ((DERIVE_SENDER, 16), (DERIVE_SHARED, 20)):
         for length in (0, 15, 16, 17, 19, 20, 21, 255):
             if length != right:
                 refused(E_VALUE, derive=derive, key=bytearray(length))
 
 
-def test_addresses():
+def test_addresses_that_are_not_multicast_are_refused():
     for first in (0, 192, 223, 240, 255):
         refused(E_ADDRESS, address=bytes((first, 0, 0, 1)))
     refused(E_ADDRESS, port=0)
@@ -153,7 +153,7 @@ def test_addresses():
     raises(FormatError, E_ADDRESS, decode, patched(10, b"\0\0"))
 
 
-def test_epochs():
+def test_epochs_out_of_range_are_refused():
     refused(E_EPOCH, epoch=0)
     refused(E_EPOCH, epoch=0x10000)
     refused(E_EPOCH, own_id=1, own_next=2 << 48)
@@ -162,16 +162,16 @@ def test_epochs():
     raises(FormatError, E_EPOCH, decode, patched(16, b"\0\0"))
 
 
-def test_a_listener_has_no_numbers_of_its_own():
+def test_a_listener_has_no_sequence_numbers_of_its_own():
     refused(E_VALUE, own_next=1 << 48)
     listener = encode(make_gsa(senders=[(1, 0), (2, 0)]))
-    listener[35 + 1] = 1  # own_id without has_own
+    listener[35 + 1] = 1  # own_id set, has_own not set
     digest = sha256()
     digest.update(listener[:-4])
     raises(FormatError, E_VALUE, decode, listener[:-4] + digest.digest()[:4])
 
 
-def test_sender_ids():
+def test_sender_ids_that_are_missing_repeated_or_out_of_range_are_refused():
     refused(E_SENDER_ID, senders=[])
     refused(E_SENDER_ID, senders=[(1, 0), (2, 0), (1, 0)])
     refused(E_SENDER_ID, senders=[(i, 0) for i in range(51)])
@@ -182,7 +182,7 @@ def test_sender_ids():
     raises(FormatError, E_SENDER_ID, decode, patched(54, b"\1\1"))
 
 
-def test_budgets():
+def test_budgets_above_the_limit_of_a_key_are_refused():
     refused(E_BUDGET, budget=0)
     refused(E_BUDGET, budget=(1 << 23) + 1)
     encode(make_gsa(budget=1 << 23))

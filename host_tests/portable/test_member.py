@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A member by itself: what it accepts, what it drops as which kind, what it refuses to do."""
+"""A single member: which datagrams it accepts, how it counts those it drops, and which calls it refuses."""
 
 from array import array
 
@@ -25,7 +25,7 @@ def dropped_as(kind, member, datagram, now=0):
     assert member.data is None and member.sender is None
 
 
-def test_messages_in_every_kind_of_group():
+def test_messages_in_every_kind_of_group_are_received():
     for layout in (K08, D00):
         for derive in (DERIVE_SENDER, DERIVE_SHARED):
             for suite, tag_bytes in ((PSK_AES_128_CCM_8, 8), (PSK_AES_128_CCM, 16)):
@@ -42,7 +42,7 @@ def test_messages_in_every_kind_of_group():
                 assert (listener.accepted, listener.dropped) == (4, {})
 
 
-def test_highest_sender_ids():
+def test_the_highest_sender_id_of_each_layout_works():
     for layout, sender_id in ((K08, 255), (D00, 65535)):
         changes = {"layout": layout, "senders": [(sender_id, 0)]}
         listener = make_member(**changes)
@@ -50,7 +50,7 @@ def test_highest_sender_ids():
         assert listener.sender == sender_id
 
 
-def test_drops_malformed():
+def test_malformed_datagrams_are_dropped():
     listener = make_member()
     good = sealed(0)
     for datagram in (b"", b"\x17", good[:20], good[:-1], good + b"\0", good + good, forge(good, 1), bytes(1232), bytes(1233)):
@@ -62,7 +62,7 @@ def test_drops_malformed():
     assert listener.receive(good, 0) == DATA
 
 
-def test_drops_what_is_too_long():
+def test_datagrams_longer_than_the_limit_are_dropped():
     sixteen = {"suite": PSK_AES_128_CCM}
     listener = make_member(**sixteen)
     assert len(sealed(0, bytes(1195), **sixteen)) == 1232
@@ -70,7 +70,7 @@ def test_drops_what_is_too_long():
     dropped_as("malformed", listener, sealed(1, bytes(1196), **sixteen))
 
 
-def test_drops_other_epochs():
+def test_records_of_other_epochs_are_dropped():
     listener = make_member(epoch=5)
     for epoch in (1, 4, 6, 65535):
         dropped_as("epoch", listener, sealed(0, epoch=epoch))
@@ -79,11 +79,11 @@ def test_drops_other_epochs():
     dropped_as("epoch", listener, zero)
 
 
-def test_drops_unknown_senders():
+def test_records_of_unknown_senders_are_dropped():
     dropped_as("unknown", make_member(senders=[(B, 0)]), sealed(0))
 
 
-def test_drops_replays():
+def test_replays_are_dropped():
     listener = make_member()
     datagram = sealed(7)
     assert listener.receive(datagram, 0) == DATA
@@ -92,7 +92,7 @@ def test_drops_replays():
     dropped_as("replayed", listener, sealed(6))
 
 
-def test_drops_forgeries():
+def test_forgeries_are_dropped():
     listener = make_member()
     good = sealed(0)
     for at in range(13, len(good)):
@@ -101,14 +101,14 @@ def test_drops_forgeries():
     assert listener.receive(good, 0) == DATA
 
 
-def test_drops_own():
+def test_own_records_are_dropped():
     sender = make_member(A)
     datagram = seal(sender)
     dropped_as("own", sender, datagram)
     dropped_as("own", sender, datagram)
 
 
-def test_drops_the_first_of_unknown_freshness():
+def test_the_first_record_of_unknown_freshness_is_dropped():
     listener = make_member(senders=[(A, UNKNOWN)])
     dropped_as("first", listener, sealed(5))
     dropped_as("replayed", listener, sealed(5))
@@ -116,7 +116,7 @@ def test_drops_the_first_of_unknown_freshness():
     assert listener.receive(sealed(6), 0) == DATA
 
 
-def test_drops_what_cannot_be_saved_and_takes_it_later():
+def test_a_record_is_dropped_if_its_window_cannot_be_stored_and_accepted_later():
     store = RamStore()
     listener = make_member(None, store)
     store.broken = True
@@ -126,13 +126,13 @@ def test_drops_what_cannot_be_saved_and_takes_it_later():
     dropped_as("replayed", listener, sealed(0))
 
 
-def test_last_message_is_forgotten():
+def test_a_dropped_record_clears_the_last_message():
     listener = make_member()
     assert listener.receive(sealed(0), 0) == DATA
     dropped_as("replayed", listener, sealed(0))
 
 
-def test_sending_misused():
+def test_invalid_sends_are_refused():
     raises(UsageError, E_NOT_A_SENDER, make_member().send, b"x", 0)
     sender = make_member(A)
     assert sender.transmit() is None
@@ -145,7 +145,7 @@ def test_sending_misused():
     assert seal(sender)[10] == 1
 
 
-def test_messages_are_bytes_like():
+def test_messages_are_any_bytes_like_object_and_nothing_else():
     sender, listener = make_member(A), make_member()
     for message in (b"text", bytearray(b"text"), memoryview(b"-text-")[1:5], memoryview(array("H", (0x6574, 0x7478)))):
         datagram = seal(sender, message)
@@ -156,7 +156,7 @@ def test_messages_are_bytes_like():
         assert sender.transmit() is None
 
 
-def test_a_message_may_be_changed_once_sent():
+def test_a_message_buffer_may_be_changed_after_send():
     sender, listener = make_member(A), make_member()
     message = bytearray(b"text")
     sender.send(message, 0)
@@ -165,14 +165,14 @@ def test_a_message_may_be_changed_once_sent():
     assert listener.data == b"text"
 
 
-def test_options_out_of_range():
+def test_options_out_of_range_are_refused():
     for name, values in (("reserve_records", (0, -1)), ("remember_records", (0, -1)), ("grace_ms", (-1, 1 << 29))):
         for value in values:
             raises(UsageError, E_OPTION, lambda name=name, value=value: make_member(options={name: value}))
     make_member(options={"reserve_records": 1, "remember_records": 1, "grace_ms": 0})
 
 
-def test_store_used_by_two():
+def test_two_members_with_one_counter_are_detected():
     store = RamStore()
     one = make_member(A, store, options={"reserve_records": 2})
     two = make_member(A, store, fresh=False, options={"reserve_records": 2})
@@ -181,7 +181,7 @@ def test_store_used_by_two():
     assert two.transmit() is None
 
 
-def test_two_groups_and_two_members_share_a_store():
+def test_members_of_several_groups_share_a_store():
     store = RamStore()
     one = make_member(A, store)
     two = make_member(B, store)
@@ -194,7 +194,7 @@ def test_two_groups_and_two_members_share_a_store():
         assert all(letter in "0123456789abcdefghijklmnopqrstuvwxyz" for letter in name)
 
 
-def test_writes_to_flash():
+def test_writes_to_flash_are_as_rare_as_configured():
     store = RamStore()
     sender = make_member(A, store)
     store.writes = 0
@@ -210,7 +210,7 @@ def test_writes_to_flash():
         assert store.writes == expected
 
 
-def test_closed():
+def test_a_closed_member_overwrites_its_keys_and_refuses_to_work():
     sender = make_member(A)
     keys = keys_of(sender._context)
     assert len(keys) == 84 and any(keys)
@@ -226,7 +226,7 @@ def test_closed():
     sender.close()
 
 
-def test_no_key_in_any_text():
+def test_no_key_appears_in_any_text():
     gsa = make_gsa(own_id=A, key=bytearray(b"SIXTEENBYTESKEY!"))
     member = Member(gsa, RamStore(), 0)
     context = Context(gsa)

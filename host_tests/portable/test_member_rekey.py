@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Trap 8 of docs/protocol.md: re-keying that no lost datagram can upset, and that never goes back."""
+"""Trap 8 of docs/protocol.md: re-keying that a lost datagram cannot disturb, and that never returns to an older epoch."""
 
 from support import SECOND, A, B, C, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
@@ -14,7 +14,7 @@ GRACE = 60 * SECOND
 
 
 class FragileStore(RamStore):
-    """Fails after `good` more writes, unless that is None."""
+    """A store that fails after `good` more writes, unless `good` is None."""
 
     good = None
 
@@ -32,20 +32,20 @@ def epoch_of(datagram):
 
 
 def rekeyed(own_id=None, store=None):
-    """Return a member that holds epoch 2 beside epoch 1."""
+    """Return a member in epoch 1 that has also installed epoch 2."""
     member = make_member(own_id, store)
     member.install(make_gsa(own_id=own_id, epoch=2), 0)
     return member
 
 
-def test_trap_08_an_installed_epoch_is_read_but_not_yet_sent_in():
+def test_trap_08_an_installed_epoch_is_received_but_not_used_to_send():
     member = rekeyed(A)
     assert epoch_of(seal(member)) == 1
     assert member.receive(sealed(0, own_id=B), 0) == DATA
     assert epoch_of(seal(member)) == 1
 
 
-def test_trap_08_activation_switches_senders():
+def test_trap_08_activation_switches_the_sender_to_the_new_epoch():
     member, other = rekeyed(A), rekeyed(B)
     member.activate(0)
     datagram = seal(member)
@@ -62,7 +62,7 @@ def test_trap_08_the_first_authentic_record_of_the_next_epoch_activates_it():
     assert epoch_of(seal(member)) == 2
 
 
-def test_trap_08_the_previous_epoch_is_read_for_a_period_of_grace():
+def test_trap_08_the_previous_epoch_is_received_during_the_grace_period():
     member = rekeyed()
     assert member.receive(sealed(0), 0) == DATA
     member.activate(5)
@@ -77,7 +77,7 @@ def test_trap_08_the_previous_epoch_is_read_for_a_period_of_grace():
     assert member.deadline() is None
 
 
-def test_trap_08_keys_of_the_previous_epoch_are_overwritten():
+def test_trap_08_keys_of_the_previous_epoch_are_overwritten_after_the_grace_period():
     member = rekeyed(A)
     old = keys_of(member._context)
     member.activate(0)
@@ -87,7 +87,7 @@ def test_trap_08_keys_of_the_previous_epoch_are_overwritten():
     seal(member, now=GRACE)
 
 
-def test_trap_08_a_member_that_sleeps_through_one_epoch():
+def test_trap_08_a_later_gsa_replaces_an_installed_one():
     member = rekeyed(A)
     member.install(make_gsa(own_id=A, epoch=4), 0)
     assert member.receive(sealed(0, own_id=B, epoch=2), 0) == NONE
@@ -95,7 +95,7 @@ def test_trap_08_a_member_that_sleeps_through_one_epoch():
     assert epoch_of(seal(member)) == 4
 
 
-def test_trap_08_never_installs_an_epoch_that_is_not_newer():
+def test_trap_08_an_epoch_that_is_not_newer_is_refused():
     member = rekeyed(A)
     for epoch in (1, 2):
         raises(UsageError, E_OLD_EPOCH, member.install, make_gsa(own_id=A, epoch=epoch), 0)
@@ -104,7 +104,7 @@ def test_trap_08_never_installs_an_epoch_that_is_not_newer():
         raises(UsageError, E_OLD_EPOCH, member.install, make_gsa(own_id=A, epoch=epoch), 0)
 
 
-def test_trap_08_a_reboot_never_goes_back():
+def test_trap_08_a_reboot_never_returns_to_an_earlier_epoch():
     for own_id in (A, None):
         store = RamStore()
         rekeyed(own_id, store).activate(0)
@@ -113,7 +113,7 @@ def test_trap_08_a_reboot_never_goes_back():
         make_member(own_id, store, epoch=2, fresh=False)
 
 
-def test_trap_08_what_was_read_during_grace_is_not_read_again_after_a_reboot():
+def test_trap_08_records_received_in_the_grace_period_are_not_accepted_after_a_reboot():
     store = RamStore()
     member = make_member(None, store, senders=[(A, 0)])
     member.install(make_gsa(epoch=2, senders=[(A, UNKNOWN)]), 0)
@@ -122,7 +122,7 @@ def test_trap_08_what_was_read_during_grace_is_not_read_again_after_a_reboot():
     raises(UsageError, E_OLD_EPOCH, Member, make_gsa(senders=[(A, 0)], fresh=False), store, 0)
 
 
-def test_trap_08_other_groups_and_missing_epochs():
+def test_trap_08_a_gsa_of_another_group_and_activation_without_a_next_epoch_are_refused():
     member = make_member(A)
     raises(UsageError, E_OTHER_GROUP, member.install, make_gsa(own_id=A, epoch=2, gid=b"gid2"), 0)
     raises(UsageError, E_NO_NEXT_EPOCH, member.activate, 0)
@@ -145,7 +145,7 @@ def test_trap_08_the_epoch_never_wraps():
     raises(UsageError, E_OLD_EPOCH, member.install, make_gsa(own_id=A, epoch=1), 0)
 
 
-def test_trap_08_several_rekeys_in_a_row():
+def test_trap_08_several_rekeys_in_a_row_lose_no_record():
     sender, listener = make_member(A), make_member()
     for epoch in range(2, 8):
         for member, own_id in ((sender, A), (listener, None)):
@@ -158,7 +158,7 @@ def test_trap_08_several_rekeys_in_a_row():
     assert listener.dropped == {}
 
 
-def test_trap_08_the_next_list_of_sequence_numbers_counts():
+def test_trap_08_the_sequence_numbers_of_the_next_gsa_are_used():
     member = make_member()
     member.install(make_gsa(epoch=2, senders=[(A, 2 << 48 | 10), (B, UNKNOWN)]), 0)
     assert member.receive(sealed(9, epoch=2), 0) == NONE
@@ -168,7 +168,7 @@ def test_trap_08_the_next_list_of_sequence_numbers_counts():
     assert member.receive(sealed(1, own_id=B, epoch=2), 0) == DATA
 
 
-def test_trap_08_a_store_that_fails_keeps_the_present_epoch():
+def test_trap_08_a_store_that_fails_keeps_the_current_epoch():
     store = RamStore()
     member = rekeyed(A, store)
     store.broken = True
@@ -182,7 +182,7 @@ def test_trap_08_a_store_that_fails_keeps_the_present_epoch():
     assert epoch_of(seal(member)) == 2
 
 
-def test_trap_08_a_second_attempt_does_not_mistake_unknown_for_nothing_sent():
+def test_trap_08_a_repeated_activation_still_drops_the_first_record_of_unknown_freshness():
     for good in range(2):
         store = FragileStore()
         member = make_member(None, store)
@@ -195,7 +195,7 @@ def test_trap_08_a_second_attempt_does_not_mistake_unknown_for_nothing_sent():
         assert member.dropped == {"first": 1}
 
 
-def test_trap_08_an_activation_that_fails_halfway_repeats_nothing():
+def test_trap_08_an_activation_that_fails_halfway_repeats_no_nonce_and_accepts_no_replay():
     outcomes = []
     for good in range(6):
         store = FragileStore()
@@ -224,7 +224,7 @@ def test_trap_08_an_activation_that_fails_halfway_repeats_nothing():
     assert outcomes[0] == "failed" and outcomes[-1] == "activated"
 
 
-def test_trap_08_a_reboot_between_installation_and_activation():
+def test_trap_08_a_reboot_between_installation_and_activation_repeats_no_nonce():
     store = RamStore()
     member = make_member(A, store)
     last = seal(member)
@@ -236,7 +236,7 @@ def test_trap_08_a_reboot_between_installation_and_activation():
     assert epoch_of(seal(again)) == 2
 
 
-def test_trap_08_an_epoch_whose_counter_is_lost_takes_own_records_for_what_they_are():
+def test_trap_08_a_record_with_own_id_is_a_clash_although_the_counter_is_lost():
     member = make_member(own_id=A)
     member.install(make_gsa(own_id=A, epoch=2, fresh=False), 0)
     raises(StoreError, E_COUNTER_LOST, member.activate, 0)

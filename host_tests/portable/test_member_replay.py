@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The traps of docs/protocol.md, 1 to 6: freshness, nonces, and believing nothing before the tag verifies."""
+"""Traps 1 to 6 of docs/protocol.md: freshness, nonces, and no change of state before the tag is verified."""
 
 from support import A, B, C, RamStore, forge, make_gsa, make_member, raises, seal, sealed
 
@@ -14,15 +14,15 @@ LIST = [(A, UNKNOWN), (B, UNKNOWN)]
 
 
 def field(datagram):
-    """Return epoch, SenderID and sequence number as they stand on the wire, which is all of the nonce but the salt."""
+    """Return epoch, SenderID and sequence number as transmitted: the whole nonce but the salt."""
     return bytes(datagram[3:11])
 
 
-def takes(listener, sequence, **changes):
+def accepts(listener, sequence, **changes):
     return listener.receive(sealed(sequence, **changes), 0) == DATA
 
 
-def test_trap_01_first_sequence_number_0_is_accepted():
+def test_trap_01_sequence_number_0_is_accepted_first():
     sender, listener = make_member(A), make_member()
     first = seal(sender)
     assert field(first) == b"\0\1\1\0\0\0\0\0"
@@ -32,28 +32,28 @@ def test_trap_01_first_sequence_number_0_is_accepted():
     assert listener.dropped == {"replayed": 1}
 
 
-def test_trap_02_a_duplicate_is_dropped():
+def test_trap_02_duplicates_are_dropped():
     listener = make_member()
     for sequence in (0, 1, 5, 3):
-        assert takes(listener, sequence)
+        assert accepts(listener, sequence)
     for sequence in (0, 1, 3, 5, 5):
-        assert not takes(listener, sequence)
+        assert not accepts(listener, sequence)
     assert listener.dropped == {"replayed": 5}
 
 
-def test_trap_02_the_window_is_64_wide():
+def test_trap_02_the_window_covers_64_records():
     listener = make_member()
-    assert takes(listener, 100)
-    assert not takes(listener, 36)
-    assert takes(listener, 37)
-    assert not takes(listener, 37)
+    assert accepts(listener, 100)
+    assert not accepts(listener, 36)
+    assert accepts(listener, 37)
+    assert not accepts(listener, 37)
 
 
-def test_trap_02_each_sender_has_a_window():
+def test_trap_02_each_sender_has_a_window_of_its_own():
     listener = make_member()
-    assert takes(listener, 500, own_id=A)
-    assert takes(listener, 0, own_id=B)
-    assert takes(listener, 499, own_id=A)
+    assert accepts(listener, 500, own_id=A)
+    assert accepts(listener, 0, own_id=B)
+    assert accepts(listener, 499, own_id=A)
 
 
 def test_trap_03_group_epochs_start_at_1():
@@ -67,7 +67,7 @@ def test_trap_03_group_epochs_start_at_1():
     assert listener.dropped == {"epoch": 2}
 
 
-def test_trap_03_no_null_cipher():
+def test_trap_03_suites_without_encryption_are_refused():
     for suite in (0x0000, 0x002C, 0x00B0):
         raises(FormatError, E_VALUE, lambda suite=suite: encode(make_gsa(suite=suite)))
 
@@ -86,7 +86,7 @@ def test_trap_04_a_reboot_never_repeats_a_nonce():
             assert len(used) == 146
 
 
-def test_trap_04_the_mark_is_stored_before_the_record_exists():
+def test_trap_04_the_counter_is_stored_before_the_record_exists():
     store = RamStore()
     sender = make_member(A, store, options={"reserve_records": 4})
     for count in range(20):
@@ -95,7 +95,7 @@ def test_trap_04_the_mark_is_stored_before_the_record_exists():
         sender.transmit()
 
 
-def test_trap_04_a_reboot_skips_what_was_reserved():
+def test_trap_04_a_reboot_skips_the_reserved_numbers():
     store = RamStore()
     seal(make_member(A, store))
     again = make_member(A, store, fresh=False)
@@ -117,7 +117,7 @@ def test_trap_04_a_store_that_fails_stops_sending():
     assert field(seal(sender)) > b"\0\1\1\0\0\0\0\1"
 
 
-def test_trap_04_a_store_that_fails_at_the_start():
+def test_trap_04_a_store_that_fails_at_the_start_prevents_the_join():
     store = RamStore()
     store.broken = True
     raises(StoreError, E_STORE_WRITE, Member, make_gsa(own_id=A), store, 0)
@@ -126,14 +126,14 @@ def test_trap_04_a_store_that_fails_at_the_start():
     raises(StoreError, E_STORE_READ, Member, make_gsa(own_id=A, fresh=False), store, 0)
 
 
-def test_trap_04_a_lost_counter_stops_sending():
+def test_trap_04_a_lost_counter_prevents_the_join():
     raises(StoreError, E_COUNTER_LOST, Member, make_gsa(own_id=A, fresh=False), RamStore(), 0)
     store = RamStore()
     store.values["01020304t0001"] = (1 << 48) - 1
     raises(StoreError, E_COUNTER_LOST, Member, make_gsa(own_id=A, fresh=False), store, 0)
 
 
-def test_trap_04_a_gsa_never_sets_the_counter_back():
+def test_trap_04_a_gsa_never_decreases_the_counter():
     store = RamStore()
     sender = make_member(A, store)
     for _ in range(3):
@@ -142,76 +142,76 @@ def test_trap_04_a_gsa_never_sets_the_counter_back():
     assert field(seal(make_member(A, store, own_next=1 << 48 | 500))) == b"\0\1\1\0\0\0\1\xf4"
 
 
-def test_trap_05_late_joiner_with_the_controllers_list():
+def test_trap_05_a_late_joiner_with_sequence_numbers_drops_only_older_records():
     listener = make_member(senders=[(A, 1 << 48 | 100), (B, 1 << 48)])
     for sequence in (0, 50, 99):
-        assert not takes(listener, sequence)
+        assert not accepts(listener, sequence)
     assert listener.dropped == {"replayed": 3}
-    assert takes(listener, 100)
-    assert takes(listener, 0, own_id=B)
+    assert accepts(listener, 100)
+    assert accepts(listener, 0, own_id=B)
 
 
-def test_trap_05_late_joiner_without_it_drops_the_first():
+def test_trap_05_a_late_joiner_without_sequence_numbers_drops_the_first_record():
     listener = make_member(senders=LIST)
-    assert not takes(listener, 7)
+    assert not accepts(listener, 7)
     assert listener.dropped == {"first": 1}
-    assert not takes(listener, 7)
-    assert not takes(listener, 6)
+    assert not accepts(listener, 7)
+    assert not accepts(listener, 6)
     assert listener.dropped == {"first": 1, "replayed": 2}
-    assert takes(listener, 8)
-    assert not takes(listener, 7, own_id=B)
+    assert accepts(listener, 8)
+    assert not accepts(listener, 7, own_id=B)
     assert listener.dropped == {"first": 2, "replayed": 2}
 
 
-def test_trap_05_a_list_of_an_earlier_epoch_means_nothing_was_sent():
+def test_trap_05_a_sequence_number_of_an_earlier_epoch_means_nothing_was_sent():
     listener = make_member(epoch=3, senders=[(A, 2 << 48 | 100)])
-    assert takes(listener, 0, epoch=3)
+    assert accepts(listener, 0, epoch=3)
 
 
 def test_trap_05_windows_survive_a_reboot():
     for senders in ([(A, 0), (B, 0)], LIST):
         store = RamStore()
         listener = make_member(None, store, senders=senders)
-        takes(listener, 3)
-        assert takes(listener, 10)
-        for fresh in (False, True):  # fresh: the device lost power before it wrote its GSA back
+        accepts(listener, 3)
+        assert accepts(listener, 10)
+        for fresh in (False, True):  # fresh: the device lost power before it rewrote its GSA
             again = make_member(None, store, senders=senders, fresh=fresh)
             for sequence in range(11):
-                assert not takes(again, sequence)
+                assert not accepts(again, sequence)
             assert again.dropped == {"replayed": 11}
-        assert takes(again, 11)
+        assert accepts(again, 11)
 
 
-def test_trap_05_a_list_is_news_only_once():
+def test_trap_05_sequence_numbers_of_a_gsa_are_used_only_once():
     store = RamStore()
     make_member(None, store, senders=[(A, 1 << 48 | 5), (B, UNKNOWN)])
     again = make_member(None, store, senders=[(A, 1 << 48 | 5), (B, 1 << 48)], fresh=False)
-    assert takes(again, 5)
-    assert not takes(again, 0, own_id=B)
+    assert accepts(again, 5)
+    assert not accepts(again, 0, own_id=B)
     assert again.dropped == {"first": 1}
 
 
-def test_trap_05_windows_stored_rarely_drop_but_never_repeat():
+def test_trap_05_rarely_stored_windows_may_drop_but_never_accept_a_replay():
     options = {"remember_records": 8}
     store = RamStore()
     listener = make_member(None, store, options=options)
     for sequence in range(20):
-        assert takes(listener, sequence)
+        assert accepts(listener, sequence)
     again = make_member(None, store, fresh=False, options=options)
-    taken = [sequence for sequence in range(40) if takes(again, sequence)]
+    taken = [sequence for sequence in range(40) if accepts(again, sequence)]
     assert taken == list(range(24, 40))
 
 
 def test_trap_06_a_forgery_moves_no_window():
     listener = make_member()
-    assert takes(listener, 0)
+    assert accepts(listener, 0)
     for sequence in (1, 64, 65, 1000, (1 << 40) - 1):
         assert listener.receive(forge(sealed(sequence)), 0) == NONE
     assert listener.dropped == {"forged": 5}
-    assert takes(listener, 1)
+    assert accepts(listener, 1)
 
 
-def test_trap_06_a_forgery_makes_no_state():
+def test_trap_06_a_forgery_changes_no_state():
     store = RamStore()
     listener = make_member(None, store, senders=LIST)
     before = dict(store.values)
@@ -220,7 +220,7 @@ def test_trap_06_a_forgery_makes_no_state():
     assert listener.dropped == {"forged": 3}
     assert store.values == before
     assert listener._context.senders[A].next is None
-    assert not takes(listener, 2)
+    assert not accepts(listener, 2)
     assert listener.dropped == {"forged": 3, "first": 1}
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The record layer: round trips, and everything that is not a record."""
+"""The record layer: round trips, and rejection of everything that is not a record."""
 
 from support import forge, make_member
 
@@ -21,13 +21,13 @@ def with_cid(text=b"text", cid=b"id", content_type=23):
 
 
 def layer(cid):
-    """Return the record layer of the other side, which reads that."""
+    """Return the record layer of the receiver, which uses this connection id."""
     made = RecordLayer(cid)
     made.set_keys(bytearray(bytes(16) + KEY + bytes(4) + SALT), True, 8)
     return made
 
 
-def test_round_trip():
+def test_records_round_trip():
     for tag_bytes in (8, 16):
         for length in (0, 1, 16, 1184):
             text = bytes(i & 0xFF for i in range(length))
@@ -38,7 +38,7 @@ def test_round_trip():
             assert record.open(KEY, SALT, tag_bytes, datagram) == text
 
 
-def test_round_trip_with_a_cid():
+def test_records_with_a_cid_round_trip():
     for tag_bytes in (8, 16):
         for cid in (b"c", b"connection"):
             for length in (0, 1, 16, 1152):
@@ -49,27 +49,27 @@ def test_round_trip_with_a_cid():
                 assert open_cid(KEY, SALT, tag_bytes, datagram, len(cid)) == (22, text)
 
 
-def test_plaintext_may_be_anything_bytes_like():
+def test_the_plaintext_may_be_any_bytes_like_object():
     for text in (b"text", bytearray(b"text"), memoryview(b"text")):
         assert record.open(KEY, SALT, 8, seal(text)) == b"text"
 
 
 def flipped(datagram):
-    """Yield the datagram with each of its bits changed in turn."""
+    """Yield copies of the datagram, each with another bit flipped."""
     for at in range(8 * len(datagram)):
         changed = bytearray(datagram)
         changed[at // 8] ^= 1 << at % 8
         yield changed
 
 
-def test_every_bit_counts():
+def test_every_flipped_bit_is_detected():
     for changed in flipped(seal()):
         assert not record.well_formed(changed) or record.open(KEY, SALT, 8, changed) is None
 
 
-def test_every_bit_counts_with_a_cid():
+def test_every_flipped_bit_is_detected_with_a_cid():
     other = layer(b"id")
-    other.plain = False  # or a flipped epoch makes it a record in plaintext
+    other.plain = False  # else a flipped epoch makes it a plaintext record
     for changed in flipped(with_cid()):
         size = other.split(changed)
         assert not size or other.open(changed[:size]) is None
@@ -77,7 +77,7 @@ def test_every_bit_counts_with_a_cid():
     assert other.open(with_cid()) == (1, 23, b"text")
 
 
-def test_explicit_nonce_comes_from_the_wire():
+def test_the_explicit_nonce_is_read_from_the_record():
     datagram = seal()
     other = record.seal(KEY, SALT, 8, 23, 1, 6, b"text")
     datagram[13:21] = other[13:21]
@@ -85,14 +85,14 @@ def test_explicit_nonce_comes_from_the_wire():
     assert record.open(KEY, SALT, 8, datagram) is None
 
 
-def test_other_keys():
+def test_another_key_salt_or_tag_length_opens_nothing():
     datagram = seal()
     assert record.open(bytes(16), SALT, 8, datagram) is None
     assert record.open(KEY, b"tlas", 8, datagram) is None
     assert record.open(KEY, SALT, 16, datagram) is None
 
 
-def test_malformed():
+def test_malformed_records_are_recognised():
     datagram = seal()
     for length in range(len(datagram)):
         assert not record.well_formed(datagram[:length])
@@ -102,8 +102,8 @@ def test_malformed():
         assert not record.well_formed(forge(datagram, at))
 
 
-def test_a_member_takes_the_same_for_a_record():
-    """It looks for itself, since a call takes 10 us."""
+def test_a_member_and_well_formed_agree_on_what_a_record_is():
+    """A member has its own copy of this check, because a call takes 10 us."""
     datagram = seal()
     candidates = [datagram[:length] for length in range(len(datagram) + 1)]
     candidates += [datagram + b"\0", datagram + datagram, seal(bytes(1184)), seal(bytes(1204)), seal(bytes(1203))]
@@ -118,7 +118,7 @@ def test_a_member_takes_the_same_for_a_record():
     assert 100 < formed < len(candidates) - 30
 
 
-def test_length_field_below_that_of_the_explicit_nonce():
+def test_a_length_shorter_than_the_explicit_nonce_is_malformed():
     datagram = seal()[:21]
     datagram[11:13] = b"\0\x08"
     assert record.well_formed(datagram)
@@ -128,7 +128,7 @@ def test_length_field_below_that_of_the_explicit_nonce():
     assert not record.well_formed(datagram)
 
 
-def test_shorter_than_a_tag():
+def test_a_fragment_shorter_than_a_tag_opens_nothing():
     for length in range(8):
         datagram = bytearray(seal(b"")[: 21 + length])
         datagram[12] = 8 + length
@@ -136,7 +136,7 @@ def test_shorter_than_a_tag():
         assert record.open(KEY, SALT, 8, datagram) is None
 
 
-def test_cid_must_be_the_receivers():
+def test_a_record_with_another_cid_is_dropped():
     datagram = with_cid()
     assert layer(b"id").open(datagram) == (1, 23, b"text")
     for cid in (b"", b"i", b"ID", b"idx", bytes(8)):
@@ -150,7 +150,7 @@ def test_cid_must_be_the_receivers():
         assert other.dropped == {"malformed": 1}
 
 
-def test_cid_record_too_short_for_its_explicit_nonce():
+def test_a_cid_record_shorter_than_its_explicit_nonce_is_malformed():
     for length in range(8):
         datagram = with_cid()[: 15 + length]
         datagram[13:15] = length.to_bytes(2, "big")
@@ -160,7 +160,7 @@ def test_cid_record_too_short_for_its_explicit_nonce():
         assert other.dropped == {"malformed": 1}
 
 
-def test_cid_record_shorter_than_a_tag():
+def test_a_cid_record_shorter_than_a_tag_is_forged():
     for length in range(8):
         datagram = with_cid()[: 23 + length]
         datagram[13:15] = (8 + length).to_bytes(2, "big")
@@ -169,10 +169,10 @@ def test_cid_record_shorter_than_a_tag():
         assert other.dropped == {"forged": 1}
 
 
-def test_cid_padding_is_removed():
-    # Zeros behind the real type hide the length: sealed as if they were part of the text.
+def test_the_padding_of_a_cid_record_is_removed():
+    # Zeros after the content type hide the length. They are sealed as part of the plaintext.
     assert open_cid(KEY, SALT, 8, with_cid(b"text\x16\0\0", b"c", 0), 1) == (22, b"text")
 
 
-def test_cid_record_of_zeros_alone():
+def test_a_cid_record_of_only_zeros_opens_nothing():
     assert open_cid(KEY, SALT, 8, with_cid(b"\0\0", b"c", 0), 1) is None

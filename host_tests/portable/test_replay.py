@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The replay window against a model that is a set, and at its edges."""
+"""The replay window compared with a model that is a set, and at its bounds."""
 
 from support import A, make_gsa, make_member
 
@@ -10,12 +10,12 @@ from dice.limits import WINDOW_BYTES, WINDOW_RECORDS
 
 
 def Window(floor):
-    """Return a window with bits of its own, between those of others, which it leaves alone."""
+    """Return a window in the middle of a larger buffer; the bytes around it must not change."""
     return replay.Window(floor, bytearray(24), 8)
 
 
-class Model:
-    """Everything that was ever seen."""
+class SetModel:
+    """A replay window that remembers every number seen."""
 
     def __init__(self, floor):
         self.floor = floor
@@ -31,15 +31,15 @@ class Model:
 
 
 def numbers(count, seed):
-    """Yield pseudo-random numbers of 16 bit: a linear congruential generator, since MicroPython's random differs."""
+    """Yield pseudo-random 16-bit numbers from a linear congruential generator; MicroPython's `random` differs from CPython's."""
     for _ in range(count):
         seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
         yield seed >> 15
 
 
 def walk(floor, seed):
-    """Yield (sequence, whether it is fresh) of a walk in which each fresh one is seen."""
-    model, top = Model(floor), floor
+    """Yield (sequence, whether it is fresh) of a random walk in which each fresh number is marked as seen."""
+    model, top = SetModel(floor), floor
     for number in numbers(400, seed):
         kind = number & 15
         if kind < 10:
@@ -58,7 +58,7 @@ def walk(floor, seed):
 FLOORS = (0, 1, 5, WINDOW_RECORDS, 1000, (1 << 40) - 10000)
 
 
-def test_agrees_with_the_model():
+def test_the_window_agrees_with_the_model():
     for floor in FLOORS:
         for seed in (1, 2, 3):
             window, seen = Window(floor), 0
@@ -73,7 +73,7 @@ def test_agrees_with_the_model():
 
 
 def test_a_member_agrees_with_the_model():
-    """It does the most frequent step of the window itself: it has to be the same one."""
+    """A member has its own copy of the most frequent step of the window; both must agree."""
     for seed, floor in enumerate(FLOORS):
         senders = [(A, 1 << 48 | floor)]  # in epoch 1
         sender = Context(make_gsa(own_id=A, senders=senders))
@@ -85,21 +85,21 @@ def test_a_member_agrees_with_the_model():
             assert listener.accepted == accepted, (floor, sequence)
 
 
-def test_nothing_seen():
+def test_a_new_window_accepts_every_number():
     window = Window(0)
     assert window.is_fresh(0)
     assert window.is_fresh(1)
     assert window.is_fresh((1 << 40) - 1)
 
 
-def test_floor():
+def test_numbers_below_the_floor_are_not_fresh():
     window = Window(100)
     for sequence in (0, 36, 37, 98, 99):
         assert not window.is_fresh(sequence)
     assert window.is_fresh(100)
 
 
-def test_width_is_exactly_64():
+def test_the_window_covers_exactly_64_numbers():
     window = Window(0)
     window.see(1000)
     assert window.is_fresh(1000 - 63)
@@ -112,7 +112,7 @@ def test_width_is_exactly_64():
     assert not window.is_fresh(1001 - 64)
 
 
-def test_step_of_a_whole_window():
+def test_a_step_of_the_window_width_keeps_the_window_correct():
     for step in (63, 64, 65, 1 << 39):
         window = Window(0)
         window.see(0)
@@ -123,7 +123,7 @@ def test_step_of_a_whole_window():
         assert window.is_fresh(step - 62)
 
 
-def test_stays_small():
+def test_the_window_does_not_grow_beyond_its_bytes():
     window = Window(0)
     for sequence in range(0, 3000, 3):
         window.see(sequence)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Sessions from the first hello to the last alert, and whatever a network or a peer can do to them."""
+"""Sessions from the first hello to the last alert, and what networks and peers can do to them."""
 
 from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
@@ -28,26 +28,26 @@ from dice.suites import PSK_AES_128_CCM
 _ALERT = 21
 
 
-def said(ours, theirs, data):
-    """Send data and return what arrives."""
+def deliver(ours, theirs, data):
+    """Send data; return the events of the other side."""
     ours.send(data, 0)
     return give(theirs, drain(ours))
 
 
 def alert_of(datagram):
-    """Return the alert that a plaintext datagram holds."""
+    """Return the alert description of a plaintext alert record."""
     assert datagram[0] == _ALERT and datagram[3:5] == b"\0\0"
     return datagram[14]
 
 
-def test_both_connect_and_talk():
+def test_client_and_server_connect_and_exchange_data():
     ours, theirs = pair()
     assert settle(ours, theirs) == ([CONNECTED], [CONNECTED])
     assert theirs.identity == IDENTITY and ours.layer.dropped == theirs.layer.dropped == {}
-    assert said(ours, theirs, b"up") == [b"up"] and said(theirs, ours, b"down") == [b"down"]
+    assert deliver(ours, theirs, b"up") == [b"up"] and deliver(theirs, ours, b"down") == [b"down"]
 
 
-def test_overhead():
+def test_the_overhead_of_a_record_is_29_bytes_and_31_with_a_connection_id():
     ours, theirs = connected(client={"cid": None})
     ours.send(bytes(64), 0)
     assert len(drain(ours)[0]) == 64 + 29
@@ -57,11 +57,11 @@ def test_overhead():
     assert len(drain(ours)[0]) == 64 + 31 and len(drain(theirs)[0]) == 64 + 29
 
 
-def test_ccm_with_long_tags():
+def test_a_session_with_16_byte_tags_exchanges_data():
     ours, theirs = pair()
     theirs._handshake._credentials.suites = (PSK_AES_128_CCM,)
     settle(ours, theirs)
-    assert said(ours, theirs, b"x") == [b"x"]
+    assert deliver(ours, theirs, b"x") == [b"x"]
     ours.send(b"", 0)
     assert len(drain(ours)[0]) == 37 + 0
 
@@ -76,7 +76,7 @@ def test_several_records_in_a_datagram_are_several_events():
     assert theirs.layer.dropped == {}
 
 
-def test_what_cannot_be_sent():
+def test_invalid_sends_are_refused():
     ours, _ = pair()
     raises(UsageError, E_NOT_CONNECTED, ours.send, b"", 0)
     ours, _ = connected(client={"fragment_code": 1})
@@ -86,7 +86,7 @@ def test_what_cannot_be_sent():
     raises(UsageError, E_NOT_SENT, ours.send, b"", 0)
 
 
-def test_names_protocols_and_limits():
+def test_server_name_alpn_and_record_size_limit_are_negotiated():
     client = {"server_name": b"lamp.example", "alpn": [b"coap", b"co"], "fragment_code": None, "size_limit": 200}
     ours, theirs = connected(client=client, server={"alpn": [b"co"]})
     assert theirs.server_name == b"lamp.example"
@@ -97,8 +97,8 @@ def test_names_protocols_and_limits():
     assert alert_of(drain(theirs)[0]) == 120
 
 
-def test_one_limit_of_the_two():
-    """A client may offer both; a ServerHello has one (RFC 8449, section 5), or it is refused."""
+def test_the_server_selects_one_of_two_offered_limits():
+    """A client may offer both limits. A ServerHello with both is refused (RFC 8449, section 5)."""
     both = {"fragment_code": 1, "size_limit": 200}
     ours, theirs = connected(client=both)
     assert theirs.layer.record_max == 200
@@ -109,8 +109,8 @@ def test_one_limit_of_the_two():
     assert ours.error.alert == 47 and not theirs.connected
 
 
-def test_identities_and_keys_of_all_lengths():
-    """Up to those of RFC 7925, section 4.2, and not beyond: a longer identity is as good as unknown."""
+def test_identities_and_keys_of_every_permitted_length_work():
+    """Up to the lengths of RFC 7925, section 4.2. A longer identity is treated as an unknown one."""
     for identity, key in ((b"i", b"k"), (bytes(128), bytes(64))):
         ours, theirs = pair()
         ours._handshake._credentials = Psk(identity, key)
@@ -128,7 +128,7 @@ def test_identities_and_keys_of_all_lengths():
     assert [alert_of(datagram) for datagram in drain(theirs)] == [51] and not theirs.connected
 
 
-def test_exporter():
+def test_both_sides_export_the_same_keying_material():
     ours, theirs = connected()
     assert ours.export(b"EXPORTER-x", 32) == theirs.export(b"EXPORTER-x", 32)
     assert ours.export(b"EXPORTER-x", 32, b"") == theirs.export(b"EXPORTER-x", 32, b"") != ours.export(b"EXPORTER-x", 32)
@@ -136,7 +136,7 @@ def test_exporter():
 
 
 def resumed(tickets, use_ticket, spoil=None):
-    """Connect twice, the second time by resumption; return both ends."""
+    """Connect twice, the second time by resumption; return the two sessions of the second time."""
     ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
     resumption = ours.resumption()
     assert bool(resumption.ticket) == use_ticket
@@ -145,21 +145,21 @@ def resumed(tickets, use_ticket, spoil=None):
     return connected(client={"resume": resumption}, server={"tickets": (tickets, 0)})
 
 
-RANDOM = SeededRandom(9)  # os.urandom of the emulated board is always the same, so that all servers would have one secret
+RANDOM = SeededRandom(9)  # os.urandom of the emulated board always returns the same bytes, so all servers would have one secret
 
 
 def new_tickets():
     return Tickets(RANDOM, 1000, 0)
 
 
-def test_resumption_by_id_and_by_ticket():
+def test_a_session_resumes_by_id_or_by_ticket():
     for use_ticket in (False, True):
         ours, theirs = resumed(new_tickets(), use_ticket)
         assert ours.resumed and theirs.resumed and theirs.identity == IDENTITY
-        assert said(ours, theirs, b"x") == [b"x"] and said(theirs, ours, b"y") == [b"y"]
+        assert deliver(ours, theirs, b"x") == [b"x"] and deliver(theirs, ours, b"y") == [b"y"]
 
 
-def test_what_cannot_be_resumed_is_made_anew():
+def test_a_refused_resumption_becomes_a_full_handshake():
     def other_id(resumption):
         resumption.session_id = bytes(16)
 
@@ -169,10 +169,10 @@ def test_what_cannot_be_resumed_is_made_anew():
     for use_ticket, spoil in ((False, other_id), (True, other_ticket)):
         ours, theirs = resumed(new_tickets(), use_ticket, spoil)
         assert not ours.resumed and not theirs.resumed
-        assert said(ours, theirs, b"x") == [b"x"]
+        assert deliver(ours, theirs, b"x") == [b"x"]
 
 
-def test_a_resumption_has_three_flights():
+def test_a_resumption_takes_three_flights():
     tickets = new_tickets()
     for use_ticket in (False, True):
         ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
@@ -183,14 +183,14 @@ def test_a_resumption_has_three_flights():
         assert drain(ours) == drain(theirs) == [] and ours.resumed and theirs.resumed
 
 
-def test_a_ticket_of_another_server_is_no_ticket():
+def test_a_ticket_of_another_server_is_refused():
     ours, _ = connected(client={"tickets": True}, server={"tickets": (new_tickets(), 0)})
     ours, theirs = connected(client={"resume": ours.resumption()}, server={"tickets": (new_tickets(), 0)})
-    assert not ours.resumed and not theirs.resumed and said(ours, theirs, b"x") == [b"x"]
+    assert not ours.resumed and not theirs.resumed and deliver(ours, theirs, b"x") == [b"x"]
 
 
-def test_a_resumption_with_differing_keys_ends_on_both_sides():
-    """Neither can open what the other protects; nobody is connected, and the client knows that it is the keys."""
+def test_a_resumption_with_differing_keys_fails_on_both_sides():
+    """Neither side can open the other's records. Nobody connects, and the client knows that the keys differ."""
     tickets = new_tickets()
     for use_ticket in (False, True):
         ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (tickets, 0)})
@@ -199,17 +199,17 @@ def test_a_resumption_with_differing_keys_ends_on_both_sides():
         ours, theirs = pair(client={"resume": resumption}, server={"tickets": (tickets, 0)})
         assert settle(ours, theirs) == ([], [])
         assert ours.layer.dropped == {"forged": 1}
-        assert given_up(ours)[0] == E_FINISHED and given_up(theirs)[0] == E_STALLED
+        assert time_out(ours)[0] == E_FINISHED and time_out(theirs)[0] == E_STALLED
 
 
-def test_old_tickets_are_not_taken():
+def test_an_expired_ticket_is_refused():
     tickets = new_tickets()
     ticket = tickets.make(0xC0A8, bytes(48), b"n", 0)
     assert tickets.read(ticket, 1999)[0] == 0xC0A8
     assert tickets.read(ticket, 2000) is None
 
 
-def test_close_notify():
+def test_close_notify_closes_the_other_side():
     for way in (0, 1):
         ends = connected()
         ends[way].close()
@@ -218,15 +218,15 @@ def test_close_notify():
         raises(UsageError, E_NOT_CONNECTED, ends[way].send, b"", 0)
 
 
-def test_keys_are_overwritten_at_the_end():
+def test_keys_are_overwritten_on_close():
     ours, _ = connected()
     block, master = ours.layer.keys, ours.agreed()[2].master
     ours.close()
     assert bytes(block) == bytes(40) and bytes(master) == bytes(48)
 
 
-def failing(key, known):
-    """Return the sizes on the wire and the alerts of both where the key is wrong, or the identity unknown."""
+def failed_handshake(key, known):
+    """Return (sizes of datagrams, client's alert, server's alert) of a handshake with a wrong key or an unknown identity."""
     ours, theirs = pair(key=key)
     if not known:
         theirs._handshake._credentials._find = {}.get
@@ -243,12 +243,12 @@ def failing(key, known):
     return sizes, ours.error.alert, theirs.error.alert
 
 
-def test_wrong_key_and_unknown_identity_look_the_same():
-    assert failing(b"wrong", True) == failing(KEY, False)
-    assert failing(b"wrong", True)[1:] == (51, 51)
+def test_a_wrong_key_and_an_unknown_identity_look_the_same():
+    assert failed_handshake(b"wrong", True) == failed_handshake(KEY, False)
+    assert failed_handshake(b"wrong", True)[1:] == (51, 51)
 
 
-def test_a_wrong_key_does_not_make_both_repeat_themselves_for_ever():
+def test_a_wrong_key_does_not_cause_endless_retransmission():
     ours, theirs = pair(key=b"wrong")
     datagrams = 0
     for now in range(0, ALERT_WAIT_MS, 10):
@@ -257,11 +257,11 @@ def test_a_wrong_key_does_not_make_both_repeat_themselves_for_ever():
             datagrams += len(sent)
             give(other, sent, now)
         if now == ALERT_WAIT_MS // 2:
-            theirs._flight.again()  # as its timer would do
-    assert datagrams <= 9, "two for each flight and each alert"
+            theirs._flight.again()  # as its timer would
+    assert datagrams <= 9, "more than two for each flight and each alert"
 
 
-def test_an_alert_in_plaintext_is_doubted():
+def test_a_plaintext_alert_ends_a_handshake_only_after_a_wait():
     forged = b"\x15\xfe\xfd" + bytes(9) + b"\2\2\x28"
     ours, theirs = pair()
     assert give(ours, [forged]) == [] and ours.deadline() == ALERT_WAIT_MS
@@ -283,8 +283,8 @@ def test_a_forged_finished_does_not_end_a_handshake():
     assert theirs.timeout(2000) == NONE and give(theirs, [flight], 2000) == [CONNECTED]
 
 
-def test_a_forged_finished_and_its_alert_do_not_end_a_handshake():
-    """The alert goes to the true client, which asks again before it believes it."""
+def test_a_forged_finished_and_the_alert_it_causes_do_not_end_a_handshake():
+    """The alert reaches the real client, which retransmits before it believes the alert."""
     ours, theirs = pair(client={"cid": None})
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -299,7 +299,7 @@ def test_a_forged_finished_and_its_alert_do_not_end_a_handshake():
     assert ours.timeout(ALERT_WAIT_MS) == theirs.timeout(ALERT_WAIT_MS) == NONE and ours.connected
 
 
-def test_nobody_answers():
+def test_a_handshake_without_any_answer_times_out():
     ours, _ = pair()
     sent = 0
     while ours.error is None:
@@ -308,27 +308,27 @@ def test_nobody_answers():
     assert sent == 11 and (ours.error.alert, ours.error.reason) == (None, E_NO_ANSWER)
 
 
-def given_up(ours):
-    """Let a session go on alone until it ends; return its reason and what it said last."""
+def time_out(ours):
+    """Let a session time out without its peer; return (reason, the last datagrams that it sent)."""
     while ours.error is None:
         drain(ours)
         ours.timeout(ours.deadline())
     return ours.error.reason, drain(ours)
 
 
-def test_the_client_gives_up_where_the_server_does_not_know():
-    """The server is connected, its last flight never comes: it is told in a record that it believes."""
+def test_a_client_that_times_out_closes_a_connected_server():
+    """The server is connected, but its last flight was lost. The client's alert is protected, so the server believes it."""
     ours, theirs = pair()
     give(theirs, drain(ours))
     give(ours, drain(theirs))
     give(theirs, drain(ours))
     drain(theirs)
-    reason, last = given_up(ours)
+    reason, last = time_out(ours)
     assert reason == E_STALLED and last[-1][3:5] == b"\0\1"
     assert give(theirs, last) == [CLOSED] and not theirs.connected and theirs.error is None
 
 
-def test_a_client_that_is_closed_in_its_handshake_says_so():
+def test_a_client_closed_during_its_handshake_notifies_the_server():
     ours, theirs = pair()
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -338,7 +338,7 @@ def test_a_client_that_is_closed_in_its_handshake_says_so():
 
 
 def half_resumed():
-    """Return a client that resumed and a server that has not heard its last flight."""
+    """Return a client that resumed, and a server that did not receive the client's last flight."""
     tickets = new_tickets()
     ours, _ = connected(server={"tickets": (tickets, 0)})
     ours, theirs = pair(client={"resume": ours.resumption()}, server={"tickets": (tickets, 0)})
@@ -347,21 +347,21 @@ def half_resumed():
     return ours, theirs
 
 
-def test_the_server_gives_up_where_the_client_that_resumed_does_not_know():
+def test_a_server_that_times_out_closes_a_resumed_client():
     ours, theirs = half_resumed()
-    reason, last = given_up(theirs)
+    reason, last = time_out(theirs)
     assert reason == E_STALLED and last[-1][3:5] == b"\0\1"
     assert give(ours, last) == [CLOSED] and not ours.connected
 
 
-def test_data_before_a_lost_finished_asks_for_it():
+def test_data_before_a_lost_finished_causes_its_retransmission():
     ours, theirs = half_resumed()
     ours.send(b"x", 0)
     assert give(theirs, drain(ours)) == [] and not theirs.connected
     assert settle(ours, theirs) == ([], [CONNECTED, b"x"])
 
 
-def test_the_last_flight_is_sent_again_for_as_long_as_its_peer_asks():
+def test_the_last_flight_is_kept_until_the_peer_has_stopped_retransmitting():
     ours, theirs = half_resumed()
     last = 0
     while theirs.error is None:
@@ -374,7 +374,7 @@ def test_the_last_flight_is_sent_again_for_as_long_as_its_peer_asks():
     assert ours._flight and asked
 
 
-def test_replays_and_forgeries_are_counted_and_change_nothing():
+def test_replayed_and_forged_records_are_counted_and_change_nothing():
     ours, theirs = connected(client={"cid": None})
     ours.send(b"on", 0)
     datagram = drain(ours)[0]
@@ -388,10 +388,10 @@ def test_replays_and_forgeries_are_counted_and_change_nothing():
     for size in range(len(datagram)):
         assert give(theirs, [datagram[:size]]) == []
     assert theirs.layer.dropped["replayed"] >= 1 and theirs.layer.dropped["forged"] and theirs.layer.dropped["malformed"]
-    assert said(ours, theirs, b"off") == [b"off"]
+    assert deliver(ours, theirs, b"off") == [b"off"]
 
 
-def test_only_the_newest_may_move_an_address():
+def test_only_the_newest_record_may_move_the_address():
     ours, theirs = connected(server={"cid": b"\1"})
     datagrams = []
     for data in (b"a", b"b"):
@@ -405,7 +405,7 @@ def test_only_the_newest_may_move_an_address():
     assert not theirs.newest
 
 
-def test_another_connection_id_is_dropped():
+def test_a_record_with_another_connection_id_is_dropped():
     ours, theirs = connected(server={"cid": b"\1\2"})
     ours.send(b"a", 0)
     datagram = bytearray(drain(ours)[0])
@@ -413,7 +413,7 @@ def test_another_connection_id_is_dropped():
     assert give(theirs, [datagram]) == [] and theirs.layer.dropped == {"cid": 1}
 
 
-def test_flights_in_any_order_and_twice():
+def test_flights_may_arrive_reversed_and_duplicated():
     ours, theirs = pair(mtu=128, client={"server_name": b"a.server.with.a.name.of.its.own.and.long"})
     for _ in range(12):
         for end, other in ((ours, theirs), (theirs, ours)):
@@ -422,24 +422,24 @@ def test_flights_in_any_order_and_twice():
         if not (ours.connected and theirs.connected) and not drain(ours) and not drain(theirs):
             ours.timeout(ours.deadline() or 0)
     assert ours.connected and theirs.connected
-    assert said(ours, theirs, b"x") == [b"x"]
+    assert deliver(ours, theirs, b"x") == [b"x"]
 
 
-def test_the_last_flight_is_sent_again():
+def test_the_last_flight_is_retransmitted_when_the_peer_repeats_its_own():
     ours, theirs = pair()
     give(theirs, drain(ours))
     give(ours, drain(theirs))
     give(theirs, drain(ours))
-    assert theirs.connected and drain(theirs), "which is lost"
+    assert theirs.connected and drain(theirs), "the server's last flight, which is lost"
     ours.timeout(ours.deadline())
     give(theirs, drain(ours), 9000)
     assert give(ours, drain(theirs)) == [CONNECTED]
     assert theirs.deadline() == LAST_FLIGHT_MS
-    said(ours, theirs, b"x")
+    deliver(ours, theirs, b"x")
     assert theirs.deadline() is None
 
 
-def test_data_before_finished_waits_for_it():
+def test_data_that_arrives_before_finished_is_kept_until_connected():
     ours, theirs = pair()
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -451,7 +451,7 @@ def test_data_before_finished_waits_for_it():
     assert give(ours, last) == [CONNECTED, b"early"]
 
 
-def test_a_finished_before_its_keys_waits_for_them():
+def test_finished_that_arrives_before_its_keys_is_kept_until_they_exist():
     ours, theirs = pair(client={"cid": None})
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -461,14 +461,14 @@ def test_a_finished_before_its_keys_waits_for_them():
     assert give(theirs, [flight[:size]]) == [CONNECTED]
 
 
-def test_plaintext_is_dropped_once_connected():
+def test_plaintext_records_are_dropped_once_connected():
     ours, _ = connected()
     for content_type in (20, 21, 22, 23):
         assert give(ours, [bytes((content_type,)) + b"\xfe\xfd" + bytes(9) + b"\2\2\0"]) == []
     assert ours.connected and ours.layer.dropped == {"epoch": 4}
 
 
-def test_an_unknown_identity_does_not_get_in_with_an_empty_key():
+def test_an_unknown_identity_with_an_empty_key_does_not_connect():
     ours, theirs = pair()
     ours._handshake._credentials._key = b""
     theirs._handshake._credentials._find = {}.get
@@ -476,7 +476,7 @@ def test_an_unknown_identity_does_not_get_in_with_an_empty_key():
     assert not ours.connected and not theirs.connected
 
 
-def test_a_finished_that_is_not_that_of_the_handshake():
+def test_a_finished_with_wrong_verify_data_fails_the_handshake():
     ours, theirs = pair()
     role = ours._handshake
     right = role._put_finished
@@ -485,7 +485,7 @@ def test_a_finished_that_is_not_that_of_the_handshake():
     assert not theirs.connected and theirs.error.alert == 51
 
 
-def test_versions_below_are_refused():
+def test_a_client_refuses_older_versions():
     ours, theirs = pair()
     give(theirs, drain(ours))
     hello = bytearray(drain(theirs)[0])
@@ -493,14 +493,14 @@ def test_versions_below_are_refused():
     assert give(ours, [hello]) == [CLOSED] and ours.error.alert == 70
 
 
-def test_a_server_refuses_versions_below():
+def test_a_server_refuses_older_versions():
     ours, theirs = pair()
     hello = bytearray(drain(ours)[0])
-    hello[26] = 0xFF  # the highest that the client speaks becomes DTLS 1.0
+    hello[26] = 0xFF  # the client's highest version becomes that of DTLS 1.0
     assert give(theirs, [hello]) == [CLOSED] and theirs.error.alert == 70
 
 
-def test_several_messages_in_a_record():
+def test_several_messages_in_one_record_are_all_processed():
     ours, theirs = pair()
     give(theirs, drain(ours))
     messages = b""
@@ -515,7 +515,7 @@ def test_several_messages_in_a_record():
     assert ours.connected and theirs.connected
 
 
-def test_only_a_few_records_are_kept_for_keys_to_come():
+def test_only_two_records_are_kept_until_keys_exist():
     ours, theirs = pair()
     give(theirs, drain(ours))
     for number in range(5):
@@ -523,8 +523,8 @@ def test_only_a_few_records_are_kept_for_keys_to_come():
     assert len(theirs._early) == 2 and theirs.layer.dropped == {"epoch": 3}
 
 
-def test_names_that_are_cut_short():
-    """A server name or protocol that ends within its lengths, from anybody who has a cookie."""
+def test_truncated_extensions_are_refused_with_an_alert():
+    """A server name or protocol that ends within its length, as anybody with a cookie can send."""
     for kind in (0, 1, 16, 28, 54):
         for data in (b"", b"\0", b"\0\0", b"\0\1", b"\0\3\0\0", b"\xff" * 5):
             ours, theirs = pair(server={"alpn": [b"co"], "cid": b"\1"}, client={"fragment_code": None, "cid": None})
@@ -548,8 +548,8 @@ def test_names_that_are_cut_short():
             assert theirs.error is None or theirs.error.alert in (47, 50, 120), (kind, data)
 
 
-def test_a_lack_of_memory_anywhere_in_a_step_ends_the_handshake():
-    """Behind the role too, which has already gone on."""
+def test_a_lack_of_memory_while_deriving_keys_ends_the_handshake():
+    """Although the role has already changed its state."""
     for name in ("key_block", "derive_master"):
         ours, theirs = pair()
         give(theirs, drain(ours))
@@ -566,7 +566,7 @@ def test_a_lack_of_memory_anywhere_in_a_step_ends_the_handshake():
         assert (ours.error.alert, ours.error.reason) == (80, E_MEMORY)
 
 
-def test_only_a_failed_tag_doubts_the_key():
+def test_only_a_failed_tag_raises_doubt_about_the_key():
     ours, theirs = pair()
     give(theirs, drain(ours))
     give(ours, drain(theirs))
@@ -578,12 +578,12 @@ def test_only_a_failed_tag_doubts_the_key():
     give(theirs, [b"\x16\xfe\xfd\0\1" + bytes(5) + b"\x63\0\x28" + bytes(40)])
     assert theirs.layer.dropped["forged"] == 1 and len(drain(theirs)) == 1
     give(theirs, [b"\x17\xfe\xfd\0\2" + bytes(8), b"\x17\xfe\xfd\0\1" + bytes(8)])
-    assert drain(theirs) == [], "only that one"
+    assert drain(theirs) == [], "more than one alert"
     assert give(theirs, [flight]) == [CONNECTED]
 
 
-def test_a_handshake_ends_where_its_memory_does():
-    """What is half done cannot be taken up again; the peer is told, and the exception stays inside."""
+def test_a_lack_of_memory_in_the_role_ends_the_handshake():
+    """A half-processed message cannot be continued. The peer gets an alert, and the exception does not leave the session."""
     for way in (0, 1):
         ends = ours, theirs = pair()
         if way == 0:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Sessions that are saved and restored: no nonce twice, no replay, no key in the clear."""
+"""Sessions that are saved and restored: no nonce is repeated, no replay accepted, no key stored in the clear."""
 
 import os
 
@@ -21,7 +21,7 @@ SECRET = b"of this device only, of any size"
 
 
 def connected(cid=b"\7"):
-    """Return a client's and a server's session, connected."""
+    """Return (client session, server session), both connected."""
     client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
     server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid), 0)
     while not (client.connected and server.connected):
@@ -34,7 +34,7 @@ def connected(cid=b"\7"):
 
 
 def deliver(sender, receiver, data):
-    """Send `data` and return (event, the datagram)."""
+    """Send `data`; return (event, the datagram)."""
     sender.send(data, 0)
     datagram = sender.transmit()
     return receiver.receive(datagram, 0), bytes(datagram)
@@ -44,7 +44,7 @@ def number(datagram):
     return int.from_bytes(datagram[5:11], "big")
 
 
-def test_wakes_sends_and_sleeps():
+def test_a_restored_session_continues_with_the_next_number():
     client, server = connected()
     store = RamStore()
     numbers = [number(deliver(client, server, b"first")[1])]
@@ -57,10 +57,10 @@ def test_wakes_sends_and_sleeps():
         numbers.append(number(datagram))
         event, _ = deliver(server, client, b"answer")
         assert event == DATA and bytes(client.data) == b"answer"
-    assert numbers == [1, 2, 3, 4], "nothing is skipped when nothing failed"
+    assert numbers == [1, 2, 3, 4], "numbers were skipped although nothing failed"
 
 
-def test_can_be_restored_once_only():
+def test_a_saved_session_can_be_restored_only_once():
     client, server = connected()
     store = RamStore()
     saved = save(client, store, SECRET, os.urandom)
@@ -69,7 +69,7 @@ def test_can_be_restored_once_only():
     raises(StoreError, E_STALE, restore, saved, store, SECRET, 0)
 
 
-def test_only_the_last_can_be_restored():
+def test_only_the_last_save_can_be_restored():
     client, _ = connected()
     store = RamStore()
     first = save(client, store, SECRET, os.urandom)
@@ -78,20 +78,20 @@ def test_only_the_last_can_be_restored():
     restore(second, store, SECRET, 0)
 
 
-def test_a_new_session_makes_the_old_one_stale():
+def test_saving_a_new_session_makes_the_old_one_stale():
     store = RamStore()
     old = save(connected()[0], store, SECRET, os.urandom)
     save(connected()[0], store, SECRET, os.urandom)
     raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
 
 
-def test_a_lost_store_is_stale():
+def test_a_lost_store_makes_the_saved_session_stale():
     saved = save(connected()[0], RamStore(), SECRET, os.urandom)
     raises(StoreError, E_STALE, restore, saved, RamStore(), SECRET, 0)
 
 
-def test_what_was_saved_before_the_store_was_lost_does_not_come_back():
-    """Not even where as many sessions were saved since: its numbers would be those of another session."""
+def test_a_session_saved_before_the_store_was_lost_stays_stale():
+    """Even if as many sessions have been saved since: its sequence numbers would belong to another session."""
     client, server = connected()
     used = [number(deliver(client, server, b"")[1]) for _ in range(10)]
     old = save(client, RamStore(), SECRET, os.urandom)
@@ -101,7 +101,7 @@ def test_what_was_saved_before_the_store_was_lost_does_not_come_back():
     assert used == list(range(1, 11))
 
 
-def test_what_was_received_is_not_received_again():
+def test_a_record_received_before_sleep_is_a_replay_after_it():
     client, server = connected()
     store = RamStore()
     _, datagram = deliver(server, client, b"open the door")
@@ -110,7 +110,7 @@ def test_what_was_received_is_not_received_again():
     assert client.layer.dropped == {"replayed": 1}
 
 
-def test_writes_ahead_before_the_numbers_run_out():
+def test_numbers_are_reserved_before_they_run_out():
     client, server = connected()
     store = RamStore()
     client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
@@ -127,14 +127,14 @@ def test_writes_ahead_before_the_numbers_run_out():
     assert number(datagram) < store.values["dtls"] & 0xFFFFFF
 
 
-def test_nothing_is_restored_where_the_store_cannot_be_written():
+def test_a_session_is_not_restored_if_the_store_cannot_be_written():
     store = RamStore()
     saved = save(connected()[0], store, SECRET, os.urandom)
     store.broken = True
     raises(StoreError, E_STORE_WRITE, restore, saved, store, SECRET, 0)
 
 
-def test_no_key_in_the_clear():
+def test_a_saved_session_contains_no_key_in_the_clear():
     client, _ = connected()
     keys = bytes(client.layer.keys)
     master = bytes(client.agreed()[2].master)
@@ -143,14 +143,14 @@ def test_no_key_in_the_clear():
         assert secret not in saved
 
 
-def test_in_the_clear_by_name():
+def test_save_in_clear_round_trips():
     client, server = connected()
     store = RamStore()
     client = restore_in_clear(save_in_clear(client, store, "s1"), store, 0, "s1")
     assert deliver(client, server, b"x")[0] == DATA
 
 
-def test_damage_and_another_secret_are_refused():
+def test_a_damaged_save_or_another_secret_is_refused():
     store = RamStore()
     saved = save(connected()[0], store, SECRET, os.urandom)
     for at in (0, 15, 16, 40, len(saved) - 1):
@@ -163,19 +163,19 @@ def test_damage_and_another_secret_are_refused():
     restore(saved, store, SECRET, 0)
 
 
-def test_only_what_is_connected_can_be_saved():
+def test_only_a_connected_session_can_be_saved():
     client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
     raises(UsageError, E_NOT_CONNECTED, save, client, RamStore(), SECRET, os.urandom)
 
 
-def test_keys_are_overwritten_when_saved():
+def test_keys_are_overwritten_when_the_session_is_saved():
     client, _ = connected()
     block = client.layer.keys
     save(client, RamStore(), SECRET, os.urandom)
     assert bytes(block) == bytes(40)
 
 
-def test_a_server_too():
+def test_a_server_session_can_be_restored_too():
     client, server = connected()
     store = RamStore()
     server = restore(save(server, store, SECRET, os.urandom), store, SECRET, 0)

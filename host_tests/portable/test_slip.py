@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Datagrams over a serial line (RFC 1055), against streams in memory; lines between real processes are in host_tests/emulated."""
+"""Datagrams over a serial line (RFC 1055), on streams in memory. host_tests/emulated has lines between real processes."""
 
 import errno
 
@@ -12,7 +12,7 @@ ESC = b"\xdb"
 
 
 class Stream:
-    """A line in memory: read() gives what lies in `chunks`, a piece at a time; write() takes `room` bytes at a time."""
+    """A serial line in memory: read() returns from `chunks`, one at a time; write() accepts `room` bytes at a time."""
 
     def __init__(self, *chunks, room=1 << 16):
         self.chunks = list(chunks)
@@ -40,7 +40,7 @@ class Stream:
 
 
 class Uart(Stream):
-    """As machine.UART: any() tells how much there is, read() must not be asked for more, deinit() closes."""
+    """Behaves as machine.UART: any() returns how much can be read, read() may not request more, deinit() closes."""
 
     def any(self):
         return len(self.chunks[0]) if self.chunks else 0
@@ -54,7 +54,7 @@ class Uart(Stream):
 
 
 def received(transport):
-    """Return all that a transport receives until its line has nothing more."""
+    """Return all datagrams that a transport receives until its line is empty."""
     datagrams = []
     while True:
         datagram = transport.receive()
@@ -65,7 +65,7 @@ def received(transport):
 
 
 def framed(*datagrams):
-    """Return the bytes on the line."""
+    """Return the datagrams as the bytes on the line."""
     stream = Stream()
     for datagram in datagrams:
         Serial(stream).send(datagram)
@@ -73,7 +73,7 @@ def framed(*datagrams):
 
 
 class Random:
-    """The same numbers on every platform (a linear congruential generator)."""
+    """A random source that is the same on every platform: a linear congruential generator."""
 
     def __init__(self, seed):
         self._state = seed
@@ -83,7 +83,7 @@ class Random:
         return (self._state >> 8) % limit
 
 
-def test_frame_of_the_rfc():
+def test_frames_are_escaped_as_in_the_rfc():
     assert framed(b"abc") == END + b"abc" + END
     assert framed(b"\xc0") == END + b"\xdb\xdc" + END
     assert framed(b"\xdb") == END + b"\xdb\xdd" + END
@@ -91,13 +91,13 @@ def test_frame_of_the_rfc():
     assert framed(memoryview(b"abc")) == END + b"abc" + END
 
 
-def test_every_pair_of_bytes_that_matters():
+def test_all_combinations_of_special_bytes_round_trip():
     special = (0x00, 0xC0, 0xDB, 0xDC, 0xDD)
     datagrams = [bytes((a, b, c)) for a in special for b in special for c in special]
     assert received(Serial(Stream(framed(*datagrams)))) == datagrams
 
 
-def test_split_at_every_byte():
+def test_frames_may_be_split_at_every_byte():
     datagrams = [b"first", b"\xc0\xdb\xdc\xdd", b"last"]
     line = framed(*datagrams)
     for cut in range(len(line) + 1):
@@ -105,25 +105,25 @@ def test_split_at_every_byte():
     assert received(Serial(Stream(*[line[i : i + 1] for i in range(len(line))]))) == datagrams
 
 
-def test_nothing_there():
+def test_an_empty_line_yields_no_datagram():
     for stream in (Stream(), Stream(b""), Stream(END * 5), Uart()):
         transport = Serial(stream)
         assert transport.receive() is None
         assert transport.dropped == 0
 
 
-def test_one_end_between_datagrams_is_enough():
+def test_one_end_byte_between_datagrams_is_enough():
     assert received(Serial(Stream(b"one\xc0two\xc0\xc0three"))) == [b"one", b"two"]
 
 
-def test_broken_escapes_drop_their_frame_alone():
+def test_a_broken_escape_drops_only_its_frame():
     for broken in (b"a\xdbb", b"\xdb", b"\xdb\xdb\xdc", b"a\xdb\xc1", b"\xdb\xdd\xdb"):
         transport = Serial(Stream(framed(b"before") + broken + END + framed(b"after")))
         assert received(transport) == [b"before", b"after"], broken
         assert transport.dropped == 1
 
 
-def test_the_longest_datagram_and_one_byte_more():
+def test_the_longest_datagram_is_received_and_one_byte_more_is_dropped():
     for byte in (b"x", END, ESC):
         longest = byte * DATAGRAM_MAX_BYTES
         transport = Serial(Stream(framed(longest, longest + byte, b"after")))
@@ -131,7 +131,7 @@ def test_the_longest_datagram_and_one_byte_more():
         assert transport.dropped == 1
 
 
-def test_endless_noise_takes_no_memory_and_ends_with_its_frame():
+def test_an_endless_frame_takes_bounded_memory_and_drops_only_itself():
     for noise in (b"\xff" * 100, b"\xdb\xdc" * 50):
         stream = Stream()
         transport = Serial(stream)
@@ -145,7 +145,7 @@ def test_endless_noise_takes_no_memory_and_ends_with_its_frame():
         assert stream.asked <= 256
 
 
-def test_noise_returns_to_the_event_loop():
+def test_receive_returns_although_the_line_never_pauses():
     """A line that never falls silent does not keep receive() from returning."""
     stream = Stream()
     stream.chunks = [END * 50] * 3
@@ -155,7 +155,7 @@ def test_noise_returns_to_the_event_loop():
         assert len(stream.chunks) == left
 
 
-def test_any_line_noise_between_frames():
+def test_datagrams_survive_noise_between_frames():
     random = Random(1)
     for case in range(20):
         sent = []
@@ -174,7 +174,7 @@ def test_any_line_noise_between_frames():
         assert [datagram for datagram in got if datagram in sent] == sent, case
 
 
-def test_partial_writes():
+def test_partial_writes_are_continued():
     datagram = b"\xc0\xdbabcdefgh"
     for room in range(1, 15):
         stream = Stream(room=room)
@@ -182,7 +182,7 @@ def test_partial_writes():
         assert stream.written == framed(datagram)
 
 
-def test_a_line_that_takes_nothing():
+def test_a_line_that_accepts_no_bytes_times_out():
     class Stuck(Stream):
         def write(self, data):
             return None
@@ -209,7 +209,7 @@ def test_a_line_that_takes_nothing():
         serial.select = real
 
 
-def test_as_a_uart():
+def test_a_uart_is_read_and_closed():
     stream = Uart(framed(b"\xc0one")[:3], framed(b"\xc0one")[3:], framed(b"x" * 500))
     transport = Serial(stream)
     assert received(transport) == [b"\xc0one", b"x" * 500]
@@ -217,7 +217,7 @@ def test_as_a_uart():
     assert stream.closed
 
 
-def test_close():
+def test_close_closes_the_stream():
     stream = Stream()
     Serial(stream).close()
     assert stream.closed

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP over IPv4 on a serial line: its packets, and hosts on a bus in memory."""
+"""UDP over IPv4 on a serial line: the packets, and hosts on a bus in memory."""
 
 import asyncio
 from binascii import unhexlify
@@ -16,27 +16,27 @@ from dice.limits import DATAGRAM_MAX_BYTES
 from dice.reasons import E_HOST
 from dice.transport.slip_ip import address_of, packet, parse
 
-# The header that everybody computes the checksum of: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
+# The well-known example of a header checksum: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
 KNOWN = unhexlify("45000073000040004011b861c0a80001c0a800c7")
 ONE, OTHER = b"\x0a\x4d\0\1\x15\xe0", b"\x0a\x4d\0\2\xc0\1"
 GROUP = b"\xef\1\2\3"
 
 
-class Bus:
-    """Lines in memory: what one writes, all others read."""
+class MemoryBus:
+    """Lines in memory: the bytes that one writes can be read by all others."""
 
     def __init__(self):
         self.lines = []
-        self.heard = b""
+        self.written = b""
 
     def line(self):
-        line = Line(self)
+        line = BusLine(self)
         self.lines.append(line)
         return line
 
 
-class Line(Signal):
-    """One device's end, which can be waited for."""
+class BusLine(Signal):
+    """The line of one host on the bus; can be polled."""
 
     def __init__(self, bus):
         Signal.__init__(self)
@@ -45,10 +45,10 @@ class Line(Signal):
         self.failed = False
 
     def write(self, data):
-        """Have all others read it."""
+        """Deliver the data to all other lines."""
         if self.failed:
             raise OSError(5)
-        self.bus.heard += bytes(data)
+        self.bus.written += bytes(data)
         for line in self.bus.lines:
             if line is not self:
                 line.data += bytes(data)
@@ -56,7 +56,7 @@ class Line(Signal):
         return len(data)
 
     def read(self, count):
-        """Return at most so many bytes."""
+        """Return at most this many bytes."""
         if self.failed:
             raise OSError(5)
         head, self.data = self.data[:count], self.data[count:]
@@ -71,7 +71,7 @@ def host(bus, address):
 
 
 async def received(endpoint, tries=50):
-    """Return what receive() gives once it gives something."""
+    """Call receive() until it returns a datagram; return that."""
     for _ in range(tries):
         got = endpoint.receive()
         if got not in (None, (None, None)):
@@ -80,19 +80,19 @@ async def received(endpoint, tries=50):
     return None
 
 
-def test_a_packet_has_the_header_that_the_rfc_says():
+def test_a_packet_has_the_header_of_the_rfc():
     made = packet(b"\xc0\xa8\0\1\0\x35", b"\xc0\xa8\0\xc7\0\x35", bytes(0x73 - 28))
     assert bytes(made[:20]) == KNOWN
     assert bytes(made[20:28]) == b"\0\x35\0\x35\0\x5f\0\0"
 
 
-def test_a_packet_is_read_back():
+def test_packets_of_every_size_round_trip():
     for data in (b"", b"x", bytes(range(256)), bytes(DATAGRAM_MAX_BYTES)):
         assert parse(bytes(packet(ONE, OTHER, data))) == (ONE, OTHER, data)
 
 
-def test_options_in_the_header_are_skipped():
-    """A header of 24 bytes, with an option of no meaning."""
+def test_options_in_the_ip_header_are_skipped():
+    """A header of 24 bytes with an option that has no meaning."""
     plain = bytearray(packet(ONE, OTHER, b"data"))
     longer = bytearray(b"\x46") + plain[1:20] + b"\1\1\1\1" + plain[20:]
     longer[3] += 4
@@ -102,12 +102,12 @@ def test_options_in_the_header_are_skipped():
     assert parse(bytes(longer)) == (ONE, OTHER, b"data")
 
 
-def test_what_is_no_whole_datagram_is_none():
+def test_truncated_and_damaged_packets_are_refused():
     good = bytes(packet(ONE, OTHER, b"data"))
     for cut in range(len(good)):
         assert parse(good[:cut]) is None, cut
     assert parse(good + b"x") is None
-    for bit in range(20 * 8):  # the checksum of the header finds each
+    for bit in range(20 * 8):  # the header's checksum detects each
         bad = bytearray(good)
         bad[bit // 8] ^= 1 << bit % 8
         assert parse(bytes(bad)) is None, bit
@@ -117,7 +117,7 @@ def test_what_is_no_whole_datagram_is_none():
 
 
 def fixed(at, value):
-    """Return a packet with one byte of its header changed, and a checksum that fits."""
+    """Return a packet with one byte of its header changed, and a correct checksum."""
     made = bytearray(packet(ONE, OTHER, b"data"))
     made[at] = value
     made[10:12] = b"\0\0"
@@ -126,22 +126,22 @@ def fixed(at, value):
     return bytes(made)
 
 
-def test_fragments_and_other_protocols_are_none():
-    assert parse(fixed(8, 3)) is not None  # another time to live is as good
-    assert parse(fixed(6, 0)) is not None  # may be fragmented, and is not
+def test_fragments_and_other_protocols_are_refused():
+    assert parse(fixed(8, 3)) is not None  # another time to live is valid
+    assert parse(fixed(6, 0)) is not None  # without the flag "don't fragment"
     for at, value in ((0, 0x65), (0, 0x44), (9, 1), (9, 6), (6, 0x20), (6, 0x1F), (7, 1)):
         assert parse(fixed(at, value)) is None, (at, value)
 
 
-def test_addresses():
+def test_only_dotted_quads_are_addresses():
     assert address_of("10.77.0.5") == b"\x0a\x4d\0\5"
     for text in ("", "manager", "10.77.0", "10.77.0.256", "10.77.0.-1", "10.77.0.5.6", "10.77.0.x"):
         raises(UsageError, E_HOST, address_of, text)
 
 
-def test_two_hosts_talk_and_a_third_hears_nothing():
+def test_two_hosts_exchange_datagrams_that_a_third_does_not_receive():
     async def main():
-        bus = Bus()
+        bus = MemoryBus()
         (server, _), (client, _), (third, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2, 3))
         service = server.Unicast(None, 5684)
         asks = client.Unicast(("10.77.0.1", 5684))
@@ -152,7 +152,7 @@ def test_two_hosts_talk_and_a_third_hears_nothing():
         service.send(b"answer", address)
         assert (await received(asks))[0] == b"answer"
         aside.send(b"from elsewhere", address)
-        assert await received(asks, 10) is None, "only what comes from the address that it talks to"
+        assert await received(asks, 10) is None, "received from another address than that of its peer"
         assert aside.receive() == (None, None)
         for endpoint in (service, asks, aside):
             endpoint.close()
@@ -160,16 +160,16 @@ def test_two_hosts_talk_and_a_third_hears_nothing():
     run(main)
 
 
-def test_a_group_and_its_answers():
+def test_group_messages_and_their_answers_cross_the_bus():
     async def main():
-        bus = Bus()
+        bus = MemoryBus()
         (one, _), (two, _), (three, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2, 3))
         sender, listener, other = one.Multicast(GROUP, 9000), two.Multicast(GROUP, 9000), three.Multicast(GROUP, 9001)
         sender.send(b"on")
         assert await received(listener) == b"on"
         assert listener.source == one.address + b"\x23\x28"
         assert other.receive() is None
-        assert sender.receive() is None, "a line does not give back what was sent"
+        assert sender.receive() is None, "received its own message"
         channel = sender.ask(b"lit?")
         assert await received(listener) == b"lit?"
         listener.answer(b"yes", listener.source)
@@ -182,7 +182,7 @@ def test_a_group_and_its_answers():
 
 def test_a_flood_is_bounded_and_counted():
     async def main():
-        bus = Bus()
+        bus = MemoryBus()
         (one, _), (two, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2))
         listener = two.Multicast(GROUP, 9000)
         sender = one.Multicast(GROUP, 9000)
@@ -200,7 +200,7 @@ def test_a_flood_is_bounded_and_counted():
 
 
 def fails(call, *arguments):
-    """Tell whether a call raises OSError."""
+    """Return whether a call raises OSError."""
     try:
         call(*arguments)
     except OSError:
@@ -208,9 +208,9 @@ def fails(call, *arguments):
     return False
 
 
-def test_a_line_that_fails_is_told_and_lets_senders_be():
+def test_a_broken_line_raises_and_recovers():
     async def main():
-        bus = Bus()
+        bus = MemoryBus()
         one, line = host(bus, "10.77.0.1")
         group = one.Multicast(GROUP, 9000)
         peer = one.Unicast(("10.77.0.2", 5684))
@@ -221,9 +221,9 @@ def test_a_line_that_fails_is_told_and_lets_senders_be():
         line.set(True)
         await group.socket.wait()
         assert fails(group.receive)
-        assert fails(group.ask, b"lit?") and len(one.endpoints) == 2, "nothing is left behind"
+        assert fails(group.ask, b"lit?") and len(one.endpoints) == 2, "the failed ask() left an endpoint behind"
         line.failed = False
-        other = one.Unicast(("10.77.0.2", 5684))  # whoever comes next tries anew, for all
+        other = one.Unicast(("10.77.0.2", 5684))  # a new endpoint restarts the line for all
         line.data = line.data + b"\xc0" + bytes(packet(ONE, group.own, b"again")) + b"\xc0"
         line.set(True)
         assert await received(group) == b"again"
@@ -233,9 +233,9 @@ def test_a_line_that_fails_is_told_and_lets_senders_be():
     run(main)
 
 
-def test_no_memory_for_a_datagram_loses_that_one_alone():
+def test_a_lack_of_memory_loses_only_that_datagram():
     async def main():
-        bus = Bus()
+        bus = MemoryBus()
         (one, line), (two, _) = (host(bus, "10.77.0.%d" % number) for number in (1, 2))
         group, sender = one.Multicast(GROUP, 9000), two.Multicast(GROUP, 9000)
         read = line.read
@@ -259,9 +259,9 @@ def test_no_memory_for_a_datagram_loses_that_one_alone():
     run(main)
 
 
-def test_ports_of_our_own_differ():
+def test_ephemeral_ports_differ():
     async def main():
-        one, _ = host(Bus(), "10.77.0.1")
+        one, _ = host(MemoryBus(), "10.77.0.1")
         endpoints = [one.Unicast(("10.77.0.2", 5684)) for _ in range(20)]
         ports = {endpoint.own[4:] for endpoint in endpoints}
         assert len(ports) == 20 and all(port[0] >= 0xC0 for port in ports)
@@ -271,7 +271,7 @@ def test_ports_of_our_own_differ():
     run(main)
 
 
-def test_a_wait_for_an_event_can_be_cancelled_as_it_comes():
+def test_a_wait_for_an_event_can_be_cancelled_while_the_event_occurs():
     async def main():
         for order in range(2):
             event = asyncio.Event()
@@ -294,7 +294,7 @@ def test_a_wait_for_an_event_can_be_cancelled_as_it_comes():
     run(main)
 
 
-def test_a_wait_for_an_event_ends_in_time():
+def test_a_wait_for_an_event_ends_at_its_deadline():
     async def main():
         event = asyncio.Event()
         start = now()

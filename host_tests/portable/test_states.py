@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Each state of a handshake meets each message: it ends in the right alert or a silent drop, and nothing escapes receive()."""
+"""Every state of a handshake receives every message: a correct alert or a silent drop, and no exception leaves receive()."""
 
 from dtls_pair import connected, drain, give, pair, settle
 from lossy_network import SeededRandom
@@ -16,9 +16,9 @@ BODIES = (b"", b"\0", b"\0\0", b"\xfe\xfd" + bytes(32) + b"\0\xc0\xa8\0", b"\xff
 FUZZ = 60 if MICROPYTHON else 1500
 
 UNEXPECTED, DECODE_ERROR, ILLEGAL, DECRYPT_ERROR = 10, 50, 47, 51
-WELL_FORMED = {2: BODIES[3], 12: b"\0\0", 14: b"", 16: b"\0\0"}  # of BODIES, by kind
+WELL_FORMED = {2: BODIES[3], 12: b"\0\0", 14: b"", 16: b"\0\0"}  # those of BODIES that are well-formed, by message type
 
-# What is right in a state is all that may go on in it; everything else is unexpected.
+# The messages that are expected in each state. All others are unexpected.
 EXPECTED = {
     ("client", 0): {2, 3},
     ("client", 1): {12, 14},
@@ -41,7 +41,7 @@ def message(kind, body, sequence):
 
 
 def plaintext(datagrams):
-    """Return the handshake messages in plaintext of datagrams, each as a record of its own."""
+    """Return the plaintext handshake messages of datagrams, each as a record of its own."""
     found = []
     for datagram in datagrams:
         while datagram[3:5] == b"\0\0" and datagram[0] == 22:
@@ -55,7 +55,7 @@ def plaintext(datagrams):
 
 
 def in_state(role, state):
-    """Return (session, its peer): the session came into `state`, by the number that its role gives it, by the peer's messages."""
+    """Return (session, its peer). The session has reached `state` of its role through the messages of the peer."""
     tickets = {"tickets": (Tickets(lambda count: bytes(range(count)), 1 << 28, 0), 0)} if state == 3 else {}
     ours, theirs = pair(client={"tickets": bool(tickets)}, server=tickets)
     give(theirs, drain(ours))
@@ -84,7 +84,7 @@ def in_state(role, state):
 
 
 def outcome(session, datagram):
-    """Return (alert sent, alert in .error), None for each where there is none."""
+    """Return the alert that the datagram causes (sent and in .error), or None."""
     events = give(session, [datagram])
     sent = [data for data in drain(session) if data[0] == 21]
     if CLOSED in events:
@@ -95,10 +95,10 @@ def outcome(session, datagram):
     return None
 
 
-def right(role, state, kind, body):
-    """Return the alert that answers a message in plaintext, or None."""
+def expected_alert(role, state, kind, body):
+    """Return the alert that a plaintext message must cause, or None."""
     if role == "client" and kind == 0:
-        return None  # what a HelloRequest asks for is under way
+        return None  # the handshake that a HelloRequest asks for is already in progress
     if kind not in EXPECTED[role, state]:
         return UNEXPECTED
     if WELL_FORMED.get(kind) == body:
@@ -106,19 +106,19 @@ def right(role, state, kind, body):
     return ILLEGAL if kind == 14 else DECODE_ERROR
 
 
-def test_each_state_with_each_message():
+def test_each_state_with_each_plaintext_message_gives_the_right_alert():
     for role, state in EXPECTED:
         for kind in KINDS:
             if kind == 20 or (kind == 3 and role == "client"):
-                continue  # Finished in plaintext is dropped; HelloVerifyRequest has rules of its own, both below
+                continue  # see the tests of Finished in plaintext and of HelloVerifyRequest below
             for body in BODIES:
                 session, _ = in_state(role, state)
                 alert = outcome(session, message(kind, body, session._reassembly.next))
-                assert alert == right(role, state, kind, body), (role, state, kind, body, alert)
+                assert alert == expected_alert(role, state, kind, body), (role, state, kind, body, alert)
 
 
-def test_each_state_with_each_authentic_message():
-    """Sealed by the peer, once it has keys: Finished counts where it is due, and nothing else does before it."""
+def test_each_state_with_each_authentic_message_gives_the_right_alert():
+    """The peer seals them once it has keys. Finished is read when it is expected; all others are dropped before it."""
     for role, state in EXPECTED:
         for kind in KINDS:
             for body in (b"", bytes(12), bytes(20)):
@@ -128,7 +128,7 @@ def test_each_state_with_each_authentic_message():
                 plain = message(kind, body, session._reassembly.next)[13:]
                 alert = outcome(session, peer.layer.seal(22, 1, plain))
                 if not session.layer.window and not session.error:
-                    assert alert is None and len(session._early) == 1  # until there are keys
+                    assert alert is None and len(session._early) == 1  # kept until there are keys
                 elif kind == 20:
                     assert alert == (DECRYPT_ERROR if 20 in EXPECTED[role, state] else UNEXPECTED), (role, state, alert)
                 else:
@@ -136,37 +136,37 @@ def test_each_state_with_each_authentic_message():
 
 
 def test_a_hello_request_does_not_disturb_a_handshake():
-    """It is not in the transcript (RFC 5246, section 7.4.1.1): the Finished of both sides fit."""
+    """It is not part of the transcript (RFC 5246, section 7.4.1.1), so the Finished messages of both sides verify."""
     ours, theirs = pair()
-    theirs._handshake.next_send = 1  # behind a HelloRequest
+    theirs._handshake.next_send = 1  # after a HelloRequest
     assert give(ours, [message(0, b"", 0)]) == []
     settle(ours, theirs)
     assert ours.connected and theirs.connected
 
 
-def test_hello_verify_requests_at_other_times():
-    """While nothing else has come they are answered or refused; after that they mean nothing."""
+def test_a_late_hello_verify_request_is_refused_or_ignored():
+    """It is answered or refused while nothing else has arrived, and ignored after that."""
     for role, state in EXPECTED:
         if role == "client" and state:
             session, _ = in_state(role, state)
             assert outcome(session, message(3, b"\xfe\xff\1c", 0)) == (UNEXPECTED if state == 1 else None)
 
 
-def test_finished_in_plaintext_is_dropped():
+def test_a_plaintext_finished_is_dropped():
     for role, state in EXPECTED:
         session, _ = in_state(role, state)
         assert outcome(session, message(20, bytes(12), session._reassembly.next)) is None
         assert session.layer.dropped == {"unexpected": 1}
 
 
-def test_hello_verify_requests_come_to_an_end():
+def test_only_three_hello_verify_requests_are_answered():
     ours, _ = pair()
     drain(ours)
     alerts = [outcome(ours, message(3, b"\xfe\xff\1" + bytes((cookie,)), 0)) for cookie in range(4)]
     assert alerts == [None, None, None, UNEXPECTED]
 
 
-def test_other_content_in_each_state():
+def test_records_of_other_content_types_and_epochs_are_ignored_in_each_state():
     for role, state in EXPECTED:
         for content_type in (0, 20, 23, 24, 25, 26, 255):
             for body in (b"", b"\1", bytes(30)):
@@ -177,8 +177,8 @@ def test_other_content_in_each_state():
                     session.close()
 
 
-def test_authentic_messages_after_the_handshake():
-    """An authentic peer may ask for a renegotiation, which is refused, or say what means nothing; the session goes on."""
+def test_handshake_messages_after_the_handshake_do_not_end_the_session():
+    """An authentic peer may ask for a renegotiation, which is refused, or send a message without meaning."""
     for kind in KINDS:
         for body in (b"", bytes(20)):
             for way in (0, 1):
@@ -188,8 +188,8 @@ def test_authentic_messages_after_the_handshake():
                 plain = message(kind, body, 7)[13:]
                 assert give(receiver, [sender.layer.seal(22, 1, plain)]) == []
                 assert receiver.connected
-                told = [sender.layer.open(datagram) for datagram in drain(receiver)]
-                assert told == ([(1, 21, b"\1\x64")] if kind <= 1 else []), "a warning: no_renegotiation"
+                alerts = [sender.layer.open(datagram) for datagram in drain(receiver)]
+                assert alerts == ([(1, 21, b"\1\x64")] if kind <= 1 else []), "not a warning no_renegotiation"
 
 
 CALLS = [
@@ -211,8 +211,8 @@ CALLS = [
 CALLS += [lambda session, now=now: session.timeout(now) for now in (0, 1, TIMER_MS, (1 << 29) - 1, 1 << 29, (1 << 30) - 1, -1)]
 
 
-def finished(role, end):
-    """Return a session after its handshake: connected, closed, or broken by its peer."""
+def ended_session(role, end):
+    """Return a session after its handshake: connected, closed, or ended by a fatal alert."""
     session = connected()[role == "server"]
     if end == "closed":
         session.close()
@@ -221,10 +221,12 @@ def finished(role, end):
     return session
 
 
-def test_each_state_with_each_call():
-    """Only a UsageError comes out of it, and no call makes the next one fail in another way."""
+def test_each_state_with_each_call_raises_only_usage_errors():
+    """No call puts the session into a state in which the next call fails in another way."""
     makers = [lambda role=role, state=state: in_state(role, state)[0] for role, state in EXPECTED]
-    makers += [lambda role=role, end=end: finished(role, end) for role in ("client", "server") for end in ("", "closed", "broken")]
+    makers += [
+        lambda role=role, end=end: ended_session(role, end) for role in ("client", "server") for end in ("", "closed", "broken")
+    ]
     for make in makers:
         for first in CALLS[:: 5 if MICROPYTHON else 1]:
             session = make()
@@ -236,8 +238,8 @@ def test_each_state_with_each_call():
             assert session.deadline() is None or session._handshake or session.connected
 
 
-def test_where_the_key_has_come_to_its_end():
-    """Nothing can be said any more, neither an alert nor the last flight once more; the calls work all the same."""
+def test_calls_work_although_the_sequence_numbers_are_exhausted():
+    """Nothing can be sent any more, neither an alert nor the last flight. The calls still return."""
     for call in (lambda end: end.close(), lambda end: end.transmit(), lambda end: give(end, [end.hello])):
         ours, theirs = connected()
         theirs.hello = ours.layer.seal(22, 1, message(1, b"", 7)[13:])
@@ -247,7 +249,7 @@ def test_where_the_key_has_come_to_its_end():
         assert drain(theirs) == []
 
 
-def test_authentic_rubbish():
+def test_authentic_records_of_unknown_content_do_not_end_the_session():
     for content_type in (0, 20, 21, 24, 255):
         for body in (b"", b"\1", b"\1\0\0", bytes(40)):
             ours, theirs = connected()
@@ -255,8 +257,8 @@ def test_authentic_rubbish():
             assert theirs.connected
 
 
-def test_random_bytes():
-    """Whole rubbish, and rubbish in the place of what a handshake has."""
+def test_random_bytes_raise_no_exception():
+    """Random datagrams, and random changes to handshake messages."""
     random = SeededRandom(5)
     for _ in range(FUZZ):
         ours, theirs = pair()

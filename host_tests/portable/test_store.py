@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""FileStore: what it promises across power failures, and what it says of damage."""
+"""FileStore: its guarantees across power failures, and how it reports damage."""
 
 import os
 
@@ -21,7 +21,7 @@ def encoded(value):
     return value.to_bytes(8, "big") + (value ^ (1 << 64) - 1).to_bytes(8, "big")
 
 
-def test_what_was_put_is_got_also_by_another():
+def test_a_stored_value_is_read_back_by_every_instance():
     folder = make_folder()
     store = FileStore(folder)
     assert store.get("a") is None
@@ -35,7 +35,7 @@ def test_what_was_put_is_got_also_by_another():
     assert sorted(os.listdir(folder)) == ["a", "b"]
 
 
-def test_counts_writes_to_flash():
+def test_writes_are_counted():
     store = FileStore(make_folder())
     store.get("a")
     assert store.writes == 0
@@ -45,7 +45,7 @@ def test_counts_writes_to_flash():
     assert store.writes == 2
 
 
-def test_order_of_the_durability_protocol():
+def test_a_file_is_replaced_in_the_durable_order():
     folder = make_folder()
     steps = []
 
@@ -67,14 +67,14 @@ def test_order_of_the_durability_protocol():
     assert steps == [("sync", path + ".tmp"), ("rename", path + ".tmp", path), ("sync", folder + "/")]
 
 
-def test_cut_while_the_first_value_was_written():
+def test_a_power_cut_during_the_first_write_leaves_no_value():
     folder = make_folder()
     for length in range(16):
         write(folder + "/a.tmp", encoded(5)[:length])
         assert FileStore(folder).get("a") is None
 
 
-def test_cut_while_a_further_value_was_written():
+def test_a_power_cut_during_a_later_write_leaves_the_old_value():
     folder = make_folder()
     store = FileStore(folder)
     store.put("a", 5)
@@ -86,7 +86,7 @@ def test_cut_while_a_further_value_was_written():
     assert not exists(folder + "/a.tmp")
 
 
-def test_cut_between_remove_and_rename():
+def test_a_power_cut_between_remove_and_rename_leaves_the_new_value():
     folder = make_folder()
     write(folder + "/a.tmp", encoded(6))
     store = FileStore(folder)
@@ -95,7 +95,7 @@ def test_cut_between_remove_and_rename():
     assert store.get("a") == 6
 
 
-def test_damaged():
+def test_a_damaged_file_is_reported():
     folder = make_folder()
     store = FileStore(folder)
     good = encoded(0x0001_0000_0000_0042)
@@ -105,13 +105,13 @@ def test_damaged():
         raises(StoreError, E_STORE_DAMAGED, store.get, "a")
 
 
-def test_folder_is_missing():
+def test_a_missing_folder_fails_writes_and_holds_no_value():
     store = FileStore(make_folder() + "/missing")
     raises(StoreError, E_STORE_WRITE, store.put, "a", 1)
     assert store.get("a") is None
 
 
-def test_a_folder_stands_where_the_file_should():
+def test_a_folder_in_place_of_the_file_is_reported():
     folder = make_folder()
     os.mkdir(folder + "/a")
     store = FileStore(folder)
@@ -119,7 +119,7 @@ def test_a_folder_stands_where_the_file_should():
     raises(StoreError, E_STORE_READ, store.get, "a")
 
 
-def test_sync_that_fails_is_not_durable():
+def test_a_failed_sync_is_reported():
     def sync(path):
         raise OSError(28)
 
@@ -131,7 +131,7 @@ def test_sync_that_fails_is_not_durable():
         module.sync = saved
 
 
-def test_read_file():
+def test_read_file_returns_the_last_content_or_none():
     folder = make_folder()
     path = folder + "/a"
     assert read_file(path, bytes) is None
@@ -141,12 +141,12 @@ def test_read_file():
     assert read_file(path, len) == 0
 
 
-def test_folder_of():
+def test_folder_of_returns_the_folder_of_a_path():
     for path, folder in (("a", "."), ("/a", "/"), ("b/a", "b/"), ("/c/b/a", "/c/b/")):
         assert folder_of(path) == folder
 
 
-def test_a_damaged_file_is_not_hidden_by_a_temporary_one():
+def test_a_damaged_file_is_reported_although_a_temporary_file_is_intact():
     folder = make_folder()
     write(folder + "/a", encoded(5)[:15])
     write(folder + "/a.tmp", encoded(6))

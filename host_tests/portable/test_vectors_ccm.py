@@ -8,7 +8,7 @@ from dice.crypto import crypt
 
 
 def seal(key, nonce, aad, plaintext, tag_bytes, offset=0):
-    """Return ciphertext | tag, sealed behind `offset` bytes that may not change."""
+    """Return ciphertext | tag, sealed after `offset` bytes that must not change."""
     front = b"\xaa" * offset + nonce[4:]
     buffer = bytearray(front + bytes(len(plaintext) + tag_bytes))
     crypt(len(front), nonce[:4], tag_bytes, key, buffer, aad, plaintext)
@@ -17,12 +17,12 @@ def seal(key, nonce, aad, plaintext, tag_bytes, offset=0):
 
 
 def open_(key, nonce, aad, sealed, tag_bytes):
-    """Return the plaintext or None."""
+    """Return the plaintext, or None if the tag is wrong."""
     return crypt(8, nonce[:4], tag_bytes, key, nonce[4:] + sealed, aad, None)
 
 
 def check(key, nonce, aad, plaintext, expected, tag_bytes):
-    """Assert that sealing and opening agree with a vector, and that a changed bit is found."""
+    """Assert that sealing and opening agree with a vector, and that a flipped bit is detected."""
     assert seal(key, nonce, aad, plaintext, tag_bytes) == expected
     assert seal(key, nonce, aad, plaintext, tag_bytes, 7) == expected
     assert open_(key, nonce, aad, expected, tag_bytes) == plaintext
@@ -43,7 +43,7 @@ def test_sp_800_38c_example_3():
     check(key, nonce, bytes(range(20)), plaintext, expected, 8)
 
 
-def test_nist():
+def test_the_nist_cavp_vectors():
     count = 0
     for key, nonce, aad, plaintext, expected in vectors("nist_ccm.txt"):
         check(key, nonce, aad, plaintext, expected, 16)
@@ -51,7 +51,7 @@ def test_nist():
     assert count == 10
 
 
-def test_wycheproof():
+def test_the_wycheproof_vectors():
     counts = {}
     for result, key, nonce, aad, plaintext, ciphertext, tag in vectors("wycheproof_ccm.txt"):
         opened = open_(key, nonce, aad, ciphertext + tag, len(tag))
@@ -65,7 +65,7 @@ def test_wycheproof():
     assert counts == {("valid", 16): 51, ("invalid", 16): 27, ("valid", 8): 8}
 
 
-def test_lengths_around_a_block():
+def test_lengths_around_a_block_round_trip():
     key, nonce = bytes(16), bytes(12)
     for length in (0, 1, 15, 16, 17, 31, 32, 33, 1195):
         plaintext = bytes(i & 0xFF for i in range(length))

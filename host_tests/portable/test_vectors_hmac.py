@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""HMAC-SHA256, P_SHA256 and the group's key derivations against independently computed values.
+"""HMAC-SHA256, P_SHA256 and the key derivations of groups compared with independently computed values.
 
-What no standard lists was computed with CPython's hmac module alone:
+Values that no standard lists were computed with CPython's hmac module alone:
 P_SHA256(secret, seed) = H(A1 | seed) | H(A2 | seed) | ..., H = hmac.new(secret, ..., "sha256"), A0 = seed, Ai+1 = H(Ai).
 """
 
@@ -15,7 +15,7 @@ from dice.group.gsa_encode import traffic_key
 KEY = bytes(range(16))
 
 
-def test_rfc_4231():
+def test_the_vectors_of_rfc_4231():
     count = 0
     for key, message, mac in vectors("hmac_sha256.txt"):
         hmac = Hmac(key)
@@ -25,18 +25,18 @@ def test_rfc_4231():
     assert count == 6
 
 
-def test_rfc_4231_truncated():
+def test_the_truncated_vector_of_rfc_4231():
     mac = Hmac(b"\x0c" * 20).digest(b"Test With Truncation")
     assert mac[:16] == bytes.fromhex("a3b6167473100ee06e0c796c2955552b")
 
 
-def test_key_lengths_around_a_block():
+def test_keys_around_the_block_length():
     message = b"message"
     assert Hmac(bytes(64)).digest(message) == Hmac(b"").digest(message)
     assert Hmac(bytes(65)).digest(message) != Hmac(b"").digest(message)
 
 
-def test_tls_12_prf():
+def test_the_tls_12_prf():
     secret = bytes.fromhex("9bbe436ba940f017b17652849a71db35")
     seed = b"test label" + bytes.fromhex("a0ba9f936cda311827a6f796ffd5198c")
     expected = bytes.fromhex(
@@ -49,16 +49,16 @@ def test_tls_12_prf():
         assert p_sha256(secret, seed, length) == expected[:length]
 
 
-def test_traffic_key():
+def test_the_traffic_key_of_a_group():
     mul_id = bytes.fromhex("ff150000000000000000000000000abc")
     tek = traffic_key(KEY, mul_id, bytes.fromhex("00000001"), bytes(range(16, 32)))
     assert tek == bytes.fromhex("f120b95160f4af5d5dd6967290296157")
-    # The TAK of draft-keoh-tls-multicast-security-00, which dice does not use, differs in its constant alone.
+    # The TAK of draft-keoh-tls-multicast-security-00, which dice does not use, differs only in its constant.
     seed = bytes.fromhex("1b5c7973") + mul_id + bytes.fromhex("00000001") + bytes(range(16, 32))
     assert p_sha256(KEY, seed, 16) == bytes.fromhex("55b79ba0ca8dfcfe8bfa3249f01f62a2")
 
 
-def test_sender_key():
+def test_the_key_of_a_sender():
     gid = bytes.fromhex("0a0b0c0d")
     assert sender_key(KEY, gid, 1, 42) == bytes.fromhex("bf81a2cc576ae5ecbb410afcc21d6bf46b449067")
     assert sender_key(KEY, gid, 1, 0) == bytes.fromhex("4d053837d477761477c503a0e95498c77677b88a")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Records against the vectors of docs/protocol.md, which an independent AES-CCM computed.
+"""Records compared with the vectors of docs/protocol.md, which an independent AES-CCM computed.
 
 Key 000102..0f, salt a0a1a2a3, epoch 1, sequence number 5, type 23, plaintext "123456".
 """
@@ -31,23 +31,23 @@ def check(expected, sequence, tag_bytes=8):
     assert record.open(KEY, SALT, tag_bytes, expected) == TEXT
 
 
-def test_unicast():
+def test_a_unicast_record():
     check(UNICAST, 5)
 
 
-def test_unicast_with_a_tag_of_16_bytes():
+def test_a_unicast_record_with_a_tag_of_16_bytes():
     check(UNICAST_16, 5, 16)
 
 
-def test_d00():
+def test_a_group_record_of_layout_d00():
     check(D00_002A, 0x002A_0000_0005)
 
 
-def test_k08():
+def test_a_group_record_of_layout_k08():
     check(K08_2A, 0x2A_00_0000_0005)
 
 
-def test_cid():
+def test_a_record_with_a_connection_id():
     assert seal_cid(KEY, SALT, 8, 23, 1, 5, TEXT, b"\x42") == CID_42
     assert open_cid(KEY, SALT, 8, CID_42, 1) == (23, TEXT)
 
@@ -65,14 +65,14 @@ def check_member(layout, sender_id, expected):
     assert (listener.sender, listener.data) == (sender_id, TEXT)
 
 
-def test_member_d00():
+def test_members_with_layout_d00():
     check_member(D00, 0x2A, D00_002A)
 
 
-def test_member_k08():
+def test_members_with_layout_k08():
     check_member(K08, 0x2A, K08_2A)
 
 
-def test_sender_id_0_is_unicast():
+def test_sender_id_0_gives_the_unicast_record():
     check_member(K08, 0, UNICAST)
     check_member(D00, 0, UNICAST)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Reader and Writer."""
+"""Reader and Writer of the wire format."""
 
 from support import raises
 
@@ -9,7 +9,7 @@ from dice.reasons import E_TRAILING, E_TRUNCATED
 from dice.wire import Reader, Writer
 
 
-def test_round_trip():
+def test_written_fields_are_read_back():
     writer = Writer()
     writer.uint(0xFE, 1)
     writer.uint(0x010203, 3)
@@ -28,7 +28,7 @@ def test_round_trip():
     reader.end()
 
 
-def test_end_finds_what_was_not_read():
+def test_end_raises_if_bytes_are_left():
     reader = Reader(b"ab")
     raises(FormatError, E_TRAILING, reader.end)
     reader.take(1)
@@ -37,7 +37,7 @@ def test_end_finds_what_was_not_read():
     reader.end()
 
 
-def test_reading_past_the_end():
+def test_reading_past_the_end_raises():
     reader = Reader(b"\x05abcd")
     raises(FormatError, E_TRUNCATED, reader.take, 6)
     raises(FormatError, E_TRUNCATED, reader.uint, 6)
@@ -47,7 +47,7 @@ def test_reading_past_the_end():
     Reader(b"").end()
 
 
-def test_what_was_read_is_a_copy():
+def test_the_returned_bytes_are_a_copy():
     data = bytearray(b"abc")
     part = Reader(data).take(3)
     data[0] = 0
