@@ -28,8 +28,9 @@ UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (ROOT / "docs" / "protocol.md").r
 SEAL = """
 from binascii import hexlify
 from dice import record
+from dice.suites import SUITES
 key, salt = bytes(range(16)), bytes((0xa0, 0xa1, 0xa2, 0xa3))
-print(hexlify(record.seal(key, salt, 8, 23, 1, 5, b"123456")).decode())
+print(hexlify(record.seal(SUITES[0xC0A8], key, salt, 23, 1, 5, b"123456")).decode())
 print(record.__file__)
 """
 DAMAGE = """

@@ -7,23 +7,26 @@ from support import forge, make_member
 from dice import record
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.dtls.record_layer import RecordLayer, open_cid, seal_cid
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
 
 KEY = bytes(range(16))
 SALT = b"salt"
+SUITE = SUITES[PSK_AES_128_CCM_8]
+BY_TAG = {8: SUITE, 16: SUITES[PSK_AES_128_CCM]}
 
 
 def seal(text=b"text", tag_bytes=8, content_type=23, epoch=1, sequence=5):
-    return record.seal(KEY, SALT, tag_bytes, content_type, epoch, sequence, text)
+    return record.seal(BY_TAG[tag_bytes], KEY, SALT, content_type, epoch, sequence, text)
 
 
 def with_cid(text=b"text", cid=b"id", content_type=23):
-    return seal_cid(KEY, SALT, 8, content_type, 1, 5, text, cid)
+    return seal_cid(SUITE, KEY, SALT, content_type, 1, 5, text, cid)
 
 
 def layer(cid):
     """Return the record layer of the receiver, which uses this connection id."""
     made = RecordLayer(cid)
-    made.set_keys(bytearray(bytes(16) + KEY + bytes(4) + SALT), True, 8)
+    made.set_keys(bytearray(bytes(16) + KEY + bytes(4) + SALT), True, SUITE)
     return made
 
 
@@ -35,7 +38,7 @@ def test_records_round_trip():
             assert len(datagram) == 21 + length + tag_bytes
             assert record.well_formed(datagram)
             assert datagram[:11] == b"\x16\xfe\xfd" + b"\xff" * 8
-            assert record.open(KEY, SALT, tag_bytes, datagram) == text
+            assert record.open(BY_TAG[tag_bytes], KEY, SALT, datagram) == text
 
 
 def test_records_with_a_cid_round_trip():
@@ -43,15 +46,15 @@ def test_records_with_a_cid_round_trip():
         for cid in (b"c", b"connection"):
             for length in (0, 1, 16, 1152):
                 text = bytes(i & 0xFF for i in range(length))
-                datagram = seal_cid(KEY, SALT, tag_bytes, 22, 0xFFFF, (1 << 48) - 1, text, cid)
+                datagram = seal_cid(BY_TAG[tag_bytes], KEY, SALT, 22, 0xFFFF, (1 << 48) - 1, text, cid)
                 assert len(datagram) == 22 + len(cid) + length + tag_bytes
                 assert datagram[:11] == b"\x19\xfe\xfd" + b"\xff" * 8
-                assert open_cid(KEY, SALT, tag_bytes, datagram, len(cid)) == (22, text)
+                assert open_cid(BY_TAG[tag_bytes], KEY, SALT, datagram, len(cid)) == (22, text)
 
 
 def test_the_plaintext_may_be_any_bytes_like_object():
     for text in (b"text", bytearray(b"text"), memoryview(b"text")):
-        assert record.open(KEY, SALT, 8, seal(text)) == b"text"
+        assert record.open(SUITE, KEY, SALT, seal(text)) == b"text"
 
 
 def flipped(datagram):
@@ -64,7 +67,7 @@ def flipped(datagram):
 
 def test_every_flipped_bit_is_detected():
     for changed in flipped(seal()):
-        assert not record.well_formed(changed) or record.open(KEY, SALT, 8, changed) is None
+        assert not record.well_formed(changed) or record.open(SUITE, KEY, SALT, changed) is None
 
 
 def test_every_flipped_bit_is_detected_with_a_cid():
@@ -79,17 +82,17 @@ def test_every_flipped_bit_is_detected_with_a_cid():
 
 def test_the_explicit_nonce_is_read_from_the_record():
     datagram = seal()
-    other = record.seal(KEY, SALT, 8, 23, 1, 6, b"text")
+    other = record.seal(SUITE, KEY, SALT, 23, 1, 6, b"text")
     datagram[13:21] = other[13:21]
     assert record.well_formed(datagram)
-    assert record.open(KEY, SALT, 8, datagram) is None
+    assert record.open(SUITE, KEY, SALT, datagram) is None
 
 
 def test_another_key_salt_or_tag_length_opens_nothing():
     datagram = seal()
-    assert record.open(bytes(16), SALT, 8, datagram) is None
-    assert record.open(KEY, b"tlas", 8, datagram) is None
-    assert record.open(KEY, SALT, 16, datagram) is None
+    assert record.open(SUITE, bytes(16), SALT, datagram) is None
+    assert record.open(SUITE, KEY, b"tlas", datagram) is None
+    assert record.open(BY_TAG[16], KEY, SALT, datagram) is None
 
 
 def test_malformed_records_are_recognised():
@@ -122,7 +125,7 @@ def test_a_length_shorter_than_the_explicit_nonce_is_malformed():
     datagram = seal()[:21]
     datagram[11:13] = b"\0\x08"
     assert record.well_formed(datagram)
-    assert record.open(KEY, SALT, 8, datagram) is None
+    assert record.open(SUITE, KEY, SALT, datagram) is None
     datagram[11:13] = b"\0\x07"
     assert not record.well_formed(datagram[:20])
     assert not record.well_formed(datagram)
@@ -133,7 +136,7 @@ def test_a_fragment_shorter_than_a_tag_opens_nothing():
         datagram = bytearray(seal(b"")[: 21 + length])
         datagram[12] = 8 + length
         assert record.well_formed(datagram)
-        assert record.open(KEY, SALT, 8, datagram) is None
+        assert record.open(SUITE, KEY, SALT, datagram) is None
 
 
 def test_a_record_with_another_cid_is_dropped():
@@ -171,8 +174,8 @@ def test_a_cid_record_shorter_than_a_tag_is_forged():
 
 def test_the_padding_of_a_cid_record_is_removed():
     # Zeros after the content type hide the length. They are sealed as part of the plaintext.
-    assert open_cid(KEY, SALT, 8, with_cid(b"text\x16\0\0", b"c", 0), 1) == (22, b"text")
+    assert open_cid(SUITE, KEY, SALT, with_cid(b"text\x16\0\0", b"c", 0), 1) == (22, b"text")
 
 
 def test_a_cid_record_of_only_zeros_opens_nothing():
-    assert open_cid(KEY, SALT, 8, with_cid(b"\0\0", b"c", 0), 1) is None
+    assert open_cid(SUITE, KEY, SALT, with_cid(b"\0\0", b"c", 0), 1) is None

@@ -9,16 +9,16 @@ from dice.crypto import crypt
 
 def seal(key, nonce, aad, plaintext, tag_bytes, offset=0):
     """Return ciphertext | tag, sealed after `offset` bytes that must not change."""
-    front = b"\xaa" * offset + nonce[4:]
+    front = b"\xaa" * offset
     buffer = bytearray(front + bytes(len(plaintext) + tag_bytes))
-    crypt(len(front), nonce[:4], tag_bytes, key, buffer, aad, plaintext)
+    crypt(len(front), nonce[:4], tag_bytes, nonce, 4, key, buffer, aad, plaintext)
     assert buffer[: len(front)] == front
     return bytes(buffer[len(front) :])
 
 
 def open_(key, nonce, aad, sealed, tag_bytes):
     """Return the plaintext, or None if the tag is wrong."""
-    return crypt(8, nonce[:4], tag_bytes, key, nonce[4:] + sealed, aad, None)
+    return crypt(0, nonce[:4], tag_bytes, nonce, 4, key, sealed, aad, None)
 
 
 def check(key, nonce, aad, plaintext, expected, tag_bytes):

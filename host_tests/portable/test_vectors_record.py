@@ -11,6 +11,7 @@ from dice import record
 from dice.dtls.record_layer import open_cid, seal_cid
 from dice.errors import DATA
 from dice.group.gsa import D00, DERIVE_SHARED, K08, UNKNOWN
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
 
 KEY = bytes(range(16))
 SALT = bytes.fromhex("a0a1a2a3")
@@ -24,11 +25,12 @@ CID_42 = bytes.fromhex("19fefd000100000000000542001700010000000000051dcf3d039a90
 UNICAST_16 = bytes.fromhex("17fefd0001000000000005001e00010000000000051dcf3d039a90ecaf07a961b34fc7ba8af1969bc2949b")
 
 
-def check(expected, sequence, tag_bytes=8):
+def check(expected, sequence, code=PSK_AES_128_CCM_8):
     """Assert that the record layer seals and opens a vector."""
-    assert record.seal(KEY, SALT, tag_bytes, 23, 1, sequence, TEXT) == expected
+    suite = SUITES[code]
+    assert record.seal(suite, KEY, SALT, 23, 1, sequence, TEXT) == expected
     assert record.well_formed(expected)
-    assert record.open(KEY, SALT, tag_bytes, expected) == TEXT
+    assert record.open(suite, KEY, SALT, expected) == TEXT
 
 
 def test_a_unicast_record():
@@ -36,7 +38,7 @@ def test_a_unicast_record():
 
 
 def test_a_unicast_record_with_a_tag_of_16_bytes():
-    check(UNICAST_16, 5, 16)
+    check(UNICAST_16, 5, PSK_AES_128_CCM)
 
 
 def test_a_group_record_of_layout_d00():
@@ -48,8 +50,8 @@ def test_a_group_record_of_layout_k08():
 
 
 def test_a_record_with_a_connection_id():
-    assert seal_cid(KEY, SALT, 8, 23, 1, 5, TEXT, b"\x42") == CID_42
-    assert open_cid(KEY, SALT, 8, CID_42, 1) == (23, TEXT)
+    assert seal_cid(SUITES[PSK_AES_128_CCM_8], KEY, SALT, 23, 1, 5, TEXT, b"\x42") == CID_42
+    assert open_cid(SUITES[PSK_AES_128_CCM_8], KEY, SALT, CID_42, 1) == (23, TEXT)
 
 
 def check_member(layout, sender_id, expected):

@@ -19,6 +19,7 @@ from dice.errors import DiceError
 from dice.group.context import sender_key
 from dice.group.gsa import K08, decode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
+from dice.suites import PSK_AES_128_CCM_8, SUITES
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
@@ -216,7 +217,7 @@ def epoch_in(datagram):
 def opens(gsa, datagram):
     """Tell whether a record opens with the key of a GSA, for whatever epoch and sender the record names."""
     secret = sender_key(gsa.key, gsa.gid, epoch_in(datagram), datagram[5])
-    return record.open(secret[:16], secret[16:], 8, datagram) is not None
+    return record.open(SUITES[PSK_AES_128_CCM_8], secret[:16], secret[16:], datagram) is not None
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -20,7 +20,7 @@ from dice.group.member import Member
 from dice.limits import WINDOW_RECORDS
 from dice.reasons import E_STORE_WRITE
 from dice.replay import Window
-from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
 from dice.wire import Reader, Writer
 
 settings.register_profile("dice", derandomize=True, deadline=None, database=None, max_examples=200)
@@ -85,15 +85,15 @@ def test_a_window_agrees_with_a_set(floor, steps):
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=12, max_size=12), st.binary(max_size=40), st.binary(max_size=100))
 def test_ccm_agrees_with_the_cryptography_package(key, nonce, aad, plaintext):
     for tag_bytes in (8, 16):
-        buffer = bytearray(nonce[4:] + bytes(len(plaintext) + tag_bytes))
-        crypt(8, nonce[:4], tag_bytes, key, buffer, aad, plaintext)
-        assert buffer[8:] == AESCCM(key, tag_bytes).encrypt(nonce, plaintext, aad)
-        assert crypt(8, nonce[:4], tag_bytes, key, buffer, aad, None) == plaintext
+        buffer = bytearray(len(plaintext) + tag_bytes)
+        crypt(0, nonce[:4], tag_bytes, nonce, 4, key, buffer, aad, plaintext)
+        assert buffer == AESCCM(key, tag_bytes).encrypt(nonce, plaintext, aad)
+        assert crypt(0, nonce[:4], tag_bytes, nonce, 4, key, buffer, aad, None) == plaintext
 
 
 RECORDS = st.fixed_dictionaries(
     {
-        "tag_bytes": st.sampled_from([8, 16]),
+        "suite": st.sampled_from(list(SUITES.values())),
         "content_type": st.integers(1, 255).filter(lambda number: number != 25),
         "epoch": st.integers(0, 0xFFFF),
         "sequence": st.integers(0, 2**48 - 1),
@@ -105,34 +105,34 @@ CIDS = st.binary(min_size=1, max_size=9)
 
 @given(RECORDS)
 def test_a_record_opens_to_what_was_sealed(fields):
-    datagram = record.seal(KEY, SALT, **fields)
+    datagram = record.seal(key=KEY, salt=SALT, **fields)
     content_type, epoch, sequence = fields["content_type"], fields["epoch"], fields["sequence"]
     assert record.well_formed(datagram)
     assert datagram[:11] == bytes((content_type, 0xFE, 0xFD)) + epoch.to_bytes(2, "big") + sequence.to_bytes(6, "big")
-    assert record.open(KEY, SALT, fields["tag_bytes"], datagram) == fields["plaintext"]
+    assert record.open(fields["suite"], KEY, SALT, datagram) == fields["plaintext"]
 
 
 @given(RECORDS, CIDS)
 def test_a_record_with_a_cid_opens_to_what_was_sealed(fields, cid):
-    datagram = seal_cid(KEY, SALT, cid=cid, **fields)
-    assert open_cid(KEY, SALT, fields["tag_bytes"], datagram, len(cid)) == (fields["content_type"], fields["plaintext"])
+    datagram = seal_cid(key=KEY, salt=SALT, cid=cid, **fields)
+    assert open_cid(fields["suite"], KEY, SALT, datagram, len(cid)) == (fields["content_type"], fields["plaintext"])
 
 
 @given(RECORDS, st.integers(0), st.integers(0, 7))
 def test_a_record_with_a_flipped_bit_does_not_open(fields, at, bit):
-    datagram = record.seal(KEY, SALT, **fields)
+    datagram = record.seal(key=KEY, salt=SALT, **fields)
     datagram[at % len(datagram)] ^= 1 << bit
     if record.well_formed(datagram):
-        assert record.open(KEY, SALT, fields["tag_bytes"], datagram) is None
+        assert record.open(fields["suite"], KEY, SALT, datagram) is None
 
 
 @given(RECORDS, CIDS, st.integers(0), st.integers(0, 7))
 def test_a_record_with_a_cid_and_a_flipped_bit_does_not_open(fields, cid, at, bit):
-    datagram = seal_cid(KEY, SALT, cid=cid, **fields)
+    datagram = seal_cid(key=KEY, salt=SALT, cid=cid, **fields)
     at %= len(datagram)
     if at not in (*range(3), 11 + len(cid), 12 + len(cid)):  # what RecordLayer looks at
         datagram[at] ^= 1 << bit
-        assert open_cid(KEY, SALT, fields["tag_bytes"], datagram, len(cid)) is None
+        assert open_cid(fields["suite"], KEY, SALT, datagram, len(cid)) is None
 
 
 @given(st.binary(max_size=80), st.integers(0, 20))
@@ -141,9 +141,9 @@ def test_any_bytes_are_a_record_or_not(data, cid_bytes):
     for head in (b"", b"\x17\xfe\xfd", b"\x19\xfe\xfd"):
         datagram = head + data
         if record.well_formed(datagram):
-            assert record.open(KEY, SALT, 8, datagram) is None
+            assert record.open(SUITES[PSK_AES_128_CCM_8], KEY, SALT, datagram) is None
         layer = RecordLayer(bytes(cid_bytes))
-        layer.set_keys(bytearray(40), True, 8)
+        layer.set_keys(bytearray(40), True, SUITES[PSK_AES_128_CCM_8])
         size = layer.split(datagram)
         assert not size or datagram[3:5] != b"\0\1" or layer.open(datagram[:size]) is None
 
@@ -326,11 +326,11 @@ class World:
         fields.update({"derive": self.derive, "epoch": epoch, "key": key, "own_id": own_id, "own_next": 0, "lifetime_s": 0})
         return Gsa(budget=12, senders=senders, fresh=fresh, **fields)
 
-    def seal(self, key, salt, tag_bytes, content_type, epoch, sequence, plaintext):
+    def seal(self, suite, key, salt, content_type, epoch, sequence, plaintext):
         nonce = (bytes(key), bytes(salt), epoch, sequence)
         assert nonce not in self.nonces
         self.nonces.add(nonce)
-        return SEAL(key, salt, tag_bytes, content_type, epoch, sequence, plaintext)
+        return SEAL(suite, key, salt, content_type, epoch, sequence, plaintext)
 
     def step(self, kind, device, index, bit):
         device = self.devices[device]

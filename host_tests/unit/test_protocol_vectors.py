@@ -9,6 +9,7 @@ from dice import record
 from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
 from dice.group.gsa_encode import encode, traffic_key
+from dice.suites import PSK_AES_128_CCM_8, SUITES
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))
@@ -25,7 +26,9 @@ def _listed():
 
 def _records():
     numbers = {"unicast": 5, "d00 002a": 0x2A << 32 | 5, "k08 2a": 0x2A << 40 | 5}
-    return {name: record.seal(KEY, SALT, 8, 23, 1, number, b"123456").hex() for name, number in numbers.items()}
+    return {
+        name: record.seal(SUITES[PSK_AES_128_CCM_8], KEY, SALT, 23, 1, number, b"123456").hex() for name, number in numbers.items()
+    }
 
 
 def _sender_gsa():

@@ -13,7 +13,7 @@ from dice.codes import CONTENT_APPLICATION_DATA
 from dice.group.gsa import DERIVE_SHARED, K08, Gsa
 from dice.group.gsa_encode import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
-from dice.suites import PSK_AES_128_CCM_8
+from dice.suites import PSK_AES_128_CCM_8, SUITES
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 
@@ -80,7 +80,9 @@ def write_group(folder, messages):
     (folder / "group.gsa").write_bytes(encode(gsa))
     with open(folder / "network", "wb") as file:
         for sequence, message in enumerate(messages):
-            datagram = record.seal(key[:16], key[16:], 8, CONTENT_APPLICATION_DATA, 1, 5 << 40 | sequence, message)
+            datagram = record.seal(
+                SUITES[PSK_AES_128_CCM_8], key[:16], key[16:], CONTENT_APPLICATION_DATA, 1, 5 << 40 | sequence, message
+            )
             file.write(len(datagram).to_bytes(2, "big") + datagram)
 
 

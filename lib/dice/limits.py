@@ -12,7 +12,7 @@ DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16
 RECORD_PLAINTEXT_MAX_BYTES = const(1152)  # of what fits DATAGRAM_MAX_BYTES with a tag of 16 and the longest CID
 RECORD_HEADER_BYTES = const(13)  # RFC 6347, section 4.1; without a connection id
-CIPHERTEXT_AT = const(21)  # behind record header and explicit nonce (RFC 6655, section 3)
+RECORD_MIN_BYTES = const(21)  # protected: header and explicit nonce, or header and a tag of 8 bytes
 KEY_RECORDS_MAX = const(1 << 23)  # sealed with one key, summed over all who use it (RFC 9147, section 4.5.3)
 RESERVE_RECORDS = const(64)  # sequence numbers reserved by one write to the store
 WINDOW_RECORDS = const(64)  # replay window (RFC 6347, section 4.1.2.6)
@@ -20,8 +20,6 @@ WINDOW_BYTES = const(8)  # the same, a bit for each record
 MESSAGES_MAX = const(8)  # received and not yet taken by the application
 
 # Keys.
-KEY_SALT_BYTES = const(20)  # key 16 | salt 4, of one direction or one sender
-KEY_BLOCK_BYTES = const(40)  # two keys of 16, two salts of 4: AES-128-CCM has no MAC keys (RFC 6655, section 3)
 MASTER_SECRET_BYTES = const(48)  # RFC 5246, section 8.1
 RANDOM_BYTES = const(32)  # of a hello (RFC 5246, section 7.4.1.2)
 PSK_IDENTITY_MAX_BYTES = const(128)  # RFC 7925, section 4.2

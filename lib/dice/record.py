@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Protected records of DTLS 1.2 with AES-CCM (RFC 6347, section 4.1; RFC 6655) (row 2).
+"""Protected records of DTLS 1.2 (RFC 6347, section 4.1), whatever their cipher suite. With an explicit nonce (RFC 6655):
 
 struct {                                       offset
     ContentType type;                           0
@@ -15,38 +15,44 @@ struct {                                       offset
 
 from struct import pack_into
 
+from ._compat import const
 from .codes import DTLS_1_2
-from .crypto import crypt
-from .limits import CIPHERTEXT_AT, DATAGRAM_MAX_BYTES, RECORD_HEADER_BYTES
+from .limits import DATAGRAM_MAX_BYTES, RECORD_HEADER_BYTES, RECORD_MIN_BYTES
+
+_NUMBER_AT = const(3)  # of epoch | sequence number
 
 
-def seal(key, salt, tag_bytes, content_type, epoch, sequence, plaintext):
+def seal(suite, key, salt, content_type, epoch, sequence, plaintext):
     """Return a record as a new bytearray.
 
-    `key` has 16 bytes and `salt`, the write IV, 4; (epoch, sequence) must never have been used with that key. `plaintext` is bytes.
+    `suite` is one of dice.suites, `key` and `salt` (the write IV) have the lengths that it says. (epoch, sequence) must never have
+    been used with that key. `plaintext` is bytes.
     """
-    datagram = bytearray(CIPHERTEXT_AT + len(plaintext) + tag_bytes)
-    high = sequence >> 32  # in halves: a long integer takes longer than all of them
+    crypt, start, _, tag_bytes, _, _ = suite.cipher
+    datagram = bytearray(start + len(plaintext) + tag_bytes)
+    high = sequence >> 32  # in halves, because one long integer takes longer than all of them
     low = sequence & 0xFFFFFFFF if high else sequence
     size = len(datagram) - RECORD_HEADER_BYTES
+    # Where a suite has no explicit nonce, the ciphertext overwrites it.
     pack_into(">BHHHIHHHI", datagram, 0, content_type, DTLS_1_2, epoch, high, low, size, epoch, high, low)
-    crypt(CIPHERTEXT_AT, salt, tag_bytes, key, datagram, None, plaintext)
+    crypt(start, salt, tag_bytes, datagram, _NUMBER_AT, key, datagram, None, plaintext)
     return datagram
 
 
 def well_formed(datagram):
-    """Tell whether a datagram is one protected record, no longer than DATAGRAM_MAX_BYTES."""
+    """Return whether a datagram is one protected record of at most DATAGRAM_MAX_BYTES."""
     size = len(datagram)
     return (
-        CIPHERTEXT_AT <= size <= DATAGRAM_MAX_BYTES
+        RECORD_MIN_BYTES <= size <= DATAGRAM_MAX_BYTES
         and datagram[1] << 8 | datagram[2] == DTLS_1_2
         and datagram[11] << 8 | datagram[12] == size - RECORD_HEADER_BYTES
     )
 
 
-def open(key, salt, tag_bytes, datagram):
-    """Return the plaintext of a record that is well-formed; None if its tag does not verify.
+def open(suite, key, salt, datagram):
+    """Return the plaintext of a well-formed record, or None if its tag does not verify.
 
-    The nonce's explicit part is what stands on the wire (RFC 6655, section 3).
+    The explicit part of the nonce is the one on the wire (RFC 6655, section 3).
     """
-    return crypt(CIPHERTEXT_AT, salt, tag_bytes, key, datagram, None, None)
+    crypt, start, nonce_at, tag_bytes, _, _ = suite.cipher
+    return crypt(start, salt, tag_bytes, datagram, nonce_at, key, datagram, None, None)

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The same as `blocks`, in machine code: for MicroPython with a native code emitter, as on RP2040 and ESP32 (row 1).
+"""AES-CCM in machine code, for MicroPython with a native code emitter, as on RP2040 and ESP32; `ccm` is its equivalent.
 
-One function, since each takes 150 bytes before it does anything, and bytecode with as many variables would keep them on the heap.
+Sealing and opening are one function, because each function takes 150 bytes before its first statement. Bytecode with as many
+variables would keep them on the heap.
 """
 
 import micropython
@@ -11,22 +12,22 @@ from cryptolib import aes
 from ..codes import AES_CBC, AES_ECB
 
 _ZERO_IV = bytes(16)
-_NOTHING = None  # viper compares objects with each other only
+_NOTHING = None  # viper compares objects only with each other
 
 
 @micropython.viper
 def _xor(count: int, to: ptr8, left: ptr8, right: ptr8):
-    """Put the exclusive-or of two byte strings into a third; arguments in this order are in registers."""
+    """Write the exclusive-or of two byte strings to a third; the first three arguments are in registers."""
     while count:
         count -= 1
         to[count] = left[count] ^ right[count]
 
 
 @micropython.viper
-def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
-    """Seal or open in one pass; see blocks.crypt.
+def crypt(i: int, source: ptr8, tag_bytes: int, number: ptr8, at: int, key, data, aad, plaintext):
+    """Seal or open; see dice.suites.
 
-    The first three arguments are in registers, so two of them go on to other work: `i` is `start`, `source` the salt.
+    The first three arguments are in registers, so two of them are reused: `i` is `start`, `source` the salt.
     """
     length = int(len(data)) - i - tag_bytes
     if length < 0:
@@ -41,10 +42,10 @@ def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
     counter[2] = source[1]
     counter[3] = source[2]
     counter[4] = source[3]
-    source = ptr8(int(text) - 13)
-    i = 5
-    while i < 13:
-        counter[i] = source[i]
+    source = ptr8(int(number) + at)
+    i = 0
+    while i < 8:
+        counter[5 + i] = source[i]
         i += 1
     at = 32
     aad_bytes = 8
@@ -70,7 +71,7 @@ def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
     block[15] = length
     if aad_bytes:
         block[0] = 4 * tag_bytes + 0x3A
-        if of_record:  # the number of the record is 8 bytes of its header; type and version stand before it
+        if of_record:  # epoch and sequence number are 8 bytes of the header, behind type and version
             block[17] = 13
             block[26] = head[0]
             block[27] = head[1]
@@ -100,7 +101,7 @@ def crypt(i: int, source: ptr8, tag_bytes: int, key, data, aad, plaintext):
     text = ptr8(int(text) + length)
     difference = 0
     i = 0
-    while i < tag_bytes:  # takes as long wherever they differ
+    while i < tag_bytes:  # in constant time
         byte = source[i] ^ counter[i]
         if opening:
             difference |= byte ^ text[i]

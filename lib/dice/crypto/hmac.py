@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""HMAC-SHA256 (RFC 2104) and P_SHA256, the TLS 1.2 pseudorandom function (RFC 5246, section 5) (row 1)."""
+"""HMAC-SHA256 (RFC 2104) and P_SHA256, the TLS 1.2 pseudorandom function (RFC 5246, section 5)."""
 
 from .._compat import const
 from . import sha256
@@ -11,14 +11,14 @@ _OPAD = int.from_bytes(b"\x5c" * _BLOCK, "big")
 
 
 class Hmac:
-    """Keeps both padded keys, so that a second message costs no padding."""
+    """HMAC-SHA256 with one key, whose two padded forms are kept for further messages."""
 
     def __init__(self, key):
         if len(key) > _BLOCK:
             inner = sha256()
             inner.update(key)
             key = inner.digest()
-        # The key stands at the front of the block: bring it to the top of the integer.
+        # The key is at the front of the block, so at the top of the integer.
         number = int.from_bytes(key, "big") << 8 * (_BLOCK - len(key))
         self._inner = (number ^ _IPAD).to_bytes(_BLOCK, "big")
         self._outer = (number ^ _OPAD).to_bytes(_BLOCK, "big")
@@ -36,7 +36,7 @@ class Hmac:
 
 
 def p_sha256(secret, seed, length):
-    """Return `length` bytes of P_SHA256(secret, seed); TLS's PRF puts its label in front of the seed."""
+    """Return `length` bytes of P_SHA256(secret, seed); the PRF of TLS puts a label in front of the seed."""
     hmac = Hmac(secret)
     out = bytearray()
     a = seed

@@ -5,7 +5,7 @@
 from .._compat import const
 from ..crypto import sha256
 from ..crypto.hmac import p_sha256
-from ..limits import KEY_BLOCK_BYTES, MASTER_SECRET_BYTES
+from ..limits import MASTER_SECRET_BYTES
 
 _VERIFY_BYTES = const(12)
 
@@ -38,9 +38,9 @@ class Secrets:
         label, seed = (b"extended master secret", session_hash) if session_hash else (b"master secret", self.randoms)
         self.master = p_sha256(premaster, label + seed, MASTER_SECRET_BYTES)
 
-    def key_block(self):
-        """Return client key, server key (16 bytes each), client salt, server salt (4 each) (RFC 5246, section 6.3)."""
-        return p_sha256(self.master, b"key expansion" + self.randoms[32:] + self.randoms[:32], KEY_BLOCK_BYTES)
+    def key_block(self, suite):
+        """Return client key, server key, client write IV, server write IV, a bytearray (RFC 5246, section 6.3)."""
+        return p_sha256(self.master, b"key expansion" + self.randoms[32:] + self.randoms[:32], 2 * suite.keys_bytes)
 
     def verify_data(self, label, handshake_hash):
         """Return the 12 bytes of a Finished (RFC 5246, section 7.4.9)."""

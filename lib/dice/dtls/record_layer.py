@@ -22,9 +22,8 @@ from struct import pack_into, unpack_from
 from .. import record
 from .._compat import const
 from ..codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
-from ..crypto import crypt
 from ..errors import LimitError
-from ..limits import CIPHERTEXT_AT, KEY_RECORDS_MAX, RECORD_HEADER_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
+from ..limits import RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_OVERHEAD_MAX_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
 from ..reasons import E_SPENT
 from ..replay import Window
 
@@ -36,22 +35,26 @@ def _cid_data(prefix, length):
     return b"\xff" * 8 + bytes((CONTENT_TLS12_CID, len(prefix) - _CID_AT)) + prefix + length.to_bytes(2, "big")
 
 
-def seal_cid(key, salt, tag_bytes, content_type, epoch, sequence, plaintext, cid):
+def seal_cid(suite, key, salt, content_type, epoch, sequence, plaintext, cid):
     """Return a record with a CID; see record.seal. The content type travels encrypted, behind `plaintext` (RFC 9146, section 4)."""
+    crypt, start, _, tag_bytes, _, _ = suite.cipher
     inner = plaintext + bytes((content_type,))
     number = epoch.to_bytes(2, "big") + sequence.to_bytes(6, "big")
     prefix = b"\x19\xfe\xfd" + number + cid
-    size = len(inner) + tag_bytes
-    datagram = bytearray(prefix + (size + 8).to_bytes(2, "big") + number + bytes(size))
-    crypt(CIPHERTEXT_AT + len(cid), salt, tag_bytes, key, datagram, _cid_data(prefix, len(inner)), inner)
+    size = start + len(inner) + tag_bytes - RECORD_HEADER_BYTES
+    datagram = bytearray(prefix + size.to_bytes(2, "big") + number + bytes(size - 8))
+    crypt(start + len(cid), salt, tag_bytes, number, 0, key, datagram, _cid_data(prefix, len(inner)), inner)
     return datagram
 
 
-def open_cid(key, salt, tag_bytes, datagram, cid_bytes):
+def open_cid(suite, key, salt, datagram, cid_bytes):
     """Return (content type, plaintext) of a well-formed record with a CID of that length; None if its tag does not verify."""
-    start = CIPHERTEXT_AT + cid_bytes
+    crypt, start, nonce_at, tag_bytes, _, _ = suite.cipher
+    start += cid_bytes
+    if nonce_at == RECORD_HEADER_BYTES:
+        nonce_at += cid_bytes
     aad = _cid_data(bytes(datagram[: _CID_AT + cid_bytes]), max(0, len(datagram) - start - tag_bytes))
-    plaintext = crypt(start, salt, tag_bytes, key, datagram, aad, None)
+    plaintext = crypt(start, salt, tag_bytes, datagram, nonce_at, key, datagram, aad, None)
     inner = (plaintext or b"").rstrip(b"\0")  # zero padding hides the length (RFC 9146, section 4)
     return (inner[-1], inner[:-1]) if inner else None
 
@@ -78,25 +81,29 @@ class RecordLayer:
         self.forged = False  # whether the tag of the last record failed
         self.dropped = {}
         self.next = 0  # sequence number of our next protected record
-        self.end = KEY_RECORDS_MAX
+        self.end = 0  # past the last that the key may seal
         self.window = None
         self.plain_next = 0  # and of our next one in plaintext
         self.keys = None  # the key block, once there is one
-        self.tag_bytes = 16  # unless the suite says less
+        self.suite = self._write = self._read = None
 
-    def set_keys(self, key_block, is_client, tag_bytes):
-        """Protect epoch 1 by the keys and salts of `key_block`, a bytearray of 40 (see dice.dtls.keys)."""
+    def set_keys(self, key_block, is_client, suite):
+        """Protect epoch 1 with `suite` and `key_block`, a bytearray: two keys, two write IVs (see dice.dtls.keys)."""
         self.keys = keys = memoryview(key_block)
-        client, server = (keys[:16], keys[32:36]), (keys[16:32], keys[36:])
+        i = suite.key_bytes
+        j = i + suite.keys_bytes
+        client, server = (keys[:i], keys[2 * i : j]), (keys[i : 2 * i], keys[j:])
         self._write, self._read = (client, server) if is_client else (server, client)
-        self.tag_bytes = tag_bytes
+        self.suite = suite
+        self.end = suite.records_max
         self.window = Window(0, bytearray(WINDOW_BYTES))
 
     def overhead(self, epoch):
         """Return by how many bytes a record of ours is longer than its plaintext."""
         if not epoch:
             return RECORD_HEADER_BYTES
-        return CIPHERTEXT_AT + self.tag_bytes + (len(self.peer_cid) + 1 if self.peer_cid else 0)
+        overhead = self.suite.overhead if self.suite else RECORD_OVERHEAD_MAX_BYTES
+        return overhead + (len(self.peer_cid) + 1 if self.peer_cid else 0)
 
     def seal(self, content_type, epoch, plaintext):
         """Return a record as a bytearray; raises LimitError where the key has come to its end."""
@@ -107,8 +114,8 @@ class RecordLayer:
             self.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
             key, salt = self._write
             if self.peer_cid:
-                return seal_cid(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext, self.peer_cid)
-            return record.seal(key, salt, self.tag_bytes, content_type, 1, sequence, plaintext)
+                return seal_cid(self.suite, key, salt, content_type, 1, sequence, plaintext, self.peer_cid)
+            return record.seal(self.suite, key, salt, content_type, 1, sequence, plaintext)
         datagram = bytearray(RECORD_HEADER_BYTES + len(plaintext))
         pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, 0, 0, self.plain_next, len(plaintext))
         self.plain_next += 1
@@ -139,7 +146,7 @@ class RecordLayer:
         if epoch != 1 or not self.window:
             return self.drop("epoch")
         cid_bytes = len(self.cid)
-        if version != DTLS_1_2 or len(data) < CIPHERTEXT_AT + cid_bytes:
+        if version != DTLS_1_2 or len(data) < RECORD_MIN_BYTES + cid_bytes:
             return self.drop("malformed")
         # The peer puts our connection id into all its records, or it has agreed to none (RFC 9146, section 3).
         if (content_type == CONTENT_TLS12_CID) != bool(cid_bytes) or data[11 : 11 + cid_bytes] != self.cid:
@@ -149,9 +156,9 @@ class RecordLayer:
             return self.drop("replayed")
         key, salt = self._read
         if cid_bytes:
-            opened = open_cid(key, salt, self.tag_bytes, data, cid_bytes)
+            opened = open_cid(self.suite, key, salt, data, cid_bytes)
         else:
-            opened = content_type, record.open(key, salt, self.tag_bytes, data)
+            opened = content_type, record.open(self.suite, key, salt, data)
         if opened is None or opened[1] is None:
             self.forged = True
             return self.drop("forged")

@@ -10,10 +10,10 @@ A device that loses power in between connects anew.
 
 from .._compat import const
 from ..errors import StoreError, UsageError
-from ..limits import KEY_BLOCK_BYTES, KEY_RECORDS_MAX, MASTER_SECRET_BYTES, RESERVE_RECORDS, WINDOW_BYTES
+from ..limits import MASTER_SECRET_BYTES, RESERVE_RECORDS, WINDOW_BYTES
 from ..reasons import E_NOT_CONNECTED, E_STALE
 from ..replay import Window
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 from ..wire import Reader, Writer
 from .handshake import Handshake
 from .keys import Secrets
@@ -36,13 +36,13 @@ class _Reserving(RecordLayer):
         self._reserve()
 
     def _reserve(self):
-        end = min(self.next + RESERVE_RECORDS, KEY_RECORDS_MAX)
+        end = min(self.next + RESERVE_RECORDS, self.suite.records_max)
         self._store.put(self._name, self._generation << _MARK_BITS | end)
         self.end = end
 
     def seal(self, content_type, epoch, plaintext):
         """See RecordLayer; raises StoreError where it cannot be written ahead."""
-        if epoch and self.end <= self.next < KEY_RECORDS_MAX and self.window:
+        if epoch and self.end <= self.next < self.suite.records_max and self.window:
             self._reserve()
         return super().seal(content_type, epoch, plaintext)
 
@@ -105,17 +105,18 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     role = Handshake(None, None, b"")
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
+    suite = SUITES[role.suite]
     layer = _Reserving(b"")
     layer.record_max = reader.uint(2)
     received = reader.uint(6)
-    key_block = bytearray(reader.take(KEY_BLOCK_BYTES))
+    key_block = bytearray(reader.take(2 * suite.keys_bytes))
     randoms = reader.take(_RANDOMS_BYTES)
     role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(MASTER_SECRET_BYTES)))
     layer.cid, layer.peer_cid, role.session_id, role.ticket, identity, alpn = [reader.vector(2) for _ in range(6)]
     reader.end()
     role.identity = identity or None
     role.alpn = alpn or None
-    layer.set_keys(key_block, bool(flags & 2), TAG_BYTES[role.suite])
+    layer.set_keys(key_block, bool(flags & 2), suite)
     layer.window = Window(received, bytearray(WINDOW_BYTES))
     layer.reserve(store, name, generation + 1, kept & (1 << _MARK_BITS) - 1)
     session = Session(role, now, **options)

@@ -2,25 +2,22 @@
 # SPDX-License-Identifier: MIT
 """The shared context of a group in one epoch, and each sender as an aspect of it (row 5)."""
 
-from .._compat import const
 from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256
-from ..limits import KEY_SALT_BYTES, WINDOW_BYTES
+from ..limits import WINDOW_BYTES
 from ..record import seal
 from ..replay import Window
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 from .gsa import DERIVE_SENDER, K08, UNKNOWN
 
-_KEY_BYTES = const(16)
 
+def sender_key(tek, gid, epoch, sender_id, keys_bytes=20):
+    """Return key | salt of one sender, `keys_bytes` of P_SHA256(TEK, "dice sender key" | gid | epoch | SenderID).
 
-def sender_key(tek, gid, epoch, sender_id):
-    """Return the 20 bytes key | salt of one sender: P_SHA256(TEK, "dice sender key" | gid | epoch | SenderID).
-
-    `gid` has 4 bytes; epoch and SenderID go in as 16-bit integers, in either layout.
+    `gid` has 4 bytes; epoch and SenderID are 16-bit integers in either layout.
     """
     seed = b"dice sender key" + gid + epoch.to_bytes(2, "big") + sender_id.to_bytes(2, "big")
-    return p_sha256(tek, seed, 20)
+    return p_sha256(tek, seed, keys_bytes)
 
 
 class Sender(Window):
@@ -47,9 +44,10 @@ class Context:
         self.end = gsa.budget  # past the last that may be sealed
         self.lifetime_s = gsa.lifetime_s
         self.senders = {}
-        self.tag_bytes = TAG_BYTES[gsa.suite]
+        self.suite = SUITES[gsa.suite]
         self.id_bytes = 1 if gsa.layout == K08 else 2  # of a record's sequence number, whose first bytes are the SenderID
-        state = bytearray(len(gsa.senders) * (KEY_SALT_BYTES + WINDOW_BYTES))
+        keys_bytes = self.suite.keys_bytes
+        state = bytearray(len(gsa.senders) * (keys_bytes + WINDOW_BYTES))
         self.state = memoryview(state)
         at = 0
         for sender_id, following in gsa.senders:
@@ -58,9 +56,9 @@ class Context:
                 following = gsa.own_next
             # Until the epoch is entered, what a fresh GSA tells: see Member._enter.
             first = max(0, following - self.base) if gsa.fresh and following != UNKNOWN else None
-            key = gsa.key if gsa.derive != DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id)
-            state[at : at + KEY_SALT_BYTES] = key
-            at += KEY_SALT_BYTES
+            key = gsa.key if gsa.derive != DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id, keys_bytes)
+            state[at : at + keys_bytes] = key
+            at += keys_bytes
             self.senders[sender_id] = Sender(first, state, at)
             at += WINDOW_BYTES
 
@@ -69,15 +67,17 @@ class Context:
         return (sender_id << 48 - 8 * self.id_bytes) + sequence
 
     def secret(self, sender_id):
-        """Return key | salt of a sender, a memoryview of 20 bytes."""
+        """Return key | salt of a sender, a memoryview."""
         at = self.senders[sender_id].at
-        return self.state[at - KEY_SALT_BYTES : at]
+        return self.state[at - self.suite.keys_bytes : at]
 
     def seal(self, sequence, plaintext):
         """Return our record number `sequence`."""
+        suite = self.suite
         keys = self.secret(self.own_id)
         number = self.number(self.own_id, sequence)
-        return seal(keys[:_KEY_BYTES], keys[_KEY_BYTES:], self.tag_bytes, CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
+        i = suite.key_bytes
+        return seal(suite, keys[:i], keys[i:], CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
 
     def close(self):
         """Overwrite the keys, where there is no memory left too."""

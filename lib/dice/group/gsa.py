@@ -32,9 +32,9 @@ from .._compat import const
 from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
 from ..crypto import sha256
 from ..errors import FormatError
-from ..limits import KEY_RECORDS_MAX, SENDERS_MAX
+from ..limits import SENDERS_MAX
 from ..reasons import E_ADDRESS, E_BUDGET, E_DAMAGED, E_EPOCH, E_SENDER_ID, E_TRAILING, E_TRUNCATED, E_VALUE, E_VERSION
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 
 # How a group re-splits the 48-bit sequence number of a record. A SenderID of 0 makes it bit-identical to one of unicast DTLS.
 K08 = const(1)  # uint8 SenderID, uint40 sequence number: draft-keoh-dice-multicast-security-08, section 4
@@ -118,17 +118,17 @@ def decode(data):
     if (
         flags > GSA_FRESH | GSA_HAS_OWN
         or (flags < GSA_HAS_OWN and (own_id or own_next))
-        or suite not in TAG_BYTES
+        or suite not in SUITES
         or layout not in (K08, D00)
         or derive not in (DERIVE_SENDER, DERIVE_SHARED)
-        or len(key) != (16 if derive == DERIVE_SENDER else 20)
+        or len(key) != (16 if derive == DERIVE_SENDER else SUITES[suite].keys_bytes)
     ):
         raise FormatError(E_VALUE)
     if not 1 <= len(numbers) == count <= SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
         raise FormatError(E_SENDER_ID)
     if not epoch or epoch < newest:
         raise FormatError(E_EPOCH)
-    if not 1 <= budget * sharers <= KEY_RECORDS_MAX:
+    if not 1 <= budget * sharers <= SUITES[suite].records_max:
         raise FormatError(E_BUDGET)
     return Gsa(
         gid=gid,

@@ -16,15 +16,14 @@ one, still read for a period of grace.
 
 from .._compat import ticks_add, ticks_diff
 from ..codes import CONTENT_APPLICATION_DATA, DTLS_1_2
-from ..crypto import crypt
 from ..errors import CLASH, DATA, EXPIRED, NONE, LimitError, StoreError, UsageError
 from ..limits import (
-    CIPHERTEXT_AT,
     DATAGRAM_MAX_BYTES,
     GRACE_MS,
     KEY_RECORDS_MAX,
     LIFETIME_UNIT_MAX_S,
     RECORD_HEADER_BYTES,
+    RECORD_MIN_BYTES,
     RECORD_OVERHEAD_MAX_BYTES,
     RESERVE_RECORDS,
 )
@@ -98,7 +97,7 @@ class Member:
             return EXPIRED
         size = len(datagram)
         if (
-            not CIPHERTEXT_AT <= size <= DATAGRAM_MAX_BYTES
+            not RECORD_MIN_BYTES <= size <= DATAGRAM_MAX_BYTES
             or datagram[0] != CONTENT_APPLICATION_DATA
             or datagram[1] << 8 | datagram[2] != DTLS_1_2
             or datagram[11] << 8 | datagram[12] != size - RECORD_HEADER_BYTES
@@ -128,7 +127,9 @@ class Member:
             return self._drop("replayed")
         keys = context.state
         at = sender.at
-        plaintext = crypt(CIPHERTEXT_AT, keys[at - 4 : at], context.tag_bytes, keys[at - 20 : at - 4], datagram, None, None)
+        crypt, start, nonce_at, tag_bytes, salt_bytes, keys_bytes = context.suite.cipher
+        i = at - salt_bytes
+        plaintext = crypt(start, keys[i:at], tag_bytes, datagram, nonce_at, keys[at - keys_bytes : i], datagram, None, None)
         if plaintext is None:
             sender.forged += 1
             return self._drop("forged")

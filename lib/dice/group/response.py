@@ -11,16 +11,18 @@ from .. import record
 from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256
 from ..errors import UsageError
-from ..limits import KEY_SALT_BYTES
 from ..reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER
 
 
 def _keys(context, sender_id, listener_id):
-    """Return key | salt, 20 bytes: P_SHA256(the sender's key | salt, "dice response key" | epoch | SenderID | ListenerID)."""
+    """Return (key, salt) of a pair: P_SHA256(the sender's key | salt, "dice response key" | epoch | SenderID | ListenerID)."""
     seed = b"dice response key"
     for number in (context.epoch, sender_id, listener_id):
         seed += number.to_bytes(2, "big")
-    return p_sha256(context.secret(sender_id), seed, KEY_SALT_BYTES)
+    suite = context.suite
+    keys = p_sha256(context.secret(sender_id), seed, suite.keys_bytes)
+    i = suite.key_bytes
+    return keys[:i], keys[i:]
 
 
 class ReceivedRequest:
@@ -48,9 +50,9 @@ class ReceivedRequest:
             raise UsageError(E_ANSWERED)
         if context.id is None:
             raise UsageError(E_NO_LISTENER_ID)
-        keys = _keys(context, sender_id, context.id)
+        key, salt = _keys(context, sender_id, context.id)
         number = context.number(context.id, sequence)
-        return record.seal(keys[:16], keys[16:], context.tag_bytes, CONTENT_APPLICATION_DATA, epoch, number, data)
+        return record.seal(context.suite, key, salt, CONTENT_APPLICATION_DATA, epoch, number, data)
 
 
 class PendingRequest:
@@ -77,8 +79,8 @@ class PendingRequest:
             at = 5 + context.id_bytes
             listener_id = int.from_bytes(datagram[5:at], "big")
             if datagram[at:11] == self._sequence and listener_id not in self.answers:
-                keys = _keys(context, context.own_id, listener_id)
-                answer = record.open(keys[:16], keys[16:], context.tag_bytes, datagram)
+                key, salt = _keys(context, context.own_id, listener_id)
+                answer = record.open(context.suite, key, salt, datagram)
                 if answer is not None:
                     self.answers[listener_id] = answer
                     return listener_id

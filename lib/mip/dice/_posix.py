@@ -22,7 +22,9 @@ else:
 
     def sync(path):
         """Make what was written to the file or folder at `path` survive a power failure."""
-        descriptor = os.open(path, os.O_RDONLY)
+        if sys.platform == "win32" and os.path.isdir(path):
+            return  # Windows opens no folder; NTFS logs the names of files by itself
+        descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

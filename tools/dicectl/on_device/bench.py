@@ -23,7 +23,7 @@ from dice.crypto.hmac import Hmac
 from dice.group.context import sender_key
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member
-from dice.suites import PSK_AES_128_CCM_8
+from dice.suites import PSK_AES_128_CCM_8, SUITES
 
 MICROPYTHON = sys.implementation.name == "micropython"
 SIZES = (16, 64, 256, 1024)
@@ -33,7 +33,7 @@ KEY = bytes(range(16))
 SALT = bytes(4)
 GID = b"\x00\x00\x00\x01"
 SENDER = 7
-TAG_BYTES = 8
+SUITE = SUITES[PSK_AES_128_CCM_8]
 
 if MICROPYTHON:
     now_us = time.ticks_us
@@ -67,22 +67,22 @@ class RamStore:
 def sealing(size):
     """Return an operation that seals `size` bytes; the number stays the same, since nothing is sent."""
     payload = bytes(size)
-    return lambda i: record.seal(KEY, SALT, TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
+    return lambda i: record.seal(SUITE, KEY, SALT, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
 
 
 def opening(size):
     """Return an operation that opens a record of `size` bytes."""
     datagram = sealing(size)(0)
-    if record.open(KEY, SALT, TAG_BYTES, datagram) is None:
+    if record.open(SUITE, KEY, SALT, datagram) is None:
         raise ValueError(size)
-    return lambda i: record.open(KEY, SALT, TAG_BYTES, datagram)
+    return lambda i: record.open(SUITE, KEY, SALT, datagram)
 
 
 def yardstick(size):
     """Return an operation: one call of the AES-CCM of CPython's `cryptography` package, without DTLS around it."""
     from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
-    cipher = AESCCM(KEY, tag_length=TAG_BYTES)
+    cipher = AESCCM(KEY, tag_length=8)
     payload = bytes(size)
     return lambda i: cipher.encrypt(bytes(12), payload, bytes(13))
 
@@ -112,7 +112,7 @@ def receiving(repetitions):
     datagrams = []
     for sequence in range(repetitions):
         number = SENDER << 40 | sequence
-        datagrams.append(record.seal(secret[:16], secret[16:], TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, number, payload))
+        datagrams.append(record.seal(SUITE, secret[:16], secret[16:], CONTENT_APPLICATION_DATA, EPOCH, number, payload))
     member = Member(gsa, RamStore(), 0)
 
     def operation(i):

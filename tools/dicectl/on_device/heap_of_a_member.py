@@ -19,7 +19,6 @@ ADDRESS = b"\xef\x01\x02\x03"
 SENDERS = 8
 OWN = 3
 EPOCH = 1
-TAG_BYTES = 8
 DERIVATIONS = {"sender": (1, 16), "shared": (2, 20)}  # its number in the GSA, and the length of the GSA's key
 SIZES = (0, 1, 16, 64, 500)
 _SCRUB = 16 if sys.platform == "rp2" else 40  # calls; a board's stack is short
@@ -67,9 +66,12 @@ def sealed(keys, sender_id, sequence, payload):
     """Return a record as a sender would send it."""
     from dice import record
     from dice.codes import CONTENT_APPLICATION_DATA
+    from dice.suites import PSK_AES_128_CCM_8, SUITES
 
     key = keys[sender_id]
-    return record.seal(key[:16], key[16:], TAG_BYTES, CONTENT_APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload)
+    return record.seal(
+        SUITES[PSK_AES_128_CCM_8], key[:16], key[16:], CONTENT_APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload
+    )
 
 
 # What is measured.

@@ -5,22 +5,22 @@
 5077) (row 3)."""
 
 from .._compat import ticks_add, ticks_diff
-from ..crypto import crypt
 from ..crypto.hmac import Hmac, p_sha256
 _MASTER_SECRET_BYTES = const(48)
+from ..suites import SUITES; _PSK_AES_128_CCM = const(0xC0A4)
 
 _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)
+_NUMBER_AT = const(8)  # of what goes into the nonce beside the salt
 _TAG_BYTES = const(16)
 
 
 def wrap(secret, random, data):
     """Return `data` (bytes) encrypted and authenticated under `secret`, with a key of its own, of 16 random bytes."""
     nonce = random(_NONCE_BYTES)
-    keys = p_sha256(secret, b"dice wrap" + nonce, 20)
     out = bytearray(_NONCE_BYTES + len(data) + _TAG_BYTES)
     out[:_NONCE_BYTES] = nonce
-    crypt(_NONCE_BYTES, keys[16:], _TAG_BYTES, keys[:16], out, b"dice", data)
+    _crypt(secret, out, data)
     return out
 
 
@@ -28,8 +28,16 @@ def unwrap(secret, wrapped):
     """Return what wrap() was given, or None if it was not by this secret."""
     if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
         return None
-    keys = p_sha256(secret, b"dice wrap" + bytes(wrapped[:_NONCE_BYTES]), 20)
-    return crypt(_NONCE_BYTES, keys[16:], _TAG_BYTES, keys[:16], wrapped, b"dice", None)
+    return _crypt(secret, wrapped, None)
+
+
+def _crypt(secret, wrapped, plaintext):
+    suite = SUITES[_PSK_AES_128_CCM]
+    crypt, _, _, tag_bytes, _, keys_bytes = suite.cipher
+    nonce = bytes(wrapped[:_NONCE_BYTES])
+    keys = p_sha256(secret, b"dice wrap" + nonce, keys_bytes)
+    i = suite.key_bytes
+    return crypt(_NONCE_BYTES, keys[i:], tag_bytes, nonce, _NUMBER_AT, keys[:i], wrapped, b"dice", plaintext)
 
 
 class Rotating:

@@ -46,7 +46,7 @@ _E_ALERT = const(50); _E_FINISHED = const(57); _E_MEMORY = const(60); _E_NO_ANSW
 
 
 
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 from ..wire import Reader
 from .flights import Flight, Reassembly
 from .keys import Resumption
@@ -328,7 +328,8 @@ class Session:
             layer.record_max = min(layer.record_max, handshake.record_max)
             if handshake.secrets and handshake.secrets.master and not layer.window:
                 layer.peer_cid = handshake.peer_cid
-                layer.set_keys(handshake.secrets.key_block(), self.is_client, TAG_BYTES[handshake.suite])
+                suite = SUITES[handshake.suite]
+                layer.set_keys(handshake.secrets.key_block(suite), self.is_client, suite)
             if flight:
                 self._begin(flight, now)
         except MemoryError:  # what is half done cannot be taken up again

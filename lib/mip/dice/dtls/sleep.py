@@ -11,10 +11,10 @@ A device that loses power in between connects anew.
 
 
 from ..errors import StoreError, UsageError
-_KEY_BLOCK_BYTES = const(40); _KEY_RECORDS_MAX = const(1 << 23); _MASTER_SECRET_BYTES = const(48); _RESERVE_RECORDS = const(64); _WINDOW_BYTES = const(8)
+_MASTER_SECRET_BYTES = const(48); _RESERVE_RECORDS = const(64); _WINDOW_BYTES = const(8)
 _E_NOT_CONNECTED = const(19); _E_STALE = const(35)
 from ..replay import Window
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 from ..wire import Reader, Writer
 from .handshake import Handshake
 from .keys import Secrets
@@ -37,13 +37,13 @@ class _Reserving(RecordLayer):
         self._reserve()
 
     def _reserve(self):
-        end = min(self.next + _RESERVE_RECORDS, _KEY_RECORDS_MAX)
+        end = min(self.next + _RESERVE_RECORDS, self.suite.records_max)
         self._store.put(self._name, self._generation << _MARK_BITS | end)
         self.end = end
 
     def seal(self, content_type, epoch, plaintext):
         """See RecordLayer; raises StoreError where it cannot be written ahead."""
-        if epoch and self.end <= self.next < _KEY_RECORDS_MAX and self.window:
+        if epoch and self.end <= self.next < self.suite.records_max and self.window:
             self._reserve()
         return super().seal(content_type, epoch, plaintext)
 
@@ -106,17 +106,18 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     role = Handshake(None, None, b"")
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
+    suite = SUITES[role.suite]
     layer = _Reserving(b"")
     layer.record_max = reader.uint(2)
     received = reader.uint(6)
-    key_block = bytearray(reader.take(_KEY_BLOCK_BYTES))
+    key_block = bytearray(reader.take(2 * suite.keys_bytes))
     randoms = reader.take(_RANDOMS_BYTES)
     role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(_MASTER_SECRET_BYTES)))
     layer.cid, layer.peer_cid, role.session_id, role.ticket, identity, alpn = [reader.vector(2) for _ in range(6)]
     reader.end()
     role.identity = identity or None
     role.alpn = alpn or None
-    layer.set_keys(key_block, bool(flags & 2), TAG_BYTES[role.suite])
+    layer.set_keys(key_block, bool(flags & 2), suite)
     layer.window = Window(received, bytearray(_WINDOW_BYTES))
     layer.reserve(store, name, generation + 1, kept & (1 << _MARK_BITS) - 1)
     session = Session(role, now, **options)

@@ -33,9 +33,9 @@ from struct import unpack_from
 _GSA_FRESH = const(1); _GSA_HAS_OWN = const(2); _GSA_VERSION = const(1)
 from ..crypto import sha256
 from ..errors import FormatError
-_KEY_RECORDS_MAX = const(1 << 23); _SENDERS_MAX = const(50)
+_SENDERS_MAX = const(50)
 _E_ADDRESS = const(28); _E_BUDGET = const(27); _E_DAMAGED = const(22); _E_EPOCH = const(26); _E_SENDER_ID = const(25); _E_TRAILING = const(21); _E_TRUNCATED = const(20); _E_VALUE = const(24); _E_VERSION = const(23)
-from ..suites import TAG_BYTES
+from ..suites import SUITES
 
 # How a group re-splits the 48-bit sequence number of a record. A SenderID of 0 makes it bit-identical to one of unicast DTLS.
 K08 = const(1)  # uint8 SenderID, uint40 sequence number: draft-keoh-dice-multicast-security-08, section 4
@@ -119,17 +119,17 @@ def decode(data):
     if (
         flags > _GSA_FRESH | _GSA_HAS_OWN
         or (flags < _GSA_HAS_OWN and (own_id or own_next))
-        or suite not in TAG_BYTES
+        or suite not in SUITES
         or layout not in (K08, D00)
         or derive not in (DERIVE_SENDER, DERIVE_SHARED)
-        or len(key) != (16 if derive == DERIVE_SENDER else 20)
+        or len(key) != (16 if derive == DERIVE_SENDER else SUITES[suite].keys_bytes)
     ):
         raise FormatError(_E_VALUE)
     if not 1 <= len(numbers) == count <= _SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
         raise FormatError(_E_SENDER_ID)
     if not epoch or epoch < newest:
         raise FormatError(_E_EPOCH)
-    if not 1 <= budget * sharers <= _KEY_RECORDS_MAX:
+    if not 1 <= budget * sharers <= SUITES[suite].records_max:
         raise FormatError(_E_BUDGET)
     return Gsa(
         gid=gid,

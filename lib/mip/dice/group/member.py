@@ -17,9 +17,8 @@ one, still read for a period of grace.
 
 from .._compat import ticks_add, ticks_diff
 _CONTENT_APPLICATION_DATA = const(23); _DTLS_1_2 = const(0xFEFD)
-from ..crypto import crypt
 from ..errors import LimitError, StoreError, UsageError; _CLASH = const(2); _DATA = const(1); _EXPIRED = const(3); _NONE = const(0)
-_CIPHERTEXT_AT = const(21); _DATAGRAM_MAX_BYTES = const(1232); _GRACE_MS = const(60_000); _KEY_RECORDS_MAX = const(1 << 23); _LIFETIME_UNIT_MAX_S = const(3600); _RECORD_HEADER_BYTES = const(13); _RECORD_OVERHEAD_MAX_BYTES = const(37); _RESERVE_RECORDS = const(64)
+_DATAGRAM_MAX_BYTES = const(1232); _GRACE_MS = const(60_000); _KEY_RECORDS_MAX = const(1 << 23); _LIFETIME_UNIT_MAX_S = const(3600); _RECORD_HEADER_BYTES = const(13); _RECORD_MIN_BYTES = const(21); _RECORD_OVERHEAD_MAX_BYTES = const(37); _RESERVE_RECORDS = const(64)
 
 
 
@@ -99,7 +98,7 @@ class Member:
             return _EXPIRED
         size = len(datagram)
         if (
-            not _CIPHERTEXT_AT <= size <= _DATAGRAM_MAX_BYTES
+            not _RECORD_MIN_BYTES <= size <= _DATAGRAM_MAX_BYTES
             or datagram[0] != _CONTENT_APPLICATION_DATA
             or datagram[1] << 8 | datagram[2] != _DTLS_1_2
             or datagram[11] << 8 | datagram[12] != size - _RECORD_HEADER_BYTES
@@ -129,7 +128,9 @@ class Member:
             return self._drop("replayed")
         keys = context.state
         at = sender.at
-        plaintext = crypt(_CIPHERTEXT_AT, keys[at - 4 : at], context.tag_bytes, keys[at - 20 : at - 4], datagram, None, None)
+        crypt, start, nonce_at, tag_bytes, salt_bytes, keys_bytes = context.suite.cipher
+        i = at - salt_bytes
+        plaintext = crypt(start, keys[i:at], tag_bytes, datagram, nonce_at, keys[at - keys_bytes : i], datagram, None, None)
         if plaintext is None:
             sender.forged += 1
             return self._drop("forged")

@@ -12,16 +12,18 @@ from .. import record
 _CONTENT_APPLICATION_DATA = const(23)
 from ..crypto.hmac import p_sha256
 from ..errors import UsageError
-_KEY_SALT_BYTES = const(20)
 _E_ANSWERED = const(70); _E_NO_LISTENER_ID = const(71); _E_NOT_A_SENDER = const(11)
 
 
 def _keys(context, sender_id, listener_id):
-    """Return key | salt, 20 bytes: P_SHA256(the sender's key | salt, "dice response key" | epoch | SenderID | ListenerID)."""
+    """Return (key, salt) of a pair: P_SHA256(the sender's key | salt, "dice response key" | epoch | SenderID | ListenerID)."""
     seed = b"dice response key"
     for number in (context.epoch, sender_id, listener_id):
         seed += number.to_bytes(2, "big")
-    return p_sha256(context.secret(sender_id), seed, _KEY_SALT_BYTES)
+    suite = context.suite
+    keys = p_sha256(context.secret(sender_id), seed, suite.keys_bytes)
+    i = suite.key_bytes
+    return keys[:i], keys[i:]
 
 
 class ReceivedRequest:
@@ -49,9 +51,9 @@ class ReceivedRequest:
             raise UsageError(_E_ANSWERED)
         if context.id is None:
             raise UsageError(_E_NO_LISTENER_ID)
-        keys = _keys(context, sender_id, context.id)
+        key, salt = _keys(context, sender_id, context.id)
         number = context.number(context.id, sequence)
-        return record.seal(keys[:16], keys[16:], context.tag_bytes, _CONTENT_APPLICATION_DATA, epoch, number, data)
+        return record.seal(context.suite, key, salt, _CONTENT_APPLICATION_DATA, epoch, number, data)
 
 
 class PendingRequest:
@@ -78,8 +80,8 @@ class PendingRequest:
             at = 5 + context.id_bytes
             listener_id = int.from_bytes(datagram[5:at], "big")
             if datagram[at:11] == self._sequence and listener_id not in self.answers:
-                keys = _keys(context, context.own_id, listener_id)
-                answer = record.open(keys[:16], keys[16:], context.tag_bytes, datagram)
+                key, salt = _keys(context, context.own_id, listener_id)
+                answer = record.open(context.suite, key, salt, datagram)
                 if answer is not None:
                     self.answers[listener_id] = answer
                     return listener_id
