@@ -41,15 +41,15 @@ def play(testbed, display, image):
         _lose_switch(testbed, display, lamps, switch)
         _lose_lamp(testbed, display, lamps, switch)
         _request_state(testbed, display, lamps, switch)
-        managed = _manage(testbed, display, managed)
+        messages = _manage(testbed, display, managed)
         testbed.count(lamps)
-        sent = testbed.genuine + managed
+        sent = testbed.genuine + messages
         display.check(
-            not repeated_nonces(testbed.genuine) + repeated_nonces(managed),
+            not repeated_nonces(testbed.genuine) + repeated_nonces(messages),
             f"{len(sent)} messages on the wire, and no two with the same nonce",
         )
         display.verdict(HEAP_KB)
-        display.costs(SERVER_HEAP_KB, [managed.dimmer, *managed.rooms], managed.porch, len(managed[0]))
+        display.costs(SERVER_HEAP_KB, [managed.dimmer, *managed.rooms], managed.porch, len(messages[0]))
         display.end()
 
 
