@@ -17,6 +17,7 @@ from dice.group.gsa import decode
 from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.slip import Serial
+from dicectl import resources
 from dicectl.emulator import board as emulator
 from dicectl.firmware import unix_port as micropython
 from dicectl.manager import group_file as keyring
@@ -124,7 +125,7 @@ class UnixNode:
         near, far = socket.socketpair()
         far.setblocking(False)
         self.line = near
-        environment = micropython.environment(f"{micropython.LIB}:{micropython.EXAMPLES}")
+        environment = micropython.environment(f"{resources.LIB}:{resources.EXAMPLES}")
         argv = [micropython.find(), str(HERE / "bus_node.py"), str(far.fileno())]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, cwd=folder, env=environment, stdin=pipe, stdout=pipe, pass_fds=[far.fileno()])
@@ -162,7 +163,7 @@ class Street:
 
     def _build(self, folder, firmware):
         gsas = self._provision(folder)
-        common = {"main.py": HERE / "bus_node.py", **files.dice(), **files.compiled(micropython.EXAMPLES, "bus.py")}
+        common = {"main.py": HERE / "bus_node.py", **files.dice(), **files.compiled(resources.EXAMPLES, "bus.py")}
         for name in ("switch", "lamp"):
             self.boards.append(emulator.EmulatedBoard(firmware, {**common, "node.gsa": gsas[name]}, name=name))
         self.unix = UnixNode(gsas["unix"].parent)
@@ -237,7 +238,7 @@ def test_the_example_as_it_stands(firmware, tmp_path):
     keyring.export(tmp_path / "street.group", tmp_path / "node.gsa")
     keyring.export(tmp_path / "street.group", tmp_path / "host.gsa", "host")
     host = Member(decode((tmp_path / "host.gsa").read_bytes()), FileStore(str(tmp_path)), 0)
-    example = micropython.EXAMPLES / "bus.py"
+    example = resources.EXAMPLES / "bus.py"
     with emulator.EmulatedBoard(firmware, {**files.dice(), "main.py": example, "node.gsa": tmp_path / "node.gsa"}) as board:
         counter = f"{group['gid']}r0001"
         until_counter(board, counter, 0)  # it has joined

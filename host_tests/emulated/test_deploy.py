@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from dice import __version__
+from dicectl import resources
 from dicectl.board.raw_repl import Bare, Device
 from dicectl.emulator import board as emulator
 from dicectl.errors import CommandError
@@ -74,7 +75,7 @@ def library():
     """Return {path on the board: bytes}, what a board with all of dice has."""
     emitted = mpy.cross_version()
     return {
-        name.removesuffix(".py") + ".mpy": mpy.compile_file(profiles.LIB / name, name, ARMV6M, emitted)
+        name.removesuffix(".py") + ".mpy": mpy.compile_file(resources.LIB / name, name, ARMV6M, emitted)
         for name in profiles.files(native=True)
     }
 

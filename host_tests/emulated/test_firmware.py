@@ -168,7 +168,7 @@ def test_the_application_can_be_left_out(board, micropython):
 
 def test_library_manifest(micropython):
     """For other projects' manifests: no version is appended to modules that are frozen, and packagers get one."""
-    path = str(profiles.LIB / "manifest.py")
+    path = str(resources.LIB / "manifest.py")
     frozen, version = evaluate(micropython, path)
     assert version == "None"
     compiled, version = evaluate(micropython, path, mode="MODE_COMPILE")
@@ -184,7 +184,7 @@ def test_library_manifest(micropython):
 @pytest.fixture
 def clone(tmp_path):
     """What a build from anybody's manifest needs of this repository: a folder that can be changed."""
-    for path in (profiles.LIB / "manifest.py", Path(fold.__file__), *(profiles.LIB / "dice").rglob("*.py")):
+    for path in (resources.LIB / "manifest.py", Path(fold.__file__), *(resources.LIB / "dice").rglob("*.py")):
         copy = tmp_path / "clone" / path.relative_to(resources.ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dicectl import resources
 from dicectl.emulator import board as emulator
-from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 from host_tests.emulated import files
 
@@ -32,7 +32,7 @@ def flash():
     """Return the files of a board: the tests, their vectors, and dice where the firmware lacks it."""
     names = [path.name for path in FOLDER.glob("*.py") if path.name != "conftest.py"]
     vector_files = {f"vectors/{name}": path for name, path in emulator.tree(vectors.extract()).items()}
-    tests = {**files.compiled(FOLDER, *names), **files.compiled(micropython.ON_DEVICE, "lossy_network.py")}
+    tests = {**files.compiled(FOLDER, *names), **files.compiled(resources.ON_DEVICE, "lossy_network.py")}
     return {**files.dice(), **tests, **vector_files}
 
 

@@ -18,6 +18,7 @@ from dice.aio.coap import Coap
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
+from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 
@@ -46,8 +47,8 @@ class _Board:
         self._folder.mkdir()
         group_file.export(group_path, self._folder / f"{example}.gsa", sender)
         (self._folder / "machine.py").write_text(MACHINE)
-        argv = [unix_port.find(), str(unix_port.EXAMPLES / f"{example}.py")]
-        environment = unix_port.environment(f"{self._folder}:{unix_port.LIB}")
+        argv = [unix_port.find(), str(resources.EXAMPLES / f"{example}.py")]
+        environment = unix_port.environment(f"{self._folder}:{resources.LIB}")
         self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
         self._timer = threading.Timer(20, self.process.kill)
         self._timer.start()
@@ -151,7 +152,7 @@ def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "network", wifi)
     monkeypatch.setitem(sys.modules, "time", types.SimpleNamespace(sleep=slept.append))
-    runpy.run_path(str(unix_port.EXAMPLES / "boot.py"))
+    runpy.run_path(str(resources.EXAMPLES / "boot.py"))
     assert wifi.done == ["station", ("active", True), {"pm": 0}, ("house", "secret")]
     assert sum(slept) == pytest.approx(slept_s)
     assert capsys.readouterr().out == printed
@@ -159,7 +160,7 @@ def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, p
 
 def _report(folder):
     key = "00112233445566778899aabbccddeeff"
-    environment = unix_port.environment(unix_port.LIB)
+    environment = unix_port.environment(resources.LIB)
     programs = []
     for name, file, said in (
         ("collector", "keys.json", {"sensor-7": key}),
@@ -167,7 +168,7 @@ def _report(folder):
     ):
         (folder / name).mkdir()
         (folder / name / file).write_text(json.dumps(said))
-        argv = [unix_port.find(), str(unix_port.EXAMPLES / f"{name}.py")]
+        argv = [unix_port.find(), str(resources.EXAMPLES / f"{name}.py")]
         programs.append(subprocess.Popen(argv, cwd=folder / name, env=environment, stdout=subprocess.PIPE, text=True))
     timer = threading.Timer(20, lambda: [program.kill() for program in programs])
     timer.start()
@@ -190,8 +191,8 @@ def _read_resources(folder):
     (folder / "machine.py").write_text(
         MACHINE + "\nclass ADC:\n    def __init__(self, pin): pass\n    def read_u16(self): return 14000\n"
     )
-    environment = unix_port.environment(f"{folder}:{unix_port.LIB}")
-    argv = [unix_port.find(), str(unix_port.EXAMPLES / "resources.py")]
+    environment = unix_port.environment(f"{folder}:{resources.LIB}")
+    argv = [unix_port.find(), str(resources.EXAMPLES / "resources.py")]
 
     async def read():
         connection = await dice.connect(("127.0.0.1", 5684), Psk(b"lamp-1", bytes.fromhex(key)), timer_ms=200)

@@ -12,6 +12,7 @@ from dice.aio import session as dtls
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.session import Session
+from dicectl import resources
 from dicectl.firmware import unix_port
 
 PORT = 5684
@@ -74,7 +75,7 @@ async def _watch():
 
 def _serve_and_watch(folder):
     argv = [unix_port.find(), "-X", "heapsize=256k", "-c", SERVER % (PORT, KEY)]
-    environment = unix_port.environment(unix_port.LIB)
+    environment = unix_port.environment(resources.LIB)
     server = subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert server.stdout.readline() == b"ready\n", server.stderr.read().decode()

@@ -14,6 +14,7 @@ from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.net import namespace
 
@@ -44,7 +45,7 @@ class Node:
             self.name,
             KEYS[self.name.encode()].hex(),
             cwd=self.folder,
-            env=unix_port.environment(unix_port.LIB),
+            env=unix_port.environment(resources.LIB),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -24,6 +24,7 @@ from dice.aio.group_coap import request_group
 from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
+from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager.host_member import HostMember
 from dicectl.net import namespace
@@ -72,7 +73,7 @@ class Site:
 
     def power_on(self, name):
         argv = [unix_port.find(), "-X", "heapsize=512k", str(APP / "main.py")]
-        self._start(name, argv, self.folder / name, unix_port.environment(f"{APP}:{unix_port.LIB}"))
+        self._start(name, argv, self.folder / name, unix_port.environment(f"{APP}:{resources.LIB}"))
 
     def kill(self, name):
         process = self.processes.pop(name)

@@ -16,6 +16,7 @@ from dice.errors import StoreError
 from dice.reasons import E_STALE
 from dice.store import FileStore
 from dice.transport.udp import Unicast
+from dicectl import resources
 from dicectl.firmware import unix_port
 
 PORT = 5684
@@ -133,9 +134,9 @@ class SensorServer:
         (self.folder / "measured").write_text(str(self._told))
         return await asyncio.create_subprocess_exec(
             unix_port.find(),
-            str(unix_port.EXAMPLES / "sleeper.py"),
+            str(resources.EXAMPLES / "sleeper.py"),
             cwd=self.folder,
-            env=unix_port.environment(f"{self.folder}:{unix_port.LIB}"),
+            env=unix_port.environment(f"{self.folder}:{resources.LIB}"),
             stdout=asyncio.subprocess.PIPE,
         )
 

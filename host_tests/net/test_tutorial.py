@@ -15,6 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.firmware import unix_port
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
@@ -38,7 +39,7 @@ class Terminal:
     def __init__(self, home):
         path = f"{Path(sys.executable).parent}:{Path(unix_port.find()).parent}:{os.environ['PATH']}"
         environment = {**os.environ, "HOME": str(home), "PATH": path, "PYTHONUNBUFFERED": "1"}
-        environment["MICROPYPATH"] = f"{unix_port.LIB}:.frozen"  # as the page's first block sets it
+        environment["MICROPYPATH"] = f"{resources.LIB}:.frozen"  # as the page's first block sets it
         self._shell = subprocess.Popen(
             ["bash"],
             cwd=home,

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from dicectl.firmware import unix_port
+from dicectl import resources
 from host_tests import vectors
 
-sys.path.append(str(unix_port.ON_DEVICE))  # lossy_network, which `dicectl bench` uses too
+sys.path.append(str(resources.ON_DEVICE))  # lossy_network, which `dicectl bench` uses too
 
 
 @pytest.fixture(scope="session", autouse=True)

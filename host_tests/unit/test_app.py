@@ -13,15 +13,15 @@ import types
 import pytest
 
 from dice.errors import PeerError
-from dicectl.firmware import unix_port
+from dicectl import resources
 
 
 @pytest.fixture
 def app(monkeypatch, tmp_path):
     """Return a function that imports a module of the application, in an empty folder."""
-    monkeypatch.syspath_prepend(str(unix_port.APP))
+    monkeypatch.syspath_prepend(str(resources.APP))
     monkeypatch.chdir(tmp_path)
-    names = [path.stem for path in unix_port.APP.glob("*.py")]
+    names = [path.stem for path in resources.APP.glob("*.py")]
 
     def load(name):
         return importlib.import_module(name)

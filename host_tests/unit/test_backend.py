@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from dicectl import resources
 from dicectl.firmware import unix_port
 
 HIDE = """
@@ -30,7 +31,7 @@ def printed(argv, environment):
 
 @pytest.mark.parametrize("name", ["cryptography", "cryptography.hazmat.primitives.ciphers"])
 def test_cpython_without_cryptography_fails(name):
-    environment = {**os.environ, "PYTHONPATH": str(unix_port.LIB)}
+    environment = {**os.environ, "PYTHONPATH": str(resources.LIB)}
     assert printed([sys.executable, "-c", HIDE.format(name=name, nothing=None)], environment) == ["ImportError", name]
 
 
@@ -44,6 +45,6 @@ def test_micropython_without_its_ciphers_fails(name):
 def test_with_everything_in_place_it_is_imported():
     """Or the tests above would show nothing."""
     program = HIDE.format(name="teapot", nothing=None)
-    environment = {**os.environ, "PYTHONPATH": str(unix_port.LIB)}
+    environment = {**os.environ, "PYTHONPATH": str(resources.LIB)}
     assert printed([sys.executable, "-c", program], environment)[:2] == ["imported", "host"]
     assert printed([unix_port.find(), "-c", program], unix_port.environment())[:2] == ["imported", "device"]

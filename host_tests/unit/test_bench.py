@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from dice import __version__
+from dicectl import resources
 from dicectl.cli import bench
 from dicectl.errors import CommandError
-from dicectl.firmware import unix_port
 from dicectl.measure import speed
 
 SIZES = (16, 64, 256, 1024)
@@ -119,7 +119,7 @@ def test_ratio_compares_the_same_measurement():
 
 def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
-    monkeypatch.setattr(unix_port, "ON_DEVICE", tmp_path)
+    monkeypatch.setattr(resources, "ON_DEVICE", tmp_path)
     for runner in speed.RUNNERS.values():
         with pytest.raises(CommandError, match="no tag"):
             list(runner(True))

@@ -105,15 +105,15 @@ def test_find():
 def imported(name):
     """Return the files of dice that a file of lib/ imports anywhere."""
     found = set()
-    for node in ast.walk(ast.parse((profiles.LIB / name).read_text())):
+    for node in ast.walk(ast.parse((resources.LIB / name).read_text())):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = footprint.named(node, profiles.LIB / name)
+            names = footprint.named(node, resources.LIB / name)
             found.update([*names, *(found_name.rpartition(".")[0] for found_name in names)])
     paths = [module.replace(".", "/") for module in found]
     candidates = {f"{path}.py" for path in paths} | {f"{path}/__init__.py" for path in paths}
-    return {path for path in candidates if path.startswith("dice/") and (profiles.LIB / path).is_file()}
+    return {path for path in candidates if path.startswith("dice/") and (resources.LIB / path).is_file()}
 
 
 @pytest.mark.parametrize("profile", [name for name in profiles.names() if name != "none"])
@@ -125,7 +125,7 @@ def test_profile_has_all_that_it_imports(profile):
 
 
 def test_profiles():
-    everything = {path.relative_to(profiles.LIB).as_posix() for path in (profiles.LIB / "dice").rglob("*.py")}
+    everything = {path.relative_to(resources.LIB).as_posix() for path in (resources.LIB / "dice").rglob("*.py")}
     assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
     assert set(profiles.files("full")) == everything - CONSTANTS - HOST_ONLY - KEEPER

@@ -9,11 +9,12 @@ import sys
 
 import pytest
 
+from dicectl import resources
 from dicectl.board import sync
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
 from dicectl.errors import CommandError
-from dicectl.firmware import mpy, profiles, unix_port
+from dicectl.firmware import mpy, profiles
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 
@@ -158,9 +159,9 @@ def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
 
 def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
     for name in ("wire.py", "reasons.py"):
-        (tmp_path / name).write_bytes((unix_port.LIB / "dice" / name).read_bytes())
+        (tmp_path / name).write_bytes((resources.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
-    here = mpy.compile_file(unix_port.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
+    here = mpy.compile_file(resources.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
     assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
 
 
@@ -180,9 +181,9 @@ class Installed:
 def test_dice_may_be_installed_in_three_ways():
     """As copied from lib/, as mip installs it, and compiled; anything else differs, and what is not there lacks."""
     names, facts = profiles.files(), {"mpy": RP2040}
-    sources = {f"/lib/{name}": (profiles.LIB / name).read_bytes() for name in names}
+    sources = {f"/lib/{name}": (resources.LIB / name).read_bytes() for name in names}
     by_mip = {f"/lib/{name}": mpy.source_for_mip(name).encode() for name in names}
-    compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(profiles.LIB / name, name, "armv6m") for name in names}
+    compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(resources.LIB / name, name, "armv6m") for name in names}
     for files in (sources, by_mip, compiled, {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}):
         assert sync.differences(Installed(files), "/lib/dice", facts) == []
     for path, files in (("/lib/dice/wire.py", sources), ("/lib/dice/wire.py", by_mip), ("/lib/dice/wire.mpy", compiled)):
@@ -202,7 +203,7 @@ def test_what_no_board_needs_goes():
 @pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])
 def test_what_is_sent_to_a_board_is_the_program(name):
     """Only docstrings are taken out."""
-    tree = ast.parse((unix_port.ON_DEVICE / name).read_text())
+    tree = ast.parse((resources.ON_DEVICE / name).read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     bare = Bare().visit(tree)
     assert [node.name for node in ast.walk(bare) if isinstance(node, ast.FunctionDef)] == names

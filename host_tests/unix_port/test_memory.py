@@ -14,6 +14,7 @@ from dice.group.gsa import DERIVE_SHARED, K08, Gsa
 from dice.group.gsa_encode import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8, SUITES
+from dicectl import resources
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 
@@ -35,7 +36,7 @@ def run(arguments, environment, folder):
 
 def member(*arguments):
     """Return what heap_of_a_member.py measures."""
-    return run([micropython.ON_DEVICE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
+    return run([resources.ON_DEVICE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
 
 
 @pytest.mark.parametrize("derive", ["sender", "shared"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dicectl import resources
 from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
@@ -37,7 +38,7 @@ def compiled_folder(tmp_path_factory):
 def test_portable_from_source(name, vector_folder, tmp_path):
     passes(
         ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name],
-        f"{micropython.LIB}:{micropython.ON_DEVICE}",
+        f"{resources.LIB}:{resources.ON_DEVICE}",
         vector_folder,
         tmp_path,
     )

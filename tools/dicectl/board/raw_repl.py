@@ -12,8 +12,8 @@ import os
 import re
 import struct
 
+from dicectl import resources
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
-from dicectl.firmware import unix_port
 
 _ANSWER_S = 30  # the longest silence of a board that works; hashing a large file in an emulator takes seconds
 _READ_S = 1  # the longest blocking read, after which mpremote looks at its own timeouts
@@ -101,7 +101,7 @@ class Device:
 
     def load(self, script):
         """Send a file of node/ to the board's RAM, without what the board's compiler does not need."""
-        text = ast.unparse(Bare().visit(ast.parse((unix_port.ON_DEVICE / script).read_text())))
+        text = ast.unparse(Bare().visit(ast.parse((resources.ON_DEVICE / script).read_text())))
         self.run(re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE))
 
     def run(self, code):

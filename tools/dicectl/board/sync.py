@@ -13,6 +13,7 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import mpy, profiles
@@ -112,7 +113,7 @@ def plan(device, sources, to, profile, force):
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
-    wanted = _compiled({f"{to}/{name}": profiles.LIB / name for name in names} | sources, to, flavour)
+    wanted = _compiled({f"{to}/{name}": resources.LIB / name for name in names} | sources, to, flavour)
     folder = f"{to}/dice" if names else None
     present = _present(device, wanted, folder)
     work = DeployPlan(
@@ -137,7 +138,7 @@ def differences(device, folder, facts):
     They may be its sources, the sources that mip installs, or what `dicectl deploy` compiles.
     """
     top = folder.removesuffix("/dice")
-    sources = {f"{top}/{name}": profiles.LIB / name for name in profiles.files()}
+    sources = {f"{top}/{name}": resources.LIB / name for name in profiles.files()}
     flavour = mpy.Flavour(facts["mpy"])
     compiled = _compiled(sources, top, flavour)
     device.load("board_files.py")
@@ -198,7 +199,7 @@ def _present(device, wanted, folder):
 
 def _stale(wanted, present, folder):
     """Return the files that must not stay: a module's other form, modules for hosts, and rests of an interrupted deploy."""
-    needless = {path.relative_to(profiles.LIB).as_posix() for path in profiles.LIB.glob("dice/**/*.py")} - {*profiles.files()}
+    needless = {path.relative_to(resources.LIB).as_posix() for path in resources.LIB.glob("dice/**/*.py")} - {*profiles.files()}
     never = {folder + name.removeprefix("dice") for name in needless} if folder else set()  # of a plain copy of lib/dice, say
     never |= {_twin(path) for path in never}
     twins = {_twin(path) for path in wanted}

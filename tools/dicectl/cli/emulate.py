@@ -150,7 +150,8 @@ def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
       dicectl emulate --pty                   then: mpremote connect PATH ls
       dicectl emulate --boards 2 --bus --files common --files 1:switch --files 2:lamp
     """
-    from dicectl.emulator.board import Bus, EmulatedBoard, check, firmware
+    from dicectl.emulator.board import EmulatedBoard, check, firmware
+    from dicectl.emulator.bus import Bus
 
     if sum(map(bool, (script, repl, pty))) > 1:
         raise CommandError("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)

@@ -5,9 +5,11 @@
 import contextlib
 import socket
 
+from dicectl import resources
 from dicectl.demo.nodes import Node, files_of
 from dicectl.emulator import board
-from dicectl.firmware import mpy, unix_port
+from dicectl.emulator.bus import Bus
+from dicectl.firmware import mpy
 from dicectl.net.slip_gateway import Gateway, at_work
 
 HEAP_KB = 64
@@ -22,8 +24,8 @@ def firmware(progress):
 
 def _program():
     """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
-    sources = [path for path in unix_port.APP.glob("*.py") if path.stem != "main"]
-    sources.append(unix_port.ON_DEVICE / "demo_node.py")
+    sources = [path for path in resources.APP.glob("*.py") if path.stem != "main"]
+    sources.append(resources.ON_DEVICE / "demo_node.py")
     files = {f"{path.stem}.mpy": mpy.compile_here(path, path.name, "armv6m") for path in sources}
     main = f"import gc\nheld = bytearray(gc.mem_free() - {HEAP_KB * 1024})\nimport demo_node\n"
     return {**files, "main.py": main.encode()}
@@ -46,7 +48,7 @@ class EmulatedNode(Node):
         near, far = (self._stack.enter_context(end) for end in socket.socketpair())
         near.setblocking(False)
         stream = self._stack.enter_context(near.makefile("rwb", buffering=0))
-        self.bus = self._stack.enter_context(board.Bus())
+        self.bus = self._stack.enter_context(Bus())
         self.bus.join(self.name, self._board.uarts[0])
         self.bus.join("gateway", far)
         self._stack.enter_context(at_work(Gateway(stream, [group])))

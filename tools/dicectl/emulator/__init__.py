@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Boards without hardware: RP2040s that run real firmware in an emulator."""
+"""Boards without hardware: an emulator of the RP2040 that runs real firmware."""

@@ -1,20 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Emulated RP2040 boards that run real MicroPython firmware: `EmulatedBoard`, the `Bus` that joins them, and `run` for one script.
+"""Emulated RP2040 boards that run real MicroPython firmware: `EmulatedBoard`, and `run` for one script.
 
-    uf2 = firmware()                                    # $DICE_FIRMWARE, else built by dicectl.cli.build
+    uf2 = firmware()                                             # $DICE_FIRMWARE, or built by dicectl.firmware.recipe
     lines = run(uf2, "import os; print(os.listdir())", {"hello.txt": b"hello"})
 
-    with EmulatedBoard(uf2, tree("folder"), pty=True) as board: # board.port is a path for mpremote
+    with EmulatedBoard(uf2, tree("folder"), pty=True) as board:  # board.port is a path for mpremote
         ...
-    with EmulatedBoard(uf2, {"main.py": path}) as board:        # runs main.py, as a board does at power on
-        board.run("print(1)")                           # through the REPL, interrupting main.py; raises ScriptError
-        board.power_off()                               # at this instant, in the middle of whatever it does
-        board.files()                                   # what its flash holds then
-        board.power_on()                                # boots from it
+    with EmulatedBoard(uf2, {"main.py": path}) as board:         # runs main.py, as a board does at power on
+        board.run("print(1)")                                    # interrupts main.py; through the REPL; raises ScriptError
+        board.power_off()                                        # at once, whatever the board is doing
+        board.files()                                            # the content of its flash at that moment
+        board.power_on()                                         # boots from it
 
-Each board is a process of its own (`emulated_board`). Times measured on a board are the device's: cycles of a 125 MHz Cortex-M0+;
-the emulator takes 5 to 10 times as long. Not emulated: the time that the flash takes to erase and to program, and the second core.
+Each board is a process of its own (`dicectl.emulator.process`). Times measured on a board are the device's: cycles of a 125 MHz
+Cortex-M0+. The emulator takes 5 to 10 times as long. Two things are not emulated: the time that the flash takes to erase and to
+program, and the second core.
 """
 
 import importlib.util
@@ -25,7 +26,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -37,7 +37,7 @@ _INTERRUPT, _RAW, _END = b"\x03", b"\x01", b"\x04"
 
 
 class ScriptError(CommandError):
-    """A script on a board failed: the message is the device's traceback, `output` what it printed before."""
+    """A script failed on a board. The message is the device's traceback; `output` is what the script had printed."""
 
     def __init__(self, message, output):
         super().__init__(message)
@@ -47,7 +47,7 @@ class ScriptError(CommandError):
 def firmware(path=None, profile="full", progress=lambda *_: None):
     """Return the path of the UF2 to boot: `path`, else $DICE_FIRMWARE, else RPI_PICO's as `dicectl build --no-app` makes it.
 
-    Compiles the emulator if that was not done. Raises CommandError.
+    Compiles the emulator first unless that was done. Raises CommandError.
     """
     compile.ensure(progress)
     given = path or os.environ.get("DICE_FIRMWARE")
@@ -79,7 +79,7 @@ def tree(*folders):
 
 
 def _disk(**options):
-    """Return a littlefs with the shape that MicroPython gives it on a RPI_PICO, not mounted."""
+    """Return a littlefs with the block size and count that MicroPython uses on a RPI_PICO, not mounted."""
     from littlefs import LittleFS, UserContext
 
     from dicectl.emulator.process import layout
@@ -93,7 +93,7 @@ def make_image(files):
     """Return the bytes of a file system with `files`, {path on the board: bytes, or path here}."""
     from littlefs import LittleFSError
 
-    disk = _disk(disk_version=0x00020000)  # which all versions of MicroPython read
+    disk = _disk(disk_version=0x00020000)  # all versions of MicroPython read it
     disk.format()
     disk.mount()
     for name, content in files.items():
@@ -128,7 +128,7 @@ def _text(data):
 
 
 def _drain(stream):
-    """Throw away what waits in a socket."""
+    """Discard the bytes that wait in a socket."""
     try:
         while stream.recv(1 << 16, socket.MSG_DONTWAIT):
             pass
@@ -137,11 +137,12 @@ def _drain(stream):
 
 
 class EmulatedBoard:
-    """One emulated RP2040, powered on by `with` or power_on().
+    """One emulated RP2040; `with` or power_on() powers it on.
 
-    `console` is a socket to its USB serial port (the REPL), `uarts` two sockets to UART0 and UART1; they outlive power failures.
-    With `pty`, the USB serial port is a terminal instead, at the path `port`. `files` are {path on the board: bytes, or path here}.
-    Unless `paced`, time on the board flies while it idles. What a program prints before USB is up, 15 ms after power on, is lost.
+    `console` is a socket to its USB serial port (the REPL), `uarts` are two sockets to UART0 and UART1. They stay open when the
+    power is off. With `pty`, the USB serial port is a terminal instead, at the path `port`. `files` is {path on the board: bytes,
+    or path here}. Unless `paced`, the clock of an idle board runs ahead of real time. Output from before USB is up, 15 ms after
+    power on, is lost.
     """
 
     def __init__(self, firmware, files=None, pty=False, paced=True, name="board"):
@@ -184,12 +185,12 @@ class EmulatedBoard:
         master, slave = os.openpty()
         tty.setraw(slave)
         self.port = os.ttyname(slave)
-        return master, slave  # the slave stays open, so that clients can come and go
+        return master, slave  # the slave stays open while clients open and close the port
 
     def power_on(self):
         """Boot."""
         for stream in (*self._inside, self.console):
-            _drain(stream)  # a board that is off hears nothing
+            _drain(stream)  # a board that is off receives nothing
         self._seen.clear()
         self._clock[:] = bytes(16)
         console = self._terminal[0] if self._terminal else self._inside[0].fileno()
@@ -205,14 +206,14 @@ class EmulatedBoard:
             )
 
     def power_off(self):
-        """Cut the power at once; the flash stays as it is at this instant."""
+        """Cut the power at once. The flash keeps what it holds at that moment."""
         if self._process:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def close(self):
-        """Power off, and throw the board away."""
+        """Power off, and delete the flash."""
         self.power_off()
         for stream in (self.console, *self.uarts, *self._inside):
             stream.close()
@@ -223,7 +224,7 @@ class EmulatedBoard:
         self._folder.cleanup()
 
     def check(self):
-        """Raise CommandError unless the emulator runs."""
+        """Raise CommandError unless the emulator is running."""
         if self._process is None:
             raise CommandError(f"{self.name} is powered off")
         if self._process.poll() is not None:
@@ -231,18 +232,18 @@ class EmulatedBoard:
             raise CommandError(f"{self.name}: the emulator has stopped{': ' if last else ''}{''.join(last)}")
 
     def device_us(self):
-        """Return the microseconds that the board's clock counts since power on."""
+        """Return the time since power on by the board's clock, in microseconds."""
         return int.from_bytes(self._clock[:8], "little")
 
     def files(self):
-        """Return {path: bytes} of what is in the flash at this instant."""
+        """Return {path: bytes} of the files that the flash holds now."""
         return read_image(self.flash.read_bytes())
 
     def run(self, script, timeout_s=600, device_s=None, echo=None):
-        """Run the text of a script through the raw REPL and return what it printed; raises ScriptError with its traceback.
+        """Run the text of a script through the raw REPL and return its output; raises ScriptError with its traceback.
 
-        Whatever runs is interrupted; variables of earlier scripts are still there. `timeout_s` bounds real time, `device_s` the
-        board's; past one of them the power is cut. `echo` is called with the text as it comes.
+        A running program is interrupted. Variables of earlier scripts are kept. `timeout_s` limits real time, `device_s` the time
+        on the board; after either the power is cut. `echo` is called with each piece of output when it arrives.
         """
         end = time.monotonic() + timeout_s
         self.console.sendall(_INTERRUPT * 2 + _RAW)
@@ -258,27 +259,27 @@ class EmulatedBoard:
         return output
 
     def _until(self, marker, end, echo=None):
-        """Return what the console says before `marker`."""
-        told = 0
+        """Return the bytes from the console before `marker`."""
+        echoed = 0
         while True:
             at = self._seen.find(marker)
-            said = self._seen if at < 0 else self._seen[:at]
-            if echo and len(said) > told:
-                echo(_text(said[told:]))
-                told = len(said)
+            output = self._seen if at < 0 else self._seen[:at]
+            if echo and len(output) > echoed:
+                echo(_text(output[echoed:]))
+                echoed = len(output)
             if at >= 0:
                 del self._seen[: at + len(marker)]
-                return bytes(said)
+                return bytes(output)
             self.check()
             silent = not select.select([self.console], (), (), 0.1)[0]
             if not silent:
                 self._seen += self.console.recv(1 << 16)
-            if time.monotonic() > end or (silent and self._stands_still()):
+            if time.monotonic() > end or (silent and self._is_stopped()):
                 self.power_off()
                 which = "has not ended in time" if self.device_us() else "does not boot"
-                raise ScriptError(f"{self.name} {which} ({self.device_us() / 1e6:.1f} s on its clock)", _text(said))
+                raise ScriptError(f"{self.name} {which} ({self.device_us() / 1e6:.1f} s on its clock)", _text(output))
 
-    def _stands_still(self):
+    def _is_stopped(self):
         stop_us = int.from_bytes(self._clock[8:], "little")
         return stop_us and self.device_us() >= stop_us
 
@@ -287,60 +288,3 @@ def run(firmware, script, files=None, timeout_s=600, device_s=None, echo=None):
     """Boot `firmware` with `files`, run the text of a script, and return the lines that it printed; raises ScriptError."""
     with EmulatedBoard(firmware, files, paced=False) as board:
         return board.run(script, timeout_s, device_s, echo).splitlines()
-
-
-class Bus:
-    """Joins sockets as the two wires of RS-485 do: what one sends, all others receive; send() is one more device on it.
-
-    `heard` lists (name, bytes) in the order of the wire; send() goes under the name None.
-    """
-
-    def __init__(self):
-        self.heard = []
-        self._streams = {}
-        self._lock = threading.Lock()
-        self._open = True
-        self._thread = threading.Thread(target=self._carry, daemon=True)
-        self._thread.start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    def join(self, name, stream):
-        """Connect a socket."""
-        with self._lock:
-            self._streams[stream] = name
-
-    def send(self, data):
-        """Put bytes on the wires."""
-        self._spread(None, None, data)
-
-    def close(self):
-        """Let go of all; the sockets stay open."""
-        self._open = False
-        self._thread.join()
-
-    def _spread(self, source, name, data):
-        with self._lock:
-            self.heard.append((name, bytes(data)))
-            for stream in self._streams:
-                if stream is not source:
-                    try:
-                        stream.send(data, socket.MSG_DONTWAIT)
-                    except OSError:
-                        pass  # nobody listens there
-
-    def _carry(self):
-        while self._open:
-            with self._lock:
-                streams = dict(self._streams)
-            for stream in select.select(streams, (), (), 0.02)[0]:
-                data = stream.recv(1 << 16)
-                if data:
-                    self._spread(stream, streams[stream], data)
-                else:
-                    with self._lock:
-                        del self._streams[stream]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Runs the measuring scripts of node/ on the emulated RP2040, compiled as for a board, and tells what firmware is at hand."""
+"""Runs the measuring scripts of on_device/ on the emulated RP2040, compiled as for a board; says which firmware is available."""
 
 import json
 import os
@@ -9,51 +9,51 @@ import tempfile
 import threading
 from pathlib import Path
 
-from dicectl.emulator import board as emulator
+from dicectl.emulator.board import EmulatedBoard, check
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, debian, mpy, recipe
-from dicectl.firmware import unix_port as micropython
+from dicectl.resources import ON_DEVICE
 
 _SECONDS_MAX = 1800  # of real time
 
 
 def is_built(board, profile, with_tls=False):
-    """Tell whether the firmware that recipe.firmware() would return is in the cache."""
+    """Return whether the firmware that recipe.firmware() would return is in the cache."""
     versions = debian.versions()
     wanted = recipe.Recipe(boards.find(board), profile, with_tls, None)
     return bool(versions) and (wanted.folder(versions) / "facts.json").exists()
 
 
 def at_hand(with_tls):
-    """Tell whether nothing needs to be built: the emulator is installed, and a firmware with dice, and with tls, is there.
+    """Return whether a script can run without a build: the emulator is installed, and a firmware with dice (and tls) exists.
 
-    $DICE_FIRMWARE counts where tls does not matter.
+    $DICE_FIRMWARE counts unless tls is needed.
     """
     try:
-        emulator.check()
+        check()
     except CommandError:
         return False
     return (not with_tls and bool(os.environ.get("DICE_FIRMWARE"))) or is_built("RPI_PICO", "full", with_tls)
 
 
 def lines(firmware, script, arguments=(), files=None):
-    """Boot `firmware`, run a script of node/, and yield the JSON lines that it prints as they come; `files` are in its flash."""
+    """Boot `firmware`, run a script of on_device/, and yield its JSON lines as they come; `files` are in the flash."""
     name = script.removesuffix(".py")
-    files = {**(files or {}), f"{name}.mpy": mpy.compile_here(micropython.ON_DEVICE / script, script, "armv6m")}
+    files = {**(files or {}), f"{name}.mpy": mpy.compile_here(ON_DEVICE / script, script, "armv6m")}
     text = f"import sys\nsys.argv[:] = {[name, *arguments]!r}\nimport {name}\n"
-    said = queue.Queue()
-    with emulator.EmulatedBoard(firmware, files, paced=False, name=f"{script} on the emulated board") as board:
+    pieces = queue.Queue()
+    with EmulatedBoard(firmware, files, paced=False, name=f"{script} on the emulated board") as board:
 
         def work():
             try:
-                board.run(text, _SECONDS_MAX, echo=said.put)
-                said.put(None)
+                board.run(text, _SECONDS_MAX, echo=pieces.put)
+                pieces.put(None)
             except BaseException as error:
-                said.put(error)
+                pieces.put(error)
 
         threading.Thread(target=work, daemon=True).start()
         rest = ""
-        while isinstance(piece := said.get(), str):
+        while isinstance(piece := pieces.get(), str):
             *whole, rest = (rest + piece).split("\n")
             yield from (json.loads(line) for line in whole if line.startswith("{"))
         if piece:
@@ -61,7 +61,7 @@ def lines(firmware, script, arguments=(), files=None):
 
 
 def certificate():
-    """Return {file: bytes} of a new self-signed P-256 certificate and its key, which `tls` takes."""
+    """Return {file: bytes} of a new self-signed P-256 certificate and its key, in the form that MicroPython's `tls` reads."""
     from datetime import datetime
 
     from cryptography import x509
@@ -80,7 +80,7 @@ def certificate():
 
 
 def in_folder(files):
-    """Return a temporary folder with `files`, {name: bytes}; it vanishes with the object."""
+    """Return a temporary folder with `files`, {name: bytes}; it is deleted with the object."""
     folder = tempfile.TemporaryDirectory(prefix="dice-")
     for name, data in files.items():
         (Path(folder.name) / name).write_bytes(data)

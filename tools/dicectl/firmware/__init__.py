@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What goes onto a board: boards, profiles, the build and its compilers."""
+"""Firmware: the boards, the profiles of dice, the build and its compilers."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The boards that dice is for, and the facts about them, as boards/boards.toml has them."""
+"""The boards that dice supports, and the facts about them from boards/boards.toml."""
 
 import functools
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
 
-SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what can be done with a firmware, least first
+SHOWN = ("manifest", "compiled", "built", "emulated", "hardware")  # what was done with a firmware for the board, in ascending order
 
 
 @dataclass(frozen=True)
 class BoardSpec:
-    """One table of boards.toml, which says what each field means; `name` is its folder's and the table's."""
+    """One table of boards.toml, which explains each field. `name` is the name of the table and of the board's folder."""
 
     name: str
     title: str
@@ -33,12 +33,12 @@ class BoardSpec:
 
     @property
     def folder(self):
-        """The board's definition, which MicroPython's make takes as BOARD_DIR."""
+        """The board's definition: MicroPython's BOARD_DIR."""
         return resources.BOARDS / self.name
 
     @property
     def from_debian(self):
-        """Whether Debian's packages have all that its firmware is built from: they lack ESP-IDF and the drivers of radios."""
+        """Whether the firmware can be built from Debian's packages, which have neither ESP-IDF nor drivers of radios."""
         return self.port == "rp2" and not self.network
 
 
@@ -54,7 +54,7 @@ def load():
 
 
 def find(name):
-    """Return a BoardSpec by its name, in any case; raises CommandError, which lists them."""
+    """Return the BoardSpec with a name, in upper or lower case; raises CommandError, which lists all names."""
     board = load().get(name.upper())
     if board is None:
         raise CommandError(f"there is no board {name}; there are {', '.join(load())}", USAGE)
@@ -62,5 +62,5 @@ def find(name):
 
 
 def of_machine(machine):
-    """Return the BoardSpec whose firmware says `machine` in sys.implementation._machine, or None."""
+    """Return the BoardSpec whose firmware has `machine` in sys.implementation._machine, or None."""
     return next((board for board in load().values() if board.machine == machine), None)

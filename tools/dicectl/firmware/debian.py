@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""MicroPython for RP2040 boards from Debian's packages: fetched and unpacked into the cache, nothing installed.
+"""MicroPython for RP2040 boards from Debian's packages, fetched and unpacked into the cache; nothing is installed.
 
-apt does the fetching, and checks signatures and checksums, with a configuration of its own: the machine's Debian archive and keys,
-the suite replaced by the one that has what is needed. Debian leaves out what MicroPython bundles; it has the same as packages:
+apt fetches the packages and checks signatures and checksums. It gets a configuration of its own: the Debian archives and keys of
+this machine, with another suite. Debian's source of MicroPython lacks the libraries that MicroPython bundles. They are packages of
+their own:
 
     micropython (source)       with empty folders in lib/ for
     mbedtls (source)           lib/mbedtls
@@ -44,7 +45,7 @@ def _folder():
 
 
 def versions():
-    """Return {package: version} of what tree() would return, or None where it would have to fetch it first."""
+    """Return {package: version} of the tree that tree() returns, or None if it was not fetched yet."""
     try:
         return json.loads((_folder() / "versions.json").read_text())
     except FileNotFoundError:
@@ -52,7 +53,7 @@ def versions():
 
 
 def tree(progress):
-    """Return the folder of a MicroPython source tree with its mpy-cross built; fetches it once. Raises CommandError."""
+    """Return the folder of a MicroPython source tree with mpy-cross built, fetched once. Raises CommandError."""
     folder = _folder()
     with file_lock(folder, progress):
         if versions() is None:
@@ -70,7 +71,7 @@ def tree(progress):
 
 
 def fetch(folder, suite, sources, binaries, log, progress):
-    """Download source and binary packages of a suite into folder/packages; return the names of their files."""
+    """Download source and binary packages of a suite to folder/packages; return the names of their files."""
     packages = folder / "packages"
     packages.mkdir(exist_ok=True)
     environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt", suite)), "LC_ALL": "C"}
@@ -91,7 +92,7 @@ def fetch(folder, suite, sources, binaries, log, progress):
 
 
 def _configure(folder, suite):
-    """Write a configuration of apt in which nothing is installed; return its path."""
+    """Write a configuration of apt in which no package is installed; return its path."""
     for name in ("lists/partial", "cache/archives/partial", "sources"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "status").write_text("")
@@ -102,7 +103,7 @@ def _configure(folder, suite):
 
 
 def derive_sources(etc, suite=SUITE):
-    """Return apt's deb822 sources for a suite: the Debian archives that the machine itself uses, with keys; raises CommandError."""
+    """Return apt's deb822 sources for a suite, with the Debian archives and keys of this machine; raises CommandError."""
     found = {}
     for path in [etc / "apt" / "sources.list", *sorted((etc / "apt" / "sources.list.d").glob("*"))]:
         if path.is_file():
@@ -133,7 +134,7 @@ def _one_line(text):
 
 
 def _unpack(folder, names, log):
-    """Put the packages together to folder/micropython."""
+    """Unpack the packages to folder/micropython, as one source tree."""
     for leftover in ("micropython", "unpacking"):
         shutil.rmtree(folder / leftover, ignore_errors=True)
     work = folder / "unpacking"
@@ -150,7 +151,7 @@ def _unpack(folder, names, log):
         target = work / "micropython" / "lib" / name
         shutil.rmtree(target, ignore_errors=True)
         origin.rename(target)
-    for name in ("pico-sdk", "micropython-lib"):  # the build looks for these to see that the folder is not empty
+    for name in ("pico-sdk", "micropython-lib"):  # the build checks with these that the folder is not empty
         (work / "micropython" / "lib" / name).mkdir(exist_ok=True)
         (work / "micropython" / "lib" / name / "README.md").touch()
     (work / "micropython").rename(folder / "micropython")
@@ -158,5 +159,5 @@ def _unpack(folder, names, log):
 
 
 def _versions(names):
-    """Return {package: version}, as the names of the packages' files have them."""
+    """Return {package: version}, from the names of the packages' files."""
     return dict(sorted(name.rsplit(".", 1)[0].split("_")[:2] for name in names if name.endswith((".dsc", ".deb"))))

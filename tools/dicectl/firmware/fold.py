@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Folds the constants that a module imports into the module, where mpy-cross can compile them away.
+"""Replaces imports of constants by the constants themselves, which mpy-cross compiles away.
 
     from .limits import GRACE_MS, SENDERS_MAX       ->      _GRACE_MS = const(60_000); _SENDERS_MAX = const(50)
 
-mpy-cross folds only what is `_PRIVATE = const(literal)` in the same file. So a constant has one home, is imported from there, and
-takes nothing on a board; a home of nothing but constants is not shipped. Line numbers stay as they are. Nor is `const` itself
-imported in the result: the compiler knows it, and an import that nobody needs takes 8 to 14 bytes of a module.
+mpy-cross folds a constant only if it is `_PRIVATE = const(literal)` in the same file. With this, a constant has one home, other
+modules import it from there, and it takes no space on a board. A home that has only constants is not shipped. Line numbers do not
+change. The result does not import `const` either: the compiler knows it, and a needless import takes 8 to 14 bytes of a module.
 
-This file needs the standard library alone: lib/manifest.py runs it inside MicroPython's makemanifest.py, without dicectl.
+This file needs only the standard library: lib/manifest.py runs it within MicroPython's makemanifest.py, without dicectl.
 """
 
 import ast
@@ -23,14 +23,14 @@ _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.LShift, ast.RShift, 
 
 
 class FoldError(ValueError):
-    """A constant that cannot be folded: where, and why."""
+    """A constant that cannot be folded; the message has the place and the reason."""
 
 
 def fold(text, path, lib=None):
     """Return the text of the Python file `path` with its imports of constants folded; raises FoldError.
 
-    Relative imports are looked up from `path`, imports of `dice` in the folder `lib`; other imports stay as they are. A name that
-    cannot be made a private constant stays imported when its home is shipped, and raises FoldError when it is not.
+    Relative imports are resolved from `path`, imports of `dice` in the folder `lib`; other imports do not change. A name that
+    cannot become a private constant stays imported if its home is shipped, and raises FoldError if it is not.
     """
     return _fold(text, path, lib)[0]
 
@@ -41,14 +41,14 @@ def constants(path):
 
 
 def only_constants(path):
-    """Tell whether a file has constants and nothing else: such a module is not shipped."""
+    """Return whether a file has only constants. Such a module is not shipped."""
     return _home(str(path), os.stat(path).st_mtime_ns)[1]
 
 
 def copy(lib, names, target):
     """Write folded copies of the files `names` of the folder `lib` to the folder `target`.
 
-    A copy is as new as the newest file that went into it, so that a build by modification times misses none.
+    A copy gets the modification time of the newest file that it is made from, so that make sees every change.
     """
     for name in names:
         source, result = Path(lib, name), Path(target, name)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Which files of dice make a profile: asks lib/manifest.py, which MicroPython's own tools ask too."""
+"""The files of each profile of dice, from lib/manifest.py, which MicroPython's own tools evaluate too."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from dicectl.resources import LIB
 
 
 class _Options:
-    """Stands for the `options` of MicroPython's manifestfile.py: what was given, else the manifest's default."""
+    """Stands in for the `options` of MicroPython's manifestfile.py: the given value, or the manifest's default."""
 
     def __init__(self, given):
         self._values = given
@@ -24,22 +24,22 @@ class _Options:
 
 
 def _evaluate(**options):
-    """Return what lib/manifest.py says: `metadata`, `files` of the package and all `profiles`."""
-    said = SimpleNamespace(metadata={}, files=[])
+    """Evaluate lib/manifest.py; return its `metadata`, the `files` of the package and the names of all `profiles`."""
+    found = SimpleNamespace(metadata={}, files=[])
 
     def package(name, files, base_path, opt):
-        said.files += [f"{name}/{file}" for file in files]
+        found.files += [f"{name}/{file}" for file in files]
 
-    scope = {"options": _Options({**options, "fold": False}), "metadata": said.metadata.update, "package": package}
+    scope = {"options": _Options({**options, "fold": False}), "metadata": found.metadata.update, "package": package}
     with contextlib.ExitStack() as stack:
-        stack.callback(os.chdir, os.getcwd())  # a manifest is run in its own folder
+        stack.callback(os.chdir, os.getcwd())  # a manifest is executed in its own folder
         os.chdir(LIB)
         try:
             exec(compile((LIB / "manifest.py").read_text(), str(LIB / "manifest.py"), "exec"), scope)
         except ValueError as error:
             raise CommandError(str(error), USAGE)
-    said.profiles = tuple(scope["_profiles"])
-    return said
+    found.profiles = tuple(scope["_profiles"])
+    return found
 
 
 def names():
@@ -50,11 +50,12 @@ def names():
 def files(profile="full", unix=False, native=None):
     """Return the files of a profile, relative to lib/: "dice/record.py"; raises CommandError.
 
-    `unix`: with what a unix port needs; `native`: for a board that takes native code, or that takes none, not for both.
+    `unix` adds the files that the unix port needs. `native` is True for a board that runs native code, False for one that does not,
+    None for both.
     """
     return _evaluate(profile=profile, unix=unix, native=native).files
 
 
 def metadata():
-    """Return what the library says about itself: version, description, license, author."""
+    """Return the library's metadata: version, description, license, author."""
     return _evaluate().metadata

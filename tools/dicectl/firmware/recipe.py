@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Builds MicroPython firmware with dice frozen into it.
 
-MicroPython's own make does the work, with a board folder of boards/ and a manifest that passes the profile on. Its objects stay in
-the cache, so that after a change of dice only dice is compiled again. From Debian's packages all inputs are known, and a firmware
-that was made from the same ones is not made again.
+MicroPython's own make builds it, with a board folder of boards/ and a manifest that passes the profile on. The object files stay in
+the cache, so that after a change of dice only dice is compiled. A build from Debian's packages has known inputs: a firmware that
+was built from the same ones is not built again.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
 _COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
 _LIBRARIES = {"nosys.specs": "libnewlib-arm-none-eabi", "libstdc++.a": "libstdc++-arm-none-eabi-newlib"}
-PACKAGES = (*_COMPILERS.values(), *_LIBRARIES.values(), "dpkg-dev")  # all that a build from Debian needs
+PACKAGES = (*_COMPILERS.values(), *_LIBRARIES.values(), "dpkg-dev")  # everything that a build from Debian needs
 RESULTS = {  # name here: name in MicroPython's build folder
     "rp2": {"firmware.uf2": "firmware.uf2", "firmware.elf": "firmware.elf", "firmware.map": "firmware.elf.map"},
     "esp32": {"firmware.bin": "firmware.bin", "firmware.elf": "micropython.elf", "firmware.map": "micropython.map"},
 }
-_NEEDED = {  # what a checkout must have unpacked in lib/
+_NEEDED = {  # the files in lib/ by which a checkout with its submodules is recognized
     "rp2": ("pico-sdk/README.md", "tinyusb/src/tusb.h", "mbedtls/README.md", "micropython-lib/README.md"),
     "esp32": ("micropython-lib/README.md", "berkeley-db-1.xx/README"),
 }
@@ -37,12 +37,12 @@ _KEPT = 16  # firmwares in the cache
 
 
 def quiet(text, fraction=None):
-    """Take the progress of a build and show nothing: `text` says what is being done, `fraction` (0 to 1) how much of it is."""
+    """Ignore the progress of a build: `text` names the step, `fraction` (0 to 1) is the part of it that is done."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to build; `micropython` is a checkout, or None for Debian's packages. `app` matters with the profile "full" alone."""
+    """What to build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full"."""
 
     board: boards.BoardSpec
     profile: str
@@ -52,7 +52,7 @@ class Recipe:
 
     @property
     def name(self):
-        """A name for folders, such as RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group or RPI_PICO-none-tls."""
+        """The name of its folders: RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group, RPI_PICO-none-tls ..."""
         return self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
 
     @property
@@ -60,7 +60,7 @@ class Recipe:
         return self.app and self.profile == "full"
 
     def check(self):
-        """Raise CommandError where it makes no sense."""
+        """Raise CommandError if the parts do not go together."""
         if self.profile not in profiles.names():
             raise CommandError(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
         if self.with_tls and not (self.board.folder / "mpconfigvariant_TLS.cmake").exists():
@@ -73,7 +73,7 @@ class Recipe:
             )
 
     def folder(self, versions):
-        """Return where the firmware goes: the cache, by everything that it is made from."""
+        """Return the firmware's folder in the cache; its name depends on everything that the firmware is made from."""
         facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
         names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py")
@@ -85,17 +85,17 @@ class Recipe:
         return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
 
     def work(self, tree):
-        """Return where MicroPython's make keeps its objects: they belong to one checkout of dice and one MicroPython."""
+        """Return the folder of make's object files: one for each pair of a copy of dice and a MicroPython."""
         places = hashlib.sha256(repr((str(resources.ROOT), str(tree))).encode()).hexdigest()
         return cache() / "build" / f"{self.name}-{places[:8]}"
 
     def manifest(self):
-        """Return the text of the manifest that passes the options on to the board's."""
+        """Return the text of a manifest that includes the board's with the options of this recipe."""
         options = f"profile={self.profile!r}, bare={self.micropython is None}, app={self._with_app}"
         return f'include("$(BOARD_DIR)/manifest.py", {options})\n'
 
     def commands(self, tree, jobs):
-        """Return [(what it does, argument vector)]."""
+        """Return [(the step in words, argument vector)]."""
         jobs, work = f"-j{jobs or os.cpu_count()}", self.work(tree)
         words = [
             "make",
@@ -113,11 +113,11 @@ class Recipe:
 
 
 def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False):
-    """Build a board's firmware, where it is not there yet; return the folder with firmware.uf2 or .bin, firmware.elf, facts.json.
+    """Build a board's firmware unless it exists; return the folder with firmware.uf2 or .bin, firmware.elf and facts.json.
 
-    `board` is a name of boards.toml, `profile` one of lib/manifest.py. From Debian's packages, or `micropython`, the folder of a
-    checkout. `with_tls` enables MicroPython's own tls where the board leaves it out; `app` freezes firmware/app too, with profile
-    "full". Raises CommandError.
+    `board` is a name of boards.toml, `profile` one of lib/manifest.py. `micropython` is the folder of a checkout, or None for
+    Debian's packages. `with_tls` enables MicroPython's own tls on a board that does not have it. `app` freezes firmware/app too,
+    with the profile "full". Raises CommandError.
     """
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
     recipe.check()
@@ -144,7 +144,7 @@ def _check_checkout(folder, board):
 
 
 def _check_tools(board):
-    """Raise CommandError, which says what to install, where a compiler is missing."""
+    """Raise CommandError, which says what to install, if a compiler is missing."""
     if board.port == "esp32":
         if not shutil.which("idf.py"):
             raise CommandError("missing: idf.py; install the ESP-IDF that ports/esp32/README.md names, then source its export.sh")
@@ -152,12 +152,12 @@ def _check_tools(board):
     require_commands(_COMPILERS)
     for name, package in _LIBRARIES.items():
         found = subprocess.run(["arm-none-eabi-gcc", f"-print-file-name={name}"], capture_output=True, text=True).stdout.strip()
-        if found == name:  # as asked for, without a folder: not there
+        if found == name:  # the compiler returns the name without a folder if it has no such file
             raise CommandError(f"missing: {name} for ARM; install with: apt-get install --no-install-recommends {package}")
 
 
 def _environment(recipe, tree):
-    """Return the environment of MicroPython's make: what an outer make or repository says is none of its business."""
+    """Return the environment of MicroPython's make, without the influence of an outer make or an outer repository."""
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     if not recipe.micropython:
         changelog = tree / "debian" / "changelog"
@@ -175,7 +175,7 @@ def _make(recipe, tree, jobs, progress):
     work = recipe.work(tree)
     objects = work / "objects"
     (work / "manifest.py").write_text(recipe.manifest())
-    shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)  # what is frozen is chosen by time stamps: take no old ones
+    shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)  # make goes by time stamps, which say nothing about another profile
     (objects / "frozen_content.c").unlink(missing_ok=True)
     log = Log(work / "build.log")
     environment = _environment(recipe, tree)
@@ -195,7 +195,7 @@ def _make(recipe, tree, jobs, progress):
 
 
 def _collect(recipe, tree, folder):
-    """Copy what was made to `folder`, all at once, and let go of the oldest firmwares in the cache."""
+    """Copy the results to `folder`, all at once, and delete the oldest firmwares in the cache."""
     work = recipe.work(tree)
     fresh = folder.with_suffix(f".{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The unix port of MicroPython, which plays the board where there is none."""
+"""The unix port of MicroPython, which stands in for a board."""
 
 import os
 import shutil
@@ -9,12 +9,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.errors import NO_DEVICE, CommandError
-from dicectl.resources import APP, EXAMPLES, LIB, ON_DEVICE
 
 
 def find():
-    """Return the path of the `micropython` command: $MICROPYTHON, else beside this Python, else on PATH."""
+    """Return the path of the `micropython` command: $MICROPYTHON, else the one beside this Python, else the one on PATH."""
     chosen = os.environ.get("MICROPYTHON")
     beside = Path(sys.executable).parent / "micropython"
     path = shutil.which(chosen) if chosen else str(beside) if beside.exists() else shutil.which("micropython")
@@ -30,13 +30,13 @@ def find():
 
 
 def compile_to(folder):
-    """Compile dice, all of firmware/ and the node scripts to .mpy files in `folder`, as for a board; raises CommandError."""
+    """Compile dice, firmware/ and the scripts of on_device/ to .mpy files in `folder`, as for a board; raises CommandError."""
     from dicectl.firmware import mpy, profiles
 
-    told = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
-    architecture = mpy.Flavour(int(told.stdout or 0)).architecture
-    jobs = [(LIB / name, name) for name in profiles.files(unix=True)]
-    for root in (EXAMPLES, APP, ON_DEVICE):
+    done = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
+    architecture = mpy.Flavour(int(done.stdout or 0)).architecture
+    jobs = [(resources.LIB / name, name) for name in profiles.files(unix=True)]
+    for root in (resources.EXAMPLES, resources.APP, resources.ON_DEVICE):
         jobs += [(source, source.relative_to(root)) for source in root.rglob("*.py")]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         compiled = pool.map(lambda job: mpy.compile_here(job[0], job[0].name, architecture), jobs)
@@ -52,11 +52,11 @@ def run_module(name, heap):
 
 
 def command(script, *arguments):
-    """Return the argument vector that runs a file of node/ with dice on its path; see environment()."""
-    return [find(), str(ON_DEVICE / script), *map(str, arguments)]
+    """Return the argument vector that runs a script of on_device/; see environment()."""
+    return [find(), str(resources.ON_DEVICE / script), *map(str, arguments)]
 
 
-def environment(folder=LIB):
-    """Return the environment in which MicroPython imports from `folder`, and from what it has frozen."""
-    path = f"{folder}:.frozen"
+def environment(folder=None):
+    """Return the environment in which MicroPython imports from `folder`, by default lib/, and from its frozen modules."""
+    path = f"{folder or resources.LIB}:.frozen"
     return {**os.environ, "MICROPYPATH": path}

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.emulator import runner
 from dicectl.emulator.board import check, firmware
 from dicectl.errors import USAGE, CommandError
@@ -32,7 +33,7 @@ def module_name(file):
 
 def mpy_bytes(board, profile):
     """Return {file: bytes of its .mpy} of a profile, as it goes onto the board."""
-    return {name: len(mpy.compile_here(profiles.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
+    return {name: len(mpy.compile_here(resources.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
 
 
 def _files(profile):
@@ -48,7 +49,7 @@ def in_order(files):
     def visit(file):
         if file not in done:
             done[file] = None
-            for module in _imports(profiles.LIB / file):
+            for module in _imports(resources.LIB / file):
                 if module in known:
                     visit(known[module])
             done.pop(file)
@@ -61,7 +62,7 @@ def in_order(files):
 
 def named(node, path):
     """Return what an ImportFrom names in a file of lib/: "dice.errors.PeerError", also where it is relative."""
-    above = path.relative_to(profiles.LIB).parts[: -node.level] if node.level else ()
+    above = path.relative_to(resources.LIB).parts[: -node.level] if node.level else ()
     return [".".join(filter(None, (*above, node.module, alias.name))) for alias in node.names]
 
 
@@ -83,7 +84,7 @@ def _imports(path):
 
 def used(files):
     """Return those of the files that MicroPython imports when everything is wanted: not the one of two that it does not choose."""
-    imported = {module for file in files for module in _imports(profiles.LIB / file)}
+    imported = {module for file in files for module in _imports(resources.LIB / file)}
     roots = [module_name(file) for file in files if module_name(file) not in imported]
     code = f"import sys\nfor name in {roots!r}: __import__(name)\nprint(' '.join(sys.modules))"
     done = subprocess.run([unix_port.find(), "-c", code], env=unix_port.environment(), capture_output=True, text=True)
@@ -108,7 +109,7 @@ def import_heap(board, files, frozen, progress):
         uf2, flash = firmware(), {}
     else:
         uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
-        flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(profiles.LIB / name, name, board.mpy_arch) for name in files}
+        flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(resources.LIB / name, name, board.mpy_arch) for name in files}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
     (said,) = runner.lines(uf2, "heap_of_imports.py", names, flash)

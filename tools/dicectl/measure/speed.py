@@ -10,6 +10,7 @@ JSON lines as they come; one for another place to run is a function more in RUNN
 
 import sys
 
+from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import unix_port
 
@@ -41,8 +42,8 @@ def cpython(quick):
 
     arguments = ["quick"] if quick else []
     for script in ("bench.py", "handshakes.py"):
-        command = [sys.executable, str(unix_port.ON_DEVICE / script), *arguments]
-        yield from _run(command, {**os.environ, "PYTHONPATH": str(unix_port.LIB)})
+        command = [sys.executable, str(resources.ON_DEVICE / script), *arguments]
+        yield from _run(command, {**os.environ, "PYTHONPATH": str(resources.LIB)})
     yield from _run([sys.executable, "-m", "dicectl.measure.large_group", *arguments], dict(os.environ))
 
 
