@@ -5,7 +5,7 @@
 import os
 
 from dicectl.firmware import mpy, profiles
-from dicectl.firmware.unix_port import LIB
+from dicectl.resources import LIB
 
 
 def compiled(root, *names):
