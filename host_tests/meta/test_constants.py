@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A constant has one home and is imported from there, so that it can be folded away when dice is compiled for a board."""
+"""A constant has one home and is imported from there, so that it can be folded when dice is compiled for a board."""
 
 import ast
 import functools
@@ -43,45 +43,45 @@ def imports(path):
                 yield home, module if module.is_file() else None, alias, node
 
 
-def test_homes_of_constants_alone():
-    """Each of their lines is NAME = const(literal)."""
+def test_the_homes_of_constants_hold_only_constants():
+    """Each line is NAME = const(literal)."""
     assert [path.name for path in HOMES] == ["codes.py", "limits.py", "reasons.py"]
     for path in HOMES:
         others = [node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Assign)]
-        assert [type(node) for node in others] == [ast.Expr, ast.ImportFrom]  # the docstring, and const
+        assert [type(node) for node in others] == [ast.Expr, ast.ImportFrom]  # the docstring, and the import of const
         assert len(CONSTANTS[path]) == len(consts(path))
 
 
-def test_no_board_carries_them():
+def test_no_profile_ships_the_homes_of_constants():
     names = {path.relative_to(LIB).as_posix() for path in HOMES}
     assert not names & {file for profile in profiles.names() for file in profiles.files(profile, unix=True)}
 
 
 @pytest.mark.parametrize("path", HOMES, ids=lambda path: path.name)
-def test_each_is_imported(path):
+def test_every_constant_is_used(path):
     used = {alias.name for user in FILES for home, _, alias, _ in imports(user) if home == path}
     assert not set(CONSTANTS[path]) - used
 
 
 @each_file
-def test_none_is_written_down_again(path):
-    """No private constant is named like one that has a home, or is in two modules."""
+def test_no_constant_is_defined_twice(path):
+    """No private constant has the name of one with a home, or is defined in two modules."""
     for name, value in consts(path):
         others = [other for other in FILES if other != path]
         homes = [other.name for other in others if name.removeprefix("_") in CONSTANTS[other]]
         assert not homes, f"{name}: import it from {homes}"
         twins = [other.name for other in others if (name, value) in consts(other)]
-        assert not twins, f"{name} is in {twins} too: give it a home"
+        assert not twins, f"{name} is defined in {twins} too: give it a home"
 
 
-def test_none_has_two_homes():
+def test_no_constant_has_two_homes():
     names = [name for path in HOMES for name in CONSTANTS[path]]
     assert len(set(names)) == len(names)
 
 
 @each_on_board
-def test_none_is_reached_through_its_module(path):
-    """`module.NAME` would find nothing on a board when NAME has been folded there, or its module is not shipped."""
+def test_no_constant_is_read_through_its_module(path):
+    """On a board `module.NAME` does not exist: NAME has been folded in that module, or the module is not shipped."""
     tree = ast.parse(path.read_text())
     modules = {alias.asname or alias.name: module for _, module, alias, _ in imports(path) if module}
     for node in ast.walk(tree):
@@ -90,17 +90,17 @@ def test_none_is_reached_through_its_module(path):
 
 
 @each_on_board
-def test_each_is_imported_from_its_home(path):
-    """Not from a module that imports it itself: in the folded one it is not there."""
+def test_constants_are_imported_from_their_home(path):
+    """Not from a module that imports the constant itself: the folded module does not contain it."""
     for home, _, alias, node in imports(path):
         if alias.name.isupper() and alias.name not in CONSTANTS.get(home, ()):
             passed_on = {inner.asname or inner.name for _, _, inner, _ in imports(home)}
-            assert alias.name not in passed_on, f"line {node.lineno}: {alias.name} is not at home in {home.name}"
+            assert alias.name not in passed_on, f"line {node.lineno}: {alias.name} does not have its home in {home.name}"
 
 
 @each_on_board
-def test_all_are_folded(path):
-    """In dice and in what runs on boards none stays imported, also where its home is shipped."""
+def test_all_imported_constants_are_folded(path):
+    """No constant of dice is imported any more, in dice and in scripts for boards, even if its home is shipped."""
     text = fold.fold(path.read_text(), path, LIB)
     left = [
         alias.name
@@ -113,6 +113,6 @@ def test_all_are_folded(path):
 
 
 @pytest.mark.parametrize("path", [path for path in ON_BOARDS if path.is_relative_to(ROOT / "firmware")], ids=lambda path: path.name)
-def test_programs_need_no_folding(path):
-    """What users copy to a board imports from no module that the board lacks."""
+def test_programs_for_boards_work_without_folding(path):
+    """The programs that users copy to a board import only from modules that the board has."""
     assert not [alias.name for home, _, alias, _ in imports(path) if home in HOMES]

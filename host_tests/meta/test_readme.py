@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What README.md and docs/ tell people to type exists, their Python compiles, their links lead somewhere."""
+"""The commands and paths in README.md and docs/ exist, their Python compiles, and their links resolve."""
 
 import ast
 import re
@@ -20,7 +20,8 @@ PAGES = [
     *(ROOT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
     *sorted((ROOT / "docs").glob("**/*.md")),
 ]
-TARGETS = {".venv/ready", *re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)}  # the first is $(READY)
+# The first one is $(READY).
+TARGETS = {".venv/ready", *re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE)}
 
 FOLDERS = {"boards", "docs", "firmware", "host_tests", "lib", "tools"}
 
@@ -40,13 +41,13 @@ def blocks(text, *languages):
 
 
 def command_lines(text):
-    """Return what stands in shell blocks and as inline code, without prompts, comments and continuation lines."""
+    """Return the lines of shell blocks and the inline code, without prompts, comments and line continuations."""
     shell = "\n".join(blocks(text, "", "sh", "shell", "bash", "console", "text")).replace("\\\n", " ")
     lines = shell.splitlines() + INLINE.findall(BLOCK.sub("", text))
     return [part.strip() for line in lines for part in re.split(r"&&|;|\|", re.sub(r"^\s*[$#%>]\s|\s#\s.*$", "", line))]
 
 
-def words_after(program, text):
+def arguments_of(program, text):
     """Yield the arguments of each call of `program`."""
     for line in command_lines(text):
         match = re.match(rf"(?:\w+=\S*\s+)*(?:\S*/)?{program}(?:\s+(.*))?$", line)
@@ -57,19 +58,19 @@ def words_after(program, text):
                 yield match[1].split()
 
 
-def parse(words):
-    """Say what is wrong with the arguments of a dicectl command line; None if nothing is."""
+def parse(arguments):
+    """Return the error in the arguments of a dicectl command line, or None."""
     command = cli
-    words = list(words)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        name = words.pop(0)
+    arguments = list(arguments)
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        name = arguments.pop(0)
         if name in ("...", "\N{HORIZONTAL ELLIPSIS}", "COMMAND"):
             return None
         if name not in command.commands:
             return f"there is no command {name}"
         command = command.commands[name]
     known = {"--help", "-h"} | {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
-    for word in words:
+    for word in arguments:
         option = word.strip("[]").split("=")[0]
         if re.match(r"--?[a-z]", option) and option not in known:
             return f"there is no option {option}"
@@ -77,9 +78,9 @@ def parse(words):
 
 
 def paths(text):
-    """Yield what is written like a path of this repository: with a slash in a shell block, or in its folders elsewhere.
+    """Yield the paths of this repository: words with a slash in shell blocks, elsewhere words that begin with a folder of it.
 
-    Not in transcripts ("console"), which happen in a folder of their own.
+    Transcripts ("console") are left out: they were made in a folder of their own.
     """
     shell = [word for code in blocks(text, "sh", "shell", "bash") for word in re.split(r"[\s='\"]+", code) if "/" in word]
     inline = [
@@ -94,30 +95,30 @@ def paths(text):
 
 
 def anchors(text):
-    """Return the anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+\s+(.+?)\s*$", BLOCK.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_there_is_a_readme():
+def test_the_readme_exists():
     assert README.is_file()
 
 
 @pages
 def test_make_targets_exist(path):
-    for words in words_after("make", path.read_text()):
-        for word in [] if "-C" in words else words:  # with -C it is another project's make
+    for arguments in arguments_of("make", path.read_text()):
+        for word in [] if "-C" in arguments else arguments:  # with -C it is the make of another project
             assert word.startswith("-") or "=" in word or word in TARGETS, f"make {word}"
 
 
 @pages
-def test_dicectl_commands_exist(path):
-    for words in words_after("dicectl", path.read_text()):
-        assert parse(words) is None, f"dicectl {' '.join(words)}: {parse(words)}"
+def test_dicectl_commands_and_options_exist(path):
+    for arguments in arguments_of("dicectl", path.read_text()):
+        assert parse(arguments) is None, f"dicectl {' '.join(arguments)}: {parse(arguments)}"
 
 
 @pages
-def test_python_compiles(path):
+def test_python_blocks_compile(path):
     for code in blocks(path.read_text(), "python", "py"):
         compile(code, str(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
@@ -141,8 +142,8 @@ def test_paths_exist(path):
 
 
 @pytest.mark.parametrize("path, blocks_min", [(README, 1), (GUIDE, 3)], ids=["README", "guide"])
-def test_the_code_is_that_of_examples(path, blocks_min):
-    """Verbatim: the code that is shown is the code that the tests run."""
+def test_python_blocks_are_parts_of_the_examples(path, blocks_min):
+    """Verbatim, so the code on the page is code that the tests run."""
     examples = [path.read_text() for path in (ROOT / "firmware" / "examples").glob("*.py")]
     shown = blocks(path.read_text(), "python", "py")
     assert len(shown) >= blocks_min
@@ -150,7 +151,7 @@ def test_the_code_is_that_of_examples(path, blocks_min):
         assert any(code in example for example in examples), code
 
 
-def test_the_readme_takes_two_minutes():
+def test_the_readme_shows_code_early_and_is_short():
     """The code comes first, and the whole page has at most 120 lines."""
     lines = README.read_text().splitlines()
     assert len(lines) <= 120
@@ -160,7 +161,7 @@ def test_the_readme_takes_two_minutes():
 
 @pages
 def test_lines_are_wrapped(path):
-    """At 120 columns; tables, code and what is generated are as wide as they are, those of the README at most 130."""
+    """At 120 columns. Tables, code and generated text may be wider; tables of the README have at most 130 columns."""
     text = re.sub(r"<!-- generated.*?<!-- end -->", "", BLOCK.sub("", path.read_text()), flags=re.DOTALL)
     for line in text.splitlines():
         if line.startswith("|"):
@@ -169,10 +170,10 @@ def test_lines_are_wrapped(path):
             assert len(line) <= 120 or " " not in line.strip().removeprefix("* "), line
 
 
-def test_the_checks_find_what_is_wrong():
+def test_the_checks_of_this_file_find_errors():
     page = "Type `make teapot` and:\n```sh\n$ dicectl doctor E12  # why\nV=1 .venv/bin/dicectl pour --hot && make test\n```\n"
-    assert list(words_after("make", page)) == [["test"], ["teapot"]]
-    assert list(words_after("dicectl", page)) == [["doctor", "E12"], ["pour", "--hot"]]
+    assert list(arguments_of("make", page)) == [["test"], ["teapot"]]
+    assert list(arguments_of("dicectl", page)) == [["doctor", "E12"], ["pour", "--hot"]]
     page = "Not `a/b`, but `cp lib/x`:\n```sh\ncp -r lib/dice : # V=c/d.py=main.py\n.venv/bin/z /dev/null\n```\n"
     assert list(paths(page)) == ["lib/dice", "c/d.py", "lib/x"]
     assert parse(["doctor", "E12"]) is None
@@ -180,4 +181,4 @@ def test_the_checks_find_what_is_wrong():
     assert parse(["doctor", "--hot"]) == "there is no option --hot"
     assert parse(["--version"]) is None
     assert {"demo", "check", "test", "lint", "bench", "clean", ".venv/ready"} <= TARGETS
-    assert anchors("# What it does, and why\n") == {"what-it-does-and-why"}
+    assert anchors("# How it works, and why\n") == {"how-it-works-and-why"}

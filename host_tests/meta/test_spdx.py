@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Every source file opens with two SPDX lines, and every Python file with a docstring after them."""
+"""Every source file begins with the two SPDX lines, and every Python file has a docstring."""
 
 import ast
 import re
@@ -23,7 +23,7 @@ OTHERS = sorted(
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_head(path):
+def test_python_files_begin_with_spdx_lines_and_a_docstring(path):
     text = path.read_text()
     lines = text.splitlines()
     assert lines[0] == "# SPDX-FileCopyrightText: 2026 The dice authors"
@@ -32,7 +32,7 @@ def test_head(path):
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_head_of_what_is_not_python(path):
+def test_other_source_files_begin_with_spdx_lines(path):
     lines = path.read_text().splitlines()
     if lines[0].startswith("#!"):
         lines.pop(0)
@@ -40,11 +40,11 @@ def test_head_of_what_is_not_python(path):
     assert re.fullmatch(r"(#|//) SPDX-License-Identifier: MIT", lines[1])
 
 
-def test_there_are_files():
+def test_the_checked_files_include_all_kinds():
     assert len(FILES) > 30
     names = {str(path.relative_to(ROOT)) for path in OTHERS}
     assert {"Makefile", "pyproject.toml", ".ci/run", "boards/boards.toml"} <= names
 
 
-def test_licence_file():
+def test_the_licence_is_mit():
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")

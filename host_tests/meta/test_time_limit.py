@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""No test hangs: at its time limit it fails, what it started is ended, and the next test runs."""
+"""No test hangs: at its time limit it fails, its child processes are killed, and the next test runs."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ def test_next():
 
 
 def running(number):
-    """Tell whether a process runs; one that has ended and that nobody has waited for does not."""
+    """Return whether a process runs. A zombie does not."""
     try:
         return Path("/proc", number, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -61,7 +61,7 @@ def running(number):
 
 
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
-def test_a_test_that_hangs_fails(tmp_path, options):
+def test_a_test_that_hangs_fails_and_leaves_no_process(tmp_path, options):
     (tmp_path / "test_it.py").write_text(HANGING)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     plugins = ["-p", "host_tests.conftest", "-p", "no:cacheprovider"]

@@ -12,12 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What is checked: pages, and all source files of these folders.
+# Pages are checked, and all source files of these folders and files.
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "boards"]
-FOLDERS = []
+FOLDERS = ["host_tests/meta", "host_tests/portable", "host_tests/unix_port", "host_tests/time_limit.py"]
 KINDS = {".md", ".py", ".toml", ".cmake", ".c", ".h", ".mk"}
 
-# Phrase: what to write instead. Letters in a phrase match in either case.
+# Phrase: the words to use instead. Letters in a phrase match in either case.
 PHRASES = {
     "sent again": "retransmitted",
     "send again": "retransmit",
@@ -43,6 +43,23 @@ PHRASES = {
     "brings forth": "triggers, causes",
     "brought forth": "triggered, caused",
     "heard of": "received from; known",
+    "is heard": "is received",
+    "are heard": "are received",
+    "be heard": "be received",
+    "was heard": "was received",
+    "were heard": "were received",
+    "is told": "is notified, gets",
+    "are told": "are notified, get",
+    "be told": "be notified, get",
+    "was told": "was notified, got",
+    "were told": "were notified, got",
+    "for ever": "forever, endlessly",
+    "what stands": "the content, the text",
+    "of its own accord": "unprompted",
+    "shake hands": "perform a handshake",
+    "comes again": "is repeated",
+    "come again": "be repeated",
+    "came again": "was repeated",
     "has heard": "has received",
     "have heard": "have received",
     "hears nothing": "receives nothing",
@@ -65,7 +82,7 @@ PHRASES = {
     "the house": "the manager process of the demo",
 }
 
-# Where a word of the list cannot be avoided, and why.
+# Files in which a phrase of the list cannot be avoided, and why.
 ALLOWED = {
     "docs/demo.md": {"has heard", "heard nothing"},  # as the demo prints it so far
     "tools/dicectl/manager/registry/sqlite.py": {"roster"},  # tables and columns of registries that exist
@@ -73,7 +90,7 @@ ALLOWED = {
 
 
 def pattern(phrase):
-    """Return the regular expression of a phrase: whole words, with anything between them that a wrapped line may have."""
+    """Return the regular expression of a phrase: whole words, separated by whatever a wrapped line has between them."""
     return re.compile(r"(?<![^\W_])" + r"[\s#/*>]+".join(map(re.escape, phrase.split())) + r"s?(?![^\W_])", re.IGNORECASE)
 
 
@@ -81,21 +98,28 @@ PATTERNS = {phrase: pattern(phrase) for phrase in PHRASES}
 
 
 def found(text):
-    """Yield (line, phrase) of everything in a text that should be said differently."""
+    """Yield (line, phrase) of every phrase of the list in a text."""
     for phrase, expression in PATTERNS.items():
         for match in expression.finditer(text):
             yield text.count("\n", 0, match.start()) + 1, phrase
 
 
+def sources():
+    """Return the source files that are checked."""
+    folders = [ROOT / name for name in FOLDERS]
+    paths = [path for folder in folders for path in ([folder] if folder.is_file() else folder.rglob("*"))]
+    return sorted(path for path in paths if path.suffix in KINDS and path != Path(__file__).resolve())
+
+
 def files():
-    """Return the files that are checked, relative to the root."""
+    """Return the checked files, relative to the root."""
     paths = [path for name in PAGES for path in ([ROOT / name] if name.endswith(".md") else (ROOT / name).rglob("*.md"))]
-    paths += [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in KINDS]
+    paths += sources()
     return sorted(path.relative_to(ROOT).as_posix() for path in paths if path != Path(__file__).resolve())
 
 
 @pytest.mark.parametrize("name", files())
-def test_terms_of_the_field(name):
+def test_no_phrase_of_the_list_is_used(name):
     wrong = [
         f"{name}:{line}: {phrase!r}: {PHRASES[phrase]}"
         for line, phrase in sorted(found((ROOT / name).read_text()))
@@ -104,9 +128,27 @@ def test_terms_of_the_field(name):
     assert not wrong, "\n".join(wrong)
 
 
-def test_what_is_wrong_is_found():
+# A docstring, comment or sentence that opens with a relative clause, as in "What is sent is kept". A question may.
+OPENING = re.compile(r"""(?:\"{3}|#\s|[.:]\s+|[.:]\n\n\s*)(?:Whom?|Whose|What|Whoever|Whatever|Wherever)\s(?![^.:\"]*\?)""")
+
+
+@pytest.mark.parametrize("path", [path for path in sources() if path.suffix == ".py"], ids=lambda path: path.stem)
+def test_no_sentence_opens_with_a_relative_clause(path):
+    text = path.read_text()
+    lines = [text.count("\n", 0, match.start()) + 1 for match in OPENING.finditer(text)]
+    assert not lines, f"{path}: lines {lines}: begin with the subject"
+
+
+def test_phrases_are_found_also_in_names_and_across_lines():
     assert list(found('"""The Keeper\'s\n\nflight is sent\n    # again."""')) == [(3, "sent again"), (1, "keeper")]
     assert not list(found("consent again, presented in vainly, bookkeepers, a house"))
     assert list(found("_keepers = keeper_of")) == [(1, "keeper"), (1, "keeper")]
     for phrase in PHRASES:
         assert phrase in {found_phrase for _, found_phrase in found(f"x {phrase.upper()}.")}
+
+
+def test_opening_relative_clauses_are_found():
+    for text in ('"""What is sent."""', "x = 1  # Who asks", "It ends. Whom nobody knows", "It ends:\n\n    Whoever asks"):
+        assert OPENING.search(text), text
+    for text in ("# What is a record? A datagram", "say what is sent", '"""Whole."""'):
+        assert not OPENING.search(text), text

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Joins with `group.gsa` and takes the datagrams of the file `network`, sending as long a message after each.
+"""Joins with `group.gsa`, receives the datagrams of the file `network` and sends a message of the same length after each.
 
-test_memory.py makes the files and runs this, compiled, on a small heap. Prints a JSON list of (SenderID, length received, length
-of the datagram sent).
+test_memory.py makes the files and runs this, compiled, on a small heap. Prints a JSON list of (SenderID, received length,
+length of the datagram sent).
 """
-# ruff: noqa: E402 - the threshold comes first
+# ruff: noqa: E402 - the threshold must be set first
 
 import gc
 
-gc.threshold(4096)  # as a program on a small heap does: garbage of imports that is collected late leaves holes everywhere
+gc.threshold(4096)  # as a program on a small heap does: garbage of imports that is collected late fragments the heap
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ from dice.aio import group as aio
 
 
 class Transport(io.IOBase):
-    """A file for a network; each datagram has its length in front."""
+    """A file as a network; each datagram is preceded by its length."""
 
     def __init__(self, file):
         self.socket = self
@@ -36,11 +36,11 @@ class Transport(io.IOBase):
         return self._file.read(length) if length else None
 
     def send(self, datagram):
-        """Note its length."""
+        """Record the length of the datagram."""
         self.sent = len(datagram)
 
     def close(self):
-        """Nothing to do."""
+        """Do nothing."""
 
 
 async def main(file):

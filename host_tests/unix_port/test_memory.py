@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a group member takes of the heap, measured on the unix port, where a pointer has 8 bytes: a board needs about half."""
+"""The heap that a group member needs, measured on the unix port. Pointers have 8 bytes there; a board needs about half."""
 
 import json
 import subprocess
@@ -19,11 +19,11 @@ from dicectl.firmware import mpy
 from dicectl.firmware import unix_port as micropython
 
 FOLDER = Path(__file__).resolve().parent
-MEMBER_MAX_BYTES = 2 * 1536  # beyond its modules, with 8 senders: 1.5 KB on a board
-HEARD_MAX_BYTES = MEMBER_MAX_BYTES + 512  # the same once every window is in use, and every kind of drop has been counted
-BLOCKS_BYTES = 64  # two blocks of the unix port's heap, which a stale pointer on the stack may keep
+MEMBER_MAX_BYTES = 2 * 1536  # with 8 senders, without the modules: 1.5 KB on a board
+HEARD_MAX_BYTES = MEMBER_MAX_BYTES + 512  # when every window is in use and every kind of drop was counted
+BLOCKS_BYTES = 64  # two blocks of the unix port's heap, which a stale pointer on the stack may retain
 SMALL_HEAP = "64k"
-RECORDS = 12_500  # a fifth is forged
+RECORDS = 12_500  # a fifth of them forged
 
 
 def run(arguments, environment, folder):
@@ -35,22 +35,22 @@ def run(arguments, environment, folder):
 
 
 def member(*arguments):
-    """Return what heap_of_a_member.py measures."""
+    """Return the measurements of heap_of_a_member.py."""
     return run([resources.ON_DEVICE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
 
 
 @pytest.mark.parametrize("derive", ["sender", "shared"])
 @pytest.mark.parametrize("role", ["own", "listener"])
-def test_idle_member_with_8_senders_is_small(derive, role):
+def test_a_member_with_8_senders_stays_within_its_heap_budget(derive, role):
     measured = member("idle", derive, role)
-    idle, heard = measured["idle"], measured["heard"]
-    figures = f"{idle} bytes after joining, {heard} once it has a full window of each sender; {MEMBER_MAX_BYTES} allowed"
+    idle, busy = measured["idle"], measured["heard"]
+    figures = f"{idle} bytes after joining, {busy} with a full window for each sender; {MEMBER_MAX_BYTES} allowed"
     assert measured["accepted"] >= 500, measured
     assert 1000 < idle <= MEMBER_MAX_BYTES, figures
-    assert idle < heard <= HEARD_MAX_BYTES, figures
+    assert idle < busy <= HEARD_MAX_BYTES, figures
 
 
-def test_10_000_records_leave_nothing_behind():
+def test_10_000_records_leave_no_garbage_behind():
     measured = member("steady", RECORDS)
     grown = measured["after"] - measured["before"]
     assert measured["accepted"] >= 10_000, measured
@@ -59,7 +59,7 @@ def test_10_000_records_leave_nothing_behind():
 
 
 def write_group(folder, messages):
-    """Put into `folder` the GSA of device 3, and what device 5 sends to the group."""
+    """Write into `folder` the GSA of device 3, and the datagrams of device 5."""
     key = bytearray(range(20))
     senders = [(i, 1 << 48) for i in range(8)]
     gsa = Gsa(
@@ -87,8 +87,8 @@ def write_group(folder, messages):
             file.write(len(datagram).to_bytes(2, "big") + datagram)
 
 
-def test_64_kb_of_heap_are_enough_for_the_longest_messages(tmp_path):
-    micropython.compile_to(tmp_path)  # a board does not compile either
+def test_the_longest_messages_are_exchanged_with_64_kb_of_heap(tmp_path):
+    micropython.compile_to(tmp_path)  # as on a board, nothing is compiled here
     (tmp_path / "endpoint.mpy").write_bytes(mpy.compile_here(FOLDER / "heap_of_the_endpoint.py", "endpoint.py", None))
     longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
     write_group(tmp_path, [bytes(longest)] * 20)
@@ -96,8 +96,8 @@ def test_64_kb_of_heap_are_enough_for_the_longest_messages(tmp_path):
     assert received == [[5, longest, 13 + 8 + longest + 8]] * 20
 
 
-def test_64_kb_cannot_hold_a_managed_node_here(tmp_path):
-    """Not even its modules fit, as .mpy files and with pointers of 8 bytes: so the demo gives more.
+def test_the_modules_of_a_managed_node_need_more_than_80_kb_here(tmp_path):
+    """With pointers of 8 bytes and .mpy files they do not fit into 64 KB, so the demo uses a larger heap.
 
     The demo's RP2040, with pointers of 4 bytes and dice in its firmware, has 64 KB.
     """

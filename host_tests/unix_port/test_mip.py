@@ -14,15 +14,15 @@ from dicectl.firmware import profiles
 from dicectl.firmware import unix_port as micropython
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         """Print nothing."""
 
 
 @pytest.fixture
 def clone():
-    """The URL of this repository on an HTTP server on loopback: mip on a device reads no local paths."""
-    handler = functools.partial(Quiet, directory=resources.ROOT)
+    """Return the URL of this repository on an HTTP server on loopback, because mip reads no local paths."""
+    handler = functools.partial(QuietHandler, directory=resources.ROOT)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -36,7 +36,7 @@ def run(code, *arguments, path=".frozen"):
     return done.stdout
 
 
-def test_install(clone, tmp_path):
+def test_mip_installs_a_working_library(clone, tmp_path):
     run(f"import mip; mip.install('{clone}/package.json', target='{tmp_path}')")
     installed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert installed == set(profiles.files("full", unix=True))

@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Runs each file of host_tests/portable under the `micropython` command, with a heap like a board's: from the sources as they are,
-and compiled as for a board, with constants folded."""
+"""Runs each file of host_tests/portable under the `micropython` command, with a heap like that of a board.
+
+Each runs twice: from source, and compiled as for a board, with constants folded.
+"""
 
 import subprocess
 from pathlib import Path
@@ -14,7 +16,7 @@ from dicectl.firmware import unix_port as micropython
 from host_tests import vectors
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
-HEAP = "256k"  # pointers have 8 bytes on the unix port: a board needs about half
+HEAP = "256k"  # pointers have 8 bytes on the unix port; a board needs about half
 FILES = sorted(path.stem for path in FOLDER.glob("test_*.py"))
 
 
@@ -25,7 +27,7 @@ def vector_folder():
 
 @pytest.fixture(scope="session")
 def compiled_folder(tmp_path_factory):
-    """A folder of .mpy files, as on a board; the asserts of the tests stay in."""
+    """Return a folder of .mpy files as on a board; the tests keep their assert statements."""
     folder = tmp_path_factory.mktemp("compiled")
     micropython.compile_to(folder)
     for source in FOLDER.glob("*.py"):
@@ -35,8 +37,8 @@ def compiled_folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_portable_from_source(name, vector_folder, tmp_path):
-    passes(
+def test_portable_tests_pass_from_source(name, vector_folder, tmp_path):
+    assert_passes(
         ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name],
         f"{resources.LIB}:{resources.ON_DEVICE}",
         vector_folder,
@@ -45,16 +47,16 @@ def test_portable_from_source(name, vector_folder, tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_portable_compiled(name, compiled_folder, vector_folder, tmp_path):
-    passes(["-X", f"heapsize={HEAP}", "-m", "run", name], compiled_folder, vector_folder, tmp_path)
+def test_portable_tests_pass_compiled(name, compiled_folder, vector_folder, tmp_path):
+    assert_passes(["-X", f"heapsize={HEAP}", "-m", "run", name], compiled_folder, vector_folder, tmp_path)
 
 
-def test_what_is_compiled_has_no_modules_of_constants(compiled_folder):
+def test_the_compiled_library_contains_no_modules_of_constants(compiled_folder):
     assert (compiled_folder / "dice" / "record.mpy").exists()
     assert not [name for name in ("codes", "limits", "reasons") if (compiled_folder / "dice" / f"{name}.mpy").exists()]
 
 
-def passes(arguments, path, vector_folder, tmp_path):
+def assert_passes(arguments, path, vector_folder, tmp_path):
     environment = micropython.environment(path)
     environment.update(DICE_VECTORS=str(vector_folder), DICE_SCRATCH=str(tmp_path))
     arguments = [micropython.find(), *arguments]
@@ -62,7 +64,7 @@ def passes(arguments, path, vector_folder, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_runner_fails_with_its_tests(tmp_path):
+def test_the_runner_fails_if_a_test_fails_or_is_missing(tmp_path):
     (tmp_path / "test_broken.py").write_text("def test_right():\n    pass\n\n\ndef test_wrong():\n    assert 1 == 2\n")
     (tmp_path / "test_empty.py").write_text("")
     for name in ("test_broken", "test_empty", "test_absent"):
