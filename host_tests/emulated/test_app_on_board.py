@@ -6,7 +6,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from dicectl.board.raw_repl import Device
@@ -17,6 +16,7 @@ from dicectl.firmware import recipe
 from dicectl.manager import group_file as keyring
 from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.emulated import files
+from host_tests.patience import until
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 HEAP_LEFT_BYTES = 100 * 1024
@@ -27,7 +27,7 @@ from status import Led
 from node import Node
 from dice.coap.message import GET, Message
 from dice.aio.coap import Coap
-from dice.dtls import Connection
+from dice.aio.session import Connection
 from dice.aio.managed import ManagedGroup
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
@@ -104,7 +104,7 @@ def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
         **files.compiled(APP, *(path.name for path in APP.glob("*.py") if path.name != "main.py")),
         "lamps.gsa": (tmp_path / "lamps.gsa").read_bytes(),
     }
-    *_, light, memory = run(firmware, SCRIPT, board, timeout_s=200)
+    *_, light, memory = run(firmware, SCRIPT, board)
     assert light == "b'off'"
     free, used = map(int, memory.split())
     print(f"{free:,} bytes free, {used:,} in use")
@@ -114,7 +114,7 @@ def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
 def _dicectl(folder, *arguments):
     """Run a command; return what it printed; no key may be in that."""
     argv = [sys.executable, "-m", "dicectl", *map(str, arguments)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, cwd=folder)
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done
     return done.stdout + done.stderr
 
@@ -127,23 +127,21 @@ def _wire(board, group):
         yield
 
 
-def _until(condition, what):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
-
-
 def _settings(board):
     return json.loads(board.files()["node.json"])
+
+
+def pass_time(board, seconds):
+    """Wait, by the board's clock."""
+    end_us = board.device_us() + seconds * 1_000_000
+    until(lambda: board.device_us() > end_us, "the board's clock")
 
 
 def _lit(board):
     """Interrupt the program, tell whether the lamp is lit, and that no watchdog ends the interruption; then the program starts."""
     with Device(board.port) as device:
         device.run("mark = 1")
-        start_us = board.device_us()
-        _until(lambda: board.device_us() - start_us > 10_000_000, "10 seconds on the board's clock")
+        pass_time(board, 10)
         # SIO_GPIO_OUT: the emulator does not feed a pin's output back into its input.
         return device.run("import machine\nprint(mark, machine.mem32[0xD0000010] >> 25 & 1)").split()
 
@@ -162,17 +160,17 @@ def _life(folder, image):
         with _wire(board, (shown["address"], shown["port"])):
             said.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
             first = _settings(board)
-            _until(lambda: service("devices")[0]["connected"], "lamp-1 to join")
+            until(lambda: service("devices")[0]["connected"], "lamp-1 to join")
             said.append(_dicectl(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", folder / "desk", *manager))
-            _until(lambda: service("show", group="lamps")["active"], "the desk's epoch")
+            until(lambda: service("show", group="lamps")["active"], "the desk's epoch")
             said += [_dicectl(folder, "group", "send", "lamps", word, "--as", folder / "desk") for word in ("off", "on")]
             counter = f"{shown['gid']}r0001"
-            _until(lambda: any(name == counter for name in board.files()), "lamp-1 to hear it")
-            time.sleep(1)
+            until(lambda: any(name == counter for name in board.files()), "lamp-1 to hear it")
+            pass_time(board, 1)
             lit = _lit(board)
             said.append(_dicectl(folder, "provision", "replace", "lamp-1", "--port", board.port, *manager))
             second = _settings(board)
-            _until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in service("devices")), "lamp-1 to join again")
+            until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in service("devices")), "lamp-1 to join again")
             said.append(_dicectl(folder, "provision", "wipe", "lamp-1", "--port", board.port, *manager))
             left = board.files()
     return first, second, lit, left, "".join(said)

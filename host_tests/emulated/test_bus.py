@@ -22,9 +22,9 @@ from dicectl.emulator import board as emulator
 from dicectl.firmware import unix_port as micropython
 from dicectl.manager import group_file as keyring
 from host_tests.emulated import files
+from host_tests.patience import until
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_S = 120
 EXPORTED = ("lamp", "unix", "switch")  # in this order: each knows from where on those behind it count, and of no others
 
 
@@ -88,12 +88,13 @@ class Node:
 
     def until(self, condition):
         """Wait until what it told fulfils a condition."""
-        end = time.monotonic() + PATIENCE_S
-        while not condition(self.told):
+
+        def met():
             self._check()
-            assert time.monotonic() < end, f"{self.name} told only {self.told[-5:]} {self._rest}"
-            time.sleep(0.05)
             self.hear()
+            return condition(self.told)
+
+        until(met, self.name, lambda: f"it told only {self.told[-5:]} {self._rest}")
 
     def on(self):
         """Return what it has obeyed."""
@@ -224,10 +225,7 @@ def street(firmware, tmp_path):
 
 def until_counter(board, name, value):
     """Wait until a counter of epoch 1 in a board's flash has a value."""
-    end = time.monotonic() + PATIENCE_S
-    while board.files().get(name, bytes(8))[:8] != (1 << 48 | value).to_bytes(8, "big"):
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    until(lambda: board.files().get(name, bytes(8))[:8] == (1 << 48 | value).to_bytes(8, "big"), name)
 
 
 def test_the_example_as_it_stands(firmware, tmp_path):
@@ -309,10 +307,8 @@ def test_group_on_a_bus(street):
     for number in range(3):
         before = len(datagrams(street.bus, "switch"))
         street.switch.write("burst 1000")
-        end = time.monotonic() + PATIENCE_S
-        while len(datagrams(street.bus, "switch")) < before + 5 + 30 * number:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wanted = before + 5 + 30 * number
+        until(lambda wanted=wanted: len(datagrams(street.bus, "switch")) >= wanted, "the burst")
         street.boards[0].power_off()
         street.nodes[0] = street.switch = street.reboot(0)
     assert_every_nonce_is_new(street)

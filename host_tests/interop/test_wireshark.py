@@ -24,7 +24,7 @@ def decrypted(capture, port, *options):
         pytest.skip("no tshark: apt-get install tshark")
     argv = ["tshark", "-r", str(capture), "-d", f"udp.port=={port},dtls", *options]
     argv += ["-Y", "data.data", "-T", "fields", "-e", "data.data"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True)
     return [bytes.fromhex(part) for line in done.stdout.split() for part in line.split(",")]
 
 

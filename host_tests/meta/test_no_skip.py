@@ -40,7 +40,7 @@ def outcome(folder, text, no_skip):
         str(folder),
     ]
     environment["PYTHONPATH"] = str(ROOT)
-    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("text", SKIPS.values(), ids=SKIPS)

@@ -9,7 +9,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,8 +22,6 @@ from dicectl.manager import group_file
 from dicectl.net import namespace
 
 _NO_NETWORK = ("cannot make a network namespace", "needs Linux")
-_SECONDS_MAX = 60  # what is promised, from the first line on; before it stands the compiler
-_SECONDS_MAX_ON_A_TERMINAL = 90
 
 
 def _program(before=""):
@@ -34,18 +31,10 @@ def _program(before=""):
 
 
 def _demo(*arguments, before="", skips=True):
-    """Run the demo to its end; return it, with `seconds` from its first line on."""
-    with subprocess.Popen([*_program(before), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        first = process.stdout.readline() + process.stdout.readline()
-        start = time.monotonic()
-        try:
-            stdout, stderr = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    if skips and any(reason in stderr for reason in _NO_NETWORK):
-        pytest.skip(stderr.strip())
-    done = subprocess.CompletedProcess(process.args, process.returncode, first + stdout, stderr)
-    done.seconds = time.monotonic() - start
+    """Run the demo to its end; return the finished process."""
+    done = subprocess.run([*_program(before), *arguments], capture_output=True, text=True)
+    if skips and any(reason in done.stderr for reason in _NO_NETWORK):
+        pytest.skip(done.stderr.strip())
     return done
 
 
@@ -68,13 +57,6 @@ def test_demo_ends_well(demo):
     assert last.startswith("Everything was as it must be: ")
     assert "WRONG" not in done.stdout
     assert "\x1b" not in done.stdout
-
-
-def test_demo_takes_less_than_a_minute(demo):
-    """What a visitor waits for."""
-    done, _ = demo
-    print(f"{done.seconds:.1f} s")
-    assert done.seconds < _SECONDS_MAX
 
 
 def _on_a_terminal():
@@ -111,12 +93,8 @@ def _screen(written):
 
 def test_demo_on_a_terminal_has_a_live_table(demo):
     """The table is drawn over itself again and again, a lamp without power shows in it; in the end all stands as elsewhere."""
-    start = time.monotonic()
     status, shown = _on_a_terminal()
-    seconds = time.monotonic() - start
-    print(f"{seconds:.1f} s")
     assert status == 0, shown
-    assert seconds < _SECONDS_MAX_ON_A_TERMINAL
     assert shown.count("\x1b[1A\x1b[2K") > 100, "nothing was drawn anew"
     assert "no power" in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor did not come back"

@@ -7,8 +7,6 @@ import json
 import runpy
 import subprocess
 import sys
-import threading
-import time
 import types
 
 import pytest
@@ -21,6 +19,7 @@ from dice.group.gsa import decode
 from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
+from host_tests.patience import until
 
 # A button is pressed while there is a file `pressed`; a lamp tells what it was told.
 MACHINE = """
@@ -35,7 +34,10 @@ class Pin:
     def value(self, *light):
         if light:
             print("light", *light)
-        return 1 - ("pressed" in os.listdir())
+        level = 1 - ("pressed" in os.listdir())
+        with open("level", "w") as file:  # that was read last
+            file.write(str(level))
+        return level
 """
 
 
@@ -50,26 +52,23 @@ class _Board:
         argv = [unix_port.find(), str(resources.EXAMPLES / f"{example}.py")]
         environment = unix_port.environment(f"{self._folder}:{resources.LIB}")
         self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
-        self._timer = threading.Timer(20, self.process.kill)
-        self._timer.start()
 
     def until_joined(self):
         """Wait until the program has taken over its GSA."""
         while any(path.suffix == ".tmp" for path in self._folder.iterdir()) or not self._is_joined():
             assert self.process.poll() is None
-            time.sleep(0.01)
 
     def _is_joined(self):
         path = next(self._folder.glob("*.gsa"))
         return not decode(path.read_bytes()).fresh
 
     def press(self, pressed):
-        """Press the button, or let go of it for a moment."""
+        """Press the button, or release it for a moment."""
         if pressed:
             (self._folder / "pressed").touch()
         else:
             (self._folder / "pressed").unlink()
-            time.sleep(0.3)
+            until(lambda: (self._folder / "level").read_text() == "1", "a look at the button")
 
     def told(self):
         """Return the next line that the program printed."""
@@ -77,7 +76,6 @@ class _Board:
 
     def power_off(self):
         """Power off; return what else the program printed."""
-        self._timer.cancel()
         self.process.kill()
         return "" if self.process.stdout.closed else self.process.communicate()[0]
 
@@ -170,12 +168,9 @@ def _report(folder):
         (folder / name / file).write_text(json.dumps(said))
         argv = [unix_port.find(), str(resources.EXAMPLES / f"{name}.py")]
         programs.append(subprocess.Popen(argv, cwd=folder / name, env=environment, stdout=subprocess.PIPE, text=True))
-    timer = threading.Timer(20, lambda: [program.kill() for program in programs])
-    timer.start()
     try:
         return [program.stdout.readline() for program in programs]
     finally:
-        timer.cancel()
         for program in programs:
             program.kill()
             program.communicate()
@@ -208,7 +203,7 @@ def _read_resources(folder):
 
     with subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as node:
         try:
-            return asyncio.run(asyncio.wait_for(read(), 20))
+            return asyncio.run(read())
         finally:
             node.kill()
 

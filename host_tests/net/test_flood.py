@@ -3,9 +3,11 @@
 """10,000 addresses greet a server on MicroPython and never answer: its memory stays flat, and who has a session is served."""
 
 import asyncio
+import itertools
 import os
 import socket
 import subprocess
+import threading
 import time
 
 from dice.aio import session as dtls
@@ -38,10 +40,10 @@ asyncio.run(main())
 """
 
 
-def _flood():
-    """Send a hello from each of many addresses of the loopback network, and read no answer."""
+def _flood(answered):
+    """Send a hello from each of many addresses of the loopback network, and read no answer; until it is `answered`, from more."""
     hello = bytes(Session(Client(Psk(b"node", KEY), os.urandom), 0).transmit())
-    for number in range(ADDRESSES):
+    for number in itertools.takewhile(lambda number: number < ADDRESSES or not answered.is_set(), itertools.count()):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((f"127.{1 + number // 50_000}.{number // 250 % 250}.{1 + number % 250}", 0))
             sock.sendto(hello, ("127.0.0.1", PORT))
@@ -50,24 +52,30 @@ def _flood():
 
 
 async def _told(connection):
-    await connection.send(b"how are you?")
-    return eval(await asyncio.wait_for(connection.receive(), 2))
+    """Ask until there is an answer: the socket's queue is full of hellos, and a datagram may be lost."""
+    while True:
+        await connection.send(b"how are you?")
+        try:
+            return eval(await asyncio.wait_for(connection.receive(), 1))
+        except asyncio.TimeoutError:
+            pass
 
 
 async def _watch():
     connection = await dtls.connect(("127.0.0.1", PORT), Psk(b"node", KEY), timer_ms=1000)
     await _told(connection)
     before = await _told(connection)
-    flood = asyncio.get_running_loop().run_in_executor(None, _flood)
+    answered = threading.Event()
+    flood = asyncio.get_running_loop().run_in_executor(None, _flood, answered)
     during = 0
     while not flood.done():
-        try:
-            await _told(connection)
-            during += 1
-        except asyncio.TimeoutError:
-            pass  # the socket's queue is full of hellos; a datagram may be lost
+        await _told(connection)
+        during += not flood.done()
+        if during:
+            answered.set()
         await asyncio.sleep(0.05)
     await flood
+    await _told(connection)  # this answer may be to an earlier question
     after = await _told(connection)
     connection.close()
     return before, during, after

@@ -9,6 +9,7 @@ import dice
 from dicectl.demo.nodes import Testbed
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
+from host_tests.patience import soon
 
 
 def _provision(folder, *senders):
@@ -21,7 +22,7 @@ def _provision(folder, *senders):
 
 
 async def _next(group):
-    return await asyncio.wait_for(group.__anext__(), 5)
+    return await soon(group.__anext__())
 
 
 def _cpython_listens(folder):
@@ -135,7 +136,7 @@ def _answers(folder):
     async def panel():
         group = await dice.join(str(folder / "panel" / "panel.gsa"), answering=True)
         switch = _micropython(folder, "switch", _SWITCH)
-        _, message = await asyncio.wait_for(group.__anext__(), 10)
+        _, message = await soon(group.__anext__())
         await group.answer(b"panel heard " + message)
         group.close()
         return switch

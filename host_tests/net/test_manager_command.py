@@ -12,7 +12,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -28,16 +27,16 @@ from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager.host_member import HostMember
 from dicectl.net import namespace
+from host_tests.patience import PATIENCE_S, until
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 DICECTL = [sys.executable, "-m", "dicectl"]
-METRICS = 9464
 
 
 def dicectl(folder, *arguments, status=0):
     """Run it; return what it said, as JSON where it was asked for."""
     environment = {**os.environ, "DICE_MANAGER": "house.db"}
-    done = subprocess.run([*DICECTL, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run([*DICECTL, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == status, done.stdout + done.stderr
     if status:
         assert done.stdout == "" and len(done.stderr.splitlines()) == 1, done
@@ -51,6 +50,9 @@ class Site:
     def __init__(self, folder):
         self.folder = folder
         self.processes = {}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.metrics_port = free.getsockname()[1]
 
     def __call__(self, *arguments, status=0):
         return dicectl(self.folder, *arguments, status=status)
@@ -61,7 +63,7 @@ class Site:
 
     def manager(self):
         """Start the manager, and wait until it serves."""
-        argv = [*DICECTL, "manager", "run", "house.db", "--host", "127.0.0.1", "--metrics", str(METRICS), "--json"]
+        argv = [*DICECTL, "manager", "run", "house.db", "--host", "127.0.0.1", "--metrics", str(self.metrics_port), "--json"]
         self._start("manager", argv, self.folder)
         self.until(lambda: '"serving"' in self.log("manager").split("KILLED")[-1], "the manager")
 
@@ -90,11 +92,8 @@ class Site:
         words = self.log(name).split("KILLED\n")[-1].split()
         return [word for word in words if word in ("True", "False")]
 
-    def until(self, condition, what, seconds=20):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"{what}: in vain\n" + "\n".join(f"{n}: {self.log(n)}" for n in self.processes)
-            time.sleep(0.05)
+    def until(self, condition, what):
+        until(condition, what, lambda: "\n".join(f"{name}: {self.log(name)}" for name in self.processes))
 
     def close(self):
         for name in list(self.processes):
@@ -103,11 +102,10 @@ class Site:
     def members(self):
         return {member["device"]: member for member in self("group", "members", "lamps", "--json")}
 
-
-def metrics():
-    """Return what Prometheus would read."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS}/metrics", timeout=5) as answer:
-        return answer.read().decode()
+    def metrics(self):
+        """Return what Prometheus would read."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
+            return answer.read().decode()
 
 
 def _life(folder):
@@ -157,8 +155,8 @@ def _scenario(site):
     seen["devices"] = {device["name"]: device for device in site("provision", "list", "--json")}
     site("provision", "wipe", "lamp-2", "--to", "lamp-2")
     seen["wiped"] = sorted(path.name for path in (site.folder / "lamp-2").iterdir())
-    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in metrics(), "metrics")  # taken twice a second
-    seen["metrics"] = metrics()
+    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in site.metrics(), "metrics")  # taken twice a second
+    seen["metrics"] = site.metrics()
     seen["audit"] = site("manager", "audit", "house.db")
     seen["errors"] = [
         site("group", "add", "lamps", "nobody", status=2),
@@ -238,7 +236,7 @@ def test_clear_errors(life):
 
 async def _ask(port, key):
     """Return what a client of a node's own reads and writes over DTLS."""
-    connection = await dice.connect(("127.0.0.1", port), Psk(b"tablet", bytes.fromhex(key)), timer_ms=500, timeout_s=10)
+    connection = await dice.connect(("127.0.0.1", port), Psk(b"tablet", bytes.fromhex(key)), timer_ms=500, timeout_s=PATIENCE_S)
     peer = Coap(connection, Router({}))
     said = []
     for code, path, payload in (
@@ -295,7 +293,9 @@ async def _question(folder):
     """As the desk, which is "tablet" to lamp-1, ask the group; return who said what, over a session with lamp-1 and without."""
     node = HostMember(folder / "desk", "lamps")
     group = await node.join()
-    connection = await dice.connect(("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=10)
+    connection = await dice.connect(
+        ("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=PATIENCE_S
+    )
     peer = Coap(connection, Router({}))
     said = []
     for identity, peers in ((b"tablet", [peer]), (b"", [])):
@@ -397,7 +397,6 @@ def _watched(folder, *arguments):
                     seen.add((path / name).read_bytes())
                 except OSError:
                     pass  # gone
-        time.sleep(0.005)
     return process.stdout.read(), seen
 
 
@@ -440,6 +439,12 @@ def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
             assert not any(secret in (tmp_path / name).read_bytes() for secret in secrets), name
 
 
+def is_bound(port):
+    """Tell whether anybody in this network listens on a UDP port, at any address."""
+    lines = Path("/proc/net/udp").read_text().splitlines()[1:]
+    return port in [int(line.split()[1].rpartition(":")[2], 16) for line in lines]
+
+
 def _capture(folder):
     site = Site(folder)
     try:
@@ -462,10 +467,9 @@ def _capture(folder):
             "--json",
         ]
         site._start("ear", argv, folder)
-        site.until(lambda: site.members()["ear"]["connected"], "the monitor")
-        time.sleep(0.3)
-        site("group", "send", "lamps", "hello", "--as", "desk")
         shown = site("group", "show", "lamps", "--json")
+        site.until(lambda: is_bound(shown["port"]), "the monitor")
+        site("group", "send", "lamps", "hello", "--as", "desk")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             stranger.sendto(b"nonsense", (shown["address"], shown["port"]))
         site("group", "rekey", "lamps", "--no-wait")

@@ -18,13 +18,13 @@ from dice.store import FileStore
 from dice.transport.udp import Unicast
 from dicectl import resources
 from dicectl.firmware import unix_port
+from host_tests.patience import soon
 
 PORT = 5684
 IDENTITY, KEY, SECRET = b"sensor-7", bytes(range(16)), bytes(range(16, 32))
 CID_BYTES = 8  # so that no two sessions ever have the same
 LIVES = 6
 KILLS = 60
-PATIENCE_S = 20
 
 # What the sensor measures is in a file; deep sleep ends the process, since the unix port cannot wake.
 MACHINE = """
@@ -143,7 +143,7 @@ class SensorServer:
     async def live(self):
         """Wake, tell, be answered, save, sleep."""
         process = await self.wake()
-        printed, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        printed, _ = await soon(process.communicate())
         assert printed.decode() == f"b'thanks for {self._told}'\nsleeps 600000\n"
         assert self.heard[-1] == self._told
 

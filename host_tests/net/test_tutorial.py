@@ -17,9 +17,9 @@ from pathlib import Path
 
 from dicectl import resources
 from dicectl.firmware import unix_port
+from host_tests.patience import PATIENCE_S
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
-_PATIENCE_S = 30
 _END = "the end of this command"
 _STEP = re.compile(r"(?:Save\s+this\s+as\s+`([\w./]+)`:\s+)?^```(\w+)(?: (\w+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -66,7 +66,7 @@ class Terminal:
     def read(self):
         """Return the next line."""
         try:
-            return self._lines.get(timeout=_PATIENCE_S)
+            return self._lines.get(timeout=PATIENCE_S)
         except queue.Empty:
             return "(nothing)"
 
@@ -85,7 +85,7 @@ class Terminal:
         """End the shell and its program; return what else was printed."""
         self.interrupt()
         self._shell.stdin.close()
-        self._reader.join(_PATIENCE_S)
+        self._reader.join(PATIENCE_S)
         self._shell.wait()
         return list(self._lines.queue)
 

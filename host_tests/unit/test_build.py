@@ -72,7 +72,7 @@ def checkout(tmp_path):
 
 def dicectl(*arguments, **environment):
     command = [sys.executable, "-m", "dicectl", "build", *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

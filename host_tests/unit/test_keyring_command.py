@@ -25,7 +25,7 @@ def run(tmp_path):
 
     def run(*arguments):
         argv = [sys.executable, "-m", "dicectl", *arguments]
-        return subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
 
     return run
 

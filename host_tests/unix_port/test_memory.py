@@ -29,7 +29,7 @@ RECORDS = 12_500  # a fifth of them forged
 def run(arguments, environment, folder):
     """Return the JSON object that a script prints under MicroPython."""
     command = [micropython.find(), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
@@ -113,7 +113,7 @@ def test_the_modules_of_a_managed_node_need_more_than_80_kb_here(tmp_path):
 
     def loading(heap):
         argv = [micropython.find(), "-X", f"heapsize={heap}", "-c", modules]
-        return subprocess.run(argv, env=micropython.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=30)
+        return subprocess.run(argv, env=micropython.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
 
     for heap in ("64k", "80k"):
         assert "MemoryError" in loading(heap).stdout

@@ -31,7 +31,7 @@ def clone():
 
 def run(code, *arguments, path=".frozen"):
     command = [micropython.find(), "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, env={"MICROPYPATH": str(path)}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env={"MICROPYPATH": str(path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

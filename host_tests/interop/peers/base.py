@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What all peers share: programs that talk DTLS on loopback, driven through standard input and output, and bounded in time."""
+"""What all peers share: programs that talk DTLS on loopback, driven through standard input and output."""
 
 import os
 import re
@@ -10,11 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+from host_tests.patience import PATIENCE_S
+
 HOST = "127.0.0.1"
 IDENTITY = "dice"
 KEY = bytes(range(1, 17))
 CCM_8, CCM = 0xC0A8, 0xC0A4
-TIMEOUT_S = 10
 EXPORT_BYTES = 20
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -103,7 +104,7 @@ class Running:
         except (BrokenPipeError, ValueError):
             raise Failed(self.tell("has ended"))
 
-    def read_until(self, wanted, timeout=TIMEOUT_S):
+    def read_until(self, wanted, timeout=PATIENCE_S):
         """Wait until the program prints `wanted`; return what it printed since the last call, up to and including that."""
         end = time.monotonic() + timeout
         with self._changed:
@@ -115,7 +116,7 @@ class Running:
             start, self._seen = self._seen, found + len(wanted)
             return self._output[start : self._seen]
 
-    def wait(self, timeout=TIMEOUT_S):
+    def wait(self, timeout=PATIENCE_S):
         """Wait for the end of the program; return its exit status."""
         try:
             status = self._process.wait(timeout)
@@ -143,9 +144,9 @@ class Running:
         """End the program at once."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.wait(TIMEOUT_S)
+        self._process.wait(PATIENCE_S)
         self.end_input()
-        self._reader.join(TIMEOUT_S)
+        self._reader.join(PATIENCE_S)
         self._process.stdout.close()
 
     def tell(self, what):
@@ -178,7 +179,7 @@ class Peer:
     def serve(self, port, suite=CCM_8, identity=IDENTITY, key=KEY, **options):
         """Return a running server on loopback, ready to receive."""
         running = self._serve(port, suite, identity, key, **options)
-        end = time.monotonic() + TIMEOUT_S
+        end = time.monotonic() + PATIENCE_S
         try:
             while not is_bound(port):
                 if time.monotonic() > end or running._process.poll() is not None:
@@ -222,5 +223,5 @@ def tool(name, package):
 
 def first_line(*command):
     """Return the first line that a command prints."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return ((done.stdout or done.stderr).splitlines() or [""])[0]

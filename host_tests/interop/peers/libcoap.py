@@ -9,7 +9,7 @@ A server of plain CoAP comes with the secured one, on the port below it.
 import re
 import subprocess
 
-from host_tests.interop.peers.base import HOST, TIMEOUT_S, Peer, Running, tool
+from host_tests.interop.peers.base import HOST, Peer, Running, tool
 
 _GET = bytes.fromhex("40013039")  # confirmable, no token, message id 12345
 
@@ -30,7 +30,7 @@ class LibCoAP(Peer):
 
     def version(self):
         words = [f"coap-server-{self._build}", "-?"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return re.search(r" v(\S+)", done.stdout + done.stderr)[1]
 
     def _serve(self, port, suite, identity, key):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dicectl.errors import CommandError
 from dicectl.subprocess_log import Log, cache, file_lock
-from host_tests.interop.peers.base import PROGRAMS, TIMEOUT_S, Missing, Peer, Running, tool
+from host_tests.interop.peers.base import PROGRAMS, Missing, Peer, Running, tool
 
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
@@ -60,7 +60,7 @@ class OfPyPI(Peer):
 
     def version(self):
         code = f"import importlib.metadata; print(importlib.metadata.version({self.package!r}))"
-        done = subprocess.run([self._python(), "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+        done = subprocess.run([self._python(), "-c", code], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     def _run(self, role, port, suite, identity, key, says=None):

@@ -4,7 +4,7 @@
 
 import time
 
-from host_tests.interop.peers.base import EXPORT_BYTES, HOST, TIMEOUT_S, Failed, Peer, Running, first_line, tool
+from host_tests.interop.peers.base import EXPORT_BYTES, HOST, PATIENCE_S, Failed, Peer, Running, first_line, tool
 
 _SUITES = {0xC0A8: "PSK-AES128-CCM8", 0xC0A4: "PSK-AES128-CCM"}
 
@@ -51,7 +51,7 @@ class OpenSSL(Peer):
 
     def hang_up(self, running):
         """A line with Q closes; s_client takes it only in order, as the first letter of what it reads at once."""
-        end = time.monotonic() + TIMEOUT_S
+        end = time.monotonic() + PATIENCE_S
         while running._process.poll() is None:
             if time.monotonic() > end:
                 raise Failed(running.tell("did not hang up"))

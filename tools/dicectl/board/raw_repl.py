@@ -17,6 +17,8 @@ from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _ANSWER_S = 30  # the longest silence of a board that works; hashing a large file in an emulator takes seconds
 _READ_S = 1  # the longest blocking read, after which mpremote looks at its own timeouts
+_SENDING_S = 10  # that while code is sent, where it has none; an emulator on a busy computer takes seconds
+_GREETING_S = 5  # for each of two attempts
 
 
 class DeviceError(Exception):
@@ -80,7 +82,8 @@ class Device:
         for attempt in range(2):  # the first Ctrl-C may fall into a program that catches it
             try:
                 with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it could not understand
-                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
+                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=_GREETING_S)
+                self._transport.serial.timeout = _SENDING_S
                 return self
             except (TransportError, OSError) as error:
                 if attempt:

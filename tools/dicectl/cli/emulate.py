@@ -93,9 +93,9 @@ def _talk(board):
 
 def _wait(boards, as_json):
     """Say where the serial ports are, and wait for Ctrl-C."""
-    for number, board in enumerate(boards, 1):
-        click.echo(json.dumps({"board": number, "port": board.port}) if as_json else f"mpremote connect {board.port}")
     with contextlib.suppress(KeyboardInterrupt):
+        for number, board in enumerate(boards, 1):
+            click.echo(json.dumps({"board": number, "port": board.port}) if as_json else f"mpremote connect {board.port}")
         while True:
             for board in boards:
                 board.check()
