@@ -229,7 +229,7 @@ def test_clear_errors(life):
     assert "there is no group fans; there are: lamps" in fans
     assert "there is no device lamp-2" in gone
     assert "there is a device desk already" in taken
-    assert "king is no role: sender, answering, listener" in king
+    assert "king is not a role: choose one of sender, answering, listener" in king
     assert "lamps is no name for a new group" in again
     assert life["folders"] == []
 
