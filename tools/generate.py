@@ -51,7 +51,7 @@ TOOLS_BELOW = {
     "board": {"", "firmware"},
     "net": {""},
     "emulator": {"", "firmware"},
-    "manager": {"", "net"},
+    "manager": {"", "board", "net"},
     "measure": {"", "firmware", "emulator", "net"},
     "demo": {"", "firmware", "emulator", "net", "manager", "measure"},
     "cli": {"", "firmware", "board", "net", "emulator", "manager", "measure", "demo"},

@@ -218,10 +218,10 @@ def test_a_line_that_hears_itself(in_network):
 @pytest.mark.parametrize(
     "arguments, status, told",
     [
-        (["/dev/null/nothing"], 3, "is no serial port"),
+        (["/dev/null/nothing"], 3, "is not a serial port"),
         (["{pty}", "--group", "lamps"], 2, "is not a group's address and port"),
         (["{pty}", "--group", "10.0.0.1:9000"], 2, "is not a group's address and port"),
-        (["{pty}", "--interface", "wlan0"], 2, "cannot take part"),
+        (["{pty}", "--interface", "wlan0"], 2, "cannot join"),
         (["{pty}", "--baud", "-1"], 2, "--baud"),
     ],
 )

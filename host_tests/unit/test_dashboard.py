@@ -36,7 +36,7 @@ def test_who_lacks_something_stands_first():
     head, _, *members = rows(Dashboard(ManagerService(), False).table())
     assert head == ["group", "epoch", "member", "role", "id", "has", "epoch", "session"]
     assert members == [
-        ["lamps", "4", "(waits)", "lamp", "listener", "3", "-"],
+        ["lamps", "4", "(pending)", "lamp", "listener", "3", "-"],
         ["halls", "4", "switch", "sender", "1", "4", "open"],
-        ["lamps", "4", "(waits)", "switch", "sender", "1", "4", "open"],
+        ["lamps", "4", "(pending)", "switch", "sender", "1", "4", "open"],
     ]

@@ -11,10 +11,9 @@ import pytest
 
 from dice import __version__
 from dicectl.board import inspect, raw_repl
-from dicectl.cli.doctor import explain
 from dicectl.errors import CommandError
 from dicectl.firmware import boards
-from dicectl.reasons import SENTENCES
+from dicectl.reasons import SENTENCES, explain
 
 GOOD = {
     "machine": "Raspberry Pi Pico with RP2040",

@@ -31,7 +31,7 @@ def free_port():
 class Gateway:
     """`dicectl gateway` on a line of its own; ends with its counts."""
 
-    begins = "carrying between /dev/"
+    begins = "forwarding between /dev/"
     ends = "to network 0, to bus 0, dropped 1"
 
     def __init__(self, folder):

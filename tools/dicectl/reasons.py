@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A sentence or two for each reason code: what happened, and what to do. The numbers are those of dice.reasons."""
+"""One or two sentences for each reason code: what happened, and what to do. The numbers are those of dice.reasons."""
 
 from dice import reasons
+from dicectl.errors import USAGE, CommandError
 
 SENTENCES = {
     reasons.E_TOO_LONG: "The message does not fit into one datagram. Send at most 1195 bytes at a time.",
@@ -67,3 +68,13 @@ SENTENCES = {
     reasons.E_HOST: "On a serial line a host is an IPv4 address in figures, not a name. Write that into node.json and app.json.",
     reasons.E_COAP: "This is not a CoAP message. The other side is at fault: update it.",
 }
+
+
+def explain(reason):
+    """Return (number, sentences) of a reason code such as E12; raises CommandError."""
+    digits = reason.upper().removeprefix("E")
+    number = int(digits) if digits.isascii() and digits.isdigit() else 0
+    if number not in SENTENCES:
+        first, last = min(SENTENCES), max(SENTENCES)
+        raise CommandError(f"there is no reason code {reason}; they look like E{first} and go up to E{last}", USAGE)
+    return number, SENTENCES[number]

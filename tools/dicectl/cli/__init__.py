@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The commands, a file each: options in, sentences out. Nobody imports them but __main__."""
+"""The commands, one file each: they read options and print results. Only __main__ imports them."""

@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl gateway`: joins nodes on a serial bus to the network, without a key of theirs."""
+"""`dicectl gateway`: connects nodes on a serial bus to the network, without keys."""
 
 import socket
 
 import rich_click as click
 
+from dicectl.cli.options import complete_port
 from dicectl.errors import NO_DEVICE, USAGE, CommandError
 
 
@@ -21,44 +22,35 @@ def _group(value):
     raise CommandError(f"{value} is not a group's address and port, such as 239.1.2.3:9000: see dicectl group show", USAGE)
 
 
-def _serial(port, baud):
-    import serial
-
-    try:
-        return serial.Serial(port, baud, timeout=0, exclusive=True)
-    except (OSError, ValueError, serial.SerialException):
-        raise CommandError(f"{port} is no serial port, or another program uses it", NO_DEVICE)
-
-
 @click.command("gateway")
-@click.argument("port")
+@click.argument("port", shell_complete=complete_port)
 @click.option("--baud", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line.")
-@click.option("--group", "groups", multiple=True, help="ADDRESS:PORT of a group whose messages go to the bus; can be repeated.")
-@click.option(
-    "--interface", default="0.0.0.0", help="IPv4 address of the network card that groups are on.  [default: as the system routes]"
-)
+@click.option("--group", "groups", multiple=True, help="ADDRESS:PORT of a group to forward to the bus; can be repeated.")
+@click.option("--interface", default="0.0.0.0", help="IPv4 address of the interface for groups.  [default: as the system routes]")
 def command(port, baud, groups, interface):
-    """Join nodes on a serial bus to the network.
+    """Connect nodes on a serial bus to the network.
 
-    PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway gives each of their
-    ports one of its own, as a home router does: they reach the manager and send to groups, and get the answers; what is sent to a
-    group named by --group reaches them too. It has no key and can read nothing. It sends whatever the bus says to whatever
-    address the bus says, so whoever has access to the bus can send to this computer and to its network.
+    PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway translates each of
+    their ports to one of its own, as a home router does. So nodes reach the manager and groups, and receive the answers. They also
+    receive the messages of the groups that --group names. The gateway has no keys and cannot read any message. It sends whatever
+    the bus sends to any address that the bus names: whoever has access to the bus can send to this computer and its network.
 
     \b
     Example:
-      dicectl group show lamps                     (has the address)
+      dicectl group show lamps                     (prints the address)
       dicectl gateway /dev/ttyUSB0 --group 239.192.7.1:9000
     """
-    from dicectl.net.slip_gateway import Gateway
+    from dicectl.net.slip_gateway import Gateway, open_serial
+    from dicectl.system import require_unix
 
-    with _serial(port, baud) as stream:
+    require_unix("dicectl gateway")
+    with open_serial(port, baud) as stream:
         try:
             socket.inet_aton(interface)
             gateway = Gateway(stream, [_group(value) for value in groups], interface)
         except OSError as error:
-            raise CommandError(f"cannot take part in the group on {interface}: {error.strerror or error}", USAGE)
-        click.echo(f"carrying between {port} and the network; Ctrl-C ends it", err=True)
+            raise CommandError(f"cannot join the group on {interface}: {error.strerror or error}", USAGE)
+        click.echo(f"forwarding between {port} and the network; Ctrl-C ends it", err=True)
         try:
             while True:
                 gateway.step()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl keyring`: groups whose keys are handed out by hand."""
+"""`dicectl keyring`: groups without a manager, whose keys are copied to devices by hand."""
 
 import datetime
 import json
@@ -10,20 +10,24 @@ import rich_click as click
 from dicectl.cli.options import Address, Period
 
 _SECRETS = ("tgk", "cs_id", "rand")
-_dry_run = click.option("--dry-run", is_flag=True, help="Tell what would be done, and change nothing.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 
 
-def _report(dry_run, done, following):
-    """Say what was done, or what would have been, and what comes next."""
-    click.echo(f"would do  {done}" if dry_run else f"{done}\nnext: {following}")
+def _report(dry_run, done, next_step):
+    """Print what was done, or would be done, and the next step."""
+    click.echo(f"would do  {done}" if dry_run else f"{done}\nnext: {next_step}")
 
 
 @click.group("keyring")
 def command():
-    """Make groups without a manager, and the files that let devices join them.
+    """Create groups without a manager, and the files with which devices join them.
 
-    One computer keeps the group file, which holds the master key. Each device gets a GSA (group security association) made from it:
-    a sender its own, once; a listener any. Export the listeners before the senders, then they know that nothing was sent yet.
+    One computer has the group file, which contains the master key. Each device gets a GSA (group security association) that is made
+    from it. A sender needs its own GSA, and gets it once; all listeners can share one. Export the GSAs of listeners before those of
+    senders: then listeners know that no message was sent before.
+
+    Use `dicectl keyring` for a few devices that you can reach to copy files. With `dicectl manager`, `provision` and `group` a
+    service delivers the keys, renews them, and expels devices; devices then need a network to it.
 
     \b
     Example:
@@ -36,29 +40,29 @@ def command():
 
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--name", help="What people call it.  [default: the file's name]")
+@click.option("--name", help="Name of the group.  [default: the file's name]")
 @click.option("--address", type=Address(), help="IPv4 multicast address.  [default: a random one of 239.255.0.0/16]")
 @click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group on a device needs its own.  [default: random]")
-@click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 byte or of 2.")
+@click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 or 2 bytes.")
 @click.option(
     "--derive",
     type=click.Choice(["sender", "shared"]),
     default="sender",
     show_default=True,
-    help="A key for each sender, or one for all, as other implementations of the draft do it.",
+    help="A key for each sender, or one for all as in other implementations of the draft.",
 )
-@click.option("--suite", type=click.Choice(["ccm8", "ccm"]), default="ccm8", show_default=True, help="Tag of 8 bytes or of 16.")
-@click.option("--lifetime", type=Period(), help="When devices forget the key: 12h, 30d.  [default: never]")
+@click.option("--suite", type=click.Choice(["ccm8", "ccm"]), default="ccm8", show_default=True, help="Tag of 8 or 16 bytes.")
+@click.option("--lifetime", type=Period(), help="Time after which devices erase the key: 12h, 30d.  [default: never]")
 @_dry_run
 def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
-    """Make a group and write its file, readable by its owner alone."""
+    """Create a group and write its file, readable only by its owner."""
     from pathlib import Path
 
     from dicectl.manager import group_file
 
     group = group_file.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
     group_file.create(file, group, dry_run)
-    if dry_run:  # what is drawn now is drawn anew next time
+    if dry_run:  # the random values will be others next time
         group.update(address=address or "a random address", port=port or "a random one")
     _report(
         dry_run,
@@ -69,10 +73,10 @@ def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
 
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print the group as JSON.")
 @click.option("--secrets", is_flag=True, help="Print the keys too.")
 def show(file, as_json, secrets):
-    """Show a group; its keys only when asked for."""
+    """Show a group; without its keys, except with --secrets."""
     from dicectl.manager import group_file
 
     group = group_file.load(file)
@@ -97,12 +101,12 @@ def show(file, as_json, secrets):
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.argument("name")
-@click.option("--id", "sender_id", type=int, help="SenderID.  [default: the lowest that is free]")
+@click.option("--id", "sender_id", type=int, help="SenderID.  [default: the lowest free one]")
 @_dry_run
 def add_sender(file, name, sender_id, dry_run):
-    """Let one more device send to the group.
+    """Add a device that may send to the group.
 
-    Devices that were given a GSA before do not know the new sender: export theirs again.
+    Devices that already have a GSA do not know the new sender: export their GSAs again.
     """
     from dicectl.manager import group_file
 
@@ -117,9 +121,9 @@ def add_sender(file, name, sender_id, dry_run):
 @click.argument("name")
 @_dry_run
 def add_listener(file, name, dry_run):
-    """Give a listener an id, so that it can answer what senders ask the group.
+    """Add a listener with an id, so that it can answer the requests of senders.
 
-    Senders have always an id to answer with. Listeners that never answer need none: one GSA serves all of them.
+    A sender answers with its SenderID. Listeners that never answer need no id, and can all use the same GSA.
     """
     from dicectl.manager import group_file
 
@@ -131,26 +135,26 @@ def add_listener(file, name, dry_run):
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.argument("gsa", type=click.Path(dir_okay=False))
-@click.option("--sender", help="Name of a sender; without it, the GSA is a listener's.")
+@click.option("--sender", help="Name of a sender.  [default: the GSA is for listeners]")
 @click.option("--listener", help="Name of a listener that may answer.")
 @_dry_run
 def export(file, gsa, sender, listener, dry_run):
-    """Write the GSA for a device; copy it there with `mpremote cp`, then delete it here.
+    """Write the GSA for a device. Copy it to the device with `mpremote cp`, then delete it here.
 
-    That of a device with a name can be exported once an epoch, since two devices with one id would repeat nonces.
+    The GSA of a named device can be exported once in an epoch, because two devices with one id would repeat nonces.
     """
     from dicectl.errors import USAGE, CommandError
     from dicectl.manager import group_file
 
     if sender and listener:
-        raise CommandError("a device is a sender or a listener: name one of them", USAGE)
+        raise CommandError("a device is a sender or a listener: give one of them", USAGE)
     group = group_file.export(file, gsa, sender, listener, dry_run)
     name = sender or listener
     _report(dry_run, f"{gsa}: {name or 'a listener'} of {group['name']}, epoch {group['epoch']}", f"mpremote cp {gsa} :")
     unknown = ", ".join(entry["name"] for entry in group["senders"] if entry["exported"] and entry["name"] != name)
     if unknown:
         click.echo(
-            f"note: {unknown} may have sent already; the device will ignore the first message of each sender named here",
+            f"note: {unknown} may have sent already: the device ignores the first message of each sender named here",
             err=True,
         )
 
@@ -159,9 +163,9 @@ def export(file, gsa, sender, listener, dry_run):
 @click.argument("file", type=click.Path(dir_okay=False))
 @_dry_run
 def rekey(file, dry_run):
-    """Begin the next epoch, with new keys: to throw a member out, or when a key is spent.
+    """Begin the next epoch, with new keys: to expel a member, or when a key is used up.
 
-    Export a GSA anew for every device that stays and copy it over the old one; the device never goes back to an older epoch.
+    Export a new GSA for every device that stays, and copy it over the old one. A device never goes back to an older epoch.
     """
     from dicectl.manager import group_file
 

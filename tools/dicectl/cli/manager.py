@@ -1,17 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl manager`: the service that admits devices to groups, renews their keys and throws members out."""
+"""`dicectl manager`: the service that adds devices to groups, renews their keys and expels members."""
 
 import rich_click as click
 
-_SHOW_S = 0.5
+_REFRESH_S = 0.5
 
 
 @click.group("manager")
 def command():
-    """Run the manager of groups, and read what it noted.
+    """Run the group manager, or print its audit log.
 
-    It hands out keys over DTLS. While it runs, `dicectl provision` makes devices and `dicectl group` says who is in which group.
+    The manager delivers keys over DTLS. While it runs, `dicectl provision` creates devices and `dicectl group` manages groups.
+    For a group without a manager, whose files you copy to devices yourself, use `dicectl keyring`.
 
     \b
     Example:
@@ -25,19 +26,21 @@ def command():
 @command.command()
 @click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
 @click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
-@click.option("--host", help="Name or address under which devices find this computer.  [default: found out]")
+@click.option("--host", help="Name or address that devices connect to.  [default: the address of this computer]")
 @click.option("--metrics", type=click.IntRange(1, 65535), help="TCP port on loopback for Prometheus.  [default: none]")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one object for each thing that happens.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
 def run(registry, port, host, metrics, as_json):
-    """Serve devices and commands until it is ended; REGISTRY is made where there is none.
+    """Serve devices and commands until Ctrl-C. REGISTRY is created if it does not exist.
 
-    The registry holds the keys of all devices and groups: keep it on this computer, readable by its owner alone, and back it up
-    while no manager runs on it. Killing the manager loses nothing.
+    The registry contains the keys of all devices and groups. Keep it on this computer, readable only by its owner, and back it up
+    only while no manager runs on it. The manager may be killed at any time: no change that it reported is lost.
     """
     import asyncio
 
     from dicectl.manager.registry.sqlite import SqliteRegistry
+    from dicectl.system import require_unix
 
+    require_unix("the group manager")
     opened = SqliteRegistry(registry)
     try:
         asyncio.run(_run(opened, port, host or _own_address(), metrics, as_json))
@@ -48,7 +51,7 @@ def run(registry, port, host, metrics, as_json):
 
 
 def _own_address():
-    """Return this computer's address on the network where multicast would go; nothing is sent."""
+    """Return this computer's address on the network to which multicast is routed; nothing is sent."""
     import socket
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -63,6 +66,7 @@ async def _run(registry, port, host, metrics_port, as_json):
     import asyncio
 
     from dicectl.errors import CommandError
+    from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.metrics import Metrics
     from dicectl.manager.service import ManagerService
 
@@ -73,30 +77,24 @@ async def _run(registry, port, host, metrics_port, as_json):
         raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
     try:
         metrics = Metrics(metrics_port) if metrics_port else None
-        with _dashboard(service, as_json) as dashboard:
+        with Dashboard(service, as_json) as dashboard:
             dashboard.begin(port, host)
             while True:
                 dashboard.refresh()
                 if metrics:
-                    metrics.take(service)
-                await asyncio.sleep(_SHOW_S)
+                    metrics.update(service)
+                await asyncio.sleep(_REFRESH_S)
     finally:
         service.close()
 
 
-def _dashboard(service, as_json):
-    from dicectl.manager.dashboard import Dashboard
-
-    return Dashboard(service, as_json)
-
-
 @command.command()
 @click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
-@click.option("--json", "as_json", is_flag=True, help="For programs: one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each entry.")
 def audit(registry, as_json):
-    """Print the audit log: who was let in, thrown out and given keys, and when. There are no secrets in it.
+    """Print the audit log: when devices were added, expelled and given keys. It contains no secrets.
 
-    Entries are written with the change that they tell of and cannot be changed later.
+    An entry is stored together with the change that it describes, and cannot be changed later.
     """
     import json
 

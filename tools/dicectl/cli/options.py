@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Kinds of values that several commands take."""
+"""Types of option values, and completions, that several commands share."""
 
 import ipaddress
 import re
@@ -16,13 +16,13 @@ class Address(click.ParamType):
     name = "address"
 
     def convert(self, value, param, ctx):
-        """Return the text, if it is one."""
+        """Return the text if it is such an address."""
         try:
             if ipaddress.IPv4Address(value).is_multicast:
                 return value
         except ValueError:
             pass
-        return self.fail(f"{value} is not an IPv4 multicast address; take one of 239.0.0.0 to 239.255.255.255")
+        return self.fail(f"{value} is not an IPv4 multicast address; use one of 239.0.0.0 to 239.255.255.255")
 
 
 class Period(click.ParamType):
@@ -37,3 +37,38 @@ class Period(click.ParamType):
         if not 0 < seconds < 1 << 32:
             self.fail(f"{value} is not a time such as 90s, 45m, 12h or 30d")
         return seconds
+
+
+def _starting_with(incomplete, values):
+    return [value for value in values if value.casefold().startswith(incomplete.casefold())]
+
+
+def complete_board(ctx, param, incomplete):
+    """Return the boards of boards.toml."""
+    from dicectl.firmware import boards
+
+    return _starting_with(incomplete, boards.load())
+
+
+def complete_profile(ctx, param, incomplete):
+    """Return the profiles of lib/manifest.py."""
+    from dicectl.firmware import profiles
+
+    return _starting_with(incomplete, profiles.names())
+
+
+def complete_reason(ctx, param, incomplete):
+    """Return the reason codes with their first sentences."""
+    from click.shell_completion import CompletionItem
+
+    from dicectl.reasons import SENTENCES
+
+    codes = {f"E{number}": sentences.partition(". ")[0] for number, sentences in SENTENCES.items()}
+    return [CompletionItem(code, help=codes[code]) for code in _starting_with(incomplete, codes)]
+
+
+def complete_port(ctx, param, incomplete):
+    """Return the serial ports of USB devices."""
+    from dicectl.board.raw_repl import found
+
+    return _starting_with(incomplete, found())

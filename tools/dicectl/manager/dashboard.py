@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a running manager shows: on a terminal a live table of members under what happens, else a line for each thing."""
+"""The output of a running manager: a line for each event, and on a terminal a live table of members below."""
 
 import datetime
 import json
@@ -15,7 +15,7 @@ _OWN = ("number", "at", "event", "group", "device")
 
 
 def line(entry):
-    """Return an entry of the audit log in words."""
+    """Return an entry of the audit log as a line of text."""
     at = datetime.datetime.fromtimestamp(entry["at"]).isoformat(" ", "seconds")
     whose = " ".join(entry[key] for key in ("group", "device") if entry[key])
     more = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in _OWN and value is not None)
@@ -23,7 +23,7 @@ def line(entry):
 
 
 class Dashboard:
-    """Shows a keeper.ManagerService: call refresh() again and again."""
+    """Shows a service.ManagerService; call refresh() periodically."""
 
     def __init__(self, service, as_json):
         self._service = service
@@ -45,14 +45,14 @@ class Dashboard:
             self._live.stop()
 
     def begin(self, port, host):
-        """Say that the manager is there."""
+        """Print that the manager serves."""
         if self._as_json:
             print(json.dumps({"event": "serving", "port": port, "host": host}), flush=True)
         else:
-            self._console.print(f"serving devices on UDP port {port}, which they find as {host}", soft_wrap=True)
+            self._console.print(f"serving devices on UDP port {port}; they connect to {host}", soft_wrap=True)
 
     def refresh(self):
-        """Tell what has happened since, and draw the table anew."""
+        """Print the events since the last call, and draw the table again."""
         for entry in self._service.registry.audit(self._last):
             self._last = entry["number"]
             if self._as_json:
@@ -63,7 +63,7 @@ class Dashboard:
             self._live.update(self.table(), refresh=True)
 
     def table(self):
-        """Return the members of all groups as a table, those that lack something first."""
+        """Return a table of the members of all groups; those without the current epoch come first, then those without a session."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("group", "epoch", "member", "role", "id", "has epoch", "session"):
             table.add_column(heading, justify="right" if heading in ("epoch", "id", "has epoch") else "left")
@@ -74,11 +74,11 @@ class Dashboard:
                 rows.append((member["epoch"] == shown["epoch"], not member["connected"], shown, member))
         rows.sort(key=lambda row: row[:2])
         for whole, _, shown, member in rows[:_ROWS_MAX]:
-            epoch = f"{shown['epoch']}{'' if shown['active'] else ' (waits)'}"
+            epoch = f"{shown['epoch']}{'' if shown['active'] else ' (pending)'}"
             held = str(member["epoch"]) if whole else f"[yellow]{member['epoch'] or '-'}[/]"
             session = "[green]open[/]" if member["connected"] else "-"
             device_id = "" if member["id"] is None else str(member["id"])
             table.add_row(shown["name"], epoch, member["device"], member["role"], device_id, held, session)
         if len(rows) > _ROWS_MAX:
-            table.caption = f"and {len(rows) - _ROWS_MAX:,} more, all in order or not shown"
+            table.caption = f"and {len(rows) - _ROWS_MAX:,} more"
         return table

@@ -1,14 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""This computer as a member of a managed group, from the folder that `dicectl provision` wrote."""
+"""This computer as a member of a managed group, with the folder that `dicectl provision` wrote."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
 import dice
 from dice.aio.coap import Coap
+from dice.aio.group_coap import request_group
 from dice.aio.managed import ManagedGroup
+from dice.coap.message import GET
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
@@ -17,79 +20,107 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.node_file import FILE
 from dicectl.reasons import SENTENCES
 
-_AGAIN_S = 5
+_RECONNECT_S = 5
 _TIMER_MS = 1000
-_PATIENCE_S = 20
+_CONNECT_S = 20
+
+
+@contextlib.contextmanager
+def _in_one_line():
+    """Turn a DiceError into a CommandError."""
+    try:
+        yield
+    except DiceError as error:
+        raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
 
 
 class HostMember:
-    """A member; `group` is there once join() is over."""
+    """A member. send() and get() do one thing and leave; join() and stay() are for a longer membership."""
 
-    def __init__(self, folder, name, heard=None):
-        """`heard(datagram, source, member, before)`, where given, is told of each datagram once the member has judged it."""
+    def __init__(self, folder, name, on_datagram=None):
+        """`on_datagram(datagram, source, member, before)`, if given, is called with each datagram after the member processed it."""
         self.folder = Path(folder)
         try:
             self._settings = json.loads((self.folder / FILE).read_text())
             self._address = (self._settings["manager"]["host"], self._settings["manager"]["port"])
         except OSError:
-            raise CommandError(f"{self.folder} has no {FILE}: dicectl provision new NAME --group {name} --to {self.folder}", USAGE)
+            command = f"dicectl provision new NAME --group {name} --to {self.folder}"
+            raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
         except (ValueError, KeyError, TypeError):
-            raise CommandError(f"{self.folder / FILE} was damaged: dicectl provision replace", USAGE)
+            raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
         self.identity = self._settings.get("identity")
         self.path = self.folder / f"{name}.gsa"
-        self._tapped = Tapped(heard) if heard else None
+        self._tapped = TappedNetwork(on_datagram) if on_datagram else None
         self._managed = ManagedGroup(name, str(self.path), self._tapped)
-        self.peer = None
+        self._coap = None  # with the manager
 
     async def join(self):
-        """Connect and join; raises CommandError."""
+        """Connect to the manager and return the group; raises CommandError."""
         settings = self._settings
         try:
-            psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
-            connection = await dice.connect(self._address, psk, timer_ms=_TIMER_MS, timeout_s=_PATIENCE_S)
-            self.peer = Coap(connection, Router(self._managed.routes))
-            group = await self._managed.join(self.peer)
-        except DiceError as error:
-            raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            with _in_one_line():
+                psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
+                connection = await dice.connect(self._address, psk, timer_ms=_TIMER_MS, timeout_s=_CONNECT_S)
+                self._coap = Coap(connection, Router(self._managed.routes))
+                group = await self._managed.join(self._coap)
         except OSError as error:
             raise CommandError(f"network: {error}")
         if self._tapped:
             self._tapped.member = group.member
         return group
 
+    async def send(self, message):
+        """Send a message to the group; raises CommandError."""
+        group = await self.join()
+        try:
+            with _in_one_line():
+                await group.send(message)
+                await self.report()
+        finally:
+            group.close()
+
+    async def get(self, path, wait_ms):
+        """GET a resource of all members and return {id: text of the answer}; raises CommandError."""
+        group = await self.join()
+        try:
+            with _in_one_line():
+                found = await request_group(group, GET, path, wait_ms=wait_ms)
+                await self.report()
+        finally:
+            group.close()
+        return {who: bytes(answer.payload).decode(errors="backslashreplace") for who, answer in found.items()}
+
     async def report(self):
-        """Tell the manager how far we have sent, and end the session."""
-        await self._managed.report(self.peer)
-        self.peer.close()
+        """Report to the manager how far this member has sent, and close the session."""
+        await self._managed.report(self._coap)
+        self._coap.close()
 
     async def stay(self):
-        """Take what the manager brings, and connect again where the session broke."""
+        """Install the keys that the manager delivers, and reconnect if the session ends; never returns."""
         while True:
             try:
-                await self._managed.stay(self.peer)
+                await self._managed.stay(self._coap)
             except DiceError:
-                self.peer.close()
-            await asyncio.sleep(_AGAIN_S)
-            try:
+                self._coap.close()
+            await asyncio.sleep(_RECONNECT_S)
+            with contextlib.suppress(CommandError):
                 await self.join()
-            except CommandError:
-                pass
 
 
-class Tapped:
-    """Makes transports as dice.transport.udp does for a group; what they receive is heard by somebody else too."""
+class TappedNetwork:
+    """Creates multicast transports as dice.transport.udp does, and passes a copy of each received datagram to `on_datagram`."""
 
-    def __init__(self, heard):
+    def __init__(self, on_datagram):
         self.member = None
-        self.heard = heard
+        self.on_datagram = on_datagram
 
     def Multicast(self, address, port):
-        """Take part in a group; `address` has 4 bytes."""
-        return _Tap(Multicast(address, port), self)
+        """Return a transport of the group at `address`, 4 bytes, and `port`."""
+        return _TappedMulticast(Multicast(address, port), self)
 
 
-class _Tap:
-    """UDP multicast that is heard by somebody else too."""
+class _TappedMulticast:
+    """A multicast transport that passes on a copy of each received datagram."""
 
     def __init__(self, inner, network):
         self.socket = inner.socket
@@ -100,9 +131,9 @@ class _Tap:
         self._last = None
 
     def receive(self):
-        """Return the next datagram, or None; by now the member has judged the one before."""
+        """Return the next datagram, or None. The member has processed the previous one by now, so that one is passed on."""
         if self._last:
-            self._network.heard(*self._last)
+            self._network.on_datagram(*self._last)
             self._last = None
         datagram = self._inner.receive()
         member = self._network.member

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A running manager's figures for Prometheus, on loopback."""
+"""Metrics of a running manager for Prometheus, on loopback."""
 
 import time
 
@@ -12,15 +12,15 @@ from dicectl.errors import CommandError
 _OF_A_GROUP = (
     ("members", "Members of the group", lambda shown: shown["members"]),
     ("senders", "Members that may send", lambda shown: shown["senders"]),
-    ("epoch", "Present epoch", lambda shown: shown["epoch"]),
-    ("epoch_active", "1 when the present epoch is in use, 0 while its keys are handed out", lambda shown: int(shown["active"])),
-    ("epoch_age_seconds", "Since the present epoch began", lambda shown: max(0, time.time() - shown["since"])),
-    ("unacknowledged", "Members that have not acknowledged the present epoch", lambda shown: len(shown["missing"])),
+    ("epoch", "Current epoch", lambda shown: shown["epoch"]),
+    ("epoch_active", "1 if the current epoch is in use, 0 while its keys are delivered", lambda shown: int(shown["active"])),
+    ("epoch_age_seconds", "Time since the current epoch began", lambda shown: max(0, time.time() - shown["since"])),
+    ("unacknowledged", "Members that have not acknowledged the current epoch", lambda shown: len(shown["missing"])),
 )
 
 
 class Metrics:
-    """Serves what take() was given last; the thread that serves touches nothing else."""
+    """Serves the values of the last update(); the thread that serves them accesses nothing else."""
 
     def __init__(self, port):
         self._families = []
@@ -32,11 +32,11 @@ class Metrics:
             raise CommandError(f"cannot serve metrics on TCP port {port}: {error.strerror}; choose another with --metrics")
 
     def collect(self):
-        """Return the figures; for prometheus_client."""
+        """Return the metrics; for prometheus_client."""
         return self._families
 
-    def take(self, service):
-        """Take the figures of a keeper.ManagerService."""
+    def update(self, service):
+        """Copy the values of a service.ManagerService."""
         groups = service.do({"do": "groups"})
         families = []
         for name, text, value in _OF_A_GROUP:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What `dicectl group monitor` does: a member that tells of each datagram what became of it."""
+"""The member behind `dicectl group monitor`, which reports each datagram: the message, or why it was dropped."""
 
 import asyncio
 import contextlib
@@ -20,18 +20,18 @@ from dicectl.net import pcapng
 
 
 def _create(path, mode):
-    """Return a new file that only its owner can read, since it tells what was said; raises CommandError."""
+    """Return a new file that only its owner can read, because it contains messages or keys; raises CommandError."""
     try:
         return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), mode)
     except OSError as error:
-        raise CommandError(f"cannot make {path}: {error.strerror}", USAGE)
+        raise CommandError(f"cannot create {path}: {error.strerror}", USAGE)
 
 
 class Monitor:
-    """One run of it."""
+    """One run of the command."""
 
     def __init__(self, group, folder, capture, keylog, count, as_json):
-        self._node = HostMember(folder, group, self._heard)
+        self._member = HostMember(folder, group, self._report)
         self._files = contextlib.ExitStack()
         self._capture = pcapng.Writer(self._files.enter_context(_create(capture, "wb"))) if capture else None
         self._keys = self._files.enter_context(_create(f"{capture}.keys", "w")) if keylog else None
@@ -41,14 +41,14 @@ class Monitor:
         self._done = asyncio.Event()
 
     async def run(self):
-        """Join and tell, until enough was heard."""
+        """Join and report, until `count` datagrams were received."""
         with self._files:
-            group = await self._node.join()
-            gsa = read_file(str(self._node.path), decode)
+            group = await self._member.join()
+            gsa = read_file(str(self._member.path), decode)
             if not self._as_json:
                 address = ".".join(map(str, gsa.address))
                 click.echo(f"listening to {address} port {gsa.port}, epoch {gsa.epoch}", err=True)
-            tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._node.stay(), self._done.wait())]
+            tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._member.stay(), self._done.wait())]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -57,25 +57,25 @@ class Monitor:
                 group.close()
 
     async def _drain(self, group):
-        """Let the group's messages go: they are told of where they are heard."""
+        """Discard the group's messages: _report() has printed them."""
         async for _ in group:
             pass
 
-    def _heard(self, datagram, source, member, before):
-        """Tell of a datagram that the member has judged."""
+    def _report(self, datagram, source, member, before):
+        """Print a datagram that the member has processed; `before` has its counters before that."""
         now = time.time()
         accepted, dropped = before
-        said = {"at": now, "from": f"{source[0]}:{source[1]}", "bytes": len(datagram)}
+        shown = {"at": now, "from": f"{source[0]}:{source[1]}", "bytes": len(datagram)}
         if member.accepted > accepted:
             epoch, sender, sequence = member.epoch, member.sender, member.sequence
-            said.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
-            text = f"sender {sender}, epoch {epoch}, number {sequence}: {said['message']}"
+            shown.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
+            text = f"sender {sender}, epoch {epoch}, number {sequence}: {shown['message']}"
         else:
             kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
-            said["dropped"] = kinds[0] if kinds else "expired"
+            shown["dropped"] = kinds[0] if kinds else "expired"
             epoch = int.from_bytes(datagram[3:5], "big")
-            text = f"dropped as {said['dropped']}" + (f", epoch {epoch}" if record.well_formed(datagram) else "")
-        click.echo(json.dumps(said) if self._as_json else f"{time.strftime('%H:%M:%S', time.localtime(now))}  {text}")
+            text = f"dropped as {shown['dropped']}" + (f", epoch {epoch}" if record.well_formed(datagram) else "")
+        click.echo(json.dumps(shown) if self._as_json else f"{time.strftime('%H:%M:%S', time.localtime(now))}  {text}")
         self._write(now, datagram, source, text)
         if self._count:
             self._count -= 1
@@ -83,7 +83,7 @@ class Monitor:
                 self._done.set()
 
     def _write(self, now, datagram, source, text):
-        gsa = read_file(str(self._node.path), decode)
+        gsa = read_file(str(self._member.path), decode)
         if self._capture:
             self._capture.packet(now, datagram, (socket.inet_aton(source[0]), source[1]), (gsa.address, gsa.port), text)
         if self._keys and gsa.epoch not in self._logged:

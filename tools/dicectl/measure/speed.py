@@ -85,18 +85,18 @@ NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 run
 def collect(runners, quick, progress):
     """Return {runner: what on_device/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
 
-    Calls progress(runner, round, rounds) meanwhile.
+    Calls progress(runner, fraction done) meanwhile.
     """
     runs = {}
-    for name, run in runners.items():
-        lines = run(quick)
+    for name, runner in runners.items():
+        lines = runner(quick)
         run = next(lines, None)
         if run is None:
             raise CommandError(f"the workload printed nothing on {name}")
         run["results"] = []
         for line in lines:
             if "round" in line:
-                progress(name, line["round"], line["rounds"])
+                progress(name, line["round"] / line["rounds"])
             elif "suite" in line:
                 run["tls"] = line
             elif "phase" in line:

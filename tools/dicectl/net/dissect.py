@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A datagram of DTLS in words, and what Wireshark needs, for people who watch a handshake."""
+"""Describes DTLS datagrams in words, and writes key log lines for Wireshark."""
 
 _TYPES = {20: "ChangeCipherSpec", 21: "Alert", 22: "Handshake", 23: "ApplicationData", 25: "with CID"}
 _MESSAGES = {
@@ -22,25 +22,25 @@ _FRAGMENT_HEADER_BYTES = 12
 
 
 def keylog(session):
-    """Return the line of an NSS key log by which Wireshark decrypts a session: its master secret."""
+    """Return the line of an NSS key log with the master secret of a session, which lets Wireshark decrypt it."""
     secrets = session.agreed()[2]
     return f"CLIENT_RANDOM {secrets.randoms[:32].hex()} {secrets.master.hex()}"
 
 
 def describe(datagram):
     """Return the records of a datagram in words, such as "ClientKeyExchange, ChangeCipherSpec, Handshake (encrypted)"."""
-    told = []
+    records = []
     at = 0
     while at + _HEADER_BYTES <= len(datagram):
         kind = datagram[at]
-        if kind == 25:  # the length of its connection id is not told: take the rest for one record
-            return ", ".join([*told, "protected record with a connection id"])
+        if kind == 25:  # the header does not say how long the connection id is: assume a single record
+            return ", ".join([*records, "protected record with a connection id"])
         end = at + _HEADER_BYTES + int.from_bytes(datagram[at + 11 : at + 13], "big")
         epoch = int.from_bytes(datagram[at + 3 : at + 5], "big")
         body = datagram[at + _HEADER_BYTES : end]
-        told.append(f"{_TYPES.get(kind, f'type {kind}')} (encrypted)" if epoch else _plain(kind, body))
+        records.append(f"{_TYPES.get(kind, f'type {kind}')} (encrypted)" if epoch else _plain(kind, body))
         at = end
-    return ", ".join(told) if told and at == len(datagram) else ", ".join([*told, "malformed"])
+    return ", ".join(records) if records and at == len(datagram) else ", ".join([*records, "malformed"])
 
 
 def _plain(kind, body):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Captures in the format pcapng (draft-ietf-opsawg-pcapng), each packet with a comment, which Wireshark shows."""
+"""Writes captures in the pcapng format (draft-ietf-opsawg-pcapng); Wireshark shows the comment of each packet."""
 
 import struct
 
@@ -26,7 +26,7 @@ def _ip_udp(payload, source, target):
 
 
 class Writer:
-    """Writes to an open binary file."""
+    """Writes a capture to an open binary file."""
 
     def __init__(self, file):
         self._file = file
@@ -35,7 +35,7 @@ class Writer:
         file.flush()
 
     def packet(self, seconds, payload, source, target, comment):
-        """Write a UDP datagram that was seen at `seconds` since 1970."""
+        """Write a UDP datagram; `seconds` is the time since 1970."""
         packet = _ip_udp(payload, source, target)
         us = int(seconds * 1e6)
         text = comment.encode()

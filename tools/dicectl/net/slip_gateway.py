@@ -12,8 +12,9 @@ from collections import OrderedDict
 from dice.limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import packet, parse
+from dicectl.errors import NO_DEVICE, CommandError
 
-_ENDPOINTS_MAX = 64  # sockets that stand for nodes' ports at most; the one that was used the longest time ago makes room
+_ENDPOINTS_MAX = 64  # sockets for nodes' ports; the least recently used one is evicted
 _ECHOES_MAX = 64
 
 
@@ -27,7 +28,7 @@ def _raw(address):
 
 
 def _remember(recent, what):
-    """Put something into an OrderedDict of what will come back, the oldest of too many making room."""
+    """Add an entry to the OrderedDict of expected echoes; evict the oldest one if there are too many."""
     recent[what] = None
     while len(recent) > _ECHOES_MAX:
         recent.popitem(last=False)
@@ -35,14 +36,14 @@ def _remember(recent, what):
 
 @contextlib.contextmanager
 def at_work(gateway):
-    """Have a thread carry for a gateway meanwhile, and close it at the end."""
+    """Run a gateway in a thread while the block runs, then close it."""
     end = threading.Event()
 
-    def carry():
+    def run():
         while not end.is_set():
             gateway.step(0.02)
 
-    thread = threading.Thread(target=carry, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield gateway
@@ -52,10 +53,20 @@ def at_work(gateway):
         gateway.close()
 
 
-class Gateway:
-    """Translates between one line and UDP: each port of a node has a socket here, and groups come in through sockets of theirs.
+def open_serial(port, baud):
+    """Return an open serial port for a Gateway; raises CommandError."""
+    import serial
 
-    `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` tells what went which way, and what was dropped.
+    try:
+        return serial.Serial(port, baud, timeout=0, exclusive=True)
+    except (OSError, ValueError, serial.SerialException):
+        raise CommandError(f"{port} is not a serial port, or another program uses it", NO_DEVICE)
+
+
+class Gateway:
+    """Translates between one serial line and UDP: there is a socket for each port of a node, and one for each group.
+
+    `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` has the datagrams in each direction, and those dropped.
     """
 
     def __init__(self, stream, groups=(), interface="0.0.0.0"):
@@ -66,19 +77,19 @@ class Gateway:
         self._selector = selectors.DefaultSelector()
         self._selector.register(stream, selectors.EVENT_READ, self._from_bus)
         self._nodes = OrderedDict()  # address | port of a node: its socket
-        self._echoes = OrderedDict()  # what we sent to a group and will hear again: (address | port, datagram)
-        self._written = OrderedDict()  # what we put on the line and may hear again: (source, target, datagram)
+        self._echoes = OrderedDict()  # sent to a group, so they return to us: (address | port, datagram)
+        self._written = OrderedDict()  # sent on the line, which may echo them: (source, target, datagram)
         self._groups = []
         for group in groups:
             self._groups.append(self._join(group))
 
     def step(self, wait_s=None):
-        """Carry what there is, or wait for something for so long."""
+        """Forward the datagrams that have arrived; wait at most `wait_s` seconds for the first one, or without a limit."""
         for key, _ in self._selector.select(wait_s):
             key.data()
 
     def close(self):
-        """Let go of all sockets; the line stays open."""
+        """Close all sockets; the line stays open."""
         for sock in (*self._groups, *self._nodes.values()):
             sock.close()
         self._selector.close()
@@ -87,7 +98,7 @@ class Gateway:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(group)  # only what is sent to the group
+        sock.bind(group)  # receives only datagrams to the group
         membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, _raw(group), True))
@@ -99,7 +110,7 @@ class Gateway:
             if frame is None:
                 return
             parsed = parse(frame)
-            if parsed in self._written:  # adapters of two-wire lines may hear themselves
+            if parsed in self._written:  # an adapter on a two-wire line may receive its own frames
                 del self._written[parsed]
             elif parsed is None:
                 self.counts["dropped"] += 1
@@ -115,10 +126,10 @@ class Gateway:
             sock.sendto(datagram, _address(target))
             self.counts["to_network"] += 1
         except OSError:
-            self.counts["dropped"] += 1  # lost, as on a bad link
+            self.counts["dropped"] += 1
 
     def _open(self, node):
-        """Make the socket that stands for a node's port."""
+        """Create the socket for a port of a node."""
         if len(self._nodes) >= _ENDPOINTS_MAX:
             _, oldest = self._nodes.popitem(last=False)
             self._selector.unregister(oldest)
@@ -138,10 +149,10 @@ class Gateway:
     def _from_network(self, sock, target, is_group):
         try:
             datagram, source = sock.recvfrom(DATAGRAM_MAX_BYTES + 1)
-        except OSError:  # nothing, or word that an earlier datagram was refused
+        except OSError:  # no datagram, or an ICMP error for an earlier one
             return
         if is_group and (target, datagram) in self._echoes:
-            del self._echoes[target, datagram]  # the bus has heard it from its node; a second one is a replay: let nodes judge
+            del self._echoes[target, datagram]  # the bus has it from its node; a second one is a replay, which nodes drop
             return
         if len(datagram) > DATAGRAM_MAX_BYTES:
             self.counts["dropped"] += 1
