@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A node with CoAP resources over DTLS, for peers to read and write, on CPython and MicroPython: PORT IDENTITY.
+"""A node with CoAP resources over DTLS, a server for other implementations, on CPython and MicroPython: PORT IDENTITY.
 
-`time` counts its readers, `shelf` keeps what is put there, `ticker` tells its observers of changes, `slow` answers late.
-The key comes in hex by the first line of standard input; "ready" is printed once the port is bound.
+`time` counts its readers, `shelf` stores what is put there, `ticker` notifies its observers of changes, `slow` responds later.
+The key arrives in hex on the first line of standard input; "ready" is printed when the port is bound.
 """
 
 import asyncio
@@ -23,27 +23,27 @@ readers = [0]
 tasks = []
 
 
-def tell_time(request, peer):
-    """Return how often that was asked."""
+def count_readers(request, peer):
+    """Return how often this resource was read."""
     readers[0] += 1
     return CONTENT, b"%d" % readers[0]
 
 
 def put(request, peer):
-    """Keep the payload."""
+    """Store the payload."""
     shelf[0] = bytes(request.payload)
     return CHANGED, b""
 
 
 async def tick(request, peer):
-    """Tell an observer of three changes."""
+    """Send an observer three notifications."""
     for number in (2, 3, 4):
         await asyncio.sleep(0.1)
         await peer.respond(request, (CONTENT, b"tick %d" % number, [(OBSERVE, uint(number))]))
 
 
 def observe(request, peer):
-    """Begin to tell, where that is wanted."""
+    """Start notifications if the request asks for them."""
     if request.option(OBSERVE) is None:
         return CONTENT, b"tick"
     tasks.append(asyncio.create_task(tick(request, peer)))
@@ -51,18 +51,18 @@ def observe(request, peer):
 
 
 async def late(request, peer):
-    """Answer in a message of its own."""
+    """Send a separate response."""
     await asyncio.sleep(0.1)
     await peer.respond(request, (CONTENT, b"late"))
 
 
 def slow(request, peer):
-    """Have it acknowledged only."""
+    """Acknowledge only; the response follows."""
     tasks.append(asyncio.create_task(late(request, peer)))
 
 
 ROUTES = {
-    "time": {GET: tell_time},
+    "time": {GET: count_readers},
     "shelf": {GET: lambda request, peer: (CONTENT, shelf[0]), PUT: put},
     "ticker": {GET: observe},
     "slow": {GET: slow},

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Writes docs/interop.md where that is wanted, and every test passed."""
+"""Writes docs/interop.md if that was requested and every test passed."""
 
 from host_tests.interop import report
 

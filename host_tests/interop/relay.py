@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A UDP relay on loopback between one client and one server: it counts, keeps and saves what passes, and can spoil it.
+"""A UDP relay on loopback between one client and one server. It counts, records and saves datagrams, and can impair them.
 
     with Relay(server_port) as relay:
         client.connect(relay.port)
         relay.move()             # from now on the server sees another source port
-        relay.datagrams("up")    # bytes of each datagram from the client; "down" for those to it
-        relay.save("x.pcap")     # for tshark -d udp.port==PORT,dtls -o dtls.psk:HEX, PORT being relay.pcap_port
+        relay.datagrams("up")    # sizes of the datagrams from the client; "down" for those to it
+        relay.save("x.pcap")     # for tshark -d udp.port==PORT,dtls -o dtls.psk:HEX, with PORT = relay.pcap_port
 
-A `rule` spoils: called with (direction, number, datagram), it returns the list of datagrams to pass on. `Spoiler` is one.
+A `rule` impairs the traffic: it is called with (direction, number, datagram) and returns the list of datagrams to forward.
+`Impairment` is one.
 """
 
 import random
@@ -21,8 +22,8 @@ import time
 from host_tests.interop.peers.base import HOST
 
 
-class Spoiler:
-    """Drops, duplicates and swaps datagrams with these chances, in the same way for the same seed."""
+class Impairment:
+    """Drops, duplicates and reorders datagrams with these probabilities, repeatably for a seed."""
 
     def __init__(self, seed, drop=0.0, duplicate=0.0, reorder=0.0):
         self._random = random.Random(seed)
@@ -30,19 +31,19 @@ class Spoiler:
         self._held = {"up": [], "down": []}
 
     def __call__(self, direction, number, datagram):
-        lost, twice, late = (self._random.random() for _ in range(3))  # always three, so that a seed means the same
+        lost, twice, late = (self._random.random() for _ in range(3))  # always three draws: repeatable
         if lost < self._drop:
             return []
         passed = [datagram] * (2 if twice < self._duplicate else 1)
         held, self._held[direction] = self._held[direction], []
         if not held and late < self._reorder:
-            self._held[direction] = passed  # goes out behind the next one of its direction
+            self._held[direction] = passed  # is forwarded after the next datagram of its direction
             return []
         return passed + held
 
 
 class Relay:
-    """See above. Any thread may ask; `bytes` of what arrived, whether or not the rule let it pass."""
+    """See above. All methods may be called from any thread. Sizes are those of received datagrams, forwarded or not."""
 
     def __init__(self, server_port, rule=None):
         self._rule = rule
@@ -72,7 +73,7 @@ class Relay:
             one.close()
 
     def move(self):
-        """Give the client another address towards the server; the old one still receives."""
+        """Give the client another address towards the server; the old address still receives."""
         self._outside = [self._socket(0), *self._outside]
 
     def _run(self):
@@ -84,7 +85,7 @@ class Relay:
                 try:
                     datagram, source = one.recvfrom(65536)
                 except OSError:
-                    continue  # an ICMP error: nobody listens
+                    continue  # an ICMP error: the port is closed
                 if one is self._inside:
                     self._client = source
                 self._pass("up" if one is self._inside else "down", datagram)
@@ -99,18 +100,18 @@ class Relay:
                 self._inside.sendto(one, self._client)
 
     def inject(self, direction, datagram):
-        """Pass on a datagram of one's own, which is not counted."""
+        """Forward an additional datagram, which is not counted."""
         if direction == "up":
             self._outside[0].sendto(datagram, self._server)
         else:
             self._inside.sendto(datagram, self._client)
 
     def passed(self):
-        """Return [(direction, datagram)] in order."""
+        """Return [(direction, datagram)] in order of reception."""
         return [(direction, datagram) for _, direction, _, datagram in self._passed]
 
     def messages(self):
-        """Return [(direction, type)] of the handshake messages in plaintext; those of a kind in a row are one, or its fragments."""
+        """Return [(direction, type)] of the plaintext handshake messages; consecutive ones of a type, as fragments, count once."""
         kinds = []
         for direction, datagram in self.passed():
             for content_type, epoch, body in records(datagram):
@@ -119,16 +120,16 @@ class Relay:
         return kinds
 
     def alerts(self, direction):
-        """Return how many alerts under a key went in a direction; those in records with a connection id cannot be told."""
+        """Return how many protected alerts were sent in a direction; those in records with a connection id cannot be recognised."""
         every = [record for way, datagram in self.passed() if way == direction for record in records(datagram)]
         return sum(content_type == 21 and epoch > 0 for content_type, epoch, _ in every)
 
     def datagrams(self, direction=None):
-        """Return the sizes of the datagrams of a direction, or of both."""
+        """Return the sizes of the datagrams of one direction, or of both."""
         return [len(datagram) for way, datagram in self.passed() if direction in (None, way)]
 
     def handshakes(self):
-        """Return [(datagrams, bytes)], for each handshake from its ClientHello to before the first application data."""
+        """Return [(datagrams, bytes)] of each handshake, from its ClientHello up to the first application data."""
         sizes, is_open = [], False
         for direction, datagram in self.passed():
             if not is_open and direction == "up" and datagram[:1] + datagram[13:14] == b"\x16\x01":
@@ -140,11 +141,11 @@ class Relay:
         return [(len(one), sum(one)) for one in sizes]
 
     def handshake(self):
-        """Return (datagrams, bytes) of the first."""
+        """Return (datagrams, bytes) of the first handshake."""
         return self.handshakes()[0]
 
     def save(self, path):
-        """Write a pcap file (raw IPv4) of what arrived."""
+        """Write a pcap file (raw IPv4) of all received datagrams."""
         with open(path, "wb") as file:
             file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
             for when, direction, port, datagram in self._passed:
@@ -153,7 +154,7 @@ class Relay:
 
 
 def records(datagram):
-    """Yield (content type, epoch, body) of each record, up to the first with a connection id."""
+    """Yield (content type, epoch, body) of each record, up to the first one with a connection id."""
     while len(datagram) > 13 and datagram[0] != 25:
         end = 13 + int.from_bytes(datagram[11:13], "big")
         yield datagram[0], int.from_bytes(datagram[3:5], "big"), datagram[13:end]
@@ -161,18 +162,18 @@ def records(datagram):
 
 
 def has_data(datagram):
-    """Tell whether a datagram has a record of application data, or one with a connection id, which may be one."""
+    """Return whether a datagram contains application data, or a record with a connection id that may contain it."""
     while len(datagram) >= 13:
         if datagram[0] == 23:
             return True
-        if datagram[0] == 25:  # its length lies behind the connection id, whose length only the peers know
-            return datagram[3:11] != bytes(b"\0\1" + bytes(6))  # the first under a key is the Finished
+        if datagram[0] == 25:  # its length field follows the connection id, whose length only the two sides know
+            return datagram[3:11] != bytes(b"\0\1" + bytes(6))  # the first protected record is Finished
         datagram = datagram[13 + int.from_bytes(datagram[11:13], "big") :]
     return False
 
 
 def _packet(datagram, source, target):
-    """Return an IPv4 packet on loopback; UDP may leave its checksum out."""
+    """Return an IPv4 packet on loopback; UDP over IPv4 may omit its checksum."""
     address = socket.inet_aton(HOST)
     head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28 + len(datagram), 0, 0, 64, 17, 0, address, address)
     total = sum(struct.unpack("!10H", head))

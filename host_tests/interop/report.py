@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Collects the results of the tests of this folder and writes them into docs/interop.md: `make interop`, which sets $DICE_INTEROP.
+"""Collects the results of the tests in this folder and writes them into docs/interop.md. `make interop` sets $DICE_INTEROP.
 
-A test calls `add` if its pair of implementations interoperates. The table is only written if all tests pass.
+A test calls `add` if its pair of implementations interoperates. The table is written only if all tests pass.
 """
 
 import os
@@ -26,9 +26,9 @@ def wanted():
 
 
 def words(options):
-    """Return options as text for the table."""
-    told = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
-    return ", ".join(name if value is True else f"{name}={_word(name, value)}" for name, value in told.items())
+    """Return the options as text for the table."""
+    used = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
+    return ", ".join(name if value is True else f"{name}={_word(name, value)}" for name, value in used.items())
 
 
 def _word(name, value):

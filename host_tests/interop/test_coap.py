@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP over DTLS: aiocoap and libcoap read, write and observe a node's resources, and dice those of libcoap's server."""
+"""CoAP over DTLS: aiocoap and libcoap read, write and observe the resources of a node, and dice those of libcoap's server."""
 
 import asyncio
 import json
@@ -19,15 +19,15 @@ from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import control
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, Missing, free_port, is_bound, tool
-from host_tests.interop.peers.of_pypi import TinyDTLS, environment
+from host_tests.interop.peers.pypi import TinyDTLS, environment
 
-SECRET = b"libcoap: as text"  # tinydtls takes at most 16 bytes
+SECRET = b"libcoap: as text"  # as text for libcoap; tinydtls accepts at most 16 bytes
 NODE = Path(__file__).with_name("coap_node.py")
 
 
 @pytest.fixture(params=["CPython", "MicroPython"])
 def node(request):
-    """The port of a node, and what it takes to end it."""
+    """Start a node, return its port, and kill it in the end."""
     port = free_port()
     if request.param == "CPython":
         command, variables = [sys.executable, NODE], None
@@ -44,8 +44,8 @@ def node(request):
             process.kill()
 
 
-def ours(name, provider="libcoap3-bin"):
-    """Skip where a program is not there."""
+def require_tool(name, provider="libcoap3-bin"):
+    """Skip the test if a program is not installed."""
     try:
         return tool(name, provider)
     except Missing as missing:
@@ -53,8 +53,8 @@ def ours(name, provider="libcoap3-bin"):
 
 
 @pytest.mark.parametrize("build", ["openssl", "gnutls"])
-def test_libcoap_is_the_client(node, build, tmp_path):
-    ours(f"coap-client-{build}")
+def test_libcoap_client_reads_writes_and_observes_resources(node, build, tmp_path):
+    require_tool(f"coap-client-{build}")
     long = tmp_path / "long"
     long.write_bytes(b"0123456789" * 150)
 
@@ -83,7 +83,7 @@ def test_libcoap_is_the_client(node, build, tmp_path):
     assert ask("ticker", "-s", "1").replace(b"\n", b"") == b"tick 1tick 2tick 3tick 4"
 
 
-def test_aiocoap_is_the_client(node):
+def test_aiocoap_client_reads_writes_and_observes_resources(node):
     try:
         python = environment("aiocoap", TinyDTLS.tools)
     except Missing as missing:
@@ -91,8 +91,8 @@ def test_aiocoap_is_the_client(node):
     words = [python, PROGRAMS / "aiocoap_client.py", str(node), IDENTITY]
     done = subprocess.run(words, capture_output=True, text=True, env={"DICE_PSK": SECRET.hex()})
     assert done.returncode == 0, done.stderr
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert told == [
+    responses = [json.loads(line) for line in done.stdout.splitlines()]
+    assert responses == [
         ["2.05 Content", 1, "1"],
         ["2.04 Changed", 0, ""],
         ["2.05 Content", 2000, "0123456789" * 3 + "01"],
@@ -103,7 +103,7 @@ def test_aiocoap_is_the_client(node):
     ]
 
 
-def test_aiocoap_reads_the_manager(tmp_path):
+def test_aiocoap_client_joins_a_group_of_the_manager(tmp_path):
     try:
         python = environment("aiocoap", TinyDTLS.tools)
     except Missing as missing:
@@ -116,9 +116,9 @@ def test_aiocoap_reads_the_manager(tmp_path):
             for group in ("lamps", "fans"):
                 control.call(registry, "new", group=group)
             control.call(registry, "provision", name="switch", groups={"lamps": "sender", "fans": "sender"})
-            ear = control.call(registry, "provision", name="ear", groups={"lamps": "listener"})
-            words = [python, PROGRAMS / "aiocoap_manager.py", str(port), ear["identity"]]
-            done = subprocess.run(words, capture_output=True, text=True, env={"DICE_PSK": ear["key"]})
+            listener = control.call(registry, "provision", name="ear", groups={"lamps": "listener"})
+            words = [python, PROGRAMS / "aiocoap_manager.py", str(port), listener["identity"]]
+            done = subprocess.run(words, capture_output=True, text=True, env={"DICE_PSK": listener["key"]})
             shown = control.call(registry, "show", group="lamps")
         finally:
             process.kill()
@@ -132,9 +132,9 @@ def test_aiocoap_reads_the_manager(tmp_path):
 
 
 @pytest.mark.parametrize("build", ["openssl", "gnutls"])
-def test_libcoap_is_the_server(build):
+def test_libcoap_server_is_read_and_written_by_dice(build):
     program = f"coap-server-{build}"
-    ours(program)
+    require_tool(program)
     port = free_port()
 
     async def talk():

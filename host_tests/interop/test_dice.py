@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""dice as client and as server against every peer: handshake with cookie, data both ways, close; and more."""
+"""dice as client and as server with every peer: handshake with cookie, data in both directions, close, and options."""
 
 import asyncio
 import subprocess
@@ -22,13 +22,13 @@ CODE = {peers.CCM_8: 0xC0A8, peers.CCM: 0xC0A4}
 
 
 def with_suite(credentials, suite):
-    """Return credentials that know only one suite."""
+    """Return the credentials, limited to one suite."""
     credentials.suites = (CODE[suite],)
     return credentials
 
 
 def pairs(names):
-    """Return the pairs of a peer and a suite that it has, to parametrize by."""
+    """Return the parameters (peer, suite) for each suite that a peer supports."""
     return [
         pytest.param(name, suite, id=f"{name}-{'CCM_8' if suite == peers.CCM_8 else 'CCM'}")
         for name in names
@@ -41,19 +41,19 @@ def psk(suite=peers.CCM_8):
     return with_suite(Psk(peers.IDENTITY.encode(), peers.KEY), suite)
 
 
-async def ask(port, peer, suite=peers.CCM_8, look=None, **options):
-    """Connect to a peer's server, ask it something, wait for the answer and close; return the session.
+async def connect_and_ask(port, peer, suite=peers.CCM_8, look=None, **options):
+    """Connect to a peer's server, send a question, wait for the answer and close; return (session, resumption).
 
     `look` is called with the session while it is open.
     """
     connection = await dtls.connect((peers.HOST, port), psk(suite), timer_ms=1000, **{"timeout_s": PATIENCE_S, **options})
     question, answer = peer.ask(b"ping")
     await connection.send(question)
-    said = b""
-    while answer not in said:
+    received = b""
+    while answer not in received:
         message = await soon(connection.receive())
-        assert message is not None, said
-        said += message
+        assert message is not None, received
+        received += message
     resumption = connection.session.resumption()
     session = connection.session
     if look:
@@ -62,12 +62,12 @@ async def ask(port, peer, suite=peers.CCM_8, look=None, **options):
     return session, resumption
 
 
-def asking(peer, suite=peers.CCM_8, serve=None, look=None, **options):
-    """Let dice ask a peer's server; return (session, relay). `look` is called with the open session and the running server."""
+def run_client(peer, suite=peers.CCM_8, serve=None, look=None, **options):
+    """Run dice as client of a peer's server; return (session, relay). `look` is called with the open session and the server."""
     port = peers.free_port()
     with peer.serve(port, suite=suite, **(serve or {})) as server, Relay(port) as relay:
         seen = look and (lambda session: look(session, server))
-        session, _ = asyncio.run(ask(relay.port, peer, suite, seen, **options))
+        session, _ = asyncio.run(connect_and_ask(relay.port, peer, suite, seen, **options))
         server.read_until(peer.closed)
     assert relay.messages()[:4] == WITH_COOKIE
     report.add(
@@ -76,8 +76,8 @@ def asking(peer, suite=peers.CCM_8, serve=None, look=None, **options):
     return session, relay
 
 
-def answering(peer, suite=peers.CCM_8, connect=None, look=None, **options):
-    """Let dice answer a peer's client until it closes; return (the sessions, relay).
+def run_server(peer, suite=peers.CCM_8, connect=None, look=None, **options):
+    """Run dice as server of a peer's client until it closes; return (sessions, relay).
 
     `look` is called with the last session, while it is open, and with the running client.
     """
@@ -110,7 +110,7 @@ def answering(peer, suite=peers.CCM_8, connect=None, look=None, **options):
                 look(sessions[-1], client)
             client.close()
             client.wait()
-            until(lambda: client.says in b"".join(received) and closed == sessions, "what is still on its way")
+            until(lambda: client.says in b"".join(received) and closed == sessions, "datagrams in flight")
         assert client.says in b"".join(received)
         assert closed == sessions
         assert [session.error for session in closed] == [None] * len(closed)
@@ -128,36 +128,36 @@ def answering(peer, suite=peers.CCM_8, connect=None, look=None, **options):
 
 
 @pytest.mark.parametrize("name, suite", pairs(SERVERS))
-def test_dice_asks(name, suite):
-    """The peer tells that our close_notify came."""
-    session, relay = asking(peers.get(name), suite)
+def test_dice_client_exchanges_data_with_every_server(name, suite):
+    """The peer reports that it received close_notify."""
+    session, relay = run_client(peers.get(name), suite)
     assert session.layer.dropped == {}
     assert relay.alerts("up") == 1
     assert session.resumed is False
 
 
 @pytest.mark.parametrize("name, suite", pairs(CLIENTS))
-def test_dice_answers(name, suite):
-    """The peer's close_notify ends our session, and ours answers it."""
-    (session,), relay = answering(peers.get(name), suite)
+def test_dice_server_exchanges_data_with_every_client(name, suite):
+    """The peer's close_notify closes the session and is answered by one."""
+    (session,), relay = run_server(peers.get(name), suite)
     assert session.identity == peers.IDENTITY.encode()
     assert session.layer.dropped == {}
-    assert relay.alerts("up") >= 1  # Bouncy Castle at times answers our answer
+    assert relay.alerts("up") >= 1  # Bouncy Castle sometimes answers that close_notify too
     assert relay.alerts("down") == 1
 
 
 @pytest.mark.parametrize("name", sorted(set(peers.with_feature("cid")) & set(SERVERS)))
 @pytest.mark.parametrize("own, theirs", [(b"", b"\x05\x06"), (b"\x07", b"\x08"), (b"\x01\x02\x03", b"")])
-def test_connection_ids_as_client(name, own, theirs):
-    session, _ = asking(peers.get(name), serve={"cid": theirs}, cid=own)
+def test_connection_ids_of_both_sides_as_client(name, own, theirs):
+    session, _ = run_client(peers.get(name), serve={"cid": theirs}, cid=own)
     assert (session.layer.cid, session.layer.peer_cid) == (own, theirs)
     assert session.layer.dropped == {}
 
 
 @pytest.mark.parametrize("name", sorted(set(peers.with_feature("cid")) & set(CLIENTS)))
 @pytest.mark.parametrize("theirs, cid_bytes", [(b"", 1), (b"\x05\x06", 2), (b"\x05", 0)])
-def test_connection_ids_as_server(name, theirs, cid_bytes):
-    (session,), _ = answering(peers.get(name), connect={"cid": theirs}, cid_bytes=cid_bytes)
+def test_connection_ids_of_both_sides_as_server(name, theirs, cid_bytes):
+    (session,), _ = run_server(peers.get(name), connect={"cid": theirs}, cid_bytes=cid_bytes)
     assert len(session.layer.cid) == cid_bytes
     assert session.layer.peer_cid == (theirs if cid_bytes else b"")
     assert session.layer.dropped == {}
@@ -166,13 +166,13 @@ def test_connection_ids_as_server(name, theirs, cid_bytes):
 @pytest.mark.parametrize(
     "name, how", [(name, how) for name in SERVERS for how in ("id", "ticket") if name in peers.with_feature(how)]
 )
-def test_resumption_as_client(name, how):
+def test_a_session_is_resumed_as_client(name, how):
     peer = peers.get(name)
 
     async def twice(port):
-        _, resumption = await ask(port, peer, tickets=how == "ticket")
+        _, resumption = await connect_and_ask(port, peer, tickets=how == "ticket")
         assert resumption
-        session, _ = await ask(port, peer, resume=resumption)
+        session, _ = await connect_and_ask(port, peer, resume=resumption)
         return session
 
     port = peers.free_port()
@@ -186,29 +186,29 @@ def test_resumption_as_client(name, how):
 
 @pytest.mark.parametrize("how", ["id", "ticket"])
 @pytest.mark.parametrize("name", sorted(set(peers.with_feature("id", "ticket")) & set(CLIENTS) & {"MbedTLS"}))
-def test_resumption_as_server(name, how):
-    sessions, _ = answering(peers.get(name), connect={"resume": how})
+def test_a_session_is_resumed_as_server(name, how):
+    sessions, _ = run_server(peers.get(name), connect={"resume": how})
     assert [session.resumed for session in sessions] == [False, True]
 
 
 @pytest.mark.parametrize("name", sorted(set(peers.with_feature("mfl")) & set(CLIENTS)))
-def test_max_fragment_length_as_server(name):
-    (session,), _ = answering(peers.get(name), connect={"mfl": 512})
+def test_the_clients_max_fragment_length_is_used_as_server(name):
+    (session,), _ = run_server(peers.get(name), connect={"mfl": 512})
     assert session.layer.record_max == 512
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_small_mtu_as_client(name):
-    """Our hello is cut to fragments, and theirs put together."""
+def test_a_small_mtu_is_respected_as_client(name):
+    """Our hello is fragmented, and the peer's flight is reassembled."""
     peer = peers.get(name)
-    session, relay = asking(peer, mtu=128, serve={"mtu": 256} if "mtu" in peer.features else None)
+    session, relay = run_client(peer, mtu=128, serve={"mtu": 256} if "mtu" in peer.features else None)
     assert max(relay.datagrams("up")) <= 128
     assert session.layer.dropped == {}
 
 
 @pytest.mark.parametrize("who", ["client", "relay"])
-def test_a_client_moves_in_mid_session(who):
-    """Bouncy Castle's client gets another port, by itself or by the relay as by a NAT; our server answers there."""
+def test_a_client_that_changes_its_address_keeps_its_session(who):
+    """Bouncy Castle's client opens another port, or the relay does as a NAT would. The answers go to the new address."""
     peer = peers.get("BouncyCastle")
     addresses = []
 
@@ -238,8 +238,8 @@ def test_a_client_moves_in_mid_session(who):
     assert len(set(addresses)) == (2 if who == "relay" else 1)
 
 
-def test_we_move_in_mid_session():
-    """A NAT gives our client another port; Bouncy Castle's server follows it by its connection id."""
+def test_dice_client_keeps_its_session_behind_a_nat_that_changes_its_address():
+    """Bouncy Castle's server finds the session by its connection id."""
     peer = peers.get("BouncyCastle")
 
     async def run(relay):
@@ -256,8 +256,8 @@ def test_we_move_in_mid_session():
         asyncio.run(run(relay))
 
 
-def test_micropython_asks_openssl(tmp_path):
-    """The same code as client on the unix port."""
+def test_dice_client_on_micropython_exchanges_data_with_openssl(tmp_path):
+    """The same code on the unix port."""
     peer = peers.get("OpenSSL")
     port = peers.free_port()
     question, answer = peer.ask(b"ping")
@@ -282,8 +282,8 @@ asyncio.run(main())
     assert done.stdout == "answered\n", done.stderr
 
 
-def test_micropython_answers_openssl(tmp_path):
-    """The same code as server on the unix port."""
+def test_dice_server_on_micropython_exchanges_data_with_openssl(tmp_path):
+    """The same code on the unix port."""
     peer = peers.get("OpenSSL")
     port = peers.free_port()
     code = f"""

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl dtls-client` and `dicectl dtls-server` talk to OpenSSL, and tshark decrypts that with the key logs that they write."""
+"""`dicectl dtls-client` and `dicectl dtls-server` exchange data with OpenSSL; tshark decrypts it with their key logs."""
 
 import sys
 
 import pytest
 
 from host_tests.interop import peers
-from host_tests.interop.peers.base import Running
+from host_tests.interop.peers.base import PeerProcess
 from host_tests.interop.relay import Relay
 from host_tests.interop.test_dice import WITH_COOKIE
 from host_tests.interop.test_wireshark import decrypted
@@ -15,33 +15,33 @@ from host_tests.interop.test_wireshark import decrypted
 
 @pytest.fixture
 def dicectl(tmp_path):
-    """Return a function that runs a command with the key and a key log; `tmp_path` has both."""
+    """Return a function that runs a command with the key and a key log, both in `tmp_path`."""
     key = tmp_path / "key"
     key.write_text(peers.KEY.hex())
 
     def run(command, *words):
         shared = ["--psk-identity", peers.IDENTITY, "--psk-file", key, "--keylog", tmp_path / "keys.log"]
-        return Running(Commands, [sys.executable, "-m", "dicectl", command, *words, *shared])
+        return PeerProcess(DicectlPeer, [sys.executable, "-m", "dicectl", command, *words, *shared])
 
     return run
 
 
-class Commands(peers.Peer):
-    """The peer that these commands are."""
+class DicectlPeer(peers.Peer):
+    """dicectl as a peer."""
 
     name = "dicectl"
 
 
-def logged(folder, relay):
-    """Return what tshark reads in what the relay saw, with the key log alone."""
+def decrypt_with_keylog(folder, relay):
+    """Return the application data that tshark decrypts in the relay's capture with only the key log."""
     relay.save(folder / "session.pcap")
     (folder / "none.log").touch()
     assert decrypted(folder / "session.pcap", relay.pcap_port, "-o", f"tls.keylog_file:{folder / 'none.log'}") == []
     return decrypted(folder / "session.pcap", relay.pcap_port, "-o", f"tls.keylog_file:{folder / 'keys.log'}")
 
 
-def test_dtls_client_sends_a_message(dicectl, tmp_path):
-    """It prints the answer, closes, and ends."""
+def test_dtls_client_sends_one_message_and_prints_the_answer(dicectl, tmp_path):
+    """Then it closes and ends."""
     peer = peers.get("OpenSSL")
     port = peers.free_port()
     with (
@@ -55,11 +55,11 @@ def test_dtls_client_sends_a_message(dicectl, tmp_path):
         server.read_until(peer.closed)
         assert client.wait() == 0
     assert relay.messages()[:4] == WITH_COOKIE
-    assert logged(tmp_path, relay) == [b"ask ping\n", b"echo ping\n"]
+    assert decrypt_with_keylog(tmp_path, relay) == [b"ask ping\n", b"echo ping\n"]
 
 
-def test_dtls_client_is_a_pipe(dicectl, tmp_path):
-    """Lines go both ways."""
+def test_dtls_client_pipes_lines_in_both_directions(dicectl, tmp_path):
+    """Each line of standard input is a message; each answer is a line of output."""
     peer = peers.get("OpenSSL")
     port = peers.free_port()
     with peer.serve(port), Relay(port) as relay, dicectl("dtls-client", peers.HOST, relay.port) as client:
@@ -67,11 +67,11 @@ def test_dtls_client_is_a_pipe(dicectl, tmp_path):
         for word in (b"one", b"two"):
             client.write(b"ask " + word + b"\n")
             client.read_until(b"echo " + word)
-    assert logged(tmp_path, relay) == [b"ask one\n", b"echo one\n", b"ask two\n", b"echo two\n"]
+    assert decrypt_with_keylog(tmp_path, relay) == [b"ask one\n", b"echo one\n", b"ask two\n", b"echo two\n"]
 
 
-def test_dtls_server_echoes(dicectl, tmp_path):
-    """It prints what comes, sends it back, and ends when the only client has closed."""
+def test_dtls_server_echoes_and_ends_with_its_client(dicectl, tmp_path):
+    """It prints each message, echoes it, and ends when the only client has closed."""
     peer = peers.get("OpenSSL")
     port = peers.free_port()
     with dicectl("dtls-server", port, "--echo", "--connections", "1") as server, Relay(port) as relay:
@@ -84,4 +84,4 @@ def test_dtls_server_echoes(dicectl, tmp_path):
             assert client.wait() == 0
         assert server.wait() == 0
     assert relay.messages()[:4] == WITH_COOKIE
-    assert logged(tmp_path, relay) == [b"ask OpenSSL\n", b"ask OpenSSL\n"]
+    assert decrypt_with_keylog(tmp_path, relay) == [b"ask OpenSSL\n", b"ask OpenSSL\n"]

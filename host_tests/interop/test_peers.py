@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The peers among themselves, through the relay: their drivers work, and this is what their handshakes take on the wire."""
+"""The peers with each other, through the relay: their drivers work, and their handshakes are measured on the wire."""
 
 import pytest
 
 from host_tests.interop import peers
-from host_tests.interop.relay import Relay, Spoiler
+from host_tests.interop.relay import Impairment, Relay
 
 PAIRS = [
     ("OpenSSL", "OpenSSL"),
@@ -31,7 +31,7 @@ WITH_SUITES = [pytest.param(*pair, peers.CCM_8, id="-".join(pair) + "-CCM_8") fo
 
 
 def talk(client_name, server_name, rule=None, **options):
-    """Let two peers shake hands and exchange something; return the relay, with what passed."""
+    """Let two peers connect and exchange a message; return the relay."""
     server, client = peers.get(server_name), peers.get(client_name)
     port = peers.free_port()
     with server.serve(port, **options) as serving, Relay(port, rule) as relay, client.connect(relay.port, **options) as connected:
@@ -44,15 +44,15 @@ def talk(client_name, server_name, rule=None, **options):
 
 
 @pytest.mark.parametrize("client, server, suite", WITH_SUITES)
-def test_pairs(client, server, suite):
+def test_every_pair_of_peers_exchanges_data(client, server, suite):
     relay = talk(client, server, suite=suite)
     assert relay.handshake()[0] >= 6
     assert any(datagram[0] == 23 for _, datagram in relay.passed())
 
 
 @pytest.mark.parametrize("client, server", [("MbedTLS", "MbedTLS"), ("BouncyCastle", "MbedTLS"), ("MbedTLS", "BouncyCastle")])
-def test_connection_ids(client, server):
-    """Each end has its own, and every record under a key has one."""
+def test_peers_use_connection_ids(client, server):
+    """Each side has its own, and every protected record carries one."""
     relay = talk(client, server, cid=b"\xbe\xef")
     protected = [datagram for _, datagram in relay.passed() if datagram[3:5] == b"\0\1"]
     assert protected
@@ -60,8 +60,8 @@ def test_connection_ids(client, server):
 
 
 @pytest.mark.parametrize("who", ["client", "relay"])
-def test_a_client_moves_in_mid_session(who):
-    """A server with connection ids follows the client: moved by itself, or by the relay as a NAT would."""
+def test_a_client_that_changes_its_address_keeps_its_session(who):
+    """The server finds the session by its connection id. The client changes its port, or the relay does as a NAT would."""
     peer = peers.get("BouncyCastle")
     port = peers.free_port()
     with peer.serve(port, cid=b"\1") as server, Relay(port) as relay, peer.connect(relay.port, cid=b"\2") as client:
@@ -76,8 +76,8 @@ def test_a_client_moves_in_mid_session(who):
 
 @pytest.mark.parametrize("client, server, how", [("MbedTLS", "BouncyCastle", "id"), ("BouncyCastle", "MbedTLS", "id"),
                                                  ("MbedTLS", "MbedTLS", "ticket"), ("GnuTLS", "OpenSSL", "ticket")])  # fmt: skip
-def test_resumption(client, server, how):
-    """A client comes back; the second handshake needs fewer bytes."""
+def test_peers_resume_a_session(client, server, how):
+    """The second handshake of a client takes fewer bytes."""
     asked, asking = peers.get(server), peers.get(client)
     port = peers.free_port()
     with asked.serve(port), Relay(port) as relay, asking.connect(relay.port, resume=how) as connected:
@@ -87,12 +87,12 @@ def test_resumption(client, server, how):
         connected.close()
         connected.wait()
     exchanges = [datagram for way, datagram in relay.passed() if way == "up" and datagram[13:14] == b"\x10"]
-    assert len(exchanges) == 1  # one ClientKeyExchange, so the other handshake was a resumption
+    assert len(exchanges) == 1  # only one ClientKeyExchange, so the other handshake was a resumption
 
 
-def test_a_handshake_survives_losses():
-    """The relay spoils by its seed: the same datagrams each time, and these peers repeat what was lost."""
-    rules = [Spoiler(5, 0.2, 0.2, 0.2) for _ in range(2)]
+def test_a_handshake_survives_loss_duplication_and_reordering():
+    """A seed gives the same losses every time; these peers retransmit."""
+    rules = [Impairment(5, 0.2, 0.2, 0.2) for _ in range(2)]
     first, second = ([rule("up", number, bytes((number,))) for number in range(50)] for rule in rules)
     assert first == second
     assert [] in first

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""docs/interop.md names every peer in every role and suite, and what it says of MicroPython's own tls is so."""
+"""docs/interop.md lists every peer in every role and suite, and its statement about MicroPython's own tls is true."""
 
 import re
 import subprocess
 
 from dicectl.firmware import unix_port
 from host_tests.interop import peers, report
-from host_tests.interop.peers.of_pypi import TinyDTLS
+from host_tests.interop.peers.pypi import TinyDTLS
 
 CODE = """
 import tls
@@ -16,7 +16,7 @@ print("\\n".join(context.get_ciphers()))
 """
 
 
-def test_the_page_has_every_peer_in_every_role_and_suite():
+def test_the_page_lists_every_peer_in_every_role_and_suite():
     """dice is the client of servers, and the server of clients."""
     expected = set()
     for peer in peers.PEERS.values():
@@ -26,28 +26,28 @@ def test_the_page_has_every_peer_in_every_role_and_suite():
     assert {row[:3] for row in report.listed(report.PAGE.read_text()) if row[3] == "-"} == expected
 
 
-def test_the_page_has_every_resumption():
-    """By id and by ticket, with dice as client of those that can."""
+def test_the_page_lists_every_resumption():
+    """By id and by ticket, with dice as client of the servers that support it."""
     expected = {(peer.title, how) for peer in peers.PEERS.values() for how in ("id", "ticket") if how in peer.features}
     rows = report.listed(report.PAGE.read_text())
     assert {(row[1], row[3].split()[-1]) for row in rows if row[3].startswith("resumed by")} == expected
 
 
 def test_the_built_in_tls_has_no_suite_in_common():
-    """It has pre-shared keys, but with GCM and CBC alone."""
+    """It supports pre-shared keys only with GCM and CBC."""
     done = subprocess.run([unix_port.find(), "-c", CODE], capture_output=True, text=True)
     suites = done.stdout.split()
     assert any(suite.startswith("TLS-PSK-") for suite in suites), done.stderr
     assert not any("CCM" in suite for suite in suites)
 
 
-def test_rows_are_told_in_words():
+def test_options_are_written_as_text():
     assert report.words({"cid": b"\1\2", "mtu": 128, "resume": None, "tickets": True}) == "cid=0102, mtu=128, tickets"
     assert report.words({"alpn": (b"h3", b"co"), "peer's alpn": ["co"], "cid": b""}) == "alpn=h3+co, cid=, peer's alpn=co"
 
 
-def test_the_gate_installs_what_the_peers_need():
-    """All of Debian's packages that the page names, but for what whoever runs the gate has."""
+def test_the_gate_installs_the_packages_of_all_peers():
+    """All Debian packages that the page names, except those that every machine for the gate has."""
     root = report.PAGE.parents[1]
     gate = set((root / ".ci" / "run").read_text().replace('"', " ").split())
     rows = report.PAGE.read_text().split("## Where the peers come from")[1].split("##")[0]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""tshark decrypts our sessions, by the PSK and by our key log, with and without CID; and what a relay sees."""
+"""tshark decrypts sessions by PSK and by key log, with and without connection ids; a relay sees only ciphertext."""
 
 import asyncio
 import shutil
@@ -13,13 +13,13 @@ from dice.dtls.kx_psk_server import PskLookup
 from dicectl.net.dissect import keylog
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay
-from host_tests.interop.test_dice import answering, asking, psk
+from host_tests.interop.test_dice import psk, run_client, run_server
 
 SECRET_TEXT = b"turn off the lights"
 
 
 def decrypted(capture, port, *options):
-    """Return the application data that tshark finds in a capture."""
+    """Return the application data that tshark decrypts in a capture."""
     if not shutil.which("tshark"):
         pytest.skip("no tshark: apt-get install tshark")
     argv = ["tshark", "-r", str(capture), "-d", f"udp.port=={port},dtls", *options]
@@ -29,7 +29,7 @@ def decrypted(capture, port, *options):
 
 
 async def talk(cid, cid_bytes):
-    """Let dice talk with itself through a relay; return (relay, key log)."""
+    """Let a dice client and a dice server exchange data through a relay; return (relay, key log)."""
 
     async def handle(connection):
         async for message in connection:
@@ -49,7 +49,7 @@ async def talk(cid, cid_bytes):
 
 @pytest.mark.parametrize("cid, cid_bytes", [(None, 0), (b"", 1), (b"\7\7", 2)])
 @pytest.mark.parametrize("how", ["psk", "keylog"])
-def test_tshark_decrypts(tmp_path, how, cid, cid_bytes):
+def test_tshark_decrypts_a_session_with_the_right_key_only(tmp_path, how, cid, cid_bytes):
     relay, secret = asyncio.run(talk(cid, cid_bytes))
     relay.save(tmp_path / "session.pcap")
     (tmp_path / "keys.log").write_text(secret + "\n")
@@ -60,9 +60,10 @@ def test_tshark_decrypts(tmp_path, how, cid, cid_bytes):
 
 
 @pytest.mark.parametrize("way", ["client", "server"])
-def test_renegotiation_is_refused(way):
-    """OpenSSL asks for one when it is told `r` or `R`; ours answers with an alert, and with no hello."""
-    relay = asyncio.run(refuse(peers.get("OpenSSL"))) if way == "client" else asyncio.run(refuse_as_server(peers.get("OpenSSL")))
+def test_renegotiation_is_refused_with_an_alert_and_no_hello(way):
+    """OpenSSL requests a renegotiation when `r` or `R` is typed."""
+    refuse = refuse_as_client if way == "client" else refuse_as_server
+    relay = asyncio.run(refuse(peers.get("OpenSSL")))
     direction = "up" if way == "client" else "down"
     ours = [datagram for toward, datagram in relay.passed() if toward == direction]
     data = next(number for number, datagram in enumerate(ours) if datagram[0] == 23)
@@ -70,7 +71,7 @@ def test_renegotiation_is_refused(way):
     assert all(datagram[0] != 22 for datagram in ours[data:])
 
 
-async def refuse(peer):
+async def refuse_as_client(peer):
     port = peers.free_port()
     with peer.serve(port) as server, Relay(port) as relay:
         connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000)
@@ -97,9 +98,9 @@ async def refuse_as_server(peer):
     return relay
 
 
-def test_what_a_relay_saw_is_what_was_meant():
+def test_a_relay_sees_no_plaintext_and_the_expected_number_of_datagrams():
     peer = peers.get("OpenSSL")
-    _, relay = asking(peer)
+    _, relay = run_client(peer)
     assert all(b"ask ping" not in datagram for _, datagram in relay.passed())
-    _, relay = answering(peer)
+    _, relay = run_server(peer)
     assert relay.handshake()[0] == 6

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What all peers share: programs that talk DTLS on loopback, driven through standard input and output."""
+"""The base of all peers: DTLS programs on loopback, driven through standard input and output."""
 
 import os
 import re
@@ -21,22 +21,22 @@ PROGRAMS = Path(__file__).parent / "programs"
 
 
 class Missing(Exception):
-    """A peer is not there; says what is missing and how to get it."""
+    """A peer is not installed; the message names the missing part and the command that installs it."""
 
 
 class Failed(AssertionError):
-    """A peer did not do what was expected of it; says what it printed."""
+    """A peer did not behave as expected; the message contains its output."""
 
 
 def free_port():
-    """Return a UDP port of loopback that nobody has."""
+    """Return a free UDP port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]
 
 
 def is_bound(port):
-    """Tell whether a UDP port is bound on this machine, loopback or any address."""
+    """Return whether a UDP port is bound on this machine, on loopback or on any address."""
     wanted = f":{port:04X}"
     for name in ("/proc/net/udp", "/proc/net/udp6"):
         if os.path.exists(name) and any(line.split()[1].endswith(wanted) for line in Path(name).read_text().splitlines()[1:]):
@@ -44,10 +44,10 @@ def is_bound(port):
     return not os.path.exists("/proc/net/udp")
 
 
-class Running:
-    """A program that runs, in a `with`; it ends there at the latest.
+class PeerProcess:
+    """A running program, used in a `with`; it is killed at the end of that at the latest.
 
-    `says` is in the first application data that a client sends of its own accord, None for servers.
+    `says` is part of the first application data that a client sends unprompted; None for servers.
     """
 
     def __init__(self, peer, command, says=None, answer_lines=False, environment=None, **popen):
@@ -84,7 +84,7 @@ class Running:
             self._changed.notify_all()
 
     def _answer(self, text):
-        """Answer each line that asks; for programs that show what they receive and send what is typed. Return the begun line."""
+        """Answer each question, for programs that print messages and send typed lines. Return the incomplete last line."""
         *lines, rest = text.split(b"\n")
         for line in lines:
             if line.startswith((b"ask ", b"GET ")):
@@ -92,56 +92,56 @@ class Running:
         return rest
 
     def output(self):
-        """Return all that the program has printed so far."""
+        """Return the whole output of the program so far."""
         with self._changed:
             return self._output
 
     def write(self, data):
-        """Type bytes into the program, which sends them where it is one that does."""
+        """Write bytes to the program's standard input; some programs send them."""
         try:
             self._process.stdin.write(data)
             self._process.stdin.flush()
         except (BrokenPipeError, ValueError):
-            raise Failed(self.tell("has ended"))
+            raise Failed(self.describe("has ended"))
 
     def read_until(self, wanted, timeout=PATIENCE_S):
-        """Wait until the program prints `wanted`; return what it printed since the last call, up to and including that."""
+        """Wait until the program prints `wanted`; return its output since the last call, up to and including `wanted`."""
         end = time.monotonic() + timeout
         with self._changed:
             while (found := self._output.find(wanted, self._seen)) < 0:
                 left = end - time.monotonic()
                 if left <= 0 or not (self._reader.is_alive() or self._process.poll() is None):
-                    raise Failed(self.tell(f"did not print {wanted!r}"))
+                    raise Failed(self.describe(f"did not print {wanted!r}"))
                 self._changed.wait(min(left, 0.2))
             start, self._seen = self._seen, found + len(wanted)
             return self._output[start : self._seen]
 
     def wait(self, timeout=PATIENCE_S):
-        """Wait for the end of the program; return its exit status."""
+        """Wait until the program ends; return its exit status."""
         try:
             status = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise Failed(self.tell("did not end"))
+            raise Failed(self.describe("did not end"))
         self._reader.join(timeout)
         return status
 
     def close(self):
-        """Let the program end its session in order: the clients of all peers do so with a close_notify."""
-        self.peer.hang_up(self)
+        """Let the program close its session: all clients send close_notify."""
+        self.peer.end_session(self)
 
     def end_input(self):
-        """End the program's standard input."""
+        """Close the program's standard input."""
         try:
             self._process.stdin.close()
         except BrokenPipeError:
             pass
 
     def terminate(self):
-        """Ask the program to end, by signal."""
+        """Send the program SIGTERM."""
         self._process.terminate()
 
     def kill(self):
-        """End the program at once."""
+        """Kill the program."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait(PATIENCE_S)
@@ -149,41 +149,41 @@ class Running:
         self._reader.join(PATIENCE_S)
         self._process.stdout.close()
 
-    def tell(self, what):
-        """Return a sentence about this program with its command and output, for a failure."""
+    def describe(self, what):
+        """Return an error message about this program, with its command and output."""
         return f"{self.peer.name} {what}\n$ {' '.join(self.command)}\n{self.output().decode(errors='replace')[-4000:]}"
 
 
 class Peer:
-    """Another implementation of DTLS; each kind overrides what it does differently.
+    """Another implementation of DTLS; subclasses override what differs.
 
     `features`: "client", "server", "ccm" (C0A4), "cid" (`cid=b"..."`, its own connection id), "id" and "ticket" (it resumes as
     client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its record_size_limit), "mtu" (`mtu=`),
-    "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export" (`export=LABEL` as client: what
-    `exported` returns), "export as server".
+    "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export" (`export=LABEL` as client; see
+    `exported`), "export as server".
     """
 
     name = title = ""
     features = frozenset()
-    closed = b""  # what a server prints when a client's close_notify came
-    material = b""  # what stands before the keying material that it prints in hex, with "export"
-    chosen = b"no ALPN"  # what a client prints before the protocol that was agreed on, with "hello"
+    closed = b""  # the text that a server prints on a client's close_notify
+    material = b""  # the text before the keying material in hex, with "export"
+    chosen = b"no ALPN"  # the text of a client before the negotiated protocol, with "hello"
 
     def check(self):
-        """Raise Missing where the peer is not there."""
+        """Raise Missing if the peer is not installed."""
 
     def version(self):
         """Return the version as text."""
         raise NotImplementedError
 
     def serve(self, port, suite=CCM_8, identity=IDENTITY, key=KEY, **options):
-        """Return a running server on loopback, ready to receive."""
+        """Start a server on loopback; return it when it is ready to receive."""
         running = self._serve(port, suite, identity, key, **options)
         end = time.monotonic() + PATIENCE_S
         try:
             while not is_bound(port):
                 if time.monotonic() > end or running._process.poll() is not None:
-                    raise Failed(running.tell("does not serve"))
+                    raise Failed(running.describe("does not serve"))
                 time.sleep(0.01)
         except BaseException:
             running.kill()
@@ -191,28 +191,28 @@ class Peer:
         return running
 
     def connect(self, port, suite=CCM_8, identity=IDENTITY, key=KEY, **options):
-        """Return a running client of a server on loopback; it sends something with its `says` in it, and prints what comes."""
+        """Start a client of a server on loopback; it sends data that contains its `says`, and prints the answers."""
         return self._connect(port, suite, identity, key, **options)
 
-    def hang_up(self, running):
-        """See Running.close."""
+    def end_session(self, running):
+        """Close the session of a client; see PeerProcess.close."""
         running.end_input()
 
     def exported(self, running):
-        """Return the keying material that a program of this peer has printed."""
+        """Return the keying material that this peer's program printed."""
         return bytes.fromhex(re.search(re.escape(self.material) + rb"(\w+)", running.output())[1].decode())
 
     def ask(self, text):
-        """Return (application data to send to this peer's server, what is in the application data that it answers)."""
+        """Return (application data for this peer's server, a part of its answer)."""
         return b"ask " + text + b"\n", b"echo " + text
 
     def answer(self, request, text):
-        """Return the application data that answers what this peer's client sent, so that the client prints `text`."""
+        """Return the application data that answers the request of this peer's client and makes it print `text`."""
         return text + b"\n"
 
 
 def tool(name, package):
-    """Return the name of a program; raises Missing, which names its Debian package."""
+    """Return the name of a program. Raise Missing, which names its Debian package, if it is not installed."""
     import shutil
 
     found = shutil.which(name)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Bouncy Castle with a program of ours (programs/BouncyCastle.java), its jars unpacked from Debian's packages into the cache.
+"""Bouncy Castle with our program programs/BouncyCastle.java; its jars are unpacked from Debian's packages into the cache.
 
-Needs a JDK, 17 or later. Version 1.80, which Debian 13 has, knows connection ids.
+Needs a JDK, 17 or later. Version 1.80, in Debian 13, supports connection ids.
 """
 
 import functools
@@ -11,16 +11,16 @@ import hashlib
 from dicectl.errors import CommandError
 from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
-from host_tests.interop.peers.base import PROGRAMS, Failed, Missing, Peer, Running
+from host_tests.interop.peers.base import PROGRAMS, Failed, Missing, Peer, PeerProcess
 
 _PACKAGES = ["libbctls-java", "libbcprov-java", "libbcutil-java"]
 _TOOLS = {"javac": "default-jdk-headless", "java": "default-jdk-headless"}
-_QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]  # to start, that is
+_QUICK = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m"]  # for a quick start
 
 
 @functools.cache
 def class_path():
-    """Return the class path that has our program; fetches and compiles what is not there. Raises Missing."""
+    """Return the class path with our program; fetch and compile it if needed. Raises Missing."""
     source = PROGRAMS / "BouncyCastle.java"
     folder = cache() / "peers" / "bouncycastle"
     classes = folder / f"classes-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
@@ -51,7 +51,7 @@ def _fetch(folder):
 
 
 class BouncyCastle(Peer):
-    """Options: cid; resume="id" (client: comes back once). `move` gives a client another port in mid-session."""
+    """Options: cid; resume="id" (the client connects twice). `move` gives a client another port during its session."""
 
     name, title = "BouncyCastle", "Bouncy Castle"
     features = frozenset(("client", "server", "ccm", "cid", "id", "write"))
@@ -68,7 +68,7 @@ class BouncyCastle(Peer):
     def _run(self, role, port, suite, identity, key, cid, times=1, says=None):
         words = ["java", *_QUICK, "-cp", class_path(), "BouncyCastle", role, port, identity, f"{suite:x}"]
         words += ["none" if cid is None else cid.hex(), times]
-        return Running(self, words, says=says, environment={"DICE_PSK": key.hex()})
+        return PeerProcess(self, words, says=says, environment={"DICE_PSK": key.hex()})
 
     def _serve(self, port, suite, identity, key, cid=None):
         return self._run("server", port, suite, identity, key, cid)
@@ -79,5 +79,5 @@ class BouncyCastle(Peer):
         return self._run("client", port, suite, identity, key, cid, 2 if resume else 1, b"ask BouncyCastle")
 
     def move(self, client):
-        """Let a client go on from another port."""
+        """Let a client continue from another port."""
         client.write(b"move\n")

@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""GnuTLS's gnutls-serv and gnutls-cli. The server echoes, listens on every address, and takes its keys from a file."""
+"""GnuTLS's gnutls-serv and gnutls-cli. The server echoes, binds every address, and reads its keys from a file."""
 
 import tempfile
 from pathlib import Path
 
-from host_tests.interop.peers.base import EXPORT_BYTES, HOST, Peer, Running, first_line, tool
+from host_tests.interop.peers.base import EXPORT_BYTES, HOST, Peer, PeerProcess, first_line, tool
 
 _SUITES = {0xC0A8: "AES-128-CCM-8", 0xC0A4: "AES-128-CCM"}
 
 
 class GnuTLS(Peer):
-    """Options: mtu, limit, resume="ticket" (client: connects, leaves, comes back, then talks), name, alpn, export (client).
+    """Options: mtu, limit, resume="ticket" (the client connects, disconnects, resumes, then sends), name, alpn, export (client).
 
-    The server insists on its name and on a protocol of its own.
+    The server requires its name and one of its protocols.
     """
 
     name = title = "GnuTLS"
@@ -50,8 +50,8 @@ class GnuTLS(Peer):
         ]
         words += self._common(mtu, ticket, limit, name, alpn)
         words += (["--sni-hostname-fatal"] if name else []) + (["--alpn-fatal"] if alpn else [])
-        running = Running(self, words)
-        running.folder = folder  # lives as long as the server
+        running = PeerProcess(self, words)
+        running.folder = folder  # as long as the server
         return running
 
     def _common(self, mtu, ticket, limit, name, alpn):
@@ -63,7 +63,7 @@ class GnuTLS(Peer):
         words = ["gnutls-cli", "--udp", "-p", port, "--priority", self._priority(suite), "--pskusername", identity]
         words += ["--pskkey", key.hex(), *self._common(mtu, ticket, limit, name, alpn), *(["--resume"] if resume else [])]
         words += [*(["--keymatexport", export, "--keymatexportsize", EXPORT_BYTES] if export else []), HOST]
-        running = Running(self, words, says=b"ask GnuTLS")
+        running = PeerProcess(self, words, says=b"ask GnuTLS")
         running.write(b"ask GnuTLS\n")
         return running
 

@@ -1,21 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""libcoap's coap-client and coap-server, in their builds with GnuTLS and with OpenSSL: CoAP in DTLS.
+"""libcoap's coap-client and coap-server, built with GnuTLS and with OpenSSL: CoAP over DTLS.
 
-The server takes any identity. Nothing chooses the suite: CCM_8 is agreed on with a peer that has no other.
-A server of plain CoAP comes with the secured one, on the port below it.
+The server accepts any identity. The suite cannot be configured: CCM_8 is negotiated with a peer that supports no other.
+The server also serves plain CoAP, on the port below.
 """
 
 import re
 import subprocess
 
-from host_tests.interop.peers.base import HOST, Peer, Running, tool
+from host_tests.interop.peers.base import HOST, Peer, PeerProcess, tool
 
 _GET = bytes.fromhex("40013039")  # confirmable, no token, message id 12345
 
 
 class LibCoAP(Peer):
-    """A client sends one GET with the query `libcoap`, and leaves when it is answered; a server answers GET / with a sentence."""
+    """A client sends one GET with the query `libcoap` and ends when it is answered. A server answers GET / with a sentence."""
 
     features = frozenset(("client", "server"))
 
@@ -35,7 +35,7 @@ class LibCoAP(Peer):
 
     def _serve(self, port, suite, identity, key):
         words = [f"coap-server-{self._build}", "-A", HOST, "-p", port - 1, "-k", key.decode(), "-v", 7]
-        return Running(self, words)
+        return PeerProcess(self, words)
 
     def _connect(self, port, suite, identity, key):
         words = [
@@ -50,12 +50,12 @@ class LibCoAP(Peer):
             6,
             f"coaps://{HOST}:{port}/?libcoap",
         ]
-        return Running(self, words, says=b"libcoap")
+        return PeerProcess(self, words, says=b"libcoap")
 
     def ask(self, text):
         return _GET, b"This is a test server"
 
     def answer(self, request, text):
-        """An acknowledgement with the code 2.05 and the request's message id and token."""
+        """Return an acknowledgement with the code 2.05 and the request's message id and token."""
         token = request[4 : 4 + (request[0] & 15)]
         return bytes((0x60 | len(token), 0x45)) + request[2:4] + token + b"\xff" + text

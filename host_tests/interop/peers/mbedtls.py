@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Mbed TLS 3.6's ssl_server2 and ssl_client2, built from Debian's source package into the cache (once, 20 s on two cores).
 
-They talk HTTP: the client sends a GET that contains `says`, the server answers with a page that names the suite.
+They speak HTTP: the client sends a GET that contains `says`, the server answers with a page that names the suite.
 """
 
 import functools
@@ -11,7 +11,7 @@ import os
 from dicectl.errors import CommandError
 from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
-from host_tests.interop.peers.base import HOST, Missing, Peer, Running, first_line
+from host_tests.interop.peers.base import HOST, Missing, Peer, PeerProcess, first_line
 
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
 _TOOLS = {"apt-get": "apt", "dpkg-source": "dpkg-dev", "cmake": "cmake", "make": "make", "gcc": "gcc"}
@@ -19,7 +19,7 @@ _TOOLS = {"apt-get": "apt", "dpkg-source": "dpkg-dev", "cmake": "cmake", "make":
 
 @functools.cache
 def programs():
-    """Return the folder with ssl_server2 and ssl_client2; builds them where they are not there. Raises Missing."""
+    """Return the folder with ssl_server2 and ssl_client2; build them if needed. Raises Missing."""
     folder = cache() / "peers" / "mbedtls"
     built = folder / "build" / "programs" / "ssl"
     try:
@@ -38,7 +38,11 @@ def _build(folder):
     description = next(folder / "packages" / name for name in names if name.endswith(".dsc"))
     log.run("unpacking mbedtls", ["rm", "-rf", folder / "source", folder / "build"])
     log.run("unpacking mbedtls", ["dpkg-source", "-x", description, folder / "source"])
-    options = ["-DCMAKE_BUILD_TYPE=Release", "-DENABLE_TESTING=OFF", "-DENABLE_PROGRAMS=ON"]  # connection ids are on by default
+    options = [
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DENABLE_TESTING=OFF",
+        "-DENABLE_PROGRAMS=ON",
+    ]  # with connection ids by default
     environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
     log.run("building mbedtls", ["cmake", "-S", folder / "source", "-B", folder / "build", *options], environment=environment)
     targets = ["--target", "ssl_client2", "ssl_server2"]
@@ -47,9 +51,9 @@ def _build(folder):
 
 
 class MbedTLS(Peer):
-    """Options: cid, mfl, mtu, ticket, cookies (server), resume="id" or "ticket" (client: comes back once), exchanges.
+    """Options: cid, mfl, mtu, ticket, cookies (server), resume="id" or "ticket" (the client connects twice), exchanges.
 
-    Either end closes after so many exchanges, the server by default only when the client does.
+    A side closes after this many exchanges. By default the server closes only after the client.
     """
 
     name, title = "MbedTLS", "Mbed TLS"
@@ -79,15 +83,15 @@ class MbedTLS(Peer):
 
     def _serve(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, exchanges=1000, cookies=True):
         words = self._common("ssl_server2", port, suite, identity, key, cid, mfl, mtu, ticket, exchanges)
-        return Running(self, [*words, f"cookies={cookies:d}"])
+        return PeerProcess(self, [*words, f"cookies={cookies:d}"])
 
     def _connect(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, resume=None, exchanges=1):
         words = self._common("ssl_client2", port, suite, identity, key, cid, mfl, mtu, ticket and resume != "id", exchanges)
         words += ["request_page=/MbedTLS", "read_timeout=2000", "max_resend=2", *(["reconnect=1"] if resume else [])]
-        return Running(self, words, says=b"GET /MbedTLS")
+        return PeerProcess(self, words, says=b"GET /MbedTLS")
 
-    def hang_up(self, running):
-        """The client closes on its own after its exchanges."""
+    def end_session(self, running):
+        """Do nothing: the client closes after its exchanges."""
 
     def ask(self, text):
         return b"GET " + text + b"\r\n\r\n", b"Successful connection using: TLS-PSK-WITH-AES-128-CCM"

@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""OpenSSL's s_server and s_client. CCM_8 counts as weak there: security level 0."""
+"""OpenSSL's s_server and s_client. OpenSSL considers CCM_8 weak, so it needs security level 0."""
 
 import time
 
-from host_tests.interop.peers.base import EXPORT_BYTES, HOST, PATIENCE_S, Failed, Peer, Running, first_line, tool
+from host_tests.interop.peers.base import EXPORT_BYTES, HOST, PATIENCE_S, Failed, Peer, PeerProcess, first_line, tool
 
 _SUITES = {0xC0A8: "PSK-AES128-CCM8", 0xC0A4: "PSK-AES128-CCM"}
 
 
 class OpenSSL(Peer):
-    """Options: mtu, mfl (client), ticket, session=PATH (client: written by the first run, read by the next, to resume), name,
-    alpn, export. With a name, the server prints the extensions of the client, whatever the name.
+    """Options: mtu, mfl (client), ticket, session=PATH (client: the first run writes it, the next reads it to resume), name, alpn,
+    export. With a name, the server prints the client's extensions, whatever the name.
     """
 
     name = title = "OpenSSL"
@@ -36,7 +36,7 @@ class OpenSSL(Peer):
     def _serve(self, port, suite, identity, key, mtu=None, ticket=True, name=None, alpn=(), export=None):
         words = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-listen", "-nocert"]
         words += self._common(suite, identity, key, mtu, ticket, alpn, export)
-        return Running(self, words + (["-tlsextdebug"] if name else []), answer_lines=True)
+        return PeerProcess(self, words + (["-tlsextdebug"] if name else []), answer_lines=True)
 
     def _connect(self, port, suite, identity, key, mtu=None, mfl=None, ticket=True, session=None, name=None, alpn=(), export=None):
         words = ["openssl", "s_client", "-connect", f"{HOST}:{port}"]
@@ -45,16 +45,16 @@ class OpenSSL(Peer):
         words += ["-maxfraglen", mfl] if mfl else []
         if session:
             words += ["-sess_in" if session.exists() else "-sess_out", session]
-        running = Running(self, words, says=b"ask OpenSSL")
-        running.write(b"ask OpenSSL\n")  # it reads this when the handshake is over
+        running = PeerProcess(self, words, says=b"ask OpenSSL")
+        running.write(b"ask OpenSSL\n")  # is read when the handshake is complete
         return running
 
-    def hang_up(self, running):
-        """A line with Q closes; s_client takes it only in order, as the first letter of what it reads at once."""
+    def end_session(self, running):
+        """Type a line with Q. s_client accepts it only as the first letter of a read."""
         end = time.monotonic() + PATIENCE_S
         while running._process.poll() is None:
             if time.monotonic() > end:
-                raise Failed(running.tell("did not hang up"))
+                raise Failed(running.describe("did not hang up"))
             try:
                 running.write(b"Q\n")
             except Failed:

@@ -13,20 +13,20 @@ port, identity = sys.argv[1:]
 BASE = f"coaps://127.0.0.1:{port}"
 
 
-def tell(response):
+def print_response(response):
     """Print a response."""
     print(json.dumps([str(response.code), len(response.payload), response.payload[:32].decode()]), flush=True)
 
 
 async def main():
-    """Read, write more than a datagram carries, read it, wait for a late answer, observe."""
+    """Read, write more than fits a datagram, read it back, wait for a late response, observe."""
     context = await aiocoap.Context.create_client_context()
     psk = {"psk": {"hex": os.environ["DICE_PSK"]}, "client-identity": {"ascii": identity}}
     context.client_credentials.load_from_dict({f"{BASE}/*": {"dtls": psk}})
 
     async def ask(code, path, payload=b""):
         request = aiocoap.Message(code=code, uri=f"{BASE}/{path}", payload=payload)
-        tell(await asyncio.wait_for(context.request(request).response, 20))
+        print_response(await asyncio.wait_for(context.request(request).response, 20))
 
     await ask(aiocoap.GET, "time")
     await ask(aiocoap.PUT, "shelf", b"0123456789" * 200)
@@ -35,9 +35,9 @@ async def main():
     await ask(aiocoap.GET, "slow")
     await ask(aiocoap.GET, ".well-known/core")
     watching = context.request(aiocoap.Message(code=aiocoap.GET, uri=f"{BASE}/ticker", observe=0))
-    tell(await asyncio.wait_for(watching.response, 20))
+    print_response(await asyncio.wait_for(watching.response, 20))
     async for response in watching.observation:
-        tell(response)
+        print_response(response)
         if response.payload == b"tick 4":
             break
     await context.shutdown()

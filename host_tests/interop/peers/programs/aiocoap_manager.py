@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""aiocoap as a member of a managed group: PORT IDENTITY, the key in hex in $DICE_PSK; prints a JSON line of each response."""
+"""aiocoap as a member of a managed group: PORT IDENTITY, the key in hex in $DICE_PSK. Prints a JSON line for each response."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ BASE = f"coaps://127.0.0.1:{port}"
 
 
 async def main():
-    """Read the group's number, join it, and ask for one where we are no member."""
+    """Read the number of a group and join it; then try a group without membership, and an unknown one."""
     context = await aiocoap.Context.create_client_context()
     psk = {"psk": {"hex": os.environ["DICE_PSK"]}, "client-identity": {"ascii": identity}}
     context.client_credentials.load_from_dict({f"{BASE}/*": {"dtls": psk}})

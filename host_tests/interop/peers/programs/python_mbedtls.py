@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""python-mbedtls (Mbed TLS 2.28) as a program: argv is role, port, identity, suite; the key in hex comes in $DICE_PSK.
+"""python-mbedtls (Mbed TLS 2.28) as a program: argv is role, port, identity, suite; the key in hex is in $DICE_PSK.
 
-A server answers with "echo" and the message, a client sends "ask python-mbedtls"; both print what they receive. The end of standard
-input closes.
+A server answers with "echo" and the message, a client sends "ask python-mbedtls"; both print what they receive. The session is
+closed when standard input ends.
 """
 
 import os
@@ -18,15 +18,15 @@ HOST = "127.0.0.1"
 
 
 def step(call, *arguments):
-    """Do a step of TLS as often as it wants; return its result, None where it waits for the peer."""
+    """Call a TLS function; return its result, or None if it waits for the peer."""
     try:
         return call(*arguments)
     except (tls.WantReadError, tls.WantWriteError):
         return None
 
 
-class End:
-    """One end, over a UDP socket of its own."""
+class Endpoint:
+    """A DTLS client or server on a UDP socket of its own."""
 
     def __init__(self, role, port, identity, suite):
         key = bytes.fromhex(os.environ["DICE_PSK"])
@@ -42,19 +42,19 @@ class End:
         self.restart()
 
     def restart(self):
-        """Forget the session."""
+        """Discard the session."""
         self.tls = self._context.wrap_buffers() if self.is_server else self._context.wrap_buffers(None)
         self.is_connected = False
 
     def flush(self):
-        """Send what TLS has for the wire."""
+        """Send the datagrams that TLS has prepared."""
         while out := self.tls.peek_outgoing(16384):
             for datagram in datagrams(out):
                 self.wire.sendto(datagram, self.peer)
             self.tls.consume_outgoing(len(out))
 
-    def shake_hands(self):
-        """Go on with the handshake; tell whether it is over."""
+    def continue_handshake(self):
+        """Continue the handshake; return whether it is complete."""
         while self.tls._handshake_state is not tls.HandshakeStep.HANDSHAKE_OVER:
             try:
                 self.tls.do_handshake()
@@ -75,7 +75,7 @@ class End:
 
 
 def datagrams(data):
-    """Yield the records that TLS made, each as a datagram."""
+    """Yield each record as a datagram."""
     while data:
         size = 13 + int.from_bytes(data[11:13], "big")
         yield data[:size]
@@ -84,8 +84,8 @@ def datagrams(data):
 
 def main(role, port, identity, suite):
     """Serve or connect until standard input ends."""
-    end, out = End(role, int(port), identity, suite), sys.stdout.buffer
-    if role == "client" and end.shake_hands():
+    end, out = Endpoint(role, int(port), identity, suite), sys.stdout.buffer
+    if role == "client" and end.continue_handshake():
         raise OSError("connected to nobody")
     while True:
         readable, _, _ = select.select([end.wire, sys.stdin], [], [])
@@ -96,7 +96,7 @@ def main(role, port, identity, suite):
                 end.restart()
                 end.tls.setcookieparam(repr(source).encode())
             end.tls.receive_from_network(datagram)
-            if not end.is_connected and end.shake_hands() and not end.is_server:
+            if not end.is_connected and end.continue_handshake() and not end.is_server:
                 end.tls.write(b"ask python-mbedtls\n")
             try:
                 message = step(end.tls.read, 2048) if end.is_connected else None

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""tinydtls as a program: argv is role, port, identity; the key in hex comes in $DICE_PSK.
+"""tinydtls as a program: argv is role, port, identity; the key in hex is in $DICE_PSK.
 
-A server answers with "echo" and the message, a client sends "ask tinydtls"; both print what they receive. The end of standard input
-closes.
+A server answers with "echo" and the message, a client sends "ask tinydtls"; both print what they receive. The session is closed
+when standard input ends.
 """
 
 import os
@@ -14,12 +14,12 @@ import time
 
 from DTLSSocket import dtls
 
-HOST = "::ffff:127.0.0.1"  # tinydtls' wrapper knows addresses of this kind only
+HOST = "::ffff:127.0.0.1"  # the only form of address that the Python wrapper of tinydtls supports
 _CONNECTED = 0x1DE
 
 
-class End:
-    """One end, over a UDP socket of its own."""
+class Endpoint:
+    """A DTLS client or server on a UDP socket of its own."""
 
     def __init__(self, role, port, identity):
         self._is_server = role == "server"
@@ -48,7 +48,7 @@ class End:
         self._events.append(code)
 
     def take(self):
-        """Take a datagram from the wire."""
+        """Receive a datagram."""
         datagram, source = self.wire.recvfrom(2048)
         source = source[:2]
         if self._is_server and source not in self._sessions:
@@ -56,7 +56,7 @@ class End:
         self._dtls.handleMessage(self._sessions[source], datagram)
 
     def talk(self):
-        """Ask once connected, and answer what was received."""
+        """Send the question once connected, and answer received messages."""
         if not self._is_server and _CONNECTED in self._events:
             self._dtls.write(self._sessions[self._server], b"ask tinydtls\n")
         self._events.clear()
@@ -68,7 +68,7 @@ class End:
         self._out.flush()
 
     def repeat(self):
-        """Send again what needs to be."""
+        """Retransmit what is due."""
         self._dtls.checkRetransmit()
 
     def close(self):
@@ -79,7 +79,7 @@ class End:
 
 def main(role, port, identity):
     """Serve or connect until standard input ends."""
-    end = End(role, port, identity)
+    end = Endpoint(role, port, identity)
     next_check = time.monotonic() + 0.5
     while True:
         readable, _, _ = select.select([end.wire, sys.stdin], [], [], 0.1)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours, in a virtual environment of their own in the cache.
+"""tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours in a virtual environment in the cache.
 
-The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled: it needs gcc, make,
+The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled from source: it needs gcc, make,
 autoconf, automake, pkg-config and Python's headers.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dicectl.errors import CommandError
 from dicectl.subprocess_log import Log, cache, file_lock
-from host_tests.interop.peers.base import PROGRAMS, Missing, Peer, Running, tool
+from host_tests.interop.peers.base import PROGRAMS, Missing, Peer, PeerProcess, tool
 
 _PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
@@ -23,7 +23,7 @@ _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-C
 
 @functools.cache
 def environment(package, tools=()):
-    """Return the Python that has a package of the group "interop"; installs it where it is not there. Raises Missing."""
+    """Return a Python with a package of the group "interop"; install it if needed. Raises Missing."""
     requirement = re.search(rf'^interop = .*"({package}[^"]*)"', _PYPROJECT.read_text(), re.MULTILINE)[1]
     folder = cache() / "peers" / f"python-{sys.version_info[0]}.{sys.version_info[1]}-{package}"
     python = folder / "bin" / "python"
@@ -45,7 +45,7 @@ def environment(package, tools=()):
     return python
 
 
-class OfPyPI(Peer):
+class PyPIPeer(Peer):
     """Programs that answer with "echo" and the message; no options."""
 
     package = program = ""
@@ -65,7 +65,7 @@ class OfPyPI(Peer):
 
     def _run(self, role, port, suite, identity, key, says=None):
         words = [self._python(), PROGRAMS / self.program, role, port, identity, _SUITES[suite]]
-        return Running(self, words, says=says, environment={"DICE_PSK": key.hex()})
+        return PeerProcess(self, words, says=says, environment={"DICE_PSK": key.hex()})
 
     def _serve(self, port, suite, identity, key):
         return self._run("server", port, suite, identity, key)
@@ -74,7 +74,7 @@ class OfPyPI(Peer):
         return self._run("client", port, suite, identity, key, b"ask " + self.name.encode())
 
 
-class TinyDTLS(OfPyPI):
+class TinyDTLS(PyPIPeer):
     """tinydtls with its stateless cookie."""
 
     name = title = "tinydtls"
@@ -86,10 +86,10 @@ class TinyDTLS(OfPyPI):
         return f"in DTLSSocket {super().version()}"
 
 
-class PythonMbedTLS(OfPyPI):
-    """Mbed TLS 2.28 as Python buffers."""
+class PythonMbedTLS(PyPIPeer):
+    """Mbed TLS 2.28 through its Python buffers."""
 
     name = title = "python-mbedtls"
     package, program = "python-mbedtls", "python_mbedtls.py"
-    features = OfPyPI.features | {"ccm"}
+    features = PyPIPeer.features | {"ccm"}
     closed = b"closed"
