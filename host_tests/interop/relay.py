@@ -110,6 +110,10 @@ class Relay:
         """Return [(direction, datagram)] in order of reception."""
         return [(direction, datagram) for _, direction, _, datagram in self._passed]
 
+    def client_ports(self):
+        """Return the client's ports, as the server sees them."""
+        return {port for _, _, port, _ in self._passed}
+
     def messages(self):
         """Return [(direction, type)] of the plaintext handshake messages; consecutive ones of a type, as fragments, count once."""
         kinds = []

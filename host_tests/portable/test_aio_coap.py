@@ -110,6 +110,7 @@ def test_a_cancelled_transfer_lets_the_next_request_proceed():
         task.cancel()
         try:
             await task
+            raise AssertionError("was not cancelled")
         except asyncio.CancelledError:
             pass
         end.lose = 0

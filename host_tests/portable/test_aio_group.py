@@ -218,7 +218,7 @@ def test_close_ends_tasks_and_transport_and_overwrites_keys():
     async def main():
         for lifetime_s in (0, 60):
             group, transport = await joined(A, lifetime_s=lifetime_s)
-            keys = keys_of(group.member._context)
+            keys = keys_of(group.member.held(1))
             task = asyncio.create_task(group.__anext__())
             await asyncio.sleep(0)
             group.close()

@@ -41,10 +41,11 @@ class MemoryDisk:
         self.commits.append(state.copy())
 
 
-def new_manager(layout=K08):
+def new_manager(layout=K08, random=None):
     """Return (Manager of a new group, its MemoryDisk)."""
     disk = MemoryDisk()
-    return Manager(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, layout), disk, CountingRandom(), 0), disk
+    state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, layout)
+    return Manager(state, disk, random or CountingRandom(), 0), disk
 
 
 class MemberDevice:
@@ -267,7 +268,8 @@ def test_a_failed_commit_changes_nothing():
 
 def test_a_restart_after_any_commit_reuses_neither_keys_nor_ids():
     """Restart from each committed group state. No epoch has two sets of keys; no id has two owners in an epoch."""
-    manager, disk = new_manager()
+    random = CountingRandom()
+    manager, disk = new_manager(random=random)
     manager.add([b"a", b"b"], SENDER, 0)
     manager.acknowledge(b"a", 1, 0)
     manager.remove([b"b"], 0)
@@ -278,7 +280,7 @@ def test_a_restart_after_any_commit_reuses_neither_keys_nor_ids():
     for stop in range(1, len(history)):
         keys, owners = {}, {}
         again = MemoryDisk()
-        restarted = Manager(history[stop - 1].copy(), again, manager._random, 0)
+        restarted = Manager(history[stop - 1].copy(), again, random, 0)
         restarted.rekey(0)
         restarted.add([b"d"], SENDER, 0)
         for state in history[:stop] + again.commits:

@@ -212,7 +212,7 @@ def test_writes_to_flash_are_as_rare_as_configured():
 
 def test_a_closed_member_overwrites_its_keys_and_refuses_to_work():
     sender = make_member(A)
-    keys = keys_of(sender._context)
+    keys = keys_of(sender.held(1))
     assert len(keys) == 84 and any(keys)
     datagram = sealed(0, own_id=B)
     sender.close()
@@ -231,7 +231,7 @@ def test_no_key_appears_in_any_text():
     member = Member(gsa, RamStore(), 0)
     context = Context(gsa)
     sender = context.senders[A]
-    secrets = [gsa.key, bytes(keys_of(member._context)[:16])]
+    secrets = [gsa.key, bytes(keys_of(member.held(1))[:16])]
     for thing in (gsa, member, context, sender, gsa.senders, UsageError(E_CLOSED)):
         for text in (repr(thing), str(thing)):
             for secret in secrets:

@@ -79,7 +79,7 @@ def test_trap_08_the_previous_epoch_is_received_during_the_grace_period():
 
 def test_trap_08_keys_of_the_previous_epoch_are_overwritten_after_the_grace_period():
     member = rekeyed(A)
-    old = keys_of(member._context)
+    old = keys_of(member.held(1))
     member.activate(0)
     assert any(old)
     member.timeout(GRACE)

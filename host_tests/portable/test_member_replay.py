@@ -219,7 +219,7 @@ def test_trap_06_a_forgery_changes_no_state():
         assert listener.receive(forge(sealed(5)), 0) == NONE
     assert listener.dropped == {"forged": 3}
     assert store.values == before
-    assert listener._context.senders[A].next is None
+    assert listener.held(1).senders[A].next is None
     assert not accepts(listener, 2)
     assert listener.dropped == {"forged": 3, "first": 1}
 

@@ -188,7 +188,7 @@ def test_trap_10_each_sender_group_and_epoch_has_its_own_key():
         for epoch in (1, 2):
             member = make_member(gid=gid, epoch=epoch)
             for at in (0, 28, 56):
-                keys.add(bytes(keys_of(member._context)[at : at + 20]))
+                keys.add(bytes(keys_of(member.held(epoch))[at : at + 20]))
     assert len(keys) == 12
 
 

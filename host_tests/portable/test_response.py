@@ -16,13 +16,17 @@ from dice.suites import PSK_AES_128_CCM_8, SUITES
 L, M = 200, 201  # ListenerIDs
 
 
-def asked(listener, **changes):
-    """Return (sender, its request as a datagram, the ReceivedRequest of a listener with this id)."""
+def received(member, **changes):
+    """Let a member receive a request; return (sender, the request as a datagram, the ReceivedRequest)."""
     sender = make_member(own_id=A, **changes)
     datagram = seal(sender, b"lit?")
-    member = make_member(own_id=listener, **changes)
     assert member.receive(datagram, 0) == DATA and member.data == b"lit?"
     return sender, datagram, ReceivedRequest(member)
+
+
+def asked(listener, **changes):
+    """Return (sender, the request as a datagram, the ReceivedRequest of a listener with this id)."""
+    return received(make_member(own_id=listener, **changes), **changes)
 
 
 def test_an_answer_is_received_by_its_request():
@@ -132,16 +136,17 @@ def test_a_closed_member_can_neither_answer_nor_receive_answers():
     answer = request.answer(b"yes")
     sender.close()
     assert pending.receive(answer) is None
-    sender, datagram, request = asked(L)
-    request._member.close()
+    member = make_member(own_id=L)
+    _, _, request = received(member)
+    member.close()
     raises(UsageError, E_ANSWERED, request.answer, b"yes")
 
 
 def test_a_request_of_the_previous_epoch_is_answered_in_the_grace_period():
-    sender, datagram, request = asked(L)
+    listener = make_member(own_id=L)
+    sender, datagram, request = received(listener)
     pending = PendingRequest(sender, datagram)
-    for member in (sender, request._member):
-        own = A if member is sender else L
+    for member, own in ((sender, A), (listener, L)):
         member.install(make_gsa(own_id=own, epoch=2, key=bytearray(b"k" * 16)), 0)
         member.activate(0)
     assert pending.receive(request.answer(b"yes")) == L

@@ -119,6 +119,7 @@ def test_each_state_with_each_plaintext_message_gives_the_right_alert():
 
 def test_each_state_with_each_authentic_message_gives_the_right_alert():
     """The peer seals them once it has keys. Finished is read when it is expected; all others are dropped before it."""
+    kept = finished = dropped = 0
     for role, state in EXPECTED:
         for kind in KINDS:
             for body in (b"", bytes(12), bytes(20)):
@@ -129,10 +130,14 @@ def test_each_state_with_each_authentic_message_gives_the_right_alert():
                 alert = outcome(session, peer.layer.seal(22, 1, plain))
                 if not session.layer.window and not session.error:
                     assert alert is None and len(session._early) == 1  # kept until there are keys
+                    kept += 1
                 elif kind == 20:
                     assert alert == (DECRYPT_ERROR if 20 in EXPECTED[role, state] else UNEXPECTED), (role, state, alert)
+                    finished += 1
                 else:
                     assert alert is None and session.layer.dropped == {"unexpected": 1}, (role, state, kind)
+                    dropped += 1
+    assert kept and finished and dropped, (kept, finished, dropped)
 
 
 def test_a_hello_request_does_not_disturb_a_handshake():

@@ -129,6 +129,10 @@ class PeerProcess:
         """Let the program close its session: all clients send close_notify."""
         self.peer.end_session(self)
 
+    def has_ended(self):
+        """Return whether the program has ended."""
+        return self._process.poll() is not None
+
     def end_input(self):
         """Close the program's standard input."""
         try:
@@ -182,7 +186,7 @@ class Peer:
         end = time.monotonic() + PATIENCE_S
         try:
             while not is_bound(port):
-                if time.monotonic() > end or running._process.poll() is not None:
+                if time.monotonic() > end or running.has_ended():
                     raise Failed(running.describe("does not serve"))
                 time.sleep(0.01)
         except BaseException:

@@ -52,7 +52,7 @@ class OpenSSL(Peer):
     def end_session(self, running):
         """Type a line with Q. s_client accepts it only as the first letter of a read."""
         end = time.monotonic() + PATIENCE_S
-        while running._process.poll() is None:
+        while not running.has_ended():
             if time.monotonic() > end:
                 raise Failed(running.describe("did not hang up"))
             try:
