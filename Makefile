@@ -30,6 +30,9 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+mutants: $(READY)  ## changes of lib/dice/dtls and lib/dice/group that no test notices: hours, or a sample with SECONDS=600 or FILE=
+	$(BIN)/python tools/mutants.py $(if $(SECONDS),--seconds $(SECONDS)) $(FILE)
+
 firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Debian's packages
 	@$(BIN)/dicectl build RPI_PICO --from-debian
 

@@ -439,6 +439,20 @@ def test_the_last_flight_is_retransmitted_when_the_peer_repeats_its_own():
     assert theirs.deadline() is None
 
 
+def test_a_message_repeated_in_fragments_causes_one_retransmission():
+    """Its last fragment does; the others do not."""
+    ours, theirs = pair(client={"server_name": b"n" * 90}, mtu=128)
+    hello = drain(ours)
+    assert len(hello) > 1
+    give(theirs, hello)
+    flight = drain(theirs)
+    retransmitted = []
+    for datagram in hello:
+        give(theirs, [datagram])
+        retransmitted.append(len(drain(theirs)))
+    assert retransmitted == [0] * (len(hello) - 1) + [len(flight)]
+
+
 def test_data_that_arrives_before_finished_is_kept_until_connected():
     ours, theirs = pair()
     give(theirs, drain(ours))
