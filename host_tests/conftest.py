@@ -34,10 +34,16 @@ def _markers(item):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark each test; leave out those on demand unless `-m` names them."""
+    """Mark each test; leave out those on demand unless `-m` names them.
+
+    `--dist loadgroup` runs each test where there is room, but those that share what a module's fixture has made on one worker.
+    """
     for item in items:
         for marker in filter(None, set(_markers(item))):
             item.add_marker(marker)
+        shares = any(fixtures[-1].scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values())
+        if shares and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         limits = [limit for marker, limit in LIMITS_S.items() if item.get_closest_marker(marker)]
         if limits and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(max(limits)))

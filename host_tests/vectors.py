@@ -10,6 +10,7 @@ the TLS 1.2 PRF that is passed around.
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "vectors"
@@ -74,7 +75,9 @@ def extract(folder=FOLDER):
     folder.mkdir(parents=True, exist_ok=True)
     for name, (cases, source) in FILES.items():
         lines = [" ".join(field or "-" for field in case) for case in cases()]
-        (folder / name).write_text("\n".join([f"# {source}", *lines, ""]))
+        fresh = folder / f"{name}.{os.getpid()}"
+        fresh.write_text("\n".join([f"# {source}", *lines, ""]))
+        fresh.replace(folder / name)  # another process may read the old one
     return folder
 
 

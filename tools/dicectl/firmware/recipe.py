@@ -7,6 +7,7 @@ the cache, so that after a change of dice only dice is compiled. A build from De
 was built from the same ones is not built again.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -88,6 +89,10 @@ class Recipe:
         """Return the folder of make's object files: one for each pair of a copy of dice and a MicroPython."""
         places = hashlib.sha256(repr((str(resources.ROOT), str(tree))).encode()).hexdigest()
         return cache() / "build" / f"{self.name}-{places[:8]}"
+
+    def shared(self, tree):
+        """Return the folder whose lock protects what all builds with a MicroPython share: its mpy-cross."""
+        return cache() / "build" / f"mpy-cross-{hashlib.sha256(str(tree).encode()).hexdigest()[:8]}"
 
     def manifest(self):
         """Return the text of a manifest that includes the board's with the options of this recipe."""
@@ -187,7 +192,8 @@ def _make(recipe, tree, jobs, progress):
             if percent:
                 progress(what, int(percent[1]) / 100)
 
-        log.run(what, command, environment=environment, on_line=show)
+        with file_lock(recipe.shared(tree), progress) if "mpy-cross" in what else contextlib.nullcontext():
+            log.run(what, command, environment=environment, on_line=show)
     if recipe.board.port == "rp2" and not recipe.micropython:
         command = ["-f", hex(recipe.board.uf2_family), "-b", hex(recipe.board.flash_offset), "-c"]
         command += ["-o", objects / "firmware.uf2", objects / "firmware.bin"]
