@@ -15,6 +15,7 @@ from dice import __version__
 from dicectl.cli import (
     bench,
     build,
+    completion,
     demo,
     deploy,
     doctor,
@@ -35,13 +36,28 @@ from dicectl.cli import (
 def cli():
     """Secured multicast groups for MicroPython devices.
 
-    Begin with `dicectl demo`.
+    Begin with `dicectl demo`. To complete commands in your shell, see `dicectl completion --help`.
 
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 no device.
     """
 
 
-for module in (bench, build, keyring, demo, deploy, doctor, emulate, flash, footprint, gateway, group, manager, provision):
+for module in (
+    bench,
+    build,
+    completion,
+    keyring,
+    demo,
+    deploy,
+    doctor,
+    emulate,
+    flash,
+    footprint,
+    gateway,
+    group,
+    manager,
+    provision,
+):
     cli.add_command(module.command)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)

@@ -6,6 +6,8 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff
 
+_POLL_S = 0.01
+
 
 def now():
     """Return the time of the running event loop in ticks: milliseconds that wrap, for sans-IO objects such as Session."""
@@ -34,7 +36,11 @@ async def wait(sock, deadline):
         if not ready.done():
             ready.set_result(None)
 
-    loop.add_reader(sock, wake)
+    try:
+        loop.add_reader(sock, wake)
+    except NotImplementedError:  # the default loop of Windows reports no readiness of sockets: poll
+        await asyncio.sleep(_POLL_S if left_s is None else min(left_s, _POLL_S))
+        return
     timer = None if left_s is None else loop.call_later(left_s, wake)
     try:
         await ready

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from dicectl.cli.options import complete_board, complete_profile
 from dicectl.errors import USAGE, CommandError
 
 
@@ -34,12 +35,18 @@ def _plan(recipe, jobs):
 
 
 @click.command("build")
-@click.argument("board")
+@click.argument("board", shell_complete=complete_board)
 @click.option("--micropython", type=click.Path(exists=True, file_okay=False), help="Your checkout of MicroPython.")
 @click.option(
     "--from-debian", is_flag=True, help="Fetch MicroPython as Debian's packages, into the cache (boards without a radio)."
 )
-@click.option("--profile", default="full", show_default=True, help="Which of dice's modules: full, psk, group or none.")
+@click.option(
+    "--profile",
+    default="full",
+    show_default=True,
+    shell_complete=complete_profile,
+    help="Modules of dice: full, psk, group or none (lib/manifest.py).",
+)
 @click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare.")
 @click.option("--no-app", is_flag=True, help="Leave out firmware/app, which is frozen beside all of dice.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: build/BOARD]")
@@ -60,7 +67,9 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
     from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
     from dicectl.firmware.recipe import Recipe, firmware
+    from dicectl.system import require_unix
 
+    require_unix("dicectl build")
     if bool(micropython) == from_debian:
         raise CommandError("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)

@@ -42,6 +42,9 @@ def command(pcap, record, no_board):
     emulated RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 when all was as it
     must be. The first run builds the RP2040's firmware, which takes a minute.
     """
+    from dicectl.system import require_linux
+
+    require_linux("dicectl demo")
     import tempfile
     from pathlib import Path
 

@@ -150,6 +150,9 @@ def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
       dicectl emulate --pty                   then: mpremote connect PATH ls
       dicectl emulate --boards 2 --bus --files common --files 1:switch --files 2:lamp
     """
+    from dicectl.system import require_unix
+
+    require_unix("dicectl emulate")
     from dicectl.emulator.board import EmulatedBoard, check, firmware
     from dicectl.emulator.bus import Bus
 

@@ -4,10 +4,16 @@
 
 import rich_click as click
 
+from dicectl.cli.options import complete_board, complete_port
+
 
 @click.command("flash")
-@click.argument("board")
-@click.option("--port", help="Serial port of an ESP32, folder of an RP2's boot drive.  [default: the only one there is]")
+@click.argument("board", shell_complete=complete_board)
+@click.option(
+    "--port",
+    shell_complete=complete_port,
+    help="Serial port of an ESP32, folder of an RP2's boot drive.  [default: the only one there is]",
+)
 @click.option("--firmware", type=click.Path(dir_okay=False), help="What to flash.  [default: build/BOARD/firmware.bin or .uf2]")
 @click.option("--erase", is_flag=True, help="Erase everything first: files, counters and settings too.")
 @click.option("--no-reset", is_flag=True, help="The ESP32 is in its boot loader already: it has no automatic reset.")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from dicectl.cli.options import complete_board, complete_profile
 from dicectl.errors import USAGE, CommandError
 
 
@@ -78,8 +79,20 @@ def _figures(board, profile, static, write):
 
 
 @click.command("footprint")
-@click.option("--board", default="RPI_PICO", show_default=True, help="For another board only files are measured.")
-@click.option("--profile", default="full", show_default=True, help="Which of dice's modules: full, psk or group.")
+@click.option(
+    "--board",
+    shell_complete=complete_board,
+    default="RPI_PICO",
+    show_default=True,
+    help="For another board only files are measured.",
+)
+@click.option(
+    "--profile",
+    shell_complete=complete_profile,
+    default="full",
+    show_default=True,
+    help="Which of dice's modules: full, psk or group.",
+)
 @click.option("--static", is_flag=True, help="Measure only files again; the rest is that of docs/footprint.json.")
 @click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="Show what differs from an earlier --json.")
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw the figures.")

@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A network of its own for the demo and the tests: a Linux network namespace where nothing but loopback exists.
+"""A network for the demo and the tests: a Linux network namespace that has only the loopback interface.
 
-No root is needed where user namespaces are allowed. Nothing that is sent in it can reach a real network.
+It needs no root if user namespaces are allowed. No datagram that is sent in it can reach a real network.
 """
 
 import ctypes
-import fcntl
 import os
 import socket
 import struct
 import time
 
 from dicectl.errors import CommandError
+from dicectl.system import require_linux
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -73,9 +73,10 @@ def _unshare_network():
 
 
 def enter():
-    """Move this process, which must have one thread, into a new namespace where 239.0.0.0/8 leads to `lo`; raises CommandError."""
-    if not hasattr(socket, "AF_PACKET"):
-        raise CommandError("the network of its own needs Linux: run this on Linux, or in a Linux virtual machine or container")
+    """Move this process, which has one thread, to a new namespace with a route of 239.0.0.0/8 to `lo`. Raises CommandError."""
+    require_linux("a network namespace")
+    import fcntl
+
     try:
         _unshare_network()
     except OSError as error:
@@ -91,7 +92,7 @@ def enter():
 
 
 class Tap:
-    """Hears every datagram sent on `lo` to a UDP port, as any device on a shared network could."""
+    """Captures every datagram that is sent on `lo` to a UDP port, as any device on a shared network could."""
 
     def __init__(self, port):
         self.frames = []  # (seconds, Ethernet frame)
@@ -102,7 +103,7 @@ class Tap:
         self._socket.setblocking(False)
 
     def fileno(self):
-        """Let select wait for it."""
+        """Return the descriptor for select."""
         return self._socket.fileno()
 
     def read(self):
@@ -113,23 +114,23 @@ class Tap:
                 frame = self._socket.recv(1 << 16)
             except BlockingIOError:
                 return datagrams
-            udp = frame[14 + (frame[14] & 0xF) * 4 :]  # behind Ethernet and IP headers
+            udp = frame[14 + (frame[14] & 0xF) * 4 :]  # after the Ethernet and IP headers
             if frame[23] != socket.IPPROTO_UDP or struct.unpack("!H", udp[2:4])[0] != self._port:
                 continue
             self.frames.append((time.time(), frame))
             datagrams.append((struct.unpack("!H", udp[:2])[0], udp[8:]))
 
     def lost(self):
-        """Return how many frames the kernel dropped since the last call, because nobody read them in time."""
+        """Return how many frames the kernel dropped since the last call, because they were not read in time."""
         return struct.unpack("=II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
 
     def write_pcap(self, file):
-        """Write all frames so far to an open binary file, for Wireshark (the format of libpcap, version 2.4)."""
+        """Write all frames to an open binary file in the libpcap format, version 2.4, for Wireshark."""
         file.write(struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 1 << 16, _LINKTYPE_ETHERNET))
         for seconds, frame in sorted(self.frames):
             whole = int(seconds)
             file.write(struct.pack("=IIII", whole, int((seconds - whole) * 1e6), len(frame), len(frame)) + frame)
 
     def close(self):
-        """Hear no more."""
+        """Stop capturing."""
         self._socket.close()
