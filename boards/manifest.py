@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What every board's firmware freezes: what MicroPython's own does, dice, and the application of firmware/app.
+"""The frozen modules of every board's firmware: MicroPython's own, dice, and the application of firmware/app.
 
-A board's manifest.py includes this. Options, all but `stock` for a manifest that includes the board's:
+Each board's manifest.py includes this file. A manifest that includes the board's may set all options but `stock`:
 
     stock     MicroPython's own manifest of the board
-    profile   which of dice's modules, see lib/manifest.py; "none" leaves out dice
+    profile   the profile of dice (lib/manifest.py); "none" leaves out dice
     app       False leaves out the application, which needs the profile "full"
-    bare      freeze of MicroPython's own only what needs no micropython-lib, which Debian's source leaves out
+    bare      of MicroPython's own modules, freeze only those that do not need micropython-lib, which Debian's source lacks
 """
 
 profile = options.profile or "full"

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What firmware freezes of the application: all but main.py, since a frozen one would hide that on the board.
+"""The frozen part of the application: all modules but main.py, since a frozen main.py would hide the one on the board.
 
-A file of the same name on the board goes before a frozen one, so that any part of the application can be changed without building.
+A file on the board takes precedence over a frozen module of the same name, so any part of the application can be replaced without a
+build.
 """
 
 for _name in ("link.py", "node.py", "safe.py", "sensors.py", "status.py"):

@@ -1,15 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Which modules of dice make a profile, for MicroPython's manifests and for dicectl.
+"""The modules of each profile of dice, for MicroPython's manifests and for dicectl.
 
     include("path/to/lib/manifest.py")                      # everything
-    include("path/to/lib/manifest.py", profile="group")     # a member of a group without its network: sans-IO, no asyncio
-    include("path/to/lib/manifest.py", profile="psk")       # that, and a DTLS client with a pre-shared key
+    include("path/to/lib/manifest.py", profile="group")     # a member of a group, sans-IO: no network, no asyncio
+    include("path/to/lib/manifest.py", profile="psk")       # the same, and a DTLS client with a pre-shared key
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
-    include("path/to/lib/manifest.py", native=True)         # only what firmware takes that takes native code; False: the other
+    include("path/to/lib/manifest.py", native=True)         # for firmware that runs native code (False: that does not)
 
-A module is compiled with -O3: no line numbers in tracebacks, which saves flash. What is frozen is a temporary copy of these sources
-in which constants are folded (tools/dicectl/firmware/fold.py); fold=False only names the files, for who folds them himself.
+Modules are compiled with -O3: without line numbers in tracebacks, which saves flash. The manifest freezes a temporary copy of these
+sources with constants folded (dicectl/firmware/fold.py). With fold=False it only lists the files, for a tool that folds them.
 """
 
 import atexit
@@ -20,10 +20,10 @@ import tempfile
 
 _CONSTANTS = ("codes.py", "limits.py", "reasons.py")  # folded away
 _HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py")  # CPython only
-_KEEPER = ("group/gsa_encode.py", "group/manager.py", "aio/kdc.py")  # of the group's manager, which is no board
-_UNIX = ("_posix.py",) + _KEEPER  # what files need on an operating system
-_PLAIN = ("crypto/ccm.py",)  # what is needed where native code is not taken
-_NATIVE = ("crypto/ccm_viper.py",)  # and where it is
+_MANAGER = ("group/gsa_encode.py", "group/manager.py", "aio/kdc.py")  # the group manager, which is not a board
+_UNIX = ("_posix.py",) + _MANAGER  # for firmware on an operating system
+_PLAIN = ("crypto/ccm.py",)  # for firmware without native code
+_NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
 
 _GROUP = (
     "__init__.py",
@@ -44,7 +44,7 @@ _GROUP = (
     "group/member.py",
 )
 
-# Beside _GROUP: what a client with a pre-shared key needs.
+# In addition to _GROUP, for a client with a pre-shared key.
 _PSK = (
     "dtls/__init__.py",
     "dtls/client.py",
@@ -60,7 +60,7 @@ _PSK = (
 
 
 def _everything():
-    """Return all modules but those that boards do not need."""
+    """Return all modules that boards may need."""
     found = []
     for folder, _, names in os.walk("dice"):
         found += [os.path.relpath(os.path.join(folder, name), "dice").replace(os.sep, "/") for name in names]
@@ -74,18 +74,18 @@ def _version():
 
 
 def _folded(files):
-    """Return a temporary folder with folded copies of these files, as new as the sources, so that make sees what changed."""
-    places = ("../tools/dicectl/firmware/fold.py", "../../firmware/fold.py")  # in the repository; where dicectl is installed
+    """Return a temporary folder with folded copies of these files; their modification times let make see what has changed."""
+    places = ("../tools/dicectl/firmware/fold.py", "../../firmware/fold.py")  # in the repository; in an installed dicectl
     tool = next((place for place in places if os.path.exists(place)), None)
     if tool is None:
-        raise ValueError("no fold.py beside dice's lib/: it must stay in its repository, or where dicectl has it")
+        raise ValueError("no fold.py for dice's lib/: it must stay in its repository, or in an installed dicectl")
     target = tempfile.mkdtemp(prefix="dice-folded-")
     atexit.register(shutil.rmtree, target, ignore_errors=True)
     runpy.run_path(tool)["copy"](".", ["dice/" + name for name in files], target)
     return target
 
 
-# In a firmware a version here would be appended to every module, MicroPython's own too.
+# When firmware is built, a version given here would be appended to every module, MicroPython's own included.
 if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 

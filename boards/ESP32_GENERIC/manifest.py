@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the firmware of ESP32_GENERIC freezes; ../manifest.py says which options there are."""
+"""The frozen modules of ESP32_GENERIC; ../manifest.py explains the options."""
 
 include(
     "../manifest.py",

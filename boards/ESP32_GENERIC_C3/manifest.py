@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the firmware of ESP32_GENERIC_C3 freezes; ../manifest.py says which options there are."""
+"""The frozen modules of ESP32_GENERIC_C3; ../manifest.py explains the options."""
 
 include(
     "../manifest.py",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the firmware of RPI_PICO freezes; ../manifest.py says which options there are."""
+"""The frozen modules of RPI_PICO; ../manifest.py explains the options."""
 
 include(
     "../manifest.py",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the firmware of RPI_PICO2_W freezes; ../manifest.py says which options there are."""
+"""The frozen modules of RPI_PICO2_W; ../manifest.py explains the options."""
 
 include(
     "../manifest.py",

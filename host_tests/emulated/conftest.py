@@ -4,16 +4,16 @@
 
 import pytest
 
-from dicectl.emulator import board as emulator
+from dicectl.emulator import board
 from dicectl.errors import CommandError
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 
 
 @pytest.fixture(scope="session")
 def firmware():
-    """Return the path of the UF2; skips where it cannot be had, saying what is missing."""
+    """Return the path of the UF2; skips if it cannot be built, and says what is missing."""
     try:
-        emulator.check()
-        return emulator.firmware()
+        board.check()
+        return board.firmware()
     except CommandError as failure:
         pytest.skip(failure.format_message())

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the tests put into a board's flash."""
+"""Files for a board's flash."""
 
 import os
 
@@ -9,14 +9,14 @@ from dicectl.resources import LIB
 
 
 def compiled(root, *names):
-    """Return {name on the board: .mpy} of files below `root`; their asserts stay in."""
+    """Return {name on the board: .mpy} of files below `root`, compiled with their asserts."""
     return {name.removesuffix(".py") + ".mpy": mpy.compile_here(root / name, name, "armv6m", level=0) for name in names}
 
 
 def dice(whole=False):
-    """Return what a board lacks of dice: nothing, unless a firmware was given that may have frozen another one.
+    """Return the files of dice that the firmware lacks: none, unless $DICE_FIRMWARE is used, which may have another dice frozen.
 
-    `whole`: with what no board needs, and so no firmware has.
+    With `whole`, also the modules that no board needs and no firmware has.
     """
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}

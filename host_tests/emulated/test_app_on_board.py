@@ -1,24 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""firmware/app on the emulated RP2040: what memory it leaves, and a life with a manager, by the commands that a user has."""
+"""firmware/app on the emulated RP2040: the memory that it leaves, and its work with a group manager, by commands of dicectl."""
 
 import contextlib
 import json
 import subprocess
 import sys
-from pathlib import Path
 
+from dicectl import resources
 from dicectl.board.raw_repl import Device
 from dicectl.demo.manager_process import ManagerProcess
-from dicectl.emulator import board as emulator
-from dicectl.emulator.board import run
+from dicectl.emulator.board import EmulatedBoard, run
 from dicectl.firmware import recipe
-from dicectl.manager import group_file as keyring
+from dicectl.manager import group_file
 from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.emulated import files
 from host_tests.patience import until
 
-APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 HEAP_LEFT_BYTES = 100 * 1024
 SCRIPT = """
 import asyncio, gc
@@ -93,15 +91,15 @@ timer = Timer(period=1000, callback=look)
 
 
 def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
-    """With its group joined, a handshake under way and its CoAP peer there; that datagrams go nowhere is a double."""
-    group = keyring.new("lamps")
+    """With its group joined, a handshake in progress and a CoAP session. The transport is a double that sends nothing."""
+    group = group_file.new("lamps")
     for name in ("switch", "door"):
-        keyring.add_sender(group, name)
-    keyring.create(tmp_path / "lamps.group", group)
-    keyring.export(tmp_path / "lamps.group", tmp_path / "lamps.gsa")
+        group_file.add_sender(group, name)
+    group_file.create(tmp_path / "lamps.group", group)
+    group_file.export(tmp_path / "lamps.group", tmp_path / "lamps.gsa")
     board = {
         **files.dice(),
-        **files.compiled(APP, *(path.name for path in APP.glob("*.py") if path.name != "main.py")),
+        **files.compiled(resources.APP, *(path.name for path in resources.APP.glob("*.py") if path.name != "main.py")),
         "lamps.gsa": (tmp_path / "lamps.gsa").read_bytes(),
     }
     *_, light, memory = run(firmware, SCRIPT, board)
@@ -112,7 +110,7 @@ def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
 
 
 def _dicectl(folder, *arguments):
-    """Run a command; return what it printed; no key may be in that."""
+    """Run a command; return its output, in which no key may be."""
     argv = [sys.executable, "-m", "dicectl", *map(str, arguments)]
     done = subprocess.run(argv, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done
@@ -121,7 +119,7 @@ def _dicectl(folder, *arguments):
 
 @contextlib.contextmanager
 def _wire(board, group):
-    """Have a gateway at work on a board's UART."""
+    """Run a gateway on a board's UART."""
     board.uarts[0].setblocking(False)
     with board.uarts[0].makefile("rwb", buffering=0) as stream, at_work(Gateway(stream, [group])):
         yield
@@ -138,7 +136,7 @@ def pass_time(board, seconds):
 
 
 def _lit(board):
-    """Interrupt the program, tell whether the lamp is lit, and that no watchdog ends the interruption; then the program starts."""
+    """Interrupt the program and return whether the lamp is lit; no watchdog may end the interruption. Then the program restarts."""
     with Device(board.port) as device:
         device.run("mark = 1")
         pass_time(board, 10)
@@ -146,9 +144,9 @@ def _lit(board):
         return device.run("import machine\nprint(mark, machine.mem32[0xD0000010] >> 25 & 1)").split()
 
 
-def _life(folder, image):
-    """Deploy what firmware with the application in it needs, provision, obey, replace, wipe; return what there is to look at."""
-    with ManagerProcess(folder) as service, emulator.EmulatedBoard(image, pty=True) as board:
+def _use(folder, image):
+    """Deploy, provision, obey, replace and wipe, with firmware that has the application; return what the tests examine."""
+    with ManagerProcess(folder) as service, EmulatedBoard(image, pty=True) as board:
         service("new", group="lamps")
         shown = service("show", group="lamps")
         manager = ("-m", service.registry)
@@ -156,37 +154,39 @@ def _life(folder, image):
         (folder / "clients.json").write_text(json.dumps({"tablet": "0f" * 16}))
         (folder / "boot.py").write_bytes(BOOT)
         own = [folder / name for name in ("app.json", "clients.json", "boot.py")]
-        said = [_dicectl(folder, "deploy", "--port", board.port, APP / "main.py", *own)]
+        output = [_dicectl(folder, "deploy", "--port", board.port, resources.APP / "main.py", *own)]
         with _wire(board, (shown["address"], shown["port"])):
-            said.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
+            output.append(_dicectl(folder, "provision", "new", "lamp-1", "--group", "lamps", "--port", board.port, *manager))
             first = _settings(board)
             until(lambda: service("devices")[0]["connected"], "lamp-1 to join")
-            said.append(_dicectl(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", folder / "desk", *manager))
+            output.append(
+                _dicectl(folder, "provision", "new", "desk", "--group", "lamps:sender", "--to", folder / "desk", *manager)
+            )
             until(lambda: service("show", group="lamps")["active"], "the desk's epoch")
-            said += [_dicectl(folder, "group", "send", "lamps", word, "--as", folder / "desk") for word in ("off", "on")]
+            output += [_dicectl(folder, "group", "send", "lamps", word, "--as", folder / "desk") for word in ("off", "on")]
             counter = f"{shown['gid']}r0001"
-            until(lambda: any(name == counter for name in board.files()), "lamp-1 to hear it")
+            until(lambda: any(name == counter for name in board.files()), "lamp-1 to receive it")
             pass_time(board, 1)
             lit = _lit(board)
-            said.append(_dicectl(folder, "provision", "replace", "lamp-1", "--port", board.port, *manager))
+            output.append(_dicectl(folder, "provision", "replace", "lamp-1", "--port", board.port, *manager))
             second = _settings(board)
             until(lambda: any(d["connected"] and d["name"] == "lamp-1" for d in service("devices")), "lamp-1 to join again")
-            said.append(_dicectl(folder, "provision", "wipe", "lamp-1", "--port", board.port, *manager))
+            output.append(_dicectl(folder, "provision", "wipe", "lamp-1", "--port", board.port, *manager))
             left = board.files()
-    return first, second, lit, left, "".join(said)
+    return first, second, lit, left, "".join(output)
 
 
-def test_a_life_with_a_manager(in_network, firmware, tmp_path):
-    """main.py as it is, the rest of the application frozen, on a serial bus with a gateway; no command prints a key.
+def test_work_with_a_manager(in_network, firmware, tmp_path):
+    """main.py as a file, the rest of the application frozen, on a serial bus with a gateway. No command prints a key.
 
-    Interrupted, the board stays at its prompt.
-    It serves DTLS besides, is in its group and in a session with the manager, and at no time has less than 100 KB of heap left.
+    An interrupted board stays at its prompt. The board also serves DTLS. In its group and in a session with the manager, it always
+    has at least 100 KB of heap left.
     """
     image = recipe.firmware("RPI_PICO", app=True) / "firmware.uf2"
-    first, second, lit, left, said = in_network(_life, tmp_path, image)
+    first, second, lit, left, output = in_network(_use, tmp_path, image)
     assert first["identity"] != second["identity"] and first["key"] != second["key"]
-    assert first["identity"] in said and second["identity"] in said
-    assert not [settings for settings in (first, second) if settings["key"] in said]
+    assert first["identity"] in output and second["identity"] in output
+    assert not [settings for settings in (first, second) if settings["key"] in output]
     assert lit == ["1", "1"]
     assert (
         "main.py" in left and "node.mpy" not in left and not [name for name in left if name == "node.json" or name.endswith(".gsa")]

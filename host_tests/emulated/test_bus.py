@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Two emulated RP2040 boards and a node of the unix port in one group, on one serial bus, under attack, through power failures."""
+"""Two emulated RP2040 boards and a node of the unix port in one group on a serial bus, under attack and with power failures."""
 
 import json
 import os
@@ -18,18 +18,19 @@ from dice.group.member import Member
 from dice.store import FileStore
 from dice.transport.slip import Serial
 from dicectl import resources
-from dicectl.emulator import board as emulator
-from dicectl.firmware import unix_port as micropython
-from dicectl.manager import group_file as keyring
+from dicectl.emulator.board import EmulatedBoard
+from dicectl.emulator.bus import Bus
+from dicectl.firmware import unix_port
+from dicectl.manager import group_file
 from host_tests.emulated import files
 from host_tests.patience import until
 
 HERE = Path(__file__).resolve().parent
-EXPORTED = ("lamp", "unix", "switch")  # in this order: each knows from where on those behind it count, and of no others
+EXPORTED = ("lamp", "unix", "switch")  # in this order: a GSA has the first sequence numbers of the senders behind it alone
 
 
 class Tape:
-    """What was heard on the bus, as a stream for dice.transport.slip; or what is put on it."""
+    """Bytes from the bus or for it, as a stream for dice.transport.slip."""
 
     def __init__(self, data=b""):
         self.data = data
@@ -40,20 +41,20 @@ class Tape:
         return head
 
     def write(self, data):
-        """Take bytes."""
+        """Append bytes."""
         self.data += bytes(data)
         return len(data)
 
 
 def framed(datagram):
-    """Return the bytes that carry a datagram."""
+    """Return the bytes that carry a datagram on the line."""
     tape = Tape()
     Serial(tape).send(datagram)
     return tape.data
 
 
 def datagrams(bus, name):
-    """Return all that one node has put on the bus."""
+    """Return all datagrams that one node has sent on the bus."""
     tape = Tape(b"".join(data for who, data in list(bus.heard) if who == name))
     line = Serial(tape)
     found = []
@@ -63,52 +64,52 @@ def datagrams(bus, name):
 
 
 class Node:
-    """A node as the test sees it: what it told, on a stream with fileno()."""
+    """A node as the test sees it: its `reports`, read from a stream with fileno()."""
 
     def __init__(self, name, out, write, check):
         self.name = name
-        self.told = []
+        self.reports = []
         self._out = out
         self._write = write
         self._check = check
         self._rest = b""
 
     def write(self, line):
-        """Have the node do something."""
+        """Send a line to the node's stdin."""
         self._write(line.encode() + b"\n")
 
-    def hear(self):
-        """Take in what it has told."""
+    def _read(self):
+        """Read new reports."""
         while select.select([self._out], (), (), 0)[0]:
             data = os.read(self._out.fileno(), 1 << 16)
             if not data:
                 break
             *lines, self._rest = (self._rest + data).split(b"\n")
-            self.told += [json.loads(line) for line in lines if line.strip().startswith(b"{")]
+            self.reports += [json.loads(line) for line in lines if line.strip().startswith(b"{")]
 
     def until(self, condition):
-        """Wait until what it told fulfils a condition."""
+        """Wait until the reports fulfil a condition."""
 
         def met():
             self._check()
-            self.hear()
-            return condition(self.told)
+            self._read()
+            return condition(self.reports)
 
-        until(met, self.name, lambda: f"it told only {self.told[-5:]} {self._rest}")
+        until(met, self.name, lambda: f"it reported only {self.reports[-5:]} {self._rest}")
 
     def on(self):
-        """Return what it has obeyed."""
-        return [told["on"] for told in self.told if "on" in told]
+        """Return the commands that it has obeyed."""
+        return [report["on"] for report in self.reports if "on" in report]
 
     def counts(self):
-        """Return what it has accepted, and what dropped, once it has nothing left to count."""
+        """Return the counts of accepted and of dropped records, when they no longer change."""
         while True:
             answers = []
             for _ in range(2):
-                self.told = [told for told in self.told if "accepted" not in told]
+                self.reports = [report for report in self.reports if "accepted" not in report]
                 self.write("counts")
-                self.until(lambda told: any("accepted" in each for each in told))
-                answers.append(self.told[-1])
+                self.until(lambda reports: any("accepted" in each for each in reports))
+                answers.append(self.reports[-1])
                 time.sleep(0.3)
             if answers[0] == answers[1]:
                 return answers[0]["accepted"], answers[0]["dropped"]
@@ -126,8 +127,8 @@ class UnixNode:
         near, far = socket.socketpair()
         far.setblocking(False)
         self.line = near
-        environment = micropython.environment(f"{resources.LIB}:{resources.EXAMPLES}")
-        argv = [micropython.find(), str(HERE / "bus_node.py"), str(far.fileno())]
+        environment = unix_port.environment(f"{resources.LIB}:{resources.EXAMPLES}")
+        argv = [unix_port.find(), str(HERE / "bus_node.py"), str(far.fileno())]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, cwd=folder, env=environment, stdin=pipe, stdout=pipe, pass_fds=[far.fileno()])
         far.close()
@@ -141,7 +142,7 @@ class UnixNode:
         assert self.process.poll() is None, "the node of the unix port has stopped"
 
     def close(self):
-        """End it."""
+        """End the process."""
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
@@ -149,11 +150,11 @@ class UnixNode:
         self.line.close()
 
 
-class Street:
+class GroupOnBus:
     """The bus, with a switch and a lamp on boards, and a lamp under the unix port; each may send."""
 
     def __init__(self, folder, firmware):
-        self.bus = emulator.Bus()
+        self.bus = Bus()
         self.boards = []
         self.unix = None
         try:
@@ -166,7 +167,7 @@ class Street:
         gsas = self._provision(folder)
         common = {"main.py": HERE / "bus_node.py", **files.dice(), **files.compiled(resources.EXAMPLES, "bus.py")}
         for name in ("switch", "lamp"):
-            self.boards.append(emulator.EmulatedBoard(firmware, {**common, "node.gsa": gsas[name]}, name=name))
+            self.boards.append(EmulatedBoard(firmware, {**common, "node.gsa": gsas[name]}, name=name))
         self.unix = UnixNode(gsas["unix"].parent)
         for board in self.boards:
             self.bus.join(board.name, board.uarts[0])
@@ -175,22 +176,22 @@ class Street:
         self.switch, self.lamp = (of_board(board) for board in self.boards)
         self.nodes = [self.switch, self.lamp, self.unix.node]
         for node in self.nodes:
-            node.until(lambda told: {"ready": True} in told)
+            node.until(lambda reports: {"ready": True} in reports)
 
     def _provision(self, folder):
         """Return {name: path of its GSA}."""
-        group = keyring.new("street")
+        group = group_file.new("street")
         paths = {name: folder / name / "node.gsa" for name in EXPORTED}
         for name in paths:
-            keyring.add_sender(group, name)
-        keyring.create(folder / "street.group", group)
+            group_file.add_sender(group, name)
+        group_file.create(folder / "street.group", group)
         for name, path in paths.items():
             path.parent.mkdir()
-            keyring.export(folder / "street.group", path, name)
+            group_file.export(folder / "street.group", path, name)
         return paths
 
     def send(self, word, sender=None):
-        """Have a node send, the switch if not told otherwise, and wait until both others have obeyed."""
+        """Send from a node, by default the switch, and wait until both others have obeyed."""
         sender = sender or self.switch
         listeners = [node for node in self.nodes if node is not sender]
         targets = [len(node.on()) + 1 for node in listeners]
@@ -204,11 +205,11 @@ class Street:
         board = self.boards[number]
         board.power_on()
         node = of_board(board)
-        node.until(lambda told: {"ready": True} in told)
+        node.until(lambda reports: {"ready": True} in reports)
         return node
 
     def close(self):
-        """End all."""
+        """End all nodes."""
         self.bus.close()
         if self.unix:
             self.unix.close()
@@ -217,10 +218,10 @@ class Street:
 
 
 @pytest.fixture
-def street(firmware, tmp_path):
-    street = Street(tmp_path, firmware)
-    yield street
-    street.close()
+def network(firmware, tmp_path):
+    network = GroupOnBus(tmp_path, firmware)
+    yield network
+    network.close()
 
 
 def until_counter(board, name, value):
@@ -229,15 +230,15 @@ def until_counter(board, name, value):
 
 
 def test_the_example_as_it_stands(firmware, tmp_path):
-    """firmware/examples/bus.py is main.py; a sender under CPython switches its lamp, and what it alters does not."""
-    group = keyring.new("street")
-    keyring.add_sender(group, "host")
-    keyring.create(tmp_path / "street.group", group)
-    keyring.export(tmp_path / "street.group", tmp_path / "node.gsa")
-    keyring.export(tmp_path / "street.group", tmp_path / "host.gsa", "host")
+    """firmware/examples/bus.py is main.py. A sender under CPython switches its lamp; an altered record does not."""
+    group = group_file.new("street")
+    group_file.add_sender(group, "host")
+    group_file.create(tmp_path / "street.group", group)
+    group_file.export(tmp_path / "street.group", tmp_path / "node.gsa")
+    group_file.export(tmp_path / "street.group", tmp_path / "host.gsa", "host")
     host = Member(decode((tmp_path / "host.gsa").read_bytes()), FileStore(str(tmp_path)), 0)
     example = resources.EXAMPLES / "bus.py"
-    with emulator.EmulatedBoard(firmware, {**files.dice(), "main.py": example, "node.gsa": tmp_path / "node.gsa"}) as board:
+    with EmulatedBoard(firmware, {**files.dice(), "main.py": example, "node.gsa": tmp_path / "node.gsa"}) as board:
         counter = f"{group['gid']}r0001"
         until_counter(board, counter, 0)  # it has joined
         for number, word in enumerate((b"on", b"off", b"neither")):
@@ -246,80 +247,80 @@ def test_the_example_as_it_stands(firmware, tmp_path):
             datagram[-1] ^= word == b"off"
             board.uarts[0].send(framed(datagram))
             if word != b"off":
-                until_counter(board, counter, number + 1)  # it has noted the message
-        # SIO_GPIO_OUT, since the emulator does not feed a pin's output back into its input.
-        said = board.run("import machine\nprint(machine.mem32[0xD0000010] >> 25 & 1, machine.Pin(14).value())")
-    assert said == "1 1\n", "the lamp is on, and the button is not pressed"
+                until_counter(board, counter, number + 1)  # it has counted the message
+        # SIO_GPIO_OUT: the emulator does not feed a pin's output back into its input.
+        output = board.run("import machine\nprint(machine.mem32[0xD0000010] >> 25 & 1, machine.Pin(14).value())")
+    assert output == "1 1\n", "the lamp is on, and the button is not pressed"
 
 
-def test_each_sends_and_both_others_receive(street):
-    """The first record of a sender that was exported earlier is not obeyed: nobody can tell whether it is fresh."""
-    for node in street.nodes:
+def test_each_sends_and_both_others_receive(network):
+    """A receiver does not obey the first record of a sender that was exported before it: the record may be a replay."""
+    for node in network.nodes:
         node.write("hello")
-        node.until(lambda told: {"sent": "hello"} in told)
+        node.until(lambda reports: {"sent": "hello"} in reports)
         time.sleep(0.2)
     for number in range(6):
-        street.send("off" if number % 2 else "on", street.nodes[number % 3])
-    counts = {node.name: node.counts() for node in street.nodes}
+        network.send("off" if number % 2 else "on", network.nodes[number % 3])
+    counts = {node.name: node.counts() for node in network.nodes}
     assert counts == {"lamp": (2 + 4, {}), "unix": (1 + 4, {"first": 1}), "switch": (4, {"first": 2})}
     for sender_id, name in enumerate(EXPORTED, 1):
-        sent = datagrams(street.bus, name)
+        sent = datagrams(network.bus, name)
         assert [datagram[5] for datagram in sent] == [sender_id] * 3
         assert [int.from_bytes(datagram[7:11], "big") for datagram in sent] == [0, 1, 2]
 
 
-def attack(street, genuine):
-    """Put replays, forgeries, fragments and noise on the bus; return how many of each kind."""
+def attack(network, genuine):
+    """Send replays, forgeries, fragments and noise on the bus; return the number of each kind."""
     forged = bytearray(genuine[-1])
     forged[9] ^= 0x40  # a sequence number never used
     flipped = [bytearray(forged) for _ in range(3)]
     for copy, at in zip(flipped, (13, 21, -1)):  # in the nonce, the ciphertext, the tag
         copy[at] ^= 1
     malformed = [genuine[-1][:-1], genuine[-1][:5], b"junk"]
-    street.bus.send(b"\xdb\xdb\x00noise")
+    network.bus.send(b"\xdb\xdb\x00noise")
     for datagram in [*genuine, *flipped, bytes(forged), *malformed]:
-        street.bus.send(framed(datagram))
+        network.bus.send(framed(datagram))
         time.sleep(0.05)
-    street.bus.send(b"\xc0" + b"\x55" * 3000 + b"\xc0\xdb\xc0")  # an endless frame, and a broken escape
+    network.bus.send(b"\xc0" + b"\x55" * 3000 + b"\xc0\xdb\xc0")  # an endless frame, and a broken escape
     return {"replayed": len(genuine), "forged": len(flipped) + 1, "malformed": len(malformed)}
 
 
-def assert_every_nonce_is_new(street):
-    """Look at all that the switch has put on the bus; of the last datagram a power failure may have cut the end."""
-    sent = [datagram for datagram in datagrams(street.bus, "switch") if record.well_formed(datagram)]
+def assert_every_nonce_is_new(network):
+    """Check all records of the switch on the bus. A power failure may have cut off the last datagram."""
+    sent = [datagram for datagram in datagrams(network.bus, "switch") if record.well_formed(datagram)]
     nonces = [bytes(datagram[13:21]) for datagram in sent]
     assert len(nonces) > 100
-    assert nonces == sorted(set(nonces)), "a nonce was repeated, or counting went on below the mark"
+    assert nonces == sorted(set(nonces)), "a nonce was repeated, or the counter restarted too low"
 
 
-def test_group_on_a_bus(street):
+def test_group_on_a_bus(network):
     for word in ("on", "off", "on"):
-        street.send(word)
-    genuine = datagrams(street.bus, "switch")
+        network.send(word)
+    genuine = datagrams(network.bus, "switch")
     assert len(genuine) == 3 == len({bytes(datagram[3:11]) for datagram in genuine})
 
-    expected = attack(street, genuine)
-    for node in street.nodes[1:]:
+    expected = attack(network, genuine)
+    for node in network.nodes[1:]:
         assert node.counts() == (3, expected), node.name
-    street.send("off")
+    network.send("off")
 
-    street.boards[1].power_off()
+    network.boards[1].power_off()
     for number in range(3):
-        before = len(datagrams(street.bus, "switch"))
-        street.switch.write("burst 1000")
+        before = len(datagrams(network.bus, "switch"))
+        network.switch.write("burst 1000")
         wanted = before + 5 + 30 * number
-        until(lambda wanted=wanted: len(datagrams(street.bus, "switch")) >= wanted, "the burst")
-        street.boards[0].power_off()
-        street.nodes[0] = street.switch = street.reboot(0)
-    assert_every_nonce_is_new(street)
+        until(lambda wanted=wanted: len(datagrams(network.bus, "switch")) >= wanted, "the burst")
+        network.boards[0].power_off()
+        network.nodes[0] = network.switch = network.reboot(0)
+    assert_every_nonce_is_new(network)
 
-    street.nodes[1] = street.lamp = street.reboot(1)
+    network.nodes[1] = network.lamp = network.reboot(1)
     for datagram in genuine:
-        street.bus.send(framed(datagram))  # the lamp has obeyed these before its power failed
+        network.bus.send(framed(datagram))  # the lamp has obeyed these before its power failed
         time.sleep(0.05)
-    assert street.lamp.counts() == (0, {"replayed": 3})
+    assert network.lamp.counts() == (0, {"replayed": 3})
     for word in ("on", "off"):
-        street.send(word)
-    assert street.lamp.counts()[0] == 2
+        network.send(word)
+    assert network.lamp.counts()[0] == 2
 
-    assert_every_nonce_is_new(street)
+    assert_every_nonce_is_new(network)

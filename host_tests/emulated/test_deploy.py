@@ -17,7 +17,7 @@ import pytest
 from dice import __version__
 from dicectl import resources
 from dicectl.board.raw_repl import Bare, Device
-from dicectl.emulator import board as emulator
+from dicectl.emulator.board import EmulatedBoard, check
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy, profiles, recipe
 from host_tests.patience import until
@@ -49,16 +49,16 @@ for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/di
 
 
 def uf2(profile):
-    """Return the UF2 of RPI_PICO with a profile of dice frozen; skips where it cannot be built."""
+    """Return the UF2 of RPI_PICO with a profile of dice frozen; skips if it cannot be built."""
     try:
-        emulator.check()
+        check()
         return recipe.firmware("RPI_PICO", profile=profile) / "firmware.uf2"
     except CommandError as failure:
         pytest.skip(failure.format_message())
 
 
 def dicectl(board, command, *arguments, status=0):
-    """Run a command on a board, assert its exit status, and return what --json prints, or stderr when it fails."""
+    """Run a command on a board and assert its exit status; return its --json output, or stderr if it fails."""
     argv = [sys.executable, "-m", "dicectl", command, "--port", board.port, "--json", *map(str, arguments)]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == status, done
@@ -72,7 +72,7 @@ def run(board, code):
 
 
 def library():
-    """Return {path on the board: bytes}, what a board with all of dice has."""
+    """Return {path on the board: bytes} of a board with all of dice."""
     emitted = mpy.cross_version()
     return {
         name.removesuffix(".py") + ".mpy": mpy.compile_file(resources.LIB / name, name, ARMV6M, emitted)
@@ -88,8 +88,8 @@ def bare():
 
 @pytest.fixture(scope="module")
 def deployed(bare):
-    """Return (board, what deploy said) of a board that dice was deployed to."""
-    with emulator.EmulatedBoard(bare, pty=True) as board:
+    """Return (board, output of deploy) of a board with dice."""
+    with EmulatedBoard(bare, pty=True) as board:
         planned = dicectl(board, "deploy", "--dry-run")
         assert board.files() == {}, "a dry run wrote something"
         done = dicectl(board, "deploy")
@@ -103,18 +103,18 @@ def test_a_fresh_board_gets_all_of_it(deployed):
     assert board.files() == wanted
     assert done["copied"] == {f"/{name}": len(data) for name, data in wanted.items()}
     assert done["flash_bytes"] % 4096 == 0
-    assert not any(name.endswith(("_posix.mpy", "host.mpy")) for name in wanted)
+    assert not any(name.endswith(("_posix.mpy", "_cpython.mpy", "/host.mpy")) for name in wanted)
     assert done["mpy"] == str(ARMV6M) == "6.3 armv6m"
 
 
-def test_what_was_deployed_runs(deployed):
+def test_deployed_files_run(deployed):
     """The first vector of docs/protocol.md, sealed on the board."""
     board, _ = deployed
     assert run(board, SEAL) == [UNICAST, "dice/record.mpy"]
 
 
-def test_what_differs_is_found_and_alone_replaced(deployed):
-    """A flipped bit, a module's source (imported first), modules that no board needs, rests of a deploy; then all is well."""
+def test_only_files_that_differ_are_replaced(deployed):
+    """A flipped bit, a module's source (which is imported first), modules that no board needs, remains of another deploy."""
     board, _ = deployed
     run(board, DAMAGE)
     done = dicectl(board, "deploy")
@@ -139,7 +139,7 @@ def test_doctor_knows_the_board(deployed):
 
 
 def test_a_program_and_a_power_failure(deployed, tmp_path):
-    """main.py goes as source, modules compiled, data as it is; a changed file alone goes again; a cut leaves the old one."""
+    """main.py is copied as source, modules are compiled, data is not changed. After a power failure the old file is still there."""
     board, _ = deployed
     (tmp_path / "lamp.py").write_text("import helper\n")
     (tmp_path / "helper.py").write_text("A = 1\n")
@@ -164,7 +164,7 @@ def test_a_program_and_a_power_failure(deployed, tmp_path):
 
 
 def cut_the_power_when(board, name, argv):
-    """Run a command until there is a file with this name on the board, then cut its power and end the command."""
+    """Run a command until the board has a file with this name, then cut the board's power and end the command."""
     process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: name in board.files() or process.poll() is not None, name)
     assert process.poll() is None
@@ -174,9 +174,9 @@ def cut_the_power_when(board, name, argv):
 
 
 def test_dice_in_the_firmware_is_left_there(tmp_path):
-    """Deploy says so and copies nothing of dice, but a program it does; doctor knows it too."""
+    """`deploy` reports it and copies the program alone; `doctor` reports it too."""
     (tmp_path / "main.py").write_text("import dice\n")
-    with emulator.EmulatedBoard(uf2("full"), pty=True) as board:
+    with EmulatedBoard(uf2("full"), pty=True) as board:
         done = dicectl(board, "deploy", tmp_path / "main.py")
         assert "frozen into the firmware" in done["dice"]
         assert list(done["copied"]) == ["/main.py"]
@@ -188,7 +188,7 @@ def test_dice_in_the_firmware_is_left_there(tmp_path):
 
 
 def needed_by(name):
-    """Return the names of a module and of all that it imports on a board."""
+    """Return the names of a module and of all modules that it imports on a board."""
     library = import_graph.library()
     names = [name]
     for module in names:
@@ -197,7 +197,7 @@ def needed_by(name):
 
 
 def test_mip_installs_from_a_clone(bare, tmp_path):
-    """With package.json as it is, but for what dice.wire does not need, and for comments: the emulator takes a second a KB."""
+    """Only what dice.wire needs of package.json, without comments: the emulator takes a second for each KB."""
     needed = {name.replace(".", "/") + ".py" for name in needed_by("dice.wire")} | {"dice/__init__.py"}
     package = json.loads((ROOT / "package.json").read_text())
     package["urls"] = [[target, source] for target, source in package["urls"] if target in needed]
@@ -208,7 +208,7 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
         (tmp_path / source).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / source).write_text(code)
         installed[f"lib/{target}"] = code.encode()
-    with emulator.EmulatedBoard(bare, pty=True) as board:
+    with EmulatedBoard(bare, pty=True) as board:
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(tmp_path / "package.json")]
         done = subprocess.run(argv, capture_output=True, text=True)
         assert done.returncode == 0, done
@@ -219,8 +219,8 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
 
 @pytest.mark.on_demand
 def test_mip_installs_all_of_a_clone(bare, tmp_path):
-    """package.json and every source as they are: some minutes in the emulator."""
-    with emulator.EmulatedBoard(bare, pty=True) as board:
+    """The whole of package.json: some minutes in the emulator."""
+    with EmulatedBoard(bare, pty=True) as board:
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(ROOT / "package.json")]
         done = subprocess.run(argv, capture_output=True, text=True)
         assert done.returncode == 0, done

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl emulate` and the EmulatedBoard below it, with real firmware."""
+"""`dicectl emulate` and EmulatedBoard, with real firmware."""
 
 import json
 import os
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from dicectl.emulator import board as emulator
+from dicectl.emulator import board
+from dicectl.emulator.board import EmulatedBoard, ScriptError, make_image, read_image, run
 from dicectl.errors import CommandError
 from host_tests.patience import PATIENCE_S, until
 
@@ -76,8 +77,8 @@ def test_boards_on_a_bus(firmware, tmp_path):
     assert sorted(done.stdout.splitlines()) == ["1: heard b'2'", "2: heard b'1'"]
 
 
-class Person:
-    """Somebody at a terminal, in which the command runs."""
+class Terminal:
+    """A terminal in which the command runs."""
 
     def __init__(self, *arguments):
         self._terminal, inside = pty.openpty()
@@ -96,36 +97,36 @@ class Person:
         os.close(self._terminal)
 
     def type(self, keys):
-        """Press keys; what was on the screen is seen."""
+        """Press keys, and forget what was on the screen."""
         self.seen = b""
         os.write(self._terminal, keys)
 
-    def look(self, text):
-        """Tell whether a text has come to the screen."""
+    def shows(self, text):
+        """Return whether a text has appeared on the screen."""
         if select.select([self._terminal], (), (), 0.1)[0]:
             self.seen += os.read(self._terminal, 1 << 16)
         return text in self.seen
 
     def wait(self, text):
         """Wait until a text comes to the screen."""
-        until(lambda: self.look(text), text, lambda: self.seen)
+        until(lambda: self.shows(text), text, lambda: self.seen)
 
 
-def test_a_person_types(firmware, tmp_path):
+def test_repl_on_a_terminal(firmware, tmp_path):
     (tmp_path / "module.py").write_text("NAME = 'from flash'\n")
-    with Person("--firmware", firmware, "--repl", "--files", tmp_path) as person:
-        person.wait(b"Ctrl-]")
-        while not person.look(b"\r\n>>> "):
-            person.type(b"\r")  # a key may come before mpremote has set the terminal
-        person.type(b"import module, sys; print(module.NAME, 6 * 7, sys.platform)\r")
-        person.wait(b"\r\nfrom flash 42 rp2\r\n>>> ")
-        person.type(b"\x1d")
-        assert person.process.wait() == 0
+    with Terminal("--firmware", firmware, "--repl", "--files", tmp_path) as terminal:
+        terminal.wait(b"Ctrl-]")
+        while not terminal.shows(b"\r\n>>> "):
+            terminal.type(b"\r")  # keys are lost before mpremote has set up the terminal
+        terminal.type(b"import module, sys; print(module.NAME, 6 * 7, sys.platform)\r")
+        terminal.wait(b"\r\nfrom flash 42 rp2\r\n>>> ")
+        terminal.type(b"\x1d")
+        assert terminal.process.wait() == 0
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_a_signal_ends_it(firmware, name):
-    """With the board."""
+    """The command, and with it the board."""
     argv = [sys.executable, "-m", "dicectl", "emulate", "--firmware", str(firmware), "--pty"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -133,7 +134,7 @@ def test_a_signal_ends_it(firmware, name):
             assert Path(port).exists()
             process.send_signal(getattr(signal, name))
             assert process.wait() == 0
-            assert process.stdout.read() == "", "the board had it too, and has ended"
+            assert process.stdout.read() == "", "the board, which holds the pipe too, has ended"
         finally:
             process.kill()
 
@@ -163,24 +164,24 @@ def test_wrong_usage(tmp_path):
     assert "there is no absent.uf2" in done.stderr
 
 
-def test_the_clock_is_the_board_s(firmware):
-    """A thousand rounds take 4.5 ms; with rp2040py's empty USB packets, which no real host sends, more than twice that."""
-    listing, slept, counted = emulator.run(firmware, SCRIPT, {"a.txt": b"1", "deep/down/b.txt": b"2"})
+def test_the_clock_is_the_boards(firmware):
+    """1,000 iterations take 4.5 ms; with rp2040py's empty USB packets, which no real host sends, more than twice that."""
+    listing, slept, counted = run(firmware, SCRIPT, {"a.txt": b"1", "deep/down/b.txt": b"2"})
     assert listing == "['a.txt', 'deep'] 352"
     assert 49_000 <= int(slept) <= 51_000
     assert int(counted) < 6000, counted
 
 
-def test_time_flies_while_an_unpaced_board_idles(firmware):
-    assert emulator.run(firmware, "import time; time.sleep(36000); print('done')", timeout_s=PATIENCE_S) == ["done"]
-    with pytest.raises(emulator.ScriptError, match="has not ended in time"):
-        emulator.run(firmware, "import time; time.sleep(36000)", timeout_s=36000, device_s=100)
+def test_an_idle_unpaced_board_runs_ahead_of_real_time(firmware):
+    assert run(firmware, "import time; time.sleep(36000); print('done')", timeout_s=PATIENCE_S) == ["done"]
+    with pytest.raises(ScriptError, match="has not ended in time"):
+        run(firmware, "import time; time.sleep(36000)", timeout_s=36000, device_s=100)
 
 
-def test_flash_outlives_the_power(firmware):
-    with emulator.EmulatedBoard(firmware, {"kept.txt": b"kept"}, paced=False) as board:
+def test_flash_survives_a_power_failure(firmware):
+    with EmulatedBoard(firmware, {"kept.txt": b"kept"}, paced=False) as board:
         board.run("with open('new.txt', 'w') as file: file.write('new')")
-        with pytest.raises(emulator.ScriptError):
+        with pytest.raises(ScriptError):
             board.run("for i in range(1000000):\n with open('counter', 'w') as file: file.write(str(i))", timeout_s=2)
         board.power_off()
         found = board.files()
@@ -192,22 +193,22 @@ def test_flash_outlives_the_power(firmware):
         assert counter == found["counter"].decode()
 
 
-def test_image_there_and_back():
+def test_image_round_trip():
     wanted = {"a": b"1", "folder/b": bytes(10_000), "folder/deep/c": b""}
-    assert emulator.read_image(emulator.make_image(wanted)) == wanted
+    assert read_image(make_image(wanted)) == wanted
     with pytest.raises(CommandError, match="cannot put large"):
-        emulator.make_image({"large": bytes(2_000_000)})
+        make_image({"large": bytes(2_000_000)})
 
 
 def test_a_given_firmware(monkeypatch, tmp_path):
     monkeypatch.setenv("DICE_FIRMWARE", str(tmp_path / "absent.uf2"))
     with pytest.raises(CommandError, match="DICE_FIRMWARE"):
-        emulator.firmware()
+        board.firmware()
     (tmp_path / "there.uf2").write_bytes(b"")
-    assert emulator.firmware(tmp_path / "there.uf2") == tmp_path / "there.uf2"
+    assert board.firmware(tmp_path / "there.uf2") == tmp_path / "there.uf2"
 
 
-def test_what_is_no_firmware(tmp_path):
+def test_a_file_that_is_no_firmware(tmp_path):
     (tmp_path / "not.uf2").write_bytes(bytes(1024))
     with pytest.raises(CommandError, match="emulator has stopped"):
-        emulator.run(tmp_path / "not.uf2", "print(1)", timeout_s=60)
+        run(tmp_path / "not.uf2", "print(1)", timeout_s=60)

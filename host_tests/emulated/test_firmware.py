@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Real MicroPython: RPI_PICO's firmware is built from Debian's packages, and every board's definition is put to its tools.
+"""Real MicroPython: RPI_PICO's firmware is built from Debian's packages, and its tools read the definition of every board.
 
 What cannot be built here is checked as far as it goes: MicroPython's manifestfile.py lists what a board freezes, its mpy-cross
 compiles that for the board's processor, cmake and the preprocessor read the board's definition, its website tool the board.json.
@@ -131,7 +131,7 @@ def test_facts(firmware):
 @each_board
 @each_profile
 def test_manifest(board, profile, micropython, library):
-    """With MicroPython's own modules, as in a checkout, and with only those that Debian has: dice is the same."""
+    """dice is the same with all of MicroPython's own modules, as in a checkout, and with only those that Debian has."""
     text = f'include("$(BOARD_DIR)/manifest.py", profile={profile!r}, bare=%s)'
     whole, _ = evaluate(micropython, text % False, board, library)
     bare, _ = evaluate(micropython, text % True, board)
@@ -150,7 +150,7 @@ def test_manifest(board, profile, micropython, library):
 
 @each_board
 def test_manifest_by_hand_is_everything(board, micropython, library):
-    """All of dice, and the application but for main.py: a frozen one would hide that on the board."""
+    """All of dice, and all of the application but main.py: a frozen one would hide the one on the board."""
     files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
     assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
     app = resources.APP
@@ -160,14 +160,14 @@ def test_manifest_by_hand_is_everything(board, micropython, library):
 
 @each_board
 def test_the_application_can_be_left_out(board, micropython):
-    """By its option, and it is where it would lack what it needs."""
+    """With its option. It is left out too if the profile lacks what it needs."""
     for options in ("app=False", "profile='group'", "profile='none'"):
         files, _ = evaluate(micropython, f'include("$(BOARD_DIR)/manifest.py", bare=True, {options})', board)
         assert not [path for _, path, _ in files if "firmware/app" in path]
 
 
 def test_library_manifest(micropython):
-    """For other projects' manifests: no version is appended to modules that are frozen, and packagers get one."""
+    """For other projects' manifests: packages get a version, and no version is appended to frozen modules."""
     path = str(resources.LIB / "manifest.py")
     frozen, version = evaluate(micropython, path)
     assert version == "None"
@@ -183,7 +183,7 @@ def test_library_manifest(micropython):
 
 @pytest.fixture
 def clone(tmp_path):
-    """What a build from anybody's manifest needs of this repository: a folder that can be changed."""
+    """The part of this repository that freezing needs, in a folder that can be changed."""
     for path in (resources.LIB / "manifest.py", Path(fold.__file__), *(resources.LIB / "dice").rglob("*.py")):
         copy = tmp_path / "clone" / path.relative_to(resources.ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -212,12 +212,12 @@ def freeze(micropython, folder, manifest):
     command += ["--mpy-cross-flags=-march=armv6m", folder / "elsewhere" / "manifest.py"]
     environment = {"PATH": os.environ["PATH"], "TMPDIR": str(folder / "tmp"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert not list((folder / "tmp").iterdir()), "what was folded is still there"
+    assert not list((folder / "tmp").iterdir()), "the folded copies are still there"
     return done.returncode, [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("GEN ")]
 
 
-def test_anybody_can_freeze_it(micropython, clone, tmp_path):
-    """What is frozen is folded, and what is frozen again after a change is what depends on it."""
+def test_freezing_from_any_manifest(micropython, clone, tmp_path):
+    """Frozen files are folded. After a change, those that depend on it are frozen again, and no others."""
     manifest = f'include("{clone}/lib/manifest.py", profile="psk", native=True)\n'
     wanted = profiles.files("psk", native=True)
     status, lines = freeze(micropython, tmp_path, manifest)
@@ -237,16 +237,18 @@ def test_anybody_can_freeze_it(micropython, clone, tmp_path):
 
 
 def test_freezing_where_dicectl_is_installed(micropython, clone, tmp_path):
-    """Then fold.py is elsewhere; and where it is nowhere, that is said."""
-    manifest = f'include("{clone}/lib/manifest.py", profile="group")\n'
-    tool = clone / Path(fold.__file__).relative_to(resources.ROOT)
-    (clone / "firmware").mkdir()
-    tool.rename(clone / "firmware" / "fold.py")
+    """Then lib/ is in dicectl/data and fold.py in dicectl/firmware. Without fold.py the manifest says so."""
+    installed = tmp_path / "dicectl"
+    manifest = f'include("{installed}/data/lib/manifest.py", profile="group")\n'
+    for folder in ("data", "firmware"):
+        (installed / folder).mkdir(parents=True)
+    (clone / "lib").rename(installed / "data" / "lib")
+    shutil.copy(fold.__file__, installed / "firmware" / "fold.py")
     assert freeze(micropython, tmp_path, manifest)[0] == 0
-    (clone / "firmware" / "fold.py").unlink()
+    (installed / "firmware" / "fold.py").unlink()
     status, lines = freeze(micropython, tmp_path, manifest)
     assert status
-    assert "no fold.py beside dice's lib/" in lines[-1]
+    assert "no fold.py for dice's lib/" in lines[-1]
 
 
 @each_board

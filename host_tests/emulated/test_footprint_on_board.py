@@ -1,20 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice costs on the emulated RP2040: within boards/budgets.toml, and as docs/footprint.json says, all of it."""
+"""The costs of dice on the emulated RP2040 are within boards/budgets.toml, and are those of docs/footprint.json."""
 
 import json
 
 import pytest
 
 from dicectl import resources
-from dicectl.emulator import board as emulator
+from dicectl.emulator import board
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles, recipe
-from dicectl.measure import budgets, speed
-from dicectl.measure import footprint as measure
+from dicectl.measure import budgets, footprint, speed
 
-TOLERANCE = 0.05  # of a time or a heap: documents may lag behind that far
-BLOCKS_BYTES = 64  # of heap, that something on the stack may keep
+TOLERANCE = 0.05  # of a time or a heap: how far the documents may be off
+BLOCKS_BYTES = 64  # of heap, which a value on the stack may keep in use
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +23,10 @@ def committed():
 
 @pytest.fixture(scope="module")
 def profile_full(monkeypatch_module):
-    """Have this checkout's own firmware measured, not one that was given; skips where it cannot be built."""
+    """Measure this clone's own firmware, not $DICE_FIRMWARE; skips if it cannot be built."""
     monkeypatch_module.delenv("DICE_FIRMWARE", raising=False)
     try:
-        emulator.check()
+        board.check()
         return recipe.firmware("RPI_PICO")
     except CommandError as failure:
         pytest.skip(failure.format_message())
@@ -40,19 +39,19 @@ def monkeypatch_module():
 
 
 def within(now, then, blocks=0):
-    """Tell whether what was measured is what the documents say, about."""
+    """Return whether a measurement is about what the documents say."""
     return abs(now - then) <= max(TOLERANCE * then, blocks)
 
 
 def test_member_keeps_to_the_budget_and_the_documents(profile_full, committed):
-    member = measure.member_heap(recipe.quiet)
+    member = footprint.member_heap(recipe.quiet)
     assert budgets.breaches({"member": member}) == []
     for what, size in member.items():
         assert within(size, committed["member"][what], BLOCKS_BYTES), f"{what}: {size}; run: make footprint"
 
 
 def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed):
-    session = measure.session(recipe.quiet)
+    session = footprint.session(recipe.quiet)
     assert budgets.breaches({"session": session}) == []
     assert session["datagrams"] == 6
     for what, figure in session.items():
@@ -60,21 +59,21 @@ def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed)
 
 
 def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
-    """And the whole of `dicectl bench` runs on the board."""
+    """All of `dicectl bench` runs on the board."""
     first, *lines = speed.rp2040(True)
     assert first["backend"] == "device (AES in software)"
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
     assert len(us) == 13
     assert us["seal", 16] < us["seal", 64] < us["seal", 1024]
-    times_us = measure.of_interest(lines)
+    times_us = footprint.of_interest(lines)
     assert budgets.breaches({"time_us": times_us}) == []
     for what, time_us in times_us.items():
         assert within(time_us, committed["time_us"][what]), f"{what}: {time_us} us; run: make footprint"
 
 
 def test_every_module_is_imported_from_the_firmware(profile_full, committed):
-    files = measure.used(measure.in_order(profiles.files("full")))
-    heap = measure.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)
+    files = footprint.used(footprint.in_order(profiles.files("full")))
+    heap = footprint.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)
     assert list(heap) == [name for name in files if name != "dice/transport/udp.py"], "a Pico has no sockets"
     assert "dice/crypto/ccm.py" not in heap, "the board has the same in machine code"
     assert within(sum(heap.values()), sum(committed["import_frozen"][name] for name in heap), 2 * BLOCKS_BYTES), (
@@ -85,27 +84,27 @@ def test_every_module_is_imported_from_the_firmware(profile_full, committed):
 
 
 def test_modules_as_files(profile_full, committed):
-    heap = measure.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, recipe.quiet)
+    heap = footprint.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, recipe.quiet)
     assert within(sum(heap.values()), sum(committed["import_files"].values())), "run: make footprint"
 
 
 def test_linked_firmware_grows_by_about_what_the_documents_say(profile_full, committed):
-    """By more than the bytecode alone: frozen modules have their constants as C data, and new names in the table of strings."""
+    """By more than the bytecode: frozen modules also have constants as C data, and names in the table of strings."""
     for profile, size in committed["linked"].items():
-        linked = measure.elf_bytes(profile, recipe.quiet) - measure.elf_bytes("none", recipe.quiet)
+        linked = footprint.elf_bytes(profile, recipe.quiet) - footprint.elf_bytes("none", recipe.quiet)
         assert within(linked, size), f"{profile}: {linked} bytes; run: make footprint"
 
 
 def test_smallest_heaps(committed):
-    now = measure.smallest_heaps(recipe.quiet)
+    now = footprint.smallest_heaps(recipe.quiet)
     assert now.keys() == committed["smallest_heap"].keys()
     for scenario, size in now.items():
         assert within(size, committed["smallest_heap"][scenario], 1024), f"{scenario}: {size}; run: make footprint"
 
 
 def test_tls_beside_it(profile_full, committed):
-    """MicroPython's own, in one firmware with dice."""
-    tls = measure.tls(recipe.quiet)
+    """MicroPython's own tls, in one firmware with dice."""
+    tls = footprint.tls(recipe.quiet)
     assert tls["suite"] == committed["tls"]["suite"]
     for what in ("linked", "session_bytes", "record_us"):
         assert within(tls[what], committed["tls"][what]), f"{what}: {tls[what]}; run: make footprint"

@@ -32,7 +32,7 @@ FIELDS = {
 }  # of each board.json of MicroPython
 CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py"}
-KEEPER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
+MANAGER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
 _NETWORK = {"dice/names.py"}  # what offers dice.join() and connect(), which a profile without a network cannot call
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
@@ -128,7 +128,7 @@ def test_profiles():
     everything = {path.relative_to(resources.LIB).as_posix() for path in (resources.LIB / "dice").rglob("*.py")}
     assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
-    assert set(profiles.files("full")) == everything - CONSTANTS - HOST_ONLY - KEEPER
+    assert set(profiles.files("full")) == everything - CONSTANTS - HOST_ONLY - MANAGER
     assert set(profiles.files("full", unix=True)) == everything - CONSTANTS - (HOST_ONLY - {"dice/_posix.py"})
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))

@@ -248,9 +248,10 @@ class EmulatedBoard:
         end = time.monotonic() + timeout_s
         self.console.sendall(_INTERRUPT * 2 + _RAW)
         self._until(_RAW_PROMPT, end)
+        stop_us = self.device_us() + int(device_s * 1e6) if device_s else 0
+        self._clock[8:] = stop_us.to_bytes(8, "little")  # before the script starts: an unpaced board may end it in no time
         self.console.sendall(script.encode() + _END)
         self._until(b"OK", end)
-        self._clock[8:] = (self.device_us() + int(device_s * 1e6) if device_s else 0).to_bytes(8, "little")
         output = _text(self._until(_END, end, echo))
         error = _text(self._until(_END + b">", end))
         self._clock[8:] = bytes(8)
