@@ -85,7 +85,7 @@ def _home(path, _modified):
 
 
 def _literal(node, known=()):
-    """Return the argument of a call const(literal), else None; names that are `known` count as literals."""
+    """Return the argument of a call const(literal), or None for other nodes. Names in `known` count as literals."""
     if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "const" and len(node.args) == 1 and not node.keywords):
         return None
     return node.args[0] if _is_literal(node.args[0], known) else None
@@ -102,13 +102,13 @@ def _is_literal(node, known):
 
 
 class _Imports:
-    """What a file imports of constants: `folded` has (import statement, alias, source of the value, home)."""
+    """The constants that a file imports: `folded` lists (import statement, alias, source of the value, home)."""
 
     def __init__(self, tree, path, lib):
         self.path, self.lib = path, lib
         self.folded = []
         found = []
-        taken = _bound(tree)  # names that mean something else somewhere in the file
+        taken = _bound(tree)  # names with another meaning somewhere in the file
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -146,7 +146,7 @@ class _Imports:
             raise FoldError(f"{self.path}:{node.lineno}: import constants by name: no board has {home.name}")
 
     def _file(self, module, level):
-        """Return the file of a module of dice that is imported here, or None."""
+        """Return the file of an imported module of dice, or None."""
         parts = module.split(".") if module else []
         if level:
             folder = self.path.parents[level - 1] if level <= len(self.path.parents) else None
@@ -167,7 +167,7 @@ def _private(alias):
 
 
 def _bound(tree):
-    """Return {name: line} of all names that a file binds, but by `from ... import`."""
+    """Return {name: line} of all names that a file binds otherwise than by `from ... import`."""
     found = {}
     for node in ast.walk(tree):
         names = []
@@ -196,7 +196,7 @@ def _read(tree):
 
 
 def _formatted(tree):
-    """Return {name: line} of the names that f-strings use: their places are not known before Python 3.12."""
+    """Return {name: line} of the names in f-strings. Before Python 3.12 their positions are unknown."""
     return {
         inner.id: string.lineno
         for string in ast.walk(tree)
@@ -207,7 +207,7 @@ def _formatted(tree):
 
 
 def _needless(tree):
-    """Return the (import statement, alias) of `const` when the compiler folds every call of it."""
+    """Return [(import statement, alias)] of `const` if the compiler folds every call of it, and [] if not."""
     folded, known = set(), set()
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _literal(node.value, known):
@@ -235,7 +235,7 @@ def _rewrite(text, tree, folded, needless):
         ]
         said = [f"from {'.' * node.level}{node.module or ''} import {', '.join(rest)}"] if rest else []
         for alias, value in ours.items():
-            if _private(alias) not in done:  # the compiler takes a constant once in a file, and knows it from there on
+            if _private(alias) not in done:  # one definition serves the whole file
                 done.add(_private(alias))
                 said.append(f"{_private(alias)} = const({' '.join(value.split())})")
         first, last = node.lineno - 1, node.end_lineno - 1
@@ -246,7 +246,7 @@ def _rewrite(text, tree, folded, needless):
 
 
 def _places(text, tree, names):
-    """Yield (row, column, name) wherever one of `names` is used: not as an attribute, a keyword, or in a string."""
+    """Yield (row, column, name) of each use of `names` as a variable: not as an attribute, as a keyword, or in a string."""
     lines = io.StringIO(text).readlines()
     used = set()
     for node in ast.walk(tree):
