@@ -11,9 +11,11 @@ _DATAGRAM_MAX_BYTES = const(1232)
 
 _IPPROTO_IP = const(0)
 _ENETUNREACH = const(101)
+_WSAEWOULDBLOCK = const(10035)
+_WSAECONNRESET = const(10054)
 
 # What receiving says when there is nothing, or when anybody made the network say that an earlier datagram was refused.
-_NOTHING = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH)
+_NOTHING = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH, _WSAEWOULDBLOCK, _WSAECONNRESET)
 
 
 class Multicast:
