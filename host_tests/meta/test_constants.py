@@ -6,9 +6,8 @@ import ast
 import functools
 from pathlib import Path
 
-import pytest
-
 from dicectl.firmware import fold, profiles
+from host_tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "lib"
@@ -17,8 +16,8 @@ ON_BOARDS = [*FILES, *(path for folder in ("firmware", "tools/dicectl/on_device"
 PORTABLE = sorted((ROOT / "host_tests" / "portable").glob("*.py"))
 HOMES = [path for path in FILES if fold.only_constants(path)]
 CONSTANTS = {path: fold.constants(path) for path in FILES}
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(LIB).as_posix())
-each_on_board = pytest.mark.parametrize("path", [*ON_BOARDS, *PORTABLE], ids=lambda path: path.relative_to(ROOT).as_posix())
+each_file = each(FILES)
+each_on_board = each([*ON_BOARDS, *PORTABLE])
 
 
 @functools.lru_cache(None)
@@ -57,7 +56,7 @@ def test_no_profile_ships_the_homes_of_constants():
     assert not names & {file for profile in profiles.names() for file in profiles.files(profile, unix=True)}
 
 
-@pytest.mark.parametrize("path", HOMES, ids=lambda path: path.name)
+@each(HOMES)
 def test_every_constant_is_used(path):
     used = {alias.name for user in FILES for home, _, alias, _ in imports(user) if home == path}
     assert not set(CONSTANTS[path]) - used
@@ -112,7 +111,7 @@ def test_all_imported_constants_are_folded(path):
     assert not left
 
 
-@pytest.mark.parametrize("path", [path for path in ON_BOARDS if path.is_relative_to(ROOT / "firmware")], ids=lambda path: path.name)
+@each([path for path in ON_BOARDS if path.is_relative_to(ROOT / "firmware")])
 def test_programs_for_boards_work_without_folding(path):
     """The programs that users copy to a board import only from modules that the board has."""
     assert not [alias.name for home, _, alias, _ in imports(path) if home in HOMES]

@@ -8,6 +8,7 @@ import pytest
 
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy
+from host_tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(
@@ -25,7 +26,7 @@ def architecture_of(path, architecture):
     return mpy.compile_here(path, path.name, architecture)[2] >> 2
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if path != NATIVE], ids=lambda path: str(path.relative_to(ROOT)))
+@each([path for path in FILES if path != NATIVE])
 def test_every_file_for_boards_compiles_to_bytecode(path):
     assert architecture_of(path, None) == BYTECODE
 

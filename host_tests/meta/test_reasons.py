@@ -6,10 +6,9 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 from dice import errors, limits, reasons
 from dicectl.reasons import SENTENCES
+from host_tests.each import each
 
 LIB = Path(__file__).resolve().parents[2] / "lib" / "dice"
 TREES = {path.relative_to(LIB).as_posix(): ast.parse(path.read_text()) for path in sorted(LIB.rglob("*.py"))}
@@ -49,7 +48,7 @@ def numbers_in(text):
     return [int(number) for number in re.findall(r"(?<![\w.])\d+(?![\w])", text)]
 
 
-@pytest.mark.parametrize("module", TREES)
+@each(TREES)
 def test_each_class_is_raised_with_codes_of_its_range(module):
     for name, reason in raised(TREES[module]):
         if name == "PeerError" and ast.unparse(reason) == "error.reason":

@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
+from host_tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("lib", "tools", "firmware", "boards", "host_tests")
@@ -22,7 +22,7 @@ OTHERS = sorted(
 )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@each(FILES)
 def test_python_files_begin_with_spdx_lines_and_a_docstring(path):
     text = path.read_text()
     lines = text.splitlines()
@@ -31,7 +31,7 @@ def test_python_files_begin_with_spdx_lines_and_a_docstring(path):
     assert ast.get_docstring(ast.parse(text)), "no docstring"
 
 
-@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(ROOT)))
+@each(OTHERS)
 def test_other_source_files_begin_with_spdx_lines(path):
     lines = path.read_text().splitlines()
     if lines[0].startswith("#!"):

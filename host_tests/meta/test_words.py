@@ -8,7 +8,7 @@ A phrase is found in the whole text of a file, so also in names, and also if a l
 import re
 from pathlib import Path
 
-import pytest
+from host_tests.each import each
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,7 +118,7 @@ def files():
     return sorted(path.relative_to(ROOT).as_posix() for path in paths if path != Path(__file__).resolve())
 
 
-@pytest.mark.parametrize("name", files())
+@each(files())
 def test_no_phrase_of_the_list_is_used(name):
     wrong = [
         f"{name}:{line}: {phrase!r}: {PHRASES[phrase]}"
@@ -132,7 +132,7 @@ def test_no_phrase_of_the_list_is_used(name):
 OPENING = re.compile(r"""(?:\"{3}|#\s|[.:]\s+|[.:]\n\n\s*)(?:Whom?|Whose|What|Whoever|Whatever|Wherever)\s(?![^.:\"]*\?)""")
 
 
-@pytest.mark.parametrize("path", [path for path in sources() if path.suffix == ".py"], ids=lambda path: path.stem)
+@each([path for path in sources() if path.suffix == ".py"])
 def test_no_sentence_opens_with_a_relative_clause(path):
     text = path.read_text()
     lines = [text.count("\n", 0, match.start()) + 1 for match in OPENING.finditer(text)]

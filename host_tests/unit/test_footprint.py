@@ -13,6 +13,7 @@ from dicectl.cli import footprint as footprint_command
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
 from dicectl.measure import budgets, figures, footprint, report
+from host_tests.each import each
 
 PICO = boards.find("RPI_PICO")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -135,7 +136,7 @@ def test_modules_come_behind_those_that_they_import():
     assert footprint.module_name("dice/group/__init__.py") == "dice.group"
 
 
-@pytest.mark.parametrize("answer", range(1, 257))
+@each(range(1, 257))
 def test_bisection_finds_the_least_that_passes(answer):
     tried = []
     assert footprint.bisect(lambda number: tried.append(number) or number >= answer, 256) == answer
