@@ -7,7 +7,6 @@ import email
 import json
 import os
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -42,6 +41,10 @@ def walk(command, path):
     return count
 
 print(walk(cli, ["dicectl"]))
+"""
+FIRMWARE = """
+from dicectl.firmware import boards, recipe
+print(recipe.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder({"micropython": "1"}).name)
 """
 TYPES = "import dice, pathlib; assert (pathlib.Path(dice.__file__).parent / 'py.typed').exists(); print(dice.__file__)"
 
@@ -177,8 +180,8 @@ class Installed:
             try:
                 yield process.stdout.readline()
             finally:
-                process.send_signal(signal.SIGINT)
-                process.communicate(timeout=60)
+                process.terminate()
+                process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +205,12 @@ def test_the_library_and_every_help(which, request):
     assert Path(installed.python(TYPES).strip()).is_relative_to(installed.site)
     assert installed("--version").split()[-1] == __version__
     assert int(installed.python(EACH_HELP)) > 30
+
+
+@pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
+def test_firmware_is_made_from_the_same_files(which, request):
+    """As in a clone: so neither builds again what the other has in the cache."""
+    assert request.getfixturevalue(which).python(FIRMWARE) == run(sys.executable, "-c", FIRMWARE)
 
 
 @pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])

@@ -79,8 +79,9 @@ class Recipe:
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
         names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py")
         inputs = [resources.ROOT / name for name in names]
-        for top in (resources.ROOT / "lib" / "dice", resources.ROOT / "firmware" / "app", self.board.folder):
-            inputs += sorted(path for path in top.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        for top in (resources.ROOT / "lib" / "dice", resources.ROOT / "firmware" / "app"):
+            inputs += sorted(top.rglob("*.py"))
+        inputs += sorted(path for path in self.board.folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
         for path in inputs:
             made_from.update(repr((path.relative_to(resources.ROOT).as_posix(), path.read_bytes())).encode())
         return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
