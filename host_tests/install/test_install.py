@@ -258,7 +258,7 @@ def test_emulated_board(of_wheel, firmware):  # noqa: F811
 
 @pytest.mark.network
 def test_demo(of_wheel):
-    assert "Everything was as it must be" in of_wheel("demo", "--no-board")
+    assert "All checks passed" in of_wheel("demo", "--no-board")
 
 
 def test_missing_extra_is_named(of_sdist):

@@ -54,7 +54,7 @@ def test_demo_ends_well(demo):
     done, _ = demo
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
-    assert last.startswith("Everything was as it must be: ")
+    assert last.startswith("All checks passed: ")
     assert "WRONG" not in done.stdout
     assert "\x1b" not in done.stdout
 
@@ -104,8 +104,8 @@ def test_demo_on_a_terminal_has_a_live_table(demo):
 def test_openssl_reads_the_lamp(demo):
     """Both states, and nothing with a wrong key; the key is not shown."""
     shown = demo[0].stdout
-    assert "ok    it reads: off" in shown and "ok    it reads: on" in shown
-    assert "ok    with a wrong key it gets no more than the alert decrypt_error" in shown
+    assert "ok    the answer is: off" in shown and "ok    the answer is: on" in shown
+    assert "ok    with a wrong key it gets only the alert decrypt_error" in shown
     assert "-psk ... " in shown
 
 
@@ -113,11 +113,11 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
     """The emulated RP2040 takes part; what it takes is in the summary."""
     shown = demo[0].stdout
     assert "The porch is real firmware on an emulated RP2040" in shown
-    assert "10 nodes, each with a key of its own, have joined" in shown
+    assert "10 nodes, each with its own key, have joined" in shown
     used, dice, application, carried, message = (
         int(number.replace(",", ""))
         for number in re.search(
-            r"The RP2040, .* with (\d+) of 64 KB.\nIts flash has (\d+) .* and (\d+) .*\nIts bus carried ([\d,]+) .* one of (\d+)",
+            r"The RP2040, .* used (\d+) of 64 KB.\nIts flash has (\d+) .* and (\d+) .*\nIts bus carried ([\d,]+) .* gram of (\d+)",
             shown,
         ).groups()
     )
@@ -125,23 +125,23 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
 
 
 def test_a_demo_without_a_board_says_so():
-    """Where no firmware can be had, all else is as it must be."""
+    """Without firmware, all other checks pass."""
     missing = (
-        "from dicectl.demo import emulated_node as annex; from dicectl import errors as failure\n"
-        "def firmware(progress):\n    raise failure.CommandError('no compiler')\n"
-        "annex.firmware = firmware"
+        "from dicectl.demo import emulated_node; from dicectl import errors\n"
+        "def firmware(progress):\n    raise errors.CommandError('no compiler')\n"
+        "emulated_node.firmware = firmware"
     )
     done = _demo(before=missing)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no firmware for an emulated RP2040: no compiler" in done.stderr
-    assert "is left out" in done.stdout and "9 nodes, each with a key of its own, have joined" in done.stdout
+    assert "is omitted" in done.stdout and "9 nodes, each with its own key, have joined" in done.stdout
 
 
 def test_a_demo_without_openssl_says_so():
-    """Everything else is as it must be."""
-    done = _demo(before="from dicectl.demo import openssl as s_client; s_client.available = lambda: False")
+    """All other checks pass."""
+    done = _demo(before="from dicectl.demo import openssl; openssl.available = lambda: False")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "left out, since there is no openssl here: apt-get install openssl" in done.stdout
+    assert "skipped: there is no openssl here (apt-get install openssl)" in done.stdout
 
 
 def test_the_page_shows_what_the_demo_prints(demo):
@@ -276,8 +276,8 @@ def test_demo_notices_a_broken_replay_window():
     )
     done = _demo(before=sabotage)
     assert done.returncode == 1
-    assert "WRONG sends the recorded messages again" in done.stdout
-    assert "NOT as it must be" in done.stderr
+    assert "WRONG replays the recorded messages" in done.stdout
+    assert "checks failed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl demo`: a secured group at work and under attack, before one's eyes."""
+"""`dicectl demo`: a secured group at work, and under attack."""
 
 import rich_click as click
 
 _DESCRIPTION = (
     "A terminal that runs dicectl demo. A switch turns three lamps on and off by secured multicast messages; a table shows which "
     "lamps are on, how many messages each has obeyed, and how many it has dropped. An attacker replays, forges, alters and floods, "
-    "a switch and a lamp lose power, OpenSSL asks the switch for a lamp's state, and a manager hands out keys and expels a node. "
+    "a switch and a lamp lose power, OpenSSL asks the switch for a lamp's state, and a manager delivers keys and expels a node. "
     "At the end all checks have passed."
 )
 
 
 def _firmware():
-    """Return the path of the RP2040's firmware; None, and say why, where it cannot be had."""
+    """Return the path of the RP2040's firmware; if it cannot be built, print why and return None."""
     from dicectl.cli.progress import with_progress
     from dicectl.demo import emulated_node
     from dicectl.errors import CommandError
@@ -26,21 +26,21 @@ def _firmware():
 
 
 @click.command("demo")
-@click.option("--pcap", type=click.File("wb", lazy=False), help="Write everything that was on the network to FILE, for Wireshark.")
+@click.option("--pcap", type=click.File("wb", lazy=False), help="Write all network traffic to FILE, for Wireshark.")
 @click.option(
     "--record",
     type=click.File("a", encoding="utf-8", lazy=False),
     help="Write the demo to FILE, an animated SVG of about 40 seconds. Long pauses are shortened.",
 )
-@click.option("--no-board", is_flag=True, help="Leave out the emulated RP2040, and so the building of its firmware.")
+@click.option("--no-board", is_flag=True, help="Omit the emulated RP2040, and so the build of its firmware.")
 def command(pcap, record, no_board):
     """Watch a secured group at work, and under attack.
 
-    A switch and three lamps, each a MicroPython process with a heap of 64 KB (the switch 160 KB), in a network namespace of their
-    own: nothing is sent to a real network, and no root is needed. An attacker replays, forges, alters and floods; the switch and a
-    lamp lose power; OpenSSL asks the switch for a lamp's state; a manager hands out keys to ten more nodes, one of them an
-    emulated RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 when all was as it
-    must be. The first run builds the RP2040's firmware, which takes a minute.
+    A switch and three lamps are MicroPython processes with a heap of 64 KB (the switch: 160 KB). They run in a network namespace:
+    nothing is sent to a real network, and root is not needed. An attacker replays, forges, alters and floods. The switch and a lamp
+    lose power. OpenSSL asks the switch for a lamp's state. A manager delivers keys to ten more nodes, one of them an emulated
+    RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 if all checks pass. The first
+    run builds the RP2040's firmware, which takes a minute.
     """
     from dicectl.system import require_linux
 
@@ -65,8 +65,8 @@ def command(pcap, record, no_board):
         group_path = folder / "lamps.group"
         group = group_file.new("lamps")
         group_file.add_sender(group, "switch")
-        group_file.add_listener(group, "lamp-1")  # which will be asked something
-        group_file.add_sender(group, "panel")  # another sender, which stays silent: the attacker will borrow its name
+        group_file.add_listener(group, "lamp-1")  # which answers requests
+        group_file.add_sender(group, "panel")  # a sender that never sends: the attacker uses its SenderID
         group_file.create(group_path, group)
         recording = Recording("dicectl demo") if record else None
         with Display(recording) as display:
@@ -81,4 +81,4 @@ def command(pcap, record, no_board):
         record.truncate(0)
         record.write(recording.svg("dicectl demo", _DESCRIPTION))
     if display.failed:
-        raise CommandError(f"NOT as it must be: {display.failed} checks failed")
+        raise CommandError(f"{display.failed} checks failed")

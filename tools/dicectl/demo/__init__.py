@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The demo: a group at work and under attack."""
+"""The demo: a group at work, and under attack."""

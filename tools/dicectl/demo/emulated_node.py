@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The part of the demo that is on a serial bus: an emulated RP2040 with real firmware, and a gateway that has no key."""
+"""The node of the demo on a serial bus: an emulated RP2040 with real firmware, and a gateway without keys."""
 
 import contextlib
 import socket
@@ -17,13 +17,13 @@ ADDRESS = "10.77.0.9"
 
 
 def firmware(progress):
-    """Return the path of the firmware, built where it is not there; raises CommandError where it cannot be had."""
+    """Return the path of the firmware, which is built if necessary; raises CommandError."""
     board.check()
     return board.firmware(progress=progress)
 
 
 def _program():
-    """Return the files of firmware/app and of the demo's node, compiled for the board, which leave them a heap of HEAP_KB."""
+    """Return the compiled files of firmware/app and of the demo's node, and a main.py that leaves them a heap of HEAP_KB."""
     sources = [path for path in resources.APP.glob("*.py") if path.stem != "main"]
     sources.append(resources.ON_DEVICE / "demo_node.py")
     files = {f"{path.stem}.mpy": mpy.compile_here(path, path.name, "armv6m") for path in sources}
@@ -32,12 +32,12 @@ def _program():
 
 
 class EmulatedNode(Node):
-    """The node on the bus; `flash_bytes` is what its files take, `bus` has all that was heard."""
+    """The node on the bus; `flash_bytes` is the size of its files, `bus` has all bytes that were sent on it."""
 
     heap_kb = HEAP_KB
 
     def __init__(self, settings, image, group):
-        """`group` is (address, port), which the gateway carries to the bus."""
+        """`group` is (address, port) of the group that the gateway forwards to the bus."""
         program = _program()
         self.flash_bytes = sum(map(len, program.values()))
         self._reset(settings["name"])
@@ -55,7 +55,7 @@ class EmulatedNode(Node):
 
     @property
     def stdout(self):
-        """The console, on which the node tells."""
+        """The console, to which the node prints reports."""
         return self._out
 
     def start(self):
@@ -68,14 +68,14 @@ class EmulatedNode(Node):
         self._board.power_off()
 
     def alive(self):
-        """Tell whether the power is on."""
+        """Return whether the power is on."""
         return True
 
     def write(self, line):
-        """Give the node a line on its console."""
+        """Send the node a line on its console."""
         self._board.check()
         self._board.console.sendall(line.encode() + b"\n")
 
     def close(self):
-        """End it all."""
+        """Stop the board, the bus and the gateway."""
         self._stack.close()

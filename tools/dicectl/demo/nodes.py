@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Where the demo and the network tests play: MicroPython nodes, each a process of its own, and an attacker on their network.
+"""The nodes of the demo and of network tests, each a MicroPython process, and an attacker on their network.
 
-Everything here runs inside the namespace that netns.enter() made.
+All of it runs in the network namespace that namespace.enter() created.
 """
 
 import json
@@ -21,13 +21,13 @@ from dicectl.manager import group_file
 from dicectl.net import namespace
 
 HEAP_KB = 64
-SERVER_HEAP_KB = 160  # of a node that serves DTLS besides, on a 64-bit machine
-IDENTITY = "panel"  # who may ask a switch
-_PATIENCE_S = 60
+SERVER_HEAP_KB = 160  # of a node with DTLS sessions, on a 64-bit machine
+IDENTITY = "panel"  # the client that may send requests to a switch
+_TIMEOUT_S = 60
 
 
 class Node:
-    """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are what it last told."""
+    """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are from its last reports."""
 
     def __init__(self, name, module, folder, code, heap_kb):
         self._reset(name)
@@ -45,7 +45,7 @@ class Node:
         self.forget()
 
     def forget(self):
-        """Know nothing of what an earlier start told."""
+        """Reset what an earlier process reported."""
         self.ready = self.on = False
         self.asked = self.answers = 0
         self.counts = None
@@ -53,7 +53,7 @@ class Node:
 
     @property
     def stdout(self):
-        """The pipe on which the node tells."""
+        """The pipe to which the node prints reports."""
         return self._process.stdout
 
     def start(self):
@@ -75,7 +75,7 @@ class Node:
             self._process = None
 
     def pause(self, paused):
-        """Stop the process for a while, or let it go on: a node that is busy with something else."""
+        """Stop the process or continue it, as if the node were busy or asleep."""
         self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
 
     def dropped(self):
@@ -84,30 +84,30 @@ class Node:
         return {kind: self._before.get(kind, 0) + now.get(kind, 0) for kind in {**self._before, **now}}
 
     def alive(self):
-        """Tell whether the power is on."""
+        """Return whether the power is on."""
         return self._process is not None
 
     def write(self, line):
-        """Give the node a line on stdin."""
+        """Send the node a line on stdin."""
         try:
             self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             raise CommandError(f"{self.name} has stopped: {(self.folder / 'stderr').read_text().strip()}")
 
-    def hear(self, data):
-        """Take in what the node wrote on stdout."""
+    def read(self, data):
+        """Process the reports that the node wrote to stdout."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if not line.startswith(b"{"):
-                continue  # what a board itself says
-            told = json.loads(line)
-            self.ready = self.ready or "ready" in told
-            if "on" in told:
-                self.on = told["on"]
+                continue  # output of the board itself
+            report = json.loads(line)
+            self.ready = self.ready or "ready" in report
+            if "on" in report:
+                self.on = report["on"]
                 self.obeyed += 1
-            elif "accepted" in told:
-                self.counts = told
+            elif "accepted" in report:
+                self.counts = report
                 self.answers += 1
 
 
@@ -117,21 +117,21 @@ def files_of(settings, **options):
 
 
 def repeated_nonces(datagrams):
-    """Return how many records of a group carry a header, and so a nonce, that an earlier one carried."""
+    """Return how many group records have the header, and therefore the nonce, of an earlier one."""
     headers = [bytes(datagram[3:11]) for datagram in datagrams if record.well_formed(datagram)]
     return len(headers) - len(set(headers))
 
 
 class Testbed:
-    """The nodes, what was heard on their network, and the loop that listens to all of it."""
+    """The nodes, the datagrams on their network, and a loop that reads from all of them."""
 
     def __init__(self, folder, code, group_path, tick=lambda: None):
         group = group_file.load(group_path)
         self.to = (group["address"], group["port"])
         self.group_path = group_path
-        self.key = secrets.token_bytes(16)  # of whoever asks a switch; for this run alone
+        self.key = secrets.token_bytes(16)  # of IDENTITY, for this run only
         self.nodes = {}
-        self.genuine = []  # datagrams of the group's members, in the order of the wire
+        self.genuine = []  # datagrams of the group's members, in the order of sending
         self.tap = namespace.Tap(group["port"])
         self.folder = Path(folder)
         self._code = code
@@ -143,7 +143,7 @@ class Testbed:
         self._selector.register(self.tap, selectors.EVENT_READ)
 
     def add(self, name, module, sender=False, listener=False):
-        """Provision a node: a folder with its GSA, with an id where it sends or may answer; a sender gets keys.json too."""
+        """Create a node: a folder with its GSA, and keys.json for a sender. A sender and an answering listener have an id."""
         node = Node(name, module, self.folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
         own = {"sender": name} if sender else {"listener": name} if listener else {}
         group_file.export(self.group_path, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
@@ -153,7 +153,7 @@ class Testbed:
         return node
 
     def adopt(self, settings):
-        """Put the node.json of a managed node into a folder of its own, and return the node."""
+        """Create a managed node: a folder with its node.json."""
         node = Node(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
         for name, content in files_of(settings).items():
             group_file.write_secret(node.folder / name, content)
@@ -174,17 +174,17 @@ class Testbed:
         self._selector.register(node.stdout, selectors.EVENT_READ, node)
 
     def kill(self, node):
-        """Power a node off in the middle of whatever it does."""
+        """Power a node off at once."""
         self._selector.unregister(node.stdout)
         node.kill()
         self.pump(0)
 
     def attack(self, datagram, to=None):
-        """Send a datagram to the group, or another one, as somebody without keys."""
+        """Send a datagram to the group, or to another address, as the attacker, who has no keys."""
         self._attacker.sendto(datagram, to or self.to)
 
     def pump(self, seconds):
-        """Take in everything that happens within some time, and at least what has happened."""
+        """Process all events for some time, and at least those that have happened."""
         end = time.monotonic() + seconds
         while True:
             left = end - time.monotonic()
@@ -197,9 +197,9 @@ class Testbed:
 
     def _take(self, key):
         if key.data is None:
-            heard = [(port, payload) for port, payload in self.tap.read() if port != self.attacker_port]
-            self.genuine.extend(payload for _, payload in heard)
-            commands = sum(port == self.to[1] for port, _ in heard)  # a question comes from a port of its own
+            captured = [(port, payload) for port, payload in self.tap.read() if port != self.attacker_port]
+            self.genuine.extend(payload for _, payload in captured)
+            commands = sum(port == self.to[1] for port, _ in captured)  # a request comes from another port
             for node in self.nodes.values():
                 node.due += commands if node.ready else 0
             return
@@ -207,25 +207,25 @@ class Testbed:
         if not data:
             self._selector.unregister(key.fileobj)
             raise CommandError(f"{key.data.name} has stopped: {(key.data.folder / 'stderr').read_text().strip()}")
-        key.data.hear(data)
+        key.data.read(data)
 
     def until(self, condition, what):
-        """Go on until `condition()`; raises CommandError when that takes too long."""
-        end = time.monotonic() + _PATIENCE_S
+        """Process events until `condition()`; raises CommandError on a timeout."""
+        end = time.monotonic() + _TIMEOUT_S
         while not condition():
             if time.monotonic() > end:
-                raise CommandError(f"waited {_PATIENCE_S} s in vain for {what}")
+                raise CommandError(f"timed out after {_TIMEOUT_S} s waiting for {what}")
             self.pump(0.02)
 
     def command(self, switch, *words):
-        """Have a switch send words, and wait until all are on the wire."""
+        """Let a switch send words, and wait until all are on the wire."""
         target = len(self.genuine) + len(words)
         for word in words:
             switch.write(word)
         self.until(lambda: len(self.genuine) >= target, f"{switch.name} to send")
 
     def count(self, nodes):
-        """Have nodes tell what they have counted, once they have nothing left to count."""
+        """Request the counters of nodes until they no longer change."""
         totals = None
         while True:
             for node in nodes:
@@ -238,7 +238,7 @@ class Testbed:
             self.pump(0.1)
 
     def close(self):
-        """End every process and socket."""
+        """Stop every process and close every socket."""
         for node in self.nodes.values():
             node.kill()
         self._attacker.close()

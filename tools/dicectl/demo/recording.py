@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Records what a program shows on a terminal, lines and a live region below them, and writes it as an animated SVG.
+"""Records the output of a program, lines and a live region below them, and writes it as an animated SVG.
 
 The picture is self-contained: CSS keyframes, no script, no link, no font of its own. Without animation it is the last frame.
-rich renders the text; termtosvg-ng and its like need a pseudo-terminal and an emulator, write no description and no last frame.
+rich renders the text. Tools such as termtosvg-ng need a pseudo-terminal, and write no description and no last frame.
 """
 
 import io

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice may cost, as boards/budgets.toml has it, and whether figures of `dicectl footprint` keep to it."""
+"""Reads the budgets of boards/budgets.toml, and compares the figures of `dicectl footprint` with them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from dicectl import resources
 
 @dataclass(frozen=True)
 class Budget:
-    """One table of budgets.toml, which says what each field means; `name` is the table's."""
+    """One table of budgets.toml, which explains the fields; `name` is the name of the table."""
 
     name: str
     title: str

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Figures of a measurement, nested dicts as `dicectl footprint --json` prints them: read, flattened, compared, told in words."""
+"""Reads, flattens, compares and describes the figures of a measurement: nested dicts as `dicectl footprint --json` prints them."""
 
 import json
 from pathlib import Path
@@ -20,9 +20,9 @@ def flat(figures, prefix=""):
 
 
 def compare(old, new):
-    """Return [(name, before or None, after or None)] of what differs between two figures and was measured in both.
+    """Return [(name, before or None, after or None)] of the differences between groups that both figures have.
 
-    Modules that came or went are told too.
+    A module that exists only in one of them is a difference too.
     """
     before, after = flat(old), flat(new)
     lines = []
@@ -34,7 +34,7 @@ def compare(old, new):
 
 
 def rows(figures):
-    """Return [(what, figure)] for people."""
+    """Return [(description, value)] for people."""
     from dicectl.measure.report import kilobytes, milliseconds
 
     found = [(f"flash, {name}", f"{size:,} bytes") for name, size in figures["mpy"].items()]
@@ -48,12 +48,12 @@ def rows(figures):
     if "member" in figures:
         member = figures["member"]
         found.append(("heap of a member with 8 senders", f"{member['idle']:,} bytes"))
-        found.append(("the same, once it has heard each", f"{member['heard']:,} bytes"))
-        found.append(("heap until the next collection, opening 64 bytes", f"{member['opening']:,} bytes"))
+        found.append(("the same, after one message from each", f"{member['heard']:,} bytes"))
+        found.append(("heap until the next collection, for opening 64 bytes", f"{member['opening']:,} bytes"))
     if "session" in figures:
         session = figures["session"]
         found.append(("heap of a client's session", f"{session['heap']:,} bytes"))
-        found.append(("heap of its handshake, at most", f"{session['peak']:,} bytes"))
+        found.append(("peak heap of its handshake", f"{session['peak']:,} bytes"))
         found.append(
             ("PSK handshake, client / server", f"{session['client_us'] / 1000:.1f} / {session['server_us'] / 1000:.1f} ms")
         )
@@ -70,5 +70,5 @@ def read(path):
         figures = json.loads(Path(path).read_text())
         flat(figures)["mpy_total." + figures["profile"]]
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        raise CommandError(f"{path} is not what `dicectl footprint --json` prints", USAGE)
+        raise CommandError(f"{path} is not the output of `dicectl footprint --json`", USAGE)
     return figures

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What `dicectl footprint` measures: bytes of flash, heap and microseconds of dice, on the board's own instruction set.
+"""The measurements of `dicectl footprint`: flash, heap and time of dice, on the board's own instruction set.
 
-collect() puts them together. What is measured on the board comes from the emulated RPI_PICO, of another board only sizes of files.
+collect() returns all of them. Heap and time come from the emulated RPI_PICO. For other boards only the sizes of files are measured.
 """
 
 import ast
@@ -20,7 +20,7 @@ from dicectl.measure import speed
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256
 _MODULE = "heap_of_a_member"
-_SCENARIOS = {  # what runs in the smallest heap: a module of node/, its arguments, and what it prints when all went well
+_SCENARIOS = {  # description: (module of on_device/, its arguments, its output if it succeeds)
     "a member joins, hears the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
     "both ends of a PSK handshake, and data": ("session_cost", [], '"record": 29'),
 }
@@ -32,17 +32,17 @@ def module_name(file):
 
 
 def mpy_bytes(board, profile):
-    """Return {file: bytes of its .mpy} of a profile, as it goes onto the board."""
+    """Return {file: bytes of its .mpy} of a profile, as on the board."""
     return {name: len(mpy.compile_here(resources.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
 
 
 def _files(profile):
-    """Return the files of a profile as `dicectl deploy` brings them: each of our boards takes native code."""
+    """Return the files of a profile as `dicectl deploy` copies them; all boards of boards.toml can run native code."""
     return profiles.files(profile, native=True)
 
 
 def in_order(files):
-    """Return the files of dice, each behind those that it imports."""
+    """Return the files of dice in the order of import: each after those that it imports."""
     known = {module_name(file): file for file in sorted(files)}
     done = {}
 
@@ -61,13 +61,13 @@ def in_order(files):
 
 
 def named(node, path):
-    """Return what an ImportFrom names in a file of lib/: "dice.errors.PeerError", also where it is relative."""
+    """Return the absolute names, such as "dice.errors.PeerError", that an ImportFrom in a file of lib/ imports."""
     above = path.relative_to(resources.LIB).parts[: -node.level] if node.level else ()
     return [".".join(filter(None, (*above, node.module, alias.name))) for alias in node.names]
 
 
 def _imports(path):
-    """Yield the modules that may be imported when a file is, packages before what is in them."""
+    """Yield the modules that the import of a file may import, packages before their modules."""
     waiting = [ast.parse(fold.fold(path.read_text(), path))]
     names = []
     for node in waiting:
@@ -83,7 +83,7 @@ def _imports(path):
 
 
 def used(files):
-    """Return those of the files that MicroPython imports when everything is wanted: not the one of two that it does not choose."""
+    """Return the files that MicroPython imports if everything is imported; of alternatives, it imports one."""
     imported = {module for file in files for module in _imports(resources.LIB / file)}
     roots = [module_name(file) for file in files if module_name(file) not in imported]
     code = f"import sys\nfor name in {roots!r}: __import__(name)\nprint(' '.join(sys.modules))"
@@ -94,7 +94,7 @@ def used(files):
 
 
 def elf_bytes(profile, progress, with_tls=False):
-    """Return the flash that the linked firmware of the emulated board takes: text and data."""
+    """Return the flash of the linked firmware of the emulated board: text and data."""
     elf = recipe.firmware(EMULATED, profile=profile, with_tls=with_tls, progress=progress) / "firmware.elf"
     done = subprocess.run(["arm-none-eabi-size", str(elf)], capture_output=True, text=True)
     if done.returncode:
@@ -104,7 +104,7 @@ def elf_bytes(profile, progress, with_tls=False):
 
 
 def import_heap(board, files, frozen, progress):
-    """Return {file: bytes of heap} of importing each from the firmware, or as .mpy files from the board's file system."""
+    """Return {file: bytes of heap} for the import of each, frozen in the firmware or as .mpy files in the board's file system."""
     if frozen:
         uf2, flash = firmware(), {}
     else:
@@ -112,18 +112,18 @@ def import_heap(board, files, frozen, progress):
         flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(resources.LIB / name, name, board.mpy_arch) for name in files}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
-    (said,) = runner.lines(uf2, "heap_of_imports.py", names, flash)
-    return {file: said["heap"][module_name(file)] for file in files if module_name(file) in said["heap"]}
+    (result,) = runner.lines(uf2, "heap_of_imports.py", names, flash)
+    return {file: result["heap"][module_name(file)] for file in files if module_name(file) in result["heap"]}
 
 
 def times_us(progress):
-    """Return {what: microseconds on the board} of what has a budget."""
+    """Return {operation: microseconds on the board} of the operations that have a budget."""
     progress("timing on the board")
-    return of_interest(speed.rp2040(True))
+    return budgeted(speed.rp2040(True))
 
 
-def of_interest(lines):
-    """Return what times_us() does, of the lines that on_device/bench.py prints."""
+def budgeted(lines):
+    """Return the same from the lines that on_device/bench.py prints."""
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
     return {"seal and open": us["seal", 64] + us["open", 64], "group open": us["group open", 64]}
 
@@ -142,27 +142,27 @@ def tls(progress):
 def member_heap(progress):
     """Return {"idle", "heard", "opening": bytes of heap} of a member on the board, see on_device/heap_of_a_member.py."""
     progress("a member with 8 senders on the board")
-    (said,) = runner.lines(firmware(), f"{_MODULE}.py", ["brief"])
-    return {name: said[name] for name in ("idle", "heard", "opening")}
+    (result,) = runner.lines(firmware(), f"{_MODULE}.py", ["brief"])
+    return {name: result[name] for name in ("idle", "heard", "opening")}
 
 
 def session(progress):
-    """Return what on_device/session_cost.py finds out on the board: heap, time and bytes of a session and its handshake."""
+    """Return the result of on_device/session_cost.py on the board: heap, time and bytes of a session and its handshake."""
     progress("a DTLS session on the board")
-    (said,) = runner.lines(firmware(), "session_cost.py")
-    return said
+    (result,) = runner.lines(firmware(), "session_cost.py")
+    return result
 
 
 def smallest_heaps(progress):
-    """Return {scenario: bytes of the smallest heap of the unix port on which it passes}."""
+    """Return {scenario: bytes of the smallest heap of the unix port with which it passes}."""
     with tempfile.TemporaryDirectory(prefix="dice-") as folder:
         unix_port.compile_to(Path(folder))
 
-        def passes(kilobytes, module, arguments, told):
+        def passes(kilobytes, module, arguments, output):
             progress(f"trying a heap of {kilobytes} KB on the unix port")
             command = [*unix_port.run_module(module, f"{kilobytes}k"), *arguments]
             done = subprocess.run(command, env=unix_port.environment(folder), cwd=folder, capture_output=True, text=True)
-            return done.returncode == 0 and told in done.stdout
+            return done.returncode == 0 and output in done.stdout
 
         return {
             name: bisect(lambda kilobytes, how=how: passes(kilobytes, *how), _HEAP_MAX_KB) * 1024
@@ -171,9 +171,9 @@ def smallest_heaps(progress):
 
 
 def bisect(passes, most):
-    """Return the least number from 1 to `most` that passes, if all above it pass too; raises CommandError if `most` does not."""
+    """Return the smallest number from 1 to `most` that passes; all larger ones must pass too. Raises CommandError if `most` fails."""
     if not passes(most):
-        raise CommandError(f"the scenario does not even pass on a heap of {most} KB")
+        raise CommandError(f"the scenario fails even with a heap of {most} KB")
     least = 1
     while least < most:
         middle = (least + most) // 2
@@ -185,7 +185,7 @@ def bisect(passes, most):
 
 
 def static(board, profile):
-    """Return the figures that need no board: files of profile "group", {file: bytes}, {profile: bytes}, and of a managed member."""
+    """Return the figures that need no board: the files of profile "group", the bytes of files, profiles and a managed member."""
     mpy = mpy_bytes(board, profile)
     smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
     group = [name for name in mpy if name in _files("group")]
@@ -196,10 +196,9 @@ def static(board, profile):
 
 
 def collect(board, profile, progress, linked=(), with_tls=False):
-    """Return all figures of a board and profile, of another board than the emulated one only those of files.
+    """Return all figures of a board and profile; only those of files if the board is not the emulated one.
 
-    `linked` names the profiles whose share of the linked firmware is wanted, `with_tls` measures MicroPython's own tls too.
-    `progress` is called with what is being done.
+    `linked` names the profiles to measure in linked firmware. `with_tls` also measures MicroPython's own tls. Calls progress(text).
     """
     if profile not in profiles.names() or profile == "none":
         raise CommandError(f"there is no profile {profile} to measure", USAGE)

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The part of `dicectl bench` about large groups: a thousand members in virtual time, all of dice as it is but its network.
+"""The large group of `dicectl bench`: a thousand members and their manager in virtual time, with a virtual network.
 
-All connect and join within some seconds; then the keys are renewed, one member is expelled, and the keys are renewed once more
-while one member has no power. Prints JSON lines: {"round", "rounds"} for each network, and {"phase", "members", "loss": per cent,
-"s": seconds from its begin until all have it, "each_s": [median, 90th percentile, maximum] of members, "datagrams" and "bytes": of
-sessions with the manager, both ways, for each member, "heard": of the members, in per cent, how many obeyed one message sent after
-it, "manager_bytes": memory that the manager holds for each member}.
+All members connect and join within some seconds. Then the keys are renewed, one member is expelled, and the keys are renewed again
+while one member has no power. Prints JSON lines: {"round", "rounds"} for each network, and for each phase {"phase", "members",
+"loss": per cent, "s": seconds until all members have the epoch and it is in use, "each_s": [median, 90th percentile, maximum] of
+members, "datagrams" and "bytes": of a member's session with the manager, both ways, "heard": members in per cent that received one
+message afterwards, "manager_bytes": memory of the manager for each member}.
 
 python -m dicectl.measure.large_group [quick]
 """
@@ -29,12 +29,12 @@ from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 LOSSES = (0, 10)
-_STORM_S = 10  # in which all members come up
-_PATIENCE_S = 1000
+_START_S = 10  # time within which all members start
+_PHASE_MAX_S = 1000
 
 
 def size(*roots):
-    """Return the bytes of all objects that can be reached from some, but for code, modules and what asyncio has."""
+    """Return the bytes of all objects that `roots` refer to, except code, modules and asyncio's."""
     seen, waiting, total = set(), list(roots), 0
     beyond = (
         type,
@@ -56,7 +56,7 @@ def size(*roots):
 
 
 class LargeGroup:
-    """One group with its manager, in a town."""
+    """One group with its manager, in a virtual network."""
 
     def __init__(self, count, loss, folder):
         self.chance = random.Random(loss)
@@ -65,12 +65,14 @@ class LargeGroup:
         state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
         self.manager = Manager(state, lambda state: None, os.urandom, 0)
         self.nodes = [VirtualNode(self.network, folder, i.decode(), "lamps", i, key) for i, key in self.keys.items()]
-        self.told = []
+        self.lines = []
+        self.kdc = None
+        self.manager_bytes = 0
         self._empty = size(self.manager)
 
     async def run(self):
-        """Go through all of it; return the lines."""
-        self.loop = asyncio.get_running_loop()
+        """Run all phases; return the lines."""
+        loop = asyncio.get_running_loop()
         self.kdc = Kdc()
         first, *others = self.keys
         self.manager.add([first], SENDER, now())
@@ -87,7 +89,7 @@ class LargeGroup:
             network=self.network.host(),
         )
         for node in self.nodes:
-            self.loop.call_later(self.chance.uniform(0, _STORM_S), node.power_on)
+            loop.call_later(self.chance.uniform(0, _START_S), node.power_on)
         await self._phase("join", len(self.nodes))
         self.manager_bytes = (size(self.kdc, self.manager, service.listener) - self._empty) // len(self.nodes)
         self.manager.rekey(now())
@@ -99,15 +101,16 @@ class LargeGroup:
         lost.power_off()
         self.manager.rekey(now())
         await self._phase("re-key, one lost", len(self.nodes))
-        for line in self.told:
+        for line in self.lines:
             line["manager_bytes"] = self.manager_bytes
         service.close()
         self.kdc.close()
-        return self.told
+        return self.lines
 
     async def _phase(self, name, reachable):
-        """Wait until the epoch is active and every member that can have it has it."""
-        start = self.loop.time()
+        """Wait until the epoch is active and `reachable` members have it; then send a message, and append a line."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         self.network.counts.clear()
         self.kdc.changed("lamps")
         when = {}
@@ -115,19 +118,19 @@ class LargeGroup:
             state = self.manager.state
             for identity, member in state.members.items():
                 if member.held == state.epoch:
-                    when.setdefault(identity, self.loop.time() - start)
-            if self.loop.time() - start > _PATIENCE_S:
+                    when.setdefault(identity, loop.time() - start)
+            if loop.time() - start > _PHASE_MAX_S:
                 break
             await asyncio.sleep(0.1)
-        whole_s = self.loop.time() - start
+        whole_s = loop.time() - start
         each = sorted(node.joined_s for node in self.nodes) if name == "join" else sorted(when.values())
         counts = [self.network.counts.get(node.name, [0, 0]) for node in self.nodes]
         sender = self.nodes[0]
-        await asyncio.sleep(1)  # the sender is told
+        await asyncio.sleep(1)  # the manager notifies the sender
         await sender.send(b"off")
         await asyncio.sleep(1)
-        obeyed = sum(bool(node.heard) and node.heard[-1][0] > self.loop.time() - 1.01 for node in self.nodes[1:])
-        self.told.append(
+        obeyed = sum(bool(node.heard) and node.heard[-1][0] > loop.time() - 1.01 for node in self.nodes[1:])
+        self.lines.append(
             {
                 "phase": name,
                 "members": len(self.nodes),
@@ -142,12 +145,12 @@ class LargeGroup:
 
 
 def main(quick):
-    """Simulate and print."""
+    """Run the phases in each network and print the lines."""
     lines = []
     for number, loss in enumerate(LOSSES):
-        with tempfile.TemporaryDirectory(prefix="dice-storm-") as folder:
-            storm = LargeGroup(50 if quick else 1000, loss, folder)
-            lines += storm.network.run(storm.run)
+        with tempfile.TemporaryDirectory(prefix="dice-group-") as folder:
+            group = LargeGroup(50 if quick else 1000, loss, folder)
+            lines += group.network.run(group.run)
         print(json.dumps({"round": number + 1, "rounds": len(LOSSES)}), flush=True)
     for line in lines:
         print(json.dumps(line))

@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""How long sealing and opening take on CPython, on MicroPython and on an emulated RP2040, and what handshakes
-take over networks that lose.
+"""The time that sealing and opening take on CPython, MicroPython and an emulated RP2040, and the cost of handshakes.
 
-on_device/bench.py is the workload, the same file everywhere, on_device/tls_dtls.py that of MicroPython's own tls; handshakes.py and
-storm.py, a group of a thousand, run in virtual time, so that CPython alone will do. A runner starts them somewhere and yields their
-JSON lines as they come; one for another place to run is a function more in RUNNERS.
+on_device/bench.py is the workload, the same file on each of them, and on_device/tls_dtls.py that of MicroPython's own tls.
+on_device/handshakes.py and measure/large_group.py run in virtual time, on CPython only. A runner starts the workload on one
+interpreter and yields its JSON lines; add a function to RUNNERS to measure another one.
 """
 
 import sys
@@ -16,7 +15,7 @@ from dicectl.firmware import unix_port
 
 
 def _run(command, environment, cwd=None):
-    """Yield the JSON lines that a process prints; raises CommandError when it fails."""
+    """Yield the JSON lines that a process prints; raises CommandError if it fails."""
     import json
     import subprocess
 
@@ -37,7 +36,7 @@ def _run(command, environment, cwd=None):
 
 
 def cpython(quick):
-    """Run the workload on this Python, with the host back end, the handshakes, and a large group."""
+    """Run the workload with the host back end, the handshakes, and a large group on this Python."""
     import os
 
     arguments = ["quick"] if quick else []
@@ -48,14 +47,14 @@ def cpython(quick):
 
 
 def _handshake(lines):
-    """Yield the figures of on_device/session_cost.py as results."""
+    """Yield the times of on_device/session_cost.py as results."""
     for line in lines:
         for end in ("client", "server"):
             yield {"name": f"PSK handshake, {end}", "size": 0, "us": max(line[f"{end}_us"], 1), "repetitions": 1, "rounds": 1}
 
 
 def micropython(quick):
-    """Run the workload on MicroPython's unix port, with the device back end, and that of its tls."""
+    """Run the workload with the device back end, and the workload of tls, on MicroPython's unix port."""
     from dicectl.emulator import runner
 
     arguments = ["quick"] if quick else []
@@ -66,7 +65,7 @@ def micropython(quick):
 
 
 def rp2040(quick):
-    """Run the workload on an emulated RP2040, by its own clock, and that of tls on the same firmware unless it must be quick."""
+    """Run the workload on an emulated RP2040, timed by its own clock; unless `quick`, also that of tls in the same firmware."""
     from dicectl.emulator import board, runner
     from dicectl.firmware import recipe
 
@@ -79,13 +78,13 @@ def rp2040(quick):
 
 RUNNERS = {"cpython": cpython, "micropython": micropython}
 DEVICE = {"rp2040": rp2040}
-NO_DEVICE = "no figures of a board: --device builds what the emulated RP2040 runs, in a minute or two; --no-device is quiet"
+NO_DEVICE = "no times of a board: --device builds firmware for the emulated RP2040, in a minute or two; --no-device omits this line"
 
 
 def collect(runners, quick, progress):
-    """Return {runner: what on_device/bench.py says of itself, with its "results", "tls", "handshakes" and "storms"}.
+    """Return {runner: the first line of on_device/bench.py, with the other lines as "results", "tls", "handshakes" and "storms"}.
 
-    Calls progress(runner, fraction done) meanwhile.
+    Calls progress(runner, fraction done).
     """
     runs = {}
     for name, runner in runners.items():
@@ -110,7 +109,7 @@ def collect(runners, quick, progress):
 
 
 def rows(runs):
-    """Return the cells of a line for each measurement: name, bytes, us and operations a second of each run, and the ratio."""
+    """Return the cells of a row for each measurement: name, bytes, us and operations per second of each run, and the ratio."""
     cells = {}
     for name, run in runs.items():
         for result in run["results"]:
@@ -133,15 +132,15 @@ def titles(runs):
 
 
 HANDSHAKES = (
-    "full handshakes over networks that lose, in virtual time: timer 1 s, 20 ms from end to end, half of them with swapped,\n"
-    "half with doubled datagrams; of those that succeed the median, 90th percentile and maximum. `name` is the length of the\n"
-    "server's name in the hello, `datagram` the longest one: an MTU of 1280 bytes, IPv6's least, leaves 1232"
+    "full handshakes over networks that lose datagrams, in virtual time: timer 1 s, latency 20 ms; half of the networks swap\n"
+    "datagrams, half duplicate them. Median, 90th percentile and maximum of the handshakes that succeed. `name` is the length\n"
+    "of the server name in the hello, `datagram` the longest datagram: IPv6's minimum MTU of 1280 bytes leaves 1232"
 )
 HANDSHAKE_TITLES = ["loss %", "name", "datagram", "succeed", "s", "90 %", "max", "datagrams", "90 %", "max", "bytes", "90 %", "max"]
 
 
 def handshake_rows(lines):
-    """Return the cells of a line for each network, under HANDSHAKE_TITLES."""
+    """Return the cells of a row for each network, under HANDSHAKE_TITLES."""
     table = []
     for line in lines:
         row = [str(line["loss"]), str(line["name"]), str(line["mtu"]), f"{100 * line['connected'] / line['handshakes']:.1f} %"]
@@ -152,16 +151,16 @@ def handshake_rows(lines):
 
 
 LARGE_GROUPS = (
-    "a large group with its manager, in virtual time: all join within 10 s, then keys are renewed, a member is expelled, and keys\n"
-    "are renewed while one has no power. `s` until all have it and it is in use; `each` member, from the beginning of that (of\n"
-    "its own join): median, 90 %, maximum; datagrams and bytes of sessions, both ways, for each member; of the members, how many\n"
-    "obeyed one message afterwards, which is lost as all else is; {bytes:,} bytes of memory of the manager for each member"
+    "a large group with its manager, in virtual time: all members join within 10 s, the keys are renewed, a member is expelled,\n"
+    "and the keys are renewed while one member has no power. `s`: until all members have the epoch and it is in use; `each s`:\n"
+    "until one member has it: median, 90 %, maximum; datagrams and bytes of a member's session, both ways; `obeyed`: members\n"
+    "that received one message afterwards, which may be lost too. The manager needs {bytes:,} bytes of memory for each member"
 )
 LARGE_GROUP_TITLES = ["phase", "members", "loss %", "s", "each s", "90 %", "max", "datagrams", "bytes", "obeyed"]
 
 
 def large_group_rows(lines):
-    """Return the cells of a line for each phase, under LARGE_GROUP_TITLES."""
+    """Return the cells of a row for each phase, under LARGE_GROUP_TITLES."""
     return [
         [
             *(line["phase"], f"{line['members']:,}", str(line["loss"]), f"{line['s']:.1f}"),

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A network and a clock that are made up: a manager and its members in virtual time, all of dice as it is, asyncio included.
+"""A virtual network and clock: a manager and its members run in virtual time, with the real library and asyncio.
 
-The library takes the time from the event loop and its transports from a `network`; Loop and VirtualHost are both of these here.
-Datagrams take LATENCY_S, some are lost, and all are counted. CPython only.
+The library takes the time from the event loop and its transports from a `network`: here from Loop and VirtualHost. Datagrams
+arrive after LATENCY_S, some are lost, and all are counted. CPython only.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 
 LATENCY_S = 0.02
-MANAGER = "manager"  # the name of the host that all sessions go to
+MANAGER = "manager"  # the name of the server of all sessions
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -35,7 +35,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def _skip(self, timeout=None):
         if timeout is None:
-            raise RuntimeError("nothing will ever happen")
+            raise RuntimeError("deadlock: there is no timer and no datagram")
         self._now += timeout
         return []
 
@@ -46,14 +46,14 @@ class Loop(asyncio.SelectorEventLoop):
             self.call_soon(callback)
 
     def remove_reader(self, end):
-        """Call nothing any more."""
+        """Forget the callback."""
         end.wake = None
 
 
 class VirtualSocket:
     """A transport, as dice.transport.udp.Unicast or as dice.transport.udp.Multicast: see dice.transport."""
 
-    _WAITING_MAX = 2048  # as the buffer of a socket
+    _WAITING_MAX = 2048  # the limit of a socket's receive buffer
 
     def __init__(self, network, node, address, members=None):
         self.network = network
@@ -83,7 +83,7 @@ class VirtualSocket:
 
     @property
     def of_a_group(self):
-        """Whether it is a member of a multicast group."""
+        """Return whether the socket is in a multicast group."""
         return self._members is not None
 
     def arrive(self, datagram, source):
@@ -94,7 +94,7 @@ class VirtualSocket:
             self.wake()
 
     def receive(self):
-        """Return the next datagram of a group, or None; else (datagram, address), or (None, None)."""
+        """Return the next datagram or None in a group; otherwise (datagram, address) or (None, None)."""
         if self._members is not None:
             return self.waiting.pop(0)[0] if self.waiting else None
         return self.waiting.pop(0) if self.waiting else (None, None)
@@ -108,14 +108,14 @@ class VirtualSocket:
 
 
 class VirtualHost:
-    """The network as one node has it: a `network` for dice.connect, dice.serve, dice.join and ManagedGroup."""
+    """The network of one node: the `network` of dice.connect, dice.serve, dice.join and ManagedGroup."""
 
     def __init__(self, network, name):
         self._network = network
         self._name = name
 
     def Unicast(self, address, port=None):
-        """Return a VirtualSocket to the manager; if `address` is None, the manager's own."""
+        """Return a VirtualSocket to the manager; if `address` is None, that of the manager."""
         return self._network.unicast(self._name, address is None)
 
     def Multicast(self, address, port):
@@ -126,8 +126,8 @@ class VirtualHost:
 class VirtualNetwork:
     """The network. `chance(n)` returns 0 .. n - 1; `loss` is in per cent.
 
-    `counts` has [datagrams, bytes] of sessions with the manager by node, both ways; `heard` is (node, datagram) of all that was
-    sent to groups; `cut` has the names of nodes that nothing gets to or from.
+    `counts` has [datagrams, bytes] of sessions with the manager by node, both ways; `heard` is a list of (node, datagram) of all
+    datagrams to groups; `cut` has the names of nodes that can neither send nor receive.
     """
 
     def __init__(self, chance, loss=0):
@@ -141,11 +141,11 @@ class VirtualNetwork:
         self._numbers = 0
 
     def host(self, name=MANAGER):
-        """Return the network as the node `name` has it."""
+        """Return the network of the node `name`."""
         return VirtualHost(self, name)
 
     def unicast(self, node, serves):
-        """Return a new VirtualSocket of a node for sessions; `serves` if clients call it."""
+        """Return a new VirtualSocket of a node for sessions; `serves` if clients connect to it."""
         self._numbers += 1
         end = VirtualSocket(self, node, MANAGER if serves else f"{node}:{self._numbers}")
         self.ends[end.address] = end
@@ -159,7 +159,7 @@ class VirtualNetwork:
         return end
 
     def count(self, node, datagram):
-        """Count one of a session's datagrams."""
+        """Count a datagram of a session."""
         counted = self.counts.setdefault(node, [0, 0])
         counted[0] += 1
         counted[1] += len(datagram)
@@ -179,7 +179,7 @@ class VirtualNetwork:
         """Run `coroutine_function(*arguments)` in virtual time and return its result."""
         loop = Loop()
         fsync = os.fsync
-        os.fsync = lambda descriptor: None  # power fails between two calls here, never inside one: waiting for the disk is needless
+        os.fsync = lambda descriptor: None  # a virtual power failure does not lose data of the real disk's cache
         try:
             return loop.run_until_complete(coroutine_function(*arguments))
         finally:
@@ -191,7 +191,7 @@ class VirtualNetwork:
 
 
 class VirtualNode:
-    """A member of one group, as an application is one: it connects, joins, listens, and connects again when its session breaks.
+    """A member of one group, like an application: it connects, joins, listens, and reconnects when its session ends.
 
     `heard` has (virtual seconds, SenderID, message).
     """
@@ -212,13 +212,13 @@ class VirtualNode:
         self._peer = None
 
     def power_on(self):
-        """Start it."""
+        """Start."""
         os.makedirs(f"{self._folder}/{self.name}", exist_ok=True)
         self.managed = ManagedGroup(self._group, f"{self._folder}/{self.name}/{self._group}.gsa", self._host)
         self._tasks = [asyncio.ensure_future(self._live())]
 
     def power_off(self):
-        """Stop it at once: only the files on its disk stay."""
+        """Stop at once; only the files remain."""
         for task in self._tasks:
             task.cancel()
         for end in self._network.of(self.name):
@@ -231,11 +231,11 @@ class VirtualNode:
 
     @property
     def member(self):
-        """The dice.group.member.Member, or None while it is not in the group."""
+        """Return the dice.group.member.Member, or None before it has joined."""
         return self.managed.group.member if self.managed and self.managed.group else None
 
     async def send(self, message):
-        """Send to the group."""
+        """Send a message to the group."""
         await self.managed.group.send(message)
 
     async def _live(self):
