@@ -65,7 +65,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
     us = {(line["name"], line["size"]): line["us"] for line in lines if "us" in line}
     assert len(us) == 13
     assert us["seal", 16] < us["seal", 64] < us["seal", 1024]
-    times_us = footprint.of_interest(lines)
+    times_us = footprint.budgeted(lines)
     assert budgets.breaches({"time_us": times_us}) == []
     for what, time_us in times_us.items():
         assert within(time_us, committed["time_us"][what]), f"{what}: {time_us} us; run: make footprint"

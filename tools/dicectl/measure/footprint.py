@@ -171,7 +171,7 @@ def smallest_heaps(progress):
 
 
 def bisect(passes, most):
-    """Return the smallest number from 1 to `most` that passes; all larger ones must pass too. Raises CommandError if `most` fails."""
+    """Return the smallest number from 1 to `most` that passes; all larger ones pass too. Raises CommandError if `most` fails."""
     if not passes(most):
         raise CommandError(f"the scenario fails even with a heap of {most} KB")
     least = 1
