@@ -45,7 +45,7 @@ bench: $(READY)  ## speed of sealing and opening, and what handshakes take over 
 interop: $(READY)  ## dice with every other DTLS stack that can be had, written into docs/interop.md
 	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py
 	@echo "Setting up $(VENV) (once, about a minute) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dice needs Python 3.10 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
@@ -56,4 +56,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build *.egg-info
