@@ -29,6 +29,7 @@ endif
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 mutants: $(READY)  ## changes of lib/dice/dtls and lib/dice/group that no test notices: hours, or a sample with SECONDS=600 or FILE=
 	$(BIN)/python tools/mutants.py $(if $(SECONDS),--seconds $(SECONDS)) $(FILE)

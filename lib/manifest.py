@@ -18,7 +18,7 @@ import runpy
 import shutil
 import tempfile
 
-_CONSTANTS = ("codes.py", "limits.py", "reasons.py")  # folded away
+_CONSTANTS = ("_typing.py", "codes.py", "limits.py", "reasons.py")  # folded away
 _HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py")  # CPython only
 _MANAGER = ("group/gsa_encode.py", "group/manager.py", "aio/kdc.py")  # the group manager, which is not a board
 _UNIX = ("_posix.py",) + _MANAGER  # for firmware on an operating system

@@ -56,7 +56,7 @@ class Package:
 
     def _imports(self, module):
         found = set()
-        for node in ast.walk(ast.parse(self.paths[module].read_text())):
+        for node in _walk(ast.parse(self.paths[module].read_text())):
             if isinstance(node, ast.Import):
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -75,6 +75,15 @@ class Package:
             parts = parts[:-1]
         parts = parts[: len(parts) - node.level + 1]
         return ".".join([*parts, *filter(None, [node.module])])
+
+
+def _walk(tree):
+    """Yield all nodes as ast.walk does, but none below `if TYPING:`, which type checkers alone read."""
+    waiting = [tree]
+    for node in waiting:
+        yield node
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPING"):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def library():

@@ -134,7 +134,7 @@ class Node:
                 elif message == b"sample":
                     await self.publish()
                 else:
-                    responder.take(sender, message)
+                    responder.respond(sender, message)
         except (DiceError, OSError) as error:  # such as the end of the key's lifetime
             self._trouble(error)
             managed.leave()

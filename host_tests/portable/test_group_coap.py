@@ -80,7 +80,7 @@ class FakeMember:
 
     def __call__(self, message):
         self.group.asked = self.number
-        self.responder.take(5, message)
+        self.responder.respond(5, message)
 
 
 def test_members_respond_with_response_keys():
@@ -93,7 +93,7 @@ def test_members_respond_with_response_keys():
             group.answers.clear()
             assert await request_group(group, GET, path, wait_ms=20) == {}
         assert isinstance(group.members[0].responder.error, ZeroDivisionError)
-        assert not group.members[0].responder.take(5, b"on")
+        assert not group.members[0].responder.respond(5, b"on")
 
     run(main)
 
@@ -110,13 +110,13 @@ def test_a_member_responds_over_the_requesters_session_if_it_has_one():
             FakeMember(group, 3, {b"other": server_one}),
             FakeMember(group, 4, {b"tablet": server_two}),
         ]
-        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one, two))
+        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one, two))
         assert {who: message.payload for who, message in found.items()} == {one: b"on 5", two: b"on 5", 3: b"on 5"}
         assert [who for who, _ in group.answers] == [3], "a response over a session was sent with response keys too"
         group.answers.clear()
         two.close()
         await server_two.closed()
-        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,))
+        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one,))
         assert set(found) == {one, 3, 4}
         group.answers.clear()
         assert set(await request_group(group, GET, "lamp", wait_ms=50)) == {2, 3, 4}, "the request named no session"
@@ -133,10 +133,10 @@ def test_a_session_response_with_another_token_is_rejected():
         message, _ = multicast.request(GET, "lamp", b"", Random(5))
         asked = multicast.parse(message)
         group = FakeGroup(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
-        assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", peers=(one,)) == {}
+        assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one,)) == {}
         sent = []
         group.members = [lambda data: sent.append(multicast.parse(data))]
-        assert await request_group(group, GET, "lamp", wait_ms=20, identity=b"tablet", peers=(one,)) == {}
+        assert await request_group(group, GET, "lamp", wait_ms=20, identity=b"tablet", sessions=(one,)) == {}
         dropped = one.endpoint.dropped
         assert not await server.respond(sent[0], (CONTENT, b"late"))
         assert one.endpoint.dropped == dropped + 1
@@ -157,12 +157,12 @@ def test_a_flood_of_requests_is_executed_but_answered_only_up_to_the_limit():
         responder = Responder(group, handle, None, 30)
         for number in range(5 * MESSAGES_MAX):
             group.asked = number + 1
-            assert responder.take(5, multicast.request(GET, "lamp", b"", Random(number))[0])
+            assert responder.respond(5, multicast.request(GET, "lamp", b"", Random(number))[0])
         await asyncio.sleep(0.1)
         assert len(executed) == 5 * MESSAGES_MAX and len(group.answers) == MESSAGES_MAX
         assert all(decode(data).payload == b"x" for _, data in group.answers)
         group.asked = 77
-        responder.take(5, multicast.request(GET, "lamp", b"", Random(9))[0])
+        responder.respond(5, multicast.request(GET, "lamp", b"", Random(9))[0])
         await asyncio.sleep(0.1)
         assert group.answers[-1][0] == 77, "no room for later requests"
 

@@ -30,7 +30,7 @@ FIELDS = {
     "url",
     "vendor",
 }  # of each board.json of MicroPython
-CONSTANTS = {"dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
+CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py"}
 MANAGER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
 _NETWORK = {"dice/names.py"}  # what offers dice.join() and connect(), which a profile without a network cannot call

@@ -36,15 +36,15 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
         manager.add([b"lamp"], LISTENER, now())
         kdc = Kdc()
         kdc.add(manager)
-        kdc.peers.update({b"switch": Peer(), b"lamp": Peer()})
+        kdc.connected.update({b"switch": Peer(), b"lamp": Peer()})
         kdc.changed("lamps")
         manager.acknowledge(b"gone", 1, now())
-        await kdc.peers[b"switch"].asked.wait()
-        assert manager.state.active and kdc.untold("lamps") == [b"switch"]
-        kdc.peers[b"switch"].let.set()
+        await kdc.connected[b"switch"].asked.wait()
+        assert manager.state.active and kdc.not_activated("lamps") == [b"switch"]
+        kdc.connected[b"switch"].let.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert kdc.untold("lamps") == [], "who is not connected cannot be told, and nobody waits for it"
+        assert kdc.not_activated("lamps") == [], "who is not connected cannot be told, and nobody waits for it"
         assert not kdc.settled("lamps")
         kdc.close()
 

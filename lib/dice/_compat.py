@@ -1,25 +1,26 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The one place where CPython and MicroPython are told apart (row 0: imports of dice only what stands in for these).
+"""The one place where dice distinguishes CPython and MicroPython.
 
-`ticks_*` are MicroPython's: milliseconds that wrap; only differences of less than half the period mean anything.
+`ticks_add` and `ticks_diff` are those of MicroPython: ticks are milliseconds that wrap, and only differences below half their
+period have a meaning.
 """
 
 import sys
 
 MICROPYTHON = sys.implementation.name == "micropython"
 
-if MICROPYTHON:
-    from time import ticks_add, ticks_diff
-
-    from micropython import const
+if not MICROPYTHON:  # first, so that a type checker takes these
+    from ._cpython import const, ticks_add, ticks_diff
 else:
-    from ._cpython import const, ticks_add, ticks_diff  # noqa: F401 - for all others
+    from time import ticks_add, ticks_diff  # type: ignore[attr-defined,no-redef] # noqa: F401
+
+    from micropython import const  # type: ignore[import-not-found,no-redef] # noqa: F401
 
 if sys.platform in ("linux", "darwin"):
     from ._posix import create, sync
 else:
     create = open
 
-    def sync(path):
-        """Do nothing: a board's littlefs and FAT are durable on close and on rename."""
+    def sync(path: str) -> None:
+        """Do nothing: the littlefs and FAT of a board are durable on close and on rename."""

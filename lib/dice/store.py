@@ -1,37 +1,50 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Files that survive a power failure, and counters kept in them (row 1).
+"""Files that survive a power failure, and the counters that are kept in them.
 
-A store has two calls; names are at most 13 of [0-9a-z], values at most 64 bit, so that a file each or ESP32 NVS both fit:
+A store is an object with two calls. Names have at most 13 characters of [0-9a-z], values at most 64 bits, so that a store can be
+made of files or of ESP32 NVS:
 
-    get(name) -> int, or None where it was never put; raises StoreError when it cannot tell
-    put(name, value): durable when it returns; raises StoreError when it is not
+    get(name)           return the value, or None if the name was never put; raises StoreError if it cannot be read
+    put(name, value)    store the value, durably when the call returns; raises StoreError if that fails
 
-Why reserve ahead: a counter that is written after use repeats itself when the power fails in between, and one AES-CCM nonce
-used twice under a key opens that key's records. So the mark is written first, far enough ahead to write rarely; after a
-reboot counting goes on at the mark, and what had been reserved is never used.
+dice stores a counter before it uses the numbers below it. A counter that is stored after use would repeat numbers after a power
+failure, and one AES-CCM nonce used twice with a key discloses records of that key. So it is stored far ahead of the numbers in use,
+which saves writes; after a reboot, counting continues at the stored value, and the numbers that were reserved are never used.
+
+`sync(path)` makes a file or a folder durable where the operating system needs a call for that.
 """
 
 import os
 
 from ._compat import const, create, sync
+from ._typing import TYPING
 from .errors import DiceError, StoreError
 from .reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
+
+if TYPING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from .types import Bytes
+
+    Value = TypeVar("Value")
 
 _ENOENT = const(2)
 
 
-def folder_of(path):
-    """Return the folder of a file, "." or with a slash at its end."""
+def folder_of(path: str) -> str:
+    """Return the folder of a file, with a slash at its end, or "."."""
     cut = path.rfind("/") + 1
     return path[:cut] or "."
 
 
-def read_file(path, decode):
-    """Return decode(bytes) of the file at `path`, or None where there is none; raises StoreError, and what `decode` raises.
+def read_file(path: str, decode: "Callable[[bytes], Value]") -> "Value | None":
+    """Return decode(bytes) of the file at `path`, or None if there is none; raises StoreError, and what `decode` raises.
 
-    FAT cannot replace a file in one step: cut between its remove and its rename, it leaves only the new file, under its
-    temporary name. That is put in its place here; if it was cut while it was written, there never was another.
+    FAT cannot replace a file in one step: after a power failure between its remove and its rename, only the new file is there,
+    under its temporary name. It is renamed here, unless `decode` raises DiceError: then it is incomplete, and there never was
+    another.
     """
     data = _read(path)
     if data is not None:
@@ -47,8 +60,8 @@ def read_file(path, decode):
     return value
 
 
-def replace_file(path, data):
-    """Write `data` so that after a power failure the old bytes are there or the new; raises StoreError."""
+def replace_file(path: str, data: "Bytes") -> None:
+    """Write `data` so that after a power failure the file has the old bytes or the new ones; raises StoreError."""
     try:
         with create(path + ".tmp", "wb") as file:
             file.write(data)
@@ -58,7 +71,7 @@ def replace_file(path, data):
     _rename(path)
 
 
-def _read(path):
+def _read(path: str) -> "bytes | None":
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -68,7 +81,7 @@ def _read(path):
         raise StoreError(E_STORE_READ)
 
 
-def _rename(path):
+def _rename(path: str) -> None:
     folder = folder_of(path)
     try:
         os.rename(path + ".tmp", path)
@@ -77,7 +90,7 @@ def _rename(path):
         raise StoreError(E_STORE_WRITE)
 
 
-def _decode(data):
+def _decode(data: bytes) -> int:
     value = int.from_bytes(data[:8], "big")
     if len(data) != 16 or value ^ int.from_bytes(data[8:], "big") != (1 << 64) - 1:
         raise StoreError(E_STORE_DAMAGED)
@@ -85,21 +98,21 @@ def _decode(data):
 
 
 class FileStore:
-    """Keeps each counter in a file of 16 bytes in `folder`; `writes` counts what the flash had to bear.
+    """A store with a file of 16 bytes for each counter, in `folder`. `writes` counts the writes, each of which wears the flash.
 
-    One program at a time: two that start together on one folder may read the same number before either has written.
+    One program at a time may use a folder: two that start together could read the same value before either has written.
     """
 
-    def __init__(self, folder="."):
+    def __init__(self, folder: str = ".") -> None:
         self._prefix = folder.rstrip("/") + "/"
         self.writes = 0
 
-    def get(self, name):
-        """Return the counter, or None where it was never put."""
+    def get(self, name: str) -> "int | None":
+        """Return the value, or None if the name was never put; raises StoreError if the file cannot be read, or is damaged."""
         return read_file(self._prefix + name, _decode)
 
-    def put(self, name, value):
-        """Replace the counter; the complement beside it tells a damaged file from a low value."""
+    def put(self, name: str, value: int) -> None:
+        """Store the value and its complement, by which a damaged file is detected; raises StoreError."""
         self.writes += 1
         both = value.to_bytes(8, "big") + (value ^ (1 << 64) - 1).to_bytes(8, "big")
         replace_file(self._prefix + name, both)

@@ -5,16 +5,20 @@
 import asyncio
 
 from .._compat import ticks_add, ticks_diff
+from .._typing import TYPING
+
+if TYPING:
+    from typing import Any
 
 _POLL_S = 0.01
 
 
-def now():
+def now() -> int:
     """Return the time of the running event loop in ticks: milliseconds that wrap, for sans-IO objects such as Session."""
     return ticks_add(int(asyncio.get_running_loop().time() * 1000), 0)
 
 
-async def wait(sock, deadline):
+async def wait(sock: "Any", deadline: "int | None") -> None:
     """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None.
 
     asyncio.wait_for is not used: its task would outlive a cancelled one and unregister a later socket with the same number,
@@ -32,7 +36,7 @@ async def wait(sock, deadline):
         return
     ready = loop.create_future()
 
-    def wake():
+    def wake() -> None:
         if not ready.done():
             ready.set_result(None)
 

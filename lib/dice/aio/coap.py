@@ -1,49 +1,83 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP over a DTLS session (RFC 7252, section 9), on MicroPython and on CPython, both sides asking and answering (row 6).
+"""CoAP over a DTLS session (RFC 7252, section 9): both sides send requests and responses.
 
-peer = Coap(await dice.connect(...), router)
-response = await peer.request(GET, "sensors/temperature")
+manager = Coap(await dice.connect(...), router)
+response = await manager.request(GET, "sensors/temperature")
 """
 
 import asyncio
 import os
 
 from .._compat import ticks_diff
+from .._typing import TYPING
 from ..coap.exchange import Endpoint
 from ..coap.message import NOT_FOUND
+from ..limits import COAP_ACK_TIMEOUT_MS
 from .wait import now
 
+if TYPING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-def _nothing(request, peer):
+    from ..coap.exchange import Exchange
+    from ..coap.message import Message
+    from ..types import Option, RequestHandler, Response
+    from .session import Connection
+
+
+def _not_found(request: "Message", session: "Any") -> "Response":
     return NOT_FOUND, b""
 
 
 class Coap:
-    """One peer: `await peer.request(...)`, and whatever it asks goes to `handler(request, peer)`, such as a resource.Router.
+    """A CoAP session: request() sends requests to the other side, whose own requests go to `handler(request, session)`.
 
-    `connection` is a dice.aio.session.Connection; `ended` tells that it has come to its end. `blockwise` lets bodies take several
-    datagrams, and loads dice.coap.block.
+    * `connection`: the dice.aio.session.Connection.
+    * `ended`: whether the session has ended.
+    * `endpoint`: the dice.coap.exchange.Endpoint, with the counts.
     """
 
-    def __init__(self, connection, handler=_nothing, blockwise=False, **options):
+    def __init__(
+        self,
+        connection: "Connection",
+        handler: "RequestHandler" = _not_found,
+        blockwise: bool = False,
+        ack_timeout_ms: int = COAP_ACK_TIMEOUT_MS,
+    ) -> None:
+        """Start a task that reads `connection`.
+
+        * `handler`: a function of (request, this Coap), such as a Router, that returns (code, payload) or (code, payload, options),
+          or None if respond() will answer later; by default every request is answered with 4.04.
+        * `blockwise`: bodies may take several datagrams, up to 4,096 bytes (RFC 7959); loads dice.coap.block.
+        * `ack_timeout_ms`: ACK_TIMEOUT in ms, the time before the first retransmission (RFC 7252, section 4.8).
+        """
         self.connection = connection
         self.ended = False
         self._changed = asyncio.Event()
-        self._error = None
-        self._transfer = None
+        self._error: Exception | None = None
+        self._transfer: Any = None
         if blockwise:
             from ..coap.block import Blockwise, Transfer
 
             handler = Blockwise(handler)
             self._transfer = Transfer
-        self.endpoint = Endpoint(handler, os.urandom, self, **options)
+        self.endpoint = Endpoint(handler, os.urandom, self, ack_timeout_ms)
         self._task = asyncio.create_task(self._run())
 
-    async def request(self, code, path, payload=b"", options=(), observe=None):
-        """Return the response, a coap.message.Message, or None where none came; with `options` or `observe` in one datagram.
+    async def request(
+        self,
+        code: int,
+        path: str,
+        payload: bytes = b"",
+        options: "Sequence[Option]" = (),
+        observe: "Callable[[Message], object] | None" = None,
+    ) -> "Message | None":
+        """Send a confirmable request for "a/b"; return the response, or None if none arrived or the request was reset.
 
-        Raises UsageError where too many requests wait, what Connection.send() raises, and PeerError when the session breaks.
+        `options` are further (number, bytes); an Observe option among them, with `observe`, has `observe(message)` called for each
+        notification (RFC 7641). With either, request and response take one datagram each, also if `blockwise` was given. Raises
+        UsageError if too many requests are waiting, what Connection.send() raises, and PeerError when the session fails.
         """
         start = now()
         if self._transfer and not options and not observe:
@@ -54,43 +88,46 @@ class Coap:
         await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.response
 
-    async def respond(self, request, response):
-        """Answer a request that was only acknowledged, or notify an observer; return whether that was acknowledged."""
+    async def respond(self, request: "Message", response: "Response") -> bool:
+        """Answer a request for which the handler returned None, or notify an observer; return whether it was acknowledged.
+
+        Raises as request() does.
+        """
         exchange = self.endpoint.respond(request, response, now())
         await self._until(lambda: exchange.done, lambda: exchange)
         return exchange.acknowledged
 
-    async def closed(self):
-        """Serve until the session has ended."""
+    async def closed(self) -> None:
+        """Wait until the session has ended; requests are answered meanwhile. Raises PeerError when the session fails."""
         await self._until(lambda: False, lambda: None)
 
-    def close(self):
+    def close(self) -> None:
         """End the session."""
         self._task.cancel()
         self.connection.close()
         self._end(None)
 
-    def _end(self, error):
+    def _end(self, error: "Exception | None") -> None:
         self.ended = True
         self._error = error
         self._changed.set()
 
-    async def _until(self, reached, present):
-        """Wait until `reached()`, and send again what has to be; who gives up waiting has the `present()` Exchange forgotten."""
+    async def _until(self, reached: "Callable[[], object]", pending: "Callable[[], Exchange | None]") -> None:
+        """Wait until `reached()`, and retransmit meanwhile; then forget the Exchange that `pending()` returns if it is not done."""
         try:
             while not reached() and not self.ended:
                 await self._flush()
                 self._changed.clear()
                 await self._wait()
         finally:
-            exchange = present()
+            exchange = pending()
             if exchange and not exchange.done:
                 self.endpoint.forget(exchange, now())
         if self._error:
             raise self._error
 
-    async def _wait(self):
-        """Wait for something to have changed, or to be due."""
+    async def _wait(self) -> None:
+        """Wait until something has changed, or is due."""
         deadline = self.endpoint.deadline()
         if deadline is None:
             await self._changed.wait()
@@ -101,13 +138,13 @@ class Coap:
             if self.endpoint.timeout(now()):
                 self._changed.set()
 
-    async def _flush(self):
+    async def _flush(self) -> None:
         datagram = self.endpoint.transmit()
         while datagram:
             await self.connection.send(datagram)
             datagram = self.endpoint.transmit()
 
-    async def _run(self):
+    async def _run(self) -> None:
         try:
             async for datagram in self.connection:
                 if self.endpoint.receive(datagram, now()):

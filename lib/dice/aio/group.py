@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The asyncio endpoint of a group (row 6): a task between a transport and a sans-IO member, on MicroPython and on CPython.
+"""The asyncio endpoint of a group: a task between a transport and a sans-IO dice.group.member.Member.
 
 group = await dice.join("lamps.gsa")
 async for sender, message in group: ...
@@ -11,22 +11,46 @@ answers = await group.ask(b"lit?")
 import asyncio
 
 from .._compat import ticks_add, ticks_diff
+from .._typing import TYPING
 from ..errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
-from ..limits import MESSAGES_MAX
+from ..limits import GRACE_MS, MESSAGES_MAX, RESERVE_RECORDS
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
 from ..store import FileStore, folder_of, read_file, replace_file
 from .wait import now, wait
 
+if TYPING:
+    from typing import Any
 
-async def join(path, store=None, transport=None, answering=False, network=None, **options):
-    """Return a Group.
+    from ..group.gsa import Gsa
+    from ..types import Bytes, GroupTransport, Network, Store
 
-    `path` is a GSA file made by `dicectl keyring export`. Its counters are kept beside it, unless `store` says where; the file is
-    written back once, when its sequence numbers have been taken over. The transport is `transport`, or one of `network` to the
-    group's address, or the system's UDP multicast (see dice.transport). A device that is `answering` may call Group.answer;
-    `options` are those of Member. Raises FormatError, StoreError, UsageError, and OSError if the network is not up.
+
+async def join(
+    path: str,
+    store: "Store | None" = None,
+    transport: "GroupTransport | None" = None,
+    network: "Network | None" = None,
+    answering: bool = False,
+    reserve_records: int = RESERVE_RECORDS,
+    remember_records: int = 1,
+    grace_ms: int = GRACE_MS,
+) -> "Group":
+    """Return the Group of a GSA file, which `dicectl keyring export` or a ManagedGroup has written.
+
+    * `store` keeps the counters of the group (see dice.store); by default they are files beside `path`.
+    * `transport` carries the datagrams; by default it is made by `network` for the group's address and port, and `network` is the
+      system's UDP (see dice.transport).
+    * `answering`: messages can be answered, with Group.answer. The GSA must have an id for this device, and the transport answer().
+    * `reserve_records`: sending writes to the store once for so many records, 1 to 2**23; a reboot skips at most as many numbers.
+    * `remember_records`: receiving writes to the store once for so many records of a sender, 1 to 2**23; after a reboot, up to one
+      less than so many new records of each sender are dropped.
+    * `grace_ms`: the time in ms, below 2**29, for which the previous epoch is still received after a re-key.
+
+    The file is written back once, when its sequence numbers have been copied into the store. Raises FormatError for a damaged file,
+    StoreError if the file or the store cannot be read or written, UsageError for an option out of bounds and for an epoch older
+    than the last one of this device, and OSError if the network is not up.
     """
     found = read_file(path, lambda data: (decode(data), data))
     if found is None:
@@ -34,13 +58,15 @@ async def join(path, store=None, transport=None, answering=False, network=None, 
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
         if network is None:
-            from ..transport import udp as network
+            from ..transport import udp
+
+            network = udp
         transport = network.Multicast(gsa.address, gsa.port)
     member = None
     try:
         if store is None:
             store = FileStore(folder_of(path))
-        member = Member(gsa, store, now(), **options)
+        member = Member(gsa, store, now(), reserve_records, remember_records, grace_ms)
         if gsa.fresh:
             encoded = without_fresh_flag(encoded)
             replace_file(path, encoded)
@@ -56,35 +82,41 @@ async def join(path, store=None, transport=None, answering=False, network=None, 
 
 
 class Group:
-    """A joined group: `async for sender, message in group` and `await group.send(message)`; `join` makes it.
+    """A joined group; join() makes it. `async for sender, message in group` gives (SenderID, bytes) of each fresh message.
 
-    A task of its own reads the transport, since also a device that only sends has to notice a clash of SenderIDs and the end of
-    a lifetime. It keeps the last few messages for the one task that iterates, and lets go of the oldest beyond that. `member`
-    has the counts; `overrun` counts what was let go of for want of room, `asked` is for answer().
+    * `member`: the dice.group.member.Member, which counts what was dropped.
+    * `overrun`: messages that were evicted because nobody iterated; the newest MESSAGES_MAX are kept, for one task that iterates.
+    * `asked`: what answer() needs to answer the message that the iteration gave last.
+
+    A task of its own reads the transport, because a device that only sends must also detect a clash of SenderIDs and the end of the
+    lifetime.
     """
 
-    def __init__(self, member, transport, answering=False):
+    def __init__(self, member: Member, transport: "GroupTransport", answering: bool = False) -> None:
         self.member = member
         self.overrun = 0
-        self.asked = ()
-        self._received_request = None
+        self.asked: tuple[Any, ...] = ()
+        self._received_request: Any = None
         if answering:
             from ..group.response import ReceivedRequest
 
             if not hasattr(transport, "answer"):
                 raise UsageError(E_OPTION)
             self._received_request = ReceivedRequest
-        self._transport = transport
-        self._messages = []
+        self._transport: Any = transport
+        self._messages: list[tuple[int, bytes, tuple[Any, ...]]] = []
         self._arrived = asyncio.Event()
-        self._error = None
-        self._task = asyncio.create_task(self._pump())
+        self._error: Exception | None = None
+        self._task = asyncio.create_task(self._run())
 
-    def __aiter__(self):
+    def __aiter__(self) -> "Group":
         return self
 
-    async def __anext__(self):
-        """Return (SenderID, message) of the next fresh message; raises LimitError at the lifetime's end."""
+    async def __anext__(self) -> "tuple[int, bytes]":
+        """Return (SenderID, message) of the next fresh message.
+
+        Raises LimitError when the lifetime is over, UsageError when the group is closed, and OSError when the transport has failed.
+        """
         while not self._messages:
             if isinstance(self._error, DiceError):
                 raise type(self._error)(self._error.reason)  # a new one each time: each raise lengthens its traceback
@@ -95,25 +127,29 @@ class Group:
         sender, message, self.asked = self._messages.pop(0)
         return sender, message
 
-    async def send(self, message):
-        """Seal `message` (bytes-like) and send it to the group; raises UsageError, StoreError, LimitError, OSError."""
+    async def send(self, message: "Bytes") -> None:
+        """Seal `message`, at most 1,195 bytes, and send it to the group.
+
+        Raises UsageError if this device is not a sender or the message is too long, StoreError if the sequence number cannot be
+        stored, LimitError if the key is used up or expired, or another device has our SenderID, and OSError.
+        """
         self.member.send(message, now())
         self._transport.send(self.member.transmit())
 
-    async def answer(self, message, asked=None):
-        """Answer, to its sender alone, the message that came out of the iteration last (bytes); see dice.group.response.
+    async def answer(self, message: "Bytes", asked: "tuple[Any, ...] | None" = None) -> None:
+        """Send `message` to one sender alone, as the answer to its message that the iteration gave last.
 
-        Or an earlier one: `asked` is what the attribute `asked` was when that came out. Raises UsageError where that was done, or
-        the device did not join as an answering one.
+        To answer an earlier message, hand in the value that `asked` had then. Raises UsageError if the message was answered before,
+        or if this device did not join with `answering` (docs/protocol.md, section 12).
         """
         asked = self.asked if asked is None else asked
         if not asked:
             raise UsageError(E_ANSWERED)
-        question, source = asked
-        self._transport.answer(question.answer(message), source)
+        request, source = asked
+        self._transport.answer(request.answer(message), source)
 
-    async def ask(self, message, wait_ms=2000):
-        """Send `message` to the group; return {ListenerID: answer} of those that have answered after `wait_ms`.
+    async def ask(self, message: "Bytes", wait_ms: int = 2000) -> "dict[int, bytes]":
+        """Send `message` to the group, and return {ListenerID: answer} of the members that have answered after `wait_ms` ms.
 
         Raises what send() raises.
         """
@@ -136,27 +172,27 @@ class Group:
             channel.close()
         return pending.answers
 
-    def install(self, gsa):
-        """Hold the next epoch beside the present one; see Member.install."""
+    def install(self, gsa: "Gsa") -> None:
+        """Hold the next epoch beside the current one; see Member.install."""
         self.member.install(gsa, now())
 
-    def activate(self):
+    def activate(self) -> None:
         """Go on to the next epoch; see Member.activate."""
         self.member.activate(now())
         self._task.cancel()  # it waits for a deadline that has changed
-        self._task = asyncio.create_task(self._pump())
+        self._task = asyncio.create_task(self._run())
 
-    def close(self):
-        """Leave the group: overwrite its keys, close the transport."""
+    def close(self) -> None:
+        """Leave the group: overwrite its keys and close the transport."""
         self._task.cancel()
         self._error = UsageError(E_CLOSED)
         self._arrived.set()
         self.member.close()
         self._transport.close()
 
-    async def _pump(self):
+    async def _run(self) -> None:
         try:
-            while self._task is asyncio.current_task():  # a cancelled one may have come through (CPython before 3.12)
+            while self._task is asyncio.current_task():  # CPython before 3.12 can swallow a cancellation
                 try:
                     event = await self._step()
                 except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
@@ -170,8 +206,8 @@ class Group:
             self._error = self._error or error
             self._arrived.set()
 
-    async def _step(self):
-        """Take in one datagram, or wait for one; return the event."""
+    async def _step(self) -> int:
+        """Receive one datagram, or wait for one; return the event."""
         datagram = self._transport.receive()
         if datagram is None:
             event = self.member.timeout(now())

@@ -1,84 +1,115 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP requests to a group, each answered to who asked it alone (RFC 7390; docs/protocol.md, section 13) (row 7).
+"""CoAP requests to a group, each answered to the requester alone (RFC 7390; docs/protocol.md, section 13).
 
 found = await dice.request_group(group, GET, "light")
 
 responder = dice.Responder(group, router)
 async for sender, message in group:
-    responder.take(sender, message)
+    responder.respond(sender, message)
 
-Where who asks has a DTLS session with who answers, it can have the answer come over that; else it comes with response keys.
+A response is sent over the session with the requester if there is one and the request names it, else with a response key.
 """
 
 import asyncio
 import os
 
+from .._typing import TYPING
 from ..coap import multicast
 from ..coap.multicast import ANSWER_OVER
 from ..errors import DiceError
 from ..limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
 from .wait import now
 
+if TYPING:
+    from collections.abc import Sequence
+    from typing import Any
 
-async def request_group(group, code, path, payload=b"", wait_ms=COAP_GROUP_WAIT_MS, identity=b"", peers=()):
-    """Ask a group; return {who: coap.message.Message}, where who is a ListenerID, or that one of `peers` which answered.
+    from ..coap.message import Message
+    from ..types import RequestHandler, Response
+    from .coap import Coap
+    from .group import Group
 
-    `peers` are Coaps over sessions with members, in which we have `identity`. Raises what Group.send() raises.
+
+async def request_group(
+    group: "Group",
+    code: int,
+    path: str,
+    payload: bytes = b"",
+    wait_ms: int = COAP_GROUP_WAIT_MS,
+    identity: bytes = b"",
+    sessions: "Sequence[Coap]" = (),
+) -> "dict[Any, Message]":
+    """Send a non-confirmable request to a group; return {ListenerID: response} of those that arrive within `wait_ms` ms.
+
+    `sessions` are sessions with members, in which our identity is `identity`: members with one of these respond over it, and the
+    response is found under the Coap. Raises what Group.send() raises.
     """
     message, token = multicast.request(code, path, payload, os.urandom, identity)
-    found = {}
+    found: dict[Any, Message] = {}
     expected = []
-    for peer in peers:
-        expected.append((peer, peer.endpoint.expect(token, lambda response, peer=peer: found.setdefault(peer, response))))
+    for session in sessions:
+        exchange = session.endpoint.expect(token, lambda response, session=session: found.setdefault(session, response))  # type: ignore[misc]
+        expected.append((session, exchange))
     try:
         found.update(multicast.responses(await group.ask(message, wait_ms), token))
     finally:
-        for peer, exchange in expected:
-            peer.endpoint.forget(exchange, now())
+        for session, exchange in expected:
+            session.endpoint.forget(exchange, now())
     return found
 
 
 class Responder:
-    """Answers what is asked in one group: `handler(request, SenderID)` is as for a coap.exchange.Endpoint, such as a Router.
+    """Obeys and answers the requests in one group.
 
-    `sessions` maps identities to the Coaps of those who have a session with us; a dict that may change. Without one, only a device
-    that joined as an answering one can answer. `error` is what a handler raised last.
+    `error` is the exception that the handler raised last.
     """
 
-    def __init__(self, group, handler, sessions=None, leisure_ms=COAP_LEISURE_MS):
-        self.error = None
+    def __init__(
+        self,
+        group: "Group",
+        handler: "RequestHandler",
+        sessions: "dict[bytes, Coap] | None" = None,
+        leisure_ms: int = COAP_LEISURE_MS,
+    ) -> None:
+        """Answer with `handler(request, SenderID)`, such as a Router; it returns what the handler of a Coap does.
+
+        * `sessions`: {identity: Coap} of those that have a session with this device; it may change. A device that has not joined
+          with `answering` can respond over these alone.
+        * `leisure_ms`: responses are sent at a random moment within so many ms (RFC 7252, section 8.2).
+        """
+        self.error: Exception | None = None
         self._group = group
         self._handler = handler
-        self._sessions = {} if sessions is None else sessions
+        self._sessions: Any = {} if sessions is None else sessions
         self._leisure_ms = leisure_ms
-        self._tasks = []
+        self._tasks: list[Any] = []
 
-    def take(self, sender, message):
-        """Do what the message that just came out of the group asks for, and answer later; return whether it is a request.
+    def respond(self, sender: int, message: bytes) -> bool:
+        """Handle the message that the group's iteration gave last; return whether it is a request. Responses are sent later.
 
-        Where as many answers are waiting already as a group keeps messages, it is done and not answered.
+        At most MESSAGES_MAX responses wait to be sent; a request beyond these is obeyed, and not answered.
         """
-        asked = multicast.parse(message)
-        if asked is None:
+        request = multicast.parse(message)
+        if request is None:
             return False
         try:
-            response = multicast.respond(asked, self._handler, sender)
-        except Exception as error:  # whatever a handler does, the others are served
+            response = multicast.respond(request, self._handler, sender)
+        except Exception as error:  # an error in a handler must not end the task that serves the others
             self.error = error
             response = None
         if response and len(self._tasks) < MESSAGES_MAX:
-            self._tasks.append(asyncio.create_task(self._answer(self._group.asked, asked, response)))
+            self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))
         return True
 
-    async def _answer(self, origin, asked, response):
+    async def _send(self, asked: "tuple[Any, ...]", request: "Message", response: "Response") -> None:
         try:
             await asyncio.sleep(multicast.delay_ms(os.urandom, self._leisure_ms) / 1000)
-            peer = self._sessions.get(asked.option(ANSWER_OVER))
-            if peer and not peer.ended:
-                await peer.respond(asked, response)
+            session = self._sessions.get(request.option(ANSWER_OVER))
+            if session and not session.ended:
+                await session.respond(request, response)
             else:
-                await self._group.answer(multicast.encode(asked, response, os.urandom), origin)
+                await self._group.answer(multicast.encode(request, response, os.urandom), asked)
         except (DiceError, OSError):
             pass  # lost, as on a bad link
         finally:

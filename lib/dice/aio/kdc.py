@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A key distribution center: the keepers of groups as CoAP resources over DTLS sessions, after RFC 9594 (row 7).
+"""A key distribution center: the service of group managers, as CoAP resources over DTLS sessions, after RFC 9594.
 
 kdc = Kdc()
 kdc.add(Manager(...))
 await dice.serve(5684, PskLookup(find), kdc.serve)
 
-docs/protocol.md, section 15, has the resources. A member keeps its session open to be reached; one that sleeps fetches its GSA.
+docs/protocol.md, section 15, has the resources. A member keeps its session open, so that it can be reached; a member that sleeps
+fetches its GSA when it wakes up.
 """
 
 import asyncio
 
 from .._compat import ticks_diff
+from .._typing import TYPING
 from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError
@@ -22,101 +24,111 @@ from ..wire import Reader
 from .coap import Coap
 from .wait import now
 
+if TYPING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from typing import Any
+
+    from ..coap.message import Message
+    from ..group.manager import Manager
+    from ..types import Response
+    from .session import Connection
+
 
 class Kdc:
-    """Serves the members of groups, and brings them what they need to know.
+    """Serves the members of groups, and delivers keys to them.
 
-    `peers` has the Coap of each identity that is connected. Call changed() after calling add(), remove() or rekey() of a Manager.
+    `connected` is {identity: Coap} of all devices that have a session. Call changed() after each add(), remove(), replace() or
+    rekey() of a Manager.
     """
 
-    def __init__(self):
-        self.peers = {}
-        self._deliveries = {}  # by the name of the group
+    def __init__(self) -> None:
+        self.connected: dict[bytes, Coap] = {}
+        self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
         self._router = Router({})
 
-    def add(self, manager):
-        """Serve one more group, with its dice.group.manager.Manager."""
-        delivery = _KeyDelivery(manager, self.peers)
+    def add(self, manager: "Manager") -> None:
+        """Serve one more group, that of a dice.group.manager.Manager."""
+        delivery = _KeyDelivery(manager, self.connected)
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
 
-    async def serve(self, connection):
-        """Serve one client; for dice.serve."""
+    async def serve(self, connection: "Connection") -> None:
+        """Serve one client until its session ends: a handler for dice.serve. A new session replaces one of the same identity."""
         identity = bytes(connection.session.identity)
-        if identity in self.peers:
-            self.peers[identity].close()  # the device has begun anew
-        peer = Coap(connection, lambda request, _: self._router(request, identity))
-        self.peers[identity] = peer
+        if identity in self.connected:
+            self.connected[identity].close()
+        session = Coap(connection, lambda request, _: self._router(request, identity))
+        self.connected[identity] = session
         for name in self._deliveries:
             self.changed(name)
         try:
-            await peer.closed()
+            await session.closed()
         except DiceError:
             pass
         finally:
-            if self.peers.get(identity) is peer:
-                del self.peers[identity]
+            if self.connected.get(identity) is session:
+                del self.connected[identity]
 
-    def changed(self, name):
-        """Have what is new in a group brought to its members."""
+    def changed(self, name: str) -> None:
+        """Deliver the changes of a group to its members."""
         self._deliveries[name].changed.set()
 
-    def settled(self, name):
-        """Tell whether every member of a group has its present epoch, and every sender was told to go on to it."""
+    def settled(self, name: str) -> bool:
+        """Return whether all members of a group hold the current epoch, and all senders have been told to activate it."""
         return self._deliveries[name].settled()
 
-    def untold(self, name):
-        """Return the identities of senders that are connected, and still to be told to go on to the present epoch of a group."""
-        return [identity for identity in self._deliveries[name].untold() if identity in self.peers]
+    def not_activated(self, name: str) -> "list[bytes]":
+        """Return the identities of senders that are connected, and have not yet been told to activate the current epoch."""
+        return [identity for identity in self._deliveries[name].not_activated() if identity in self.connected]
 
-    def errors(self):
-        """Return what went wrong last in keeping what had to be kept, by the name of the group."""
+    def errors(self) -> "dict[str, Exception]":
+        """Return {name of a group: the last exception of storing its state}."""
         return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
 
-    def close(self):
-        """Bring nothing any more."""
+    def close(self) -> None:
+        """Stop all deliveries; sessions stay open."""
         for delivery in self._deliveries.values():
             delivery.close()
 
 
 class _KeyDelivery:
-    """What one group's members ask, and what is brought to them, to several at a time: one that does not answer holds up nobody."""
+    """The resources of one group, and the deliveries to its members, several at a time: a silent member delays no other."""
 
-    def __init__(self, manager, peers):
+    def __init__(self, manager: "Manager", connected: "dict[bytes, Coap]") -> None:
         self.changed = asyncio.Event()
-        self.error = None  # what happened last to what had to be kept
+        self.error: Exception | None = None  # the last one of storing the state
         self._manager = manager
-        self._peers = peers
-        self._told = {}  # the epoch that a sender was told to go on to, by identity
-        self._pushes = {}  # a task by identity
+        self._connected = connected
+        self._activated: dict[bytes, int] = {}  # the epoch that a sender was told to activate last, by identity
+        self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
         path = "ace-group/" + manager.state.name
         self._target = "gsa/" + manager.state.name
-        self.routes = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
+        self.routes: Any = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
         self._task = asyncio.create_task(self._run())
 
-    def settled(self):
-        return not self._manager.undelivered and not self.untold()
+    def settled(self) -> bool:
+        return not self._manager.undelivered and not self.not_activated()
 
-    def untold(self):
+    def not_activated(self) -> "list[bytes]":
         state = self._manager.state
-        return [i for i, m in state.members.items() if m.role == SENDER and self._told.get(i) != state.epoch]
+        return [i for i, m in state.members.items() if m.role == SENDER and self._activated.get(i) != state.epoch]
 
-    def close(self):
+    def close(self) -> None:
         self._task.cancel()
         for task in list(self._pushes.values()):
             task.cancel()
 
-    def _join(self, request, identity):
+    def _join(self, request: "Message", identity: bytes) -> "Response":
         gsa = self._manager.gsa(identity)
         return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(encode(gsa)))
 
-    def _number(self, request, identity):
+    def _number(self, request: "Message", identity: bytes) -> "Response":
         if identity not in self._manager.state.members:
             return FORBIDDEN, b""
         return CONTENT, self._manager.state.epoch.to_bytes(2, "big")
 
-    def _report(self, request, identity):
-        """Take struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
+    def _report(self, request: "Message", identity: bytes) -> "Response":
+        """Handle struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
         if identity not in self._manager.state.members:
             return FORBIDDEN, b""
         reader = Reader(request.payload)
@@ -130,64 +142,65 @@ class _KeyDelivery:
         self.changed.set()
         return CHANGED, b""
 
-    async def _run(self):
+    async def _run(self) -> None:
         while True:
             self.changed.clear()
             try:
                 self._manager.timeout(now())
-            except Exception as error:  # it cannot be kept: nothing has changed, and it is due still
+            except Exception as error:  # the state cannot be stored: nothing has changed, and it is still due
                 self.error = error
                 await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
                 continue
             undelivered = self._manager.undelivered
-            await self._send(undelivered, self._push_gsa)
+            await self._start(undelivered, self._push_gsa)
             if self._manager.state.active:
-                await self._send([identity for identity in self.untold() if identity not in undelivered], self._activate)
+                await self._start([identity for identity in self.not_activated() if identity not in undelivered], self._activate)
             due = self._manager.deadline()
             try:
                 await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
             except asyncio.TimeoutError:
                 pass
 
-    async def _send(self, identities, push):
-        """Begin an errand to each who is connected and has none."""
+    async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
+        """Start a push to each device that is connected and has none."""
         for identity in identities:
-            if identity in self._peers and identity not in self._pushes:
-                self._pushes[identity] = asyncio.create_task(self._go(identity, push))
+            if identity in self._connected and identity not in self._pushes:
+                self._pushes[identity] = asyncio.create_task(self._push(identity, push))
                 await asyncio.sleep(DELIVERY_PACE_MS / 1000)
 
-    async def _go(self, identity, push):
+    async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
         try:
             if not await push(identity):
                 await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-        except Exception as error:  # an acknowledgement that cannot be kept
+        except Exception as error:  # an acknowledgement that cannot be stored
             self.error = error
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
         finally:
             del self._pushes[identity]
             self.changed.set()
 
-    async def _push_gsa(self, identity):
-        """Bring a member its GSA; return whether it has acknowledged it."""
+    async def _push_gsa(self, identity: bytes) -> bool:
+        """Deliver its GSA to a member; return whether it was acknowledged."""
         gsa = self._manager.gsa(identity)
         state = self._manager.state
-        if gsa is None or not await self._ask(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
+        if gsa is None or not await self._request(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
             return False
         self._manager.acknowledge(identity, gsa.epoch, now())
         return True
 
-    async def _activate(self, identity):
-        """Tell a sender to go on to the present epoch; return whether it has."""
+    async def _activate(self, identity: bytes) -> bool:
+        """Tell a sender to activate the current epoch; return whether it has."""
         epoch = self._manager.state.epoch
-        if not await self._ask(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
+        if not await self._request(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
             return False
-        self._told[identity] = epoch
+        self._activated[identity] = epoch
         return True
 
-    async def _ask(self, identity, code, path, payload):
-        peer = self._peers.get(identity)
+    async def _request(self, identity: bytes, code: int, path: str, payload: bytes) -> bool:
+        """Send a request to a member; return whether the response is 2.04."""
+        session = self._connected.get(identity)
         try:
-            response = peer and await peer.request(code, path, payload)
+            response = await session.request(code, path, payload) if session else None
         except (DiceError, OSError):
             return False
-        return bool(response) and response.code == CHANGED
+        return response is not None and response.code == CHANGED

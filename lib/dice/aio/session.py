@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The asyncio endpoints of DTLS sessions, on MicroPython and on CPython (row 6).
+"""The asyncio endpoints of DTLS sessions.
 
 connection = await dice.connect(("10.0.0.1", 5684), Psk(identity, key))
 await connection.send(b"on")
@@ -12,25 +12,72 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
+from .._typing import TYPING
 from ..dtls.session import Session
 from ..errors import CLOSED, CONNECTED, DATA, NONE, PeerError
-from ..limits import MESSAGES_MAX, TICKET_PERIOD_MS
+from ..limits import DATAGRAM_MAX_BYTES, HALF_OPEN_MAX, MESSAGES_MAX, TICKET_PERIOD_MS, TIMER_MS
 from ..reasons import E_STALLED
 from .wait import now, wait
 
+if TYPING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=None, mtu=None, network=None, **options):
+    from ..dtls.keys import Resumption
+    from ..dtls.listener import Listener, ServerSession
+    from ..types import Address, Bytes, ClientCredentials, ConnectionHandler, Network, ServerCredentials, SessionTransport
+
+
+async def connect(
+    address: "Address",
+    credentials: "ClientCredentials",
+    *,
+    timeout_s: float = 60,
+    timer_ms: int = TIMER_MS,
+    mtu: int = DATAGRAM_MAX_BYTES,
+    cid: "bytes | None" = b"",
+    server_name: "bytes | None" = None,
+    alpn: "Sequence[bytes]" = (),
+    fragment_code: "int | None" = 2,
+    size_limit: "int | None" = None,
+    tickets: bool = False,
+    resume: "Resumption | None" = None,
+    transport: "SessionTransport | None" = None,
+    network: "Network | None" = None,
+) -> "Connection":
     """Return a Connection once the handshake has succeeded.
 
-    `address` is (host, port); `credentials` such as kx_psk.Psk(identity, key). The transport is `transport`, or one of `network`,
-    or the system's UDP (see dice.transport). `timer_ms` and `mtu` are those of Session, the other options those of client.Client.
-    Raises UsageError, OSError, and PeerError, also when `timeout_s` are over: its reason then tells whether nobody answered, or
-    what came of the handshake.
+    * `address`: (host, port) of the server; `credentials`: such as a Psk.
+    * `timeout_s`: the time in s after which connect() gives up.
+    * `timer_ms`: the time in ms before the first retransmission: 9 s by RFC 7925, section 11; 1 s suits fast links.
+    * `mtu`: the longest datagram to send, in bytes, 128 to 1,232.
+    * `cid`: the connection id that the server puts into its records, b"" for none; None does not offer connection ids (RFC 9146).
+    * `server_name`: for the Server Name Indication (RFC 6066, section 3).
+    * `alpn`: the protocols to offer, the preferred one first (RFC 7301).
+    * `fragment_code`: 1 to 4, for records of at most 512 to 4,096 bytes (RFC 6066, section 4), or None.
+    * `size_limit`: the longest plaintext to receive, in bytes (RFC 8449), or None.
+    * `tickets`: accept a ticket to resume the session by (RFC 5077).
+    * `resume`: what `connection.session.resumption()` of an earlier connection returned.
+    * `transport` carries the datagrams; by default it is made by `network` for the address, and `network` is the system's UDP
+      (see dice.transport).
+
+    Raises PeerError if the handshake fails or takes too long: its reason says whether there was no answer, or what went wrong.
+    Raises UsageError for an option out of bounds, and OSError.
     """
     from ..dtls.client import Client
 
-    role = Client(credentials, os.urandom, **options)
-    session = Session(role, now(), **_given(timer_ms, mtu))
+    role = Client(
+        credentials,
+        os.urandom,
+        cid=cid,
+        server_name=server_name,
+        alpn=alpn,
+        fragment_code=fragment_code,
+        size_limit=size_limit,
+        tickets=tickets,
+        resume=resume,
+    )
+    session = Session(role, now(), timer_ms, mtu)
     endpoint = _Endpoint(session, transport or _network(network).Unicast(address))
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
@@ -44,7 +91,63 @@ async def connect(address, credentials, timeout_s=60, transport=None, timer_ms=N
     return endpoint.connection
 
 
-def _network(network):
+def attach(
+    session: Session, address: "Address", transport: "SessionTransport | None" = None, network: "Network | None" = None
+) -> "Connection":
+    """Return a Connection of a client's session that dice.restore() returned; transports are as for connect(). Raises OSError."""
+    return _Endpoint(session, transport or _network(network).Unicast(address)).connection
+
+
+async def serve(
+    port: int,
+    credentials: "ServerCredentials",
+    handler: "ConnectionHandler",
+    *,
+    sessions_max: int = 8,
+    half_open_max: int = HALF_OPEN_MAX,
+    cid_bytes: int = 1,
+    remember: "int | None" = 4,
+    timer_ms: int = TIMER_MS,
+    mtu: int = DATAGRAM_MAX_BYTES,
+    alpn: "Sequence[bytes]" = (),
+    size_limit: "int | None" = None,
+    transport: "SessionTransport | None" = None,
+    network: "Network | None" = None,
+) -> "Service":
+    """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
+
+    * `port`: our UDP port; `credentials`: such as a PskLookup.
+    * `sessions_max`: established sessions; the least recently used one is evicted.
+    * `half_open_max`: handshakes in progress, of some KB of RAM each.
+    * `cid_bytes`: the length of the connection ids of clients that support them, 0 for none (RFC 9146).
+    * `remember`: how many sessions can be resumed by session id, besides those with a ticket; None: sessions cannot be resumed.
+    * `timer_ms`, `mtu`, `alpn`, `size_limit`, `transport` and `network` are as for connect().
+
+    Raises UsageError for an option out of bounds, and OSError.
+    """
+    from ..dtls.listener import Listener
+    from ..dtls.resumption import Tickets
+
+    transport = transport or _network(network).Unicast(None, port)
+    start = now()
+    listener = Listener(
+        credentials,
+        os.urandom,
+        start,
+        _encode,
+        sessions_max=sessions_max,
+        half_open_max=half_open_max,
+        cid_bytes=cid_bytes,
+        tickets=None if remember is None else Tickets(os.urandom, TICKET_PERIOD_MS, start, remember),
+        timer_ms=timer_ms,
+        mtu=mtu,
+        alpn=alpn,
+        size_limit=size_limit,
+    )
+    return Service(listener, transport, handler)
+
+
+def _network(network: "Network | None") -> "Network":
     if network is None:
         from ..transport import udp
 
@@ -52,94 +155,72 @@ def _network(network):
     return network
 
 
-def attach(session, address, transport=None, network=None):
-    """Return a Connection of a client's session that was restored (see dice.dtls.sleep)."""
-    return _Endpoint(session, transport or _network(network).Unicast(address)).connection
-
-
-async def serve(port, credentials, handler, transport=None, timer_ms=None, mtu=None, remember=4, network=None, **options):
-    """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
-
-    `credentials` are such as kx_psk_server.PskLookup(find); `transport` and `network` are as for connect(). `remember`: how many
-    sessions can be resumed by id, beside those by ticket; None not to resume. The other options are those of listener.Listener.
-    Raises UsageError and OSError.
-    """
-    from ..dtls.listener import Listener
-    from ..dtls.resumption import Tickets
-
-    transport = transport or _network(network).Unicast(None, port)
-    start = now()
-    if remember is not None:
-        options["tickets"] = Tickets(os.urandom, TICKET_PERIOD_MS, start, remember)
-    listener = Listener(credentials, os.urandom, start, _encode, **_given(timer_ms, mtu), **options)
-    return Service(listener, transport, handler)
-
-
-def _encode(address):
-    """Return an address of the transport as bytes, which it is already on MicroPython's unix port."""
+def _encode(address: "Any") -> bytes:
+    """Return an address of a transport as bytes; on MicroPython's unix port it is bytes already."""
     return address if isinstance(address, bytes) else repr(address).encode()
 
 
-def _given(timer_ms, mtu):
-    return {name: value for name, value in (("timer_ms", timer_ms), ("mtu", mtu)) if value is not None}
-
-
 class Connection:
-    """A session's messages: `async for message in connection` until the other side closes, and `await connection.send(message)`.
+    """A session: `async for message in connection` until the other side closes it, and `await connection.send(message)`.
 
-    The last few messages are kept for the one task that iterates; `ended` tells that none will come; `overrun` counts the
-    older ones that were let go of. `session` has the rest: identity, resumed, export(), resumption(), layer.dropped.
+    * `session`: the dice.dtls.session.Session, with `identity`, `alpn`, `server_name`, `resumed`, resumption() and export().
+    * `overrun`: messages that were evicted because nobody received them; the newest MESSAGES_MAX are kept.
+    * `ended`: whether the session has ended.
     """
 
-    def __init__(self, session, owner):
+    def __init__(self, session: Session, owner: "_Endpoint | Service") -> None:
         self.session = session
         self.overrun = 0
         self._owner = owner
-        self._messages = []
+        self._messages: list[bytes] = []
         self._changed = asyncio.Event()
         self.ended = False
-        self._error = None  # of the transport
+        self._error: Exception | None = None  # of the transport
 
-    def __aiter__(self):
+    def __aiter__(self) -> "Connection":
         return self
 
-    async def __anext__(self):
-        """Return the next message; ends when the other side closes, and raises PeerError when the session broke."""
+    async def __anext__(self) -> bytes:
+        """Return the next message; stops when the session is closed, and raises PeerError if it fails."""
         message = await self.receive()
         if message is None:
             raise StopAsyncIteration
         return message
 
-    async def receive(self):
-        """Return the next message, or None when the session is closed; raises PeerError when it broke."""
+    async def receive(self) -> "bytes | None":
+        """Return the next message, or None if the session is closed. Raises PeerError if the session fails, and OSError."""
         await self._until(lambda: self._messages)
         if self._messages:
             return self._messages.pop(0)
         return None
 
-    async def opened(self):
-        """Wait until the handshake is over; raises PeerError, also where the other side closed instead."""
+    async def opened(self) -> None:
+        """Wait until the handshake is over; raises PeerError if it fails, also if the other side closes the session."""
         await self._until(lambda: self.session.connected)
         if not self.session.connected:
             raise PeerError(None, E_STALLED)
 
-    async def send(self, message):
-        """Seal `message` (bytes-like) and send it; raises UsageError, LimitError, OSError."""
+    async def send(self, message: "Bytes") -> None:
+        """Seal `message` and send it; `session.data_max()` is the longest one, in bytes.
+
+        Raises UsageError if it is too long or the session is not connected, LimitError if the key is used up, StoreError if a
+        restored session cannot store its sequence number, and OSError.
+        """
         self.session.send(message, now())
         self._owner.flush()
 
-    def close(self):
-        """Say close_notify, overwrite the keys, and let go of the socket if it is this session's own."""
+    def close(self) -> None:
+        """Send close_notify, overwrite the keys, and close the transport of a client."""
         self._owner.close(self)
 
-    def end(self, error=None):
-        """Wake whoever waits: there is nothing more to come, because of `error` where there was one."""
+    def end(self, error: "Exception | None" = None) -> None:
+        """Wake all tasks that wait: nothing more will arrive, because of `error` if there is one."""
         self._error = self._error or error
         self.ended = True
         self._changed.set()
 
-    def take(self, event):
-        """Take note of an event of the session."""
+    def take(self, event: int) -> None:
+        """Process an event of the session."""
         if event == DATA:
             if len(self._messages) == MESSAGES_MAX:
                 self._messages.pop(0)
@@ -149,7 +230,7 @@ class Connection:
             self.ended = True
         self._changed.set()
 
-    async def _until(self, reached):
+    async def _until(self, reached: "Callable[[], object]") -> None:
         while not reached() and not self.ended:
             self._changed.clear()
             await self._changed.wait()
@@ -165,21 +246,21 @@ class Connection:
 class _Endpoint:
     """A client's transport and the task that reads it."""
 
-    def __init__(self, session, transport):
+    def __init__(self, session: Session, transport: "SessionTransport") -> None:
         self.connection = Connection(session, self)
         self._session = session
         self._transport = transport
         self._task = asyncio.create_task(self._run())
 
-    def flush(self):
-        """Send all there is to send; a network that is down is as one that loses."""
+    def flush(self) -> None:
+        """Send all datagrams that the session has; raises OSError."""
         datagram = self._session.transmit()
         while datagram:
             self._transport.send(datagram)
             datagram = self._session.transmit()
 
-    def close(self, connection):
-        """End the session and the task."""
+    def close(self, connection: Connection) -> None:
+        """Close the session, its task and its transport."""
         self._session.close()
         try:
             self.flush()
@@ -189,7 +270,7 @@ class _Endpoint:
         self._transport.close()
         connection.end()
 
-    async def _run(self):
+    async def _run(self) -> None:
         try:
             while not self.connection.ended:
                 try:
@@ -201,8 +282,8 @@ class _Endpoint:
         except Exception as error:  # raised again where the application waits
             self.connection.end(error)
 
-    async def _step(self):
-        """Take in one datagram, or wait for one."""
+    async def _step(self) -> None:
+        """Receive one datagram, or wait for one."""
         session = self._session
         self.flush()
         datagram, _ = self._transport.receive()
@@ -216,27 +297,27 @@ class _Endpoint:
 
 
 class Service:
-    """A server's transport, the task that reads it, and a task for each client; `dice.serve` makes it.
+    """A server; serve() makes it. It has a task that reads the transport, and a task for each client.
 
-    `listener` has the sessions and what was refused.
+    `listener`: the dice.dtls.listener.Listener, with its sessions and counts.
     """
 
-    def __init__(self, listener, transport, handler):
+    def __init__(self, listener: "Listener", transport: "SessionTransport", handler: "ConnectionHandler") -> None:
         self.listener = listener
         self._transport = transport
         self._handler = handler
-        self._connections = []  # (ServerSession, Connection, its task)
+        self._connections: list[tuple[ServerSession, Connection, Any]] = []  # (session, connection, the task of its handler)
         self._task = asyncio.create_task(self._run())
 
-    def flush(self):
-        """Send all there is to send."""
+    def flush(self) -> None:
+        """Send all datagrams that the sessions have; raises OSError."""
         out = self.listener.transmit()
         while out:
             self._transport.send(*out)
             out = self.listener.transmit()
 
-    def close(self, connection=None):
-        """End one session, or all of them and the service."""
+    def close(self, connection: "Connection | None" = None) -> None:
+        """Close one session, or, without an argument, all sessions and the service."""
         for peer, served, task in list(self._connections):
             if connection in (None, served):
                 self.listener.close(peer)
@@ -248,11 +329,11 @@ class Service:
             self._task.cancel()
             self._transport.close()
 
-    async def wait_closed(self):
-        """Wait for the end of the service, which only an error brings about, or close()."""
+    async def wait_closed(self) -> None:
+        """Wait until close() is called; raises the error if one ends the service before."""
         await self._task
 
-    async def _run(self):
+    async def _run(self) -> None:
         while True:
             try:
                 await self._step()
@@ -261,14 +342,14 @@ class Service:
                 await asyncio.sleep(0.1)
             await asyncio.sleep(0)  # a flood must not starve the other tasks
 
-    def _close_unserved(self):
-        """Close the sessions for whose tasks there was no memory: their clients would wait for ever."""
+    def _close_unserved(self) -> None:
+        """Close the sessions that have no task because there was no memory: their clients would wait for ever."""
         served = [entry[0] for entry in self._connections]
         for peer in [peer for peer in self.listener.peers if peer not in served]:
             self.listener.close(peer)
 
-    async def _step(self):
-        """Take in one datagram, or wait for one."""
+    async def _step(self) -> None:
+        """Receive one datagram, or wait for one."""
         listener = self.listener
         self.flush()
         datagram, address = self._transport.receive()
@@ -283,7 +364,7 @@ class Service:
                 self._take(event, peer)
                 event, peer = listener.receive(b"", address, now()) if event != CLOSED else (NONE, None)
 
-    def _take(self, event, peer):
+    def _take(self, event: int, peer: "Any") -> None:
         if event == CONNECTED:
             connection = Connection(peer.session, self)
             self._connections.append((peer, connection, asyncio.create_task(self._handle(connection))))
@@ -296,13 +377,13 @@ class Service:
         if event == CLOSED:
             self._forget(peer)
 
-    def _forget(self, peer):
+    def _forget(self, peer: "Any") -> None:
         for entry in list(self._connections):
             if entry[0] is peer:
                 self._connections.remove(entry)
                 entry[1].end()
 
-    async def _handle(self, connection):
+    async def _handle(self, connection: Connection) -> None:
         try:
             await self._handler(connection)
         finally:

@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP's message layer with one peer, in both roles at once (RFC 7252, sections 4 and 5) (row 5).
+"""The message layer of CoAP with one other endpoint, as client and as server (RFC 7252, sections 4 and 5); sans-IO.
 
-receive(datagram, now) -> event, request(...) and respond(...), transmit() -> datagram or None, deadline() -> ticks or None,
-timeout(now) -> event; DATA says that some Exchange is `done`. One confirmable message is under way at a time (NSTART is 1), the
-others wait. A request that comes again is answered again without being obeyed again.
+    receive(datagram, now) -> event     request(...), respond(...) -> Exchange      transmit() -> datagram or None
+    deadline() -> ticks or None         timeout(now) -> event
+
+The event DATA means that some Exchange is `done`. One confirmable message is outstanding at a time (NSTART is 1), others wait. If a
+request is repeated, its response is repeated, and the handler is not called again.
 """
 
 from .._compat import const, ticks_add, ticks_diff
+from .._typing import TYPING
 from ..errors import DATA, NONE, FormatError, UsageError
 from ..limits import (
     COAP_ACK_TIMEOUT_MS,
@@ -21,91 +24,119 @@ from ..limits import (
 from ..reasons import E_QUEUE
 from .message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
 
+if TYPING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from ..types import Option, RequestHandler, Response
+
+    Observer = Callable[[Message], object]
+
 _INTERNAL_ERROR = const(0xA0)  # 5.00
 
 
 class Exchange:
-    """One confirmable message of ours, from its call to its end.
+    """One confirmable message of ours.
 
-    `done` tells that it has ended: with `response`, a Message, or None where nobody answered or the peer reset it.
-    `observe`, where given, is called with each later notification (RFC 7641).
+    When it is `done`, `response` is the response, or None if there was none or the message was reset. `acknowledged`: whether an
+    acknowledgement was received. `observe(message)` is called for each later notification (RFC 7641).
     """
 
-    def __init__(self, message, observe=None):
+    def __init__(self, message: Message, observe: "Observer | None" = None) -> None:
         self.message = message
         self.observe = observe
-        self.response = None
+        self.response: Message | None = None
         self.done = False
         self.acknowledged = False
-        self.tries = 0
-        self.wait_ms = 0
-        self.due = None
+        self.tries = 0  # how often it was sent
+        self.wait_ms = 0  # before its first retransmission
+        self.due = 0  # ticks of the next retransmission, or of the end
 
 
 class Endpoint:
-    """CoAP with one peer.
+    """CoAP with one other endpoint. `dropped` counts the datagrams that were ignored; `error` is what the handler raised last."""
 
-    `handler(request, peer)` returns (code, payload) or (code, payload, options), or None to have the request acknowledged now and
-    answered later by respond(). `random(n)` returns n random bytes, such as os.urandom. `dropped` counts what was ignored;
-    `error` is what a handler raised last.
-    """
+    def __init__(
+        self,
+        handler: "RequestHandler",
+        random: "Callable[[int], bytes]",
+        session: "Any" = None,
+        ack_timeout_ms: int = COAP_ACK_TIMEOUT_MS,
+    ) -> None:
+        """Answer requests with `handler(request, session)`.
 
-    def __init__(self, handler, random, peer=None, ack_timeout_ms=COAP_ACK_TIMEOUT_MS):
-        self.peer = peer
+        * `handler` returns (code, payload) or (code, payload, options), or None: then the request is acknowledged, and respond()
+          answers it later.
+        * `random(n)` returns n random bytes, such as os.urandom.
+        * `session`: any object, which the handler gets.
+        * `ack_timeout_ms`: ACK_TIMEOUT in ms, the time before the first retransmission (section 4.8).
+        """
         self.dropped = 0
-        self.error = None
+        self.error: Exception | None = None
+        self._session = session
         self._handler = handler
         self._random = random
         self._ack_timeout_ms = ack_timeout_ms
         self._message_id = int.from_bytes(random(2), "big")
-        self._queue = []  # of Exchanges; the first is under way
-        self._observed = []  # Exchanges whose resource tells of its changes
-        self._replies = []  # (message id, when, what we replied or None) of confirmable and other messages of the peer
-        self._out = []
+        self._queue: list[Exchange] = []  # the first one is outstanding
+        self._observed: list[Exchange] = []  # those that receive notifications
+        self._replies: list[tuple[int, int, bytearray | None]] = []  # (message id, ticks, our reply) of messages received
+        self._out: list[bytearray] = []
 
-    def request(self, code, path, payload=b"", options=(), now=0, observe=None):
-        """Send a confirmable request; return its Exchange. Raises UsageError where too many are waiting."""
+    def request(
+        self,
+        code: int,
+        path: str,
+        payload: bytes = b"",
+        options: "Sequence[Option]" = (),
+        now: int = 0,
+        observe: "Observer | None" = None,
+    ) -> Exchange:
+        """Send a confirmable request for "a/b"; return its Exchange. Raises UsageError if COAP_QUEUE_MAX are waiting."""
         options = path_options(path) + list(options)
         return self._enqueue(Message(CON, code, self._next_id(), self._random(COAP_TOKEN_BYTES), options, payload), now, observe)
 
-    def respond(self, request, response, now):
-        """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange."""
+    def respond(self, request: Message, response: "Response", now: int) -> Exchange:
+        """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange.
+
+        Raises UsageError if COAP_QUEUE_MAX messages are waiting.
+        """
         message = _answer(CON, self._next_id(), request, response)
         return self._enqueue(message, now, None)
 
-    def expect(self, token, observe):
-        """Have `observe` called with responses to a request that went another way, as to a group; return what forget() takes."""
+    def expect(self, token: bytes, observe: "Observer") -> Exchange:
+        """Call `observe(response)` for each response with this token, to a request that was sent to a group; see forget()."""
         exchange = Exchange(Message(NON, GET, 0, token), observe)
         exchange.done = True
         self._observed.append(exchange)
         return exchange
 
-    def ping(self, now):
-        """Ask for a sign of life (section 4.3); the Exchange is `acknowledged` if it comes."""
+    def ping(self, now: int) -> Exchange:
+        """Send an empty confirmable message (section 4.3); the Exchange is `acknowledged` if the other endpoint is alive."""
         return self._enqueue(Message(CON, 0, self._next_id()), now, None)
 
-    def forget(self, exchange, now):
-        """Wait no more; what it observes is rejected from now on, which ends that (RFC 7641, section 3.6)."""
+    def forget(self, exchange: Exchange, now: int) -> None:
+        """Stop waiting. Later notifications are rejected, which ends the observation (RFC 7641, section 3.6)."""
         if exchange in self._observed:
             self._observed.remove(exchange)
         if not exchange.done:
             self._finish(exchange, None, now)
 
-    def receive(self, datagram, now):
-        """Take a datagram; return NONE, or DATA where an Exchange is done. Nothing that is received can raise."""
+    def receive(self, datagram: bytes, now: int) -> int:
+        """Process a datagram; return DATA if an Exchange is done, else NONE. No datagram can raise."""
         try:
             message = decode(datagram)
         except FormatError:
             self.dropped += 1
-            if len(datagram) >= 4 and datagram[0] >> 4 == 4 | CON:  # section 4.2: rejected
+            if len(datagram) >= 4 and datagram[0] >> 4 == 4 | CON:  # rejected (section 4.2)
                 self._reply(Message(RST, 0, datagram[2] << 8 | datagram[3]))
             return NONE
         if message.kind in (ACK, RST):
             return self._acknowledged(message, now)
-        for message_id, when, reply in self._replies:
+        for message_id, when, earlier in self._replies:
             if message_id == message.message_id and ticks_diff(now, when) < COAP_EXCHANGE_LIFETIME_MS:
-                if reply:
-                    self._out.append(reply)
+                if earlier:
+                    self._out.append(earlier)
                 return NONE
         if message.code == 0:
             self._reply(Message(RST, 0, message.message_id))  # a ping
@@ -120,16 +151,16 @@ class Endpoint:
         self._replies.append((message.message_id, now, sent if message.kind == CON else None))
         return event
 
-    def transmit(self):
-        """Return the next datagram to put on the wire, or None."""
+    def transmit(self) -> "bytearray | None":
+        """Return the next datagram to send, or None."""
         return self._out.pop(0) if self._out else None
 
-    def deadline(self):
-        """Return the ticks at which timeout() wants to be called, or None."""
+    def deadline(self) -> "int | None":
+        """Return the ticks at which timeout() must be called, or None."""
         return self._queue[0].due if self._queue else None
 
-    def timeout(self, now):
-        """Send again, or give up (section 4.2); return DATA where an Exchange is done."""
+    def timeout(self, now: int) -> int:
+        """Retransmit or give up if that is due (section 4.2); return DATA if an Exchange is done, else NONE."""
         if not self._queue or ticks_diff(now, self._queue[0].due) < 0:
             return NONE
         exchange = self._queue[0]
@@ -138,11 +169,11 @@ class Endpoint:
         self._send(exchange, now)
         return NONE
 
-    def _next_id(self):
+    def _next_id(self) -> int:
         self._message_id = self._message_id + 1 & 0xFFFF
         return self._message_id
 
-    def _enqueue(self, message, now, observe):
+    def _enqueue(self, message: Message, now: int, observe: "Observer | None") -> Exchange:
         if len(self._queue) == COAP_QUEUE_MAX:
             raise UsageError(E_QUEUE)
         exchange = Exchange(message, observe)
@@ -151,44 +182,44 @@ class Endpoint:
             self._send(exchange, now)
         return exchange
 
-    def _send(self, exchange, now):
-        if exchange.tries == 0:  # between the timeout and one and a half of it
+    def _send(self, exchange: Exchange, now: int) -> None:
+        if exchange.tries == 0:  # ACK_TIMEOUT to ACK_TIMEOUT * ACK_RANDOM_FACTOR, 1.5
             exchange.wait_ms = self._ack_timeout_ms + self._ack_timeout_ms * self._random(1)[0] // 512
         self._out.append(exchange.message.encode())
         exchange.due = ticks_add(now, exchange.wait_ms << exchange.tries)
         exchange.tries += 1
 
-    def _finish(self, exchange, response, now):
+    def _finish(self, exchange: Exchange, response: "Message | None", now: int) -> int:
         exchange.response = response
         exchange.done = True
         if exchange in self._queue:
-            under_way = exchange is self._queue[0]
+            outstanding = exchange is self._queue[0]
             self._queue.remove(exchange)
-            if under_way and self._queue:
+            if outstanding and self._queue:
                 self._send(self._queue[0], now)
         return DATA
 
-    def _acknowledged(self, message, now):
-        """Take an ACK, alone or with its response, or a RST."""
+    def _acknowledged(self, message: Message, now: int) -> int:
+        """Process an ACK, empty or with a response, or a RST."""
         exchange = self._queue[0] if self._queue else None
         if exchange is None or message.message_id != exchange.message.message_id:
             self.dropped += 1
             return NONE
-        asks = 0 < exchange.message.code < 32  # a request, which wants a response besides
-        if message.kind == RST or (message.code == 0 and not asks):
+        is_request = 0 < exchange.message.code < 32  # it is done with its response only
+        if message.kind == RST or (message.code == 0 and not is_request):
             exchange.acknowledged = message.kind == ACK or exchange.message.code == 0
             return self._finish(exchange, None, now)
         if message.code == 0:
             exchange.acknowledged = True
             exchange.due = ticks_add(now, COAP_RESPONSE_WAIT_MS)
             return NONE
-        if message.token != exchange.message.token or not asks or not message.code >> 5:
+        if message.token != exchange.message.token or not is_request or not message.code >> 5:
             self.dropped += 1
             return NONE
         return self._responded(exchange, message, now)
 
-    def _response(self, message, now):
-        """Take a response in a message of its own; return (event, our reply or None)."""
+    def _response(self, message: Message, now: int) -> "tuple[int, Message | None]":
+        """Process a response in a message of its own; return (event, our reply or None)."""
         for exchange in self._queue[:1] + self._observed:
             if message.token == exchange.message.token and 0 < exchange.message.code < 32:
                 acknowledgment = Message(ACK, 0, message.message_id) if message.kind == CON else None
@@ -196,20 +227,20 @@ class Endpoint:
         self.dropped += 1
         return NONE, Message(RST, 0, message.message_id) if message.kind == CON else None
 
-    def _responded(self, exchange, message, now):
+    def _responded(self, exchange: Exchange, message: Message, now: int) -> int:
         if exchange.done:
-            exchange.observe(message)
+            exchange.observe(message)  # type: ignore[misc] # only an observed one gets here
             return NONE
         exchange.acknowledged = True
         if exchange.observe and message.option(OBSERVE) is not None:
             self._observed.append(exchange)
         return self._finish(exchange, message, now)
 
-    def _request(self, message):
-        """Have a request handled; return our reply, or None where there is to be none."""
+    def _request(self, message: Message) -> "Message | None":
+        """Call the handler; return our reply, or None if none is to be sent."""
         try:
-            response = self._handler(message, self.peer)
-        except Exception as error:  # whatever a handler does, the peer is answered and the others are served
+            response = self._handler(message, self._session)
+        except Exception as error:  # an error in a handler must not end the task that serves it
             self.error = error
             response = (_INTERNAL_ERROR, b"")
         if response is None:
@@ -218,14 +249,14 @@ class Endpoint:
             return _answer(ACK, message.message_id, message, response)
         return _answer(NON, self._next_id(), message, response)
 
-    def _reply(self, message):
-        """Queue a reply and return its bytes."""
+    def _reply(self, message: Message) -> bytearray:
+        """Queue a reply; return its bytes."""
         data = message.encode()
         self._out.append(data)
         return data
 
 
-def _answer(kind, message_id, request, response):
-    """Return the message for what a handler returned."""
+def _answer(kind: int, message_id: int, request: Message, response: "Response") -> Message:
+    """Return the message of a response that a handler returned."""
     options = response[2] if len(response) > 2 else ()
     return Message(kind, response[0], message_id, request.token, options, response[1])

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""CoAP messages (RFC 7252, section 3) (row 5).
+"""CoAP messages (RFC 7252, section 3).
 
  0                   1                   2                   3
  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -9,8 +9,14 @@
 """
 
 from .._compat import const
+from .._typing import TYPING
 from ..errors import FormatError
 from ..reasons import E_COAP
+
+if TYPING:
+    from collections.abc import Sequence
+
+    from ..types import Option
 
 # Types (section 3) and codes (section 12.1): class in the high three bits.
 CON = const(0)
@@ -42,15 +48,27 @@ BLOCK1 = const(27)
 _VERSION = const(1)
 _TOKEN_MAX_BYTES = const(8)
 _PAYLOAD_MARKER = const(0xFF)
-_ONE_BYTE = const(13)  # of an option's delta or length: 13 and one byte more
-_TWO_BYTES = const(14)  # 269 and two bytes more
+_ONE_BYTE = const(13)  # four bits of a delta or a length: 13 plus one byte
+_TWO_BYTES = const(14)  # 269 plus two bytes
 _RESERVED = const(15)
 
 
 class Message:
-    """`options` are (number, bytes) in any order; those with the same number keep theirs."""
+    """One message: `kind` is its type (CON, NON, ACK or RST), `code` its method or response code, `message_id` has 16 bits.
 
-    def __init__(self, kind, code, message_id, token=b"", options=(), payload=b""):
+    `token`, at most 8 bytes, and `payload` are bytes. `options` are (number, bytes) in any order; options with the same number are
+    encoded in the order in which they stand.
+    """
+
+    def __init__(
+        self,
+        kind: int,
+        code: int,
+        message_id: int,
+        token: bytes = b"",
+        options: "Sequence[Option]" = (),
+        payload: bytes = b"",
+    ) -> None:
         self.kind = kind
         self.code = code
         self.message_id = message_id
@@ -58,25 +76,25 @@ class Message:
         self.options = options
         self.payload = payload
 
-    def option(self, number):
-        """Return the value of the first such option, or None."""
+    def option(self, number: int) -> "bytes | None":
+        """Return the value of the first option with this number, or None."""
         for found, value in self.options:
             if found == number:
                 return value
         return None
 
-    def path(self):
+    def path(self) -> str:
         """Return the Uri-Path as text, such as "a/b"; raises UnicodeError."""
         return b"/".join([value for number, value in self.options if number == URI_PATH]).decode()
 
-    def encode(self):
-        """Return the message as a bytearray."""
+    def encode(self) -> bytearray:
+        """Return the bytes of the message."""
         data = bytearray((_VERSION << 6 | self.kind << 4 | len(self.token), self.code))
         data.extend(self.message_id.to_bytes(2, "big"))
         data.extend(self.token)
         before = 0
         options = self.options
-        for i in sorted(range(len(options)), key=lambda i: (options[i][0], i)):  # MicroPython's sort does not keep an order
+        for i in sorted(range(len(options)), key=lambda i: (options[i][0], i)):  # MicroPython's sort is not stable
             number, value = options[i]
             delta, more = _shortened(number - before)
             length, longer = _shortened(len(value))
@@ -89,8 +107,8 @@ class Message:
         return data
 
 
-def decode(data):
-    """Return the Message in a datagram; raises FormatError for what section 3 calls a message format error."""
+def decode(data: bytes) -> Message:
+    """Return the Message in a datagram; raises FormatError for a message format error (section 3)."""
     if len(data) < 4 or data[0] >> 6 != _VERSION:
         raise FormatError(E_COAP)
     code = data[1]
@@ -117,8 +135,8 @@ def decode(data):
     return Message(data[0] >> 4 & 3, code, data[2] << 8 | data[3], token, options, bytes(data[at:]))
 
 
-def uint(value):
-    """Return the bytes of an option of format uint (section 3.2): as few as it takes."""
+def uint(value: int) -> bytes:
+    """Return the value of an option of format uint: as few bytes as possible (section 3.2)."""
     data = b""
     while value:
         data = bytes((value & 0xFF,)) + data
@@ -126,13 +144,13 @@ def uint(value):
     return data
 
 
-def path_options(path):
+def path_options(path: str) -> "list[Option]":
     """Return the Uri-Path options of "a/b"."""
     return [(URI_PATH, part.encode()) for part in path.split("/")] if path else []
 
 
-def _shortened(value):
-    """Return the four bits for a delta or a length, and the bytes that extend it."""
+def _shortened(value: int) -> "tuple[int, bytes]":
+    """Return (the four bits of a delta or a length, the bytes that extend them) (section 3.1)."""
     if value < 13:
         return value, b""
     if value < 269:
@@ -140,8 +158,8 @@ def _shortened(value):
     return _TWO_BYTES, (value - 269).to_bytes(2, "big")
 
 
-def _extended(data, at, value):
-    """Return a delta or a length whose four bits are `value`, and where reading goes on."""
+def _extended(data: bytes, at: int, value: int) -> "tuple[int, int]":
+    """Return (the delta or the length whose four bits are `value`, the index behind it); raises FormatError."""
     if value < _ONE_BYTE:
         return value, at
     more = value - 12

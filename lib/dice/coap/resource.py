@@ -1,25 +1,34 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Resources of a CoAP server by their paths (RFC 7252, section 5.10; RFC 6690 for /.well-known/core) (row 5)."""
+"""Resources of a CoAP server by their paths (RFC 7252, section 5.10; RFC 6690 for /.well-known/core)."""
 
 from .._compat import const
+from .._typing import TYPING
 from .message import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH
+
+if TYPING:
+    from typing import Any
+
+    from ..types import Response, Routes
+    from .message import Message
 
 _BAD_OPTION = const(0x82)  # 4.02
 _LINK_FORMAT = b"\x28"  # application/link-format
-_UNDERSTOOD = (3, 7, URI_PATH, 15, 17, BLOCK1, BLOCK2)  # beside these, a critical option is refused
+_UNDERSTOOD = (3, 7, URI_PATH, 15, 17, BLOCK1, BLOCK2)  # of the critical options; another one is refused
 
 
 class Router:
-    """A handler for an Endpoint: finds the one for a path; `routes` maps "a/b", or "a/*" for all below, to {method: function}.
+    """A request handler that calls the handler of a resource: for a Coap or a Responder.
 
-    A function takes (request, peer) and returns what Endpoint's handler does.
+    `routes` is {path: {method: handler}}, such as {"lamp": {GET: get_lamp}}; the path "a/*" matches all paths below "a". It may
+    change. A handler takes (request, where it came from) and returns (code, payload), (code, payload, options) or None: see Coap.
+    Other paths get 4.04, other methods 4.05, unknown critical options 4.02; /.well-known/core is answered with the paths.
     """
 
-    def __init__(self, routes):
+    def __init__(self, routes: "Routes") -> None:
         self.routes = routes
 
-    def __call__(self, request, peer):
+    def __call__(self, request: "Message", session: "Any") -> "Response | None":
         """Return the response to a request."""
         for number, _ in request.options:
             if number & 1 and number not in _UNDERSTOOD:
@@ -37,4 +46,4 @@ class Router:
         if methods is None:
             return NOT_FOUND, b""
         function = methods.get(request.code)
-        return function(request, peer) if function else (METHOD_NOT_ALLOWED, b"")
+        return function(request, session) if function else (METHOD_NOT_ALLOWED, b"")

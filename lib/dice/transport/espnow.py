@@ -1,26 +1,29 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Datagrams by ESP-NOW broadcast between ESP32s on one Wi-Fi channel, without an access point (row 6).
+"""Datagrams by ESP-NOW broadcast, between ESP32s on one Wi-Fi channel, without an access point.
 
-A frame carries 250 bytes, so a message to a group has at most 221, or 213 with 16-byte tags. ESP-NOW's own encryption is between
-two peers and cannot protect a broadcast; what is sent here is a record of dice, which needs none below it.
+A frame carries 250 bytes, so a message to a group has at most 221 bytes, or 213 with 16-byte tags. The encryption of ESP-NOW works
+between two devices, and cannot protect a broadcast; a record of dice does not need it.
 """
 
 import errno
 
+from .._typing import TYPING
 from ..limits import ESPNOW_FRAME_MAX_BYTES
+
+if TYPING:
+    from typing import Any
+
+    from ..types import Bytes
 
 _BROADCAST = b"\xff" * 6
 
 
 class EspNow:
-    """Sends to and receives from every device within reach that listens on the same channel.
+    """A group's transport to all devices within reach on the same channel. Broadcasts are not acknowledged by the radio."""
 
-    `radio` is an `espnow.ESPNow()` that is active, on a WLAN interface that is. Nobody
-    acknowledges a broadcast: what is lost is lost.
-    """
-
-    def __init__(self, radio):
+    def __init__(self, radio: "Any") -> None:
+        """`radio` is an active `espnow.ESPNow()`, on an active WLAN interface; raises OSError."""
         self.socket = radio
         try:
             radio.add_peer(_BROADCAST)
@@ -28,16 +31,17 @@ class EspNow:
             if error.args[-1] != "ESP_ERR_ESPNOW_EXIST":
                 raise
 
-    def send(self, datagram):
-        """Send to all; raises OSError, also for what does not fit a frame."""
+    def send(self, datagram: "Bytes") -> None:
+        """Send to all devices; raises OSError, also for a datagram that does not fit a frame."""
         if len(datagram) > ESPNOW_FRAME_MAX_BYTES:
             raise OSError(errno.EINVAL)
         self.socket.send(_BROADCAST, datagram, False)
 
-    def receive(self):
+    def receive(self) -> "bytes | None":
         """Return the next datagram, or None; raises OSError."""
-        return self.socket.recv(0)[1]
+        _, datagram = self.socket.recv(0)
+        return datagram
 
-    def close(self):
-        """Stop the radio."""
+    def close(self) -> None:
+        """Deactivate ESP-NOW."""
         self.socket.active(False)

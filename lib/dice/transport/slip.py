@@ -1,15 +1,21 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Datagrams over a serial line, framed by SLIP (RFC 1055): RS-485, UART, USB (row 6).
+"""Datagrams over a serial line (RS-485, UART, USB), framed by SLIP (RFC 1055).
 
-A datagram stands between two END bytes; END and ESC in it are escaped. Nothing else is added, also no checksum: noise that goes
-unnoticed here fails the tag of AES-CCM, and a datagram that lost bytes fails the length in its record header besides.
+A datagram stands between two END bytes; END and ESC in it are escaped. There is no checksum: a datagram that is damaged on the line
+fails to authenticate, and one that lost bytes does not have the length of its record header either.
 """
 
 import errno
 import select
 
+from .._typing import TYPING
 from ..limits import DATAGRAM_MAX_BYTES, SLIP_CHUNK_BYTES, SLIP_STALL_MS
+
+if TYPING:
+    from typing import Any
+
+    from ..types import Bytes
 
 _END = b"\xc0"
 _ESC = b"\xdb"
@@ -18,27 +24,27 @@ _ESC_ESC = b"\xdb\xdd"
 
 
 class Serial:
-    """Sends to and receives from everything on the line that `stream` is connected to.
+    """A group's transport to all devices on a serial line. `dropped` counts frames that are too long or wrongly escaped."""
 
-    `stream` has write(), and read(n) that returns what has arrived, at most n bytes, and b"" or None where nothing has: a
-    machine.UART as it is; on CPython a terminal or pipe opened without buffering whose descriptor does not block; on the unix
-    port a file whose descriptor does not block, or a terminal set by `stty raw -echo min 0 time 0`.
-    `dropped` counts the frames that were longer than `longest` bytes, or wrongly escaped.
-    """
+    def __init__(self, stream: "Any", longest: int = DATAGRAM_MAX_BYTES) -> None:
+        """Use a stream that does not block: read(n) returns at most n bytes, and b"" or None if there are none.
 
-    def __init__(self, stream, longest=DATAGRAM_MAX_BYTES):
+        * `stream`: a machine.UART; on CPython, a terminal or pipe opened without buffering, with a descriptor that does not block;
+          on the unix port, a file with a descriptor that does not block, or a terminal set by `stty raw -echo min 0 time 0`.
+        * `longest`: the longest datagram, in bytes.
+        """
         self.socket = stream
         self._longest = longest
         self.dropped = 0
-        self._any = getattr(stream, "any", None)  # a UART's read() waits for more than there is
-        self._rest = b""  # read from the stream, and not yet looked at
-        self._frame = bytearray()  # the frame that has begun, still escaped
-        self._lost = False  # it is too long
+        self._any = getattr(stream, "any", None)  # a UART's read() waits until it has n bytes
+        self._rest = b""  # read from the stream, and not processed yet
+        self._frame = bytearray()  # the current frame, still escaped
+        self._lost = False  # whether the current frame is too long
 
-    def send(self, datagram):
-        """Send to all on the line; raises OSError, also when the line takes nothing for a second."""
+    def send(self, datagram: "Bytes") -> None:
+        """Send to all devices on the line; raises OSError, also if the line accepts no byte for SLIP_STALL_MS."""
         frame = bytes(datagram).replace(_ESC, _ESC_ESC).replace(_END, _ESC_END)
-        view = memoryview(_END + frame + _END)  # the first one ends whatever noise came before
+        view = memoryview(_END + frame + _END)  # the first END ends a frame of noise
         while len(view):
             count = self.socket.write(view)
             if count:
@@ -49,43 +55,43 @@ class Serial:
                 if not poll.poll(SLIP_STALL_MS):
                     raise OSError(errno.ETIMEDOUT)
 
-    def receive(self):
-        """Return the next datagram, or None where none is complete; raises OSError."""
+    def receive(self) -> "bytes | None":
+        """Return the next datagram, or None if none is complete; raises OSError."""
         if not self._rest:
             self._rest = self._read()
         while self._rest:
             end = self._rest.find(_END)
             if end < 0:
-                self._take(self._rest)
+                self._append(self._rest)
                 self._rest = b""
                 return None
-            self._take(self._rest[:end])
+            self._append(self._rest[:end])
             self._rest = self._rest[end + 1 :]
             datagram = self._finish()
             if datagram:
                 return datagram
         return None
 
-    def close(self):
+    def close(self) -> None:
         """Close the stream."""
         if hasattr(self.socket, "deinit"):
             self.socket.deinit()  # a UART has no close()
         else:
             self.socket.close()
 
-    def _read(self):
+    def _read(self) -> "Any":
         count = min(self._any(), SLIP_CHUNK_BYTES) if self._any else SLIP_CHUNK_BYTES
         return count and self.socket.read(count)
 
-    def _take(self, part):
+    def _append(self, part: bytes) -> None:
         """Append to the frame, within bounds: every byte of the longest datagram may be escaped."""
         if len(self._frame) + len(part) > 2 * self._longest:
             self._lost = True
         else:
             self._frame.extend(part)
 
-    def _finish(self):
-        """Return the datagram of the frame that has ended, or None, and begin the next."""
+    def _finish(self) -> "bytes | None":
+        """Return the datagram of the frame that has ended, or None if it is dropped; begin the next frame."""
         frame = bytes(self._frame)
         lost = self._lost or frame.count(_ESC) != frame.count(_ESC_END) + frame.count(_ESC_ESC)
         frame = frame.replace(_ESC_END, _END).replace(_ESC_ESC, _ESC)

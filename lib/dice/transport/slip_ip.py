@@ -8,16 +8,23 @@ verified: a damaged datagram fails to authenticate. Addresses protect nothing, a
 """
 
 from .._compat import const
+from .._typing import TYPING
 from ..errors import UsageError
 from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
 from ..reasons import E_HOST
 from .slip import Serial
 
+if TYPING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..types import Address, Bytes
+
 _IP_BYTES = const(20)
 _UDP = 17
 
 
-def address_of(text):
+def address_of(text: str) -> bytes:
     """Return the 4 bytes of an IPv4 address such as "10.77.0.5"; raises UsageError."""
     try:
         parts = bytes([int(part) for part in text.split(".")])
@@ -28,7 +35,7 @@ def address_of(text):
     return parts
 
 
-def packet(source, target, data):
+def packet(source: bytes, target: bytes, data: "Bytes") -> bytearray:
     """Return the IPv4 packet that carries a datagram; `source` and `target` are address | port, 6 bytes."""
     length = IP_UDP_HEADERS_BYTES + len(data)
     head = bytearray(b"\x45\0\0\0\0\0\x40\0\x40\x11\0\0" + source[:4] + target[:4])  # one fragment, time to live 64
@@ -37,8 +44,8 @@ def packet(source, target, data):
     return head + source[4:] + target[4:] + (length - _IP_BYTES).to_bytes(2, "big") + b"\0\0" + data
 
 
-def parse(frame):
-    """Return (source, target, data) of an IPv4 packet with a whole UDP datagram, or None; both addresses as for packet()."""
+def parse(frame: bytes) -> "tuple[bytes, bytes, bytes] | None":
+    """Return (source, target, data) of an IPv4 packet with a whole UDP datagram, or None; the addresses are as for packet()."""
     size = len(frame)
     if size < IP_UDP_HEADERS_BYTES or frame[0] >> 4 != 4:
         return None
@@ -51,7 +58,7 @@ def parse(frame):
     return frame[12:16] + frame[udp : udp + 2], frame[16:20] + frame[udp + 2 : udp + 4], frame[udp + 8 :]
 
 
-def _sum(header):
+def _sum(header: "Bytes") -> int:
     """Return the ones' complement sum of 16-bit words (RFC 1071)."""
     total = 0
     for i in range(0, len(header), 2):
@@ -68,33 +75,37 @@ class Host:
     counts the frames that are no packet, and the datagrams for which an endpoint had no room.
     """
 
-    def __init__(self, stream, address, event, random):
+    def __init__(self, stream: "Any", address: str, event: "Callable[[], Any]", random: "Callable[[int], bytes]") -> None:
         """`stream` is as for dice.transport.slip.Serial; `address` is text, such as "10.77.0.5"; raises UsageError.
 
-        `event()` returns what tasks wait for at an endpoint, with set() and clear(), such as an asyncio.Event; `random(n)` returns
+        `event()` returns a new object with set() and clear() that tasks can wait for, such as an asyncio.Event; `random(n)` returns
         n random bytes.
         """
         self.address = address_of(address)
         self.dropped = 0
         self.line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
-        self.endpoints = []
+        self.endpoints: list[_Endpoint] = []
         self._event = event
         self._random = random
-        self._error = None
+        self._error: OSError | None = None
 
-    def Unicast(self, address, port=None):
+    def Unicast(self, address: "Address | None", port: "int | None" = None) -> "_Unicast":
         """Return a transport to `address`, (host, port); if that is None, one on our `port` from anybody.
 
-        Raises UsageError if host is a name: there is no name server on a line.
+        Raises UsageError if host is not an IPv4 address: there is no name server on a line.
         """
         to = None if address is None else address_of(address[0]) + address[1].to_bytes(2, "big")
-        return self.add(_Unicast(self, self._event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to))
+        endpoint = _Unicast(self, self._event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to)
+        self.add(endpoint)
+        return endpoint
 
-    def Multicast(self, address, port):
+    def Multicast(self, address: "Bytes", port: int) -> "_Multicast":
         """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port."""
-        return self.add(_Multicast(self, self._event(), bytes(address) + port.to_bytes(2, "big"), None))
+        endpoint = _Multicast(self, self._event(), bytes(address) + port.to_bytes(2, "big"), None)
+        self.add(endpoint)
+        return endpoint
 
-    def receive(self):
+    def receive(self) -> bool:
         """Read one frame and hand it out; return False if none is complete. Raises OSError."""
         frame = self.line.receive()
         if frame is None:
@@ -113,32 +124,31 @@ class Host:
                     self.dropped += 1
         return True
 
-    def send(self, source, target, data):
+    def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
         """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
         self.line.send(packet(source, target, data))
 
-    def fail(self, error):
+    def fail(self, error: OSError) -> None:
         """Have every endpoint raise `error`, an OSError, when it receives."""
         self._error = error
         for endpoint in self.endpoints:
             endpoint.socket.set()
 
-    def check(self):
+    def check(self) -> None:
         """Raise the OSError with which the line has failed."""
         if self._error:
             raise self._error
 
-    def add(self, endpoint):
-        """Hand datagrams to an endpoint from now on; return it."""
+    def add(self, endpoint: "_Endpoint") -> None:
+        """Hand datagrams to an endpoint from now on."""
         self.endpoints.append(endpoint)
-        return endpoint
 
-    def remove(self, endpoint):
+    def remove(self, endpoint: "_Endpoint") -> None:
         """Hand no more datagrams to an endpoint."""
         if endpoint in self.endpoints:
             self.endpoints.remove(endpoint)
 
-    def _free_port(self):
+    def _free_port(self) -> int:
         """Return a dynamic port (RFC 6335, section 6) that no endpoint has: a random one, or the next free one after it."""
         taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self.endpoints}
         port = int.from_bytes(self._random(2), "big") | 0xC000
@@ -150,18 +160,19 @@ class Host:
 class _Endpoint:
     """A transport; `own` is the address | port that it receives on, `socket` the event that is set when a datagram arrives."""
 
-    def __init__(self, host, event, own, to):
+    def __init__(self, host: Host, event: "Any", own: bytes, to: "bytes | None") -> None:
         self.socket = event
         self.own = own
-        self.waiting = []
+        self.source: bytes | None = None
+        self.waiting: list[tuple[bytes, bytes]] = []
         self._host = host
         self._to = to
 
-    def close(self):
-        """Take no more."""
+    def close(self) -> None:
+        """Receive nothing more."""
         self._host.remove(self)
 
-    def _take(self):
+    def _next(self) -> "tuple[Any, Any]":
         """Return (datagram, address | port of its source), or (None, None); raises OSError."""
         self._host.check()
         if self.waiting:
@@ -171,46 +182,44 @@ class _Endpoint:
 
 
 class _Unicast(_Endpoint):
-    """As dice.transport.udp.Unicast; addresses are address | port."""
+    """A session's transport; addresses are address | port, 6 bytes."""
 
-    def send(self, datagram, address=None):
-        """Send; what the line refuses is lost as on a bad link."""
+    def send(self, datagram: "Bytes", address: "bytes | None" = None) -> None:
+        """Send; a datagram that the line refuses is lost, as on a bad link."""
         try:
             self._host.send(self.own, address or self._to, datagram)
         except OSError:
             pass
 
-    def receive(self):
-        """Return (datagram, address) of the next datagram, or (None, None); raises OSError where the line has failed."""
+    def receive(self) -> "tuple[Any, Any]":
+        """Return (datagram, address), or (None, None) if there is none; raises OSError if the line has failed."""
         while True:
-            datagram, source = self._take()
+            datagram, source = self._next()
             if datagram is None or self._to is None or source == self._to:
                 return datagram, source
 
 
 class _Multicast(_Endpoint):
-    """As dice.transport.udp.Multicast."""
+    """A group's transport; `source` is address | port, 6 bytes."""
 
-    source = None
-
-    def send(self, datagram):
+    def send(self, datagram: "Bytes") -> None:
         """Send to the group; raises OSError."""
         self._host.send(self._host.address + self.own[4:], self.own, datagram)
 
-    def receive(self):
-        """Return the next datagram, or None; raises OSError where the line has failed."""
-        datagram, self.source = self._take()
+    def receive(self) -> "bytes | None":
+        """Return the next datagram, or None; raises OSError if the line has failed."""
+        datagram, self.source = self._next()
         return datagram
 
-    def answer(self, datagram, source):
-        """Send to one address only."""
+    def answer(self, datagram: "Bytes", source: bytes) -> None:
+        """Send to one member, at `source`; a datagram that the line refuses is lost."""
         try:
             self._host.send(self._host.address + self.own[4:], source, datagram)
         except OSError:
             pass  # lost, as on a bad link
 
-    def ask(self, datagram):
-        """Send to the group; return a new transport, to which the answers come. Raises OSError."""
+    def ask(self, datagram: "Bytes") -> _Unicast:
+        """Send to the group; return a session's transport, on which the answers arrive. Raises OSError."""
         channel = self._host.Unicast(None)
         try:
             self._host.send(channel.own, self.own, datagram)

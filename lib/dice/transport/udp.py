@@ -1,33 +1,37 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP transports (row 6): objects with `socket` to wait on, send(datagram), receive() and close()."""
+"""UDP over IPv4, on the sockets of the system: the network that is used by default (see dice.transport)."""
 
 import errno
 import socket
 
 from .._compat import const
+from .._typing import TYPING
 from ..limits import DATAGRAM_MAX_BYTES
+
+if TYPING:
+    from typing import Any
+
+    from ..types import Address, Bytes
 
 _IPPROTO_IP = const(0)
 _ENETUNREACH = const(101)
 _WSAEWOULDBLOCK = const(10035)
 _WSAECONNRESET = const(10054)
 
-# What receiving says when there is nothing, or when anybody made the network say that an earlier datagram was refused.
+# Errors of receiving when no datagram is there, or when an ICMP message, which anybody may have sent, refused an earlier one.
 _NOTHING = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH, _WSAEWOULDBLOCK, _WSAECONNRESET)
 
 
 class Multicast:
-    """Sends to one IPv4 multicast address and port, and receives what is sent to it.
+    """A group's transport to one IPv4 multicast address and port. `source` is the address of the last datagram received.
 
-    `address` and `interface` have 4 bytes; an interface of zeros lets the system choose by its routes. A socket does not say
-    to which address a datagram was sent, so each group on a device needs a port of its own. `source` is where the
-    last one came from.
+    A socket does not report the address that a datagram was sent to, so each group on a device needs a port of its own.
     """
 
-    source = None
-
-    def __init__(self, address, port, interface=bytes(4)):
+    def __init__(self, address: bytes, port: int, interface: bytes = bytes(4)) -> None:
+        """`address` and `interface` have 4 bytes; the default lets the system choose an interface by its routes. Raises OSError."""
+        self.source: Any = None
         text = "%d.%d.%d.%d" % tuple(address)
         self._to = socket.getaddrinfo(text, port)[0][-1]
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -40,14 +44,14 @@ class Multicast:
             self.socket.close()
             raise
 
-    def send(self, datagram):
+    def send(self, datagram: "Bytes") -> None:
         """Send to the group; raises OSError."""
         self.socket.sendto(datagram, self._to)
 
-    def receive(self):
-        """Return the next datagram, or None; one that is too long comes cut, but still too long."""
+    def receive(self) -> "bytes | None":
+        """Return the next datagram, or None; raises OSError. One that is too long is truncated, and still too long."""
         try:
-            # MicroPython's readinto would allocate less, but runs datagrams together until its buffer is full.
+            # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
             datagram, self.source = self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
             return datagram
         except OSError as error:
@@ -55,33 +59,29 @@ class Multicast:
                 return None
             raise
 
-    def answer(self, datagram, source):
-        """Send to one address only."""
+    def answer(self, datagram: "Bytes", source: "Any") -> None:
+        """Send to one member, at `source`; a datagram that the system refuses is lost."""
         try:
             self.socket.sendto(datagram, source)
         except OSError:
             pass  # lost, as on a bad link
 
-    def ask(self, datagram):
-        """Send to the group; return a new Unicast, to which the answers come. Raises OSError."""
+    def ask(self, datagram: "Bytes") -> "Unicast":
+        """Send to the group; return a new Unicast, on which the answers arrive. Raises OSError."""
         channel = Unicast(None, 0)
         channel.send(datagram, self._to)
         return channel
 
-    def close(self):
+    def close(self) -> None:
         """Close the socket."""
         self.socket.close()
 
 
 class Unicast:
-    """Sends to and receives from one address, or on a port of ours from any.
+    """A session's transport to one address, or on one of our ports."""
 
-    receive() returns (datagram, address), of which the datagram is None where there is none; send() takes an address where
-    there is more than one.
-    """
-
-    def __init__(self, address, port=None):
-        """Talk to `address`, (host, port); or, where that is None, listen on `port` of all IPv4 interfaces."""
+    def __init__(self, address: "Address | None", port: "int | None" = None) -> None:
+        """Use `address`, (host, port), alone; or, if that is None, `port` of all IPv4 interfaces, 0 for any. Raises OSError."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.socket.setblocking(False)
@@ -94,8 +94,8 @@ class Unicast:
             self.socket.close()
             raise
 
-    def send(self, datagram, address=None):
-        """Send; what the network refuses, for whatever reason, is lost as on a bad link: who waits for an answer asks again."""
+    def send(self, datagram: "Bytes", address: "Any" = None) -> None:
+        """Send; a datagram that the system refuses is lost, as on a bad link: the protocol above retransmits."""
         try:
             if address is None:
                 self.socket.send(datagram)
@@ -104,8 +104,8 @@ class Unicast:
         except OSError:
             pass
 
-    def receive(self):
-        """Return (datagram, address) of the next datagram, or (None, None)."""
+    def receive(self) -> "tuple[Any, Any]":
+        """Return (datagram, address), or (None, None) if there is none; raises OSError."""
         try:
             return self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
         except OSError as error:
@@ -113,6 +113,6 @@ class Unicast:
                 return None, None
             raise
 
-    def close(self):
+    def close(self) -> None:
         """Close the socket."""
         self.socket.close()

@@ -12,7 +12,7 @@ _OFFERED = (
 )
 
 
-def find(name):
+def find(name: str) -> object:
     """Import and return what has this name in the package dice; raises AttributeError."""
     home = "coap.message" if name.isupper() else "errors" if name.endswith("Error") else None
     for line in _OFFERED.split(","):

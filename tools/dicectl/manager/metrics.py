@@ -45,5 +45,5 @@ class Metrics:
                 family.add_metric([shown["name"]], value(shown))
             families.append(family)
         families.append(GaugeMetricFamily("dice_devices", "Devices in the registry", value=len(service.registry.devices())))
-        families.append(GaugeMetricFamily("dice_sessions", "Devices that are connected", value=len(service.kdc.peers)))
+        families.append(GaugeMetricFamily("dice_sessions", "Devices that are connected", value=len(service.kdc.connected)))
         self._families = families

@@ -145,7 +145,7 @@ class ManagerService:
             "senders": sum(member.role == SENDER for member in state.members.values()),
             "error": str(self.kdc.errors().get(group, "")),
             "missing": [self.registry.name(identity) for identity in missing],
-            "untold": [self.registry.name(identity) for identity in self.kdc.untold(group)],
+            "untold": [self.registry.name(identity) for identity in self.kdc.not_activated(group)],
         }
 
     def _do_members(self, group):
@@ -158,7 +158,7 @@ class ManagerService:
                 "id": member.id,
                 "epoch": member.held,
                 "sent": member.sent,
-                "connected": identity in self.kdc.peers,
+                "connected": identity in self.kdc.connected,
             }
             for identity, member in state.members.items()
         ]
@@ -210,7 +210,7 @@ class ManagerService:
 
     def _do_devices(self):
         devices = self.registry.devices().items()
-        connected = self.kdc.peers
+        connected = self.kdc.connected
         return [
             {"name": name, "identity": i.decode(), "groups": self._groups_of(i), "connected": i in connected} for name, i in devices
         ]
@@ -261,5 +261,5 @@ class ManagerService:
 
     def _disconnect(self, identity):
         """Close the session of a device that was deleted."""
-        if identity in self.kdc.peers:
-            self.kdc.peers[identity].close()
+        if identity in self.kdc.connected:
+            self.kdc.connected[identity].close()

@@ -75,6 +75,8 @@ def _imports(path):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names += named(node, path)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "_TYPING":
+            pass  # type checkers alone import what is below it
         elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             waiting += ast.iter_child_nodes(node)
     for name in names:

@@ -10,8 +10,12 @@ connection = await dice.connect(("10.77.0.1", 5684), credentials, network=networ
 import asyncio
 import os
 
+_TYPING = const(0)
 from ..transport.slip_ip import Host
 from .wait import wait
+
+if _TYPING:
+    from typing import Any
 
 
 class SlipHost(Host):
@@ -20,26 +24,26 @@ class SlipHost(Host):
     A task reads the line for as long as there are endpoints. Without memory for a datagram, that datagram is dropped and counted.
     """
 
-    def __init__(self, stream, address):
+    def __init__(self, stream: "Any", address: str) -> None:
         """`stream` is as for dice.transport.slip.Serial; `address` is ours, as text: "10.77.0.5". Raises UsageError."""
         super().__init__(stream, address, asyncio.Event, os.urandom)
-        self._task = None
+        self._task: asyncio.Task[None] | None = None
 
-    def add(self, endpoint):
+    def add(self, endpoint: "Any") -> None:
         """See Host; after an OSError of the line, a new endpoint starts the task again."""
         if self._task is None:
             self._error = None
             self._task = asyncio.create_task(self._run())
-        return super().add(endpoint)
+        super().add(endpoint)
 
-    def remove(self, endpoint):
+    def remove(self, endpoint: "Any") -> None:
         """See Host; with its last endpoint the task ends."""
         super().remove(endpoint)
         if self._task and not self.endpoints:
             self._task.cancel()
             self._task = None
 
-    async def _run(self):
+    async def _run(self) -> None:
         try:
             while True:
                 try:

@@ -13,16 +13,20 @@ as long as it takes).
 import asyncio
 
 from .._compat import MICROPYTHON, ticks_diff
+_TYPING = const(0)
+
+if _TYPING:
+    from typing import Any
 
 if MICROPYTHON:
-    from asyncio import core
-    from time import ticks_ms as now  # the clock of MicroPython's event loop
+    from asyncio import core  # type: ignore[attr-defined]
+    from time import ticks_ms as now  # type: ignore[attr-defined] # the clock of MicroPython's event loop
 
-    def _readable(sock):
+    def _readable(sock: "Any") -> "Any":
         """Wait until `sock` has something to receive."""
         yield core._io_queue.queue_read(sock)
 
-    async def wait(sock, deadline):
+    async def wait(sock: "Any", deadline: "int | None") -> None:
         """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None."""
         arrival = sock.wait() if isinstance(sock, asyncio.Event) else _readable(sock)
         if deadline is None:

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The names of the package dice, for type checkers: those that dice.names finds."""
+
+from .aio.coap import Coap
+from .aio.group import Group, join
+from .aio.group_coap import Responder, request_group
+from .aio.kdc import Kdc
+from .aio.managed import ManagedGroup
+from .aio.session import Connection, Service, attach, connect, serve
+from .aio.slip_host import SlipHost
+from .aio.wait import now
+from .coap.message import (
+    ACK,
+    BAD_REQUEST,
+    BLOCK1,
+    BLOCK2,
+    CHANGED,
+    CON,
+    CONTENT,
+    CONTENT_FORMAT,
+    CREATED,
+    DELETE,
+    DELETED,
+    ETAG,
+    FORBIDDEN,
+    GET,
+    METHOD_NOT_ALLOWED,
+    NON,
+    NOT_FOUND,
+    OBSERVE,
+    POST,
+    PUT,
+    RST,
+    URI_PATH,
+)
+from .coap.resource import Router
+from .dtls.kx_psk import Psk
+from .dtls.kx_psk_server import PskLookup
+from .dtls.sleep import restore, save
+from .errors import DiceError, FormatError, LimitError, PeerError, StoreError, UsageError
+from .group.manager import GroupState, Manager
+from .store import FileStore, read_file, replace_file
+from .transport.espnow import EspNow
+from .transport.slip import Serial
+
+__version__: str
+__all__ = [
+    "ACK",
+    "BAD_REQUEST",
+    "BLOCK1",
+    "BLOCK2",
+    "CHANGED",
+    "CON",
+    "CONTENT",
+    "CONTENT_FORMAT",
+    "CREATED",
+    "DELETE",
+    "DELETED",
+    "ETAG",
+    "FORBIDDEN",
+    "GET",
+    "METHOD_NOT_ALLOWED",
+    "NON",
+    "NOT_FOUND",
+    "OBSERVE",
+    "POST",
+    "PUT",
+    "RST",
+    "URI_PATH",
+    "Coap",
+    "Connection",
+    "DiceError",
+    "EspNow",
+    "FileStore",
+    "FormatError",
+    "Group",
+    "GroupState",
+    "Kdc",
+    "LimitError",
+    "ManagedGroup",
+    "Manager",
+    "PeerError",
+    "Psk",
+    "PskLookup",
+    "Responder",
+    "Router",
+    "Serial",
+    "Service",
+    "SlipHost",
+    "StoreError",
+    "UsageError",
+    "attach",
+    "connect",
+    "join",
+    "now",
+    "read_file",
+    "replace_file",
+    "request_group",
+    "restore",
+    "save",
+    "serve",
+]
