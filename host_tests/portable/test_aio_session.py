@@ -55,7 +55,7 @@ class EchoServer:
         self.service = None
 
     async def start(self):
-        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.handle, self.transport, timer_ms=TIMER_MS)
+        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.handle, transport=self.transport, timer_ms=TIMER_MS)
         return self
 
     async def handle(self, connection):
@@ -72,7 +72,7 @@ class EchoServer:
 
 
 def connect(transport, timeout_s=10, key=KEY, **options):
-    return dtls.connect(None, Psk(b"node", key), timeout_s, transport, timer_ms=TIMER_MS, **options)
+    return dtls.connect(None, Psk(b"node", key), timeout_s=timeout_s, transport=transport, timer_ms=TIMER_MS, **options)
 
 
 async def talk(connection, message):
@@ -182,7 +182,9 @@ def test_a_lack_of_memory_in_the_handshake_fails_it_at_once():
             def write_key_exchange(self):
                 raise MemoryError
 
-        await expect(PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), 10, server.add_client(b"b"), timer_ms=TIMER_MS))
+        await expect(
+            PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), transport=server.add_client(b"b"), timer_ms=TIMER_MS)
+        )
         await until(lambda: not server.service.listener.half_open)
         server.service.close()
 

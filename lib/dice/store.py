@@ -24,11 +24,8 @@ from .reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
 
 if TYPING:
     from collections.abc import Callable
-    from typing import TypeVar
 
-    from .types import Bytes
-
-    Value = TypeVar("Value")
+    from .types import Bytes, Value
 
 _ENOENT = const(2)
 

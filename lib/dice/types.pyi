@@ -3,13 +3,14 @@
 """Types of what programs hand to dice and get from it, for type checkers alone: import them `if TYPE_CHECKING`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .aio.session import Connection
 from .coap.message import Message
 from .dtls.kx_psk import Psk
 from .dtls.kx_psk_server import PskLookup
 
+Value = TypeVar("Value")
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[str, int]
 """Host (a name or an IPv4 address as text) and UDP port."""

@@ -25,11 +25,8 @@ _E_STORE_DAMAGED = const(32); _E_STORE_READ = const(31); _E_STORE_WRITE = const(
 
 if _TYPING:
     from collections.abc import Callable
-    from typing import TypeVar
 
-    from .types import Bytes
-
-    Value = TypeVar("Value")
+    from .types import Bytes, Value
 
 _ENOENT = const(2)
 

@@ -14,6 +14,7 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import D00, K08
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
+from dice.limits import TIMER_MS
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, group_file
 from dicectl.manager.registry.base import RegistryError
@@ -42,7 +43,7 @@ class ManagerService:
         self._rekey_s = {}
         self._service = self._server = self._rekeying = None
 
-    async def start(self, port, host, timer_ms=None, transport=None):
+    async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. Devices are told to connect to `host`."""
         self._address = {"host": host, "port": port}
         for group in self.registry.states():
