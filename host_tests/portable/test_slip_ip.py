@@ -221,7 +221,7 @@ def test_a_broken_line_raises_and_recovers():
         line.set(True)
         await group.socket.wait()
         assert fails(group.receive)
-        assert fails(group.ask, b"lit?") and len(one.endpoints) == 2, "the failed ask() left an endpoint behind"
+        assert fails(group.ask, b"lit?") and len(one._endpoints) == 2, "the failed ask() left an endpoint behind"
         line.failed = False
         other = one.Unicast(("10.77.0.2", 5684))  # a new endpoint restarts the line for all
         line.data = line.data + b"\xc0" + bytes(packet(ONE, group.own, b"again")) + b"\xc0"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A device on a serial line that has a gateway: UDP over IPv4 over SLIP in place of the system's UDP (dice.transport.slip_ip).
+"""A device on a serial line that has a gateway: UDP over IPv4 over SLIP in place of the system's UDP.
 
 network = SlipHost(UART(0, 115200, rxbuf=2500), "10.77.0.5")
 connection = await dice.connect(("10.77.0.1", 5684), credentials, network=network)
@@ -10,48 +10,110 @@ import asyncio
 import os
 
 from .._typing import TYPING
-from ..transport.slip_ip import Host
+from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
+from ..transport.slip import Serial
+from ..transport.slip_ip import Multicast, Unicast, address_of, packet, parse
 from .wait import wait
 
 if TYPING:
     from typing import Any
 
+    from ..transport.slip_ip import Endpoint
+    from ..types import Address, Bytes
 
-class SlipHost(Host):
-    """A `network` for connect, serve, join and ManagedGroup; see dice.transport.slip_ip.Host.
 
-    A task reads the line for as long as there are endpoints. Without memory for a datagram, that datagram is dropped and counted.
+class SlipHost:
+    """A `network` for connect, serve, join and ManagedGroup: the IP stack of one device on one line.
+
+    `dropped` counts the frames that are no packet, and the datagrams for which a transport had no room or the device no memory. A
+    task reads the line for as long as there are transports.
     """
 
     def __init__(self, stream: "Any", address: str) -> None:
         """`stream` is as for dice.transport.slip.Serial; `address` is ours, as text: "10.77.0.5". Raises UsageError."""
-        super().__init__(stream, address, asyncio.Event, os.urandom)
+        self.address = address_of(address)
+        self.dropped = 0
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
+        self._endpoints: list[Endpoint] = []
         self._task: asyncio.Task[None] | None = None
+        self._error: OSError | None = None
 
-    def add(self, endpoint: "Any") -> None:
-        """See Host; after an OSError of the line, a new endpoint starts the task again."""
+    def Unicast(self, address: "Address | None", port: "int | None" = None) -> Unicast:
+        """Return a transport to `address`, (host, port); if that is None, one on our `port` from anybody.
+
+        Raises UsageError if host is not an IPv4 address: there is no name server on a line.
+        """
+        to = None if address is None else address_of(address[0]) + address[1].to_bytes(2, "big")
+        endpoint = Unicast(self, asyncio.Event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to)
+        self._add(endpoint)
+        return endpoint
+
+    def Multicast(self, address: "Bytes", port: int) -> Multicast:
+        """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port."""
+        endpoint = Multicast(self, asyncio.Event(), bytes(address) + port.to_bytes(2, "big"), None)
+        self._add(endpoint)
+        return endpoint
+
+    def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
+        """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
+        self._line.send(packet(source, target, data))
+
+    def check(self) -> None:
+        """Raise the OSError with which the line has failed."""
+        if self._error:
+            raise self._error
+
+    def remove(self, endpoint: "Endpoint") -> None:
+        """Hand no more datagrams to a transport; the task ends with the last one."""
+        if endpoint in self._endpoints:
+            self._endpoints.remove(endpoint)
+        if self._task and not self._endpoints:
+            self._task.cancel()
+            self._task = None
+
+    def _add(self, endpoint: "Endpoint") -> None:
+        self._endpoints.append(endpoint)
         if self._task is None:
             self._error = None
             self._task = asyncio.create_task(self._run())
-        super().add(endpoint)
 
-    def remove(self, endpoint: "Any") -> None:
-        """See Host; with its last endpoint the task ends."""
-        super().remove(endpoint)
-        if self._task and not self.endpoints:
-            self._task.cancel()
-            self._task = None
+    def _free_port(self) -> int:
+        """Return a dynamic port (RFC 6335, section 6) that no transport has: a random one, or the next free one after it."""
+        taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self._endpoints}
+        port = int.from_bytes(os.urandom(2), "big") | 0xC000
+        while port in taken:
+            port = (port + 1 & 0xFFFF) | 0xC000
+        return port
 
     async def _run(self) -> None:
         try:
             while True:
                 try:
-                    if not self.receive():
-                        await wait(self.line.socket, None)
+                    frame = self._line.receive()
+                    if frame is None:
+                        await wait(self._line.socket, None)
+                    else:
+                        self._deliver(frame)
                 except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
                     self.dropped += 1
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(0)  # a flood must not starve the other tasks
         except OSError as error:
-            self._task = None
-            self.fail(error)
+            self._error = error
+            self._task = None  # the next transport starts it again
+            for endpoint in self._endpoints:
+                endpoint.socket.set()
+
+    def _deliver(self, frame: bytes) -> None:
+        parsed = parse(frame)
+        if parsed is None:
+            self.dropped += 1
+            return
+        source, target, data = parsed
+        for endpoint in self._endpoints:
+            if endpoint.own == target:
+                if len(endpoint.waiting) < SLIP_DATAGRAMS_MAX:
+                    endpoint.waiting.append((data, source))
+                    endpoint.socket.set()
+                else:
+                    self.dropped += 1

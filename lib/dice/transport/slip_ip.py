@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP over IPv4 on a serial line, for boards on a bus that has a gateway; without the task that reads the line: aio/slip_host.
+"""UDP over IPv4 on a serial line, for boards on a bus that has a gateway: packets, and transports that aio.slip_host serves.
 
 Packets (RFC 791, RFC 768) are framed by SLIP (RFC 1055), so any router that takes IP from a serial line can be the gateway;
 `dicectl gateway` is one. Fragments and packets with a wrong header checksum are dropped. The checksum of UDP is neither sent nor
@@ -10,15 +10,13 @@ verified: a damaged datagram fails to authenticate. Addresses protect nothing, a
 from .._compat import const
 from .._typing import TYPING
 from ..errors import UsageError
-from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
+from ..limits import IP_UDP_HEADERS_BYTES
 from ..reasons import E_HOST
-from .slip import Serial
 
 if TYPING:
-    from collections.abc import Callable
     from typing import Any
 
-    from ..types import Address, Bytes
+    from ..types import Bytes
 
 _IP_BYTES = const(20)
 _UDP = 17
@@ -68,99 +66,10 @@ def _sum(header: "Bytes") -> int:
     return total
 
 
-class Host:
-    """The IP stack of one device on one line; Unicast() and Multicast() make transports, as those of dice.transport.udp.
-
-    receive() has to be called whenever the line is readable: it hands each datagram to the endpoint that it is for. `dropped`
-    counts the frames that are no packet, and the datagrams for which an endpoint had no room.
-    """
-
-    def __init__(self, stream: "Any", address: str, event: "Callable[[], Any]", random: "Callable[[int], bytes]") -> None:
-        """`stream` is as for dice.transport.slip.Serial; `address` is text, such as "10.77.0.5"; raises UsageError.
-
-        `event()` returns a new object with set() and clear() that tasks can wait for, such as an asyncio.Event; `random(n)` returns
-        n random bytes.
-        """
-        self.address = address_of(address)
-        self.dropped = 0
-        self.line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
-        self.endpoints: list[_Endpoint] = []
-        self._event = event
-        self._random = random
-        self._error: OSError | None = None
-
-    def Unicast(self, address: "Address | None", port: "int | None" = None) -> "_Unicast":
-        """Return a transport to `address`, (host, port); if that is None, one on our `port` from anybody.
-
-        Raises UsageError if host is not an IPv4 address: there is no name server on a line.
-        """
-        to = None if address is None else address_of(address[0]) + address[1].to_bytes(2, "big")
-        endpoint = _Unicast(self, self._event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to)
-        self.add(endpoint)
-        return endpoint
-
-    def Multicast(self, address: "Bytes", port: int) -> "_Multicast":
-        """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port."""
-        endpoint = _Multicast(self, self._event(), bytes(address) + port.to_bytes(2, "big"), None)
-        self.add(endpoint)
-        return endpoint
-
-    def receive(self) -> bool:
-        """Read one frame and hand it out; return False if none is complete. Raises OSError."""
-        frame = self.line.receive()
-        if frame is None:
-            return False
-        parsed = parse(frame)
-        if parsed is None:
-            self.dropped += 1
-            return True
-        source, target, data = parsed
-        for endpoint in self.endpoints:
-            if endpoint.own == target:
-                if len(endpoint.waiting) < SLIP_DATAGRAMS_MAX:
-                    endpoint.waiting.append((data, source))
-                    endpoint.socket.set()
-                else:
-                    self.dropped += 1
-        return True
-
-    def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
-        """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
-        self.line.send(packet(source, target, data))
-
-    def fail(self, error: OSError) -> None:
-        """Have every endpoint raise `error`, an OSError, when it receives."""
-        self._error = error
-        for endpoint in self.endpoints:
-            endpoint.socket.set()
-
-    def check(self) -> None:
-        """Raise the OSError with which the line has failed."""
-        if self._error:
-            raise self._error
-
-    def add(self, endpoint: "_Endpoint") -> None:
-        """Hand datagrams to an endpoint from now on."""
-        self.endpoints.append(endpoint)
-
-    def remove(self, endpoint: "_Endpoint") -> None:
-        """Hand no more datagrams to an endpoint."""
-        if endpoint in self.endpoints:
-            self.endpoints.remove(endpoint)
-
-    def _free_port(self) -> int:
-        """Return a dynamic port (RFC 6335, section 6) that no endpoint has: a random one, or the next free one after it."""
-        taken = {int.from_bytes(endpoint.own[4:], "big") for endpoint in self.endpoints}
-        port = int.from_bytes(self._random(2), "big") | 0xC000
-        while port in taken:
-            port = (port + 1 & 0xFFFF) | 0xC000
-        return port
-
-
-class _Endpoint:
+class Endpoint:
     """A transport; `own` is the address | port that it receives on, `socket` the event that is set when a datagram arrives."""
 
-    def __init__(self, host: Host, event: "Any", own: bytes, to: "bytes | None") -> None:
+    def __init__(self, host: "Any", event: "Any", own: bytes, to: "bytes | None") -> None:
         self.socket = event
         self.own = own
         self.source: bytes | None = None
@@ -181,7 +90,7 @@ class _Endpoint:
         return None, None
 
 
-class _Unicast(_Endpoint):
+class Unicast(Endpoint):
     """A session's transport; addresses are address | port, 6 bytes."""
 
     def send(self, datagram: "Bytes", address: "bytes | None" = None) -> None:
@@ -199,7 +108,7 @@ class _Unicast(_Endpoint):
                 return datagram, source
 
 
-class _Multicast(_Endpoint):
+class Multicast(Endpoint):
     """A group's transport; `source` is address | port, 6 bytes."""
 
     def send(self, datagram: "Bytes") -> None:
@@ -218,7 +127,7 @@ class _Multicast(_Endpoint):
         except OSError:
             pass  # lost, as on a bad link
 
-    def ask(self, datagram: "Bytes") -> _Unicast:
+    def ask(self, datagram: "Bytes") -> Unicast:
         """Send to the group; return a session's transport, on which the answers arrive. Raises OSError."""
         channel = self._host.Unicast(None)
         try:
