@@ -24,7 +24,7 @@ from dicectl import resources, subprocess_log
 from dicectl.firmware import profiles
 from host_tests.emulated.conftest import firmware  # noqa: F401 - a fixture here too
 
-pytestmark = pytest.mark.xdist_group("install")  # which all need the same environments
+pytestmark = pytest.mark.xdist_group("install")  # all tests share the environments
 
 ROOT = resources.clone("this test")
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
@@ -50,7 +50,7 @@ TYPES = "import dice, pathlib; assert (pathlib.Path(dice.__file__).parent / 'py.
 
 
 def run(*argv, status=0, **options):
-    """Run a command, assert its exit status, and return what it printed: on stderr if it was to fail."""
+    """Run a command and assert its exit status; return its output, or stderr if it was expected to fail."""
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == status, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stderr if status else done.stdout
@@ -58,14 +58,14 @@ def run(*argv, status=0, **options):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Return (sdist, the wheel that is made of it, the wheel of a clone), of a clone with rests of earlier builds and caches."""
+    """Return (sdist, wheel made from it, wheel of a clone), from a clone with remains of earlier builds and caches."""
     folder = tmp_path_factory.mktemp("built")
     clone = folder / "clone"
     shutil.copytree(ROOT, clone, ignore=LEFT_OUT)
     for name in ("build/lib/dice/left.py", "lib/dice/__pycache__/left.pyc", "boards/__pycache__/left.pyc", "boards/RPI_PICO/.left"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).touch()
-    run(sys.executable, "-m", "build", "--outdir", folder / "dist", clone, cwd=folder)  # the sdist, and a wheel of it
+    run(sys.executable, "-m", "build", "--outdir", folder / "dist", clone, cwd=folder)  # the sdist, and a wheel made from it
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder / "direct", clone, cwd=folder)
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
@@ -73,7 +73,7 @@ def built(tmp_path_factory):
     return sdist, wheel, direct
 
 
-def test_both_ways_give_the_same_wheel(built):
+def test_wheels_of_the_clone_and_of_the_sdist_are_equal(built):
     _, wheel, direct = built
     assert wheel.name == direct.name == f"dice_dtls-{__version__}-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(direct) as other:
@@ -84,7 +84,7 @@ def test_both_ways_give_the_same_wheel(built):
 
 
 def places(name):
-    """Yield where the wheel has a file of the repository."""
+    """Yield the places in the wheel at which a file of the repository is found."""
     top, _, inner = name.partition("/")
     on_device = inner.startswith("dicectl/on_device/")
     if top in ("lib", "tools") and not on_device and "/" in inner:
@@ -93,8 +93,8 @@ def places(name):
         yield f"dicectl/data/{name}"
 
 
-def test_wheel_has_what_it_needs_and_no_more(built):
-    """Each source of dice twice: as a package for this computer, and as data for boards."""
+def test_the_wheel_contains_what_it_needs_and_no_more(built):
+    """It contains each source of dice twice: as a package for this computer, and as data for boards."""
     with zipfile.ZipFile(built[1]) as wheel:
         names = {name for name in wheel.namelist() if ".dist-info/" not in name}
         license = wheel.read(f"dice_dtls-{__version__}.dist-info/licenses/LICENSE")
@@ -107,7 +107,7 @@ def test_wheel_has_what_it_needs_and_no_more(built):
     assert names == wanted
 
 
-def test_sdist_has_no_tests_and_no_caches(built):
+def test_the_sdist_contains_no_tests_and_no_caches(built):
     with tarfile.open(built[0]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py", "lib/manifest.py", "boards/boards.toml"} <= names
@@ -116,7 +116,7 @@ def test_sdist_has_no_tests_and_no_caches(built):
         assert "__pycache__" not in name and "left" not in name
 
 
-def test_metadata_is_as_pypi_wants_it(built):
+def test_the_metadata_is_complete_for_pypi(built):
     with zipfile.ZipFile(built[1]) as wheel:
         text = wheel.read(f"dice_dtls-{__version__}.dist-info/METADATA")
     said = Metadata.from_email(text, validate=True)
@@ -128,8 +128,8 @@ def test_metadata_is_as_pypi_wants_it(built):
     assert email.message_from_bytes(text).get_payload().strip().startswith("# dice")
 
 
-class Installed:
-    """A fresh environment with one of the files installed, and an empty folder to use it in."""
+class InstalledPackage:
+    """A fresh environment with one of the files installed, and an empty folder for its use."""
 
     def __init__(self, folder, what):
         self._home = folder / "home"
@@ -145,7 +145,7 @@ class Installed:
         self.before = self.listing()
 
     def _protect(self, mode):
-        """Take away, or give back, the right to write: to everybody but root."""
+        """Remove or restore write permission for everybody but root."""
         for path in [self.site, *self.site.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(path.stat().st_mode & ~stat.S_IWUSR | mode)
@@ -154,11 +154,11 @@ class Installed:
         self._protect(stat.S_IWUSR)
 
     def listing(self):
-        """Return {path: (size, when it was changed)} of all that is installed."""
+        """Return {path: (size, modification time)} of all installed files."""
         return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in self.site.rglob("*") if path.is_file()}
 
     def environment(self):
-        """Return one that knows of no clone, and in which what this computer has in its cache is not made again."""
+        """Return an environment without any clone, which uses the cache of this computer."""
         inherited = ("LANG", "DICE_FIRMWARE", "http_proxy", "https_proxy")
         said = {name: os.environ[name] for name in inherited if name in os.environ}
         path = f"{self.bin}:{os.environ.get('PATH', os.defpath)}"
@@ -173,7 +173,7 @@ class Installed:
 
     @contextlib.contextmanager
     def background(self, *arguments):
-        """Run a command meanwhile; gives its first line."""
+        """Run a command in the background; yields its first line."""
         argv = [str(word) for word in (self.bin / "dicectl", *arguments)]
         environment = self.environment()
         with subprocess.Popen(argv, cwd=self.empty, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -186,7 +186,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def of_wheel(built, tmp_path_factory):
-    installed = Installed(tmp_path_factory.mktemp("wheel"), f"{built[1]}[emulator]")
+    installed = InstalledPackage(tmp_path_factory.mktemp("wheel"), f"{built[1]}[emulator]")
     yield installed
     installed.close()
 
@@ -194,13 +194,13 @@ def of_wheel(built, tmp_path_factory):
 @pytest.fixture(scope="module")
 def of_sdist(built, tmp_path_factory):
     """Without the extra."""
-    installed = Installed(tmp_path_factory.mktemp("sdist"), built[0])
+    installed = InstalledPackage(tmp_path_factory.mktemp("sdist"), built[0])
     yield installed
     installed.close()
 
 
 @pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
-def test_the_library_and_every_help(which, request):
+def test_the_library_and_the_help_of_every_command_work(which, request):
     installed = request.getfixturevalue(which)
     assert Path(installed.python(TYPES).strip()).is_relative_to(installed.site)
     assert installed("--version").split()[-1] == __version__
@@ -214,7 +214,7 @@ def test_firmware_is_made_from_the_same_files(which, request):
 
 
 @pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
-def test_commands_that_need_no_board(which, request):
+def test_commands_that_need_no_board_work(which, request):
     installed = request.getfixturevalue(which)
     installed("keyring", "new", "house.group")
     installed("keyring", "add-sender", "house.group", "switch")
@@ -226,15 +226,15 @@ def test_commands_that_need_no_board(which, request):
     assert Path(board).is_relative_to(installed.site) and (Path(board) / "manifest.py").exists()
     figures = installed("footprint", "--static", "--json")
     assert figures["mpy"].keys() == {f"{name}" for name in profiles.files("full", native=True)}
-    assert figures["linked"], "the figures of the last measurement are there too"
+    assert figures["linked"], "the figures of the last measurement are missing"
     assert "needs a clone of the repository" in installed("footprint", "--static", "--write", status=2)
     installed("doctor", "--json")
     for path in installed.empty.iterdir():
         path.unlink()
 
 
-def test_manager(of_wheel):
-    """It runs, a device is provisioned, and a group made."""
+def test_the_manager_runs_with_a_device_and_a_group(of_wheel):
+    """A device is provisioned, and a group created."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -247,8 +247,8 @@ def test_manager(of_wheel):
 
 
 @pytest.mark.firmware
-def test_emulated_board(of_wheel, firmware):  # noqa: F811
-    """A script on it, with the very firmware that a clone has; and what deploy would do."""
+def test_a_script_runs_on_an_emulated_board(of_wheel, firmware):  # noqa: F811
+    """With the same firmware as in a clone. Deploy prints its plan."""
     (of_wheel.empty / "hello.py").write_text("import dice\nprint(dice.__version__)\n")
     assert of_wheel("emulate", "hello.py") == f"{__version__}\n"
     with of_wheel.background("emulate", "--pty") as line:
@@ -257,18 +257,18 @@ def test_emulated_board(of_wheel, firmware):  # noqa: F811
 
 
 @pytest.mark.network
-def test_demo(of_wheel):
+def test_the_demo_succeeds(of_wheel):
     assert "All checks passed" in of_wheel("demo", "--no-board")
 
 
-def test_missing_extra_is_named(of_sdist):
+def test_a_missing_extra_is_named_with_its_command(of_sdist):
     (of_sdist.empty / "hello.py").write_text("print(1)")
     said = of_sdist("emulate", "hello.py", status=3)
     assert said == "dicectl: the emulator is not installed: pip install 'dice-dtls[emulator]'\n"
 
 
 @pytest.mark.parametrize("which", ["of_wheel", "of_sdist"])
-def test_nothing_was_written_where_it_is_installed(which, request):
-    """By none of the tests before."""
+def test_no_command_writes_into_the_installation(which, request):
+    """None of those in the tests above."""
     installed = request.getfixturevalue(which)
     assert installed.listing() == installed.before

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Runs on MicroPython: a sender that sends as fast as it can, and writes to its store every third record, until it is killed."""
+"""Runs on MicroPython: sends as fast as possible and writes to its store at every third record, until it is killed."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ async def main(start):
     print("ready")
     number = 0
     while True:
-        await group.send(b"%s %d" % (start.encode(), number))  # never the same: what repeats would be the nonce alone
+        await group.send(b"%s %d" % (start.encode(), number))  # unique, so a repeated datagram is a repeated nonce
         await asyncio.sleep(0)
         number += 1
 

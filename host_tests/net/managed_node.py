@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A node whose group is managed: tells what it hears a JSON line at a time, and sends what it reads on stdin; IDENTITY KEY."""
+"""A node of a managed group: prints a JSON line for each received message, and sends the lines of stdin; IDENTITY KEY."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ from dice.errors import PeerError
 identity, key = sys.argv[1:]
 
 
-def tell(**what):
+def report(**what):
     """Write one line."""
     print(json.dumps(what))
 
 
-async def talk(group):
+async def send_lines(group):
     """Send each line."""
     lines = asyncio.StreamReader(sys.stdin)
     while True:
@@ -33,18 +33,18 @@ async def talk(group):
 
 
 async def main():
-    """Join, and hear."""
+    """Join, and print received messages."""
     managed = ManagedGroup("lamps", "lamps.gsa")
     connection = await dice.connect(("127.0.0.1", 5684), Psk(identity.encode(), unhexlify(key)), timer_ms=500)
     try:
         group = await managed.join(Coap(connection, Router(managed.routes)))
     except PeerError as error:
-        tell(error=str(error))
+        report(error=str(error))
         return
-    tell(joined=True)
-    task = asyncio.create_task(talk(group))
+    report(joined=True)
+    task = asyncio.create_task(send_lines(group))
     async for sender, message in group:
-        tell(sender=sender, message=message.decode())
+        report(sender=sender, message=message.decode())
     task.cancel()
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The demo as a user runs it, what Wireshark makes of it, and that it can fail."""
+"""The demo as users run it, its capture in Wireshark, and its failures."""
 
 import os
 import pty
@@ -25,13 +25,13 @@ _NO_NETWORK = ("cannot make a network namespace", "needs Linux")
 
 
 def _program(before=""):
-    """Return the argument vector of `dicectl demo` after some Python that tampers with it."""
+    """Return the argument vector of `dicectl demo`, run after some Python code that modifies it."""
     program = f"import sys; sys.argv[0] = 'dicectl'; {before}\nfrom dicectl.__main__ import main\nmain()"
     return [sys.executable, "-c", program, "demo"]
 
 
 def _demo(*arguments, before="", skips=True):
-    """Run the demo to its end; return the finished process."""
+    """Run the demo; return the finished process."""
     done = subprocess.run([*_program(before), *arguments], capture_output=True, text=True)
     if skips and any(reason in done.stderr for reason in _NO_NETWORK):
         pytest.skip(done.stderr.strip())
@@ -40,7 +40,7 @@ def _demo(*arguments, before="", skips=True):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Run the demo once; return the finished process, which has the path of its `picture`, and its capture file."""
+    """Run the demo once; return (finished process with the path of its `picture`, capture file)."""
     folder = tmp_path_factory.mktemp("demo")
     capture, picture = folder / "demo.pcap", folder / "demo.svg"
     picture.write_text("of an earlier run")
@@ -49,8 +49,8 @@ def demo(tmp_path_factory):
     return done, capture
 
 
-def test_demo_ends_well(demo):
-    """All checks pass, and the last line says so, in plain text."""
+def test_the_demo_succeeds(demo):
+    """All checks pass, and the last line reports that, in plain text."""
     done, _ = demo
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.strip().splitlines()[-1]
@@ -60,7 +60,7 @@ def test_demo_ends_well(demo):
 
 
 def _on_a_terminal():
-    """Run the demo on a terminal of its own; return its exit status and all that it wrote."""
+    """Run the demo on a terminal of its own; return (exit status, output)."""
     terminal, other_end = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "160", "LINES": "40"}
     process = subprocess.Popen(_program(), stdin=other_end, stdout=other_end, stderr=other_end, env=environment)
@@ -69,14 +69,14 @@ def _on_a_terminal():
     try:
         while part := os.read(terminal, 65536):
             shown += part
-    except OSError:  # how Linux tells the end of a terminal
+    except OSError:  # on Linux, the end of a terminal
         pass
     os.close(terminal)
     return process.wait(), shown.decode()
 
 
 def _screen(written):
-    """Return what stands on a long terminal after all that was written to it."""
+    """Return the text on a long terminal after this output."""
     lines, at = [""], 0
     for part in re.split(r"(\x1b\[[?\d;]*[A-Za-z]|\r|\n)", written):
         if part == "\n":
@@ -91,26 +91,26 @@ def _screen(written):
     return "\n".join(lines)
 
 
-def test_demo_on_a_terminal_has_a_live_table(demo):
-    """The table is drawn over itself again and again, a lamp without power shows in it; in the end all stands as elsewhere."""
+def test_on_a_terminal_the_demo_updates_a_live_table(demo):
+    """The table shows a lamp without power. In the end the screen shows the same text as without a terminal."""
     status, shown = _on_a_terminal()
     assert status == 0, shown
-    assert shown.count("\x1b[1A\x1b[2K") > 100, "nothing was drawn anew"
+    assert shown.count("\x1b[1A\x1b[2K") > 100, "the table was not redrawn"
     assert "no power" in shown
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor did not come back"
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor stayed hidden"
     assert _without_numbers(_screen(shown)) == _without_numbers(demo[0].stdout)
 
 
-def test_openssl_reads_the_lamp(demo):
-    """Both states, and nothing with a wrong key; the key is not shown."""
+def test_openssl_reads_both_states_of_the_lamp(demo):
+    """With a wrong key it gets only an alert. The key is not printed."""
     shown = demo[0].stdout
     assert "ok    the answer is: off" in shown and "ok    the answer is: on" in shown
     assert "ok    with a wrong key it gets only the alert decrypt_error" in shown
     assert "-psk ... " in shown
 
 
-def test_the_board_is_real_and_its_costs_are_told(demo):
-    """The emulated RP2040 takes part; what it takes is in the summary."""
+def test_an_emulated_board_takes_part_and_its_costs_are_shown(demo):
+    """It is an RP2040 with real firmware."""
     shown = demo[0].stdout
     assert "The porch is real firmware on an emulated RP2040" in shown
     assert "10 nodes, each with its own key, have joined" in shown
@@ -124,8 +124,8 @@ def test_the_board_is_real_and_its_costs_are_told(demo):
     assert 20 < used < 64 and 40 < dice < 80 and 3 < application < 20 and carried > 2000 and message == 31
 
 
-def test_a_demo_without_a_board_says_so():
-    """Without firmware, all other checks pass."""
+def test_without_a_firmware_the_demo_reports_it_and_runs():
+    """All other checks pass."""
     missing = (
         "from dicectl.demo import emulated_node; from dicectl import errors\n"
         "def firmware(progress):\n    raise errors.CommandError('no compiler')\n"
@@ -137,30 +137,30 @@ def test_a_demo_without_a_board_says_so():
     assert "is omitted" in done.stdout and "9 nodes, each with its own key, have joined" in done.stdout
 
 
-def test_a_demo_without_openssl_says_so():
+def test_without_openssl_the_demo_reports_it_and_runs():
     """All other checks pass."""
     done = _demo(before="from dicectl.demo import openssl; openssl.available = lambda: False")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped: there is no openssl here (apt-get install openssl)" in done.stdout
 
 
-def test_the_page_shows_what_the_demo_prints(demo):
-    """The output in docs/demo.md is real: the same but for numbers, and but for the widths that depend on them."""
+def test_the_demo_page_shows_the_output_of_the_demo(demo):
+    """Except for numbers, and widths that depend on them."""
     page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text()
     shown = re.search(r"```text\n(.*?)```", page, re.DOTALL)[1]
     assert _without_numbers(shown) == _without_numbers(demo[0].stdout)
 
 
 def _printed_in(picture):
-    """Return the words of all lines that a recording prints, but for the command in front."""
+    """Return the words of all lines in a picture, except the command line."""
     printed = ElementTree.parse(picture).find(".//{*}g[@id='s']")
     words = " ".join(element.text for element in printed).split()
     assert words[:3] == ["$", "dicectl", "demo"]
     return words[3:]
 
 
-def test_the_recording_shows_the_demo(demo):
-    """Every line, and beside them the lamps; nothing of the computer on which it ran."""
+def test_the_recording_shows_every_line_and_the_table_of_lamps(demo):
+    """It contains nothing about the computer on which it was made."""
     done = demo[0]
     assert _printed_in(done.picture) == done.stdout.split()
     text = done.picture.read_text()
@@ -169,8 +169,8 @@ def test_the_recording_shows_the_demo(demo):
     assert re.findall(r"(?<![<\w/])/\w+/\w*", text) == [], "a path"
 
 
-def test_the_picture_of_the_readme_shows_what_the_demo_prints(demo):
-    """It is real: the same but for numbers. Where not: dicectl demo --record docs/demo.svg."""
+def test_the_picture_in_the_readme_shows_the_output_of_the_demo(demo):
+    """Except for numbers. If it differs: dicectl demo --record docs/demo.svg."""
     picture = Path(__file__).parents[2] / "docs" / "demo.svg"
     assert _without_numbers(" ".join(_printed_in(picture))) == _without_numbers(" ".join(demo[0].stdout.split()))
 
@@ -187,14 +187,14 @@ def _datagrams(capture):
     datagrams = []
     while at < len(data):
         length = struct.unpack_from("=I", data, at + 8)[0]
-        udp = data[at + 16 + 34 : at + 16 + length]  # behind the headers of Ethernet and IP
+        udp = data[at + 16 + 34 : at + 16 + length]  # after the headers of Ethernet and IP
         datagrams.append((*struct.unpack_from("!HH", udp), udp[8:]))
         at += 16 + length
     return datagrams
 
 
-def test_the_attacker_is_no_fool(demo):
-    """What it renumbers it does so in both places: a nonce that does not fit the header would give it away at once."""
+def test_renumbered_attacks_are_consistent_in_header_and_nonce(demo):
+    """An attacker who changes only one of both would be detected too easily."""
     attacks = [payload for source, target, payload in _datagrams(demo[1]) if source != target]
     records = [payload for payload in attacks if payload[:3] == b"\x17\xfe\xfd" and len(payload) < 100]
     assert len(records) > 1500
@@ -205,20 +205,20 @@ _FIELDS = ["udp.srcport", "udp.dstport", "dtls.record.content_type", "dtls.recor
 
 
 def test_tshark_dissects_every_group_record_as_dtls_application_data(demo):
-    """The records of the group's members, among all that the attacker sent, are DTLS 1.2 application data to Wireshark."""
+    """The records of the group's members; the attacker's datagrams are left out."""
     done, capture = demo
-    # A member sends from the port of the group, on which it listens, and asks from a port of its own; the attacker has another.
+    # A member sends messages from the group's port, and requests from a port of its own. The attacker has another port.
     rows = _tshark(capture, _FIELDS)
     ports = Counter(row[0] for row in rows if row[0] != row[1])
     attacker = max(ports, key=ports.get)
     genuine = [row for row in rows if row[0] != attacker]
     assert {(*row[2:4], row[5]) for row in genuine} == {("23", "0xfefd", "")}
-    assert {row[4] for row in genuine} == {"1", "2", "3"}, "the epochs of both groups"
+    assert {row[4] for row in genuine} == {"1", "2", "3"}, "not the epochs of both groups"
     assert len(genuine) == int(re.search(r"(\d+) messages on the wire", done.stdout)[1])
 
 
 def _tshark(capture, fields):
-    """Return a row for each frame, of these fields and of what Wireshark found malformed."""
+    """Return a row for each frame: these fields, and the parts that Wireshark considers malformed."""
     if not shutil.which("tshark"):
         pytest.skip("no tshark: apt-get install tshark")
     argv = ["tshark", "-r", str(capture), "-T", "fields", *(part for field in (*fields, "_ws.malformed") for part in ("-e", field))]
@@ -246,8 +246,8 @@ def _send_and_capture(folder, layout, suite, sender_id):
 
 @pytest.mark.parametrize("layout, sender_id, shift", [("k08", 0xA7, 40), ("d00", 0xA7B8, 32)])
 @pytest.mark.parametrize("suite, tag_bytes", [("ccm8", 8), ("ccm", 16)])
-def test_tshark_dissects_both_layouts_with_both_tags(in_network, tmp_path, layout, sender_id, shift, suite, tag_bytes):
-    """To Wireshark the SenderID is the upper part of the sequence number, and the explicit nonce the front of the data."""
+def test_tshark_dissects_both_layouts_with_both_tag_lengths(in_network, tmp_path, layout, sender_id, shift, suite, tag_bytes):
+    """For Wireshark the SenderID is the upper part of the sequence number, and the explicit nonce the beginning of the data."""
     capture = in_network(_send_and_capture, tmp_path, layout, suite, sender_id)
     fields = [
         "dtls.record.content_type",
@@ -263,8 +263,8 @@ def test_tshark_dissects_both_layouts_with_both_tags(in_network, tmp_path, layou
     assert _tshark(capture, fields) == expected
 
 
-def test_demo_notices_a_broken_replay_window():
-    """With a library that takes everything for fresh, the demo fails: exit status 1, the wrong checks named."""
+def test_a_broken_replay_window_fails_the_demo():
+    """With a library that considers every number fresh: exit status 1, and the failed checks are named."""
     sabotage = (
         "from dicectl.firmware import mpy; original = mpy.folded\n"
         "right = b'if following is None or sequence >= following:\\n            return True'\n"
@@ -281,22 +281,22 @@ def test_demo_notices_a_broken_replay_window():
 
 
 @pytest.mark.parametrize(
-    "before, told",
+    "before, message",
     [
         (
             "from dicectl.net import namespace\n"
-            "def refuse(flags):\n    raise PermissionError(1, 'refused')\nnetns._unshare = refuse",
+            "def refuse(flags):\n    raise PermissionError(1, 'refused')\nnamespace._unshare = refuse",
             "user namespaces",
         ),
         ("import socket; del socket.AF_PACKET", "on Linux, or in a Linux virtual machine"),
     ],
     ids=["refused", "not Linux"],
 )
-def test_demo_without_a_network_of_its_own_says_what_to_do(before, told):
-    """Where the kernel refuses, and where it is not Linux: one line; and these tests are skipped with it."""
+def test_without_a_network_namespace_the_demo_says_what_to_do(before, message):
+    """In one line, if the kernel refuses it and on systems other than Linux. The tests of the demo are then skipped."""
     done = _demo(before=before, skips=False)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    with pytest.raises(pytest.skip.Exception, match=told):
+    with pytest.raises(pytest.skip.Exception, match=message):
         _demo(before=before)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The examples run as they stand: on MicroPython with pins that are files and lines, and boot.py with a network that is a list."""
+"""The examples run unchanged: on MicroPython with pins that are files and lines, and boot.py with a network that is a list."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 from host_tests.patience import until
 
-# A button is pressed while there is a file `pressed`; a lamp tells what it was told.
+# The button is pressed while a file `pressed` exists. The lamp prints its state.
 MACHINE = """
 import os
 
@@ -35,14 +35,14 @@ class Pin:
         if light:
             print("light", *light)
         level = 1 - ("pressed" in os.listdir())
-        with open("level", "w") as file:  # that was read last
+        with open("level", "w") as file:  # the level that was read last
             file.write(str(level))
         return level
 """
 
 
-class _Board:
-    """An example as main.py of a board in a folder of its own."""
+class ExampleBoard:
+    """An example as main.py of a board with a folder of its own."""
 
     def __init__(self, folder, example, group_path, sender=None):
         self._folder = folder / example
@@ -54,7 +54,7 @@ class _Board:
         self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
 
     def until_joined(self):
-        """Wait until the program has taken over its GSA."""
+        """Wait until the program has rewritten its GSA."""
         while any(path.suffix == ".tmp" for path in self._folder.iterdir()) or not self._is_joined():
             assert self.process.poll() is None
 
@@ -70,12 +70,12 @@ class _Board:
             (self._folder / "pressed").unlink()
             until(lambda: (self._folder / "level").read_text() == "1", "a look at the button")
 
-    def told(self):
-        """Return the next line that the program printed."""
+    def next_line(self):
+        """Return the next line of output."""
         return self.process.stdout.readline().strip()
 
     def power_off(self):
-        """Power off; return what else the program printed."""
+        """Power off; return the remaining output."""
         self.process.kill()
         return "" if self.process.stdout.closed else self.process.communicate()[0]
 
@@ -84,16 +84,16 @@ def _press_thrice(folder):
     group = group_file.new("lamps")
     group_file.add_sender(group, "switch")
     group_file.create(folder / "lamps.group", group)
-    lamp = _Board(folder, "lamp", folder / "lamps.group")
-    switch = _Board(folder, "switch", folder / "lamps.group", "switch")
+    lamp = ExampleBoard(folder, "lamp", folder / "lamps.group")
+    switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch")
     try:
         lamp.until_joined()
         switch.until_joined()
-        pins = [lamp.told(), switch.told()]
+        pins = [lamp.next_line(), switch.next_line()]
         lights = []
         for _ in range(3):
             switch.press(True)
-            lights.append(lamp.told())
+            lights.append(lamp.next_line())
             switch.press(False)
         return pins, lights, lamp.power_off()
     finally:
@@ -101,16 +101,16 @@ def _press_thrice(folder):
         switch.power_off()
 
 
-def test_a_press_of_the_switch_switches_the_lamp(in_network, tmp_path):
-    """Once each time, however long it is held."""
+def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path):
+    """However long the button is held."""
     pins, lights, rest = in_network(_press_thrice, tmp_path)
     assert pins == ["pin LED out None", "pin 14 in pulled up"]
     assert lights == ["light True", "light False", "light True"]
     assert rest == ""
 
 
-class _Wifi:
-    """What the module `network` has for boot.py; connected at the `patience`-th look, if ever."""
+class FakeNetworkModule:
+    """The parts of the module `network` that boot.py uses. It is connected at the `patience`-th check, if ever."""
 
     STA_IF = "station"
 
@@ -119,7 +119,7 @@ class _Wifi:
         self._left = patience
 
     def WLAN(self, interface):
-        """Be the interface, too."""
+        """Return the interface, which is the same object."""
         self.done.append(interface)
         return self
 
@@ -142,9 +142,9 @@ class _Wifi:
     [(1, 0, ""), (5, 0.4, ""), (0, 20, "no Wi-Fi: check wifi.json\n")],
     ids=["at once", "soon", "never"],
 )
-def test_boot_brings_up_wifi(tmp_path, monkeypatch, capsys, patience, slept_s, printed):
-    """Without power saving, for at most 20 seconds; without Wi-Fi it says so and lets main.py run."""
-    wifi = _Wifi(patience)
+def test_boot_connects_to_wifi_or_continues_after_20_seconds(tmp_path, monkeypatch, capsys, patience, slept_s, printed):
+    """Without power saving. Without Wi-Fi it prints that and lets main.py run."""
+    wifi = FakeNetworkModule(patience)
     slept = []
     (tmp_path / "wifi.json").write_text(json.dumps({"ssid": "house", "password": "secret"}))
     monkeypatch.chdir(tmp_path)
@@ -208,6 +208,6 @@ def _read_resources(folder):
             node.kill()
 
 
-def test_resources_are_read_and_written(in_network, tmp_path):
+def test_the_resources_of_the_example_are_read_and_written(in_network, tmp_path):
     answers = in_network(_read_resources, tmp_path)
     assert answers == [(CONTENT, b"27.6"), (CHANGED, b""), (BAD_REQUEST, b"on or off"), (CONTENT, b"on")]

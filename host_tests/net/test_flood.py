@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""10,000 addresses greet a server on MicroPython and never answer: its memory stays flat, and who has a session is served."""
+"""Hellos from 10,000 addresses to a server on MicroPython: its memory stays constant, and existing sessions are served."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ SERVER = """
 import asyncio, gc, dice
 from dice.dtls.kx_psk_server import PskLookup
 
-async def tell(connection):
+async def report(connection):
     async for message in connection:
         gc.collect()
         said = gc.mem_alloc(), len(service.listener.half_open), len(service.listener.peers), service.listener.refused
@@ -32,7 +32,7 @@ async def tell(connection):
 
 async def main():
     global service
-    service = await dice.serve(%d, PskLookup({b"node": %r}.get), tell, timer_ms=1000)
+    service = await dice.serve(%d, PskLookup({b"node": %r}.get), report, timer_ms=1000)
     print("ready")
     await service.wait_closed()
 
@@ -41,18 +41,18 @@ asyncio.run(main())
 
 
 def _flood(answered):
-    """Send a hello from each of many addresses of the loopback network, and read no answer; until it is `answered`, from more."""
+    """Send a hello from each of many addresses of loopback without reading answers; continue until `answered`."""
     hello = bytes(Session(Client(Psk(b"node", KEY), os.urandom), 0).transmit())
     for number in itertools.takewhile(lambda number: number < ADDRESSES or not answered.is_set(), itertools.count()):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((f"127.{1 + number // 50_000}.{number // 250 % 250}.{1 + number % 250}", 0))
             sock.sendto(hello, ("127.0.0.1", PORT))
         if number % 100 == 0:
-            time.sleep(0.02)  # else most would not even get into the server's queue
+            time.sleep(0.02)  # else most would overflow the server's queue
 
 
 async def _told(connection):
-    """Ask until there is an answer: the socket's queue is full of hellos, and a datagram may be lost."""
+    """Ask until an answer arrives. The socket's queue is full of hellos, so a datagram may be lost."""
     while True:
         await connection.send(b"how are you?")
         try:
@@ -75,7 +75,7 @@ async def _watch():
             answered.set()
         await asyncio.sleep(0.05)
     await flood
-    await _told(connection)  # this answer may be to an earlier question
+    await _told(connection)  # this answer may belong to an earlier request
     after = await _told(connection)
     connection.close()
     return before, during, after
@@ -87,17 +87,17 @@ def _serve_and_watch(folder):
     server = subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert server.stdout.readline() == b"ready\n", server.stderr.read().decode()
-        told = asyncio.run(_watch())
+        measured = asyncio.run(_watch())
         assert server.poll() is None, server.stderr.read().decode()
-        return told
+        return measured
     finally:
         server.kill()
         server.communicate()
 
 
-def test_hellos_from_ten_thousand_addresses_cost_nothing(in_network, tmp_path):
+def test_hellos_from_ten_thousand_addresses_cost_no_memory(in_network, tmp_path):
     before, during, after = in_network(_serve_and_watch, tmp_path)
     print(f"heap, half open, sessions, refused: {before} before, {after} after; answered {during} times meanwhile")
     assert after[1:] == before[1:] == (0, 1, 0)
     assert during
-    assert abs(after[0] - before[0]) < 1024, "bytes of heap"
+    assert abs(after[0] - before[0]) < 1024, "the heap grew"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl gateway`: a node on a serial line talks DTLS and takes part in a group, with real UDP; the board is in test_demo."""
+"""`dicectl gateway`: a node on a serial line has a DTLS session and is in a group, over real UDP; test_demo has the board."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ KEY = bytes(range(16))
 GROUP = ("239.1.2.3", 9009)
 
 
-class Bus:
-    """A line with a gateway at its end, which a thread works, as a context manager; `near` is the node's end."""
+class GatewayLine:
+    """A context manager: a serial line with a gateway at its end, run by a thread; `near` is the node's end."""
 
     def __init__(self, groups=(GROUP,)):
         pair = socket.socketpair()
@@ -56,7 +56,7 @@ def a_session():
                 await connection.send(message[::-1])
 
         service = await dice.serve(5684, PskLookup({b"node": KEY}.get), echo, timer_ms=500)
-        with Bus() as bus:
+        with GatewayLine() as bus:
             host = SlipHost(bus.near, "10.77.0.5")
             address = ("127.0.0.1", 5684)
             connection = await dice.connect(address, Psk(b"node", KEY), network=host, timer_ms=500)
@@ -69,12 +69,12 @@ def a_session():
     return asyncio.run(main())
 
 
-def test_a_dtls_session(in_network):
+def test_a_node_on_the_line_has_a_dtls_session(in_network):
     assert in_network(a_session) == b"cba"
 
 
-async def carried(sender, receiver, word):
-    """Have one member send and another receive; return the message, None if the receiver drops it."""
+async def deliver(sender, receiver, word):
+    """Let one member send and another receive; return the message, or None if the receiver drops it."""
     dropped = receiver.member.dropped
     before = sum(dropped.values())
     receiving = asyncio.ensure_future(receiver.__anext__())
@@ -97,13 +97,13 @@ def a_group(folder):
         group_file.export(folder / "lamps.group", folder / name / "node.gsa", name)
 
     async def main():
-        with Bus() as bus:
+        with GatewayLine() as bus:
             host = SlipHost(bus.near, "10.77.0.5")
             on_bus = await dice.join(str(folder / "switch" / "node.gsa"), network=host)
             on_network = await dice.join(str(folder / "door" / "node.gsa"), answering=True)
-            heard = []
+            received = []
             for sender, receiver, word in ((on_bus, on_network, b"hello"), (on_network, on_bus, b"world")) * 2:
-                heard.append(await carried(sender, receiver, word))  # the first of each only tells where the other one is
+                received.append(await deliver(sender, receiver, word))  # the first of each only reveals its number
             question = asyncio.create_task(on_bus.ask(b"who?", 1000))
             await on_network.__anext__()
             await on_network.answer(b"me")
@@ -112,15 +112,15 @@ def a_group(folder):
             counts = dict(bus.gateway.counts)
             for member in (on_bus, on_network):
                 member.close()
-        return heard, answers, own, counts
+        return received, answers, own, counts
 
     return asyncio.run(main())
 
 
-def test_a_group_on_both_sides(in_network, tmp_path):
-    """Both hear each other, an answer finds its way, and the bus does not get back what it sent."""
-    heard, answers, own, counts = in_network(a_group, tmp_path)
-    assert heard[-2:] == [b"hello", b"world"]
+def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(in_network, tmp_path):
+    """The line does not get back its own datagrams."""
+    received, answers, own, counts = in_network(a_group, tmp_path)
+    assert received[-2:] == [b"hello", b"world"]
     assert answers == [b"me"]
     assert own == 0
     assert counts["dropped"] == 0
@@ -128,8 +128,8 @@ def test_a_group_on_both_sides(in_network, tmp_path):
 
 
 def noise():
-    """What is no packet is counted; the oldest of too many endpoints makes room; a node's packet to nowhere does no harm."""
-    with Bus(()) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+    """Malformed packets are counted, the oldest endpoint is evicted, and a packet to an unreachable address does no harm."""
+    with GatewayLine(()) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(PATIENCE_S)
         target = socket.inet_aton("127.0.0.1") + peer.getsockname()[1].to_bytes(2, "big")
@@ -157,7 +157,7 @@ def noise():
         return open_now, bus.gateway.counts, frames
 
 
-def test_noise_and_floods(in_network):
+def test_noise_and_floods_are_counted_and_bounded(in_network):
     open_now, counts, frames = in_network(noise)
     assert open_now == 64
     assert counts["dropped"] == 4
@@ -166,13 +166,13 @@ def test_noise_and_floods(in_network):
 
 
 def no_such_card():
-    with Bus(()) as bus:
+    with GatewayLine(()) as bus:
         bus.gateway._interface = socket.inet_aton("203.0.113.7")
         line = Serial(bus.near, 1300)
         for number in range(3):
             line.send(packet(b"\x0a\x4d\0\1\0" + bytes((number,)), b"\x7f\0\0\1\0\x09", b"x"))
         until(lambda: bus.gateway.counts["dropped"] == 3, "drops")
-        bus.gateway._interface = socket.inet_aton("127.0.0.1")  # the card is there again
+        bus.gateway._interface = socket.inet_aton("127.0.0.1")  # the interface has returned
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
             peer.bind(("127.0.0.1", 0))
             peer.settimeout(PATIENCE_S)
@@ -182,13 +182,13 @@ def no_such_card():
             return *left, peer.recv(100)
 
 
-def test_what_the_network_refuses_is_dropped(in_network):
+def test_a_datagram_that_the_network_refuses_is_dropped(in_network):
     assert in_network(no_such_card) == (3, 0, b"works")
 
 
 def own_echo():
-    """The line gives back all that the gateway writes, as some adapters do."""
-    with Bus() as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+    """The line returns everything that the gateway writes, as some adapters do."""
+    with GatewayLine() as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(PATIENCE_S)
         line = Serial(bus.near, 1300)
@@ -198,25 +198,25 @@ def own_echo():
         peer.sendto(b"answer", gateway)
         peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
         peer.sendto(b"to all", GROUP)
-        heard = []
-        while len(heard) < 2:
+        received = []
+        while len(received) < 2:
             frame = line.receive()
             if frame:
-                heard.append(frame[28:])
+                received.append(frame[28:])
                 line.send(frame)
-        time.sleep(0.2)  # for echoes that are not wanted
-        return sorted(heard), dict(bus.gateway.counts), len(bus.gateway._nodes)
+        time.sleep(0.2)  # for echoes that must not occur
+        return sorted(received), dict(bus.gateway.counts), len(bus.gateway._nodes)
 
 
-def test_a_line_that_hears_itself(in_network):
-    heard, counts, nodes = in_network(own_echo)
-    assert heard == [b"answer", b"to all"]
+def test_a_line_that_echoes_does_not_cause_loops(in_network):
+    received, counts, nodes = in_network(own_echo)
+    assert received == [b"answer", b"to all"]
     assert counts == {"to_network": 1, "to_bus": 2, "dropped": 0}
     assert nodes == 1
 
 
 @pytest.mark.parametrize(
-    "arguments, status, told",
+    "arguments, status, message",
     [
         (["/dev/null/nothing"], 3, "is not a serial port"),
         (["{pty}", "--group", "lamps"], 2, "is not a group's address and port"),
@@ -225,11 +225,11 @@ def test_a_line_that_hears_itself(in_network):
         (["{pty}", "--baud", "-1"], 2, "--baud"),
     ],
 )
-def test_wrong_usage(arguments, status, told):
+def test_wrong_arguments_exit_with_2_or_3(arguments, status, message):
     master, slave = pty.openpty()
     argv = [argument.replace("{pty}", os.ttyname(slave)) for argument in arguments]
     done = subprocess.run([sys.executable, "-m", "dicectl", "gateway", *argv], capture_output=True, text=True)
     os.close(master)
     os.close(slave)
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (status, 1), done.stderr
-    assert told in done.stderr
+    assert message in done.stderr

@@ -35,9 +35,9 @@ def _cpython_listens(folder):
         group = await dice.join(str(folder / "host.gsa"))
         testbed.start(switch)
         testbed.command(switch, "on", "off")
-        heard = [await _next(group), await _next(group)]
+        received = [await _next(group), await _next(group)]
         group.close()
-        return heard
+        return received
 
     try:
         return asyncio.run(listen())
@@ -66,13 +66,13 @@ def _cpython_sends(folder):
         testbed.close()
 
 
-def test_cpython_hears_micropython(in_network, tmp_path):
+def test_cpython_receives_from_micropython(in_network, tmp_path):
     """A host program joins with the same call as a board."""
     assert in_network(_cpython_listens, tmp_path) == [(1, b"on"), (1, b"off")]
 
 
-def test_micropython_hears_cpython(in_network, tmp_path):
-    """What CPython seals, MicroPython opens."""
+def test_micropython_receives_from_cpython(in_network, tmp_path):
+    """MicroPython opens the records that CPython seals."""
     assert in_network(_cpython_sends, tmp_path) is True
 
 
@@ -95,8 +95,8 @@ def _burst(folder):
         testbed.close()
 
 
-def test_datagrams_that_wait_together_stay_apart(in_network, tmp_path):
-    """A queue of datagrams, with junk behind it, is taken one at a time."""
+def test_queued_datagrams_are_received_one_at_a_time(in_network, tmp_path):
+    """A queue of datagrams, followed by junk."""
     assert in_network(_burst, tmp_path) == (8, {"malformed": 8})
 
 
@@ -106,7 +106,7 @@ async def main():
     group = await dice.join("lamp.gsa", answering=True)
     print("ready")
     async for _, message in group:
-        await group.answer(b"heard " + message)
+        await group.answer(b"received " + message)
 asyncio.run(main())
 """
 _SWITCH = """
@@ -137,7 +137,7 @@ def _answers(folder):
         group = await dice.join(str(folder / "panel" / "panel.gsa"), answering=True)
         switch = _micropython(folder, "switch", _SWITCH)
         _, message = await soon(group.__anext__())
-        await group.answer(b"panel heard " + message)
+        await group.answer(b"panel received " + message)
         group.close()
         return switch
 
@@ -151,13 +151,13 @@ def _answers(folder):
         lamp.wait()
 
 
-def test_answers_to_a_question(in_network, tmp_path):
-    """A switch on MicroPython asks its group; a lamp on MicroPython and a panel on CPython answer, each to it alone."""
+def test_listeners_on_both_interpreters_answer_a_request(in_network, tmp_path):
+    """A switch on MicroPython asks its group; a lamp on MicroPython and a panel on CPython answer it alone."""
     said = in_network(_answers, tmp_path)
-    assert eval(said) == {255: b"heard lit?", 254: b"panel heard lit?"}
+    assert eval(said) == {255: b"received lit?", 254: b"panel received lit?"}
 
 
-def test_micropython_is_what_runs():
-    """The peer above is MicroPython, not CPython under another name."""
+def test_the_command_is_really_micropython():
+    """The command used above is not CPython under another name."""
     done = subprocess.run([unix_port.find(), "-c", "import sys; print(sys.implementation.name)"], capture_output=True, text=True)
     assert done.stdout.strip() == "micropython"

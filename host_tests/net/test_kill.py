@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A sender killed at random points, hundreds of times, never uses a nonce twice: shown from what was on the wire."""
+"""A sender that is killed at random times, hundreds of times, never repeats a nonce; its datagrams on the wire prove it."""
 
 import random
 import subprocess
@@ -14,11 +14,11 @@ from dicectl.manager import group_file
 from dicectl.net import namespace
 from host_tests.patience import until
 
-KILLS = 240  # or more, on a machine where too few fall into a take-over
+KILLS = 240  # more, on a machine on which too few kills interrupt a take-over of a GSA
 KILLS_MAX = 1200
 KILLS_A_GROUP = 10  # every tenth start takes over a fresh GSA
-TAKE_OVERS_MIN = 7  # so many kills between its first write and its last
-PORT = 50_000  # of all groups, so that one tap hears them
+TAKE_OVERS_MIN = 7  # the minimum of kills between the first and the last write of a take-over
+PORT = 50_000  # the same for all groups, so that one tap records them
 
 
 def _new_group(folder):
@@ -30,7 +30,7 @@ def _new_group(folder):
 
 
 def _start_and_kill(folder, code, number, has_sent):
-    """Run the sender for a while that begins with its take-over of a GSA, with its process, when it has joined, or has sent."""
+    """Run the sender for a random time that starts when its process starts, when it has joined, or when it has sent."""
     argv = [unix_port.find(), str(Path(__file__).parent / "kill_sender.py"), str(number)]
     process = subprocess.Popen(argv, cwd=folder, env=unix_port.environment(code), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if number % KILLS_A_GROUP == 0:
@@ -50,12 +50,12 @@ def _start_and_kill(folder, code, number, has_sent):
 
 
 def _taking_over(folder):
-    """Tell whether the kill came between the first write and the end of the take-over."""
+    """Return whether the kill interrupted a take-over, between its first write and its end."""
     return decode((folder / "switch.gsa").read_bytes()).fresh and len(list(folder.iterdir())) > 2
 
 
 def _kill_often(folder):
-    """Start and kill senders again and again; return what was on their network, as (group, datagrams) of each start, and more."""
+    """Start and kill senders repeatedly; return (group, datagrams) of each start, and the counts of kills."""
     unix_port.compile_to(folder / "code")
     tap = namespace.Tap(PORT)
     random.seed(1)
@@ -80,16 +80,16 @@ def _kill_often(folder):
     return starts, interrupted, tap.lost()
 
 
-def test_no_nonce_repeats_whenever_the_power_fails(in_network, tmp_path):
-    """SIGKILL at random points: while a GSA is taken over, while the store is written, before sending, between two records."""
+def test_no_nonce_repeats_although_the_sender_is_killed_at_any_time(in_network, tmp_path):
+    """SIGKILL at random times: during a take-over of a GSA, a write to the store, before sending, and between two records."""
     starts, interrupted, lost = in_network(_kill_often, tmp_path)
     sent = sum(bool(datagrams) for _, datagrams in starts)
     print(f"{interrupted} kills while a GSA was taken over, {sent} after something was sent")
     assert lost == 0
     assert len(starts) >= KILLS
-    assert sent >= KILLS // 4 and interrupted >= TAKE_OVERS_MIN, "too few such kills: the test shows nothing"
+    assert sent >= KILLS // 4 and interrupted >= TAKE_OVERS_MIN, "too few such kills to prove anything"
     assert all(record.well_formed(datagram) for _, datagrams in starts for datagram in datagrams)
     nonces = [(int(group), bytes(datagram[13:21])) for group, datagrams in starts for datagram in datagrams]
     assert nonces == [(int(group), bytes(datagram[3:11])) for group, datagrams in starts for datagram in datagrams]
     assert len(set(nonces)) == len(nonces)
-    assert nonces == sorted(nonces), "after a start, counting went on below the mark"
+    assert nonces == sorted(nonces), "after a start, the numbers continued below the reserved ones"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A key distribution center on CPython, its members on MicroPython: joined, re-keyed, expelled over DTLS, in their own network."""
+"""A group manager on CPython and its members on MicroPython: join, re-key and expulsion over DTLS, in a network of their own."""
 
 import asyncio
 import json
@@ -22,17 +22,17 @@ from host_tests.patience import soon, until_async
 KEYS = {b"switch": bytes(range(16)), b"lamp-1": bytes(range(1, 17)), b"lamp-2": bytes(range(2, 18)), b"thief": bytes(16)}
 
 
-class Node:
-    """A process with a folder of its own."""
+class NodeProcess:
+    """A member's process, with a folder of its own."""
 
     def __init__(self, folder, name):
         self.folder = folder / name
         self.name = name
 
     async def start(self):
-        """Start it, and wait until it has joined, or has failed."""
+        """Start it, and wait until it has joined or failed."""
         await self.launch()
-        return await self.hear()
+        return await self.next_line()
 
     async def launch(self):
         """Start it."""
@@ -52,19 +52,19 @@ class Node:
             stderr=asyncio.subprocess.STDOUT,
         )
 
-    async def hear(self):
-        """Return the next line that it tells, {} at its end."""
+    async def next_line(self):
+        """Return the next JSON line of its output, {} at the end."""
         return json.loads(await soon(self.process.stdout.readline()) or b"{}")
 
-    async def hears_nothing(self):
-        """Tell whether it is silent for a while."""
+    async def is_silent(self):
+        """Return whether it prints nothing for a while."""
         try:
             return not await asyncio.wait_for(self.process.stdout.readline(), 1)
         except asyncio.TimeoutError:
             return True
 
     async def send(self, text):
-        """Have it send."""
+        """Let it send a message."""
         self.process.stdin.write(text.encode() + b"\n")
         await self.process.stdin.drain()
 
@@ -82,13 +82,13 @@ async def _life(folder):
     kdc = Kdc()
     kdc.add(manager)
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=500)
-    nodes = {name.decode(): Node(folder, name.decode()) for name in KEYS}
+    nodes = {name.decode(): NodeProcess(folder, name.decode()) for name in KEYS}
     switch, one, two, thief = nodes.values()
     story = []
 
     async def say(text, *lamps):
         await switch.send(text)
-        story.append([text, *[(await lamp.hear()).get("message") for lamp in lamps]])
+        story.append([text, *[(await lamp.next_line()).get("message") for lamp in lamps]])
 
     try:
         story.append([await node.start() for node in (one, two, switch)])
@@ -103,7 +103,7 @@ async def _life(folder):
         kdc.changed("lamps")
         await until_async(lambda: manager.state.active and kdc.settled("lamps"))
         await say("third", one)
-        story.append(await two.hears_nothing())
+        story.append(await two.is_silent())
         one.kill()
         await one.process.wait()
         await one.start()
@@ -121,25 +121,25 @@ def _run(folder):
     return asyncio.run(_life(folder))
 
 
-def test_the_life_of_a_group(in_network, tmp_path):
+def test_members_join_are_rekeyed_expelled_and_return(in_network, tmp_path):
     story, epoch = in_network(_run, tmp_path)
     assert story[0] == [{"joined": True}] * 3
-    assert story[1] == {"error": "E61"}, "who is not in the group is refused"
+    assert story[1] == {"error": "E61"}, "a device that is not in the group was not refused"
     assert story[2:4] == [["first", "first", "first"], ["second", "second", "second"]]
-    assert story[4] == ["third", "third"] and story[5], "the expelled hears nothing"
-    assert story[6] == ["fourth", "fourth"], "who lost power is back"
+    assert story[4] == ["third", "third"] and story[5], "the expelled member received a message"
+    assert story[6] == ["fourth", "fourth"], "the member did not return after a power cut"
     assert epoch == 3
 
 
-KILLS = 25  # of each of three nodes
+KILLS = 25  # for each of three nodes
 
 
 async def _kill_often(node, chance, sent=None):
-    """Start a node, let it send where it may, and kill it at a random point; again and again. A sender adds to `sent`."""
+    """Start a node, let it send if it can, and kill it at a random time, repeatedly. A sender appends to `sent`."""
     for number in range(KILLS):
         await node.launch()
         if number % 2:
-            await node.hear()  # it has joined
+            await node.next_line()  # it has joined
             if sent is not None:
                 before = len(sent)
                 await node.send("on")
@@ -154,7 +154,7 @@ async def _kill_often(node, chance, sent=None):
 
 
 async def _through_kills(folder, tap):
-    """Renew keys while nodes are killed; return what was heard in the end, the epochs that are held, and all that was sent."""
+    """Renew keys while nodes are killed; return the messages received in the end, the epochs held, and all messages sent."""
     sent = []
     asyncio.get_running_loop().add_reader(tap, lambda: sent.extend(payload for _, payload in tap.read()))
     state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
@@ -163,9 +163,9 @@ async def _through_kills(folder, tap):
     manager.add([b"lamp-1", b"lamp-2"], LISTENER, now())
     kdc = Kdc()
     kdc.add(manager)
-    room = 3 * KILLS  # for those that were killed
+    room = 3 * KILLS  # for the sessions of killed nodes
     service = await dice.serve(5684, PskLookup(KEYS.get), kdc.serve, timer_ms=500, half_open_max=room)
-    nodes = [Node(folder, name) for name in ("switch", "lamp-1", "lamp-2")]
+    nodes = [NodeProcess(folder, name) for name in ("switch", "lamp-1", "lamp-2")]
     switch, *lamps = nodes
 
     async def renew():
@@ -181,11 +181,11 @@ async def _through_kills(folder, tap):
         renewing.cancel()
         started = [await node.start() for node in nodes]
         await until_async(lambda: manager.state.active and kdc.settled("lamps"))
-        heard = []
+        received = []
         for word in ("one", "two"):
             await switch.send(word)
-            heard.append([(await lamp.hear()).get("message") for lamp in lamps])
-        return started, heard, [member.held for member in manager.state.members.values()], manager.state.epoch, sent
+            received.append([(await lamp.next_line()).get("message") for lamp in lamps])
+        return started, received, [member.held for member in manager.state.members.values()], manager.state.epoch, sent
     finally:
         renewing.cancel()
         for node in nodes:
@@ -200,11 +200,11 @@ def _run_and_tap(folder):
     return (*asyncio.run(_through_kills(folder, tap)), tap.lost())
 
 
-def test_nodes_killed_again_and_again(in_network, tmp_path):
-    """SIGKILL on real processes, whatever they do just then: joining, storing keys, sending; all while the keys are renewed."""
-    started, heard, held, epoch, datagrams, lost = in_network(_run_and_tap, tmp_path)
+def test_nodes_that_are_killed_repeatedly_keep_up_with_renewed_keys(in_network, tmp_path):
+    """SIGKILL at any time: while joining, storing keys, or sending. The keys are renewed all the time."""
+    started, received, held, epoch, datagrams, lost = in_network(_run_and_tap, tmp_path)
     assert started == [{"joined": True}] * 3
-    assert heard == [["one", "one"], ["two", "two"]]
+    assert received == [["one", "one"], ["two", "two"]]
     assert held == [epoch] * 3
     nonces = [bytes(datagram[3:11]) for datagram in datagrams]
     print(f"{3 * KILLS} kills, {len(nonces)} messages, {epoch} epochs")

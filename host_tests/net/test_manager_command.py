@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl manager`, `provision` and `group` as a user runs them, with nodes that are firmware/app on MicroPython."""
+"""`dicectl manager`, `provision` and `group` as users run them, with nodes that are firmware/app on MicroPython."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ DICECTL = [sys.executable, "-m", "dicectl"]
 
 
 def dicectl(folder, *arguments, status=0):
-    """Run it; return what it said, as JSON where it was asked for."""
+    """Run it; return its output, as JSON if --json was given."""
     environment = {**os.environ, "DICE_MANAGER": "house.db"}
     done = subprocess.run([*DICECTL, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == status, done.stdout + done.stderr
@@ -44,8 +44,8 @@ def dicectl(folder, *arguments, status=0):
     return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
 
-class Site:
-    """A folder with a manager and nodes."""
+class ManagedSite:
+    """A folder with a manager and nodes, all as processes."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -88,9 +88,9 @@ class Site:
         return (self.folder / f"{name}.log").read_text()
 
     def light(self, name):
-        """Return what a lamp has obeyed since its power came on."""
-        words = self.log(name).split("KILLED\n")[-1].split()
-        return [word for word in words if word in ("True", "False")]
+        """Return the states to which a lamp was set since it was powered on."""
+        printed = self.log(name).split("KILLED\n")[-1].split()
+        return [word for word in printed if word in ("True", "False")]
 
     def until(self, condition, what):
         until(condition, what, lambda: "\n".join(f"{name}: {self.log(name)}" for name in self.processes))
@@ -103,14 +103,14 @@ class Site:
         return {member["device"]: member for member in self("group", "members", "lamps", "--json")}
 
     def metrics(self):
-        """Return what Prometheus would read."""
+        """Return the page for Prometheus."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
             return answer.read().decode()
 
 
 def _life(folder):
-    """Live through what a building sees; return what is to be looked at."""
-    site = Site(folder)
+    """Run the life of a group in a building; return the outputs for the tests."""
+    site = ManagedSite(folder)
     try:
         return _scenario(site)
     finally:
@@ -138,7 +138,7 @@ def _scenario(site):
     site.until(lambda: site.light("lamp-1") == ["True", "False"], "off")
     seen["expelled"] = site.light("lamp-2")
 
-    site.kill("lamp-1")  # loses power, sleeps through an epoch, and the manager is killed meanwhile
+    site.kill("lamp-1")  # lamp-1 sleeps through an epoch, and the manager is killed in the meantime
     seen["rekeyed"] = site("group", "rekey", "lamps", "--no-wait", "--json")
     site.kill("manager")
     seen["down"] = site("group", "list", status=3)
@@ -155,7 +155,7 @@ def _scenario(site):
     seen["devices"] = {device["name"]: device for device in site("provision", "list", "--json")}
     site("provision", "wipe", "lamp-2", "--to", "lamp-2")
     seen["wiped"] = sorted(path.name for path in (site.folder / "lamp-2").iterdir())
-    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in site.metrics(), "metrics")  # taken twice a second
+    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in site.metrics(), "metrics")  # measured twice a second
     seen["metrics"] = site.metrics()
     seen["audit"] = site("manager", "audit", "house.db")
     seen["errors"] = [
@@ -180,28 +180,28 @@ def life(request, tmp_path_factory):
     return _run(_life, tmp_path_factory.mktemp("house"))
 
 
-def test_a_group_and_its_members(life):
+def test_a_group_lists_its_members_and_their_roles(life):
     assert life["empty"] == []
     assert (life["new"]["epoch"], life["new"]["members"]) == (0, 0)
     roles = {name: member["role"] for name, member in life["members"].items()}
     assert roles == {"lamp-1": "listener", "lamp-2": "listener", "cat": "listener", "desk": "sender"}
 
 
-def test_secrets_are_its_owners_alone(life):
+def test_files_are_private_and_no_secret_is_printed(life):
     assert life["modes"] == [0o700, 0o600]
     assert life["leaked"] == []
 
 
-def test_the_second_manager_refuses(life):
+def test_a_second_manager_is_refused(life):
     assert "another manager runs on house.db" in life["second"]
 
 
-def test_the_expelled_goes_blind(life):
+def test_an_expelled_lamp_does_not_obey_later_messages(life):
     assert life["removed"]["active"] and life["removed"]["epoch"] == 2
     assert life["expelled"] == life["thief"] == ["True"]
 
 
-def test_a_killed_manager_forgets_nothing(life):
+def test_a_killed_manager_continues_with_its_registry(life):
     assert "no manager runs on house.db" in life["down"]
     assert life["after"]["epoch"] == life["rekeyed"]["epoch"] == 3
 
@@ -213,17 +213,17 @@ def test_devices_are_replaced_and_wiped(life):
     assert "app.json" in life["wiped"] and not any(name.endswith((".gsa", "node.json")) for name in life["wiped"])
 
 
-def test_metrics(life):
+def test_metrics_count_members_and_devices(life):
     assert 'dice_group_members{group="lamps"} 3.0' in life["metrics"]
     assert re.search(r"^dice_devices [34]\.0$", life["metrics"], re.MULTILINE)
 
 
-def test_the_audit_log_has_it_all(life):
-    for words in ("added        lamps desk", "removed      lamps lamp-2", "wiped        lamp-2", "active       lamps  epoch 1"):
-        assert words in life["audit"], words
+def test_the_audit_log_lists_every_change(life):
+    for entry in ("added        lamps desk", "removed      lamps lamp-2", "wiped        lamp-2", "active       lamps  epoch 1"):
+        assert entry in life["audit"], entry
 
 
-def test_clear_errors(life):
+def test_errors_name_the_device_the_group_or_the_role(life):
     nobody, fans, gone, taken, king, again = life["errors"]
     assert "there is no device nobody: dicectl provision new nobody" in nobody
     assert "there is no group fans; there are: lamps" in fans
@@ -235,7 +235,7 @@ def test_clear_errors(life):
 
 
 async def _ask(port, key):
-    """Return what a client of a node's own reads and writes over DTLS."""
+    """Return the readings and responses that a client of the node gets over DTLS."""
     connection = await dice.connect(("127.0.0.1", port), Psk(b"tablet", bytes.fromhex(key)), timer_ms=500, timeout_s=PATIENCE_S)
     peer = Coap(connection, Router({}))
     said = []
@@ -253,7 +253,7 @@ async def _ask(port, key):
 
 
 def _application(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     key = "0f" * 16
     try:
         site.manager()
@@ -277,20 +277,20 @@ def _application(folder):
         site.close()
 
 
-def test_the_application_publishes_and_serves(in_network, tmp_path):
-    """What it measures goes to its group; who is in clients.json reads its sensor and switches its light; `group add` let it in."""
-    added, said, heard, light = in_network(_application, tmp_path)
+def test_the_application_publishes_readings_and_serves_clients(in_network, tmp_path):
+    """Its readings go to the group. The clients in clients.json read its sensor and switch its light. `group add` added it."""
+    added, said, received, light = in_network(_application, tmp_path)
     assert added["members"] == 2
     sensor, *rest = said
     assert sensor[0] == CONTENT and 20 <= float(sensor[1]) < 22
     assert rest == [(CHANGED, b""), (CONTENT, b"on"), (BAD_REQUEST, b"on or off"), (NOT_FOUND, b"")]
     assert light == ["True"]
-    measured = [float(each["message"]) for each in heard if each.get("message")]
+    measured = [float(each["message"]) for each in received if each.get("message")]
     assert len(measured) >= 3 and all(20 <= value < 22 for value in measured)
 
 
 async def _question(folder):
-    """As the desk, which is "tablet" to lamp-1, ask the group; return who said what, over a session with lamp-1 and without."""
+    """As desk, which lamp-1 knows as "tablet", ask the group; return the responses over a session with lamp-1 and without one."""
     node = HostMember(folder / "desk", "lamps")
     group = await node.join()
     connection = await dice.connect(
@@ -308,7 +308,7 @@ async def _question(folder):
 
 
 def _questions(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     try:
         site.manager()
         site("group", "new", "lamps")
@@ -331,17 +331,17 @@ def _questions(folder):
 
 
 def test_group_requests_are_answered_over_a_session_or_with_response_keys(in_network, tmp_path):
-    """Answers come within the Leisure, from members that have an id, over the session where there is one; none is readable."""
-    (first, second), ids, heard, asked = in_network(_questions, tmp_path)
+    """Members with an id respond within the Leisure, over the session if there is one. No response is readable on the wire."""
+    (first, second), ids, received, asked = in_network(_questions, tmp_path)
     assert first == {"session": b"off", ids["lamp-2"]: b"off"}
     assert second == {ids["lamp-1"]: b"off", ids["lamp-2"]: b"off"}
-    assert heard and not [payload for _, payload in heard if b"off" in payload or b"tablet" in payload]
+    assert received and not [payload for _, payload in received if b"off" in payload or b"tablet" in payload]
     assert {answer["device"]: answer["answer"] for answer in asked["answers"]} == {"lamp-1": "off", "lamp-2": "off"}
     assert asked["silent"] == ["ghost"]
 
 
 def _on_a_terminal(folder, *arguments):
-    """Run a command on a terminal of its own; return what it wrote there."""
+    """Run a command on a terminal of its own; return its output there."""
     terminal, other_end = pty.openpty()
     environment = {**os.environ, "DICE_MANAGER": "house.db", "TERM": "xterm-256color", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -352,7 +352,7 @@ def _on_a_terminal(folder, *arguments):
     try:
         while part := os.read(terminal, 65536):
             shown += part
-    except OSError:  # how Linux tells the end of a terminal
+    except OSError:  # on Linux, the end of a terminal
         pass
     os.close(terminal)
     assert process.wait() == 0, shown.decode()
@@ -360,7 +360,7 @@ def _on_a_terminal(folder, *arguments):
 
 
 def _waiting(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     try:
         site.manager()
         site("group", "new", "lamps")
@@ -374,17 +374,17 @@ def _waiting(folder):
         site.close()
 
 
-def test_waiting_for_an_epoch_shows_how_far_it_is(in_network, tmp_path):
-    """A bar on a terminal, which is gone in the end; then who is without the new keys."""
+def test_waiting_for_an_epoch_shows_a_progress_bar_and_late_members(in_network, tmp_path):
+    """The bar is removed in the end. Then the members without the new keys are listed."""
     shown = in_network(_waiting, tmp_path)
-    assert "epoch 2" in shown and "33%" in shown, "one of three has it"
-    assert shown.count("\x1b[2K") > 5, "the bar was not drawn anew"
+    assert "epoch 2" in shown and "33%" in shown, "not one of three members"
+    assert shown.count("\x1b[2K") > 5, "the bar was not redrawn"
     assert "lamps: 3 members, 1 may send; epoch 2 in use, 2 without it: " in shown
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor did not come back"
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor stayed hidden"
 
 
 def _watched(folder, *arguments):
-    """Run a command; return (what it says, the arguments and environment of every process that was there meanwhile)."""
+    """Run a command; return (its output, the arguments and environment of every process that ran in the meantime)."""
     environment = {**os.environ, "DICE_MANAGER": "house.db", "HISTFILE": str(folder / "history")}
     process = subprocess.Popen(
         [*DICECTL, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -396,12 +396,12 @@ def _watched(folder, *arguments):
                 try:
                     seen.add((path / name).read_bytes())
                 except OSError:
-                    pass  # gone
+                    pass  # it has ended
     return process.stdout.read(), seen
 
 
 def _provisioning(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     try:
         site.manager()
         site("group", "new", "lamps")
@@ -421,16 +421,16 @@ def _provisioning(folder):
 
 
 def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
-    """Not in what is printed, nor in the arguments or the environment of any process, nor in a file beside the registry.
+    """In the output, in the arguments or environment of any process, or in any file except the registry.
 
-    A device that did not get its configuration is replaced once more, and is in its groups.
+    A device that did not get its configuration can be replaced once more, and is then in its groups.
     """
     keys, said, log, files, refused, torn = in_network(_provisioning, tmp_path)
     assert "the old device is expelled already: dicectl provision replace torn once more" in refused
     assert torn == "listener"
     secrets = [form for key in keys for form in (key.encode(), bytes.fromhex(key))]
     for printed, seen in said:
-        assert any(b"provision" in each for each in seen), "the command itself was not seen"
+        assert any(b"provision" in each for each in seen), "the command itself was not observed"
         assert not any(secret in text for secret in secrets for text in (printed, log.encode(), *seen))
     holders = [name for name in files if (tmp_path / name).is_file()]
     assert "history" not in files
@@ -440,13 +440,13 @@ def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
 
 
 def is_bound(port):
-    """Tell whether anybody in this network listens on a UDP port, at any address."""
+    """Return whether a UDP port is bound in this network, at any address."""
     lines = Path("/proc/net/udp").read_text().splitlines()[1:]
     return port in [int(line.split()[1].rpartition(":")[2], 16) for line in lines]
 
 
 def _capture(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     try:
         site.manager()
         site("group", "new", "lamps")
@@ -480,9 +480,9 @@ def _capture(folder):
         site.close()
 
 
-def test_monitor(in_network, tmp_path):
-    heard, shown = in_network(_capture, tmp_path)
-    assert [(said.get("message"), said.get("dropped"), said.get("epoch")) for said in heard] == [
+def test_monitor_prints_messages_and_writes_a_capture(in_network, tmp_path):
+    received, shown = in_network(_capture, tmp_path)
+    assert [(said.get("message"), said.get("dropped"), said.get("epoch")) for said in received] == [
         ("hello", None, shown["epoch"]),
         (None, "malformed", None),
         ("again", None, shown["epoch"] + 1),
@@ -499,7 +499,7 @@ def test_monitor(in_network, tmp_path):
 
 
 def _ended_monitor(folder):
-    site = Site(folder)
+    site = ManagedSite(folder)
     try:
         site.manager()
         site("group", "new", "lamps")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""firmware/examples/sleeper.py as it stands: each life a process of its own that calls from a new port; all is on the wire."""
+"""firmware/examples/sleeper.py unchanged: each life is a process of its own with a new port; all datagrams are recorded."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from host_tests.patience import soon
 
 PORT = 5684
 IDENTITY, KEY, SECRET = b"sensor-7", bytes(range(16)), bytes(range(16, 32))
-CID_BYTES = 8  # so that no two sessions ever have the same
+CID_BYTES = 8  # so that no two sessions have the same one
 LIVES = 6
 KILLS = 60
 
-# What the sensor measures is in a file; deep sleep ends the process, since the unix port cannot wake.
+# The sensor's reading is in a file. Deep sleep ends the process, because the unix port cannot wake.
 MACHINE = """
 import sys
 
@@ -44,10 +44,10 @@ def deepsleep(ms):
 """
 
 
-class Wire(Unicast):
-    """The server's socket, and all that was on it: `passed` lists (direction, (host, port, life), datagram).
+class RecordingSocket(Unicast):
+    """The server's socket. `passed` lists (direction, (host, port, life), datagram) of all its datagrams.
 
-    `life` is part of an address, since the kernel may give a port to more than one.
+    `life` is part of the address, because the kernel may give a port to more than one life.
     """
 
     def __init__(self):
@@ -72,7 +72,7 @@ class Wire(Unicast):
         return [port for port, _ in dict.fromkeys((port, life) for _, (_, port, life), _ in self.passed)]
 
     def handshakes(self):
-        """Return how many have begun: the client's randoms of all ClientHellos."""
+        """Return how many handshakes have begun: the client randoms of all ClientHellos."""
         hellos = [datagram for direction, _, datagram in self.passed if direction == "up" and datagram[::13][:2] == b"\x16\x01"]
         return len({datagram[27:59] for datagram in hellos})
 
@@ -88,7 +88,7 @@ class Wire(Unicast):
                 if cid:
                     sessions[address] = cid
                 if datagram[4]:
-                    assert datagram[start : start + 8] == datagram[3:11], "the explicit nonce is epoch | sequence number"
+                    assert datagram[start : start + 8] == datagram[3:11], "the explicit nonce is not epoch | sequence number"
                     found.append((direction, sessions[address], datagram[3:11]))
                 datagram = datagram[end:]
         return found
@@ -99,39 +99,39 @@ class SensorServer:
 
     def __init__(self, folder):
         self.folder = folder
-        self.heard = []
+        self.received = []
         self.answers = True
-        self._told = 0
+        self._reported = 0
         self._service = None
         (folder / "machine.py").write_text(MACHINE)
         settings = {"host": "127.0.0.1", "port": PORT, "identity": IDENTITY.decode(), "key": KEY.hex(), "secret": SECRET.hex()}
         (folder / "session.json").write_text(json.dumps(settings))
 
     async def __aenter__(self):
-        self.wire = Wire()
+        self.wire = RecordingSocket()
         keys = PskLookup({IDENTITY: KEY}.get)
         options = {"cid_bytes": CID_BYTES, "sessions_max": LIVES + KILLS, "half_open_max": KILLS}
-        self._service = await dice.serve(PORT, keys, self._hear, transport=self.wire, timer_ms=1000, **options)
+        self._service = await dice.serve(PORT, keys, self._handle, transport=self.wire, timer_ms=1000, **options)
         return self
 
     async def __aexit__(self, *_):
         self._service.close()
 
-    async def _hear(self, connection):
+    async def _handle(self, connection):
         async for message in connection:
-            self.heard.append(int(message))
+            self.received.append(int(message))
             if self.answers:
                 await connection.send(b"thanks for " + message)
 
     def forget(self):
-        """Know no session any more, as after a power failure of the server."""
+        """Discard all sessions, as after a power failure of the server."""
         self._service.listener.peers.clear()
 
     async def wake(self):
-        """Begin a life, with something new to tell; return its process."""
+        """Start a life with a new reading; return its process."""
         self.wire.life += 1
-        self._told += 1
-        (self.folder / "measured").write_text(str(self._told))
+        self._reported += 1
+        (self.folder / "measured").write_text(str(self._reported))
         return await asyncio.create_subprocess_exec(
             unix_port.find(),
             str(resources.EXAMPLES / "sleeper.py"),
@@ -141,14 +141,14 @@ class SensorServer:
         )
 
     async def live(self):
-        """Wake, tell, be answered, save, sleep."""
+        """Wake, report, receive the answer, save, sleep."""
         process = await self.wake()
         printed, _ = await soon(process.communicate())
-        assert printed.decode() == f"b'thanks for {self._told}'\nsleeps 600000\n"
-        assert self.heard[-1] == self._told
+        assert printed.decode() == f"b'thanks for {self._reported}'\nsleeps 600000\n"
+        assert self.received[-1] == self._reported
 
     async def die(self, reached, after_s=0.0):
-        """Wake, and have the power fail some time after `reached()` or, where it is earlier, when all is done."""
+        """Wake, and cut the power some time after `reached()`, or at the end of the life if that is earlier."""
         process = await self.wake()
         while not reached() and process.returncode is None:
             await asyncio.sleep(0)
@@ -156,93 +156,93 @@ class SensorServer:
         if process.returncode is None:
             process.kill()
         await process.communicate()
-        await asyncio.sleep(0.02)  # for what is still in the server's socket
+        await asyncio.sleep(0.02)  # for datagrams in the server's socket
 
     async def die_unanswered(self):
-        """Have the power fail when the report has arrived, and before anything can be saved."""
+        """Cut the power when the report has arrived, before anything can be saved."""
         self.answers = False
-        await self.die(lambda: self._told in self.heard)
-        assert self.heard[-1] == self._told
+        await self.die(lambda: self._reported in self.received)
+        assert self.received[-1] == self._reported
         self.answers = True
 
     def counter(self):
-        """Return what tells one content of the counter's file from another."""
+        """Return a value that differs for each write of the counter's file."""
         return (self.folder / "dtls").stat().st_mtime_ns
 
 
 def run(in_network, function, folder):
-    """Return what the coroutine function returns that plays in a garden, in a network of its own."""
+    """Run `function(server)` in a network of its own; return its result."""
 
-    async def play():
-        async with SensorServer(folder) as garden:
-            return await function(garden)
+    async def inside():
+        async with SensorServer(folder) as server:
+            return await function(server)
 
-    return in_network(lambda: asyncio.run(play()))
+    return in_network(lambda: asyncio.run(inside()))
 
 
 def assert_every_nonce_is_new(nonces):
     assert nonces and len(set(nonces)) == len(nonces), "a nonce was repeated"
     for way in dict.fromkeys(nonce[:2] for nonce in nonces):
         numbers = [number for *session, number in nonces if tuple(session) == way]
-        assert numbers == sorted(numbers), "after a sleep, counting went on below the mark"
+        assert numbers == sorted(numbers), "after a sleep, the numbers continued below the reserved ones"
 
 
-async def _sleep_often(garden):
+async def _sleep_often(server):
     for _ in range(LIVES):
-        await garden.live()
-    return garden.heard, garden.wire.ports(), garden.wire.handshakes(), garden.wire.nonces()
+        await server.live()
+    return server.received, server.wire.ports(), server.wire.handshakes(), server.wire.nonces()
 
 
-def test_one_handshake_for_many_lives(in_network, tmp_path):
-    """Each life tells one record from a port of its own, as behind a NAT that forgot, and is answered there."""
-    heard, ports, handshakes, nonces = run(in_network, _sleep_often, tmp_path)
-    assert heard == list(range(1, LIVES + 1))
+def test_one_handshake_serves_many_lives(in_network, tmp_path):
+    """Each life sends one record from a port of its own, as behind a NAT that forgot it, and is answered there."""
+    received, ports, handshakes, nonces = run(in_network, _sleep_often, tmp_path)
+    assert received == list(range(1, LIVES + 1))
     assert len(ports) == LIVES and len(set(ports)) > 1
     assert handshakes == 1
     assert_every_nonce_is_new(nonces)
-    for way in ("up", "down"):  # Finished, and a record in each life: nothing else
+    for way in ("up", "down"):  # in each direction: Finished, and one record in each life
         numbers = [number for direction, _, number in nonces if direction == way]
         assert numbers == [(1 << 48 | sequence).to_bytes(8, "big") for sequence in range(LIVES + 1)]
 
 
-async def _fail_after_sending(garden):
+async def _fail_after_sending(server):
     for _ in range(3):
-        await garden.live()
-        await garden.live()
-        await garden.die_unanswered()
-    await garden.live()
-    return garden.heard, garden.wire.handshakes(), garden.wire.nonces()
+        await server.live()
+        await server.live()
+        await server.die_unanswered()
+    await server.live()
+    return server.received, server.wire.handshakes(), server.wire.nonces()
 
 
-def test_killed_between_sending_and_saving(in_network, tmp_path):
-    """The server has its report; what had been saved before is refused, and the next life connects anew."""
-    heard, handshakes, nonces = run(in_network, _fail_after_sending, tmp_path)
-    assert heard == list(range(1, 11))
+def test_a_sensor_killed_between_sending_and_saving_connects_anew(in_network, tmp_path):
+    """The server has its report. The session saved before is refused, so the next life performs a handshake."""
+    received, handshakes, nonces = run(in_network, _fail_after_sending, tmp_path)
+    assert received == list(range(1, 11))
     assert handshakes == 1 + 3
     assert_every_nonce_is_new(nonces)
 
 
-async def _fail_at_any_time(garden):
+async def _fail_at_any_time(server):
     random.seed(1)
-    await garden.live()
+    await server.live()
     for number in range(KILLS):
-        before = garden.counter()
+        before = server.counter()
         if number % 4 == 0:
-            await garden.live()
+            await server.live()
         elif number % 4 == 1:
-            await garden.die(lambda: True, random.uniform(0, 0.15))
+            await server.die(lambda: True, random.uniform(0, 0.15))
         else:
-            await garden.die(lambda before=before: garden.counter() != before, random.uniform(0, 0.01))
-    await garden.live()
-    return garden.heard, garden.wire.handshakes(), garden.wire.nonces()
+            await server.die(lambda before=before: server.counter() != before, random.uniform(0, 0.01))
+    await server.live()
+    return server.received, server.wire.handshakes(), server.wire.nonces()
 
 
-def test_killed_at_any_time(in_network, tmp_path):
-    """While it starts, connects, sends, waits or saves; mostly after its counter was written, which restoring and saving do."""
-    heard, handshakes, nonces = run(in_network, _fail_at_any_time, tmp_path)
-    print(f"{KILLS} kills, {len(heard)} reports, {handshakes} handshakes, {len(nonces)} protected records")
-    assert heard == sorted(set(heard))
-    assert handshakes > KILLS // 20, "too few such kills: the test shows nothing"
+def test_a_sensor_killed_at_any_time_repeats_no_nonce_and_no_report(in_network, tmp_path):
+    """While it starts, connects, sends, waits or saves; mostly after a write of its counter, which restore and save perform."""
+    received, handshakes, nonces = run(in_network, _fail_at_any_time, tmp_path)
+    print(f"{KILLS} kills, {len(received)} reports, {handshakes} handshakes, {len(nonces)} protected records")
+    assert received == sorted(set(received))
+    assert handshakes > KILLS // 20, "too few such kills to prove anything"
     assert_every_nonce_is_new(nonces)
 
 
@@ -252,33 +252,33 @@ def _stale(folder, store):
     return caught.value.reason == E_STALE
 
 
-async def _lose(garden):
-    """Lose the counter; then have an earlier session come back, as from a backup; then have the server forget."""
-    folder = garden.folder
+async def _lose(server):
+    """Lose the counter; then restore an earlier session, as from a backup; then let the server discard its sessions."""
+    folder = server.folder
     handshakes = []
     for _ in range(2):
-        await garden.live()
+        await server.live()
     shutil.copy(folder / "saved", folder / "backup")
     (folder / "dtls").unlink()
     refused = [_stale(folder, folder)]
-    await garden.live()
-    handshakes.append(garden.wire.handshakes())
-    await garden.live()
-    await garden.live()
+    await server.live()
+    handshakes.append(server.wire.handshakes())
+    await server.live()
+    await server.live()
     shutil.copy(folder / "backup", folder / "saved")
     refused.append(_stale(folder, folder))
-    await garden.live()
-    handshakes.append(garden.wire.handshakes())
-    garden.forget()
-    await garden.live()
-    handshakes.append(garden.wire.handshakes())
-    return refused, handshakes, garden.heard, garden.wire.nonces()
+    await server.live()
+    handshakes.append(server.wire.handshakes())
+    server.forget()
+    await server.live()
+    handshakes.append(server.wire.handshakes())
+    return refused, handshakes, server.received, server.wire.nonces()
 
 
-def test_what_cannot_go_on_begins_anew(in_network, tmp_path):
-    """Without its counter, or with that of a later life, what was saved is refused; and a server that forgot does not answer."""
-    refused, handshakes, heard, nonces = run(in_network, _lose, tmp_path)
+def test_a_session_that_cannot_be_continued_is_replaced_by_a_new_one(in_network, tmp_path):
+    """A saved session is refused without its counter, or with that of a later life. A server without the session is silent."""
+    refused, handshakes, received, nonces = run(in_network, _lose, tmp_path)
     assert refused == [True, True]
     assert handshakes == [2, 3, 4]
-    assert heard == list(range(1, 8))
+    assert received == list(range(1, 8))
     assert_every_nonce_is_new(nonces)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""docs/tutorial.md is true: its programs are saved and its commands run as they stand, and they print what the page shows.
+"""docs/tutorial.md is correct: its files are saved, its commands run unchanged, and they print the output on the page.
 
 A block "console NAME" belongs to the terminal NAME. A line that starts with "$ " is typed, "^C" interrupts, all others are printed;
 "..." stands for any lines. "Save this as `FILE`:" precedes the text of a file. Part 2 of the page needs boards and is not run.
@@ -34,7 +34,7 @@ def steps(text):
 
 
 class Terminal:
-    """A shell with one window: what is printed in it comes out of read()."""
+    """A shell with one window; read() returns its output."""
 
     def __init__(self, home):
         path = f"{Path(sys.executable).parent}:{Path(unix_port.find()).parent}:{os.environ['PATH']}"
@@ -71,7 +71,7 @@ class Terminal:
             return "(nothing)"
 
     def interrupt(self):
-        """Press Ctrl-C: the program in the foreground is the shell's only child."""
+        """Press Ctrl-C: interrupt the foreground program, which is the shell's only child."""
         children = Path(f"/proc/{self._shell.pid}/task/{self._shell.pid}/children").read_text().split()
         for child in children:
             os.kill(int(child), signal.SIGINT)
@@ -82,7 +82,7 @@ class Terminal:
         return list(iter(self.read, _END))
 
     def close(self):
-        """End the shell and its program; return what else was printed."""
+        """End the shell and its program; return the remaining output."""
         self.interrupt()
         self._shell.stdin.close()
         self._reader.join(PATIENCE_S)
@@ -91,7 +91,7 @@ class Terminal:
 
 
 def _follow(text, home):
-    """Do all that the page says; return [(terminal, line on the page, line that was printed)] and what nobody expected."""
+    """Follow the page; return ([(terminal, line on the page, printed line)], lines that are not on the page)."""
     terminals = {}
     compared = []
     try:
@@ -114,7 +114,7 @@ def _follow(text, home):
                     compared.append((name, line, terminal.read()))
                     if compared[-1][1] != compared[-1][2]:
                         return compared, {}
-        terminals["desk"].rest()  # its last command has ended
+        terminals["desk"].rest()  # the end of its last command
     finally:
         left = {name: terminal.close() for name, terminal in terminals.items()}
     return compared, left
@@ -128,10 +128,10 @@ def test_the_tutorial_works_as_written(in_network, tmp_path):
     assert len(compared) > 20
     traceback = ("Traceback", "  ")
     rest = {name: [line for line in lines if not line.startswith(traceback)] for name, lines in left.items()}
-    assert rest == {"desk": [], "attacker": [], "lamp": ["KeyboardInterrupt: "]}, "all else is on the page"
+    assert rest == {"desk": [], "attacker": [], "lamp": ["KeyboardInterrupt: "]}, "printed lines that are not on the page"
 
 
-def test_a_page_that_is_wrong_is_found(in_network, tmp_path):
+def test_a_wrong_page_is_detected(in_network, tmp_path):
     text = "Save this as\n`a.txt`:\n\n```text\nb\n```\n\n```console desk\n$ echo 1; echo 2\n1\n...\n$ echo 3\n4\n```\n"
     (tmp_path / "tutorial").mkdir()
     assert next(iter(steps(text))) == ("file", "a.txt", "b\n")
