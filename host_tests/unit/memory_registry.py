@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A registry in memory, which knows nothing of SQLite: it shows that the interface is all that the service needs."""
+"""A registry in memory, without SQLite: it shows that the manager's service needs only the interface."""
 
 import contextlib
 import copy
@@ -10,7 +10,7 @@ from dicectl.manager.registry.base import Registry, StoredGroup, entry
 
 
 class MemoryRegistry(Registry):
-    """A registry whose transactions are copies. `before_write`, if set, is called before each change: it may raise."""
+    """A registry whose transactions are copies. `before_write`, if set, is called before each change and may raise."""
 
     def __init__(self, now=time.time):
         super().__init__(now)
@@ -20,11 +20,11 @@ class MemoryRegistry(Registry):
         self.opened()
 
     def close(self):
-        """There is nothing to close."""
+        """Do nothing."""
 
     @contextlib.contextmanager
     def transaction(self):
-        """Restore the copy that was taken at the beginning if the block raises."""
+        """Restore the state from the beginning of the block if the block raises."""
         if self._nested:
             yield
             return

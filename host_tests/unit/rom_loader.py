@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A test double: it plays the serial ROM boot loader of an ESP32, S3 or C3, and esptool's stub, on a pseudo-terminal; no chip runs.
+"""A test double of the serial ROM boot loader of an ESP32, S3 or C3, and of esptool's stub, on a pseudo-terminal; no chip is used.
 
-It speaks as much of Espressif's serial protocol as esptool 5 needs to erase, write and verify: SLIP frames, registers as far as
-esptool reads them, and a flash of 4 MB that obeys flash's rule, so that what was not erased comes out wrong. It says nothing
-about reset lines, baud rates, timing or real flash chips; the stub that esptool uploads is taken for granted, and never run.
+It implements the part of Espressif's serial protocol that esptool 5 needs to erase, write and verify: SLIP frames, the registers
+that esptool reads, and 4 MB of flash in which programming only clears bits, so a write without an erase gives wrong data. It does
+not model reset lines, baud rates, timing or real flash chips. The stub that esptool uploads is accepted and never run.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _INVALID = b"\x01\x05"
 
 @dataclass(frozen=True)
 class Chip:
-    """What esptool tells one chip from another by; register addresses of its flash controller."""
+    """The values by which esptool recognises a chip, and the register addresses of its flash controller."""
 
     magic: int | None
     chip_id: int | None
@@ -44,7 +44,7 @@ _CRYSTAL = {0x3FF40014: 40_000_000 // 115_200}
 
 
 def _frames(buffer):
-    """Take whole SLIP frames out of a bytearray (RFC 1055) and yield them."""
+    """Remove complete SLIP frames (RFC 1055) from a bytearray and yield them."""
     while (end := buffer.find(b"\xc0", 1)) > 0:
         frame = bytes(buffer[:end]).strip(b"\xc0")
         del buffer[: end + 1]
@@ -53,13 +53,13 @@ def _frames(buffer):
 
 
 class RomLoader:
-    """A context manager; `port` is the path for esptool, `flash` what is in the flash, `commands` what was asked of it."""
+    """A context manager. `port` is the path for esptool, `flash` the content of the flash, `commands` the received commands."""
 
     def __init__(self, chip="esp32", fill=0xA5):
         self.chip = CHIPS[chip]
-        self.flash = bytearray([fill]) * FLASH_BYTES  # as if something had been there
+        self.flash = bytearray([fill]) * FLASH_BYTES  # as if the flash had been used before
         self.commands = []
-        self.damage = None  # an offset whose byte takes no write: a worn cell
+        self.damage = None  # the offset of a worn byte, which cannot be written
         self._registers = {_MAGIC_REG: self.chip.magic or 0, **_CRYSTAL}
         self._stub = False
         self._at = 0
@@ -99,17 +99,17 @@ class RomLoader:
         if direction != 0 or len(frame) != size + 8:
             return
         answer = handler(self, frame[8:]) if handler else _INVALID
-        if isinstance(answer, int):  # a value, and nothing else
+        if isinstance(answer, int):  # a register value without data
             value, data = answer, b"\0\0"
         elif answer == _INVALID:
             value, data = 0, answer
         else:
             value, data = 0, (answer or b"") + b"\0\0"
         if not self._stub:
-            data += b"\0\0"  # the ROM's status has 4 bytes
+            data += b"\0\0"  # the status of the ROM has 4 bytes
         for _ in range(8 if op == 0x08 else 1):
             self._send(struct.pack("<BBHI", 1, op, len(data), value) + data)
-        if op == 0x06 and not self._stub:  # MEM_END: the stub begins, and says so
+        if op == 0x06 and not self._stub:  # MEM_END: the stub starts and announces itself
             self._stub = True
             self._send(b"OHAI")
 
@@ -122,7 +122,7 @@ class RomLoader:
     def _write_reg(self, data):
         address, value = struct.unpack("<II", data[:8])
         self._registers[address] = value
-        if address == self.chip.spi and value:  # the flash controller runs a command at once
+        if address == self.chip.spi and value:  # the flash controller executes a command at once
             self._registers[address] = 0
             command = self._registers.get(self.chip.spi + self.chip.usr2, 0) & 0xFF
             self._registers[self.chip.spi + self.chip.w0] = _FLASH_ID if command == _READ_ID else 0
@@ -140,7 +140,7 @@ class RomLoader:
         self.flash[first:end] = b"\xff" * (end - first)
 
     def _program(self, data):
-        """Clear bits, which is all that programming can do."""
+        """Clear bits, as programming flash does."""
         old = int.from_bytes(self.flash[self._at : self._at + len(data)], "little")
         new = (old & int.from_bytes(data, "little")).to_bytes(len(data), "little")
         self.flash[self._at : self._at + len(data)] = new

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Parts of firmware/app for which no real thing can be had here: chips and pins are doubles.
+"""Parts of firmware/app that need hardware which is not available here: chips and pins are doubles.
 
-The rest runs in host_tests/net/test_manager_command.py.
+host_tests/net/test_manager_command.py tests the rest.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ def app(monkeypatch, tmp_path):
 
 
 def machine(monkeypatch, **parts):
-    """Have `machine` be a double."""
+    """Replace the module `machine` by a double."""
     monkeypatch.setitem(sys.modules, "machine", types.SimpleNamespace(**parts))
 
 
 @pytest.mark.parametrize(
-    "register, said",
+    "register, shown",
     [(b"\x19\x00", b"25.0"), (b"\x00\x80", b"0.5"), (b"\xff\x80", b"-0.5"), (b"\xe7\x00", b"-25.0"), (b"\x7d\x00", b"125.0")],
 )
-def test_lm75(app, monkeypatch, register, said):
-    """The values of its data sheet, table of temperatures."""
+def test_lm75_registers_are_converted_as_in_the_data_sheet(app, monkeypatch, register, shown):
+    """The values of the table of temperatures in the data sheet."""
     asked = []
 
     class I2C:
@@ -54,17 +54,17 @@ def test_lm75(app, monkeypatch, register, said):
 
     machine(monkeypatch, I2C=I2C, Pin=lambda number: number)
     read = app("sensors").make("lm75", {"scl": 5, "sda": 4})
-    assert read() == said
+    assert read() == shown
     assert asked == [(0, 5, 4), (0x48, 0, 2)]
 
 
-def test_simulated(app):
+def test_the_simulated_sensor_sweeps_from_20_to_21_9_degrees(app):
     read = app("sensors").make("simulated", {})
     values = [float(read()) for _ in range(80)]
     assert min(values) == 20.0 and max(values) == 21.9 and values[:40] == values[40:]
 
 
-def test_safe_mode_after_five_starts_that_failed(app):
+def test_safe_mode_follows_five_failed_starts(app):
     safe = app("safe")
     assert [safe.may_start() for _ in range(7)] == [True] * 5 + [False] * 2
     safe.reset()
@@ -72,7 +72,7 @@ def test_safe_mode_after_five_starts_that_failed(app):
     assert safe.may_start()
 
 
-def test_a_start_that_lasts_a_minute_counts_as_good_and_the_watchdog_is_fed(app, monkeypatch):
+def test_a_start_of_a_minute_resets_the_count_and_feeds_the_watchdog(app, monkeypatch):
     from dicectl.net.virtual import Loop
 
     safe = app("safe")
@@ -92,15 +92,15 @@ def test_a_start_that_lasts_a_minute_counts_as_good_and_the_watchdog_is_fed(app,
     for _ in range(4):
         safe.may_start()
         run(30)
-    assert len(fed) >= 4 * 14 and set(fed) == {8000}, "oftener than every 8 s"
+    assert len(fed) >= 4 * 14 and set(fed) == {8000}, "less often than every 8 s"
     assert safe.may_start()
     run(90)
     assert all(safe.may_start() for _ in range(5)) and not safe.may_start()
 
 
 @pytest.mark.parametrize("chip, register", [("RP2040", 0x4005B000), ("RP2350", 0x400DB000)])
-def test_who_interrupts_has_time(app, monkeypatch, chip, register):
-    """Failed starts are forgotten, and the watchdog of the data sheet's register stands still; an ESP32's has an hour."""
+def test_an_interruption_resets_the_count_and_stops_the_watchdog(app, monkeypatch, chip, register):
+    """The watchdog is stopped through the register of the data sheet; that of an ESP32 gets an hour."""
     safe = app("safe")
     for _ in range(5):
         safe.may_start()
@@ -115,7 +115,7 @@ def test_who_interrupts_has_time(app, monkeypatch, chip, register):
     assert waits == [3_600_000]
 
 
-def test_what_the_program_raises_comes_out(app):
+def test_an_exception_of_the_program_is_raised(app):
     safe = app("safe")
 
     async def broken():
@@ -125,7 +125,7 @@ def test_what_the_program_raises_comes_out(app):
         asyncio.run(safe.stay_up(broken()))
 
 
-def test_the_light_blinks_while_it_joins(app, monkeypatch):
+def test_the_led_blinks_while_joining_and_on_trouble(app, monkeypatch):
     values, timers = [], []
 
     class Pin:
@@ -153,11 +153,11 @@ def test_the_light_blinks_while_it_joins(app, monkeypatch):
     led.show("trouble")
     led.show("joined")
     assert timers == [500, None, 100, None]
-    assert values[-1] is True, "it is the lamp again"
+    assert values[-1] is True, "the LED did not return to the lamp's state"
 
 
-class _Group:
-    """Stands for dice.aio.managed.ManagedGroup: `trouble` are the errors of its calls, by name."""
+class FakeManagedGroup:
+    """A double of dice.aio.managed.ManagedGroup. `trouble` maps the names of calls to the errors that they raise."""
 
     routes = {}
     group = None
@@ -183,8 +183,8 @@ class _Group:
             raise self.trouble[name]
 
 
-class _Peer:
-    """Stands for a session with the manager."""
+class FakeManagerSession:
+    """A double of a session with the manager."""
 
     def __init__(self):
         self.ended = False
@@ -194,13 +194,13 @@ class _Peer:
 
 
 def _node(app, options, group, peers):
-    """Return a node whose sessions with the manager are doubles, which `peers` lists."""
+    """Return a node whose sessions with the manager are doubles; they are appended to `peers`."""
     module = app("node")
     module._AGAIN_S = 0.01
 
     class Node(module.Node):
         async def _meet_manager(self):
-            self.peer = _Peer()
+            self.peer = FakeManagerSession()
             peers.append(self.peer)
 
     node = Node({"groups": []}, {"publish_s": 0, **options}, lambda: b"1", status=lambda word: None)
@@ -209,7 +209,7 @@ def _node(app, options, group, peers):
 
 
 def _run_for(node, seconds):
-    """Run a node for a while; raises what it raises."""
+    """Run a node for this long; raise what it raises."""
 
     async def main():
         with pytest.raises(asyncio.TimeoutError):
@@ -218,8 +218,8 @@ def _run_for(node, seconds):
     asyncio.run(main())
 
 
-def test_a_node_that_sleeps_is_none_that_fails(app, monkeypatch):
-    """Each deep sleep is a start anew, and shorter than a minute."""
+def test_deep_sleep_does_not_count_as_a_failed_start(app, monkeypatch):
+    """Each deep sleep ends in a new start and is shorter than a minute."""
 
     class Asleep(BaseException):
         pass
@@ -232,28 +232,28 @@ def test_a_node_that_sleeps_is_none_that_fails(app, monkeypatch):
     for _ in range(12):
         assert safe.may_start()
         with pytest.raises(Asleep):
-            asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, _Group(), []).run())
+            asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, FakeManagedGroup(), []).run())
 
 
 @pytest.mark.parametrize("call", ["resume", "report", "stay"])
-def test_what_the_network_refuses_does_not_end_the_node(app, call):
-    """No network at the start, a manager that is silent when the node goes to sleep, or while it is awake."""
+def test_network_errors_do_not_end_the_node(app, call):
+    """No network at the start, or a manager that is silent when the node goes to sleep or while it is awake."""
     options = {"sleep_s": 0.01, "awake_s": 0.01} if call == "report" else {}
     error = OSError(19) if call == "resume" else PeerError(None, 51)
     peers = []
-    _run_for(_node(app, options, _Group(**{call: error}), peers), 0.5)
-    assert len(peers) > 2, "it goes on"
+    _run_for(_node(app, options, FakeManagedGroup(**{call: error}), peers), 0.5)
+    assert len(peers) > 2, "the node did not retry"
 
 
-def test_no_session_is_left_open(app):
+def test_the_previous_session_is_closed_before_the_next(app):
     peers = []
-    _run_for(_node(app, {}, _Group(), peers), 0.5)
+    _run_for(_node(app, {}, FakeManagedGroup(), peers), 0.5)
     assert len(peers) > 2 and all(peer.ended for peer in peers[:-1])
 
 
 @pytest.mark.parametrize("tries", [3, None])
-def test_wifi(app, monkeypatch, tmp_path, tries, capsys):
-    """Without power saving, with what wifi.json says; without an access point it goes on after a while."""
+def test_wifi_connects_without_power_saving_or_times_out(app, monkeypatch, tmp_path, tries, capsys):
+    """With the settings of wifi.json. Without an access point the program continues after a while."""
     (tmp_path / "wifi.json").write_text('{"ssid": "house", "password": "secret word"}')
     calls = []
 
@@ -273,14 +273,14 @@ def test_wifi(app, monkeypatch, tmp_path, tries, capsys):
     monkeypatch.setattr(link, "time", types.SimpleNamespace(sleep=lambda _: None))
     assert link.up({}) is None
     assert calls[:3] == [("active", True), ("config", ("pm", 0)), ("connect", "house", "secret word")]
-    said = capsys.readouterr().out
-    assert said == ("" if tries else "no Wi-Fi yet: check wifi.json\n")
+    shown = capsys.readouterr().out
+    assert shown == ("" if tries else "no Wi-Fi yet: check wifi.json\n")
     assert calls.count("isconnected") == (tries or 200)
 
 
 @pytest.mark.parametrize("raw, celsius", [(14015, b"27.0"), (13000, b"56.7"), (15000, b"-1.8")])
-def test_the_temperature_of_a_chip(app, monkeypatch, raw, celsius):
-    """By the formula of the RP2040's data sheet: 27 degrees at 0.706 V, 1.721 mV less for each more; an ESP32 tells degrees."""
+def test_the_chip_temperature_is_computed_as_in_the_data_sheet(app, monkeypatch, raw, celsius):
+    """RP2040: 27 degrees at 0.706 V, one degree less for each 1.721 mV more. An ESP32 reports degrees."""
     sensors = app("sensors")
     monkeypatch.setitem(sys.modules, "esp32", None)
     machine(monkeypatch, ADC=lambda channel: types.SimpleNamespace(read_u16=lambda: raw if channel == 4 else 0))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A back end that is not there is an error, on both interpreters: never something slower or leakier in its place."""
+"""A missing crypto back end is an error on both interpreters; it is never replaced by a slower or leakier one."""
 
 import os
 import subprocess
@@ -25,25 +25,25 @@ else:
 
 
 def printed(argv, environment):
-    """Return what a command prints."""
+    """Return the output of a command."""
     return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
 
 @pytest.mark.parametrize("name", ["cryptography", "cryptography.hazmat.primitives.ciphers"])
-def test_cpython_without_cryptography_fails(name):
+def test_cpython_without_the_cryptography_package_raises(name):
     environment = {**os.environ, "PYTHONPATH": str(resources.LIB)}
     assert printed([sys.executable, "-c", HIDE.format(name=name, nothing=None)], environment) == ["ImportError", name]
 
 
 @pytest.mark.parametrize("name", ["cryptolib", "hashlib"])
-def test_micropython_without_its_ciphers_fails(name):
-    """A firmware that lacks them has no such name in these modules, or no such module."""
+def test_micropython_without_its_ciphers_raises(name):
+    """A firmware without them lacks these names in a module, or the module."""
     argv = [unix_port.find(), "-c", HIDE.format(name=name, nothing="Nothing()")]
     assert printed(argv, unix_port.environment()) == ["ImportError", name]
 
 
-def test_with_everything_in_place_it_is_imported():
-    """Or the tests above would show nothing."""
+def test_the_back_end_is_imported_if_nothing_is_missing():
+    """Without this the tests above would prove nothing."""
     program = HIDE.format(name="teapot", nothing=None)
     environment = {**os.environ, "PYTHONPATH": str(resources.LIB)}
     assert printed([sys.executable, "-c", program], environment)[:2] == ["imported", "host"]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl bench` gives every measurement on both interpreters; how long they take is nothing to test."""
+"""`dicectl bench` makes every measurement on both interpreters. The durations are not tested."""
 
 import json
 import subprocess
@@ -37,14 +37,14 @@ BACKENDS = {"cpython": "host", "micropython": "device"}
 
 
 def run(*arguments):
-    """Return what `dicectl bench` prints."""
+    """Return the output of `dicectl bench`."""
     command = [sys.executable, "-m", "dicectl", "bench", "--quick", "--no-device", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_json_has_every_row_of_both_interpreters():
+def test_json_contains_every_measurement_of_both_interpreters():
     runs = json.loads(run("--json"))
     assert set(runs) == {"cpython", "micropython"}
     for name, measured in runs.items():
@@ -61,7 +61,7 @@ def test_json_has_every_row_of_both_interpreters():
             assert result["repetitions"] > 0
 
 
-def test_handshakes_over_networks_that_lose():
+def test_handshakes_over_lossy_networks_are_measured():
     networks = json.loads(run("--json"))["cpython"]["handshakes"]
     assert [(line["mtu"], line["loss"]) for line in networks] == [(mtu, loss) for mtu in MTUS for loss in LOSSES]
     for line in networks:
@@ -72,31 +72,31 @@ def test_handshakes_over_networks_that_lose():
         medians = [line["ms"][0] for line in networks[start : start + len(LOSSES)]]
         assert medians[0] < 1000 < medians[-1]
     without_loss = networks[:: len(LOSSES)]
-    assert [line["datagrams"][0] for line in without_loss] == [6, 6, 8, 10], "smaller datagrams are more of them"
+    assert [line["datagrams"][0] for line in without_loss] == [6, 6, 8, 10], "a smaller MTU takes more datagrams"
     assert 400 < without_loss[0]["bytes"][0] < 500
     assert speed.handshake_rows(networks)[0][:4] == ["0", "0", "1232", "100.0 %"]
 
 
-def test_a_large_group():
-    storms = json.loads(run("--json"))["cpython"]["storms"]
+def test_a_large_group_is_measured():
+    large_groups = json.loads(run("--json"))["cpython"]["storms"]
     phases = ["join", "re-key", "expulsion", "re-key, one lost"]
-    assert [(line["phase"], line["loss"]) for line in storms] == [(phase, loss) for loss in (0, 10) for phase in phases]
-    for line in storms:
+    assert [(line["phase"], line["loss"]) for line in large_groups] == [(phase, loss) for loss in (0, 10) for phase in phases]
+    for line in large_groups:
         assert line["heard"] == 100 if not line["loss"] else 70 < line["heard"] <= 100
         assert sorted(line["each_s"]) == line["each_s"] and line["each_s"][-1] <= line["s"]
         assert line["manager_bytes"] < 20_000
-    without_loss = {line["phase"]: line for line in storms if not line["loss"]}
-    assert 2.0 <= without_loss["re-key"]["datagrams"] <= 2.1, "a GSA and its acknowledgement; the sender reports besides"
+    without_loss = {line["phase"]: line for line in large_groups if not line["loss"]}
+    assert 2.0 <= without_loss["re-key"]["datagrams"] <= 2.1, "more than a GSA, its acknowledgement and the sender's reports"
     assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
-    assert speed.large_group_rows(storms)[0][:3] == ["join", "50", "0"]
+    assert speed.large_group_rows(large_groups)[0][:3] == ["join", "50", "0"]
 
 
 def test_plain_output_is_aligned_tables():
-    head, table, told, handshakes, about, storms = run().split("\n\n")
+    head, table, overview, handshakes, about, large_groups = run().split("\n\n")
     assert "bytes of memory of the manager" in about
-    lines = storms.splitlines()
-    assert len(lines) == 1 + 8 and len({len(line) for line in lines}) == 1, storms
-    assert "1280" in told and "1232" in told
+    lines = large_groups.splitlines()
+    assert len(lines) == 1 + 8 and len({len(line) for line in lines}) == 1, large_groups
+    assert "1280" in overview and "1232" in overview
     lines = handshakes.splitlines()
     assert len(lines) == 1 + 5 * len(MTUS) and len({len(line) for line in lines}) == 1, handshakes
     assert [line.split(":")[0] for line in head.splitlines()] == ["cpython", "micropython", "tls on micropython", "yardstick"]
@@ -107,7 +107,7 @@ def test_plain_output_is_aligned_tables():
     assert "\x1b" not in table
 
 
-def test_ratio_compares_the_same_measurement():
+def test_ratios_compare_the_same_measurement():
     def made(us):
         return {"results": [{"name": "seal", "size": 16, "us": us, "per_second": round(1e6 / us)}]}
 
@@ -117,7 +117,7 @@ def test_ratio_compares_the_same_measurement():
     assert speed.rows({"cpython": made(10.0), "micropython": {"results": []}})[0][-1] == "-"
 
 
-def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
+def test_a_failing_workload_is_reported(tmp_path, monkeypatch):
     (tmp_path / "bench.py").write_text("print('{\"interpreter\": \"x\"}')\nraise ValueError('no tag')\n")
     monkeypatch.setattr(resources, "ON_DEVICE", tmp_path)
     for runner in speed.RUNNERS.values():
@@ -125,8 +125,8 @@ def test_workload_that_fails_is_a_failure(tmp_path, monkeypatch):
             list(runner(True))
 
 
-def test_without_a_firmware_it_says_how_to_get_one(monkeypatch, tmp_path):
-    """Nothing is built unasked."""
+def test_without_firmware_the_command_that_builds_it_is_named(monkeypatch, tmp_path):
+    """Nothing is built without a request."""
     monkeypatch.setenv("DICE_CACHE", str(tmp_path))
     monkeypatch.delenv("DICE_FIRMWARE", raising=False)
     monkeypatch.setattr(speed, "RUNNERS", {})

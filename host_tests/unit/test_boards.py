@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The folders of boards/ and the facts about them agree, profiles are whole, and what is generated from them is fresh."""
+"""The folders of boards/ agree with boards.toml, profiles are complete, and generated files are up to date."""
 
 import ast
 import json
@@ -29,11 +29,11 @@ FIELDS = {
     "thumbnail",
     "url",
     "vendor",
-}  # of each board.json of MicroPython
-CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded away
+}  # the fields of each board.json of MicroPython
+CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded, so not shipped
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py"}
 MANAGER = {"dice/group/gsa_encode.py", "dice/group/manager.py", "dice/aio/kdc.py"}
-_NETWORK = {"dice/names.py"}  # what offers dice.join() and connect(), which a profile without a network cannot call
+_NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -43,13 +43,13 @@ def described(board):
     return json.loads((board.folder / "board.json").read_text())
 
 
-def test_each_folder_has_its_facts():
+def test_every_folder_has_an_entry_in_boards_toml():
     assert {board.name for board in BOARDS} == {path.name for path in resources.BOARDS.iterdir() if path.is_dir()}
     assert len(BOARDS) == 6
 
 
 @each_board
-def test_folder_has_the_layout_of_a_custom_board(board):
+def test_each_folder_has_the_layout_of_a_custom_board(board):
     needed = {"board.json", "manifest.py", "mpconfigboard.cmake", "mpconfigboard.h"}
     names = {path.name for path in board.folder.iterdir() if path.is_file()}
     variants = {name for name in names if re.fullmatch(r"mpconfigvariant(_\w+)?\.cmake", name)}
@@ -59,7 +59,7 @@ def test_folder_has_the_layout_of_a_custom_board(board):
 
 
 @each_board
-def test_definition_is_of_the_board_that_it_is_named_after(board):
+def test_each_definition_is_of_the_board_in_its_name(board):
     for name in ("mpconfigboard.cmake", "mpconfigboard.h"):
         assert set(re.findall(r"boards/((?:ESP32|RPI)\w+)", (board.folder / name).read_text())) == {board.name}
     code = [line for line in (board.folder / "mpconfigboard.h").read_text().splitlines() if not line.startswith("//")]
@@ -67,7 +67,7 @@ def test_definition_is_of_the_board_that_it_is_named_after(board):
 
 
 @each_board
-def test_board_json(board):
+def test_each_board_json_agrees_with_boards_toml(board):
     said = described(board)
     assert FIELDS <= set(said) <= FIELDS | {"deploy_options", "variants"}
     assert said["mcu"] == board.chip
@@ -79,9 +79,9 @@ def test_board_json(board):
 
 
 @each_board
-def test_facts_are_possible(board):
+def test_the_facts_of_each_board_are_plausible(board):
     assert board.flashed_by == {"esp32": "esptool", "rp2": "uf2"}[board.port]
-    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as dice.crypto.name() says
+    assert board.aes == ("hardware" if board.port == "esp32" else "software")  # as reported by dice.crypto.name()
     assert (board.uf2_family is not None) == (board.flashed_by == "uf2")
     assert board.mpy_arch in ("armv6m", "armv7m", "xtensawin", "rv32imc")
     assert board.shown
@@ -93,7 +93,7 @@ def test_facts_are_possible(board):
     assert ("built" in board.shown) == board.from_debian
 
 
-def test_find():
+def test_boards_are_found_by_name_or_machine():
     assert boards.find("rpi_pico").name == "RPI_PICO"
     with pytest.raises(CommandError, match="no board PYBV11; there are ESP32_GENERIC, ") as caught:
         boards.find("PYBV11")
@@ -117,14 +117,14 @@ def imported(name):
 
 
 @pytest.mark.parametrize("profile", [name for name in profiles.names() if name != "none"])
-def test_profile_has_all_that_it_imports(profile):
+def test_each_profile_contains_the_modules_that_it_imports(profile):
     files = set(profiles.files(profile))
     needed = set().union(*(imported(name) for name in files))
     assert needed - files - CONSTANTS == LATE[profile] | (HOST_ONLY if profile == "full" else HOST_ONLY - {"dice/aio/_cpython.py"})
     assert imported("dice/group/member.py") > {"dice/group/context.py", "dice/errors.py"}
 
 
-def test_profiles():
+def test_profiles_contain_each_other():
     everything = {path.relative_to(resources.LIB).as_posix() for path in (resources.LIB / "dice").rglob("*.py")}
     assert profiles.names() == ("none", "group", "psk", "full")
     assert profiles.files("none") == []
@@ -139,19 +139,19 @@ def test_profiles():
         profiles.files("rpk")
 
 
-def test_metadata():
+def test_metadata_has_version_and_licence():
     assert profiles.metadata()["version"] == __version__
     assert profiles.metadata()["license"] == "MIT"
 
 
-def test_package_json_installs_everything():
+def test_package_json_lists_every_file():
     said = json.loads((ROOT / "package.json").read_text())
     assert sorted(said["urls"]) == sorted([name, f"lib/mip/{name}"] for name in profiles.files("full", unix=True))
     assert said["deps"] == []
     assert said["version"] == __version__
 
 
-def test_page_says_what_did_not_happen():
+def test_the_boards_page_says_which_boards_were_not_run_on_hardware():
     rows = re.findall(r"^\| `(\w+)` .*", (ROOT / "docs" / "boards.md").read_text(), re.MULTILINE)
     assert rows == [board.name for board in BOARDS]
     for board in BOARDS:
@@ -162,7 +162,7 @@ def test_page_says_what_did_not_happen():
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of what tools/generate.py reads and writes."""
+    """Return a copy of the files that tools/generate.py reads and writes."""
     for name in ("lib", "boards", "docs", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "package.json", tmp_path)
@@ -174,12 +174,12 @@ def generate(folder, *arguments):
     return subprocess.run(command, env={"PYTHONPATH": f"{folder / 'tools'}:{folder / 'lib'}"}, capture_output=True, text=True)
 
 
-def test_nothing_generated_is_stale():
+def test_no_generated_file_is_stale():
     done = generate(ROOT, "--check")
     assert done.returncode == 0, f"{done.stdout}{done.stderr}run python tools/generate.py"
 
 
-def test_generate_notices(copy):
+def test_generate_reports_and_updates_stale_files(copy):
     (copy / "lib" / "dice" / "extra.py").write_text("# one\n# two\nfrom .limits import GRACE_MS\n")
     (copy / "lib" / "mip" / "dice" / "gone.py").write_text("")
     facts = (copy / "boards" / "boards.toml").read_text()

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl build` says what is missing, does nothing in a dry run, makes nothing twice, and runs MicroPython's make as it should.
+"""`dicectl build` names missing parts, changes nothing in a dry run, reuses finished builds, and calls MicroPython's make.
 
-The checkouts here are doubles: a Makefile that writes what it was asked for. host_tests/emulated/test_firmware.py takes a real one.
+The checkouts here are doubles: a Makefile that writes its variables. host_tests/emulated/test_firmware.py uses a real one.
 """
 
 import json
@@ -33,14 +33,14 @@ RESULT = {"esp32": ("firmware.bin", "micropython.elf"), "rp2": ("firmware.uf2", 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    """An empty cache."""
+    """Return the path of an empty cache."""
     monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
-    """A folder that is all of PATH, with no commands but some of the shell's."""
+    """Return a folder that is all of PATH, with only a few commands of the shell."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in ("sh", "make", "mkdir", "cp", "printf", "test", "echo"):
@@ -52,7 +52,7 @@ def commands(tmp_path, monkeypatch):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A double of a checkout of MicroPython."""
+    """Return a double of a checkout of MicroPython."""
     folder = tmp_path / "micropython"
     for port, needed in recipe._NEEDED.items():
         (folder / "ports" / port).mkdir(parents=True)
@@ -88,7 +88,7 @@ def dicectl(*arguments, **environment):
         (["RPI_PICO", "--micropython", "host_tests"], "host_tests is not a checkout of MicroPython"),
     ],
 )
-def test_wrong_usage(arguments, message):
+def test_wrong_arguments_exit_with_2_and_one_line(arguments, message):
     done = dicectl(*arguments)
     assert done.returncode == USAGE
     assert message in done.stderr
@@ -96,7 +96,7 @@ def test_wrong_usage(arguments, message):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_missing_compilers_are_named_all_at_once(commands):
+def test_all_missing_compilers_are_named_at_once(commands):
     (commands / "make").unlink()
     with pytest.raises(CommandError) as caught:
         recipe.firmware("RPI_PICO")
@@ -108,43 +108,43 @@ def test_missing_compilers_are_named_all_at_once(commands):
     assert caught.value.exit_code == FAILED
 
 
-def fake(folder, name, script):
+def write_command(folder, name, script):
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
 
 
-def test_missing_library_of_the_compiler(commands):
+def test_a_missing_library_of_the_compiler_is_named(commands):
     for name in ("cmake", "gcc"):
-        fake(commands, name, "exit 1")
-    fake(commands, "arm-none-eabi-gcc", 'echo "${1#-print-file-name=}"')
+        write_command(commands, name, "exit 1")
+    write_command(commands, "arm-none-eabi-gcc", 'echo "${1#-print-file-name=}"')
     with pytest.raises(CommandError, match=r"missing: nosys\.specs for ARM; .* libnewlib-arm-none-eabi"):
         recipe.firmware("RPI_PICO")
 
 
-def test_no_apt(commands):
+def test_a_system_without_apt_is_referred_to_a_checkout(commands):
     with pytest.raises(CommandError, match="no apt-get here; build from a checkout of MicroPython: --micropython DIR"):
         debian.tree(recipe.quiet)
 
 
-def test_no_esp_idf(commands, checkout):
+def test_a_missing_esp_idf_is_named(commands, checkout):
     with pytest.raises(CommandError, match=r"missing: idf.py; install the ESP-IDF"):
         recipe.firmware("ESP32_GENERIC", micropython=checkout)
 
 
-def test_checkout_without_submodules(checkout):
+def test_missing_submodules_are_named_with_the_command_that_fetches_them(checkout):
     shutil.rmtree(checkout / "lib" / "pico-sdk")
     with pytest.raises(CommandError, match=r"no submodules: make -C .*/ports/rp2 BOARD_DIR=.*boards/RPI_PICO submodules"):
         recipe.firmware("RPI_PICO", micropython=checkout)
 
 
-def test_every_package_is_installed_by_the_gate_and_named_in_the_page():
+def test_every_package_is_installed_by_the_gate_and_named_on_the_page():
     gate, page = ((resources.ROOT / name).read_text().split() for name in (".ci/run", "docs/boards.md"))
-    given = {"make", "gcc"}  # by whoever runs .ci/run
+    given = {"make", "gcc"}  # installed on the machine that runs .ci/run
     assert set(recipe.PACKAGES) - given <= set(" ".join(gate).replace('"', " ").split())
     assert set(recipe.PACKAGES) <= set(page)
 
 
-def test_dry_run_does_nothing(cache, checkout, tmp_path):
+def test_a_dry_run_prints_the_steps_and_changes_nothing(cache, checkout, tmp_path):
     output = tmp_path / "output"
     done = dicectl("RPI_PICO", "--from-debian", "--dry-run", "--output", output)
     assert done.returncode == 0, done.stderr
@@ -159,33 +159,33 @@ def test_dry_run_does_nothing(cache, checkout, tmp_path):
     assert not output.exists()
 
 
-def test_checkout_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
-    fake(commands, "idf.py", "exit 0")
+def test_a_checkout_is_built_for_an_esp32(commands, checkout, tmp_path, monkeypatch):
+    write_command(commands, "idf.py", "exit 0")
     monkeypatch.setenv("MAKELEVEL", "7")
-    told = []
-    folder = recipe.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: told.append(said))
+    reported = []
+    folder = recipe.firmware("ESP32_GENERIC_C3", "group", micropython=checkout, progress=lambda *said: reported.append(said))
     assert (folder / "firmware.bin").read_text().splitlines() == [f"{resources.ROOT}/boards/ESP32_GENERIC_C3", "", "0"]
     assert (
         folder / "firmware.elf"
     ).read_text() == "include(\"$(BOARD_DIR)/manifest.py\", profile='group', bare=False, app=False)\n"
-    assert ("building ESP32_GENERIC_C3-group", 0.5) in told
+    assert ("building ESP32_GENERIC_C3-group", 0.5) in reported
     facts = json.loads((folder / "facts.json").read_text())
     assert (facts["board"], facts["profile"], facts["micropython"]) == ("ESP32_GENERIC_C3", "group", "1.99.0")
     assert facts["dice"] == __version__
     assert facts["bytes"]["firmware.bin"] == (folder / "firmware.bin").stat().st_size
 
 
-def test_checkout_for_an_rp2_with_tls(commands, checkout):
+def test_a_checkout_is_built_for_an_rp2_with_tls(commands, checkout):
     for name in ("cmake", "gcc"):
-        fake(commands, name, "exit 1")
-    fake(commands, "arm-none-eabi-gcc", 'echo "/found/${1#-print-file-name=}"')
+        write_command(commands, name, "exit 1")
+    write_command(commands, "arm-none-eabi-gcc", 'echo "/found/${1#-print-file-name=}"')
     folder = recipe.firmware("RPI_PICO", "none", True, checkout)
     assert (folder / "firmware.uf2").read_text().splitlines()[:2] == [f"{resources.ROOT}/boards/RPI_PICO", "TLS"]
     assert folder.name.startswith("RPI_PICO-none-tls-")
 
 
-def test_results_are_copied_and_told(checkout, commands, tmp_path):
-    fake(commands, "idf.py", "exit 0")
+def test_the_results_are_copied_and_the_steps_reported(checkout, commands, tmp_path):
+    write_command(commands, "idf.py", "exit 0")
     done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--output", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["folder"] == str(tmp_path / "out")
@@ -198,16 +198,16 @@ def test_results_are_copied_and_told(checkout, commands, tmp_path):
     assert "app=False" in (tmp_path / "out" / "firmware.elf").read_text()
 
 
-def test_checkout_is_built_again_each_time(checkout, commands):
-    fake(commands, "idf.py", "exit 0")
+def test_a_checkout_is_rebuilt_each_time(checkout, commands):
+    write_command(commands, "idf.py", "exit 0")
     folder = recipe.firmware("ESP32_GENERIC", micropython=checkout)
     (folder / "firmware.bin").write_text("old")
     assert recipe.firmware("ESP32_GENERIC", micropython=checkout) == folder
     assert (folder / "firmware.bin").read_text() != "old"
 
 
-def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
-    fake(commands, "idf.py", "exit 0")
+def test_a_failed_build_names_its_cause_and_log(checkout, commands, monkeypatch, cache):
+    write_command(commands, "idf.py", "exit 0")
     monkeypatch.setenv("FAIL", "1")
     with pytest.raises(
         CommandError, match=r"building ESP32_GENERIC-full failed: No radio .*the whole log is .*build\.log"
@@ -219,7 +219,7 @@ def test_failure_names_cause_and_log(checkout, commands, monkeypatch, cache):
     assert not list(cache.glob("firmware/*"))
 
 
-def test_second_run_needs_nothing(cache, commands):
+def test_a_finished_build_is_reused(cache, commands):
     folder = recipe.Recipe(boards.find("RPI_PICO"), "full", False, None, True).folder(VERSIONS)
     (cache / f"debian-{debian.SUITE}").mkdir(parents=True)
     (cache / f"debian-{debian.SUITE}" / "versions.json").write_text(json.dumps(VERSIONS))
@@ -233,7 +233,7 @@ def test_second_run_needs_nothing(cache, commands):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A copy of the repository's lib/, boards/ and firmware/."""
+    """Return a copy of the repository's lib/, boards/ and firmware/."""
     folder = tmp_path / "copy"
     for name in ("lib", "boards", "firmware"):
         shutil.copytree(resources.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -242,7 +242,7 @@ def root(tmp_path, monkeypatch):
     return folder
 
 
-def test_key_is_all_that_the_firmware_is_made_from(root):
+def test_the_key_of_a_build_depends_on_all_its_inputs(root):
     pico = boards.find("RPI_PICO")
 
     def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS, app=False):
@@ -301,7 +301,7 @@ Components: main
 """
 
 
-def test_sources_are_derived_from_the_machines_own(tmp_path):
+def test_apt_sources_are_derived_from_those_of_the_machine(tmp_path):
     parts = tmp_path / "apt" / "sources.list.d"
     parts.mkdir(parents=True)
     with pytest.raises(CommandError, match=r"no Debian archive in .* build from a checkout"):
@@ -318,7 +318,7 @@ def test_sources_are_derived_from_the_machines_own(tmp_path):
     assert debian.derive_sources(tmp_path) == expected + "Signed-By: /a/key.gpg\n"
 
 
-def test_cause_is_the_line_that_says_why():
+def test_the_cause_of_a_failure_is_found_in_its_log():
     assert subprocess_log._cause(["E: Unable to fetch", "W: whatever"]) == "E: Unable to fetch"
     assert subprocess_log._cause(["a.c:1:2: error: no b", "make: *** [all] Error 1"]) == "a.c:1:2: error: no b"
     assert subprocess_log._cause(["x", "last", ""]) == "last"

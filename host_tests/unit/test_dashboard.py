@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a manager shows on a terminal; the keeper is a double, the screen is real."""
+"""The table that a manager shows on a terminal. The service is a double, the table is real."""
 
 from types import SimpleNamespace
 
@@ -9,14 +9,14 @@ from rich.console import Console
 from dicectl.manager.dashboard import Dashboard
 
 
-class ManagerService:
-    """Has two groups, of which one waits for a member."""
+class FakeService:
+    """A service with two groups; one of them waits for a member."""
 
     registry = SimpleNamespace(audit=lambda after=0: [])
     managers = ("halls", "lamps")
 
     def do(self, request):
-        """Answer as a keeper.ManagerService."""
+        """Answer a request as manager.service.ManagerService does."""
         if request["do"] == "show":
             return {"name": request["group"], "epoch": 4, "active": request["group"] == "halls"}
         late = request["group"] == "lamps"
@@ -25,15 +25,15 @@ class ManagerService:
 
 
 def rows(table):
-    """Return the table's rows as they are printed."""
+    """Return the rows of the table as printed."""
     console = Console(width=120)
     with console.capture() as captured:
         console.print(table)
     return [line.split() for line in captured.get().splitlines() if line.strip()]
 
 
-def test_who_lacks_something_stands_first():
-    head, _, *members = rows(Dashboard(ManagerService(), False).table())
+def test_groups_and_devices_with_trouble_come_first():
+    head, _, *members = rows(Dashboard(FakeService(), False).table())
     assert head == ["group", "epoch", "member", "role", "id", "has", "epoch", "session"]
     assert members == [
         ["lamps", "4", "(pending)", "lamp", "listener", "3", "-"],

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl doctor` without a board: reason codes, this computer, ports where nobody answers, and what it advises."""
+"""`dicectl doctor` without a board: reason codes, this computer, silent ports, and its advice."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def doctor(*arguments):
     return subprocess.run(argv, capture_output=True, text=True)
 
 
-def test_reason_codes_in_every_spelling():
+def test_a_reason_code_is_explained_in_every_spelling():
     assert explain("E12") == explain("e12") == explain("12") == (12, SENTENCES[12])
     done = doctor("E12", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"reason": 12, "text": SENTENCES[12]})
@@ -43,12 +43,12 @@ def test_reason_codes_in_every_spelling():
         assert caught.value.exit_code == 2
 
 
-def test_a_reason_and_a_port_are_not_one_question():
+def test_a_reason_code_and_a_port_cannot_be_combined():
     done = doctor("E12", "--port", "/dev/null")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
-def test_a_dry_run_leaves_the_board_alone():
+def test_a_dry_run_does_not_touch_the_board():
     """Nothing is sent to the port."""
     board, port = os.openpty()
     os.set_blocking(board, False)
@@ -63,7 +63,7 @@ def test_a_dry_run_leaves_the_board_alone():
     os.close(port)
 
 
-def test_this_computer(monkeypatch):
+def test_the_computer_is_examined(monkeypatch):
     monkeypatch.setattr(raw_repl, "found", list)
     found = inspect.collect(None)
     assert found["board"] is None
@@ -75,7 +75,7 @@ def test_this_computer(monkeypatch):
     assert "--port" in lines["board"]
 
 
-def test_a_tool_that_is_missing_comes_with_the_way_to_get_it(monkeypatch):
+def test_a_missing_tool_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(raw_repl, "found", list)
     monkeypatch.setenv("PATH", "")
     lines = dict(inspect.lines(inspect.collect(None)))
@@ -83,7 +83,7 @@ def test_a_tool_that_is_missing_comes_with_the_way_to_get_it(monkeypatch):
     assert "not needed" in lines["picotool"]
 
 
-def test_a_named_port_without_a_device(tmp_path):
+def test_a_named_port_without_a_device_exits_with_3(tmp_path):
     done = doctor("--port", str(tmp_path / "ttyACM0"))
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
@@ -91,7 +91,7 @@ def test_a_named_port_without_a_device(tmp_path):
     assert doctor("--port", str(tmp_path / "file")).returncode == 1
 
 
-def test_a_port_where_nobody_answers(monkeypatch):
+def test_a_silent_port_exits_with_3(monkeypatch):
     monkeypatch.setattr(raw_repl, "_GREETING_S", 0.1)
     master, slave = os.openpty()
     try:
@@ -103,8 +103,8 @@ def test_a_port_where_nobody_answers(monkeypatch):
     assert caught.value.exit_code == 3
 
 
-def test_which_port(monkeypatch):
-    """The only one with USB, or the one that is named."""
+def test_the_only_usb_port_is_chosen_unless_one_is_named(monkeypatch):
+    """If there are several, one must be named."""
     monkeypatch.setattr(raw_repl, "found", lambda: ["/dev/ttyACM0"])
     assert raw_repl.find(None) == "/dev/ttyACM0"
     assert raw_repl.find("COM3") == "COM3"
@@ -136,12 +136,12 @@ def test_which_port(monkeypatch):
         ({"version": [1, 23, 0]}, "MicroPython 1.24 or later"),
     ],
 )
-def test_advice(change, advice):
+def test_every_finding_leads_to_advice(change, advice):
     board = {**GOOD, **change}
     to_do = inspect._to_do(board, boards.of_machine(board["machine"]))
     assert (to_do == []) if advice is None else (len(to_do) == 1 and advice in to_do[0]), to_do
 
 
-def test_a_board_that_should_have_a_network():
+def test_a_board_with_a_network_but_without_network_modules_is_advised_to_use_a_serial_line():
     (advice,) = inspect._to_do(GOOD, boards.load()["RPI_PICO_W"])
     assert "serial line" in advice

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl dtls-client` and `dicectl dtls-server` with each other on loopback, and what they say when something is wrong."""
+"""`dicectl dtls-client` and `dicectl dtls-server` with each other on loopback, and their error messages."""
 
 import contextlib
 import json
@@ -51,7 +51,7 @@ def connect(port, key, *options):
     return dicectl("dtls-client", "127.0.0.1", port, "--psk-identity", "node1", "--psk-file", key, "--message", "hello", *options)
 
 
-def test_a_message_and_its_echo(key):
+def test_a_message_is_sent_and_its_echo_printed(key):
     port = free_port()
     with serving(port, key, "--connections", "1") as server:
         done = connect(port, key, "--log", "packets")
@@ -64,8 +64,8 @@ def test_a_message_and_its_echo(key):
     assert "connected: connection id\n" in done.stderr
 
 
-def test_as_a_pipe(key):
-    """The end of standard input is the end of the session, once its answers are there; the last line may lack its end."""
+def test_standard_input_is_sent_line_by_line(key):
+    """The session is closed after standard input has ended and its answers have arrived. The last line may be incomplete."""
     port = free_port()
     with serving(port, key, "--connections", "1") as server:
         done = dicectl("dtls-client", "127.0.0.1", port, "--psk-identity", "node1", "--psk-file", key, text="one\ntwo\nthree")
@@ -73,8 +73,8 @@ def test_as_a_pipe(key):
         assert server.wait() == 0
 
 
-def test_a_pipe_ends_with_the_server(key):
-    """Although standard input does not."""
+def test_the_client_ends_when_the_server_closes(key):
+    """Although standard input is still open."""
     port = free_port()
     argv = [
         sys.executable,
@@ -97,7 +97,7 @@ def test_a_pipe_ends_with_the_server(key):
 
 
 @pytest.mark.parametrize("tickets", [(), ("--tickets",)])
-def test_resumption(key, tickets):
+def test_a_session_is_resumed_by_id_or_ticket(key, tickets):
     port = free_port()
     with serving(port, key):
         done = connect(port, key, "--resume", "--json", "--no-cid", *tickets)
@@ -108,8 +108,8 @@ def test_resumption(key, tickets):
     assert said["handshake"]["received"]["datagrams"] == 2
 
 
-def test_handshake_bytes(key):
-    """What RFC 7925 asks for, without connection ids: 6 datagrams; beyond 480 bytes are the 16 of a session id."""
+def test_a_handshake_takes_the_bytes_that_rfc_7925_allows(key):
+    """Without connection ids: 6 datagrams and 480 bytes, plus 16 bytes of a session id."""
     port = free_port()
     with serving(port, key):
         handshake = json.loads(connect(port, key, "--json", "--no-cid").stdout.splitlines()[-1])["handshake"]
@@ -118,7 +118,7 @@ def test_handshake_bytes(key):
 
 
 @pytest.mark.parametrize("identity, text", [("node1", "ff" * 16), ("node2", KEY)])
-def test_wrong_key_and_unknown_identity_look_the_same(key, tmp_path, identity, text):
+def test_a_wrong_key_and_an_unknown_identity_give_one_error(key, tmp_path, identity, text):
     port = free_port()
     other = tmp_path / "other.key"
     other.write_text(text)
@@ -128,14 +128,14 @@ def test_wrong_key_and_unknown_identity_look_the_same(key, tmp_path, identity, t
     assert done.stderr.startswith("dicectl: E50 (alert 51): The other side ended the session with an alert")
 
 
-def test_nobody_there(key):
+def test_a_silent_server_gives_E51(key):
     done = connect(free_port(), key, "--timeout", "0.5")
     assert done.returncode == 1
     assert done.stderr.startswith("dicectl: E51: The other side did not answer")
 
 
 @pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65])
-def test_not_a_key(tmp_path, text):
+def test_a_malformed_key_is_refused(tmp_path, text):
     path = tmp_path / "key"
     path.write_text(text)
     done = connect(1, path)
@@ -143,7 +143,7 @@ def test_not_a_key(tmp_path, text):
     assert done.stderr == "dicectl: the key is not 1 to 64 bytes in hex, such as 00112233445566778899aabbccddeeff\n"
 
 
-def test_keylog_only_for_its_owner(key, tmp_path):
+def test_the_key_log_is_readable_only_by_its_owner(key, tmp_path):
     port = free_port()
     path = tmp_path / "keys.log"
     with serving(port, key):
@@ -153,7 +153,7 @@ def test_keylog_only_for_its_owner(key, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["dtls-client", "dtls-server"])
-def test_help_shows_an_example(command):
+def test_the_help_shows_an_example(command):
     assert f"dicectl {command}" in dicectl(command, "--help").stdout
 
 
@@ -169,5 +169,5 @@ def test_help_shows_an_example(command):
         ("17 fefd 0001 000000000001 0002 0000", "ApplicationData (encrypted)"),
     ],
 )
-def test_words(datagram, words):
+def test_datagrams_are_described_record_by_record(datagram, words):
     assert describe(bytes.fromhex(datagram)) == words

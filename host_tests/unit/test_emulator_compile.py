@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The emulator is compiled for this Python into the cache, once, and runs as it was installed if that cannot be done."""
+"""The emulator is compiled for this Python into the cache, once. If that is not possible, the installed one is used."""
 
 import shutil
 import subprocess
@@ -21,7 +21,7 @@ PyMODINIT_FUNC PyInit_NAME(void) { return PyModule_Create(&module); }
 
 @pytest.fixture
 def sources(tmp_path, monkeypatch):
-    """Two C sources in place of the emulator's, and an empty cache."""
+    """Replace the emulator's C sources by two others, with an empty cache."""
     if not shutil.which("gcc"):
         pytest.skip("no gcc: apt-get install gcc")
     monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
@@ -39,13 +39,13 @@ def compiled():
 
 
 def run():
-    """Return (whether the emulator is compiled, what was reported)."""
+    """Return (whether the emulator is compiled, the reports)."""
     reported = []
     return compile.ensure(reported.append), reported
 
 
 def test_all_sources_are_compiled_once(sources):
-    """And again only if a source changes."""
+    """They are compiled again only if a source changes."""
     assert compiled() is None
     assert run() == (True, ["compiling the emulator for this Python"])
     assert compiled() == [f"_one{_SUFFIX}", f"_two{_SUFFIX}"]
@@ -55,8 +55,8 @@ def test_all_sources_are_compiled_once(sources):
     assert run()[1]
 
 
-def test_compiled_modules_take_precedence(sources, tmp_path):
-    """Over the installed ones, and only in rp2040py.native."""
+def test_compiled_modules_take_precedence_over_installed_ones(sources, tmp_path):
+    """Only in rp2040py.native."""
     run()
     program = (
         "import sys; from dicectl.emulator import compile; compile.use(sys.argv[1])\n"
@@ -72,30 +72,30 @@ def test_compiled_modules_take_precedence(sources, tmp_path):
     assert absent == "no _two"
 
 
-def test_all_or_nothing(sources):
-    """Modules of both kinds do not work together: if one source does not compile, no compiled module is used."""
+def test_one_source_that_does_not_compile_disables_all_compiled_modules(sources):
+    """Compiled and installed modules do not work together."""
     sources[1].write_text("no C")
     assert not run()[0]
     assert compiled() is None
 
 
 def test_modules_that_python_cannot_load_are_not_used(sources, monkeypatch):
-    """Nor compiled again."""
+    """They are not compiled again either."""
     monkeypatch.setattr(compile, "_TRY", "import no_such_module")
     assert not run()[0]
     assert compiled() == []
     assert run() == (False, [])
 
 
-def test_a_wheel_for_one_version_needs_nothing(sources, monkeypatch):
+def test_a_wheel_for_one_python_version_is_not_compiled(sources, monkeypatch):
     monkeypatch.setattr(compile, "sources", list)
     assert run() == (True, [])
     assert compile.modules() is None
     compile.use(compile.modules())
 
 
-def test_without_a_compiler_or_a_cache(sources, monkeypatch, capsys, tmp_path):
-    """The emulator works, and `make` says what is missing."""
+def test_the_emulator_works_without_a_compiler_or_a_cache(sources, monkeypatch, capsys, tmp_path):
+    """`make` names the missing packages."""
     monkeypatch.setenv("PATH", str(tmp_path))
     compile.main()
     assert "apt-get install gcc python3-dev" in capsys.readouterr().out

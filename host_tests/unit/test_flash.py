@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl flash`: the real esptool against a simulated boot loader (rom_loader.py), boot drives that are folders, refusals."""
+"""`dicectl flash`: the real esptool with a simulated boot loader (rom_loader.py), boot drives that are folders, and refusals."""
 
 import json
 import os
@@ -26,7 +26,7 @@ INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
 
 @pytest.fixture
 def run(tmp_path):
-    """Return a function that runs dicectl in an empty folder, with no tools but Python's on PATH."""
+    """Return a function that runs dicectl in an empty folder, with only Python's tools on PATH."""
 
     def run(*arguments, path=""):
         environment = {**os.environ, "PATH": path}
@@ -37,7 +37,7 @@ def run(tmp_path):
 
 
 def esp_image(path, chip, size=50_000):
-    """Write something that begins like a firmware for an ESP32; the rest is half compressible, as code is."""
+    """Write a file that begins like firmware for an ESP32; half of the rest is compressible, as code is."""
     noise = random.Random(size)
     body = b"".join(noise.randbytes(64) + bytes(64) for _ in range(size // 128))
     path.write_bytes(bytes((0xE9, 1, 2, 0x20)) + bytes(8) + struct.pack("<H", ESP_CHIPS[chip]) + bytes(10) + body)
@@ -55,7 +55,7 @@ def uf2_image(path, family=0xE48BFF56, blocks=5):
 
 
 def failed(done, status):
-    """Assert an exit status and one line, and return it."""
+    """Assert the exit status and a single line of output; return that line."""
     assert done.returncode == status, done
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("dicectl: ")
@@ -63,8 +63,8 @@ def failed(done, status):
 
 
 @pytest.mark.parametrize("name", ESP_BOARDS)
-def test_esp32_byte_for_byte(run, tmp_path, name):
-    """Erased, written at the chip's offset, verified; everything else in the flash is erased, and nothing else is touched."""
+def test_an_esp32_is_erased_written_and_verified(run, tmp_path, name):
+    """The image is written at the chip's offset. The rest of the flash is erased."""
     board = load()[name]
     path = esp_image(tmp_path / "firmware.bin", board.chip)
     offset, end = board.flash_offset, board.flash_offset + path.stat().st_size
@@ -75,11 +75,11 @@ def test_esp32_byte_for_byte(run, tmp_path, name):
         assert loader.flash[:offset].count(0xFF) == offset
         assert loader.flash[end:].count(0xFF) == FLASH_BYTES - end
     assert "done: written and verified" in done.stdout
-    assert loader.commands.count(0x13) == 2  # MD5 over what was written: by write-flash, and by verify-flash
+    assert loader.commands.count(0x13) == 2  # MD5 of the written data: once by write-flash, once by verify-flash
 
 
-def test_without_erase_the_rest_of_the_flash_stays(run, tmp_path):
-    """Files and counters live behind the firmware."""
+def test_without_erase_the_rest_of_the_flash_is_kept(run, tmp_path):
+    """Files and counters are stored after the firmware."""
     path = esp_image(tmp_path / "firmware.bin", "esp32")
     end = 0x1000 + path.stat().st_size
     with RomLoader("esp32") as loader:
@@ -90,11 +90,11 @@ def test_without_erase_the_rest_of_the_flash_stays(run, tmp_path):
         assert loader.flash[0x1000:end] == path.read_bytes()
         assert loader.flash[(end | 0xFFF) + 1 :] == before[(end | 0xFFF) + 1 :]
         assert 0xD0 not in loader.commands
-    told = json.loads(done.stdout)
-    assert (told["board"], told["offset"], told["dry_run"]) == ("ESP32_GENERIC", 0x1000, False)
+    shown = json.loads(done.stdout)
+    assert (shown["board"], shown["offset"], shown["dry_run"]) == ("ESP32_GENERIC", 0x1000, False)
 
 
-def test_flash_that_takes_no_write_is_found(run, tmp_path):
+def test_a_worn_flash_cell_is_detected(run, tmp_path):
     with RomLoader("esp32c3") as loader:
         loader.damage = 20_000
         path = esp_image(tmp_path / "firmware.bin", "esp32c3")
@@ -111,7 +111,7 @@ def test_another_chip_is_refused_by_esptool(run, tmp_path):
     assert "This chip is ESP32, not ESP32-C3" in line
 
 
-def test_a_dead_port_is_no_device(run, tmp_path):
+def test_a_silent_or_missing_port_exits_with_3(run, tmp_path):
     path = esp_image(tmp_path / "firmware.bin", "esp32")
     master, slave = os.openpty()
     try:
@@ -124,27 +124,27 @@ def test_a_dead_port_is_no_device(run, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(load()))
-def test_dry_run_needs_no_board(run, tmp_path, name):
-    """It checks the firmware and tells the commands; what it tells for an ESP32 can be typed."""
+def test_a_dry_run_needs_no_board(run, tmp_path, name):
+    """It checks the firmware and prints the steps. Those for an ESP32 are commands that can be typed."""
     board = load()[name]
     path = tmp_path / "firmware"
     esp = board.flashed_by == "esptool"
     esp_image(path, board.chip) if esp else uf2_image(path, board.uf2_family)
     done = run("flash", name, "--firmware", path, "--dry-run", "--json")
     assert done.returncode == 0, done
-    told = json.loads(done.stdout)
-    assert told["dry_run"]
+    shown = json.loads(done.stdout)
+    assert shown["dry_run"]
     if esp:
-        words = shlex.split(told["steps"][0])
+        words = shlex.split(shown["steps"][0])
         assert words[:5] == ["python", "-m", "esptool", "--chip", board.chip]
         assert words[-2:] == [f"{board.flash_offset:#x}", str(path)]
     else:
-        assert told["steps"] == [f"copy {path} to the boot drive"]
+        assert shown["steps"] == [f"copy {path} to the boot drive"]
 
 
 @pytest.fixture
 def drive(tmp_path):
-    """Return a folder that plays a boot drive: its board restarts, so that it is gone, when a whole file has arrived."""
+    """Return a folder that acts as a boot drive: it disappears when a complete file has been copied, as its board restarts."""
     folder = tmp_path / "drive"
     folder.mkdir()
     (folder / "INFO_UF2.TXT").write_text(INFO)
@@ -163,7 +163,7 @@ def drive(tmp_path):
     thread.join()
 
 
-def test_rp2_by_its_boot_drive(run, tmp_path, drive):
+def test_an_rp2_is_flashed_through_its_boot_drive(run, tmp_path, drive):
     path = uf2_image(tmp_path / "f.uf2")
     done = run("flash", "RPI_PICO", "--port", drive, "--firmware", path)
     assert done.returncode == 0, done
@@ -190,7 +190,7 @@ def test_the_boot_drive_is_found_among_the_mounts(tmp_path, drive, monkeypatch):
     assert isinstance(bootdrive.mounts(), list)
 
 
-def test_a_board_that_does_not_restart_has_not_taken_it(tmp_path, monkeypatch):
+def test_a_board_that_does_not_restart_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "INFO_UF2.TXT").write_text(INFO)
     slept = []
     clock = types.SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
@@ -201,8 +201,8 @@ def test_a_board_that_does_not_restart_has_not_taken_it(tmp_path, monkeypatch):
     assert 5 < sum(slept) < 60
 
 
-def test_picotool_is_used_where_it_is(run, tmp_path):
-    """A shell script plays picotool: it notes how it is called, and then finds no board."""
+def test_picotool_is_used_if_installed(run, tmp_path):
+    """A shell script acts as picotool: it records its arguments; then it finds no board, or fails."""
     path = uf2_image(tmp_path / "f.uf2")
     tool = tmp_path / "bin" / "picotool"
     tool.parent.mkdir()
@@ -216,8 +216,8 @@ def test_picotool_is_used_where_it_is(run, tmp_path):
     assert "verify failed" in failed(run("flash", "RPI_PICO", "--firmware", path, path=str(tool.parent)), 1)
 
 
-def test_firmware_that_is_not_right_is_refused(run, tmp_path):
-    """Before anything is asked of a board."""
+def test_invalid_firmware_is_refused(run, tmp_path):
+    """Before the board is accessed."""
     esp = esp_image(tmp_path / "esp.bin", "esp32")
     uf2 = uf2_image(tmp_path / "pico.uf2")
     cut = tmp_path / "cut.uf2"

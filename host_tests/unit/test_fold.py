@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Imports of constants become private constants, line for line; what cannot is refused with its place, or left alone."""
+"""Imports of constants become private constants on the same line. Imports that cannot be folded are refused or kept."""
 
 import ast
 import os
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ ERRORS = (
 
 @pytest.fixture
 def lib(tmp_path):
-    """A library with a home of constants alone and one of other things too."""
+    """Return a library with a module of constants and a module that also has other definitions."""
     package = tmp_path / "lib" / "dice"
     (package / "group").mkdir(parents=True)
     (package / "__init__.py").write_text("")
@@ -35,19 +36,19 @@ def lib(tmp_path):
 
 
 def folded(lib, text, name="dice/module.py"):
-    """Return a module folded; its line numbers stay, and whatever it says is Python."""
+    """Return a module folded. Assert that its line numbers are kept and that it is valid Python."""
     result = fold.fold(text, lib / name, lib)
     assert len(result.splitlines()) == len(text.splitlines())
     ast.parse(result)
     return result
 
 
-def test_a_constant_becomes_private(lib):
+def test_an_imported_constant_becomes_a_private_constant(lib):
     assert folded(lib, "from .limits import GRACE_MS\nwait(GRACE_MS)\n") == "_GRACE_MS = const(60_000)\nwait(_GRACE_MS)\n"
     assert folded(lib, "from .limits import KEY_MAX, NO\nx = -NO\n") == "_KEY_MAX = const(1 << 23); _NO = const(-1)\nx = -_NO\n"
 
 
-def test_from_every_distance(lib):
+def test_relative_and_absolute_imports_are_folded(lib):
     for text, name in (
         ("from ..limits import GRACE_MS\n", "dice/group/member.py"),
         ("from ..limits import GRACE_MS\n", "dice/group/__init__.py"),
@@ -57,7 +58,7 @@ def test_from_every_distance(lib):
         assert folded(lib, text, name) == "_GRACE_MS = const(60_000)\n"
 
 
-def test_a_program_elsewhere(lib, tmp_path):
+def test_a_program_outside_of_the_library_is_folded(lib, tmp_path):
     assert fold.fold("from dice.errors import DATA\n", tmp_path / "main.py", lib) == "_DATA = const(1)\n"
     assert fold.fold("from dice.errors import DATA\n", tmp_path / "main.py") == "from dice.errors import DATA\n"
     assert (
@@ -66,19 +67,19 @@ def test_a_program_elsewhere(lib, tmp_path):
     )
 
 
-def test_what_is_no_constant_stays_imported(lib):
+def test_names_that_are_no_public_constants_stay_imported(lib):
     text = "from .errors import DATA, TABLE, DiceError as E\nx = {DATA: TABLE}\n"
     assert folded(lib, text) == "from .errors import TABLE, DiceError as E; _DATA = const(1)\nx = {_DATA: TABLE}\n"
     text = "from . import errors\nfrom .errors import _SECRET\nfrom .group import GRACE_MS, K08\n"
     assert folded(lib, text) == text
 
 
-def test_lines_stay_where_they_are(lib):
+def test_line_numbers_are_kept(lib):
     text = "from .errors import (\n    DATA,  # why\n    DiceError,\n)  # and\n\nprint(DATA)\n"
     assert folded(lib, text) == "from .errors import DiceError; _DATA = const(1)  # and\n\n\n\n\nprint(_DATA)\n"
 
 
-def test_other_meanings_of_the_name_stay(lib):
+def test_other_uses_of_the_name_are_kept(lib):
     lines = (
         ("from .errors import DATA as D", "_D = const(1)"),
         ("def f(x=D, *, e='D é', **o):", "def f(x=_D, *, e='D é', **o):"),
@@ -92,14 +93,14 @@ def test_a_private_alias_keeps_its_name(lib):
     assert folded(lib, "from .errors import DATA as _D\nx = _D\n") == "_D = const(1)\nx = _D\n"
 
 
-def test_imports_within_functions(lib):
-    """The compiler takes each constant once."""
+def test_a_constant_imported_in_several_functions_is_defined_once(lib):
+    """The compiler accepts each constant only once."""
     text = "def f():\n    from .limits import NO\n    return NO\n\n\ndef g():\n    from .limits import NO\n    return NO\n"
     result = folded(lib, text)
     assert result == "def f():\n    _NO = const(-1)\n    return _NO\n\n\ndef g():\n    pass\n    return _NO\n"
 
 
-def test_const_is_not_imported_when_the_compiler_needs_none(lib):
+def test_const_is_not_imported_if_the_compiler_does_not_need_it(lib):
     assert folded(lib, "from ._compat import const, ticks\n\nX = const(1)\n_Y = const(X + 1)\n").startswith(
         "from ._compat import ticks\n"
     )
@@ -129,8 +130,8 @@ BOUND = (
 
 
 @pytest.mark.parametrize("text", BOUND)
-def test_a_name_with_two_meanings_is_refused_or_left(lib, text):
-    """Refused when its home is on no board, else it stays imported."""
+def test_a_name_with_a_second_meaning_is_refused_or_kept(lib, text):
+    """Refused if its home is not shipped, else it stays imported."""
     bad = f"x = 0\nfrom .limits import GRACE_MS\n{text.format('GRACE_MS')}\n"
     with pytest.raises(fold.FoldError, match=r"module\.py:2: GRACE_MS of limits\.py cannot be folded: .*GRACE_MS"):
         folded(lib, bad)
@@ -138,19 +139,19 @@ def test_a_name_with_two_meanings_is_refused_or_left(lib, text):
     assert folded(lib, left) == left
 
 
-def test_two_homes_of_one_name(lib):
+def test_a_name_imported_from_two_homes_is_refused(lib):
     (lib / "dice" / "codes.py").write_text("from ._compat import const\n\nGRACE_MS = const(1)\n")
     with pytest.raises(fold.FoldError, match="imported from elsewhere in line 2"):
         folded(lib, "from .limits import GRACE_MS\nfrom .codes import GRACE_MS\n")
 
 
 @pytest.mark.parametrize("text", ["from . import limits", "from dice import limits", "import dice.limits", "from .limits import *"])
-def test_constants_are_imported_by_name(lib, text):
+def test_importing_a_module_of_constants_is_refused(lib, text):
     with pytest.raises(fold.FoldError, match=r"module\.py:1: import constants by name: no board has limits\.py"):
         folded(lib, text + "\n")
 
 
-def test_homes(lib):
+def test_the_constants_of_a_home_are_found_and_private_ones_refused(lib):
     assert fold.constants(lib / "dice" / "errors.py") == {"DATA": "1"}
     assert fold.constants(lib / "dice" / "limits.py") == {"GRACE_MS": "60_000", "KEY_MAX": "1 << 23", "NO": "-1"}
     assert fold.only_constants(lib / "dice" / "limits.py")
@@ -161,10 +162,10 @@ def test_homes(lib):
     assert not fold.only_constants(lib / "dice" / "limits.py")
 
 
-def test_a_copy_is_as_new_as_what_went_into_it(lib, tmp_path):
+def test_a_folded_copy_is_as_new_as_its_newest_source(lib, tmp_path):
     (lib / "dice" / "module.py").write_text("from .limits import GRACE_MS\n")
     (lib / "dice" / "plain.py").write_text("x = 1\n")
-    later = os.stat(fold.__file__).st_mtime_ns + 10**12
+    later = time.time_ns() + 10**12  # newer than any source
     os.utime(lib / "dice" / "limits.py", ns=(later, later))
     fold.copy(lib, ["dice/module.py", "dice/plain.py"], tmp_path / "to")
     assert (tmp_path / "to" / "dice" / "module.py").read_text() == "_GRACE_MS = const(60_000)\n"
@@ -172,15 +173,15 @@ def test_a_copy_is_as_new_as_what_went_into_it(lib, tmp_path):
     assert os.stat(tmp_path / "to" / "dice" / "plain.py").st_mtime_ns < later
 
 
-def test_compiling_says_what_cannot_be_folded(tmp_path):
+def test_compiling_reports_an_import_that_cannot_be_folded(tmp_path):
     source = tmp_path / "main.py"
     source.write_text("from dice.limits import GRACE_MS\nGRACE_MS += 1\n")
     with pytest.raises(CommandError, match=r"main\.py:1: GRACE_MS of limits\.py cannot be folded"):
         mpy.compile_here(source, "main.py", None)
 
 
-def test_a_constant_takes_nothing(tmp_path):
-    """In a compiled module neither its name nor an import is left."""
+def test_a_folded_constant_takes_no_space(tmp_path):
+    """The compiled module contains neither its name nor an import."""
     source, plain = tmp_path / "main.py", tmp_path / "plain.py"
     source.write_text("from dice.limits import GRACE_MS\nx = GRACE_MS\n")
     plain.write_text("x = 60_000\n")

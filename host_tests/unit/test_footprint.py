@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl footprint` judges, compares and draws figures; the documents are what it would write. Measuring is emulated/'s."""
+"""`dicectl footprint` checks budgets, compares and draws figures, and its documents are up to date; emulated/ measures."""
 
 import json
 from xml.etree import ElementTree
@@ -32,13 +32,13 @@ def run(*arguments):
 # Budgets.
 
 
-def test_committed_figures_keep_to_every_budget(committed):
+def test_the_committed_figures_are_within_every_budget(committed):
     assert [budget.name for budget in budgets.load() if budget.measured(committed) is None] == []
     assert budgets.breaches(committed) == []
 
 
 @pytest.mark.parametrize("budget", budgets.load(), ids=lambda budget: budget.name)
-def test_each_budget_breaks_alone(committed, budget):
+def test_each_budget_is_checked_separately(committed, budget):
     assert budget.unit in ("bytes", "us")
     figures = json.loads(json.dumps(committed))
     *path, last = budget.figure.split(".")
@@ -53,7 +53,7 @@ def test_each_budget_breaks_alone(committed, budget):
     assert f"{budget.limit + 1:,} {budget.unit}, {budget.limit:,} allowed" in line
 
 
-def test_a_breach_is_one_line_and_status_1(monkeypatch):
+def test_an_exceeded_budget_gives_one_line_and_status_1(monkeypatch):
     tight = budgets.Budget("group_mpy", "flash of a group", "mpy_total.group", "bytes", "added up", 100)
     monkeypatch.setattr(budgets, "load", lambda: [tight])
     done = run()
@@ -66,10 +66,10 @@ def test_a_breach_is_one_line_and_status_1(monkeypatch):
     assert (done.return_value, done.stderr) == (0, "")
 
 
-# What it prints.
+# Output.
 
 
-def test_json_has_every_module_of_the_profile():
+def test_json_contains_every_module_of_the_profile():
     figures = json.loads(run("--json", "--profile", "group", "--board", "esp32_generic_c3").stdout)
     assert (figures["board"], figures["profile"]) == ("ESP32_GENERIC_C3", "group")
     assert sorted(figures["mpy"]) == sorted(figures["group"]) == sorted(profiles.files("group", native=True))
@@ -77,7 +77,7 @@ def test_json_has_every_module_of_the_profile():
     assert figures["mpy_total"] == {"group": sum(figures["mpy"].values())}
 
 
-def test_lines_for_people_are_aligned(committed):
+def test_plain_output_is_aligned(committed):
     lines = run().stdout.splitlines()
     assert lines[0] == "RPI_PICO, profile full"
     assert len(lines) == 1 + len(figures.rows(committed))
@@ -85,7 +85,7 @@ def test_lines_for_people_are_aligned(committed):
     assert "\x1b" not in "".join(lines)
 
 
-def test_compare_tells_what_differs(tmp_path):
+def test_compare_prints_the_differences(tmp_path):
     old = {
         "profile": "full",
         "mpy": {"a": 10, "gone": 5, "same": 1},
@@ -111,23 +111,23 @@ def test_compare_tells_what_differs(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"profile": "full"}', "no JSON"])
-def test_compare_refuses_what_is_no_footprint(tmp_path, text):
+def test_compare_refuses_a_file_that_is_no_footprint(tmp_path, text):
     path = tmp_path / "old.json"
     path.write_text(text)
     with pytest.raises(CommandError, match="is not what"):
         figures.read(path)
 
 
-def test_documents_are_of_one_board_and_profile():
+def test_the_documents_are_of_one_board_and_profile():
     done = run("--write", "--profile", "group")
     assert isinstance(done.exception, CommandError)
     assert done.exception.exit_code == 2
 
 
-# Measuring, as far as no board is needed.
+# Measurements that need no board.
 
 
-def test_modules_come_behind_those_that_they_import():
+def test_modules_are_listed_after_their_imports():
     order = footprint.in_order(profiles.files())
     assert sorted(order) == sorted(profiles.files())
     at = {footprint.module_name(name): number for number, name in enumerate(order)}
@@ -137,13 +137,13 @@ def test_modules_come_behind_those_that_they_import():
 
 
 @each(range(1, 257))
-def test_bisection_finds_the_least_that_passes(answer):
+def test_bisection_finds_the_smallest_passing_value(answer):
     tried = []
     assert footprint.bisect(lambda number: tried.append(number) or number >= answer, 256) == answer
     assert len(tried) <= 10
 
 
-def test_bisection_fails_where_nothing_passes():
+def test_bisection_fails_if_no_value_passes():
     with pytest.raises(CommandError, match="does not even pass on a heap of 8 KB"):
         footprint.bisect(lambda number: False, 8)
 
@@ -152,7 +152,7 @@ def test_bisection_fails_where_nothing_passes():
 
 
 @pytest.mark.parametrize("drop", [(), ("tls",), ("tls", "linked", "member", "time_us")])
-def test_picture_is_well_formed(committed, drop):
+def test_the_picture_is_well_formed(committed, drop):
     figures = {name: value for name, value in committed.items() if name not in drop}
     root = ElementTree.fromstring(report.picture(figures))
     assert root.tag == f"{SVG}svg"
@@ -173,14 +173,14 @@ def test_text_in_the_picture_is_escaped():
     assert {"<&>", "a<b", "0 & none"} <= {text.text for text in root.findall(f"{SVG}text")}
 
 
-def test_sizes_in_the_documents_are_those_of_the_files(committed):
+def test_the_documented_sizes_are_those_of_the_files(committed):
     now = footprint.static(PICO, "full")
     stale = [(name, before, after) for name, before, after in figures.compare({name: committed[name] for name in now}, now)]
     assert stale == [], "run: dicectl footprint --static --write (or make footprint)"
     assert {name: committed[name] for name in now} == now
 
 
-def test_documents_are_what_the_figures_say(committed):
+def test_the_documents_agree_with_the_figures(committed):
     for path, text in report.generated(committed):
         assert path.read_text() == text, f"{path.name} is stale; run: dicectl footprint --static --write (or make footprint)"
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a key distribution center says of its errands; whom it serves is made up."""
+"""The state of the key deliveries of dice.aio.kdc, with members that are doubles."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 
 
-class Peer:
-    """A connected member that takes what it is brought at once, and goes on to the next epoch when it is let."""
+class FakeMember:
+    """A connected member that installs a GSA at once, and activates the next epoch when `let` is set."""
 
     def __init__(self):
         self.let = asyncio.Event()
@@ -27,8 +27,8 @@ class Peer:
         return SimpleNamespace(code=CHANGED)
 
 
-def test_an_epoch_is_not_in_use_before_its_senders_were_told():
-    """Until then they send in the one before, which a member that was expelled can read."""
+def test_an_epoch_is_unsettled_until_its_senders_have_activated_it():
+    """Until then they send in the previous epoch, which an expelled member can read."""
 
     async def main():
         manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
@@ -36,7 +36,7 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
         manager.add([b"lamp"], LISTENER, now())
         kdc = Kdc()
         kdc.add(manager)
-        kdc.connected.update({b"switch": Peer(), b"lamp": Peer()})
+        kdc.connected.update({b"switch": FakeMember(), b"lamp": FakeMember()})
         kdc.changed("lamps")
         manager.acknowledge(b"gone", 1, now())
         await kdc.connected[b"switch"].asked.wait()
@@ -44,7 +44,7 @@ def test_an_epoch_is_not_in_use_before_its_senders_were_told():
         kdc.connected[b"switch"].let.set()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert kdc.not_activated("lamps") == [], "who is not connected cannot be told, and nobody waits for it"
+        assert kdc.not_activated("lamps") == [], "waits for a member that is not connected"
         assert not kdc.settled("lamps")
         kdc.close()
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl keyring`: what it makes, what it refuses, and that it never leaves half of anything."""
+"""`dicectl keyring`: its files, its refusals, and that no failure leaves half a file."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def lamps(tmp_path):
 
 
 def refused(done):
-    """Assert exit status 2 and one clear line, and return it."""
+    """Assert exit status 2 and one clear line; return that line."""
     assert done.returncode == 2, done
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -48,8 +48,8 @@ def refused(done):
     return done.stderr
 
 
-def test_a_sender_and_a_listener_of_one_group(run, lamps, tmp_path):
-    """Both get the same keys and address; the sender alone a SenderID."""
+def test_sender_and_listener_get_the_same_keys_and_only_the_sender_an_id(run, lamps, tmp_path):
+    """They get the same address too."""
     assert run("keyring", "export", "lamps.group", "lamp.gsa").returncode == 0
     assert run("keyring", "export", "lamps.group", "switch.gsa", "--sender", "switch").returncode == 0
     lamp = decode((tmp_path / "lamp.gsa").read_bytes())
@@ -61,8 +61,8 @@ def test_a_sender_and_a_listener_of_one_group(run, lamps, tmp_path):
     assert switch.fresh
 
 
-def test_the_tek_is_that_of_the_draft():
-    """The vector of draft-keoh-tls-multicast-security-00's derivation, through an IPv4 address mapped into IPv6."""
+def test_the_tek_is_derived_as_in_the_draft():
+    """The vector of draft-keoh-tls-multicast-security-00, with an IPv4 address mapped into IPv6."""
     group = group_file.new("lamps", address="239.1.2.3", port=5684)
     group_file.add_sender(group, "switch")
     group.update(tgk=TGK, cs_id="00000001", rand="101112131415161718191a1b1c1d1e1f")
@@ -74,8 +74,8 @@ def test_the_tek_is_that_of_the_draft():
     assert group_file.gsa(group).key == hmac.digest(bytes.fromhex(TGK), a + seed, hashlib.sha256)[:16]
 
 
-def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
-    """All who could ever send share one key's records."""
+def test_shared_derivation_divides_the_budget_among_possible_senders(run, tmp_path):
+    """All possible senders share the records of one key."""
     assert run("keyring", "new", "g.group", "--derive", "shared", "--layout", "d00", "--suite", "ccm").returncode == 0
     assert run("keyring", "add-sender", "g.group", "a", "--id", "65535").returncode == 0
     assert run("keyring", "export", "g.group", "a.gsa", "--sender", "a").returncode == 0
@@ -84,7 +84,7 @@ def test_shared_derivation_divides_the_budget_of_the_key(run, tmp_path):
     assert gsa.budget * 50 <= KEY_RECORDS_MAX
 
 
-def test_a_sender_is_exported_once_an_epoch(run, lamps, tmp_path):
+def test_a_sender_is_exported_only_once_per_epoch(run, lamps, tmp_path):
     """A second device with the same SenderID would repeat nonces."""
     assert run("keyring", "export", "lamps.group", "one.gsa", "--sender", "switch").returncode == 0
     assert "repeat nonces" in refused(run("keyring", "export", "lamps.group", "two.gsa", "--sender", "switch"))
@@ -96,16 +96,16 @@ def test_a_sender_is_exported_once_an_epoch(run, lamps, tmp_path):
     assert one.key != two.key
 
 
-def test_a_listener_exported_after_a_sender_knows_that_it_does_not_know(run, lamps, tmp_path):
-    """The sender may have sent already, so its entry says "unknown", and the user is told."""
+def test_a_listener_exported_after_a_sender_gets_an_unknown_sequence_number(run, lamps, tmp_path):
+    """The sender may already have sent, so its entry says "unknown", and a warning is printed."""
     run("keyring", "export", "lamps.group", "switch.gsa", "--sender", "switch")
     done = run("keyring", "export", "lamps.group", "late.gsa")
     assert "switch" in done.stderr
     assert decode((tmp_path / "late.gsa").read_bytes()).senders == [(1, UNKNOWN)]
 
 
-def test_two_exports_at_once_give_the_sender_to_one(lamps, tmp_path):
-    """The lock decides."""
+def test_of_two_concurrent_exports_only_one_gets_the_sender(lamps, tmp_path):
+    """They are serialised by a lock."""
     argv = [sys.executable, "-m", "dicectl", "keyring", "export", "lamps.group"]
     running = [
         subprocess.Popen(
@@ -117,8 +117,8 @@ def test_two_exports_at_once_give_the_sender_to_one(lamps, tmp_path):
     assert len(list(tmp_path.glob("*.gsa"))) == 1
 
 
-def test_secrets_are_private_and_not_shown(run, lamps, tmp_path):
-    """Files with keys are 0600; show prints keys only when asked."""
+def test_secrets_are_private_files_and_shown_only_on_request(run, lamps, tmp_path):
+    """Files with keys have mode 0600. `show` prints keys only with its option."""
     run("keyring", "export", "lamps.group", "lamp.gsa")
     run("keyring", "add-sender", "lamps.group", "other")
     for name in ("lamps.group", "lamp.gsa"):
@@ -130,7 +130,7 @@ def test_secrets_are_private_and_not_shown(run, lamps, tmp_path):
 
 
 def test_no_command_takes_a_secret_as_an_argument():
-    """What stands on the command line can be read by every user of the machine."""
+    """Every user of the machine can read command lines."""
     from dicectl.cli.keyring import command
 
     files_and_choices = {
@@ -210,16 +210,16 @@ def test_no_command_takes_a_secret_as_an_argument():
         ("--nothing",),
     ],
 )
-def test_bad_input_gives_one_line_and_changes_nothing(run, lamps, tmp_path, arguments):
-    """Exit status 2, and every file as it was."""
+def test_invalid_input_gives_one_line_and_changes_nothing(run, lamps, tmp_path, arguments):
+    """The exit status is 2, and every file is unchanged."""
     group_file.create(tmp_path / "empty.group", group_file.new("empty"))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     refused(run(*arguments))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
-    """Each field in turn missing, or of another type or value: a CommandError, never a traceback."""
+def test_every_damage_to_a_group_file_is_reported_without_a_traceback(lamps):
+    """Each field in turn is missing, or has another type or value."""
     good = json.loads(lamps.read_text())
     for key in good:
         for bad in (None, -1, 1 << 70, "x", [], {}, 1.5):
@@ -230,7 +230,7 @@ def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
             with pytest.raises(CommandError):
                 group_file.gsa(group_file.load(lamps))
         lamps.write_text(json.dumps({k: v for k, v in good.items() if k != key}))
-        if key == "listeners":  # which files of version 0.1 do not have
+        if key == "listeners":  # which files of version 0.1 do not contain
             assert group_file.load(lamps) == good
             continue
         with pytest.raises(CommandError):
@@ -241,8 +241,8 @@ def test_a_damaged_group_file_is_refused_whatever_the_damage(lamps):
             group_file.load(lamps)
 
 
-def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, monkeypatch):
-    """The group file says "exported" first; the other way round a second export could give the SenderID away twice."""
+def test_a_crash_between_the_two_writes_of_an_export_wastes_the_sender(lamps, tmp_path, monkeypatch):
+    """The group file is marked "exported" first. In the other order, a second export could give away the SenderID again."""
 
     def crash(*_):
         raise KeyboardInterrupt
@@ -262,8 +262,8 @@ def test_a_crash_between_noting_and_writing_wastes_a_sender_id(lamps, tmp_path, 
         group_file.export(lamps, tmp_path / "switch.gsa", "switch")
 
 
-def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatch):
-    """Nothing half-written."""
+def test_a_full_disk_leaves_the_group_file_unchanged(lamps, tmp_path, monkeypatch):
+    """No file is half-written."""
     before = lamps.read_bytes()
 
     def full(_descriptor):
@@ -277,8 +277,8 @@ def test_a_full_disk_leaves_the_group_file_as_it_was(lamps, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("call", ["open", "fsync", "replace"])
-def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps, tmp_path, monkeypatch, call):
-    """The n-th call of each kind fails, for each n: either the GSA is there, or the sender can be exported, or nobody has it."""
+def test_any_failing_call_gives_one_error_and_never_exports_a_sender_twice(lamps, tmp_path, monkeypatch, call):
+    """The n-th call of each kind fails, for each n. Either the GSA exists, or the sender can be exported, or it is wasted."""
     target = tmp_path / "switch.gsa"
     original = getattr(os, call)
     before = lamps.read_bytes()
@@ -314,7 +314,7 @@ def test_whatever_call_fails_is_one_failure_and_never_gives_a_sender_twice(lamps
 
 
 def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
-    """Whatever the program thinks."""
+    """Its values are checked before they are written."""
     before = lamps.read_bytes()
     with pytest.raises(ValueError), group_file.edit(lamps) as group:
         group["port"] = 0
@@ -335,31 +335,31 @@ def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
         ("rekey", "lamps.group"),
     ],
 )
-def test_a_dry_run_tells_and_writes_nothing(run, lamps, tmp_path, arguments):
-    """Every file as it was; then the same without --dry-run does what was told."""
+def test_a_dry_run_prints_the_change_and_writes_nothing(run, lamps, tmp_path, arguments):
+    """Every file is unchanged. The same command without --dry-run then does what was printed."""
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     dry = run("keyring", *arguments, "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
-    label, _, told = dry.stdout.strip().partition("  ")
+    label, _, announced = dry.stdout.strip().partition("  ")
     assert label == "would do"
     wet = run("keyring", *arguments)
     assert wet.returncode == 0, wet.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} != before
-    pattern = re.escape(told).replace(r"a\ random\ address", r"239\.255\.\d+\.\d+").replace(r"a\ random\ one", r"\d+")
+    pattern = re.escape(announced).replace(r"a\ random\ address", r"239\.255\.\d+\.\d+").replace(r"a\ random\ one", r"\d+")
     assert re.fullmatch(pattern, wet.stdout.splitlines()[0])
 
 
-def test_everything_that_writes_has_a_dry_run():
-    """All but `show`."""
+def test_every_writing_command_has_a_dry_run():
+    """All except `show`."""
     from dicectl.cli.keyring import command
 
     without = {name for name, sub in command.commands.items() if "dry_run" not in {parameter.name for parameter in sub.params}}
     assert without == {"show"}
 
 
-def test_help_is_instant_and_teaches(run):
-    """Nothing heavy is imported for --help; the group's help shows the order of things."""
+def test_help_is_fast_and_shows_the_order_of_commands(run):
+    """--help imports nothing heavy. The help of the group shows the commands in order of use."""
     done = run("keyring", "--help")
     assert done.returncode == 0
     assert "dicectl keyring export lamps.group lamp.gsa" in done.stdout

@@ -28,8 +28,8 @@ def free_port():
         return str(sock.getsockname()[1])
 
 
-class Gateway:
-    """`dicectl gateway` on a line of its own; ends with its counts."""
+class GatewayCommand:
+    """`dicectl gateway` on a serial line of its own; it ends with its counts."""
 
     begins = "forwarding between /dev/"
     ends = "to network 0, to bus 0, dropped 1"
@@ -40,7 +40,7 @@ class Gateway:
         self.arguments = ["gateway", os.ttyname(self._far)]
 
     def work(self):
-        """Send noise; when what comes after it is read, it is counted."""
+        """Send noise, then read a frame that was sent after it, so that the noise has been counted."""
         for data in (b"\xc0noise\xc0", b"\xc0"):
             os.write(self._near, data)
             while select.select([self._far], (), (), 0.01)[0]:
@@ -51,8 +51,8 @@ class Gateway:
         os.close(self._far)
 
 
-class Manager:
-    """`dicectl manager run`, with a registry that can be opened again afterwards."""
+class ManagerCommand:
+    """`dicectl manager run`; its registry can be opened again afterwards."""
 
     begins = "on UDP port"
     ends = ""
@@ -68,7 +68,7 @@ class Manager:
         assert not [path for path in self._registry.parent.iterdir() if path.name.endswith("-journal")]
 
 
-class Server:
+class ServerCommand:
     """`dicectl dtls-server`."""
 
     begins = "listening on UDP port"
@@ -85,7 +85,7 @@ class Server:
         pass
 
 
-@pytest.fixture(params=[Gateway, Manager, Server], ids=lambda command: command.__name__)
+@pytest.fixture(params=[GatewayCommand, ManagerCommand, ServerCommand], ids=lambda command: command.__name__)
 def command(request, tmp_path):
     command = request.param(tmp_path)
     yield command
@@ -94,7 +94,7 @@ def command(request, tmp_path):
 
 @contextlib.contextmanager
 def running(arguments, **options):
-    """Run a command; it is killed if it is still there at the end."""
+    """Run a command; it is killed if it is still running at the end."""
     process = subprocess.Popen([sys.executable, "-m", "dicectl", *arguments], **options)
     try:
         yield process
@@ -105,7 +105,7 @@ def running(arguments, **options):
 
 @contextlib.contextmanager
 def inherited(number, handler):
-    """Have processes inherit a signal as given."""
+    """Let child processes inherit a signal handler."""
     before = signal.signal(number, handler)
     try:
         yield
@@ -115,13 +115,13 @@ def inherited(number, handler):
 
 @pytest.fixture(autouse=True)
 def _without_nohup():
-    """Whatever runs the tests, SIGHUP is not ignored."""
+    """Do not ignore SIGHUP, whatever runs the tests."""
     with inherited(signal.SIGHUP, signal.SIG_DFL):
         yield
 
 
 def read_until(read, wanted, seen=""):
-    """Return what is read until `wanted` is among it, or until the end."""
+    """Read until `wanted` occurs, or until the end; return the text."""
     while wanted not in seen:
         data = read()
         if not data:
@@ -139,8 +139,8 @@ def read_until(read, wanted, seen=""):
         if (name, sigint) != ("SIGINT", signal.SIG_IGN)
     ],
 )
-def test_a_signal_ends_it(command, name, sigint):
-    """With its last words, and status 0. A shell starts what runs in the background with SIGINT ignored."""
+def test_a_signal_ends_the_command_with_its_summary_and_status_0(command, name, sigint):
+    """Also if SIGINT was inherited as ignored, as a shell does for background jobs."""
     with (
         inherited(signal.SIGINT, sigint),
         running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
@@ -155,8 +155,8 @@ def test_a_signal_ends_it(command, name, sigint):
 
 
 @pytest.mark.parametrize("sigint", SIGINTS)
-def test_a_closed_terminal_ends_it(command, sigint):
-    """As SIGHUP does, though nothing can be shown any more."""
+def test_a_closed_terminal_ends_the_command(command, sigint):
+    """As SIGHUP does, although no summary can be printed."""
     near, far = pty.openpty()
 
     def take_terminal():
@@ -176,15 +176,15 @@ def test_a_closed_terminal_ends_it(command, sigint):
 
 
 def ignored(process):
-    """Return the names of the signals that a process ignores, of those that end a command."""
+    """Return which of the signals that end a command are ignored by a process."""
     mask = int(re.search(r"^SigIgn:\s*(\w+)$", Path("/proc", str(process.pid), "status").read_text(), re.MULTILINE)[1], 16)
     return {name for name in ("SIGINT", "SIGTERM", "SIGHUP") if mask >> getattr(signal, name) - 1 & 1}
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
-def test_what_was_ignored_stays_so(tmp_path, name):
-    """SIGINT with a shell's background job, SIGHUP with nohup."""
-    command = Server(tmp_path)
+def test_a_signal_that_was_inherited_as_ignored_stays_ignored(tmp_path, name):
+    """SIGINT in a background job of a shell, SIGHUP under nohup."""
+    command = ServerCommand(tmp_path)
     with (
         inherited(getattr(signal, name), signal.SIG_IGN),
         running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice.aio.managed does with what the center brings; the whole, over DTLS, is in host_tests/net/test_managed.py."""
+"""How dice.aio.managed handles the manager's requests; host_tests/net/test_managed.py has the whole, over DTLS."""
 
 import asyncio
 from types import SimpleNamespace
@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from dice.aio.managed import ManagedGroup
-from dice.coap.message import BAD_REQUEST, CHANGED
+from dice.aio.wait import now
+from dice.coap.message import BAD_REQUEST, CHANGED, POST, PUT
 from dice.group import member
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.gsa_encode import encode
@@ -17,7 +18,7 @@ from dice.suites import PSK_AES_128_CCM_8
 
 
 def gsa(epoch):
-    """Return the bytes of a GSA of device 1."""
+    """Return the GSA of device 1, encoded."""
     senders = [(1, epoch << 48), (2, epoch << 48)]
     key, begin = bytearray(16), epoch << 48
     fields = {"gid": b"gidx", "address": b"\xef\1\2\3", "port": 9000, "suite": PSK_AES_128_CCM_8, "layout": K08}
@@ -25,28 +26,45 @@ def gsa(epoch):
     return bytes(encode(Gsa(budget=1000, senders=senders, fresh=True, **fields)))
 
 
-class Nowhere:
-    """A network on which nothing happens."""
+class IdleNetwork:
+    """A network on which no datagram arrives."""
 
     def Multicast(self, address, port):
         return SimpleNamespace(socket=asyncio.Event(), send=lambda _: None, receive=lambda: None, close=lambda: None)
 
 
-def request(payload):
-    return SimpleNamespace(payload=payload)
+def request(managed, code, path, payload):
+    """Return the response of a route to a request of the manager."""
+    return managed.routes[path][code](SimpleNamespace(payload=payload), None)
+
+
+def install(managed, epoch):
+    """Return the response to a GSA of this epoch, with a grace period of 60 s."""
+    return request(managed, PUT, "gsa/lamps", b"\x3c" + gsa(epoch))
+
+
+def activate(managed, epoch):
+    """Return the response to the request to activate this epoch."""
+    return request(managed, POST, "gsa/lamps/activate", epoch.to_bytes(2, "big"))
+
+
+def epoch_in_use(managed):
+    """Return the epoch in which the member sends."""
+    managed.group.member.send(b"", now())
+    return int.from_bytes(managed.group.member.transmit()[3:5], "big")
 
 
 async def resumed(folder, epoch):
-    """Return a ManagedGroup that takes part in an epoch."""
+    """Return a ManagedGroup that is a member in an epoch."""
     path = str(folder / "lamps.gsa")
     replace_file(path, gsa(epoch))
-    managed = ManagedGroup("lamps", path, Nowhere())
+    managed = ManagedGroup("lamps", path, IdleNetwork())
     await managed.resume()
     return managed
 
 
-def test_an_epoch_for_which_there_was_no_memory_is_installed_when_it_comes_again(tmp_path, monkeypatch):
-    """It is kept by then, which must not be taken for being in use."""
+def test_an_epoch_that_failed_for_lack_of_memory_is_installed_when_repeated(tmp_path, monkeypatch):
+    """It was stored in the first attempt; that must not be mistaken for being installed."""
 
     async def main():
         managed = await resumed(tmp_path, 1)
@@ -57,26 +75,26 @@ def test_an_epoch_for_which_there_was_no_memory_is_installed_when_it_comes_again
         with monkeypatch.context() as patch:
             patch.setattr(member, "Context", full)
             with pytest.raises(MemoryError):
-                managed._install(request(b"\x3c" + gsa(2)), None)
-        assert managed._install(request(b"\x3c" + gsa(2)), None) == (CHANGED, b"")
+                install(managed, 2)
+        assert install(managed, 2) == (CHANGED, b"")
         assert managed.group.member.held(2)
-        assert managed._activate(request(b"\0\2"), None) == (CHANGED, b"")
-        assert managed.group.member._context.epoch == 2
+        assert activate(managed, 2) == (CHANGED, b"")
+        assert epoch_in_use(managed) == 2
         managed.leave()
 
     asyncio.run(main())
 
 
-def test_a_late_word_to_activate_does_not_activate_the_next_epoch(tmp_path):
+def test_a_delayed_activation_does_not_activate_the_next_epoch(tmp_path):
     async def main():
         managed = await resumed(tmp_path, 3)
-        assert managed._install(request(b"\x3c" + gsa(4)), None) == (CHANGED, b"")
-        assert managed._activate(request(b"\0\3"), None) == (CHANGED, b"")
-        assert managed.group.member._context.epoch == 3
-        assert managed._activate(request(b"\0\5"), None) == (BAD_REQUEST, b"")
-        for _ in range(2):  # asked again, it is as it was
-            assert managed._activate(request(b"\0\4"), None) == (CHANGED, b"")
-            assert managed.group.member._context.epoch == 4
+        assert install(managed, 4) == (CHANGED, b"")
+        assert activate(managed, 3) == (CHANGED, b"")
+        assert epoch_in_use(managed) == 3
+        assert activate(managed, 5) == (BAD_REQUEST, b"")
+        for _ in range(2):  # a repeated request changes nothing
+            assert activate(managed, 4) == (CHANGED, b"")
+            assert epoch_in_use(managed) == 4
         managed.leave()
 
     asyncio.run(main())

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A manager and its members in virtual time, through hundreds of faults: killed at any change of its registry, nodes without power,
-a network that loses and is cut. What must hold is read from what was on the network and on the nodes' disks."""
+"""A manager and its members in virtual time, through hundreds of faults: the manager is killed at any change of its registry,
+nodes lose power, the network loses datagrams and is partitioned. The assertions use the datagrams and the nodes' files."""
 
 import asyncio
 import os
@@ -27,15 +27,15 @@ pytestmark = pytest.mark.long
 KILLS = 150  # for each seed
 MEMBERS_MAX = 10
 DAYS_MAX = 2  # of virtual time
-QUIET_S = 400  # after which all has healed
+QUIET_S = 400  # the time in which all faults are repaired
 
 
 class Killed(Exception):
-    """The manager's process is gone."""
+    """The manager's process was killed."""
 
 
 class KillableManager:
-    """The manager as a process that can be killed: its registry stays."""
+    """The manager as a process that can be killed; its registry remains."""
 
     def __init__(self, network, path, chance):
         self.network = network
@@ -67,7 +67,7 @@ class KillableManager:
         self.alive = True
 
     def _commit(self, state):
-        """Keep a change, or be killed just before it is kept, or just after."""
+        """Commit a change, or be killed just before or just after it is committed."""
         if not self.alive:
             raise Killed
         fate = self.chance.randrange(12) if self.deadly else 12
@@ -78,7 +78,7 @@ class KillableManager:
             self.kill("after")
 
     def kill(self, when):
-        """Be gone at once: nothing more gets out."""
+        """End at once: no further datagram is sent."""
         self.kills[when] += 1
         self.alive = False
         for end in self.network.of("manager"):
@@ -90,16 +90,16 @@ class KillableManager:
 
 
 class Scenario:
-    """What happens, from a seed."""
+    """A sequence of faults that depends only on the seed."""
 
     def __init__(self, seed, folder):
         self.chance = random.Random(seed)
         self.network = VirtualNetwork(self.chance.randrange, loss=5)
         self.process = KillableManager(self.network, folder / "house.db", self.chance)
         self.folder = folder
-        self.nodes = {}  # that are members, by identity
+        self.nodes = {}  # members, by identity
         self.off = set()
-        self.expelled = {}  # (node, epoch that it must not have) by identity
+        self.expelled = {}  # (node, first epoch that it must not have), by identity
         self.sent = 0
 
     async def run(self):
@@ -121,14 +121,14 @@ class Scenario:
         self.noticed()
         for identity in list(self.off):
             self.nodes[identity].power_on()
-        for _ in range(2):  # who missed an epoch notices when others speak in it
+        for _ in range(2):  # a member that missed an epoch notices it when others send in it
             await asyncio.sleep(QUIET_S)
-            await self.speak()
+            await self.send_from_all()
         await asyncio.sleep(QUIET_S)
         return await self.convergence()
 
     def noticed(self):
-        """See which changes that a kill cut short were made: what the registry says, is so."""
+        """Record which interrupted changes were committed, as the registry has them."""
         state = self.process.manager.state
         for identity in self.nodes.keys() - state.members.keys():
             self.gone(identity, state.epoch)
@@ -147,11 +147,11 @@ class Scenario:
             try:
                 manager.add([identity], role, now())
             finally:
-                if identity in self.center_members():
+                if identity in self.stored_members():
                     self.nodes[identity] = node
                     node.power_on()
         elif what == "remove" and len(self.nodes) > 4:
-            _first, *others = self.nodes  # the first may send, and stays: without a sender there is no group
+            _first, *others = self.nodes  # the first one is a sender and remains, because a group needs a sender
             identity = chance.choice(others)
             manager.remove([identity], now())
             self.gone(identity, manager.state.epoch)
@@ -168,21 +168,21 @@ class Scenario:
         elif what == "cut" and self.nodes:
             self.network.cut ^= {self.nodes[chance.choice(list(self.nodes))].name}
         elif what == "send":
-            await self.speak()
+            await self.send_from_all()
         self.process.kdc.changed("lamps")
 
-    def center_members(self):
-        """Return who is a member as the disk has it, whether or not the manager lives."""
+    def stored_members(self):
+        """Return the members as stored on the disk, whether the manager runs or not."""
         if self.process.alive:
             return self.process.manager.state.members
         again = SqliteRegistry(self.process.path)
         try:
-            return again.states()[0][0].members
+            return again.states()[0].state.members
         finally:
             again.close()
 
-    async def speak(self):
-        """Have every node that can send do so, also those that were expelled."""
+    async def send_from_all(self):
+        """Let every node with a SenderID send, including expelled ones."""
         for node in [*self.nodes.values(), *[node for node, _ in self.expelled.values()]]:
             if node.member:
                 self.sent += 1
@@ -192,20 +192,20 @@ class Scenario:
                     pass
 
     async def convergence(self):
-        """Return which nodes, after all is well again, have an old epoch, or did not hear every sender."""
+        """Return the nodes that, after all faults are repaired, have an old epoch or did not receive from every sender."""
         state = self.process.manager.state
         senders = {member.id for member in state.members.values() if member.role == SENDER}
-        for _ in range(2):  # the first of a sender may be one of which nobody knows whether it is fresh
+        for _ in range(2):  # the first record of a sender may be of unknown freshness
             before = {identity: len(node.heard) for identity, node in self.nodes.items()}
-            await self.speak()
+            await self.send_from_all()
             await asyncio.sleep(2)
         late = []
         for identity, node in self.nodes.items():
-            heard = {sender for _, sender, _ in node.heard[before[identity] :]}
+            received = {sender for _, sender, _ in node.heard[before[identity] :]}
             wanted = senders - {state.members[identity].id}
             held = decode((self.folder / node.name / "lamps.gsa").read_bytes()).epoch
-            if not wanted <= heard or held != state.epoch:
-                late.append((node.name, held, state.epoch, wanted, heard))
+            if not wanted <= received or held != state.epoch:
+                late.append((node.name, held, state.epoch, wanted, received))
         return late
 
 
@@ -215,22 +215,22 @@ def epoch_in(datagram):
 
 
 def opens(gsa, datagram):
-    """Tell whether a record opens with the key of a GSA, for whatever epoch and sender the record names."""
+    """Return whether a record opens with the key of a GSA, derived for the epoch and sender that the record names."""
     secret = sender_key(gsa.key, gsa.gid, epoch_in(datagram), datagram[5])
     return record.open(SUITES[PSK_AES_128_CCM_8], secret[:16], secret[16:], datagram) is not None
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_through_hundreds_of_faults(seed, tmp_path):
+def test_members_converge_and_no_nonce_repeats_through_hundreds_of_faults(seed, tmp_path):
     scenario = Scenario(seed, tmp_path)
     late = scenario.network.run(scenario.run)
     assert scenario.process.kills["before"] > KILLS // 4 and scenario.process.kills["after"] > KILLS // 4
-    assert late == [], "all live members converge"
+    assert late == [], "some live members did not converge"
 
     genuine = [(name, datagram) for name, datagram in scenario.network.heard if record.well_formed(datagram)]
     nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
     print(f"{scenario.process.kills} kills, {len(genuine)} messages, {len(scenario.expelled)} expelled")
-    assert len(nonces) == len(set(nonces)), "no nonce twice"
+    assert len(nonces) == len(set(nonces)), "a nonce was used twice"
     assert len(genuine) > 200 and len(scenario.expelled) > 5
 
     epoch_of = {}
@@ -241,8 +241,10 @@ def test_through_hundreds_of_faults(seed, tmp_path):
         path = tmp_path / node.name / "lamps.gsa"
         if os.path.exists(path):
             gsa = decode(path.read_bytes())
-            assert gsa.epoch < epoch, "the expelled has no key of what came after it"
+            assert gsa.epoch < epoch, "an expelled member has a later key"
             opened += sum(opens(gsa, datagram) for _, datagram in genuine if epoch_in(datagram) == gsa.epoch)
-            assert not any(opens(gsa, datagram) for _, datagram in genuine if epoch_in(datagram) >= epoch), "nor does it open any"
-        assert all(sent < epoch for sent in epoch_of.get(identity.decode(), ())), "nor has it sent with one"
-    assert opened > 20, "with the keys that they have the expelled open what is theirs"
+            assert not any(opens(gsa, datagram) for _, datagram in genuine if epoch_in(datagram) >= epoch), (
+                "an expelled member opens one"
+            )
+        assert all(sent < epoch for sent in epoch_of.get(identity.decode(), ())), "an expelled member has sent in a later epoch"
+    assert opened > 20, "expelled members must open the records of their own epochs"

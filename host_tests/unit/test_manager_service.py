@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The requests of a running manager, in virtual time, with either registry: a request that fails changes nothing."""
+"""The requests to a running manager, in virtual time, with both registries. A request that fails changes nothing."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ def open_registry(request, tmp_path):
 
 @pytest.fixture
 def run_with_service(tmp_path, open_registry):
-    """Return a function that runs `scenario(service)` with a service that has no sockets."""
+    """Return a function that runs `scenario(service)` with a service without sockets."""
 
     def run(scenario):
         async def inside():
@@ -41,7 +41,7 @@ def run_with_service(tmp_path, open_registry):
     return run
 
 
-def test_a_device_that_cannot_be_let_in_is_not_made(run_with_service):
+def test_a_device_that_cannot_join_is_not_created(run_with_service):
     async def scenario(service):
         for group in ("lamps", "fans"):
             service.do({"do": "new", "group": group})
@@ -56,7 +56,7 @@ def test_a_device_that_cannot_be_let_in_is_not_made(run_with_service):
     run_with_service(scenario)
 
 
-def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
+def test_a_change_that_cannot_be_stored_is_not_made(run_with_service, monkeypatch):
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         made = service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
@@ -83,7 +83,7 @@ def test_what_cannot_be_kept_is_not_done(run_with_service, monkeypatch):
     run_with_service(scenario)
 
 
-def test_an_epoch_that_cannot_be_made_active_is_tried_again(run_with_service, monkeypatch):
+def test_an_epoch_that_could_not_be_activated_is_activated_later(run_with_service, monkeypatch):
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
@@ -99,7 +99,7 @@ def test_an_epoch_that_cannot_be_made_active_is_tried_again(run_with_service, mo
     run_with_service(scenario)
 
 
-def test_replacing_expels_the_old_one(run_with_service):
+def test_replacing_a_device_expels_the_old_one(run_with_service):
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
@@ -116,7 +116,7 @@ def test_replacing_expels_the_old_one(run_with_service):
     run_with_service(scenario)
 
 
-def test_keys_are_renewed_in_time(run_with_service):
+def test_keys_are_renewed_before_their_lifetime_ends(run_with_service):
     async def scenario(service):
         service.registry.now = asyncio.get_running_loop().time
         service.do({"do": "new", "group": "lamps", "rekey_s": 3600})
@@ -135,7 +135,7 @@ def test_keys_are_renewed_in_time(run_with_service):
     run_with_service(scenario)
 
 
-def test_unknown_requests(run_with_service):
+def test_unknown_requests_are_refused(run_with_service):
     async def scenario(service):
         for request in ({"do": "explode"}, {"do": "show"}, {"do": "show", "group": "x", "more": 1}, {}):
             with pytest.raises(CommandError, match="another version"):
@@ -154,7 +154,7 @@ class Killed(BaseException):
 
 
 class FailingDatabase:
-    """An SQLite connection that raises at its n-th statement, and at all later ones if `forever`."""
+    """An SQLite connection that raises at its n-th statement, and at all later ones if `forever` is set."""
 
     def __init__(self, database, countdown, error, forever):
         self._database = database
@@ -175,7 +175,7 @@ class FailingDatabase:
 
 @contextlib.contextmanager
 def failing(registry, countdown, error, forever=False):
-    """Make the n-th access to the storage raise `error`, and all later ones if `forever`."""
+    """Make the n-th access to the storage raise `error`, and all later ones if `forever` is set."""
     if isinstance(registry, MemoryRegistry):
         left = countdown
 
@@ -197,8 +197,8 @@ def failing(registry, countdown, error, forever=False):
     registry._database = database
 
 
-def kept(registry):
-    """Return {device: {group: role}} as the disk has it, without the manager's part in memory."""
+def stored(registry):
+    """Return {device: {group: role}} as stored on the disk, without the manager's state in memory."""
     states = [group.state for group in registry.states()]
     names = {identity: name for name, identity in registry.devices().items()}
     groups = {name: {} for name in names.values()}
@@ -217,15 +217,15 @@ CHANGES = (
 
 @pytest.mark.parametrize("request_", CHANGES, ids=lambda request: request["do"])
 @pytest.mark.parametrize("error", [Killed(), RegistryError("disk I/O error")], ids=["killed", "disk"])
-def test_a_device_comes_and_goes_whole(run_with_service, request_, error):
-    """Cut short at any statement, the change is not made at all: nobody is half replaced, and what is in memory is what is kept."""
+def test_adding_replacing_and_wiping_a_device_is_atomic(run_with_service, request_, error):
+    """Interrupted at any statement, the change is not made at all, and the state in memory equals the stored one."""
 
     async def scenario(service):
         for group in ("lamps", "fans"):
             service.do({"do": "new", "group": group})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender", "fans": "sender"}})
         service.do({"do": "provision", "name": "old", "groups": {"lamps": "answering", "fans": "listener"}})
-        before = kept(service.registry)
+        before = stored(service.registry)
         cuts = 0
         while True:
             shown = service.do({"do": "groups"}), service.do({"do": "devices"})
@@ -238,19 +238,19 @@ def test_a_device_comes_and_goes_whole(run_with_service, request_, error):
             if made:
                 break
             cuts += 1
-            assert kept(service.registry) == before, cuts
+            assert stored(service.registry) == before, cuts
             assert (service.do({"do": "groups"}), service.do({"do": "devices"})) == shown, cuts
-        after = kept(service.registry)
+        after = stored(service.registry)
         assert cuts > 10 and after != before
         return before, after
 
     (groups, keys, epochs), (groups_after, keys_after, epochs_after) = run_with_service(scenario)
     if request_["do"] == "replace":
         assert groups_after == groups and keys_after["old"] != keys["old"] and keys_after["desk"] == keys["desk"]
-        assert epochs_after == [epoch + 1 for epoch in epochs], "one epoch for one expulsion"
+        assert epochs_after == [epoch + 1 for epoch in epochs], "more than one new epoch for an expulsion"
 
 
-def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(run_with_service):
+def test_an_unreadable_disk_keeps_the_state_in_memory(run_with_service):
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
@@ -263,8 +263,8 @@ def test_a_disk_that_cannot_even_be_read_leaves_what_was_known(run_with_service)
     run_with_service(scenario)
 
 
-def test_a_device_that_was_not_delivered_is_replaced(run_with_service):
-    """The command was killed between the manager's answer and the board: the name is taken, and replacing it is what helps."""
+def test_a_device_that_was_not_delivered_can_be_replaced(run_with_service):
+    """The command was killed after the manager's answer, so the name is taken. The error names the command that replaces it."""
 
     async def scenario(service):
         service.do({"do": "new", "group": "lamps"})

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A managed node whose power fails in each of its file operations in turn, before it or after it; in virtual time.
+"""A managed node loses power at each of its file operations in turn, before or after the operation, in virtual time.
 
-It is a sender, through all that happens to one: it joins, sends, is re-keyed, hears of an expulsion, comes back.
+The node is a sender. It joins, sends, is re-keyed, receives the epoch after an expulsion, and reboots.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from dicectl.net.virtual import VirtualNetwork, VirtualNode
 KEYS = {name: bytes([i]) * 16 for i, name in enumerate((b"switch", b"lamp", b"thief"))}
 
 
-class Power:
-    """What fails in the `nth` file operation of one node, and stays away until on()."""
+class PowerSupply:
+    """The power of one node: it fails at the `nth` file operation, and stays off until on() is called."""
 
     def __init__(self, network, folder, nth, when):
         self.network = network
@@ -35,7 +35,7 @@ class Power:
         self.spared = False
 
     def on(self):
-        """Come back."""
+        """Return to power."""
         self.off = False
 
     def stay(self):
@@ -50,7 +50,7 @@ class Power:
         raise OSError(5, "no power")
 
     def around(self, operation):
-        """Return a file operation that may be its last."""
+        """Return the file operation with a possible power cut."""
 
         def tampered(path, *arguments):
             if not str(path).startswith(self.folder):
@@ -88,7 +88,7 @@ async def _live(network, folder, power):
         try:
             await switch.send(word)
         except (DiceError, OSError, AttributeError):
-            pass  # no power, or not back yet
+            pass  # without power, or not yet booted
         await asyncio.sleep(10)
         if power.off:
             switch.power_off()
@@ -104,47 +104,47 @@ async def _live(network, folder, power):
     await speak(b"third")
     manager.remove([b"thief"], now())
     kdc.changed("lamps")
-    await asyncio.sleep(10)  # until then senders may go on in the epoch before
+    await asyncio.sleep(10)  # until then senders may send in the previous epoch
     await speak(b"fourth")
-    switch.power_off()  # an ordinary failure
+    switch.power_off()  # an ordinary power cut
     switch.power_on()
     await speak(b"fifth")
     await asyncio.sleep(100)
     power.stay()
-    heard = len(lamp.heard)
+    received = len(lamp.heard)
     await speak(b"sixth")
     await speak(b"seventh")
     end_s = loop.time()
-    last = [message for _, _, message in lamp.heard[heard:]]
+    last = [message for _, _, message in lamp.heard[received:]]
     epochs = [decode((folder / node.name / "lamps.gsa").read_bytes()).epoch for node in (switch, lamp, thief)]
-    stolen = [message for _, _, message in thief.heard if message not in (b"first", b"second", b"third")]
+    intercepted = [message for _, _, message in thief.heard if message not in (b"first", b"second", b"third")]
     service.close()
     kdc.close()
-    return last, epochs, stolen, manager.state.epoch, end_s
+    return last, epochs, intercepted, manager.state.epoch, end_s
 
 
 def _run(folder, monkeypatch, nth, when):
     folder.mkdir()
     network = VirtualNetwork(lambda sides: 0)
-    power = Power(network, folder / "switch", nth, when)
+    power = PowerSupply(network, folder / "switch", nth, when)
     with monkeypatch.context() as patch:
         patch.setattr(store, "create", power.around(store.create))
         patch.setattr(store, "_rename", power.around(store._rename))
         patch.setattr(store, "_read", power.around(store._read))
         story = network.run(_live, network, folder, power)
     nonces = [bytes(datagram[3:11]) for _, datagram in network.heard if record.well_formed(datagram)]
-    assert len(nonces) == len(set(nonces)), (nth, "a nonce twice")
+    assert len(nonces) == len(set(nonces)), (nth, "a nonce was used twice")
     return power, story
 
 
 @pytest.mark.parametrize("when", ["before", "after", "torn"])
-def test_power_fails_in_every_file_operation(tmp_path, monkeypatch, when):
-    """No nonce twice, and in the end it is as if nothing had happened: all are in the newest epoch, and hear one another."""
+def test_a_power_cut_at_any_file_operation_repeats_no_nonce_and_is_recovered_from(tmp_path, monkeypatch, when):
+    """In the end all members are in the newest epoch and receive each other's messages."""
     nth = 0
     while True:
         nth += 1
-        power, (last, epochs, stolen, epoch, _) = _run(tmp_path / str(nth), monkeypatch, nth, when)
-        assert stolen == [], nth
+        power, (last, epochs, intercepted, epoch, _) = _run(tmp_path / str(nth), monkeypatch, nth, when)
+        assert intercepted == [], nth
         assert epochs == [epoch, epoch, epoch - 1], (nth, epochs)
         assert last == [b"sixth", b"seventh"], (nth, last)
         if power.spared:

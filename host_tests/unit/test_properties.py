@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Properties that hold for any input: codecs, replay window, records, and whole groups through reboots and re-keys."""
+"""Properties that hold for any input: codecs, replay window, records, and groups through reboots and re-keys."""
 
 from contextlib import suppress
 from unittest import mock
@@ -34,7 +34,7 @@ SALT = b"salt"
 
 
 @given(st.lists(st.one_of(st.binary(max_size=40), st.tuples(st.integers(1, 8), st.integers(0, 2**64 - 1)))))
-def test_what_a_writer_wrote_a_reader_reads(fields):
+def test_written_fields_are_read_back(fields):
     writer = Writer()
     for field in fields:
         if isinstance(field, bytes):
@@ -51,7 +51,7 @@ def test_what_a_writer_wrote_a_reader_reads(fields):
 
 
 @given(st.binary(max_size=20), st.lists(st.tuples(st.sampled_from(["take", "uint", "vector"]), st.integers(0, 10))))
-def test_a_reader_only_raises_format_errors(data, calls):
+def test_a_reader_raises_only_format_errors(data, calls):
     reader = Reader(data)
     with suppress(FormatError):
         for name, count in calls:
@@ -67,7 +67,7 @@ STRIDES = st.one_of(st.sampled_from(EDGES), st.integers(-2 * WINDOW_RECORDS, 2 *
 
 
 @given(st.integers(0, 2**40), st.lists(STRIDES, max_size=200))
-def test_a_window_agrees_with_a_set(floor, steps):
+def test_the_window_agrees_with_a_set(floor, steps):
     window, seen, top = Window(floor, bytearray(8)), set(), floor - 1
     for step in steps:
         sequence = max(0, top + step)
@@ -104,7 +104,7 @@ CIDS = st.binary(min_size=1, max_size=9)
 
 
 @given(RECORDS)
-def test_a_record_opens_to_what_was_sealed(fields):
+def test_a_record_opens_to_its_plaintext(fields):
     datagram = record.seal(key=KEY, salt=SALT, **fields)
     content_type, epoch, sequence = fields["content_type"], fields["epoch"], fields["sequence"]
     assert record.well_formed(datagram)
@@ -113,7 +113,7 @@ def test_a_record_opens_to_what_was_sealed(fields):
 
 
 @given(RECORDS, CIDS)
-def test_a_record_with_a_cid_opens_to_what_was_sealed(fields, cid):
+def test_a_record_with_a_cid_opens_to_its_plaintext(fields, cid):
     datagram = seal_cid(key=KEY, salt=SALT, cid=cid, **fields)
     assert open_cid(fields["suite"], KEY, SALT, datagram, len(cid)) == (fields["content_type"], fields["plaintext"])
 
@@ -130,14 +130,14 @@ def test_a_record_with_a_flipped_bit_does_not_open(fields, at, bit):
 def test_a_record_with_a_cid_and_a_flipped_bit_does_not_open(fields, cid, at, bit):
     datagram = seal_cid(key=KEY, salt=SALT, cid=cid, **fields)
     at %= len(datagram)
-    if at not in (*range(3), 11 + len(cid), 12 + len(cid)):  # what RecordLayer looks at
+    if at not in (*range(3), 11 + len(cid), 12 + len(cid)):  # the fields that RecordLayer checks
         datagram[at] ^= 1 << bit
         assert open_cid(fields["suite"], KEY, SALT, datagram, len(cid)) is None
 
 
 @given(st.binary(max_size=80), st.integers(0, 20))
 @example(b"\x19\xfe\xfd" + bytes(10) + b"\x00\x08" + bytes(8), 2)
-def test_any_bytes_are_a_record_or_not(data, cid_bytes):
+def test_any_bytes_are_a_record_or_are_dropped(data, cid_bytes):
     for head in (b"", b"\x17\xfe\xfd", b"\x19\xfe\xfd"):
         datagram = head + data
         if record.well_formed(datagram):
@@ -177,7 +177,7 @@ GSAS = st.builds(
 
 
 @given(GSAS)
-def test_a_gsa_decodes_to_what_was_encoded(gsa):
+def test_a_gsa_round_trips(gsa):
     assert vars(decode(encode(gsa))) == vars(gsa)
 
 
@@ -188,14 +188,14 @@ def with_check(body):
 
 
 @given(st.binary(max_size=120))
-def test_any_bytes_are_a_gsa_or_a_format_error(data):
+def test_any_bytes_are_a_gsa_or_raise_a_format_error(data):
     for candidate in (data, with_check(data), with_check(b"\x01" + data)):
         with pytest.raises(FormatError):
             decode(candidate)
 
 
 @given(GSAS, st.integers(0), st.integers(1, 255), st.integers(0, 30))
-def test_a_changed_gsa_decodes_to_itself_or_not_at_all(gsa, at, change, cut):
+def test_a_changed_gsa_round_trips_or_is_refused(gsa, at, change, cut):
     body = encode(gsa)[:-4]
     body[at % len(body)] ^= change
     body = bytes(body[: len(body) - cut])
@@ -211,11 +211,11 @@ EPOCHS = 4
 
 
 class PowerCut(Exception):
-    """The device loses power while it writes to its flash."""
+    """The device loses power during a write to its flash."""
 
 
-class Flash:
-    """A store that can fail, and during one of whose next writes the power can fail, before or after it took hold."""
+class FlashStore:
+    """A store that can fail. The power can be cut at one of its next writes, before or after the write takes effect."""
 
     def __init__(self):
         self.values = {}
@@ -243,16 +243,16 @@ class Flash:
             raise PowerCut
 
 
-class Device:
-    """A member with flash; `epochs` are those whose GSA lies there."""
+class MemberDevice:
+    """A member with flash; the GSAs of epochs 1 to `epochs` are stored on it."""
 
     def __init__(self, world, own_id, options):
         self.world = world
         self.own_id = own_id
         self.options = options
-        self.flash = Flash()
+        self.flash = FlashStore()
         self.epochs = 1
-        self.heard = set()
+        self.received = set()
         self.member = None
         self.boot(0, True)
 
@@ -260,7 +260,7 @@ class Device:
         return self.world.gsa(epoch, self.own_id, fresh)
 
     def boot(self, back, fresh):
-        """Start anew with one of the GSAs in flash: what it does not take over, the newest may be."""
+        """Reboot with one of the stored GSAs; if the member refuses it, with the newest."""
         self.member = None
         for epoch, is_fresh in ((max(1, self.epochs - back), fresh), (self.epochs, True)):
             with suppress(DiceError, PowerCut):
@@ -268,7 +268,7 @@ class Device:
                 return
 
     def run(self, call, *arguments):
-        """Call something of the member; a power cut reboots it."""
+        """Call a method of the member; a power cut reboots the device."""
         try:
             return call(*arguments)
         except PowerCut:
@@ -283,9 +283,9 @@ class Device:
         if event == DATA:
             message = (self.member.sender, self.member.data)
             assert message in self.world.sent
-            assert message not in self.heard
+            assert message not in self.received
             assert self.member.sender != self.own_id
-            self.heard.add(message)
+            self.received.add(message)
         return event
 
     def send(self):
@@ -309,15 +309,15 @@ class Device:
             self.run(self.member.activate, 0)
 
 
-class World:
-    """Two senders, a listener, and the air between them, in which nothing is ever lost for an attacker."""
+class GroupModel:
+    """Two senders, a listener, and every datagram that was ever sent, as an attacker would have recorded it."""
 
     def __init__(self, layout, derive, known, options):
         self.layout, self.derive, self.known = layout, derive, known
         self.air = []
         self.sent = set()
         self.nonces = set()
-        self.devices = [Device(self, own_id, options) for own_id in (A, B, None)]
+        self.devices = [MemberDevice(self, own_id, options) for own_id in (A, B, None)]
 
     def gsa(self, epoch, own_id, fresh):
         key = bytearray(range(epoch, epoch + (16 if self.derive == DERIVE_SENDER else 20)))
@@ -365,17 +365,17 @@ OPTIONS = st.fixed_dictionaries({"reserve_records": st.sampled_from([1, 3]), "re
 
 @settings(max_examples=1500)
 @given(st.sampled_from([K08, D00]), st.sampled_from([DERIVE_SENDER, DERIVE_SHARED]), st.booleans(), OPTIONS, STEPS)
-def test_nothing_is_heard_twice_or_made_up_and_no_nonce_is_used_twice(layout, derive, known, options, steps):
-    world = World(layout, derive, known, options)
+def test_no_message_is_received_twice_or_forged_and_no_nonce_is_repeated(layout, derive, known, options, steps):
+    world = GroupModel(layout, derive, known, options)
     with mock.patch("dice.group.context.seal", world.seal):
         for step in steps:
             world.step(*step)
-    assert world.nonces or not world.air, "the nonces were not seen"
+    assert world.nonces or not world.air, "no nonce was recorded"
 
 
 @given(st.lists(st.booleans(), max_size=12))
-def test_what_is_sent_and_not_lost_is_heard(losses):
-    world = World(K08, DERIVE_SENDER, True, {})
+def test_every_message_that_is_not_lost_is_received(losses):
+    world = GroupModel(K08, DERIVE_SENDER, True, {})
     sender, listener = world.devices[0], world.devices[2]
     for lost in losses:
         sender.send()
@@ -385,7 +385,7 @@ def test_what_is_sent_and_not_lost_is_heard(losses):
 
 @given(st.lists(st.binary(max_size=60), max_size=20), st.sampled_from([b"", b"\x17\xfe\xfd\0\1", b"\x17\xfe\xfd\0\1\1"]))
 def test_any_bytes_are_dropped_and_counted(datagrams, head):
-    member = World(K08, DERIVE_SENDER, True, {}).devices[0].member
+    member = GroupModel(K08, DERIVE_SENDER, True, {}).devices[0].member
     for datagram in datagrams:
         assert member.receive(head + datagram, 0) == NONE
     assert sum(member.dropped.values()) == len(datagrams)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The vectors of docs/protocol.md are what the code computes."""
+"""The code computes the vectors of docs/protocol.md."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def _listener_gsa():
     )  # fmt: skip
 
 
-def test_every_vector_of_the_protocol_is_computed():
+def test_the_code_computes_every_vector_of_the_protocol():
     """Neither the page nor the code can change alone."""
     context = Context(_sender_gsa())
     computed = {
@@ -61,15 +61,15 @@ def test_every_vector_of_the_protocol_is_computed():
     assert _listed() == computed
 
 
-def test_the_gsas_of_the_protocol_decode_to_what_it_says():
-    """Both directions."""
+def test_the_gsas_of_the_protocol_decode_to_their_fields():
+    """That of a sender and that of a listener."""
     listed = _listed()
     for name, gsa in (("gsa sender", _sender_gsa()), ("gsa listener", _listener_gsa())):
         assert vars(decode(bytes.fromhex(listed[name]))) == vars(gsa)
 
 
-def test_every_trap_of_the_protocol_has_a_test_of_its_number():
-    """The list in the document and the tests named after it cover each other."""
+def test_every_trap_of_the_protocol_has_tests_with_its_number():
+    """No listed trap lacks a test, and no test has a number that is not listed."""
     listed = set(re.findall(r"^(\d+)\. ", (ROOT / "docs" / "protocol.md").read_text().split("## 10. Traps")[1], re.MULTILINE))
     sources = "".join(path.read_text() for path in (ROOT / "host_tests" / "portable").glob("test_member_*.py"))
     tested = {str(int(number)) for number in re.findall(r"def test_trap_(\d\d)_", sources)}

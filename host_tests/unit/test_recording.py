@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The animated SVG of a recording: what it may contain, what it shows at which time, and how long it takes."""
+"""The animated SVG of a recording: its elements, the visible text at each time, and its duration."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     now = 100.0
 
@@ -25,14 +25,14 @@ class Clock:
 
 
 def lamps(*states):
-    """Return a table as the demo has it."""
+    """Return a table like those of the demo."""
     table = Table("", "light", "obeyed")
     for number, on in enumerate(states, 1):
         table.add_row(f"lamp-{number}", "[bold yellow]on[/]" if on else "off", str(sum(states)))
     return table
 
 
-def story(lines=12, seconds=0.5):
+def recording_of_a_program(lines=12, seconds=0.5):
     """Return the recording of a program that prints lines while three lamps change."""
     clock = Clock()
     record = Recording("dicectl demo", clock)
@@ -73,8 +73,8 @@ def shown_at(text, percent):
     return sorted(visible)
 
 
-def test_it_is_valid_and_has_nothing_from_elsewhere():
-    text = svg(story())
+def test_the_svg_is_valid_and_refers_to_no_other_file():
+    text = svg(recording_of_a_program())
     root = ElementTree.fromstring(text)
     assert {element.tag.removeprefix(_SVG) for element in root.iter()} == {
         "svg", "title", "desc", "style", "rect", "circle", "g", "text"
@@ -84,21 +84,21 @@ def test_it_is_valid_and_has_nothing_from_elsewhere():
     assert re.findall(r"\w+://[^\"]*", text) == ["http://www.w3.org/2000/svg"]
 
 
-def test_it_has_a_title_and_a_description():
-    root = ElementTree.fromstring(svg(story()))
+def test_the_svg_has_a_title_and_a_description():
+    root = ElementTree.fromstring(svg(recording_of_a_program()))
     assert root.get("role") == "img"
     labels = {element.get("id"): element.text for element in root if element.get("id")}
     assert [labels[name] for name in root.get("aria-labelledby").split()] == ["a <title>", "what & why"]
 
 
 def test_texts_are_escaped():
-    text = svg(story())
+    text = svg(recording_of_a_program())
     assert "line 3 &amp; &lt;a&gt; \"b\" 'c'" in text
     assert "line 3 & <a> \"b\" 'c'" in [element.text for element in ElementTree.fromstring(text).iter()]
 
 
 def test_keyframes_rise_from_0_to_100_percent():
-    rules = keyframes(svg(story(lines=60, seconds=0.05)))
+    rules = keyframes(svg(recording_of_a_program(lines=60, seconds=0.05)))
     assert len(rules) > 5
     for states in rules.values():
         percents = [at for at, _ in states]
@@ -107,7 +107,7 @@ def test_keyframes_rise_from_0_to_100_percent():
 
 
 def test_each_frame_shows_its_live_region():
-    record = story()
+    record = recording_of_a_program()
     text = svg(record)
     frames = paced(record.frames()[1])
     duration = float(re.search(r"animation:([\d.]+)s", text)[1])
@@ -117,10 +117,10 @@ def test_each_frame_shows_its_live_region():
     assert len({frame.live for frame in frames}) > 5
 
 
-def test_without_animation_it_is_the_last_frame():
-    text = svg(story(lines=ROWS + 10))
+def test_without_animation_the_last_frame_is_visible():
+    text = svg(recording_of_a_program(lines=ROWS + 10))
     root = ElementTree.fromstring(text)
-    lines = ROWS + 10 + 2  # the command in front, the last line behind
+    lines = ROWS + 10 + 2  # the command above, the last line below
     assert root.find(f".//{_SVG}g[@id='s']").get("transform") == f"translate(0,{-19 * (lines - ROWS)})"
     assert root.find(f".//{_SVG}g[@id='l']").get("transform") == f"translate(0,{19 * ROWS})"
     hidden = set(re.findall(r"\.(\w+)\{visibility:hidden;", text))
@@ -142,7 +142,7 @@ def test_a_live_region_that_stays_is_visible_without_animation():
     assert set(element.get("class").split()) & visible
 
 
-def test_long_gaps_are_shortened_and_the_others_keep_their_ratio():
+def test_long_gaps_are_shortened_and_short_ones_keep_their_ratio():
     times = [0, 7, 8, 8.5, 60, 61, *(61 + number for number in range(1, 21))]
     frames = paced([Frame(seconds, index) for index, seconds in enumerate(times)])
     assert [frame.lines for frame in frames] == list(range(len(times)))
@@ -153,25 +153,25 @@ def test_long_gaps_are_shortened_and_the_others_keep_their_ratio():
 
 
 @pytest.mark.parametrize("lines, seconds", [(60, 0.5), (60, 5), (400, 0.05)])
-def test_a_long_recording_takes_the_same_time(lines, seconds):
-    text = svg(story(lines, seconds))
+def test_a_recording_of_any_length_takes_the_same_time(lines, seconds):
+    text = svg(recording_of_a_program(lines, seconds))
     assert {float(duration) for duration in re.findall(r"animation:([\d.]+)s", text)} == {DURATION_S}
 
 
-def test_a_short_recording_is_short():
-    assert paced(story(lines=2).frames()[1])[-1].seconds < 6
-    svg(Recording("dicectl demo", Clock()))  # nothing happens, and that is shown
+def test_a_short_recording_is_not_stretched():
+    assert paced(recording_of_a_program(lines=2).frames()[1])[-1].seconds < 6
+    svg(Recording("dicectl demo", Clock()))  # nothing happens; that can be shown too
 
 
-def test_it_is_small():
-    assert len(svg(story(lines=100)).encode()) < 100_000
+def test_the_svg_is_small():
+    assert len(svg(recording_of_a_program(lines=100)).encode()) < 100_000
 
 
-def test_the_same_events_make_the_same_picture():
-    assert svg(story()) == svg(story())
+def test_the_same_events_make_the_same_svg():
+    assert svg(recording_of_a_program()) == svg(recording_of_a_program())
 
 
-def test_what_is_too_wide_continues_under_its_second_column():
+def test_a_line_that_is_too_wide_continues_under_its_second_column():
     clock = Clock()
     record = Recording("dicectl demo", clock)
     record.print("\n  [green]ok[/]    " + "word " * 30 + "[bold]end[/]")
@@ -190,5 +190,5 @@ def test_changes_within_a_moment_are_one_frame():
         record.live(lamps(on))
         clock.now += 0.001
     clock.now += 1
-    record.live(lamps(1))  # as it was
+    record.live(lamps(1))  # unchanged
     assert len(record.frames()[1]) == 2

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The registry of a manager: what it keeps, that it keeps it whole, and that one process alone has it."""
+"""The registry of a manager: its contents are complete after any crash, and only one process uses it."""
 
 import json
 import multiprocessing
@@ -35,7 +35,7 @@ def group(registry, name="lamps"):
 
 
 def plain(state):
-    """Return what can be compared."""
+    """Return a group state in a form that can be compared."""
     members = {identity: vars(member) for identity, member in state.members.items()}
     return {**vars(state), "members": members}
 
@@ -47,7 +47,7 @@ def registry(tmp_path):
     opened.close()
 
 
-def test_what_is_kept_is_there_again(tmp_path):
+def test_stored_groups_and_devices_are_read_back(tmp_path):
     registry = SqliteRegistry(tmp_path / "house.db")
     manager = group(registry)
     devices = {name: registry.enrol(name) for name in ("switch", "lamp-1", "lamp-2")}
@@ -67,7 +67,7 @@ def test_what_is_kept_is_there_again(tmp_path):
     again.close()
 
 
-def test_identities_and_keys_are_random_and_unlike(registry):
+def test_identities_and_keys_are_random_and_different(registry):
     made = [registry.enrol(f"lamp-{number}") for number in range(50)]
     assert len({identity for identity, _ in made}) == len({key for _, key in made}) == 50
     assert all(len(key) == 16 for _, key in made)
@@ -75,7 +75,7 @@ def test_identities_and_keys_are_random_and_unlike(registry):
         registry.enrol("lamp-1")
 
 
-def test_nobody_else_can_read_it(registry):
+def test_the_files_are_readable_only_by_their_owner(registry):
     for path in registry.path.parent.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
@@ -83,10 +83,10 @@ def test_nobody_else_can_read_it(registry):
 def test_a_second_manager_is_refused(registry):
     with pytest.raises(CommandError, match="another manager runs"):
         SqliteRegistry(registry.path)
-    registry.enrol("lamp")  # the first goes on
+    registry.enrol("lamp")  # the first one continues
 
 
-def test_other_files_are_refused_and_stay(tmp_path):
+def test_a_file_that_is_no_registry_is_refused_and_not_changed(tmp_path):
     text = tmp_path / "text.db"
     text.write_text("these are notes, not a registry")
     other = tmp_path / "other.db"
@@ -103,7 +103,7 @@ def test_other_files_are_refused_and_stay(tmp_path):
         read_audit(tmp_path / "none.db")
 
 
-def test_the_audit_log_tells_all_and_no_secret(registry):
+def test_the_audit_log_has_every_change_and_no_secret(registry):
     manager = group(registry)
     identity, key = registry.enrol("switch")
     manager.add([identity], SENDER, 0)
@@ -113,8 +113,8 @@ def test_the_audit_log_tells_all_and_no_secret(registry):
     registry.rename("switch", "old")
     registry.wipe("old")
     entries = read_audit(registry.path)
-    told = [(entry["event"], entry["group"], entry["device"]) for entry in entries]
-    assert told == [
+    change = [(entry["event"], entry["group"], entry["device"]) for entry in entries]
+    assert change == [
         ("group", "lamps", None),
         ("enrolled", None, "switch"),
         ("added", "lamps", "switch"),
@@ -140,7 +140,7 @@ def test_the_audit_log_is_append_only(registry):
     assert len(registry.audit()) == 1
 
 
-def test_a_change_that_fails_is_none(registry, monkeypatch):
+def test_a_change_that_fails_is_rolled_back(registry, monkeypatch):
     manager = group(registry)
     identity, _ = registry.enrol("switch")
     manager.add([identity], SENDER, 0)
@@ -156,17 +156,17 @@ def test_a_change_that_fails_is_none(registry, monkeypatch):
     assert registry.states()[0].state.epoch == 2
 
 
-# A manager that is killed at any point.
+# A manager that is killed at any time.
 
 
 def _work(path, seed, pipe):
-    """Change a registry again and again, and tell of each change once it is done."""
+    """Change a registry repeatedly, and report each change after it is made."""
     chance = random.Random(seed)
     registry = SqliteRegistry(path)
     states = registry.states()
     manager = Manager(states[0].state, registry.commit, os.urandom, 0) if states else group(registry)
     if seed == 0:
-        os.kill(os.getpid(), signal.SIGKILL)  # there is a group, and nobody was told
+        os.kill(os.getpid(), signal.SIGKILL)  # the group exists, and this was not reported
     while True:
         state = manager.state
         outside = [identity for identity in registry.devices().values() if identity not in state.members]
@@ -192,46 +192,46 @@ def _work(path, seed, pipe):
 
 
 def given(gsa, identity):
-    """Return what leaves the manager with a GSA."""
+    """Return the parts of a GSA that leave the manager."""
     return gsa.epoch, bytes(gsa.key), gsa.own_id, identity
 
 
 def reports(receiving, process, changes, chance):
-    """Yield what a process tells until it is dead; it is killed after so many changes, and a moment."""
+    """Yield the reports of a process until it is dead. It is killed after this many changes and a short time."""
     while True:
         if changes == 0:
             time.sleep(chance.uniform(0, 0.01))
             process.kill()
             changes = -1
         try:
-            kind, told = receiving.recv()
+            kind, change = receiving.recv()
         except EOFError:
             return
         changes -= kind == "kept"
-        yield kind, told
+        yield kind, change
 
 
-def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
+def test_a_registry_killed_at_any_time_loses_no_change_and_issues_nothing_twice(tmp_path):
     context = multiprocessing.get_context("fork")
     path = tmp_path / "house.db"
     chance = random.Random(7)
-    keys, owners, last = {}, {}, plain(new())  # a group that is not kept yet is as one to which nothing has happened
+    keys, owners, last = {}, {}, plain(new())  # a group that is not stored yet is like one without any change
     changes = 0
     for number in range(KILLS):
         receiving, sending = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(path, number, sending))
         process.start()
         sending.close()
-        changes_before = chance.randrange(8) if number else -1  # the first kills itself
-        for kind, told in reports(receiving, process, changes_before, chance):
+        changes_before = chance.randrange(8) if number else -1  # the first process kills itself
+        for kind, change in reports(receiving, process, changes_before, chance):
             if kind == "kept":
-                last = told
+                last = change
                 changes += 1
                 continue
-            epoch, key, own_id, identity = told
-            assert keys.setdefault(epoch, key) == key, "one epoch with two keys"
+            epoch, key, own_id, identity = change
+            assert keys.setdefault(epoch, key) == key, "an epoch has two keys"
             if own_id is not None:
-                assert owners.setdefault((epoch, own_id), identity) == identity, "one id, given to two in one epoch"
+                assert owners.setdefault((epoch, own_id), identity) == identity, "an id was given to two members in one epoch"
         process.join()
         assert process.exitcode == -signal.SIGKILL
         registry = SqliteRegistry(path)
@@ -242,12 +242,12 @@ def test_killed_at_any_point_it_loses_nothing_and_gives_nothing_twice(tmp_path):
         assert now["epoch"] >= last["epoch"], "an epoch was forgotten"
         if now["epoch"] == last["epoch"]:
             assert now == last or now["members"] != last["members"] or now["active"] != last["active"]
-            for identity, member in last["members"].items():  # what was told is there; one change more may be
+            for identity, member in last["members"].items():  # each reported change is stored; one more change may be
                 if identity in now["members"]:
                     assert now["members"][identity]["held"] >= member["held"]
                     assert now["members"][identity]["id"] == member["id"]
         assert [entry["number"] for entry in audit] == list(range(1, len(audit) + 1))
         last = now
-    assert len(set(keys.values())) == len(keys), "one key in two epochs"
+    assert len(set(keys.values())) == len(keys), "two epochs have the same key"
     print(f"{changes} changes, {KILLS} kills, {last['epoch']} epochs")
     assert changes > KILLS and last["epoch"] > KILLS // 10

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What `dicectl deploy` decides before and after it asks a board; host_tests/emulated/test_deploy.py has the board."""
+"""The decisions of `dicectl deploy` before and after it accesses a board; host_tests/emulated/test_deploy.py has the board."""
 
 import ast
 import hashlib
@@ -19,8 +19,8 @@ from dicectl.firmware import mpy, profiles
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 
 
-class Disk:
-    """A test double of a board's files that remembers what happened; `break_at` is what it refuses, `flip` damages on the way."""
+class FakeBoardFiles:
+    """A double of a board's files that records its calls. The call `break_at` fails; `flip` damages data in transfer."""
 
     def __init__(self, break_at=None, flip=False):
         self.files = {"/main.py": b"old"}
@@ -56,29 +56,29 @@ def work(free_bytes=1 << 20):
     return sync.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
 
 
-def test_a_file_takes_its_place_when_it_is_verified():
-    disk, told = Disk(), []
-    sync.apply(disk, work(), lambda *what: told.append(what))
+def test_a_file_replaces_the_old_one_after_verification():
+    disk, reported = FakeBoardFiles(), []
+    sync.apply(disk, work(), lambda *what: reported.append(what))
     assert disk.files == work().wanted
-    assert [written for _, written, _ in told] == [1023, 2046, 3069, 4092, 4999, 5000]
+    assert [written for _, written, _ in reported] == [1023, 2046, 3069, 4092, 4999, 5000]
     assert (work().flash_bytes, work().unchanged) == (8192, 0)
 
 
 @pytest.mark.parametrize(
     ("disk", "free", "match"),
     [
-        (Disk(), 8191, "8,192 are needed"),
-        (Disk(break_at="put"), 1 << 20, "ENOSPC.*nothing was changed"),
-        (Disk(flip=True), 1 << 20, "damaged on its way"),
+        (FakeBoardFiles(), 8191, "8,192 are needed"),
+        (FakeBoardFiles(break_at="put"), 1 << 20, "ENOSPC.*nothing was changed"),
+        (FakeBoardFiles(flip=True), 1 << 20, "damaged on its way"),
     ],
 )
-def test_what_goes_wrong_changes_nothing(disk, free, match):
+def test_a_failed_deploy_changes_nothing(disk, free, match):
     with pytest.raises(CommandError, match=match):
         sync.apply(disk, work(free), lambda *what: None)
     assert disk.files == {"/main.py": b"old"}
 
 
-def test_what_goes_where(tmp_path):
+def test_arguments_map_to_paths_on_the_board(tmp_path):
     for name in ("lamp.py", "boot.py", "app/a.py", "app/.hidden", "app/__pycache__/a.pyc"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
@@ -101,7 +101,7 @@ def test_what_goes_where(tmp_path):
         ("lamp.py=a//b", "not a name"),
     ],
 )
-def test_what_does_not_go_onto_a_board(tmp_path, monkeypatch, argument, match):
+def test_unsuitable_arguments_are_refused(tmp_path, monkeypatch, argument, match):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lamps.group").write_text("{}")
     (tmp_path / "lamp.py").write_text("")
@@ -110,7 +110,7 @@ def test_what_does_not_go_onto_a_board(tmp_path, monkeypatch, argument, match):
     assert caught.value.exit_code == 2
 
 
-def test_what_is_stale():
+def test_stale_files_are_those_that_would_shadow_or_that_no_board_needs():
     wanted = dict.fromkeys(["/dice/wire.mpy", "/main.py"], b"")
     present = dict.fromkeys(
         ["/dice/wire.mpy", "/dice/wire.py", "/main.mpy", "/dice/_posix.py", "/dice/mine.py", "/a.new", "/dice.new/x.mpy"]
@@ -129,13 +129,13 @@ def test_what_is_stale():
         ("/app", [], "not in the board's sys.path"),
     ],
 )
-def test_what_would_never_be_imported_is_told(to, installed, match):
+def test_a_location_that_is_never_imported_is_reported(to, installed, match):
     facts = {"version": [1, 25, 0], "path": ["", ".frozen", "/lib"]}
     notes = sync._notes(facts, installed, to, f"{to}/dice", {}, {}, [])
     assert (notes == []) if match is None else (len(notes) == 1 and match in notes[0]), notes
 
 
-def test_flavours():
+def test_mpy_versions_are_named_and_checked():
     assert [str(mpy.Flavour(number)) for number in (RP2040, ESP32, C3, 6)] == ["6.3 armv6m", "6.3 xtensawin", "6.3 rv32imc", "6.0"]
     assert mpy.cross_version()[0] == 6
     mpy.check(mpy.Flavour(RP2040), (6, 3))
@@ -144,7 +144,7 @@ def test_flavours():
             mpy.check(mpy.Flavour(number), (6, 3))
 
 
-def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
+def test_native_code_is_compiled_for_the_boards_processor_and_version(tmp_path):
     path = tmp_path / "fast.py"
     path.write_text("import micropython\n@micropython.viper\ndef f(a: int) -> int:\n    return a + 1\n")
     emitted = mpy.cross_version()
@@ -157,7 +157,7 @@ def test_native_code_is_for_the_boards_processor_and_version(tmp_path):
         mpy.compile_file(path, "fast.py", mpy.Flavour(RP2040), emitted)
 
 
-def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
+def test_compiled_files_do_not_contain_the_path_of_the_source(tmp_path):
     for name in ("wire.py", "reasons.py"):
         (tmp_path / name).write_bytes((resources.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
@@ -165,8 +165,8 @@ def test_compiled_files_do_not_know_where_they_were_compiled(tmp_path):
     assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
 
 
-class Installed:
-    """A test double of a board that has these files of dice, {path: bytes}."""
+class BoardWithFiles:
+    """A double of a board with these files of dice, {path: bytes}."""
 
     def __init__(self, files):
         self.files = files
@@ -178,21 +178,21 @@ class Installed:
         return [(path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items()]
 
 
-def test_dice_may_be_installed_in_three_ways():
-    """As copied from lib/, as mip installs it, and compiled; anything else differs, and what is not there lacks."""
+def test_dice_is_recognised_as_source_as_installed_by_mip_and_compiled():
+    """Any other content differs, and a missing file is reported."""
     names, facts = profiles.files(), {"mpy": RP2040}
     sources = {f"/lib/{name}": (resources.LIB / name).read_bytes() for name in names}
     by_mip = {f"/lib/{name}": mpy.source_for_mip(name).encode() for name in names}
     compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(resources.LIB / name, name, "armv6m") for name in names}
     for files in (sources, by_mip, compiled, {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}):
-        assert sync.differences(Installed(files), "/lib/dice", facts) == []
+        assert sync.differences(BoardWithFiles(files), "/lib/dice", facts) == []
     for path, files in (("/lib/dice/wire.py", sources), ("/lib/dice/wire.py", by_mip), ("/lib/dice/wire.mpy", compiled)):
-        assert sync.differences(Installed({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
+        assert sync.differences(BoardWithFiles({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
     del compiled["/lib/dice/record.mpy"]
-    assert sync.differences(Installed(compiled), "/lib/dice", facts) == ["record.py"]
+    assert sync.differences(BoardWithFiles(compiled), "/lib/dice", facts) == ["record.py"]
 
 
-def test_what_no_board_needs_goes():
+def test_files_that_no_board_needs_are_stale():
     present = dict.fromkeys(
         ("/lib/dice/limits.mpy", "/lib/dice/codes.py", "/lib/dice/_posix.py", "/lib/dice/mine.py", "/lib/limits.py"), ""
     )
@@ -201,8 +201,8 @@ def test_what_no_board_needs_goes():
 
 
 @pytest.mark.parametrize("name", ["board_facts.py", "board_files.py"])
-def test_what_is_sent_to_a_board_is_the_program(name):
-    """Only docstrings are taken out."""
+def test_scripts_for_boards_lose_only_their_docstrings(name):
+    """Before they are sent to the board."""
     tree = ast.parse((resources.ON_DEVICE / name).read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     bare = Bare().visit(tree)
@@ -211,7 +211,7 @@ def test_what_is_sent_to_a_board_is_the_program(name):
 
 
 @pytest.mark.parametrize("arguments", [("--to", ":../x"), ("--port", "/dev/no-such"), ("no-such-file.py",)])
-def test_one_line_for_every_failure(arguments):
+def test_every_failure_gives_one_line(arguments):
     done = subprocess.run([sys.executable, "-m", "dicectl", "deploy", *arguments], capture_output=True, text=True)
     assert done.returncode == (3 if "--port" in arguments else 2)
     assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)

