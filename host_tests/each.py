@@ -1,10 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""One test for many files, which names each file that fails: cheaper than a test for each."""
+"""A test for many files at once; it names each file that fails. This is cheaper than one test for each file."""
 
 
 def each(items, name=str):
-    """Return a decorator that makes a test of a function of one argument: it is called with each item."""
+    """Return a decorator that makes a test of a function of one argument; the function is called with each item."""
+    items = list(items)
+    assert items, "nothing to test"
 
     def decorate(function):
         def test():

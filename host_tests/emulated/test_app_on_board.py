@@ -90,7 +90,7 @@ timer = Timer(period=1000, callback=look)
 """
 
 
-def test_the_whole_node_leaves_100_kb(firmware, tmp_path):
+def test_the_whole_node_leaves_100_kb_of_heap(firmware, tmp_path):
     """With its group joined, a handshake in progress and a CoAP session. The transport is a double that sends nothing."""
     group = group_file.new("lamps")
     for name in ("switch", "door"):
@@ -176,7 +176,7 @@ def _use(folder, image):
     return first, second, lit, left, "".join(output)
 
 
-def test_work_with_a_manager(in_network, firmware, tmp_path):
+def test_a_board_is_deployed_provisioned_replaced_and_wiped(in_network, firmware, tmp_path):
     """main.py as a file, the rest of the application frozen, on a serial bus with a gateway. No command prints a key.
 
     An interrupted board stays at its prompt. The board also serves DTLS. In its group and in a session with the manager, it always

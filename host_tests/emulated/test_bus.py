@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 EXPORTED = ("lamp", "unix", "switch")  # in this order: a GSA has the first sequence numbers of the senders behind it alone
 
 
-class Tape:
+class ByteStream:
     """Bytes from the bus or for it, as a stream for dice.transport.slip."""
 
     def __init__(self, data=b""):
@@ -48,14 +48,14 @@ class Tape:
 
 def framed(datagram):
     """Return the bytes that carry a datagram on the line."""
-    tape = Tape()
+    tape = ByteStream()
     Serial(tape).send(datagram)
     return tape.data
 
 
 def datagrams(bus, name):
     """Return all datagrams that one node has sent on the bus."""
-    tape = Tape(b"".join(data for who, data in list(bus.heard) if who == name))
+    tape = ByteStream(b"".join(data for who, data in list(bus.heard) if who == name))
     line = Serial(tape)
     found = []
     while tape.data or line._rest:
@@ -63,7 +63,7 @@ def datagrams(bus, name):
     return [datagram for datagram in found if datagram]
 
 
-class Node:
+class BusNode:
     """A node as the test sees it: its `reports`, read from a stream with fileno()."""
 
     def __init__(self, name, out, write, check):
@@ -116,8 +116,8 @@ class Node:
 
 
 def of_board(board):
-    """Return the Node of a board that runs bus_node.py as main.py."""
-    return Node(board.name, board.console, board.console.sendall, board.check)
+    """Return the BusNode of a board that runs bus_node.py as main.py."""
+    return BusNode(board.name, board.console, board.console.sendall, board.check)
 
 
 class UnixNode:
@@ -132,7 +132,7 @@ class UnixNode:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, cwd=folder, env=environment, stdin=pipe, stdout=pipe, pass_fds=[far.fileno()])
         far.close()
-        self.node = Node("unix", self.process.stdout, self._write, self._check)
+        self.node = BusNode("unix", self.process.stdout, self._write, self._check)
 
     def _write(self, data):
         self.process.stdin.write(data)
@@ -201,7 +201,7 @@ class GroupOnBus:
             assert node.on()[-1] == (word == "on"), node.name
 
     def reboot(self, number):
-        """Power a board on; return its new Node."""
+        """Power a board on; return its new BusNode."""
         board = self.boards[number]
         board.power_on()
         node = of_board(board)
@@ -229,7 +229,7 @@ def until_counter(board, name, value):
     until(lambda: board.files().get(name, bytes(8))[:8] == (1 << 48 | value).to_bytes(8, "big"), name)
 
 
-def test_the_example_as_it_stands(firmware, tmp_path):
+def test_the_bus_example_obeys_a_sender_and_ignores_forgeries(firmware, tmp_path):
     """firmware/examples/bus.py is main.py. A sender under CPython switches its lamp; an altered record does not."""
     group = group_file.new("street")
     group_file.add_sender(group, "host")
@@ -253,7 +253,7 @@ def test_the_example_as_it_stands(firmware, tmp_path):
     assert output == "1 1\n", "the lamp is on, and the button is not pressed"
 
 
-def test_each_sends_and_both_others_receive(network):
+def test_each_node_sends_and_both_others_receive(network):
     """A receiver does not obey the first record of a sender that was exported before it: the record may be a replay."""
     for node in network.nodes:
         node.write("hello")
@@ -293,7 +293,7 @@ def assert_every_nonce_is_new(network):
     assert nonces == sorted(set(nonces)), "a nonce was repeated, or the counter restarted too low"
 
 
-def test_group_on_a_bus(network):
+def test_a_group_on_a_bus_survives_attacks_and_power_failures(network):
     for word in ("on", "off", "on"):
         network.send(word)
     genuine = datagrams(network.bus, "switch")

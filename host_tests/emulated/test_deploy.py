@@ -97,7 +97,7 @@ def deployed(bare):
         yield board, done
 
 
-def test_a_fresh_board_gets_all_of_it(deployed):
+def test_deploy_copies_all_of_dice_to_an_empty_board(deployed):
     board, done = deployed
     wanted = library()
     assert board.files() == wanted
@@ -107,7 +107,7 @@ def test_a_fresh_board_gets_all_of_it(deployed):
     assert done["mpy"] == str(ARMV6M) == "6.3 armv6m"
 
 
-def test_deployed_files_run(deployed):
+def test_deployed_dice_seals_a_record(deployed):
     """The first vector of docs/protocol.md, sealed on the board."""
     board, _ = deployed
     assert run(board, SEAL) == [UNICAST, "dice/record.mpy"]
@@ -126,7 +126,7 @@ def test_only_files_that_differ_are_replaced(deployed):
     assert (done["copied"], done["removed"], done["unchanged"]) == ({}, [], len(library()))
 
 
-def test_doctor_knows_the_board(deployed):
+def test_doctor_describes_the_board_and_its_dice(deployed):
     board, _ = deployed
     found = dicectl(board, "doctor")["board"]
     assert (found["board"], found["platform"], found["mpy"]) == ("RPI_PICO", "rp2", "6.3 armv6m")
@@ -138,7 +138,7 @@ def test_doctor_knows_the_board(deployed):
     assert 1_000_000 < found["flash_free"] < found["flash"] < 2 << 20
 
 
-def test_a_program_and_a_power_failure(deployed, tmp_path):
+def test_a_program_is_deployed_and_survives_a_power_cut(deployed, tmp_path):
     """main.py is copied as source, modules are compiled, data is not changed. After a power failure the old file is still there."""
     board, _ = deployed
     (tmp_path / "lamp.py").write_text("import helper\n")
@@ -173,7 +173,7 @@ def cut_the_power_when(board, name, argv):
     process.communicate()
 
 
-def test_dice_in_the_firmware_is_left_there(tmp_path):
+def test_deploy_leaves_frozen_dice_alone(tmp_path):
     """`deploy` reports it and copies the program alone; `doctor` reports it too."""
     (tmp_path / "main.py").write_text("import dice\n")
     with EmulatedBoard(uf2("full"), pty=True) as board:
@@ -196,7 +196,7 @@ def needed_by(name):
     return set(names)
 
 
-def test_mip_installs_from_a_clone(bare, tmp_path):
+def test_mip_installs_a_module_and_its_imports_from_a_clone(bare, tmp_path):
     """Only what dice.wire needs of package.json, without comments: the emulator takes a second for each KB."""
     needed = {name.replace(".", "/") + ".py" for name in needed_by("dice.wire")} | {"dice/__init__.py"}
     package = json.loads((ROOT / "package.json").read_text())
@@ -218,7 +218,7 @@ def test_mip_installs_from_a_clone(bare, tmp_path):
 
 
 @pytest.mark.on_demand
-def test_mip_installs_all_of_a_clone(bare, tmp_path):
+def test_mip_installs_the_whole_library_from_a_clone(bare, tmp_path):
     """The whole of package.json: some minutes in the emulator."""
     with EmulatedBoard(bare, pty=True) as board:
         argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", str(ROOT / "package.json")]

@@ -38,7 +38,7 @@ def emulate(firmware, *arguments):
     return subprocess.run(argv, capture_output=True, text=True)
 
 
-def test_script_and_files(firmware, tmp_path):
+def test_a_script_runs_with_the_given_files(firmware, tmp_path):
     (tmp_path / "flash" / "folder").mkdir(parents=True)
     (tmp_path / "flash" / "folder" / "module.py").write_text("NAME = 'from flash'\n")
     script = tmp_path / "script.py"
@@ -47,7 +47,7 @@ def test_script_and_files(firmware, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "from flash rp2\n", "")
 
 
-def test_traceback_and_exit_status(firmware, tmp_path):
+def test_an_exception_gives_its_traceback_and_exit_status_1(firmware, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("print('before')\n{}['absent']\n")
     done = emulate(firmware, script)
@@ -61,7 +61,7 @@ def test_traceback_and_exit_status(firmware, tmp_path):
     assert 0 < end["device_us"] < 1_000_000
 
 
-def test_boards_on_a_bus(firmware, tmp_path):
+def test_two_boards_share_a_bus(firmware, tmp_path):
     for name, number in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "number.py").write_text(f"NUMBER = {number}\n")
@@ -112,7 +112,7 @@ class Terminal:
         until(lambda: self.shows(text), text, lambda: self.seen)
 
 
-def test_repl_on_a_terminal(firmware, tmp_path):
+def test_a_user_types_at_the_repl(firmware, tmp_path):
     (tmp_path / "module.py").write_text("NAME = 'from flash'\n")
     with Terminal("--firmware", firmware, "--repl", "--files", tmp_path) as terminal:
         terminal.wait(b"Ctrl-]")
@@ -125,7 +125,7 @@ def test_repl_on_a_terminal(firmware, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_signal_ends_it(firmware, name):
+def test_a_signal_ends_the_command_and_its_board(firmware, name):
     """The command, and with it the board."""
     argv = [sys.executable, "-m", "dicectl", "emulate", "--firmware", str(firmware), "--pty"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
@@ -139,7 +139,7 @@ def test_a_signal_ends_it(firmware, name):
             process.kill()
 
 
-def test_a_hang_ends(firmware, tmp_path):
+def test_a_script_that_hangs_is_ended(firmware, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("print('hangs')\nwhile True:\n    pass\n")
     done = emulate(firmware, script, "--timeout", 5)
@@ -147,7 +147,7 @@ def test_a_hang_ends(firmware, tmp_path):
     assert "has not ended in time" in done.stderr
 
 
-def test_wrong_usage(tmp_path):
+def test_wrong_arguments_exit_with_2_and_one_line(tmp_path):
     for arguments, said in (
         ((), "nothing to run"),
         (("--files", str(tmp_path)), "nothing to run"),
@@ -164,7 +164,7 @@ def test_wrong_usage(tmp_path):
     assert "there is no absent.uf2" in done.stderr
 
 
-def test_the_clock_is_the_boards(firmware):
+def test_the_board_has_a_realistic_clock(firmware):
     """1,000 iterations take 4.5 ms; with rp2040py's empty USB packets, which no real host sends, more than twice that."""
     listing, slept, counted = run(firmware, SCRIPT, {"a.txt": b"1", "deep/down/b.txt": b"2"})
     assert listing == "['a.txt', 'deep'] 352"
@@ -193,14 +193,14 @@ def test_flash_survives_a_power_failure(firmware):
         assert counter == found["counter"].decode()
 
 
-def test_image_round_trip():
+def test_a_flash_image_round_trips():
     wanted = {"a": b"1", "folder/b": bytes(10_000), "folder/deep/c": b""}
     assert read_image(make_image(wanted)) == wanted
     with pytest.raises(CommandError, match="cannot put large"):
         make_image({"large": bytes(2_000_000)})
 
 
-def test_a_given_firmware(monkeypatch, tmp_path):
+def test_the_firmware_can_be_chosen_by_the_environment_or_an_argument(monkeypatch, tmp_path):
     monkeypatch.setenv("DICE_FIRMWARE", str(tmp_path / "absent.uf2"))
     with pytest.raises(CommandError, match="DICE_FIRMWARE"):
         board.firmware()
@@ -208,7 +208,7 @@ def test_a_given_firmware(monkeypatch, tmp_path):
     assert board.firmware(tmp_path / "there.uf2") == tmp_path / "there.uf2"
 
 
-def test_a_file_that_is_no_firmware(tmp_path):
+def test_a_file_that_is_no_firmware_stops_the_emulator(tmp_path):
     (tmp_path / "not.uf2").write_bytes(bytes(1024))
     with pytest.raises(CommandError, match="emulator has stopped"):
         run(tmp_path / "not.uf2", "print(1)", timeout_s=60)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Real MicroPython: RPI_PICO's firmware is built from Debian's packages, and its tools read the definition of every board.
 
-What cannot be built here is checked as far as it goes: MicroPython's manifestfile.py lists what a board freezes, its mpy-cross
-compiles that for the board's processor, cmake and the preprocessor read the board's definition, its website tool the board.json.
+Boards that cannot be built here are checked as far as possible: MicroPython's manifestfile.py lists what a board freezes, its
+mpy-cross compiles that for the board's processor, cmake and the preprocessor read the board's definition, its website tool the
+board.json.
 """
 
 import json
@@ -97,7 +98,7 @@ def payload(uf2):
     return blocks, families
 
 
-def test_firmware_has_dice(firmware):
+def test_the_firmware_contains_dice(firmware):
     board = boards.find("RPI_PICO")
     blocks, families = payload((firmware / "firmware.uf2").read_bytes())
     assert families == {board.uf2_family}
@@ -114,13 +115,13 @@ def test_firmware_has_dice(firmware):
     assert b"v1.25" in flash
 
 
-def test_firmware_is_not_made_twice(firmware):
+def test_a_finished_build_is_reused(firmware):
     before = (firmware / "firmware.uf2").stat().st_mtime_ns
     assert recipe.firmware("RPI_PICO") == firmware
     assert (firmware / "firmware.uf2").stat().st_mtime_ns == before
 
 
-def test_facts(firmware):
+def test_the_facts_of_a_build_name_its_sources(firmware):
     facts = json.loads((firmware / "facts.json").read_text())
     assert facts["from"] == debian.versions()
     assert set(facts["from"]) == {"micropython", "mbedtls", "pico-sdk-source", "tinyusb-source"}
@@ -130,7 +131,7 @@ def test_facts(firmware):
 
 @each_board
 @each_profile
-def test_manifest(board, profile, micropython, library):
+def test_a_boards_manifest_freezes_its_profile(board, profile, micropython, library):
     """dice is the same with all of MicroPython's own modules, as in a checkout, and with only those that Debian has."""
     text = f'include("$(BOARD_DIR)/manifest.py", profile={profile!r}, bare=%s)'
     whole, _ = evaluate(micropython, text % False, board, library)
@@ -149,7 +150,7 @@ def test_manifest(board, profile, micropython, library):
 
 
 @each_board
-def test_manifest_by_hand_is_everything(board, micropython, library):
+def test_a_boards_manifest_by_default_freezes_everything(board, micropython, library):
     """All of dice, and all of the application but main.py: a frozen one would hide the one on the board."""
     files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
     assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
@@ -166,7 +167,7 @@ def test_the_application_can_be_left_out(board, micropython):
         assert not [path for _, path, _ in files if "firmware/app" in path]
 
 
-def test_library_manifest(micropython):
+def test_the_librarys_manifest_freezes_profiles_and_has_a_version(micropython):
     """For other projects' manifests: packages get a version, and no version is appended to frozen modules."""
     path = str(resources.LIB / "manifest.py")
     frozen, version = evaluate(micropython, path)
@@ -216,7 +217,7 @@ def freeze(micropython, folder, manifest):
     return done.returncode, [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("GEN ")]
 
 
-def test_freezing_from_any_manifest(micropython, clone, tmp_path):
+def test_any_manifest_freezes_folded_files_and_rebuilds_what_changed(micropython, clone, tmp_path):
     """Frozen files are folded. After a change, those that depend on it are frozen again, and no others."""
     manifest = f'include("{clone}/lib/manifest.py", profile="psk", native=True)\n'
     wanted = profiles.files("psk", native=True)
@@ -236,7 +237,7 @@ def test_freezing_from_any_manifest(micropython, clone, tmp_path):
     assert 0 < len(users) < len(wanted)
 
 
-def test_freezing_where_dicectl_is_installed(micropython, clone, tmp_path):
+def test_freezing_works_with_an_installed_dicectl(micropython, clone, tmp_path):
     """Then lib/ is in dicectl/data and fold.py in dicectl/firmware. Without fold.py the manifest says so."""
     installed = tmp_path / "dicectl"
     manifest = f'include("{installed}/data/lib/manifest.py", profile="group")\n'
@@ -292,7 +293,7 @@ def cmake(board, micropython, folder, variant=""):
 
 
 @each_board
-def test_cmake_definition(board, micropython, tmp_path):
+def test_cmake_reads_each_boards_definition(board, micropython, tmp_path):
     said = cmake(board, micropython, tmp_path)
     port = micropython / "ports" / board.port
     assert said["MICROPY_FROZEN_MANIFEST"] == str(board.folder / "manifest.py")
@@ -309,13 +310,13 @@ def test_cmake_definition(board, micropython, tmp_path):
         assert "LED," in Path(said["MICROPY_BOARD_PINS"]).read_text()
 
 
-def test_cmake_variants(micropython, tmp_path):
+def test_cmake_reads_the_variants(micropython, tmp_path):
     assert cmake(boards.find("RPI_PICO"), micropython, tmp_path, "TLS")["MICROPY_DEF_BOARD"] == "MICROPY_PY_SSL=1"
     said = cmake(boards.find("ESP32_GENERIC_S3"), micropython, tmp_path, "FLASH_4M")
     assert said["SDKCONFIG_DEFAULTS"].endswith("sdkconfig.flash_4m")
 
 
-def test_uf2_families(micropython):
+def test_uf2_families_are_those_of_microsofts_list(micropython):
     known = json.loads((micropython / "tools" / "uf2families.json").read_text())
     known = {int(family["id"], 0): family["short_name"] for family in known}
     assert [known[board.uf2_family] for board in BOARDS if board.chip == "rp2040"] == ["RP2040", "RP2040"]
@@ -323,7 +324,7 @@ def test_uf2_families(micropython):
 
 
 @each_board
-def test_header(board, micropython):
+def test_the_preprocessor_reads_each_boards_header(board, micropython):
     port = micropython / "ports" / board.port
     command = ["gcc", "-E", "-dM", f"-I{board.folder}", f"-I{port}", "-x", "c", "-"]
     done = subprocess.run(command, input='#include "mpconfigboard.h"\n', capture_output=True, text=True)
@@ -332,7 +333,7 @@ def test_header(board, micropython):
     assert f"{said['BOARD']} with {said.get('MCU', board.chip.upper())}" == board.machine
 
 
-def test_website_tool_takes_every_board_json(micropython, tmp_path):
+def test_the_website_tool_reads_every_board_json(micropython, tmp_path):
     """MicroPython's build-downloads.py, on a tree that has our boards instead of its own."""
     for board in BOARDS:
         folder = tmp_path / "ports" / board.port / "boards"

@@ -43,14 +43,14 @@ def within(now, then, blocks=0):
     return abs(now - then) <= max(TOLERANCE * then, blocks)
 
 
-def test_member_keeps_to_the_budget_and_the_documents(profile_full, committed):
+def test_a_members_heap_is_within_budget_and_as_documented(profile_full, committed):
     member = footprint.member_heap(recipe.quiet)
     assert budgets.breaches({"member": member}) == []
     for what, size in member.items():
         assert within(size, committed["member"][what], BLOCKS_BYTES), f"{what}: {size}; run: make footprint"
 
 
-def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed):
+def test_a_sessions_heap_is_within_budget_and_as_documented(profile_full, committed):
     session = footprint.session(recipe.quiet)
     assert budgets.breaches({"session": session}) == []
     assert session["datagrams"] == 6
@@ -58,7 +58,7 @@ def test_session_keeps_to_the_budgets_and_the_documents(profile_full, committed)
         assert within(figure, committed["session"][what], BLOCKS_BYTES), f"{what}: {figure}; run: make footprint"
 
 
-def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
+def test_times_are_within_budget_and_as_documented(profile_full, committed):
     """All of `dicectl bench` runs on the board."""
     first, *lines = speed.rp2040(True)
     assert first["backend"] == "device (AES in software)"
@@ -71,7 +71,7 @@ def test_times_keep_to_the_budgets_and_the_documents(profile_full, committed):
         assert within(time_us, committed["time_us"][what]), f"{what}: {time_us} us; run: make footprint"
 
 
-def test_every_module_is_imported_from_the_firmware(profile_full, committed):
+def test_every_module_is_imported_from_the_firmware_with_the_documented_heap(profile_full, committed):
     files = footprint.used(footprint.in_order(profiles.files("full")))
     heap = footprint.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)
     assert list(heap) == [name for name in files if name != "dice/transport/udp.py"], "a Pico has no sockets"
@@ -83,26 +83,26 @@ def test_every_module_is_imported_from_the_firmware(profile_full, committed):
     assert 300 < member < 8000
 
 
-def test_modules_as_files(profile_full, committed):
+def test_the_heap_of_modules_in_files_is_as_documented(profile_full, committed):
     heap = footprint.import_heap(boards.find("RPI_PICO"), list(committed["import_files"]), False, recipe.quiet)
     assert within(sum(heap.values()), sum(committed["import_files"].values())), "run: make footprint"
 
 
-def test_linked_firmware_grows_by_about_what_the_documents_say(profile_full, committed):
+def test_the_linked_firmware_is_as_large_as_documented(profile_full, committed):
     """By more than the bytecode: frozen modules also have constants as C data, and names in the table of strings."""
     for profile, size in committed["linked"].items():
         linked = footprint.elf_bytes(profile, recipe.quiet) - footprint.elf_bytes("none", recipe.quiet)
         assert within(linked, size), f"{profile}: {linked} bytes; run: make footprint"
 
 
-def test_smallest_heaps(committed):
+def test_the_smallest_heaps_are_as_documented(committed):
     now = footprint.smallest_heaps(recipe.quiet)
     assert now.keys() == committed["smallest_heap"].keys()
     for scenario, size in now.items():
         assert within(size, committed["smallest_heap"][scenario], 1024), f"{scenario}: {size}; run: make footprint"
 
 
-def test_tls_beside_it(profile_full, committed):
+def test_the_costs_of_tls_are_as_documented(profile_full, committed):
     """MicroPython's own tls, in one firmware with dice."""
     tls = footprint.tls(recipe.quiet)
     assert tls["suite"] == committed["tls"]["suite"]

@@ -11,7 +11,7 @@ from host_tests.unit.test_platforms import SYSTEMS, succeeds
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_deploy_and_doctor(system, firmware, tmp_path):
+def test_deploy_and_doctor_work_on_other_systems(system, firmware, tmp_path):
     (tmp_path / "main.py").write_text("print('hello')\n")
     with EmulatedBoard(firmware, pty=True) as board:
         done = json.loads(succeeds(system, tmp_path, "deploy", "main.py", "--port", board.port, "--json"))

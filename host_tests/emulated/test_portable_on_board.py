@@ -56,12 +56,12 @@ def each(names):
 
 
 @each(NAMES)
-def test_portable(name, firmware, flash):
+def test_portable_tests_pass_on_the_board(name, firmware, flash):
     passes(name, firmware, flash)
 
 
 @each(sorted(NOT_ON_BOARDS))
-def test_portable_with_all_modules(name, firmware, whole_flash):
+def test_portable_tests_that_need_the_manager_pass_on_the_board(name, firmware, whole_flash):
     passes(name, firmware, whole_flash)
 
 
@@ -71,7 +71,7 @@ def passes(name, firmware, flash):
     assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", output, re.MULTILINE), output
 
 
-def test_a_failure_names_file_and_test(firmware, flash):
+def test_a_failure_names_its_file_and_test(firmware, flash):
     broken = b"def test_right():\n    pass\n\n\ndef test_wrong():\n    assert 1 << 40 == 1\n"
     output, status = run(firmware, {**flash, "test_broken.py": broken}, "test_wire", "test_broken")
     assert status == "1"
@@ -81,5 +81,5 @@ def test_a_failure_names_file_and_test(firmware, flash):
     assert re.search(r"^test_wire: [1-9]\d* tests, 0 failed$", output, re.MULTILINE)
 
 
-def test_files_on_demand_exist():
+def test_the_files_on_demand_exist():
     assert set(NAMES) | NOT_ON_BOARDS > ON_DEMAND

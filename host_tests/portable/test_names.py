@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The names that the package dice offers; host_tests/meta/test_types.py compares them with those for type checkers."""
+"""The names that the package dice offers. host_tests/meta/test_types.py compares them with those for type checkers."""
 
 import dice
 from dice import names
 
 
 def offered():
-    """Yield (module, name) of all that dice.names lists."""
+    """Yield (module, name) of all names that dice.names lists."""
     for line in names._OFFERED.split(","):
         home, *found = line.split(" ")
         for name in found:
@@ -23,21 +23,21 @@ def test_each_name_is_found_in_its_module():
     assert count > 20
 
 
-def test_codes_of_coap_and_errors():
+def test_codes_of_coap_and_errors_are_offered():
     from dice import CONTENT, GET, DiceError, PeerError
 
     assert (GET, CONTENT) == (1, 0x45)
     assert issubclass(PeerError, DiceError)
 
 
-def test_modules_are_found_too():
+def test_modules_of_the_package_are_found():
     from dice import record, store
 
     assert record.seal and store.FileStore is dice.FileStore
 
 
-def test_no_name_is_also_that_of_a_module():
-    """In lower case, a module would be found in its place; in others, it would be on FAT, which ignores case."""
+def test_no_offered_name_is_the_name_of_a_module():
+    """In lower case the module would be found instead; in another case it would be found on FAT, which ignores case."""
     for _, name in offered():
         try:
             __import__("dice." + name.lower())
@@ -47,7 +47,7 @@ def test_no_name_is_also_that_of_a_module():
         assert not module or name != name.lower(), name
 
 
-def test_what_is_not_there_is_an_attribute_error():
+def test_an_unknown_name_raises_attribute_error():
     for name in ("nothing", "Nothing", "__wrapped__", "_nothing"):
         assert not hasattr(dice, name), name
     for name in ("NOTHING", "NothingError"):

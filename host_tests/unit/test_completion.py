@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Shell completion: in bash as a shell does it, in zsh and fish by the protocol between their scripts and dicectl."""
+"""Shell completion: in a real bash, and for zsh and fish by the protocol between their scripts and dicectl."""
 
 import os
 import subprocess
@@ -15,13 +15,13 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ
 
 
 def script(shell):
-    """Return what `dicectl completion` prints."""
+    """Return the output of `dicectl completion`."""
     argv = [sys.executable, "-m", "dicectl", "completion", shell]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
 def bash(folder, *words):
-    """Return how bash completes the last word."""
+    """Return the completions of the last word in bash."""
     (folder / "completion").write_text(script("bash"))
     quoted = " ".join(f"'{word}'" for word in ("dicectl", *words))
     code = f"source ./completion; COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; _dicectl_completion dicectl; "
@@ -31,7 +31,7 @@ def bash(folder, *words):
     return done.stdout.split()
 
 
-def test_bash(tmp_path):
+def test_bash_completes_commands_arguments_and_options(tmp_path):
     assert bash(tmp_path, "key") == ["keyring"]
     assert bash(tmp_path, "keyring", "add") == ["add-listener", "add-sender"]
     assert bash(tmp_path, "flash", "esp32_generic_s") == ["ESP32_GENERIC_S3"]
@@ -42,7 +42,7 @@ def test_bash(tmp_path):
 
 
 def protocol(shell, words, incomplete):
-    """Return what the script of a shell gets for a command line."""
+    """Return the answer of dicectl to the completion script of a shell."""
     line = " ".join(["dicectl", *words, incomplete])
     wanted = {"COMP_WORDS": line, "COMP_CWORD": incomplete if shell == "fish" else str(len(words) + 1)}
     variables = {**ENVIRONMENT, **wanted, "_DICECTL_COMPLETE": f"{shell}_complete"}
@@ -50,7 +50,7 @@ def protocol(shell, words, incomplete):
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells(shell):
+def test_zsh_and_fish_complete_commands_and_arguments(shell):
     assert "_DICECTL_COMPLETE" in script(shell) and f"{shell}_complete" in script(shell)
     assert "keyring" in protocol(shell, [], "key") and "build" not in protocol(shell, [], "key")
     assert "RPI_PICO2" in protocol(shell, ["build"], "rpi_pico2")
@@ -58,7 +58,7 @@ def test_other_shells(shell):
     assert "E33" in sentence and SENTENCES[33].partition(". ")[0].split(",")[0] in sentence
 
 
-def test_serial_ports(monkeypatch):
+def test_serial_ports_are_completed(monkeypatch):
     from dicectl.board import raw_repl
     from dicectl.cli.options import complete_port
 

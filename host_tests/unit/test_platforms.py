@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""dicectl where a module or a call of Linux is missing, as on macOS and Windows: commands work, or say in one line what they need.
+"""dicectl without modules and calls of Linux, as on macOS and Windows: commands work, or name their requirement in one line.
 
-other_system/sitecustomize.py hides what those systems lack; it is no substitute for a run on them.
+other_system/sitecustomize.py hides what those systems lack. It does not replace a run on them.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ visit(cli, [])
 
 
 def environment(system):
-    """Return the variables with which Python looks like that of another system."""
+    """Return the environment in which Python looks like that of another system."""
     return {**os.environ, "OTHER_SYSTEM": system, "PYTHONPATH": str(Path(__file__).parent / "other_system")}
 
 
@@ -53,7 +53,7 @@ def succeeds(system, folder, *arguments):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_every_help(system, tmp_path):
+def test_the_help_of_every_command_works(system, tmp_path):
     argv = [sys.executable, "-c", EVERY_HELP]
     done = subprocess.run(argv, cwd=tmp_path, env=environment(system), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def test_every_help(system, tmp_path):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_keyring(system, tmp_path):
+def test_keyring_creates_and_exports_a_group(system, tmp_path):
     succeeds(system, tmp_path, "keyring", "new", "lamps.group")
     succeeds(system, tmp_path, "keyring", "add-sender", "lamps.group", "switch")
     succeeds(system, tmp_path, "keyring", "export", "lamps.group", "lamp.gsa")
@@ -72,13 +72,13 @@ def test_keyring(system, tmp_path):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_doctor(system, tmp_path):
+def test_doctor_examines_the_computer(system, tmp_path):
     assert succeeds(system, tmp_path, "doctor", "E33").startswith("E33: ")
     assert "mpremote" in json.loads(succeeds(system, tmp_path, "doctor", "--json"))["host"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_flash(system, tmp_path):
+def test_flash_copies_to_a_boot_drive(system, tmp_path):
     drive = tmp_path / "drive"
     drive.mkdir()
     (drive / "INFO_UF2.TXT").write_text(INFO)
@@ -97,7 +97,7 @@ def test_flash(system, tmp_path):
 
 @contextlib.contextmanager
 def dtls_server(folder):
-    """Run a server on this system, which echoes; yield its port."""
+    """Run an echo server on this system; yield its port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -112,7 +112,7 @@ def dtls_server(folder):
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_dtls_client(system, tmp_path):
+def test_dtls_client_exchanges_a_message(system, tmp_path):
     with dtls_server(tmp_path) as port:
         arguments = ("dtls-client", "127.0.0.1", port, "--psk-identity", "node", "--psk-file", "node.key")
         assert succeeds(system, tmp_path, *arguments, "--message", "hello") == "hello\n"
@@ -137,14 +137,14 @@ def test_dtls_client(system, tmp_path):
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_what_needs_another_system_says_so(system, arguments, needs, tmp_path):
+def test_a_command_for_another_system_names_it_in_one_line(system, arguments, needs, tmp_path):
     done = run(system, tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("dicectl: ") and done.stderr.endswith(f" needs {needs}\n") and done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_long_path_on_macos(tmp_path):
+def test_a_socket_path_that_is_too_long_on_macos_is_refused(tmp_path):
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     done = run("darwin", folder, "group", "list", "-m", folder / "dice.db")

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Makes this Python look like one on macOS or Windows, as far as dicectl can tell: $OTHER_SYSTEM is darwin or win32.
+"""Makes this Python look like one on macOS or Windows to dicectl: $OTHER_SYSTEM is darwin or win32.
 
-What the standard library and other packages choose by the system is imported first. Then modules and functions that the other
-system lacks disappear, and sys.platform changes.
+Modules of the standard library and other packages that depend on the system are imported first. Then modules and functions that
+the other system lacks are removed, and sys.platform changes.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LK_NBLCK = 2
 
 
 class _Missing:
-    """Finds none of the missing modules."""
+    """An importer that raises for each missing module."""
 
     def __init__(self, names):
         self._names = names
@@ -35,11 +35,11 @@ class _Missing:
 
 
 def _no_reader(*_):
-    raise NotImplementedError  # as the proactor loop says
+    raise NotImplementedError  # as the proactor loop does
 
 
 def _windows():
-    """Remove what Windows lacks, and let sockets and folders behave as there."""
+    """Remove the modules and functions that Windows lacks, and let sockets and folders behave as there."""
     for name in ("sync", "killpg", "fork", "openpty", "O_PATH", "O_DIRECTORY"):
         delattr(os, name)
     family, socketpair = socket.AF_UNIX, socket.socketpair
@@ -51,7 +51,7 @@ def _windows():
     asyncio.SelectorEventLoop.add_reader = _no_reader
     asyncio.SelectorEventLoop.remove_reader = _no_reader
     locks = []
-    sys.modules["colorama"] = types.SimpleNamespace(init=lambda: None, deinit=lambda: None)  # click requires it there
+    sys.modules["colorama"] = types.SimpleNamespace(init=lambda: None, deinit=lambda: None)  # click requires it on Windows
     sys.modules["msvcrt"] = types.SimpleNamespace(LK_NBLCK=_LK_NBLCK, locking=lambda *details: locks.append(details))
     receive, opening = socket.socket.recvfrom, os.open
 
