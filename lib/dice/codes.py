@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Code points of DTLS, of GSAs and of MicroPython's cryptolib (row 0). No board carries this module: compiling folds it away.
+"""Code points of DTLS, of GSAs and of MicroPython's cryptolib. No board carries this module: compiling folds it away.
 
 Names are those of the IANA registries, behind the name of the registry. Cipher suites are in `suites`, CoAP's in `coap.message`.
 """

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Every bound, and every size that more than one module knows, with its unit in its name (row 0).
+"""Every bound, and every size that more than one module knows, with its unit in its name.
 
 No board carries this module: compiling folds it away.
 """

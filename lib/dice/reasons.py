@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The reason of an exception, printed as `E12` (row 0). No board carries this module: compiling folds it away.
+"""The reason of an exception, printed as `E12`. No board carries this module: compiling folds it away.
 
 A number once given keeps its meaning, and a range belongs to one class of `errors`. The host has a sentence for each:
 `dicectl doctor E12`.

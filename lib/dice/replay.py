@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The replay window of RFC 6347, section 4.1.2.6 (row 1)."""
+"""The replay window of RFC 6347, section 4.1.2.6."""
 
 from .limits import WINDOW_BYTES, WINDOW_RECORDS
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Reader and Writer: the only code that takes data structures apart or puts them together (row 1).
+"""Reader and Writer: the only code that takes data structures apart or puts them together.
 
 All integers are big-endian (RFC 5246, section 4).
 """

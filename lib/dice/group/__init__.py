@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Multicast groups on the DTLS record layer (row 5)."""
+"""Multicast groups on the DTLS record layer."""

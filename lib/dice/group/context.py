@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The shared context of a group in one epoch, and each sender as an aspect of it (row 5)."""
+"""The shared context of a group in one epoch, and each sender as an aspect of it."""
 
 from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256

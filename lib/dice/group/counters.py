@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a device must not forget about a group: its counters in the store (row 5).
+"""What a device must not forget about a group: its counters in the store.
 
 Each is one 64-bit number, epoch | number, as in RFC 6347, section 4.1, that never goes back. Names have 13 characters: the group
 id, a letter, a SenderID.

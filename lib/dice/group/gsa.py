@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The group security association: all that a device must be given to take part in a group (row 5).
+"""The group security association: all that a device must be given to take part in a group.
 
 Its encoding uses the presentation language of RFC 5246, section 4, as the rest of DTLS does, so that a board needs no second
 codec; docs/protocol.md is normative and has vectors. `group.keeper` encodes, since no board does.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What only the keeper of a group does, who alone has the master group key: make the key of an epoch, and encode GSAs (row 5)."""
+"""What only the keeper of a group does, who alone has the master group key: make the key of an epoch, and encode GSAs."""
 
 from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
 from ..crypto.hmac import p_sha256

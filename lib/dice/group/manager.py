@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The keeper of a group: who is in it, with which id and in which epoch; the sans-IO core of a manager (row 5).
+"""The keeper of a group: who is in it, with which id and in which epoch; the sans-IO core of a manager.
 
 A member is known by the identity of its session, such as its PSK identity. The operator adds and removes members; a device that is
 one of them fetches its GSA, and is sent the next one before it counts. docs/protocol.md section 14 is normative.

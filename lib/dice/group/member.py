@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A member of a group: the sans-IO core behind `dice.join` (row 5).
+"""A member of a group: the sans-IO core behind `dice.join`.
 
 receive(datagram, now) -> event, send(data, now), transmit() -> datagram or None, deadline() -> ticks or None, timeout(now) ->
 event; `now` is in ticks_ms. After DATA, `data` holds the message and `sender` its SenderID, `epoch` and `sequence` are its

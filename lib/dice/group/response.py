@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Secured unicast answers to group messages, with a key for each pair of listener and sender (row 5).
+"""Secured unicast answers to group messages, with a key for each pair of listener and sender.
 
 As draft-tiloca-dice-secure-groupcomm-00 sketches it, and docs/protocol.md decides. An answer is a record with the ListenerID in the
 place of the SenderID and the sequence number of the message that it answers: a listener accepts each message at most once, also
