@@ -78,8 +78,8 @@ def dicectl(*arguments, **environment):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["RPI_PICO"], "say which MicroPython to build: --micropython DIR, or --from-debian"),
-        (["RPI_PICO", "--from-debian", "--micropython", "."], "say which MicroPython to build"),
+        (["RPI_PICO"], "choose the MicroPython to build: --micropython DIR or --from-debian"),
+        (["RPI_PICO", "--from-debian", "--micropython", "."], "choose the MicroPython to build"),
         (["PYBV11", "--from-debian"], "there is no board PYBV11; there are ESP32_GENERIC, "),
         (["RPI_PICO", "--from-debian", "--profile", "rpk"], "there is no profile rpk; there are none, group, psk, full"),
         (["RPI_PICO_W", "--from-debian"], "Debian's packages lack parts of RPI_PICO_W; build from a checkout: --micropython DIR"),
@@ -228,7 +228,7 @@ def test_a_finished_build_is_reused(cache, commands):
     folder.mkdir(parents=True)
     (folder / "facts.json").write_text("{}")
     assert recipe.firmware("RPI_PICO", app=True) == folder
-    assert dicectl("RPI_PICO", "--from-debian", "--dry-run").stdout.startswith(f"nothing: {folder} was made from the same inputs")
+    assert dicectl("RPI_PICO", "--from-debian", "--dry-run").stdout.startswith(f"nothing: {folder} was built from the same inputs")
 
 
 @pytest.fixture

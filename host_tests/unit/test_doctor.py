@@ -54,7 +54,7 @@ def test_a_dry_run_does_not_touch_the_board():
     os.set_blocking(board, False)
     done = doctor("--dry-run", "--port", os.ttyname(port))
     assert done.returncode == 0, done.stderr
-    assert f"would be interrupted and asked, on {os.ttyname(port)}" in done.stdout
+    assert f"would be interrupted and examined, on {os.ttyname(port)}" in done.stdout
     with pytest.raises(BlockingIOError):
         os.read(board, 1)
     found = json.loads(doctor("--dry-run", "--json", "--port", os.ttyname(port)).stdout)
@@ -80,7 +80,7 @@ def test_a_missing_tool_is_named_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setenv("PATH", "")
     lines = dict(inspect.lines(inspect.collect(None)))
     assert "gcc-arm-none-eabi" in lines["arm-none-eabi-gcc"]
-    assert "not needed" in lines["picotool"]
+    assert "optional" in lines["picotool"]
 
 
 def test_a_named_port_without_a_device_exits_with_3(tmp_path):
@@ -123,8 +123,8 @@ def test_the_only_usb_port_is_chosen_unless_one_is_named(monkeypatch):
     [
         ({}, None),
         ({"dice": [FROZEN]}, None),
-        ({"dice": []}, "dice is not there: dicectl deploy"),
-        ({"dice": [{**GOOD["dice"][0], "differs": ["wire.py"]}]}, "/dice is not this dice"),
+        ({"dice": []}, "the board has no dice"),
+        ({"dice": [{**GOOD["dice"][0], "differs": ["wire.py"]}]}, "/dice differs from this dice"),
         ({"dice": [{**GOOD["dice"][0], "version": None, "error": "ValueError: incompatible .mpy file"}]}, "dicectl deploy"),
         ({"dice": [{**FROZEN, "version": "0.0.1"}]}, "dicectl build and flash"),
         ({"dice": [FROZEN, {**GOOD["dice"][0], "where": "/lib/dice"}]}, "never imported from"),

@@ -125,13 +125,13 @@ def test_a_wrong_key_and_an_unknown_identity_give_one_error(key, tmp_path, ident
     with serving(port, other, identity=identity):
         done = connect(port, key)
     assert done.returncode == 1
-    assert done.stderr.startswith("dicectl: E50 (alert 51): The other side ended the session with an alert")
+    assert done.stderr.startswith("dicectl: E50 (alert 51): The peer ended the session with an alert")
 
 
 def test_a_silent_server_gives_E51(key):
     done = connect(free_port(), key, "--timeout", "0.5")
     assert done.returncode == 1
-    assert done.stderr.startswith("dicectl: E51: The other side did not answer")
+    assert done.stderr.startswith("dicectl: E51: The peer did not answer")
 
 
 @pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65])

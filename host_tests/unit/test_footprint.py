@@ -104,7 +104,7 @@ def test_compare_prints_the_differences(tmp_path):
     fresh = json.loads(run("--json").stdout)
     path = tmp_path / "old.json"
     path.write_text(json.dumps(fresh))
-    assert "nothing has changed" in run("--compare", path).stdout
+    assert "no changes" in run("--compare", path).stdout
     fresh["mpy"]["dice/wire.py"] += 3
     path.write_text(json.dumps(fresh))
     assert run("--compare", path).stdout.splitlines()[-1].split()[0::3] == ["mpy.dice/wire.py", "-3"]

@@ -69,7 +69,7 @@ def test_a_file_replaces_the_old_one_after_verification():
     [
         (FakeBoardFiles(), 8191, "8,192 are needed"),
         (FakeBoardFiles(break_at="put"), 1 << 20, "ENOSPC.*nothing was changed"),
-        (FakeBoardFiles(flip=True), 1 << 20, "damaged on its way"),
+        (FakeBoardFiles(flip=True), 1 << 20, "damaged in transfer"),
     ],
 )
 def test_a_failed_deploy_changes_nothing(disk, free, match):
@@ -96,9 +96,9 @@ def test_arguments_map_to_paths_on_the_board(tmp_path):
         ("nothing.py", "there is no file"),
         ("lamps.group", "master key"),
         ("lamps.group=lamp.gsa", "master key"),
-        ("lamp.py=../x", "not a name"),
-        ("lamp.py=/x", "not a name"),
-        ("lamp.py=a//b", "not a name"),
+        ("lamp.py=../x", "cannot be the name"),
+        ("lamp.py=/x", "cannot be the name"),
+        ("lamp.py=a//b", "cannot be the name"),
     ],
 )
 def test_unsuitable_arguments_are_refused(tmp_path, monkeypatch, argument, match):
@@ -124,8 +124,8 @@ def test_stale_files_are_those_that_would_shadow_or_that_no_board_needs():
     ("to", "installed", "match"),
     [
         ("", [["", "dice/__init__.mpy", "0", None]], None),
-        ("/lib", [["", "dice/__init__.mpy", "0", None], ["/lib", "/lib/dice/__init__.mpy", "0", None]], "comes before /lib/dice"),
-        ("/lib", [[".frozen", "dice/__init__.py", "0", None]], "comes before /lib/dice"),
+        ("/lib", [["", "dice/__init__.mpy", "0", None], ["/lib", "/lib/dice/__init__.mpy", "0", None]], "precedes /lib/dice"),
+        ("/lib", [[".frozen", "dice/__init__.py", "0", None]], "precedes /lib/dice"),
         ("/app", [], "not in the board's sys.path"),
     ],
 )

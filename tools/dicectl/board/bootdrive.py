@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The drive as which an RP2040 or RP2350 shows up in its boot loader; picotool is used instead where it is on PATH."""
+"""Flashes an RP2040 or RP2350 by the USB drive of its boot loader, or by picotool if that is on PATH."""
 
 import os
 import shlex
@@ -11,36 +11,37 @@ import time
 from pathlib import Path
 
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+from dicectl.system import WINDOWS
 
 _INFO = "INFO_UF2.TXT"
 _BOARD_IDS = {"rp2040": "RPI-RP2", "rp2350": "RP2350"}
-_HOLD = "hold BOOTSEL while you plug the board in, until a drive shows up, then try again"
+_HOLD = "hold BOOTSEL while you plug the board in, until a drive appears, then try again"
 _RESTART_S = 20
 _CHUNK_BYTES = 1 << 16
 
 
 def steps(board, port, path, erase, dry_run):
-    """Return what is to be run; raises CommandError when there is no board, but for a dry run without --port."""
+    """Return the steps to run; raises CommandError if there is no board, except in a dry run without --port."""
     picotool = shutil.which("picotool")
     if port is None and picotool:
         erasing = [_Picotool(picotool, "erase", "-a")] if erase else []
         return [*erasing, _Picotool(picotool, "load", "-v", "-x", str(path))]
     if erase:
-        raise CommandError("a boot drive cannot erase: put picotool on PATH and leave --port away, or leave --erase away", USAGE)
+        raise CommandError("a boot drive cannot erase: install picotool and omit --port, or omit --erase", USAGE)
     if port is None and dry_run:
         return [_Copy(path, None)]
     return [_Copy(path, find(board, port))]
 
 
 def mounts():
-    """Return the folders where drives are mounted: of Linux, macOS and Windows."""
+    """Return the folders where drives are mounted, on Linux, macOS or Windows."""
     found = []
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()
         found += [line.split()[1].replace("\\040", " ") for line in lines]
     except OSError:
         found += map(str, Path("/Volumes").glob("*"))
-        if os.name == "nt":
+        if WINDOWS:
             found += [f"{letter}:\\" for letter in string.ascii_uppercase]
     return found
 
@@ -53,23 +54,23 @@ def _info(folder):
 
 
 def find(board, port):
-    """Return the folder of the boot drive of a Board's chip, at `port` if given; raises CommandError."""
+    """Return the folder of the boot drive for the chip of a BoardSpec, at `port` if given; raises CommandError."""
     if port and _info(port) is None:
-        raise CommandError(f"{port} is no boot drive ({_INFO} is not there): {_HOLD}", NO_DEVICE)
+        raise CommandError(f"{port} is not a boot drive (it has no {_INFO}): {_HOLD}", NO_DEVICE)
     found = {folder: info for folder in ([port] if port else mounts()) if (info := _info(folder))}
     if not found:
         raise CommandError(f"no board is in its boot loader: {_HOLD}", NO_DEVICE)
     wanted = f"Board-ID: {_BOARD_IDS[board.chip]}"
     fitting = [folder for folder, info in found.items() if wanted in info]
     if not fitting:
-        raise CommandError(f"{', '.join(found)} is the drive of another chip than {board.name}'s {board.chip}", FAILED)
+        raise CommandError(f"{', '.join(found)} is not the drive of a {board.chip}, the chip of {board.name}", FAILED)
     if len(fitting) > 1:
         raise CommandError(f"several boards are in their boot loaders: choose one with --port {', --port '.join(fitting)}", USAGE)
     return Path(fitting[0])
 
 
 class _Copy:
-    """Copies a UF2 file; the boot loader writes each block to flash, and restarts when it has all of them."""
+    """Copies a UF2 file. The boot loader writes each block to flash, and restarts after the last one."""
 
     def __init__(self, path, folder):
         self._path = path
@@ -79,7 +80,7 @@ class _Copy:
         return f"copy {self._path} to {self._folder or 'the boot drive'}"
 
     def run(self, quiet):
-        """Copy, and wait until the drive is gone; raises CommandError."""
+        """Copy, and wait until the drive disappears; raises CommandError."""
         data = Path(self._path).read_bytes()
         broken = None
         try:
@@ -89,12 +90,12 @@ class _Copy:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            broken = error  # or the board restarts so soon that the drive is gone before the file is closed
+            broken = error  # no error if the board restarts before the file is closed
         give_up = time.monotonic() + _RESTART_S
         while _info(self._folder) is not None:
             if broken or time.monotonic() > give_up:
-                why = broken.strerror if broken else f"it has not restarted within {_RESTART_S} s"
-                raise CommandError(f"the board has not taken all of {self._path}: {why}; copy again", FAILED)
+                why = broken.strerror if broken else f"it did not restart within {_RESTART_S} s"
+                raise CommandError(f"the board did not accept all of {self._path}: {why}; try again", FAILED)
             time.sleep(0.1)
 
 
@@ -108,7 +109,7 @@ class _Picotool:
         return shlex.join(["picotool", *self._words[1:]])
 
     def run(self, quiet):
-        """Run it; raises CommandError with the reason that it gives."""
+        """Run picotool; raises CommandError with its error message."""
         done = subprocess.run(self._words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         if done.returncode:
             lines = (done.stderr + done.stdout).strip().splitlines() or [f"exit status {done.returncode}"]

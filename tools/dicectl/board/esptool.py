@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What esptool is run for: an ESP32's firmware, written and verified."""
+"""Flashes and verifies the firmware of an ESP32 by esptool."""
 
 import sys
 
@@ -12,7 +12,7 @@ _HOLD_BOOT = "hold BOOT while you press and release RESET (EN), then try again"
 
 
 class Esptool:
-    """One run of esptool, as a process of its own."""
+    """One run of esptool, in a separate process."""
 
     def __init__(self, *arguments):
         self._arguments = arguments
@@ -23,7 +23,7 @@ class Esptool:
         return shlex.join(["python", "-m", "esptool", *self._arguments])
 
     def run(self, quiet):
-        """Run it, its own progress shown on a terminal; raises CommandError with the reason that it gives."""
+        """Run esptool, which shows its progress on a terminal; raises CommandError with its error message."""
         import os
         import re
         import subprocess
@@ -46,16 +46,15 @@ class Esptool:
         if "Failed to connect" in reason:
             raise CommandError(f"no boot loader answers: {_HOLD_BOOT} (esptool: {reason})", NO_DEVICE)
         if "Could not open" in reason:
-            raise CommandError(f"esptool: {reason} Close the program that uses it, or check who may open it.", FAILED)
+            raise CommandError(f"esptool: {reason} Close the program that uses the port, or check its permissions.", FAILED)
         raise CommandError(f"esptool: {reason}", FAILED)
 
 
 def steps(board, port, path, erase, no_reset, dry_run):
-    """Return what is to be run: writing, then verifying in the stub that is still running."""
-
+    """Return the steps to run: write, then verify with the stub loader that is still running."""
     port = raw_repl.find(port) if port or not dry_run else "PORT"
     if "://" not in port and not _is_terminal(port):
-        raise CommandError(f"{port} is no serial port", USAGE)
+        raise CommandError(f"{port} is not a serial port", USAGE)
     before = "no-reset" if no_reset else "default-reset"
     common = ["--chip", board.chip, "--port", port, "--baud", _BAUD]
     where = [f"{board.flash_offset:#x}", str(path)]

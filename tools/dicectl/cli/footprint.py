@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`dicectl footprint`: what dice costs in flash, heap and time, and whether it keeps to boards/budgets.toml.
+"""`dicectl footprint`: the flash, heap and time that dice needs, compared with boards/budgets.toml.
 
-`measure` measures, `budgets` judges, `footprint_page` writes documents. docs/footprint.json has the figures of the last --write.
+measure/footprint measures, measure/budgets compares, measure/report writes documents. docs/footprint.json has the figures of the
+last --write.
 """
 
 import json
@@ -28,7 +29,7 @@ def _print_all(figures, old):
     print_table(("what", "figure"), rows(figures), headed=False)
     if old is not None:
         changed = compare(old, figures)
-        click.echo("\nchanged" if changed else "\nnothing has changed")
+        click.echo("\nchanged" if changed else "\nno changes")
         lines = [(name, *map(_number, (before, after)), _change(before, after)) for name, before, after in changed]
         print_table(("what", "before", "after", "change"), lines, headed=False)
 
@@ -38,7 +39,7 @@ def _number(value):
 
 
 def _static(board, profile):
-    """Return what needs no board, together with the figures of the last --write."""
+    """Return the figures of files, with the other figures of the last --write."""
     from dicectl import resources
     from dicectl.measure import footprint
     from dicectl.measure.figures import read
@@ -84,25 +85,25 @@ def _figures(board, profile, static, write):
     shell_complete=complete_board,
     default="RPI_PICO",
     show_default=True,
-    help="For another board only files are measured.",
+    help="Board; only for RPI_PICO are heap and time measured.",
 )
 @click.option(
     "--profile",
     shell_complete=complete_profile,
     default="full",
     show_default=True,
-    help="Which of dice's modules: full, psk or group.",
+    help="Modules of dice: full, psk or group.",
 )
-@click.option("--static", is_flag=True, help="Measure only files again; the rest is that of docs/footprint.json.")
-@click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="Show what differs from an earlier --json.")
-@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw the figures.")
+@click.option("--static", is_flag=True, help="Measure only files; take the other figures from docs/footprint.json.")
+@click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="Show the differences from an earlier --json.")
+@click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw the figures to a file.")
 @click.option("--write", is_flag=True, help="Write docs/footprint.* and the README's table, with MicroPython's own tls beside it.")
-@click.option("--json", "as_json", is_flag=True, help="Print the figures for a machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def command(board, profile, static, old, svg, write, as_json):
-    """Measure what dice costs, and fail past boards/budgets.toml.
+    """Measure the cost of dice, and fail if it exceeds boards/budgets.toml.
 
-    Flash is that of .mpy files, and of the linked firmware with and without dice. Heap and time are those of the emulated RP2040,
-    by MicroPython's collector and the board's own clock. What is missing of the firmware is built first.
+    Flash is measured as .mpy files, and as linked firmware with and without dice. Heap and time are measured on the emulated
+    RP2040, by MicroPython's collector and the board's clock. Missing firmware is built first.
 
     \b
     Examples:

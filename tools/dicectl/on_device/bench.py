@@ -50,7 +50,7 @@ else:
 
 
 class RamStore:
-    """The least that keeps counters; a flash would hide what dice costs behind what writing costs."""
+    """A store in RAM: writes to flash would take longer than dice."""
 
     def __init__(self):
         self._counters = {}
@@ -60,12 +60,12 @@ class RamStore:
         return self._counters.get(name)
 
     def put(self, name, value):
-        """Keep the counter."""
+        """Store the counter."""
         self._counters[name] = value
 
 
 def sealing(size):
-    """Return an operation that seals `size` bytes; the number stays the same, since nothing is sent."""
+    """Return an operation that seals `size` bytes. It reuses one sequence number, because nothing is sent."""
     payload = bytes(size)
     return lambda i: record.seal(SUITE, KEY, SALT, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
 
@@ -79,7 +79,7 @@ def opening(size):
 
 
 def yardstick(size):
-    """Return an operation: one call of the AES-CCM of CPython's `cryptography` package, without DTLS around it."""
+    """Return an operation: one call of the AES-CCM of CPython's `cryptography` package, without DTLS."""
     from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
     cipher = AESCCM(KEY, tag_length=8)
@@ -88,7 +88,7 @@ def yardstick(size):
 
 
 def receiving(repetitions):
-    """Return an operation: a listener takes the next of `repetitions` records, which were sealed beforehand."""
+    """Return an operation: a listener receives the next of `repetitions` records, which were sealed before."""
     address = b"\xef\x00\x00\x01"
     senders = [(SENDER, 0)]
     gsa = Gsa(
@@ -123,7 +123,7 @@ def receiving(repetitions):
 
 
 def measurements():
-    """Return (name, size in bytes, function of the repetitions that makes the operation) of each measurement."""
+    """Return (name, size in bytes, function(repetitions) that returns the operation) of each measurement."""
     rows = []
     for size in SIZES:
         rows.append(("seal", size, lambda repetitions, size=size: sealing(size)))
@@ -140,7 +140,7 @@ def measurements():
 
 
 def time_us(make, repetitions):
-    """Return the microseconds that `repetitions` operations took; making them is not counted."""
+    """Return the microseconds of `repetitions` operations, without their preparation."""
     operation = make(repetitions)
     gc.collect()
     start = now_us()
@@ -150,7 +150,7 @@ def time_us(make, repetitions):
 
 
 def main(quick):
-    """Measure and print."""
+    """Measure and print the lines."""
     board = sys.platform == "rp2"
     repetitions, rounds = (2, 2) if board else (5, 2) if quick else (50, 60)
     interpreter = sys.implementation.name + " " + "%d.%d.%d" % tuple(sys.implementation.version[:3])
@@ -165,12 +165,12 @@ def main(quick):
         best = [min(us, time_us(row[2], row[3])) for us, row in zip(best, rows)]
         report({"round": i + 1, "rounds": rounds})
     for us, (name, size, _, repetitions) in zip(best, rows):
-        us = round(max(us, 1) / repetitions, 3)  # a clock may not have moved
+        us = round(max(us, 1) / repetitions, 3)  # the clock may be too coarse
         report({"name": name, "size": size, "us": us, "repetitions": repetitions, "rounds": rounds})
 
 
 def report(line):
-    """Print one JSON line at once, for whoever shows progress."""
+    """Print a JSON line and flush it, because the host shows progress."""
     print(json.dumps(line))
     if hasattr(sys.stdout, "flush"):
         sys.stdout.flush()

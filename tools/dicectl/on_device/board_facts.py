@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a board knows of itself; `dicectl` sends this to its RAM. Every function prints the repr of plain values, a line each."""
+"""Facts about a board; `dicectl` sends this file to its RAM. Each function prints the repr of plain values, one a line."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ _NEEDED = ("cryptolib", "hashlib", "asyncio", "network", "binascii")
 
 
 def identity():
-    """Print a dict: what the board is, which MicroPython it runs, which .mpy files it reads, where it imports from."""
+    """Print a dict: the machine, the version of MicroPython, the .mpy files it can load, and sys.path."""
     implementation = sys.implementation
     print(
         repr(
@@ -29,7 +29,7 @@ def identity():
 
 
 def room(folder):
-    """Print a dict of bytes: the heap, and the file system that holds `folder`."""
+    """Print a dict of bytes: the heap, and the file system of `folder`."""
     gc.collect()
     heap = gc.mem_free()
     block, _, blocks, free = os.statvfs(folder)[:4]
@@ -38,7 +38,7 @@ def room(folder):
 
 
 def missing():
-    """Print the list of modules that dice may need and that this firmware does not have."""
+    """Print the list of modules that dice may need and this firmware does not have."""
     absent = []
     for name in _NEEDED:
         try:
@@ -49,7 +49,7 @@ def missing():
 
 
 def installed():
-    """Print [entry of sys.path, file, version or None, exception or None] for each dice, the one that is imported first."""
+    """Print [entry of sys.path, file, version or None, exception or None] for each dice, in the order of sys.path."""
     path = sys.path[:]
     mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "dice"}
     for entry in path:

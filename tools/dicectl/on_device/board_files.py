@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""How `dicectl deploy` sees and changes the files of a board; it sends this to its RAM. Contents are never printed."""
+"""Reads and changes the files of a board; `dicectl deploy` sends this file to its RAM. Contents are never printed."""
 
 import os
 from binascii import a2b_base64, hexlify
@@ -22,7 +22,7 @@ def digest(path):
 
 
 def look(path):
-    """Print (path, SHA-256) of a file, or of every file below a folder; nothing when there is none."""
+    """Print (path, SHA-256) of a file, or of every file below a folder; print nothing if it does not exist."""
     try:
         names = [entry[0] for entry in os.ilistdir(path)]
     except OSError:
@@ -49,7 +49,7 @@ def _make_folders(path):
 
 
 def put(path, text, first, last):
-    """Write or append what `text` is the base64 form of; at last print the SHA-256 of what can be read back."""
+    """Decode the base64 `text` and write or append it; after the last part, print the SHA-256 of the file as read back."""
     if first:
         _make_folders(path)
     with open(path, "wb" if first else "ab") as file:
@@ -59,7 +59,7 @@ def put(path, text, first, last):
 
 
 def exists(path):
-    """Print whether there is such a file or folder."""
+    """Print whether a file or folder exists."""
     try:
         os.stat(path)
         print(True)
@@ -68,7 +68,7 @@ def exists(path):
 
 
 def remove(path):
-    """Remove a file, or a folder with all that is in it; nothing when there is none."""
+    """Remove a file, or a folder with its contents, if it exists."""
     try:
         names = [entry[0] for entry in os.ilistdir(path)]
     except OSError:
@@ -83,7 +83,7 @@ def remove(path):
 
 
 def commit(renames, removals):
-    """Put verified files into their places, then remove what must not stay."""
+    """Rename verified files, then remove outdated ones."""
     for source, target in renames:
         os.rename(source, target)
     for path in removals:

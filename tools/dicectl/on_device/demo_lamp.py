@@ -19,7 +19,7 @@ def report(**what):
 
 
 async def answer(group):
-    """Answer each line on stdin with what was counted; its end, when the demo ends in whatever way, ends the lamp."""
+    """Answer each line of stdin with the counters. The lamp ends when stdin ends, which is also when the demo dies."""
     lines = asyncio.StreamReader(sys.stdin)
     while await lines.readline():
         gc.collect()
@@ -28,7 +28,7 @@ async def answer(group):
 
 
 async def main():
-    """Join and obey until killed. A lamp with a ListenerID answers the question "lit?"."""
+    """Join and obey until killed. A lamp with a ListenerID answers the request "lit?"."""
     group = await dice.join("lamp.gsa", answering=True)
     task = asyncio.create_task(answer(group))
     report(ready=True)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A managed node of the demo: firmware/app without a board, telling the demo what it does, a JSON line at a time.
+"""A managed node of the demo: firmware/app without a board, which reports to the demo in JSON lines.
 
 Each line on stdin is sent to its group; "counts" is answered with what was counted.
 """
@@ -22,13 +22,13 @@ def report(**what):
 
 
 def show(word):
-    """Be the status light."""
+    """Report the status of the application, as its status light does."""
     if word == "joined":
         report(ready=True)
 
 
 async def talk(group):
-    """Do what stdin says; its end, when the demo ends in whatever way, ends the node."""
+    """Execute the commands of stdin. The node ends when stdin ends, which is also when the demo dies."""
     lines = asyncio.StreamReader(sys.stdin)
     while True:
         line = await lines.readline()
@@ -43,7 +43,7 @@ async def talk(group):
 
 
 async def main():
-    """Be the node until killed."""
+    """Run the node until it is killed."""
     with open("node.json") as file:
         settings = json.load(file)
     with open("app.json") as file:

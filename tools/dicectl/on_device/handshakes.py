@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The part of `dicectl bench` about networks that lose: handshakes in virtual time, with dice and lossy_network on its path.
+"""The handshakes of `dicectl bench`, in virtual time over networks that lose datagrams; needs dice and lossy_network on its path.
 
 Prints JSON lines: {"round", "rounds"} for each network, and {"name": bytes of the server's name in the hello, "mtu": longest
 datagram in bytes, "loss": per cent, "handshakes": how many were tried, "connected": how many of them ended with both sides
@@ -14,7 +14,7 @@ import sys
 from lossy_network import NAME, Network
 
 LOSSES = (0, 10, 20, 30, 50)
-KINDS = ((b"", 1232), (NAME, 1232), (NAME, 256), (NAME, 128))  # without a name nothing is longer than 128 bytes
+KINDS = ((b"", 1232), (NAME, 1232), (NAME, 256), (NAME, 128))  # without a name no message is longer than 128 bytes
 
 
 def spread(values):
@@ -24,7 +24,7 @@ def spread(values):
 
 
 def measure(name, mtu, loss, count):
-    """Return the line of one network; every second handshake has its datagrams swapped, every second pair of them doubled."""
+    """Return the line of one network. Every second handshake swaps datagrams; every second pair of handshakes duplicates them."""
     networks = [Network(seed, loss, seed & 1, seed & 2, mtu, server_name=name).run() for seed in range(count)]
     good = [network for network in networks if all(network.connected)]
     line = {"name": len(name), "mtu": mtu, "loss": loss, "handshakes": count, "connected": len(good)}
@@ -34,7 +34,7 @@ def measure(name, mtu, loss, count):
 
 
 def main(quick):
-    """Measure and print."""
+    """Measure and print the lines."""
     cells = [(name, mtu, loss) for name, mtu in KINDS for loss in LOSSES]
     lines = []
     for name, mtu, loss in cells:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Measures the heap that a group member takes; `dicectl footprint` and host_tests/unix_port/test_memory.py run it on MicroPython.
+"""Measures the heap of a group member; `dicectl footprint` and host_tests/unix_port/test_memory.py run it on MicroPython.
 
 micropython heap_of_a_member.py idle sender|shared own|listener    what a member takes of it
 micropython heap_of_a_member.py steady RECORDS                     how much is in use before and after that many records
@@ -21,11 +21,11 @@ OWN = 3
 EPOCH = 1
 DERIVATIONS = {"sender": (1, 16), "shared": (2, 20)}  # its number in the GSA, and the length of the GSA's key
 SIZES = (0, 1, 16, 64, 500)
-_SCRUB = 16 if sys.platform == "rp2" else 40  # calls; a board's stack is short
+_SCRUB = 16 if sys.platform == "rp2" else 40  # nested calls; the stack of a board is short
 
 
 class RamStore:
-    """Counters in memory. A board has them in flash, so they are all in place before anything is measured."""
+    """Counters in RAM. A board has them in flash, so all of them are created before the measurement."""
 
     def __init__(self):
         self.counters = {}
@@ -35,15 +35,15 @@ class RamStore:
         return self.counters.get(name)
 
     def put(self, name, value):
-        """Keep the counter."""
+        """Store the counter."""
         self.counters[name] = value
 
 
-# What the group sends.
+# The records of the group.
 
 
 def gsa(derive, own_id):
-    """Return a Gsa with 8 senders of which nothing was heard yet."""
+    """Return a Gsa with 8 senders that have not sent yet."""
     from dice.group.gsa import K08, Gsa
     from dice.suites import PSK_AES_128_CCM_8
 
@@ -63,7 +63,7 @@ def keys_of(derive):
 
 
 def sealed(keys, sender_id, sequence, payload):
-    """Return a record as a sender would send it."""
+    """Return a record of a sender."""
     from dice import record
     from dice.codes import CONTENT_APPLICATION_DATA
     from dice.suites import PSK_AES_128_CCM_8, SUITES
@@ -74,18 +74,18 @@ def sealed(keys, sender_id, sequence, payload):
     )
 
 
-# What is measured.
+# The measurements.
 
 
 def join(derive, own_id, store):
-    """Return a Member; the Gsa is let go of."""
+    """Return a Member, without a reference to the Gsa."""
     from dice.group.member import Member
 
     return Member(gsa(derive, own_id), store, 0)
 
 
 def hear(member, keys, first, last, own_id=None):
-    """Have the member take records `first` to `last` - 1 of each sender, every fifth twice and every fifth forged."""
+    """Let the member receive records `first` to `last` - 1 of each sender; every fifth is replayed, and every fifth is forged."""
     for sequence in range(first, last):
         for sender_id in range(SENDERS):
             if sender_id == own_id:
@@ -96,11 +96,11 @@ def hear(member, keys, first, last, own_id=None):
             member.receive(datagram, 0)
             if sequence % 5 == 2:
                 member.receive(datagram, 0)
-    member.receive(b"", 0)  # lets go of the last message
+    member.receive(b"", 0)  # drops the reference to the last message
 
 
 def scrub(depth):
-    """Overwrite what calls have left behind on the C stack, which the collector would take for pointers."""
+    """Overwrite stale values on the C stack, which the collector would treat as pointers."""
     values = [0] * 8
     if depth:
         scrub(depth - 1)
@@ -116,12 +116,12 @@ def allocated():
 
 
 def rehearse(derive, own_id, store, keys):
-    """Import all that it takes, and put every counter into the store."""
+    """Import all modules, and create every counter in the store."""
     hear(join(derive, own_id, store), keys, 0, 5, own_id)
 
 
 def idle(store, derive, own_id, last=105):
-    """Return what a member takes that has just joined, and once it has heard records 5 to `last` - 1 of each sender."""
+    """Return the heap of a member after joining, and after receiving records 5 to `last` - 1 of each sender."""
     keys = keys_of(derive)
     rehearse(derive, own_id, store, keys)
     before = allocated()
@@ -133,7 +133,7 @@ def idle(store, derive, own_id, last=105):
 
 
 def steady(store, records):
-    """Return the heap in use before and after so many records, and what became of them."""
+    """Return the heap in use before and after `rounds` of records, and the member's counters."""
     keys = keys_of("sender")
     member = join("sender", None, store)
     hear(member, keys, 0, 100)
@@ -144,7 +144,7 @@ def steady(store, records):
 
 
 def opening(store):
-    """Return what opening one record of 64 bytes takes of the heap until the next collection, garbage included."""
+    """Return the heap, with garbage, that opening a record of 64 bytes uses until the next collection."""
     keys = keys_of("sender")
     member = join("sender", None, store)
     hear(member, keys, 10, 11)
@@ -168,7 +168,7 @@ def work(store):
 
 
 def main(mode, *arguments):
-    """Measure and print."""
+    """Measure and print the results."""
     if mode == "idle":
         derive, role = arguments
         result = idle(RamStore(), derive, OWN if role == "own" else None)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Measures the heap that each module takes when it is imported; `dicectl footprint` runs it on the emulated board.
+"""Measures the heap that the import of each module takes; `dicectl footprint` runs it on the emulated board.
 
 Arguments are the modules' names, each behind those that it imports, so that a module is charged with its own. Prints one JSON
 object {"heap": {module: bytes}}; modules that need a network are not in it where the board has none.
@@ -18,7 +18,7 @@ def allocated():
 
 
 def main(names):
-    """Import and print."""
+    """Import the modules and print the result."""
     heap = dict.fromkeys(names, 0)
     for name in names:
         before = allocated()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A network in virtual time between a DTLS client and a server: it loses, doubles and swaps datagrams, the same for each seed.
+"""A network in virtual time between a DTLS client and a server: it loses, duplicates and swaps datagrams, reproducibly from a seed.
 
 For `dicectl bench`, and for the portable tests, which run on MicroPython too.
 """
@@ -16,13 +16,13 @@ KEY = bytes(range(16))
 IDENTITY = b"node"
 ADDRESS = b"\xc0\x00\x02\x07"
 TIMER_MS = 1000
-_FLIGHT_MS = 20  # from one end to the other
-NAME = b"a" * 60 + b"." + b"b" * 60 + b"." + b"c" * 60 + b".example"  # of a server, so long that a hello needs fragments
+_FLIGHT_MS = 20  # latency
+NAME = b"a" * 60 + b"." + b"b" * 60 + b"." + b"c" * 60 + b".example"  # a server name so long that a hello needs fragments
 _END_MS = 1_200_000
 
 
 class SeededRandom:
-    """Pseudo-random numbers that are the same on every MicroPython and CPython; nothing that is secret comes from them."""
+    """Pseudo-random numbers that are equal on all MicroPythons and CPythons; not for secrets."""
 
     def __init__(self, seed):
         self._state = seed + 0x1234567 & 0xFFFFFFFF
@@ -43,7 +43,7 @@ class SeededRandom:
 
 
 class Network:
-    """Both ends and what is on the way between them.
+    """Both ends, and the datagrams between them.
 
     `client` and `server` are the Session and the Listener; `connected` tells of each, in this order, whether it believes to be
     connected, and `ended` whether it has given up. `ms` is the time, `datagrams` and `bytes` what both have sent.
@@ -60,10 +60,10 @@ class Network:
         self.connected = [False, False]
         self.ended = [False, False]
         self.ms = self.datagrams = self.bytes = 0
-        self._way = []  # (when it arrives, whether at the server, datagram)
+        self._way = []  # (arrival time, whether at the server, datagram)
 
     def run(self):
-        """Go on until both are connected, or the client has given up and the server has let go of it; return self."""
+        """Run until both ends are connected, or until the client gave up and the server dropped its session; return self."""
         while not all(self.connected) and (self.server.half_open or not self.ended[0]):
             self._flush()
             due = [entry[0] for entry in self._way]

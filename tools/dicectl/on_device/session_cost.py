@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Measures what a DTLS session with a pre-shared key costs a client; `dicectl footprint` and `dicectl bench` run it on MicroPython.
+"""Measures a DTLS session with a pre-shared key on the client; `dicectl footprint` and `dicectl bench` run it on MicroPython.
 
 Both ends run on the device, with the cookie exchange. Prints one JSON object: "client_us" and "server_us", the time in each
 end's calls; "datagrams" and "bytes" of the handshake; "heap", the bytes of heap of a connected client; "peak", the most that it
@@ -22,7 +22,7 @@ MICROPYTHON = sys.implementation.name == "micropython"
 KEY = bytes(range(16))
 IDENTITY = b"node"
 ADDRESS = b"\xc0\x00\x02\x01"
-_SCRUB = 16 if sys.platform == "rp2" else 40  # calls; a board's stack is short
+_SCRUB = 16 if sys.platform == "rp2" else 40  # nested calls; the stack of a board is short
 
 
 def now_us():
@@ -36,7 +36,7 @@ def elapsed_us(end, start):
 
 
 def scrub(depth):
-    """Overwrite what calls have left behind on the C stack, which the collector would take for pointers."""
+    """Overwrite stale values on the C stack, which the collector would treat as pointers."""
     values = [0] * 8
     if depth:
         scrub(depth - 1)
@@ -52,7 +52,7 @@ def allocated():
 
 
 class Numbers:
-    """Not random at all, and always as long to make: what is measured here is no secret."""
+    """Return constant bytes in constant time, in place of random bytes; this session needs no secrets."""
 
     def __init__(self):
         self._next = 0
@@ -63,7 +63,7 @@ class Numbers:
 
 
 def handshake(heap):
-    """Shake hands; return ({figures}, heap held, its peak, client). `heap`: measure that, else time."""
+    """Run a handshake; return ({figures}, heap in use, peak heap, client). Measure the heap if `heap`, otherwise the time."""
     random = Numbers()
     server = Listener(PskLookup({IDENTITY: KEY}.get), random, 0, lambda address: address)
     spent = [0, 0]
@@ -107,8 +107,8 @@ def handshake(heap):
 
 
 def main():
-    """Measure and print."""
-    handshake(False)  # imports, and what is made once
+    """Measure and print the results."""
+    handshake(False)  # for imports and what is created once
     gc.collect()
     figures, _, _, client = handshake(False)
     client.close()

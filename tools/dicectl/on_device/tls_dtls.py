@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""MicroPython's own `tls`, a DTLS 1.2 client and server in one program, joined in memory: what `dicectl bench` compares dice with.
+"""MicroPython's own `tls`, a DTLS 1.2 client and server in one program, connected in memory; `dicectl bench` compares dice with it.
 
 Reads the server's certificate and key from `tls_cert.der` and `tls_key.der`. Prints nothing where that `tls` has no DTLS; else JSON
 lines as bench.py does: first {"interpreter", "suite", "session_bytes": what one client takes of the heap, "psk": the suite
@@ -24,7 +24,7 @@ PSK_SUITE = "TLS-PSK-WITH-AES-128-GCM-SHA256"
 
 
 class Wire(io.IOBase):
-    """One end of a wire in memory that carries datagrams."""
+    """One end of a connection in memory that carries datagrams."""
 
     def __init__(self, incoming, outgoing):
         self._incoming = incoming
@@ -36,7 +36,7 @@ class Wire(io.IOBase):
         return len(data)
 
     def readinto(self, buffer):
-        """Receive a datagram and return its length, or None: none is there."""
+        """Receive a datagram and return its length, or None if there is none."""
         if not self._incoming:
             return None
         datagram = self._incoming.pop(0)
@@ -44,12 +44,12 @@ class Wire(io.IOBase):
         return len(datagram)
 
     def ioctl(self, request, argument):
-        """Agree to everything."""
+        """Accept every request."""
         return 0
 
 
 class Pair:
-    """A client and a server, and the microseconds that each has computed until the handshake is over."""
+    """A client and a server, and the microseconds that each has used for the handshake."""
 
     def __init__(self, server_context, context):
         self._up, self._down = [], []
@@ -76,7 +76,7 @@ class Pair:
             except OSError:
                 if server_us:
                     raise
-                self.server = self._make_server()  # it has asked for a cookie, and forgets that it did
+                self.server = self._make_server()  # the old one has requested a cookie, without keeping state
             if not self._up and not self._down and self.server.write(b"x"):
                 return client_us, server_us
         raise OSError("no end of the handshake")
@@ -87,13 +87,13 @@ def with_certificate():
     server_context = tls.SSLContext(tls.PROTOCOL_DTLS_SERVER)
     server_context.load_cert_chain(read("tls_cert.der"), read("tls_key.der"))
     context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
-    context.verify_mode = tls.CERT_NONE  # one verification of a signature less than a client that trusts a root
+    context.verify_mode = tls.CERT_NONE  # saves the verification of one signature
     context.set_ciphers([SUITE])
     return Pair(server_context, context)
 
 
 def with_psk():
-    """Return a Pair with a pre-shared key, or None where this tls takes none: only MicroPython from 1.29 on does."""
+    """Return a Pair with a pre-shared key, or None before MicroPython 1.29, whose tls supports none."""
     server_context = tls.SSLContext(tls.PROTOCOL_DTLS_SERVER)
     context = tls.SSLContext(tls.PROTOCOL_DTLS_CLIENT)
     if not hasattr(context, "psk_key"):
@@ -113,14 +113,14 @@ def allocated():
 
 
 def go_on(end):
-    """Let one end do what it can, and return the microseconds."""
+    """Let one end continue as far as possible, and return the microseconds."""
     start = time.ticks_us()
     end.read(1)
     return time.ticks_diff(time.ticks_us(), start)
 
 
 def seal_and_open(pair, repetitions, rounds):
-    """Return the microseconds of one sealing, and of one opening, in the best of the rounds."""
+    """Return the microseconds to seal and to open a record, each from the best round."""
     payload = bytes(SIZE)
     seal_us = open_us = 1 << 29
     for _ in range(rounds):
@@ -146,7 +146,7 @@ def read(name):
 
 
 def main(repetitions, rounds):
-    """Measure and print."""
+    """Measure and print the lines."""
     psk = with_psk()
     pair = with_certificate()
     interpreter = sys.implementation.name + " " + "%d.%d.%d" % tuple(sys.implementation.version[:3])
@@ -160,7 +160,7 @@ def main(repetitions, rounds):
     if psk:
         rows += [("PSK handshake, client", 0, psk.client_us, 1, 1), ("PSK handshake, server", 0, psk.server_us, 1, 1)]
     for name, size, us, repetitions, rounds in rows:
-        us = round(max(us, 1 / repetitions), 3)  # a clock may not have moved
+        us = round(max(us, 1 / repetitions), 3)  # the clock may be too coarse
         print(json.dumps({"name": "tls: " + name, "size": size, "us": us, "repetitions": repetitions, "rounds": rounds}))
 
 
