@@ -233,7 +233,7 @@ def test_invalid_firmware_is_refused(run, tmp_path):
     assert "not a UF2 file" in failed(run("flash", "RPI_PICO", "--firmware", esp), 1)
     assert "has rp2350" in failed(run("flash", "RPI_PICO2_W", "--firmware", uf2), 1)
     assert "1 of 5 blocks" in failed(run("flash", "RPI_PICO", "--firmware", cut), 1)
-    assert "not all of it" in failed(run("flash", "RPI_PICO", "--firmware", ragged), 1)
+    assert "is truncated" in failed(run("flash", "RPI_PICO", "--firmware", ragged), 1)
     assert "more bytes" in failed(run("flash", "ESP32_GENERIC", "--firmware", huge), 1)
     assert "there is no board" in failed(run("flash", "TEAPOT", "--firmware", uf2), 2)
     assert "cannot erase" in failed(run("flash", "RPI_PICO", "--firmware", uf2, "--erase"), 2)

@@ -44,7 +44,7 @@ class ManagerService:
         self._service = self._server = self._rekeying = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
-        """Serve devices on a UDP port, and commands on the control socket. Devices are told to connect to `host`."""
+        """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
         self._address = {"host": host, "port": port}
         for group in self.registry.states():
             self._manage(group.state, group.rekey_s)

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Networks: namespaces, a network and a clock that are made up, the gateway of a serial bus, packets in words."""
+"""Networks: namespaces, a virtual network and clock, the gateway of a serial bus, the dissection and capture of packets."""

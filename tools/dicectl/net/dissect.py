@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Describes DTLS datagrams in words, and writes key log lines for Wireshark."""
+"""Describes DTLS datagrams as text, and writes key log lines for Wireshark."""
 
 _TYPES = {20: "ChangeCipherSpec", 21: "Alert", 22: "Handshake", 23: "ApplicationData", 25: "with CID"}
 _MESSAGES = {
@@ -28,7 +28,7 @@ def keylog(session):
 
 
 def describe(datagram):
-    """Return the records of a datagram in words, such as "ClientKeyExchange, ChangeCipherSpec, Handshake (encrypted)"."""
+    """Return the records of a datagram as text, such as "ClientKeyExchange, ChangeCipherSpec, Handshake (encrypted)"."""
     records = []
     at = 0
     while at + _HEADER_BYTES <= len(datagram):
