@@ -6,7 +6,7 @@ python tools/mutants.py [--seconds N] [--seed N] [--list] [FILE OR FOLDER ...]
 
 First all tests of TESTS run once, traced, so that it is known which of them reach a line. Then, for each change, a forked process
 runs those that reach it, the fastest first, until one fails. A change that survives shows a missing test, or changes nothing that
-matters ("equivalent"). With --seconds, a random choice of the changes is tried for so long; --seed chooses another one.
+matters ("equivalent"). With --seconds, a random choice of the changes is tried for so much CPU time; --seed chooses another one.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIB = ROOT / "lib"
@@ -143,6 +145,7 @@ class Reach:
         self.lines = {}  # {nodeid: (seconds, {(file name, line)})}
         self._names = {str(path) for path in paths}
 
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
         seen = set()
 
@@ -155,11 +158,11 @@ class Reach:
         start = time.process_time()
         sys.settrace(trace)
         try:
-            item.runtest()
+            yield
         finally:
             sys.settrace(None)
         self.lines[item.nodeid] = time.process_time() - start, seen
-        item.runtest = lambda: None  # it has run
+        return None
 
 
 def in_child(function, cpu_max_s):
@@ -190,15 +193,13 @@ def reached(paths):
     with tempfile.NamedTemporaryFile() as file:
 
         def run():
-            import pytest
-
             plugin = Reach(paths)
             status = pytest.main([*_OPTIONS, *TESTS], plugins=[plugin])
             Path(file.name).write_bytes(pickle.dumps(plugin.lines))
             return status
 
-        if in_child(run, _ALL_MAX_S):
-            sys.exit("the tests fail, or take too long, without a change")
+        if status := in_child(run, _ALL_MAX_S):
+            sys.exit(f"the tests fail, or take too long, without a change: status {status}")
         return pickle.loads(Path(file.name).read_bytes())
 
 
@@ -241,8 +242,6 @@ def survives(mutant, tree, tests):
             return spec
 
     def run():
-        import pytest
-
         mutant.apply()
         Changed.tree = tree
         sys.meta_path.insert(0, Finder)
@@ -255,6 +254,12 @@ def inner_statements(tree):
     """Return the ids of all statements that run when a function is called."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return {id(node) for function in functions for line in function.body for node in ast.walk(line)}
+
+
+def used():
+    """Return the seconds of CPU time that the tests have taken."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
 
 
 def main():
@@ -275,9 +280,9 @@ def main():
     lines = reached(trees)
     inside = set().union(*map(inner_statements, trees.values()))
     tried = survivors = 0
-    end = time.monotonic() + options.seconds
+    end = used() + options.seconds
     for mutant in found:
-        if time.monotonic() > end:
+        if used() > end:
             break
         tried += 1
         tests = chosen(mutant, lines, inside)

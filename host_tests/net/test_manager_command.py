@@ -28,6 +28,7 @@ from dicectl.firmware import unix_port
 from dicectl.manager.host_member import HostMember
 from dicectl.net import namespace
 from host_tests.patience import PATIENCE_S, until
+from host_tests.ports import free_port
 
 APP = Path(__file__).resolve().parents[2] / "firmware" / "app"
 DICECTL = [sys.executable, "-m", "dicectl"]
@@ -50,9 +51,7 @@ class ManagedSite:
     def __init__(self, folder):
         self.folder = folder
         self.processes = {}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.metrics_port = free.getsockname()[1]
+        self.metrics_port = free_port(socket.SOCK_STREAM)
 
     def __call__(self, *arguments, status=0):
         return dicectl(self.folder, *arguments, status=status)
@@ -230,7 +229,7 @@ def test_errors_name_the_device_the_group_or_the_role(life):
     assert "there is no device lamp-2" in gone
     assert "there is a device desk already" in taken
     assert "king is not a role: choose one of sender, answering, listener" in king
-    assert "lamps is no name for a new group" in again
+    assert "lamps cannot be the name of a new group" in again
     assert life["folders"] == []
 
 
@@ -426,7 +425,7 @@ def test_provisioning_leaves_no_trace_of_a_key(in_network, tmp_path):
     A device that did not get its configuration can be replaced once more, and is then in its groups.
     """
     keys, said, log, files, refused, torn = in_network(_provisioning, tmp_path)
-    assert "the old device is expelled already: dicectl provision replace torn once more" in refused
+    assert "the old device is already expelled: run dicectl provision replace torn again" in refused
     assert torn == "listener"
     secrets = [form for key in keys for form in (key.encode(), bytes.fromhex(key))]
     for printed, seen in said:

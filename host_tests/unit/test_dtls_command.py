@@ -6,21 +6,15 @@ import contextlib
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 
 from dicectl.net.dissect import describe
+from host_tests.ports import free_port
 
 KEY = "000102030405060708090a0b0c0d0e0f"
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.fixture

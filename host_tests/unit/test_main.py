@@ -9,7 +9,6 @@ import pty
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 import termios
@@ -18,14 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.ports import free_port
+
 SIGINTS = (signal.SIG_DFL, signal.SIG_IGN)
 KEY = "000102030405060708090a0b0c0d0e0f"
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
 
 
 class GatewayCommand:
@@ -59,7 +54,7 @@ class ManagerCommand:
 
     def __init__(self, folder):
         self._registry = folder / "house.db"
-        self.arguments = ["manager", "run", str(self._registry), "--port", free_port(), "--host", "127.0.0.1"]
+        self.arguments = ["manager", "run", str(self._registry), "--port", str(free_port()), "--host", "127.0.0.1"]
 
     def work(self):
         assert self._registry.exists()
@@ -76,7 +71,7 @@ class ServerCommand:
 
     def __init__(self, folder):
         (folder / "key").write_text(KEY)
-        self.arguments = ["dtls-server", free_port(), "--psk-identity", "node1", "--psk-file", str(folder / "key")]
+        self.arguments = ["dtls-server", str(free_port()), "--psk-identity", "node1", "--psk-file", str(folder / "key")]
 
     def work(self):
         pass

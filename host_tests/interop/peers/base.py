@@ -4,15 +4,14 @@
 
 import os
 import re
-import socket
 import subprocess
 import threading
 import time
 from pathlib import Path
 
 from host_tests.patience import PATIENCE_S
+from host_tests.ports import HOST, free_port  # noqa: F401 - for all peers
 
-HOST = "127.0.0.1"
 IDENTITY = "dice"
 KEY = bytes(range(1, 17))
 CCM_8, CCM = 0xC0A8, 0xC0A4
@@ -26,13 +25,6 @@ class Missing(Exception):
 
 class Failed(AssertionError):
     """A peer did not behave as expected; the message contains its output."""
-
-
-def free_port():
-    """Return a free UDP port of loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        return probe.getsockname()[1]
 
 
 def is_bound(port):
