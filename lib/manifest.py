@@ -50,7 +50,6 @@ _PSK = (
     "dtls/client.py",
     "dtls/flights.py",
     "dtls/handshake.py",
-    "dtls/keys.py",
     "dtls/kx_psk.py",
     "dtls/messages.py",
     "dtls/record_layer.py",

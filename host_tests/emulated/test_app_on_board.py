@@ -28,6 +28,7 @@ from dice.aio.coap import Coap
 from dice.aio.session import Connection
 from dice.aio.managed import ManagedGroup
 from dice.dtls.client import Client
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.kx_psk import Psk
 from dice.dtls.session import Session
 import dice.aio.group, dice.dtls.listener, dice.dtls.server, io, os
@@ -58,7 +59,7 @@ async def main():
     assert node._open and node.groups["lamps"].routes
     node.groups["lamps"]._network = Nowhere()
     node._take_part(node.groups["lamps"], await node.groups["lamps"].resume())
-    session = Session(Client(Psk(b"lamp", bytes(16)), os.urandom), 0)
+    session = Session(Client(Psk(b"lamp", bytes(16)), os.urandom), RecordLayer(), 0)
     session.transmit()
     node.peer = Coap(Connection(session, Nowhere()), node._routes)
     await asyncio.sleep(0.1)

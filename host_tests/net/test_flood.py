@@ -13,6 +13,7 @@ import time
 from dice.aio import session as dtls
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.session import Session
 from dicectl import resources
 from dicectl.firmware import unix_port
@@ -42,7 +43,7 @@ asyncio.run(main())
 
 def _flood(answered):
     """Send a hello from each of many addresses of loopback without reading answers; continue until `answered`."""
-    hello = bytes(Session(Client(Psk(b"node", KEY), os.urandom), 0).transmit())
+    hello = bytes(Session(Client(Psk(b"node", KEY), os.urandom), RecordLayer(), 0).transmit())
     for number in itertools.takewhile(lambda number: number < ADDRESSES or not answered.is_set(), itertools.count()):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((f"127.{1 + number // 50_000}.{number // 250 % 250}.{1 + number % 250}", 0))

@@ -7,6 +7,7 @@ import os
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.server import Server
 from dice.dtls.session import Session
 from dice.errors import NONE
@@ -17,8 +18,8 @@ IDENTITY = b"node"
 
 def pair(client=None, server=None, key=KEY, mtu=1232):
     """Return (client session, server session); neither has sent anything. `client` and `server` are options of the roles."""
-    ours = Session(Client(Psk(IDENTITY, key), os.urandom, **(client or {})), 0, mtu=mtu)
-    theirs = Session(Server(PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), 0, mtu=mtu)
+    ours = Session(Client(Psk(IDENTITY, key), os.urandom, **(client or {})), RecordLayer(), 0, mtu=mtu)
+    theirs = Session(Server(PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), RecordLayer(), 0, mtu=mtu)
     return ours, theirs
 
 

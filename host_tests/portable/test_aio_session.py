@@ -179,7 +179,7 @@ def test_a_lack_of_memory_in_the_handshake_fails_it_at_once():
         server = await EchoServer().start()
 
         class Short(Psk):
-            def write_key_exchange(self):
+            def flight(self, handshake):
                 raise MemoryError
 
         await expect(

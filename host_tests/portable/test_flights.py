@@ -6,6 +6,7 @@ from lossy_network import SeededRandom
 
 from dice.codes import CONTENT_HANDSHAKE
 from dice.dtls.flights import Flight, Reassembly
+from dice.dtls.handshake import KeyExchange
 from dice.dtls.record_layer import RecordLayer
 from dice.limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, RANGES_MAX
 
@@ -20,7 +21,7 @@ def whole(kind, sequence, body):
 def test_fragments_are_reassembled_in_any_order_with_overlaps_and_repeats():
     random = SeededRandom(3)
     for _ in range(30):
-        assembly = Reassembly(5)
+        assembly = Reassembly(5, KeyExchange)
         for _ in range(400):
             start = random.roll(100)
             end = min(100, start + 1 + random.roll(40))
@@ -28,27 +29,27 @@ def test_fragments_are_reassembled_in_any_order_with_overlaps_and_repeats():
             taken = assembly.take()
             if taken:
                 break
-        assert taken == (0, whole(1, 5, BODY))
+        assert taken == whole(1, 5, BODY)
         assert assembly.take() is None and assembly.next == 6
 
 
 def test_messages_received_early_wait_for_their_turn():
-    assembly = Reassembly(0)
+    assembly = Reassembly(0, KeyExchange)
     for sequence in (2, 1):
         assert assembly.add(0, 7, 100, sequence, 0, BODY)
         assert assembly.take() is None
     assert assembly.add(0, 7, 100, 0, 0, BODY)
-    assert [assembly.take()[1] for _ in range(3)] == [whole(7, sequence, BODY) for sequence in range(3)]
+    assert [assembly.take() for _ in range(3)] == [whole(7, sequence, BODY) for sequence in range(3)]
 
 
 def test_an_empty_message_is_complete_at_once():
-    assembly = Reassembly(0)
+    assembly = Reassembly(0, KeyExchange)
     assert assembly.add(0, 14, 0, 0, 0, b"")
-    assert assembly.take() == (0, whole(14, 0, b""))
+    assert assembly.take() == whole(14, 0, b"")
 
 
 def test_fragments_that_do_not_fit_are_refused():
-    assembly = Reassembly(3)
+    assembly = Reassembly(3, KeyExchange)
     assert not assembly.add(0, 1, 100, 2, 0, BODY), "already passed"
     assert not assembly.add(0, 1, 100, 3 + EARLY_MESSAGES_MAX, 0, BODY), "too far ahead"
     assert not assembly.add(0, 1, 99, 3, 0, BODY), "beyond its length"
@@ -63,10 +64,10 @@ def test_fragments_that_do_not_fit_are_refused():
 
 
 def test_reassembly_memory_is_bounded():
-    assembly = Reassembly(0)
+    assembly = Reassembly(0, KeyExchange)
     taken = [assembly.add(0, 1, HANDSHAKE_BYTES_MAX // 2, sequence, 0, b"x") for sequence in range(EARLY_MESSAGES_MAX)]
     assert sum(taken) <= 2
-    assembly = Reassembly(0)
+    assembly = Reassembly(0, KeyExchange)
     taken = [assembly.add(0, 1, 100, 0, 2 * i, b"x") for i in range(50)]
     assert sum(taken) == RANGES_MAX
 
@@ -95,24 +96,24 @@ def sent(flight, layer):
 
 def test_small_messages_share_a_datagram():
     flight = Flight([(0, CONTENT_HANDSHAKE, whole(2, 1, bytes(40))), (0, CONTENT_HANDSHAKE, whole(14, 2, b""))], 1000, 1232)
-    (datagram,) = sent(flight, RecordLayer(b""))
+    (datagram,) = sent(flight, RecordLayer())
     assert fragments([datagram]) == [(52, 1, 0, 40), (12, 2, 0, 0)]
 
 
 def test_a_large_message_is_fragmented_to_the_mtu():
     for mtu in (128, 200, 256):
         flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(500)))], 1000, mtu)
-        datagrams = sent(flight, RecordLayer(b""))
+        datagrams = sent(flight, RecordLayer())
         assert max(len(datagram) for datagram in datagrams) <= mtu
         assert sum(fragment[3] for fragment in fragments(datagrams)) == 500
-        assembly = Reassembly(0)
+        assembly = Reassembly(0, KeyExchange)
         for _, sequence, offset, length in fragments(datagrams):
             assembly.add(0, 1, 500, sequence, offset, bytes(length))
         assert assembly.take()
 
 
 def test_fragments_keep_to_the_record_size_limit_of_the_peer():
-    layer = RecordLayer(b"")
+    layer = RecordLayer()
     layer.record_max = 64
     flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(200)))], 1000, 1232)
     assert max(fragment[0] for fragment in fragments(sent(flight, layer))) <= 64
@@ -120,7 +121,7 @@ def test_fragments_keep_to_the_record_size_limit_of_the_peer():
 
 def test_retransmission_timeouts_double_and_datagrams_shrink():
     flight = Flight([(0, CONTENT_HANDSHAKE, whole(1, 0, bytes(900)))], 1000, 1232)
-    layer = RecordLayer(b"")
+    layer = RecordLayer()
     flight.start(0)
     dues, sizes = [], []
     while True:

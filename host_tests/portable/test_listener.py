@@ -9,6 +9,7 @@ from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.listener import Listener, ServerSession
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
@@ -24,7 +25,7 @@ def listener(**options):
 
 
 def client(identity=IDENTITY, **options):
-    return Session(Client(Psk(identity, KEY), RANDOM, **options), 0)
+    return Session(Client(Psk(identity, KEY), RANDOM, **options), RecordLayer(), 0)
 
 
 def transmitted(server):
@@ -149,7 +150,7 @@ def test_a_client_gets_no_connection_id_if_all_are_taken():
     """It is then found by its address."""
     server = listener(sessions_max=300)
     idle = client()
-    server.peers = [ServerSession(idle, bytes((number, 1)), bytes((number,)), 0) for number in range(255)]
+    server.peers = [ServerSession(idle, bytes((number, 1)), bytes((number,)), None, 0) for number in range(255)]
     session = client()
     assert exchange(session, server, b"a") == [CONNECTED] and len(session.layer.peer_cid) == 1
     another = client()
@@ -305,7 +306,7 @@ def test_closing_a_session_notifies_the_client():
 
 
 def test_a_slot_with_only_part_of_a_hello_times_out():
-    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), RANDOM, server_name=b"n" * 90), 0, mtu=128)
+    server, session = listener(), Session(Client(Psk(IDENTITY, KEY), RANDOM, server_name=b"n" * 90), RecordLayer(), 0, mtu=128)
     server.receive(drain(session)[0], b"a", 0)
     give(session, [transmitted(server)[0][0]])
     server.receive(drain(session)[0], b"a", 0)

@@ -25,7 +25,8 @@ def with_cid(text=b"text", cid=b"id", content_type=23):
 
 def layer(cid):
     """Return the record layer of the receiver, which uses this connection id."""
-    made = RecordLayer(cid)
+    made = RecordLayer()
+    made.cid = cid
     made.set_keys(bytearray(bytes(16) + KEY + bytes(4) + SALT), True, SUITE)
     return made
 
@@ -72,7 +73,7 @@ def test_every_flipped_bit_is_detected():
 
 def test_every_flipped_bit_is_detected_with_a_cid():
     other = layer(b"id")
-    other.plain = False  # else a flipped epoch makes it a plaintext record
+    other.oldest = 1  # else a flipped epoch makes it a plaintext record
     for changed in flipped(with_cid()):
         size = other.split(changed)
         assert not size or other.open(changed[:size]) is None

@@ -6,7 +6,7 @@ from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 from support import raises
 
-from dice.dtls.keys import Secrets
+from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.resumption import Tickets
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
@@ -59,7 +59,7 @@ def test_the_overhead_of_a_record_is_29_bytes_and_31_with_a_connection_id():
 
 def test_a_session_with_16_byte_tags_exchanges_data():
     ours, theirs = pair()
-    theirs._handshake._credentials.suites = (PSK_AES_128_CCM,)
+    theirs._handshake.credentials.suites = (PSK_AES_128_CCM,)
     settle(ours, theirs)
     assert deliver(ours, theirs, b"x") == [b"x"]
     ours.send(b"", 0)
@@ -113,15 +113,15 @@ def test_identities_and_keys_of_every_permitted_length_work():
     """Up to the lengths of RFC 7925, section 4.2. A longer identity is treated as an unknown one."""
     for identity, key in ((b"i", b"k"), (bytes(128), bytes(64))):
         ours, theirs = pair()
-        ours._handshake._credentials = Psk(identity, key)
-        theirs._handshake._credentials._find = {identity: key}.get
+        ours._handshake.credentials = Psk(identity, key)
+        theirs._handshake.credentials._find = {identity: key}.get
         settle(ours, theirs)
         assert ours.connected and theirs.identity == identity
     for identity, key in ((b"", KEY), (bytes(129), KEY), (IDENTITY, b""), (IDENTITY, bytes(65))):
         raises(UsageError, E_OPTION, Psk, identity, key)
     ours, theirs = pair()
-    ours._handshake._credentials.identity = bytes(129)
-    theirs._handshake._credentials._find = lambda identity: KEY
+    ours._handshake.credentials.identity = bytes(129)
+    theirs._handshake.credentials._find = lambda identity: KEY
     give(theirs, drain(ours))
     give(ours, drain(theirs))
     give(theirs, drain(ours))
@@ -220,7 +220,7 @@ def test_close_notify_closes_the_other_side():
 
 def test_keys_are_overwritten_on_close():
     ours, _ = connected()
-    block, master = ours.layer.keys, ours.agreed()[2].master
+    block, master = ours.layer.keys, ours.secrets.master
     ours.close()
     assert bytes(block) == bytes(40) and bytes(master) == bytes(48)
 
@@ -229,7 +229,7 @@ def failed_handshake(key, known):
     """Return (sizes of datagrams, client's alert, server's alert) of a handshake with a wrong key or an unknown identity."""
     ours, theirs = pair(key=key)
     if not known:
-        theirs._handshake._credentials._find = {}.get
+        theirs._handshake.credentials._find = {}.get
     sizes = []
     for _ in range(4):
         for end, other in ((ours, theirs), (theirs, ours)):
@@ -257,7 +257,7 @@ def test_a_wrong_key_does_not_cause_endless_retransmission():
             datagrams += len(sent)
             give(other, sent, now)
         if now == ALERT_WAIT_MS // 2:
-            theirs._flight.again()  # as its timer would
+            theirs._flight.restart()  # as its timer would
     assert datagrams <= 9, "more than two for each flight and each alert"
 
 
@@ -484,8 +484,8 @@ def test_plaintext_records_are_dropped_once_connected():
 
 def test_an_unknown_identity_with_an_empty_key_does_not_connect():
     ours, theirs = pair()
-    ours._handshake._credentials._key = b""
-    theirs._handshake._credentials._find = {}.get
+    ours._handshake.credentials._key = b""
+    theirs._handshake.credentials._find = {}.get
     settle(ours, theirs)
     assert not ours.connected and not theirs.connected
 

@@ -9,6 +9,7 @@ from support import RamStore, raises
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.server import Server
 from dice.dtls.session import Session
 from dice.dtls.sleep import restore, restore_in_clear, save, save_in_clear
@@ -22,8 +23,8 @@ SECRET = b"of this device only, of any size"
 
 def connected(cid=b"\7"):
     """Return (client session, server session), both connected."""
-    client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
-    server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid), 0)
+    client = Session(Client(Psk(b"node", KEY), os.urandom), RecordLayer(), 0)
+    server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid), RecordLayer(), 0)
     while not (client.connected and server.connected):
         for sender, receiver in ((client, server), (server, client)):
             datagram = sender.transmit()
@@ -137,7 +138,7 @@ def test_a_session_is_not_restored_if_the_store_cannot_be_written():
 def test_a_saved_session_contains_no_key_in_the_clear():
     client, _ = connected()
     keys = bytes(client.layer.keys)
-    master = bytes(client.agreed()[2].master)
+    master = bytes(client.secrets.master)
     saved = bytes(save(client, RamStore(), SECRET, os.urandom))
     for secret in (keys[:16], keys[16:32], keys[32:36], master[:16], b"node"):
         assert secret not in saved
@@ -164,7 +165,7 @@ def test_a_damaged_save_or_another_secret_is_refused():
 
 
 def test_only_a_connected_session_can_be_saved():
-    client = Session(Client(Psk(b"node", KEY), os.urandom), 0)
+    client = Session(Client(Psk(b"node", KEY), os.urandom), RecordLayer(), 0)
     raises(UsageError, E_NOT_CONNECTED, save, client, RamStore(), SECRET, os.urandom)
 
 

@@ -142,7 +142,8 @@ def test_any_bytes_are_a_record_or_are_dropped(data, cid_bytes):
         datagram = head + data
         if record.well_formed(datagram):
             assert record.open(SUITES[PSK_AES_128_CCM_8], KEY, SALT, datagram) is None
-        layer = RecordLayer(bytes(cid_bytes))
+        layer = RecordLayer()
+        layer.cid = bytes(cid_bytes)
         layer.set_keys(bytearray(40), True, SUITES[PSK_AES_128_CCM_8])
         size = layer.split(datagram)
         assert not size or datagram[3:5] != b"\0\1" or layer.open(datagram[:size]) is None

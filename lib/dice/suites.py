@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Cipher suites: one object each, found in SUITES by its code point.
+"""Cipher suites: one object each, found in SUITES by its code point in the IANA registry "TLS Cipher Suites".
 
 A suite protects records with the key of one direction, or of one sender. It is all that `record`, the record layer and a group know
 of a cipher. It has these attributes, here those of a class, so that nothing is made at import time:
 
-    code         code point in the IANA registry "TLS Cipher Suites"
     key_bytes    length of the key of one direction: its encryption key, or its MAC key
     keys_bytes   length of key and salt; the salt is the fixed IV (RFC 5246, section 6.3)
     overhead     by how many bytes a record is longer than its plaintext: 21 to 37
@@ -44,7 +43,6 @@ PSK_AES_128_CCM_8 = const(0xC0A8)
 class AesCcm:
     """AES-128-CCM with a tag of 16 bytes (RFC 6655)."""
 
-    code = PSK_AES_128_CCM
     key_bytes = 16
     keys_bytes = 20
     overhead = 37
@@ -55,7 +53,6 @@ class AesCcm:
 class AesCcm8(AesCcm):
     """AES-128-CCM with a tag of 8 bytes (RFC 6655)."""
 
-    code = PSK_AES_128_CCM_8
     overhead = 29
     cipher = crypt, 21, 13, 8, 4, 20
 

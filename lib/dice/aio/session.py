@@ -23,7 +23,7 @@ if TYPING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..dtls.keys import Resumption
+    from ..dtls.handshake import Resumption
     from ..dtls.listener import Listener, ServerSession
     from ..types import Address, Bytes, ClientCredentials, ConnectionHandler, Network, ServerCredentials, SessionTransport
 
@@ -65,6 +65,7 @@ async def connect(
     Raises UsageError for an option out of bounds, and OSError.
     """
     from ..dtls.client import Client
+    from ..dtls.record_layer import RecordLayer
 
     role = Client(
         credentials,
@@ -77,7 +78,7 @@ async def connect(
         tickets=tickets,
         resume=resume,
     )
-    session = Session(role, now(), timer_ms, mtu)
+    session = Session(role, RecordLayer(), now(), timer_ms, mtu)
     endpoint = _Endpoint(session, transport or _network(network).Unicast(address))
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
@@ -344,7 +345,7 @@ class Service:
 
     def _close_unserved(self) -> None:
         """Close the sessions that have no task because there was no memory: their clients would wait for ever."""
-        served = [entry[0] for entry in self._connections]
+        served = [peer for peer, _, _ in self._connections]
         for peer in [peer for peer in self.listener.peers if peer not in served]:
             self.listener.close(peer)
 
@@ -368,7 +369,7 @@ class Service:
         if event == CONNECTED:
             connection = Connection(peer.session, self)
             self._connections.append((peer, connection, asyncio.create_task(self._handle(connection))))
-            for other in [entry[0] for entry in self._connections]:
+            for other in [other for other, _, _ in self._connections]:
                 if other not in self.listener.peers:  # it had to make room
                     self._forget(other)
         for other, connection, _ in self._connections:
@@ -379,9 +380,10 @@ class Service:
 
     def _forget(self, peer: "Any") -> None:
         for entry in list(self._connections):
-            if entry[0] is peer:
+            served, connection, _ = entry
+            if served is peer:
                 self._connections.remove(entry)
-                entry[1].end()
+                connection.end()
 
     async def _handle(self, connection: Connection) -> None:
         try:

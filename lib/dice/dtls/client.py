@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The client's half of a handshake (RFC 6347, section 4.2; RFC 7925) (row 5)."""
+"""The client's half of a handshake (RFC 6347, section 4.2; RFC 7925)."""
 
 from .._compat import const
 from ..codes import (
@@ -9,6 +9,7 @@ from ..codes import (
     ALERT_UNEXPECTED_MESSAGE,
     ALERT_UNSUPPORTED_EXTENSION,
     DTLS_1_2,
+    EMPTY_RENEGOTIATION_INFO_SCSV,
     EXTENSION_ALPN,
     EXTENSION_CONNECTION_ID,
     EXTENSION_EXTENDED_MASTER_SECRET,
@@ -18,27 +19,26 @@ from ..codes import (
     EXTENSION_SERVER_NAME,
     EXTENSION_SESSION_TICKET,
     HANDSHAKE_CLIENT_HELLO,
-    HANDSHAKE_CLIENT_KEY_EXCHANGE,
     HANDSHAKE_FINISHED,
+    HANDSHAKE_HELLO_REQUEST,
     HANDSHAKE_HELLO_VERIFY_REQUEST,
     HANDSHAKE_NEW_SESSION_TICKET,
     HANDSHAKE_SERVER_HELLO,
     HANDSHAKE_SERVER_HELLO_DONE,
-    HANDSHAKE_SERVER_KEY_EXCHANGE,
 )
 from ..errors import PeerError, UsageError
 from ..limits import CID_MAX_BYTES, HELLO_VERIFY_REQUESTS_MAX, RANDOM_BYTES
 from ..reasons import E_EXTENSION, E_ILLEGAL, E_OPTION, E_PEER_VERSION, E_UNEXPECTED
-from .handshake import Handshake
-from .keys import Secrets, Transcript
+from .handshake import Handshake, Secrets, Transcript
 from .messages import read_hello, read_ticket, read_verify_request, write_hello
 
 _EXPECT_SERVER_HELLO = const(0)
-_EXPECT_SERVER_KEY_EXCHANGE = const(1)  # or ServerHelloDone
-_EXPECT_SERVER_HELLO_DONE = const(2)
-_EXPECT_NEW_SESSION_TICKET = const(3)
-_EXPECT_FINISHED = const(4)
-_EXPECT_NOTHING = const(5)
+_EXPECT_SERVER_HELLO_DONE = const(1)  # or a message of the key exchange
+_EXPECT_NEW_SESSION_TICKET = const(2)
+_EXPECT_FINISHED = const(3)
+_EXPECT_NOTHING = const(4)
+
+_SHOWN_ID_BYTES = const(8)
 
 
 class Client(Handshake):
@@ -47,13 +47,13 @@ class Client(Handshake):
     def __init__(
         self, credentials, random, cid=b"", server_name=None, alpn=(), fragment_code=2, size_limit=None, tickets=False, resume=None
     ):
-        """Connect with `credentials`, such as kx_psk.Psk.
+        """Connect with `credentials`, a handshake.KeyExchange such as kx_psk.Psk.
 
-        `random(n)` returns n random bytes. `cid`: what the server is to put into its records (bytes, b"" for nothing, None not to
-        offer connection ids). `server_name` and the protocols in `alpn` are bytes. `fragment_code`: 1..4 for records of at
-        most 512 ..
-        4096 bytes (RFC 6066, section 4), or None; `size_limit`: the same in bytes (RFC 8449), or None. `tickets`: also take a
-        ticket to resume by (RFC 5077). `resume`: what Session.resumption() returned, or None. Raises UsageError.
+        `random(n)` returns n random bytes. `cid`: the connection id that the server puts into its records (bytes, b"" for none,
+        None not to offer connection ids). `server_name` and the protocols in `alpn` are bytes. `fragment_code`: 1 to 4 for records
+        of at most 512 to 4096 bytes (RFC 6066, section 4), or None; `size_limit`: the same in bytes (RFC 8449), or None.
+        `tickets`: also accept a ticket to resume with (RFC 5077). `resume`: a result of Session.resumption(), or None. Raises
+        UsageError.
         """
         super().__init__(credentials, random, cid)
         if cid is not None and len(cid) > CID_MAX_BYTES:
@@ -71,11 +71,11 @@ class Client(Handshake):
         self._offered = ()
         self._tickets = tickets or bool(resume and resume.ticket)
         if resume:
-            # With a ticket the session id is ours, and comes back where the server took the ticket (RFC 5077, section 3.4).
-            self.session_id = random(8) if resume.ticket else resume.session_id
+            # With a ticket the session id is ours, and the server repeats it if it accepts the ticket (RFC 5077, section 3.4).
+            self.session_id = random(_SHOWN_ID_BYTES) if resume.ticket else resume.session_id
 
     def start(self):
-        """Return the first flight, or that which answers a HelloVerifyRequest."""
+        """Return the first flight, or the one that answers a HelloVerifyRequest."""
         extensions = [(EXTENSION_EXTENDED_MASTER_SECRET, b"")]
         if self._fragment_code:
             extensions.append((EXTENSION_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
@@ -95,32 +95,30 @@ class Client(Handshake):
             extensions.append((EXTENSION_ALPN, len(names).to_bytes(2, "big") + names))
         if self._tickets:
             extensions.append((EXTENSION_SESSION_TICKET, self._resume.ticket if self._resume else b""))
+        for kind, write, _ in self.credentials.extensions:
+            extensions.append((kind, write(self)))
         self._offered = dict(extensions)
         suites = b""
-        for suite in self._credentials.suites:
+        for suite in self.credentials.suites + (EMPTY_RENEGOTIATION_INFO_SCSV,):
             suites += suite.to_bytes(2, "big")
-        self._transcript = Transcript()
+        self._transcript = Transcript(self.credentials.digests)
         self._flight = []
-        suites += b"\0\xff"  # TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746, section 3.3)
         hello = write_hello(self._client_random, self.session_id, self._cookie or b"", suites, extensions)
         self._put(HANDSHAKE_CLIENT_HELLO, hello)
         return self._flight
 
     def read(self, kind, body, message):
         """Take the server's next message; see Handshake."""
-        if not kind:  # HelloRequest: what it asks for is under way (RFC 5246, section 7.4.1.1)
+        if kind == HANDSHAKE_HELLO_REQUEST:  # it asks for a handshake, which is under way (RFC 5246, section 7.4.1.1)
             return None
         state = self._state
         if kind == HANDSHAKE_HELLO_VERIFY_REQUEST and state == _EXPECT_SERVER_HELLO:
-            return self._start_again(body)
+            return self._send_cookie(body)
         if kind != HANDSHAKE_FINISHED:
             self._transcript.update(message)
         if kind == HANDSHAKE_SERVER_HELLO and state == _EXPECT_SERVER_HELLO:
             self._read_server_hello(body)
-        elif kind == HANDSHAKE_SERVER_KEY_EXCHANGE and state == _EXPECT_SERVER_KEY_EXCHANGE:
-            self._credentials.read_key_exchange(body)
-            self._state = _EXPECT_SERVER_HELLO_DONE
-        elif kind == HANDSHAKE_SERVER_HELLO_DONE and state in (_EXPECT_SERVER_KEY_EXCHANGE, _EXPECT_SERVER_HELLO_DONE):
+        elif kind == HANDSHAKE_SERVER_HELLO_DONE and state == _EXPECT_SERVER_HELLO_DONE:
             if body:
                 raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
             return self._answer()
@@ -130,18 +128,17 @@ class Client(Handshake):
         elif kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"server", self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
-            self.connected = True
             if self.resumed:
                 self._flight = []
                 self._put_finished(b"client", self._transcript.digest())
                 return self._flight
-        else:
+        elif state != _EXPECT_SERVER_HELLO_DONE or self.credentials.read(self, kind, body) is None:
             raise PeerError(ALERT_UNEXPECTED_MESSAGE, E_UNEXPECTED)
         return None
 
-    def _start_again(self, body):
+    def _send_cookie(self, body):
         cookie = read_verify_request(body)
-        if cookie == self._cookie:  # the same again: ours is on its way
+        if cookie == self._cookie:  # a repetition: our answer is under way
             return None
         self._verified += 1
         if self._verified > HELLO_VERIFY_REQUESTS_MAX:
@@ -156,17 +153,13 @@ class Client(Handshake):
         for kind in extensions:
             if kind not in self._offered and kind != EXTENSION_RENEGOTIATION_INFO:
                 raise PeerError(ALERT_UNSUPPORTED_EXTENSION, E_EXTENSION)
-        if (
-            self.suite not in self._credentials.suites
-            or compression
-            or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0"
-        ):
+        if self.suite not in self.credentials.suites or compression or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0":
             raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
         self._read_extensions(extensions)
-        self._state = _EXPECT_SERVER_KEY_EXCHANGE
+        self._state = _EXPECT_SERVER_HELLO_DONE
         self.secrets = Secrets(self._client_random, random)
         if self._resume and session_id and session_id == self.session_id:
-            # What is resumed is as it was: the suite, and the extended master secret, without which there is no resuming.
+            # The suite is that of the resumed session, and there is an extended master secret, or there is no resumption.
             if self.suite != self._resume.suite or not self.extended:
                 raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
             self.resumed = True
@@ -179,6 +172,9 @@ class Client(Handshake):
         self.session_id = session_id
 
     def _read_extensions(self, extensions):
+        for kind, _, read in self.credentials.extensions:
+            if kind in extensions:
+                read(self, extensions[kind])
         self.extended = EXTENSION_EXTENDED_MASTER_SECRET in extensions
         fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
         limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
@@ -204,10 +200,12 @@ class Client(Handshake):
     def _answer(self):
         """Return the flight that ends with our Finished."""
         self._flight = []
-        body, premaster = self._credentials.write_key_exchange()
-        self._put(HANDSHAKE_CLIENT_KEY_EXCHANGE, body)
-        session_hash = self._transcript.digest()
-        self.secrets.derive_master(premaster, session_hash if self.extended else None)
-        self._put_finished(b"client", session_hash)
+        self._put_all(self.credentials.flight(self))
+        self._derive_master()
+        finished_hash = self.session_hash
+        if self.credentials.digests > 2:
+            self._put_all(self.credentials.prove(self))
+            finished_hash = self._transcript.digest()
+        self._put_finished(b"client", finished_hash)
         self._state = _EXPECT_NEW_SESSION_TICKET if self._tickets else _EXPECT_FINISHED
         return self._flight

@@ -1,27 +1,36 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Pre-shared keys: a server's half of the key exchange, see `kx_psk` (row 4)."""
+"""Pre-shared keys, the server's half; see `kx_psk`."""
 
+from ..codes import HANDSHAKE_CLIENT_KEY_EXCHANGE
 from ..limits import PSK_IDENTITY_MAX_BYTES
 from ..wire import Reader
+from .handshake import KeyExchange
 from .kx_psk import Psk, premaster
 
 
-class PskLookup:
-    """A server's keys: `find` is a function from identity (bytes) to key (bytes), or to None where it is unknown."""
+class PskLookup(KeyExchange):
+    """A server's keys: `find` is a function from identity (bytes) to key (bytes), or to None if the identity is unknown."""
 
     suites = Psk.suites
 
     def __init__(self, find):
         self._find = find
 
-    def read_key_exchange(self, body, random):
-        """Return the identity and the premaster secret; raises FormatError.
+    def flight(self, handshake):
+        """Return nothing, because there is no hint; see KeyExchange."""
+        return ()
 
-        An unknown identity goes on with a random key, so that it looks like a wrong one (RFC 7925, section 4.2).
+    def read(self, handshake, kind, body):
+        """Take the ClientKeyExchange; see KeyExchange.
+
+        An unknown identity gets a random key, so that it looks like a wrong key (RFC 7925, section 4.2).
         """
+        if kind != HANDSHAKE_CLIENT_KEY_EXCHANGE:
+            return None
         reader = Reader(body)
-        identity = reader.vector(2)
+        handshake.identity = identity = reader.vector(2)
         reader.end()
         key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
-        return identity, premaster(key or random(16))
+        handshake.premaster = premaster(key or handshake.random(16))
+        return True

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A server's one socket and its many peers, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146) (row 6).
+"""One socket of a server and its many sessions, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146).
 
-No memory is spent on an address before its cookie has come back. Then it takes one of `half_open_max` slots. When all are taken,
-the oldest gives way, since its cookie proved no more than an address, but not in its first HALF_OPEN_SAFE_MS, in which only a new
-handshake from its own address replaces it: until then newcomers go unanswered. With its handshake done, and so authenticated,
-it takes one of `sessions_max`: when all are taken, the one that was heard of longest ago goes, first of those with the same
-identity.
+An address costs no memory before its cookie has come back. Then its handshake takes one of `half_open_max` slots. When all are
+taken, the oldest is evicted, because its cookie proves only an address. A slot younger than HALF_OPEN_SAFE_MS is kept (a new
+handshake from the same address still replaces it); meanwhile other hellos are ignored. When the handshake is done, and so the
+client authenticated, the session takes one of `sessions_max` places. When all are taken, the session that has been silent for
+longest is evicted: of those with the same identity, if there are any, else of all.
 """
 
 from .._compat import ticks_add, ticks_diff
@@ -23,26 +23,26 @@ from ..limits import (
 from ..wire import Reader, Writer
 from .record_layer import RecordLayer
 from .resumption import Cookies
-from .server import Server
-from .server_messages import read_hello_start, write_verify_request
+from .server import Server, read_hello_start, write_verify_request
 from .session import Session
 
 
 class ServerSession:
-    """A session and where its peer is."""
+    """A session, and the address of its client."""
 
-    def __init__(self, session, address, cid, now):
+    def __init__(self, session, address, cid, hello, now):
         self.session = session
         self.address = address
         self.cid = cid
-        self.heard = now
+        self.hello = hello  # its message_seq, and what read_hello_start() returns
+        self.heard = now  # when the last authentic record was received
 
 
 class Listener:
-    """The five calls for many peers: what Session has, with addresses.
+    """The five calls of Session for many clients, with addresses.
 
-    An address is whatever the transport gives, and can be compared; `encode` makes bytes of it. `refused` counts the hellos
-    for which there was no slot.
+    An address is of any type that can be compared; `encode` makes bytes of it. `refused` counts the hellos for which there was no
+    slot.
     """
 
     def __init__(
@@ -56,13 +56,15 @@ class Listener:
         tickets=None,
         timer_ms=None,
         half_open_max=HALF_OPEN_MAX,
+        make_layer=RecordLayer,
         **options,
     ):
-        """Serve with `credentials`, such as kx_psk_server.PskLookup.
+        """Serve with `credentials`, a handshake.KeyExchange such as kx_psk_server.PskLookup.
 
-        `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that speak of them, 0 for none.
+        `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that offer them, 0 for none.
         `tickets`: a resumption.Tickets, or None not to resume. `half_open_max`: handshakes under way at a time, each of some KB.
-        `options` are those of Session; `alpn` and `size_limit` of server.Server.
+        `make_layer(sequence)` returns a record layer that numbers its records in plaintext from `sequence` on. `options` are those
+        of Session; `alpn` and `size_limit` of server.Server.
         """
         self._credentials = credentials
         self._random = random
@@ -70,6 +72,7 @@ class Listener:
         self._sessions_max = sessions_max
         self._cid_bytes = cid_bytes
         self._half_open_max = half_open_max
+        self._make_layer = make_layer
         self._tickets = tickets
         self._server_options = {name: options.pop(name) for name in ("alpn", "size_limit") if name in options}
         if timer_ms:
@@ -83,15 +86,15 @@ class Listener:
         self.half_open = []
 
     def receive(self, datagram, address, now):
-        """Take in a datagram; return (event, ServerSession or None). As with Session, call with b"" until the event is NONE."""
+        """Receive a datagram; return (event, ServerSession or None). As with Session, call with b"" until the event is NONE."""
         if not datagram:
             if self._current is None:
                 return NONE, None
             return self._result(self._current, self._current.session.receive(b"", now), address, now)
         self._current = peer = self._find(datagram, address)
-        hello = self._hello(datagram)
-        if hello:
-            peer = self._meet(hello, datagram, address, now)
+        start = self._parse_hello(datagram)
+        if start:
+            peer = self._answer_hello(start, address, now)
             self._current = peer
         if peer is None:
             return NONE, None
@@ -108,7 +111,7 @@ class Listener:
         return None
 
     def deadline(self):
-        """Return the ticks at which timeout() wants to be called: at the latest when the secret behind the cookies grows old."""
+        """Return the ticks at which timeout() wants to be called: at the latest when the secret of the cookies changes."""
         due = self._cookies.due
         for peer in self.half_open + self.peers:
             others = [peer.session.deadline()]
@@ -120,7 +123,7 @@ class Listener:
         return due
 
     def timeout(self, now):
-        """Do what has become due; return the peers whose sessions ended by it."""
+        """Do what has become due; return the ServerSessions that ended by it."""
         self._cookies.secrets(now)
         if self._tickets:
             self._tickets.secrets(now)
@@ -135,7 +138,7 @@ class Listener:
         return ended
 
     def close(self, peer):
-        """End a session; what is left to say goes out by transmit()."""
+        """Close a session; transmit() returns what is left to send."""
         peer.session.close()
         self._remove(peer)
 
@@ -148,7 +151,7 @@ class Listener:
                 peers.remove(peer)
 
     def _find(self, datagram, address):
-        """Return whose datagram this is: by connection id, else by address; a half-open one first."""
+        """Return the ServerSession of a datagram, by connection id, else by address; a half-open one first."""
         if datagram[0] == CONTENT_TLS12_CID and self._cid_bytes:
             cid = bytes(datagram[11 : 11 + self._cid_bytes])
             for peer in self.half_open + self.peers:
@@ -171,12 +174,12 @@ class Listener:
             self.peers.append(peer)
         elif event == CLOSED:
             if self._tickets and session.error and peer in self.peers:
-                self._tickets.forget(session.agreed()[3])
+                self._tickets.forget(session.session_id)
             self._remove(peer)
         return event, peer
 
     def _make_room(self, newcomer):
-        """Let go of the session that a new handshake from its address replaces, else of the one heard of longest ago."""
+        """Close the session that a new handshake from its address replaces, else evict the one that was silent for longest."""
         replaced = [peer for peer in self.peers if peer.address == newcomer.address]
         if not replaced and len(self.peers) >= self._sessions_max:
             same = [peer for peer in self.peers if peer.session.identity == newcomer.session.identity]
@@ -184,9 +187,9 @@ class Listener:
         for peer in replaced:
             self.close(peer)
 
-    # What comes from nobody yet.
+    # Hellos of unknown addresses.
 
-    def _hello(self, datagram):
+    def _parse_hello(self, datagram):
         """Return (record sequence, message sequence, hello) of a datagram that begins with a ClientHello in plaintext, else
         None."""
         if (
@@ -209,12 +212,11 @@ class Listener:
             hello = read_hello_start(body)
         except FormatError:
             return None
-        # From where they are, both count on.
+        # Both sides go on counting from these.
         return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
 
-    def _meet(self, start, datagram, address, now):
-        """Answer a hello without keeping anything, or give its sender a slot; return the ServerSession that gets the datagram, or
-        None."""
+    def _answer_hello(self, start, address, now):
+        """Answer a hello statelessly, or give its sender a slot; return the ServerSession that gets the datagram, or None."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)
         if not self._cookies.verify(encoded, hello, now):
@@ -224,15 +226,14 @@ class Listener:
             writer.uint(len(body), 3)
             writer.uint(message_seq << 24, 5)
             writer.vector(body, 3)
-            layer = RecordLayer(b"")
-            layer.plain_next = record_seq
             if not self._out:
-                self._out.append((layer.seal(CONTENT_HANDSHAKE, 0, writer.data), address))
+                layer = self._make_layer(record_seq)
+                self._out.append((layer.seal(CONTENT_HANDSHAKE, layer.epoch, writer.data), address))
             return None
         for peer in self.half_open:
             if peer.address == address:
-                if peer.hello == start[1:]:
-                    return peer  # the same again
+                if peer.hello == (message_seq, hello):
+                    return peer  # a repetition
                 peer.session.abandon()
                 self.half_open.remove(peer)
         if len(self.half_open) >= self._half_open_max:
@@ -245,14 +246,13 @@ class Listener:
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
-        peer = ServerSession(Session(role, now, **self._options), address, cid, now)
-        peer.hello = start[1:]
-        peer.session.accept(message_seq, record_seq)
+        session = Session(role, self._make_layer(record_seq), now, message_seq=message_seq, **self._options)
+        peer = ServerSession(session, address, cid, (message_seq, hello), now)
         self.half_open.append(peer)
         return peer
 
     def _new_cid(self):
-        """Return a connection id that no session has, or None where there are to be none, or none is left."""
+        """Return a connection id that no session has, or None if they are not used, or none is left."""
         taken = [peer.cid for peer in self.half_open + self.peers]
         if not self._cid_bytes or len(taken) >> 8 * self._cid_bytes:
             return None
@@ -263,7 +263,7 @@ class Listener:
 
 
 def _oldest(peers):
-    """Return the one that was heard of longest ago."""
+    """Return the one that has been silent for longest."""
     oldest = peers[0]
     for peer in peers:
         if ticks_diff(peer.heard, oldest.heard) < 0:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Handshake message bodies as a client reads and writes them, and their extensions (RFC 6347, section 4.2; RFC 5246, section 7.4)
-(row 3). The other half of each pair is in `server_messages`: a client does not carry it.
+"""Handshake message bodies as a client reads and writes them, and their extensions (RFC 6347, section 4.2; RFC 5246,
+section 7.4). The other half of each pair is in `server`: a client does not carry it.
 
     struct {                                    struct {
         ProtocolVersion client_version;             ProtocolVersion server_version;
@@ -16,7 +16,7 @@
     struct { ProtocolVersion server_version; opaque cookie<0..2^8-1>; } HelloVerifyRequest;
     struct { uint32 lifetime_hint; opaque ticket<0..2^16-1>; } NewSessionTicket;         RFC 5077, section 3.3
 
-Whatever a reader cannot take apart raises FormatError; what it means is the business of `client` and `server`.
+A reader raises FormatError if it cannot decode a message; `client` and `server` judge what it means.
 """
 
 from ..codes import DTLS_1_2
@@ -47,7 +47,7 @@ def read_hello(body):
 
 
 def read_verify_request(body):
-    """Return the cookie; its version says nothing (RFC 6347, section 4.2.1)."""
+    """Return the cookie; its version is ignored (RFC 6347, section 4.2.1)."""
     reader = Reader(body)
     reader.uint(2)
     cookie = reader.vector(1)
@@ -56,7 +56,7 @@ def read_verify_request(body):
 
 
 def read_ticket(body):
-    """Return the ticket; empty where the server changed its mind."""
+    """Return the ticket; empty if the server changed its mind."""
     reader = Reader(body)
     reader.uint(4)
     ticket = reader.vector(2)
@@ -65,7 +65,7 @@ def read_ticket(body):
 
 
 def read_extensions(reader):
-    """Return {type: bytes} of what is left; also without a list of extensions, as before TLS 1.2."""
+    """Return {type: bytes} of the rest, which may have no list of extensions, as before TLS 1.2."""
     found = {}
     if reader.more():
         extensions = Reader(reader.vector(2))
@@ -79,7 +79,7 @@ def read_extensions(reader):
 
 
 def write_extensions(writer, extensions):
-    """Append pairs of type and bytes as a list of extensions, or nothing where there are none."""
+    """Append pairs of type and bytes as a list of extensions, or nothing if there are none."""
     part = Writer()
     for kind, data in extensions:
         part.uint(kind, 2)

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""One side's state of the record layer of a DTLS 1.2 association (RFC 6347, section 4.1), and connection ids (RFC 9146) (row 3).
+"""One side's record layer of a DTLS 1.2 association (RFC 6347, section 4.1), with connection ids (RFC 9146).
 
-There are two epochs: 0, in plaintext, for the handshake, and 1, protected; nobody renegotiates. The 48-bit sequence numbers
-of both start at 0, and a key seals at most KEY_RECORDS_MAX records. With a connection id of c bytes a protected record is
+Each epoch has its keys and its 48-bit sequence numbers, which start at 0: epoch 0 has no keys, so its records are in plaintext;
+set_keys() begins the next one. Nobody renegotiates. With a connection id of c bytes a protected record is
 
 struct {                                       offset
     ContentType type = tls12_cid;               0
@@ -23,7 +23,7 @@ from .. import record
 from .._compat import const
 from ..codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
 from ..errors import LimitError
-from ..limits import RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_OVERHEAD_MAX_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
+from ..limits import RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
 from ..reasons import E_SPENT
 from ..replay import Window
 
@@ -59,10 +59,25 @@ def open_cid(suite, key, salt, datagram, cid_bytes):
     return (inner[-1], inner[:-1]) if inner else None
 
 
+class Epoch:
+    """Keys and sequence numbers of one epoch; without a suite its records are in plaintext."""
+
+    def __init__(self, sequence, suite=None, write=None, read=None):
+        """Number our records from `sequence` on; `write` and `read` are (key, salt)."""
+        self.suite = suite
+        self.write = write
+        self.read = read
+        self.next = sequence  # of our next record
+        self.end = suite.records_max if suite else 0  # past the last that we may seal
+        self.window = Window(0, bytearray(WINDOW_BYTES)) if suite else None
+
+
 class RecordLayer:
     """Seals what goes out, opens what comes in, and counts what was dropped.
 
-    `dropped` counts records by kind:
+    A session is given one. It calls seal(), split(), open(), overhead(), set_keys(), drop() and close(), and reads and sets `cid`,
+    `peer_cid`, `record_max`, `epoch`, `oldest`, `newest`, `forged` and `dropped`. `dropped` counts records by kind:
+
       malformed   not a record of DTLS 1.2, or too long
       epoch       of an epoch that is not read: in plaintext after the handshake, or beyond it
       cid         with another connection id than ours
@@ -71,59 +86,53 @@ class RecordLayer:
     and whatever the session adds.
     """
 
-    def __init__(self, cid):
-        """Read protected records that carry `cid`, bytes; b"" for records without one."""
-        self.cid = cid
-        self.peer_cid = b""
-        self.plain = True  # epoch 0 is read
-        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # plaintext that the peer takes in a record
-        self.newest = False  # whether the record opened last was above all before it
+    def __init__(self, sequence=0):
+        """Number our records in plaintext from `sequence` on."""
+        self.cid = b""  # in protected records that we read; b"" for records without one
+        self.peer_cid = b""  # in those that we write
+        self.record_max = RECORD_PLAINTEXT_MAX_BYTES  # the longest plaintext of a record that the peer accepts
+        self.newest = False  # whether the record opened last is authentic and newer than all before it
         self.forged = False  # whether the tag of the last record failed
         self.dropped = {}
-        self.next = 0  # sequence number of our next protected record
-        self.end = 0  # past the last that the key may seal
-        self.window = None
-        self.plain_next = 0  # and of our next one in plaintext
+        self.epochs = {0: Epoch(sequence)}  # by number
+        self.epoch = 0  # the latest that has keys
+        self.oldest = 0  # the first that is still read
         self.keys = None  # the key block, once there is one
-        self.suite = self._write = self._read = None
 
     def set_keys(self, key_block, is_client, suite):
-        """Protect epoch 1 with `suite` and `key_block`, a bytearray: two keys, two write IVs (see dice.dtls.keys)."""
+        """Begin the next epoch with `suite` and `key_block`, a bytearray: two keys, two write IVs (see dice.dtls.handshake)."""
         self.keys = keys = memoryview(key_block)
         i = suite.key_bytes
         j = i + suite.keys_bytes
         client, server = (keys[:i], keys[2 * i : j]), (keys[i : 2 * i], keys[j:])
-        self._write, self._read = (client, server) if is_client else (server, client)
-        self.suite = suite
-        self.end = suite.records_max
-        self.window = Window(0, bytearray(WINDOW_BYTES))
+        self.epochs[self.epoch + 1] = Epoch(0, suite, client, server) if is_client else Epoch(0, suite, server, client)
+        self.epoch += 1
 
     def overhead(self, epoch):
         """Return by how many bytes a record of ours is longer than its plaintext."""
-        if not epoch:
-            return RECORD_HEADER_BYTES
-        overhead = self.suite.overhead if self.suite else RECORD_OVERHEAD_MAX_BYTES
-        return overhead + (len(self.peer_cid) + 1 if self.peer_cid else 0)
+        suite = self.epochs[epoch].suite
+        return suite.overhead + (len(self.peer_cid) + 1 if self.peer_cid else 0) if suite else RECORD_HEADER_BYTES
 
     def seal(self, content_type, epoch, plaintext):
-        """Return a record as a bytearray; raises LimitError where the key has come to its end."""
-        if epoch:
-            sequence = self.next
-            if sequence >= self.end:
-                raise LimitError(E_SPENT)
-            self.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
-            key, salt = self._write
+        """Return a record as a bytearray; raises LimitError if the key is spent, or there is none."""
+        keys = self.epochs.get(epoch)
+        if keys is None or (keys.suite and keys.next >= keys.end):
+            raise LimitError(E_SPENT)
+        suite = keys.suite
+        sequence = keys.next
+        keys.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
+        if suite:
+            key, salt = keys.write
             if self.peer_cid:
-                return seal_cid(self.suite, key, salt, content_type, 1, sequence, plaintext, self.peer_cid)
-            return record.seal(self.suite, key, salt, content_type, 1, sequence, plaintext)
+                return seal_cid(suite, key, salt, content_type, epoch, sequence, plaintext, self.peer_cid)
+            return record.seal(suite, key, salt, content_type, epoch, sequence, plaintext)
         datagram = bytearray(RECORD_HEADER_BYTES + len(plaintext))
-        pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, 0, 0, self.plain_next, len(plaintext))
-        self.plain_next += 1
+        pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, epoch, 0, sequence, len(plaintext))
         datagram[RECORD_HEADER_BYTES:] = plaintext
         return datagram
 
     def split(self, datagram):
-        """Return the length of the datagram's first record, or 0 where it has no whole one; then the rest is dropped."""
+        """Return the length of the datagram's first record, or 0 if no whole record is left; then the rest is dropped."""
         size = len(datagram)
         if size >= RECORD_HEADER_BYTES:
             at = 11 + (len(self.cid) if datagram[0] == CONTENT_TLS12_CID else 0)
@@ -134,17 +143,19 @@ class RecordLayer:
         return self.drop("malformed")
 
     def open(self, data):
-        """Return (epoch, content type, plaintext) of a record that split() found; None where it was dropped."""
+        """Return (epoch, content type, plaintext) of a record that split() found, or None if it was dropped."""
         content_type, version, epoch, high, low = unpack_from(">BHHHI", data)
-        self.forged = False
-        if epoch == 0:
+        self.newest = self.forged = False
+        keys = self.epochs.get(epoch)
+        if keys is None:
+            return self.drop("epoch")
+        suite = keys.suite
+        if suite is None:
             if content_type == CONTENT_TLS12_CID or version not in (DTLS_1_2, DTLS_1_0):
                 return self.drop("malformed")
-            if not self.plain:
+            if epoch < self.oldest:
                 return self.drop("epoch")
-            return 0, content_type, bytes(data[RECORD_HEADER_BYTES:])
-        if epoch != 1 or not self.window:
-            return self.drop("epoch")
+            return epoch, content_type, bytes(data[RECORD_HEADER_BYTES:])
         cid_bytes = len(self.cid)
         if version != DTLS_1_2 or len(data) < RECORD_MIN_BYTES + cid_bytes:
             return self.drop("malformed")
@@ -152,19 +163,22 @@ class RecordLayer:
         if (content_type == CONTENT_TLS12_CID) != bool(cid_bytes) or data[11 : 11 + cid_bytes] != self.cid:
             return self.drop("cid")
         sequence = high << 32 | low
-        if not self.window.is_fresh(sequence):
+        window = keys.window
+        if not window.is_fresh(sequence):
             return self.drop("replayed")
-        key, salt = self._read
+        key, salt = keys.read
         if cid_bytes:
-            opened = open_cid(self.suite, key, salt, data, cid_bytes)
+            opened = open_cid(suite, key, salt, data, cid_bytes)
+            if opened:
+                content_type, opened = opened
         else:
-            opened = content_type, record.open(self.suite, key, salt, data)
-        if opened is None or opened[1] is None:
+            opened = record.open(suite, key, salt, data)
+        if opened is None:
             self.forged = True
             return self.drop("forged")
-        self.newest = sequence >= self.window.next
-        self.window.see(sequence)
-        return (1,) + opened
+        self.newest = sequence >= window.next
+        window.see(sequence)
+        return epoch, content_type, opened
 
     def drop(self, kind):
         """Count what was dropped; return None."""
@@ -172,8 +186,7 @@ class RecordLayer:
 
     def close(self):
         """Overwrite the keys; nothing can be sealed or opened any more."""
-        self.window = None  # first: whatever happens from here on, nothing is sealed under what is left of the keys
-        self.plain = False
-        self.end = 0
+        self.epochs.clear()  # first: whatever happens from here on, nothing is sealed with what is left of the keys
         if self.keys:
-            self.keys[:] = bytes(len(self.keys))
+            for i in range(len(self.keys)):
+                self.keys[i] = 0

@@ -1,7 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a server remembers, or has its clients remember: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC
-5077) (row 3)."""
+"""What a server or its clients keep: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC 5077)."""
 
 from .._compat import const, ticks_add, ticks_diff
 from ..crypto.hmac import Hmac, p_sha256
@@ -24,7 +23,7 @@ def wrap(secret, random, data):
 
 
 def unwrap(secret, wrapped):
-    """Return what wrap() was given, or None if it was not by this secret."""
+    """Return the `data` of a wrap(), or None if it does not verify under this secret."""
     if len(wrapped) < _NONCE_BYTES + _TAG_BYTES:
         return None
     return _crypt(secret, wrapped, None)
@@ -40,9 +39,9 @@ def _crypt(secret, wrapped, plaintext):
 
 
 class Rotating:
-    """Two secrets: the one in use, and the one before it, which is still known for another period of `period_ms`, below 2**29.
+    """Two secrets: the one in use, and the previous one, which is kept for another period of `period_ms`, below 2**29.
 
-    Call secrets() once in 2**28 ms at the least, since ticks come round again: `due` is when it has something to do.
+    Call secrets() at least once in 2**28 ms, because ticks wrap; `due` is when the secrets change next.
     """
 
     def __init__(self, random, period_ms, now):
@@ -60,26 +59,28 @@ class Rotating:
 
 
 class Cookies(Rotating):
-    """Stateless cookies: HMAC(secret, client address | what the hello starts with) (RFC 6347, section 4.2.1)."""
+    """Stateless cookies: HMAC(secret, client address | the start of the hello) (RFC 6347, section 4.2.1)."""
 
     BYTES = 8
 
     def make(self, address, hello, now):
-        """Return the cookie for `address`, bytes, and `hello`, as server_messages.read_hello_start() returns it."""
+        """Return the cookie for `address`, bytes, and `hello`, a result of server.read_hello_start()."""
         return self._cookie(self.secrets(now)[0], address, hello)
 
     def verify(self, address, hello, now):
-        """Tell whether the cookie in `hello` is one of ours for it."""
+        """Return whether the cookie in `hello` is one of ours for it."""
         good = False
+        _, _, _, cookie, _ = hello
         for secret in self.secrets(now):
-            difference = len(hello[3]) ^ self.BYTES
-            for ours, theirs in zip(self._cookie(secret, address, hello), hello[3]):
+            difference = len(cookie) ^ self.BYTES
+            for ours, theirs in zip(self._cookie(secret, address, hello), cookie):
                 difference |= ours ^ theirs
             good = good or not difference
         return good
 
     def _cookie(self, secret, address, hello):
-        parts = [len(part).to_bytes(2, "big") + part for part in (address, hello[1], hello[2], hello[4])]
+        _, random, session_id, _, suites = hello
+        parts = [len(part).to_bytes(2, "big") + part for part in (address, random, session_id, suites)]
         return Hmac(secret).digest(*parts)[: self.BYTES]
 
 
@@ -93,7 +94,7 @@ class Tickets(Rotating):
         self.lifetime_s = period_ms // 1000
 
     def remember(self, session_id, suite, master, identity):
-        """Keep a session to resume it by id, and let go of the oldest beyond that."""
+        """Keep a session to resume it by id; discard the oldest if there are too many."""
         self._sessions.append((session_id, _pack(suite, master, identity)))
         if len(self._sessions) > self._remember:
             self._sessions.pop(0)
@@ -106,8 +107,8 @@ class Tickets(Rotating):
         return None
 
     def forget(self, session_id):
-        """Let go of a session, as must be done when it ended in a fatal alert (RFC 5246, section 7.2.2)."""
-        self._sessions = [entry for entry in self._sessions if entry[0] != session_id]
+        """Discard a session, as one that ended in a fatal alert must be (RFC 5246, section 7.2.2)."""
+        self._sessions = [(known, packed) for known, packed in self._sessions if known != session_id]
 
     def make(self, suite, master, identity, now):
         """Return a ticket."""

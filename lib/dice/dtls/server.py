@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The server's half of a handshake, once the cookie has come back (RFC 6347, section 4.2; RFC 7925) (row 5)."""
+"""The server's half of a handshake, from the ClientHello that returns the cookie on (RFC 6347, section 4.2; RFC 7925).
+
+The messages that only a server reads or writes are here, so that a client does not carry them; see `messages` for their structs.
+"""
 
 from .._compat import const
 from ..codes import (
@@ -9,6 +12,7 @@ from ..codes import (
     ALERT_NO_APPLICATION_PROTOCOL,
     ALERT_PROTOCOL_VERSION,
     ALERT_UNEXPECTED_MESSAGE,
+    DTLS_1_0,
     DTLS_1_2,
     EMPTY_RENEGOTIATION_INFO_SCSV,
     EXTENSION_ALPN,
@@ -20,7 +24,6 @@ from ..codes import (
     EXTENSION_SERVER_NAME,
     EXTENSION_SESSION_TICKET,
     HANDSHAKE_CLIENT_HELLO,
-    HANDSHAKE_CLIENT_KEY_EXCHANGE,
     HANDSHAKE_FINISHED,
     HANDSHAKE_NEW_SESSION_TICKET,
     HANDSHAKE_SERVER_HELLO,
@@ -29,37 +32,47 @@ from ..codes import (
 from ..errors import PeerError
 from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
 from ..reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
-from ..wire import Reader
-from .handshake import Handshake
-from .keys import Secrets, Transcript
-from .server_messages import read_hello, write_hello, write_ticket
+from ..wire import Reader, Writer
+from .handshake import Handshake, Secrets, Transcript
+from .messages import read_extensions, write_extensions
 
-_SESSION_ID_BYTES = const(16)  # there are clients that do not offer shorter ones
+_SESSION_ID_BYTES = const(16)  # some clients do not offer shorter ones
 
 _EXPECT_CLIENT_HELLO = const(0)
-_EXPECT_CLIENT_KEY_EXCHANGE = const(1)
+_EXPECT_CLIENT_KEY_EXCHANGE = const(1)  # or another message of the key exchange
 _EXPECT_FINISHED = const(2)
 _EXPECT_NOTHING = const(3)
+
+
+def read_hello_start(reader):
+    """Return (version, random, session id, cookie, cipher suites): all that a cookie covers; a fragment may be enough."""
+    return reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
+
+
+def write_verify_request(cookie):
+    """Return the body of a HelloVerifyRequest."""
+    writer = Writer()
+    writer.uint(DTLS_1_0, 2)  # whatever version is negotiated
+    writer.vector(cookie, 1)
+    return writer.data
 
 
 class Server(Handshake):
     """See Handshake."""
 
     def __init__(self, credentials, random, cid=b"", alpn=(), size_limit=None, tickets=None):
-        """Serve with `credentials`, such as kx_psk_server.PskLookup.
+        """Serve with `credentials`, a handshake.KeyExchange such as kx_psk_server.PskLookup.
 
-        `cid`: what the client is to put into its records where it speaks of connection ids (bytes; b"" for nothing; None not
-        to speak of them). `alpn`: protocols (bytes), the preferred first. `size_limit`: longest plaintext for us (RFC 8449),
-        told to a client that tells its own. `tickets`: a resumption.Tickets and the time now, or None for a server that does
-        not resume.
+        `cid`: the connection id that the client puts into its records if it offers connection ids (bytes; b"" for none; None not
+        to use them). `alpn`: protocols (bytes), the preferred first. `size_limit`: the longest plaintext that we accept (RFC 8449),
+        sent to a client that sends its own. `tickets`: (resumption.Tickets, now), or None for a server that does not resume.
         """
         super().__init__(credentials, random, cid)
         self._state = _EXPECT_CLIENT_HELLO
         self._alpn = alpn
         self._size_limit = size_limit
         self._tickets = tickets
-        self._transcript = Transcript()
-        self._session_hash = None
+        self._transcript = Transcript(credentials.digests)
         self._promised = False  # a ticket
 
     def read(self, kind, body, message):
@@ -69,22 +82,26 @@ class Server(Handshake):
             self._transcript.update(message)
         if kind == HANDSHAKE_CLIENT_HELLO and state == _EXPECT_CLIENT_HELLO:
             return self._read_client_hello(body)
-        if kind == HANDSHAKE_CLIENT_KEY_EXCHANGE and state == _EXPECT_CLIENT_KEY_EXCHANGE:
-            self.identity, premaster = self._credentials.read_key_exchange(body, self._random)
-            self._session_hash = self._transcript.digest()
-            self.secrets.derive_master(premaster, self._session_hash if self.extended else None)
-            self._state = _EXPECT_FINISHED
-        elif kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
-            self._read_finished(b"client", self._session_hash or self._transcript.digest(), body, message)
+        if kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
+            self._read_finished(b"client", self.session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
-            self.connected = True
             return None if self.resumed else self._finish()
-        else:
+        complete = self.credentials.read(self, kind, body) if state == _EXPECT_CLIENT_KEY_EXCHANGE else None
+        if complete is None:
             raise PeerError(ALERT_UNEXPECTED_MESSAGE, E_UNEXPECTED)
+        if self.premaster:
+            self._derive_master()
+        else:
+            self.session_hash = None  # Finished covers more
+        if complete:
+            self._state = _EXPECT_FINISHED
         return None
 
     def _read_client_hello(self, body):
-        version, random, session_id, _, suites, methods, extensions = read_hello(body)
+        reader = Reader(body)
+        version, random, session_id, _, suites = read_hello_start(reader)
+        methods = reader.vector(1)
+        extensions = read_extensions(reader)
         if version >> 8 != 0xFE or version > DTLS_1_2:
             raise PeerError(ALERT_PROTOCOL_VERSION, E_PEER_VERSION)
         if b"\0" not in methods or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0":
@@ -93,11 +110,11 @@ class Server(Handshake):
         offered = []
         while reader.more():
             offered.append(reader.uint(2))
-        common = [suite for suite in self._credentials.suites if suite in offered]
+        common = [suite for suite in self.credentials.suites if suite in offered]
         if not common:
             raise PeerError(ALERT_HANDSHAKE_FAILURE, E_NO_SUITE)
         self.suite = common[0]
-        self.secrets = Secrets(random, self._random(RANDOM_BYTES))
+        self.secrets = Secrets(random, self.random(RANDOM_BYTES))
         answer = self._answer_extensions(extensions)
         if EMPTY_RENEGOTIATION_INFO_SCSV in offered or EXTENSION_RENEGOTIATION_INFO in extensions:
             answer.append((EXTENSION_RENEGOTIATION_INFO, b"\0"))
@@ -112,14 +129,22 @@ class Server(Handshake):
                 answer.append((EXTENSION_SESSION_TICKET, b""))
                 self._promised = True
             else:
-                self.session_id = self._random(_SESSION_ID_BYTES)
+                self.session_id = self.random(_SESSION_ID_BYTES)
         self._put_server_hello(self.session_id, answer)
+        self._put_all(self.credentials.flight(self))
         self._put(HANDSHAKE_SERVER_HELLO_DONE, b"")
         self._state = _EXPECT_CLIENT_KEY_EXCHANGE
         return self._flight
 
     def _put_server_hello(self, session_id, extensions):
-        self._put(HANDSHAKE_SERVER_HELLO, write_hello(self.secrets.randoms[RANDOM_BYTES:], session_id, self.suite, extensions))
+        writer = Writer()
+        writer.uint(DTLS_1_2, 2)
+        writer.put(self.secrets.randoms[RANDOM_BYTES:])
+        writer.vector(session_id, 1)
+        writer.uint(self.suite, 2)
+        writer.uint(0, 1)  # no compression
+        write_extensions(writer, extensions)
+        self._put(HANDSHAKE_SERVER_HELLO, writer.data)
 
     def _answer_extensions(self, extensions):
         """Return what answers the client's extensions."""
@@ -129,7 +154,7 @@ class Server(Handshake):
             answer.append((EXTENSION_EXTENDED_MASTER_SECRET, b""))
         limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
         fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
-        if limit is not None:  # then the other one does not count (RFC 8449, section 5)
+        if limit is not None:  # the other one is ignored then (RFC 8449, section 5)
             self._limit_records(limit, False)
             answer.append((EXTENSION_RECORD_SIZE_LIMIT, (self._size_limit or RECORD_PLAINTEXT_MAX_BYTES).to_bytes(2, "big")))
         elif fragment is not None:
@@ -150,6 +175,12 @@ class Server(Handshake):
         if EXTENSION_ALPN in extensions and self._alpn:
             self._choose_protocol(Reader(extensions[EXTENSION_ALPN]))
             answer.append((EXTENSION_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))
+        for kind, write, read in self.credentials.extensions:
+            if kind in extensions:
+                read(self, extensions[kind])
+                data = write(self)
+                if data is not None:
+                    answer.append((kind, data))
         return answer
 
     def _choose_protocol(self, reader):
@@ -163,14 +194,17 @@ class Server(Handshake):
         self.alpn = common[0]
 
     def _resume(self, session_id, ticket, offered):
-        """Take up the session that the client shows, if it is one of ours; return whether that was so."""
+        """Resume the session that the client shows, if it is one of ours; return whether it is."""
         if not self._tickets or not self.extended or not session_id:
             return False
         tickets, now = self._tickets
         known = tickets.read(ticket, now) if ticket else tickets.recall(session_id)
-        if not known or known[0] not in offered or known[0] not in self._credentials.suites:
+        if not known:
             return False
-        self.suite, self.secrets.master, self.identity = known
+        suite, master, identity = known
+        if suite not in offered or suite not in self.credentials.suites:
+            return False
+        self.suite, self.secrets.master, self.identity = suite, master, identity
         self.session_id = session_id
         self.resumed = True
         return True
@@ -181,8 +215,10 @@ class Server(Handshake):
         if self._tickets:
             tickets, now = self._tickets
             if self._promised:
-                ticket = tickets.make(self.suite, self.secrets.master, self.identity, now)
-                self._put(HANDSHAKE_NEW_SESSION_TICKET, write_ticket(tickets.lifetime_s, ticket))
+                writer = Writer()
+                writer.uint(tickets.lifetime_s, 4)
+                writer.vector(tickets.make(self.suite, self.secrets.master, self.identity, now), 2)
+                self._put(HANDSHAKE_NEW_SESSION_TICKET, writer.data)
             elif self.session_id:
                 tickets.remember(self.session_id, self.suite, self.secrets.master, self.identity)
         self._put_finished(b"server", self._transcript.digest())

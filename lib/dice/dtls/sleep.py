@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Sessions that outlive deep sleep and reboots (row 6).
+"""Sessions that outlive deep sleep and reboots.
 
-What save() returns can be restored once, and only if nothing was saved or restored after it. So it cannot bring back numbers
-that were used since, neither ours, which would repeat a nonce, nor the peer's, which would let records be replayed. The store
-keeps for each name what is needed to tell: generation (40 bits) | sequence number up to which may have been sealed (24 bits).
-A device that loses power in between connects anew.
+Only the newest save can be restored, once: an older one would reuse our nonces and reopen the replay window. For that the store
+keeps, by name, generation (40 bits) | the sequence number below which records may have been sealed (24 bits). A device that loses
+power before it saves connects anew.
 """
 
 from .._compat import const
@@ -15,8 +14,7 @@ from ..reasons import E_NOT_CONNECTED, E_STALE
 from ..replay import Window
 from ..suites import SUITES
 from ..wire import Reader, Writer
-from .handshake import Handshake
-from .keys import Secrets
+from .handshake import Handshake, Secrets
 from .record_layer import RecordLayer
 from .resumption import unwrap, wrap
 from .session import Session
@@ -27,23 +25,23 @@ _MARK_BITS = const(24)
 
 
 class _Reserving(RecordLayer):
-    """Writes ahead to the store how far it may number its records."""
+    """Reserves sequence numbers in the store before it uses them."""
 
-    def reserve(self, store, name, generation, mark):
-        """Number from `mark` on; raises StoreError."""
+    def __init__(self, store, name, generation):
+        super().__init__()
         self._store, self._name, self._generation = store, name, generation
-        self.next = self.end = mark
-        self._reserve()
 
-    def _reserve(self):
-        end = min(self.next + RESERVE_RECORDS, self.suite.records_max)
+    def reserve(self, keys):
+        """Reserve the next numbers of an Epoch; raises StoreError."""
+        end = min(keys.next + RESERVE_RECORDS, keys.suite.records_max)
         self._store.put(self._name, self._generation << _MARK_BITS | end)
-        self.end = end
+        keys.end = end
 
     def seal(self, content_type, epoch, plaintext):
-        """See RecordLayer; raises StoreError where it cannot be written ahead."""
-        if epoch and self.end <= self.next < self.suite.records_max and self.window:
-            self._reserve()
+        """See RecordLayer; raises StoreError if numbers cannot be reserved."""
+        keys = self.epochs.get(epoch)
+        if keys and keys.suite and keys.end <= keys.next < keys.suite.records_max:
+            self.reserve(keys)
         return super().seal(content_type, epoch, plaintext)
 
 
@@ -56,35 +54,36 @@ def save(session, store, secret, random, name="dtls"):
 
 
 def save_in_clear(session, store, name="dtls"):
-    """Return what save() returns, with all keys readable, for memory that nobody else can read."""
+    """Return the same as save() with readable keys, for memory that nobody else can read."""
     if not session.connected:
         raise UsageError(E_NOT_CONNECTED)
     layer = session.layer
-    suite, extended, secrets, session_id, ticket = session.agreed()
+    secrets = session.secrets
+    epoch = layer.epochs[layer.epoch]
     kept = store.get(name)
-    if kept is None:  # a number of this session's own, since what was saved before the store was lost must not fit again
-        kept = int.from_bytes(secrets.export(b"dice sleep", layer.next.to_bytes(3, "big"), 8), "big")
+    if kept is None:  # derived from this session, so that no save from before the store was lost fits
+        kept = int.from_bytes(secrets.export(b"dice sleep", epoch.next.to_bytes(3, "big"), 8), "big")
     generation = (kept >> _MARK_BITS) + 1
-    store.put(name, generation << _MARK_BITS | layer.next)
+    store.put(name, generation << _MARK_BITS | epoch.next)
     writer = Writer()
     writer.uint(_FORMAT, 1)
     writer.uint(generation, 5)
-    writer.uint(session.is_client << 1 | extended, 1)
-    writer.uint(suite, 2)
+    writer.uint(session.is_client << 1 | session.extended, 1)
+    writer.uint(session.suite, 2)
     writer.uint(layer.record_max, 2)
-    writer.uint(layer.window.next, 6)
+    writer.uint(epoch.window.next, 6)
     for part in (layer.keys, secrets.randoms, secrets.master):
         writer.put(part)
-    for part in (layer.cid, layer.peer_cid, session_id, ticket, session.identity or b"", session.alpn or b""):
+    for part in (layer.cid, layer.peer_cid, session.session_id, session.ticket, session.identity or b"", session.alpn or b""):
         writer.vector(part, 2)
     session.abandon()
     return bytes(writer.data)
 
 
 def restore(data, store, secret, now, name="dtls", **options):
-    """Return the session that save() made `data` of; `options` are those of Session.
+    """Return the Session of `data`, a result of save(); `options` are those of Session.
 
-    Raises StoreError where it is damaged, of another secret, or not the last that was saved: then connect anew.
+    Raises StoreError if it is damaged, of another secret, or not the last that was saved: then connect anew.
     """
     clear = unwrap(secret, data)
     if clear is None:
@@ -93,7 +92,7 @@ def restore(data, store, secret, now, name="dtls", **options):
 
 
 def restore_in_clear(data, store, now, name="dtls", **options):
-    """Return the session that save_in_clear() made `data` of; raises StoreError, and FormatError where it is cut short."""
+    """Return the Session of `data`, a result of save_in_clear(); raises StoreError, and FormatError if it is truncated."""
     reader = Reader(data)
     if reader.uint(1) != _FORMAT:
         raise StoreError(E_STALE)
@@ -103,10 +102,12 @@ def restore_in_clear(data, store, now, name="dtls", **options):
         raise StoreError(E_STALE)
     flags = reader.uint(1)
     role = Handshake(None, None, b"")
+    role.connected = True
+    role.is_client = bool(flags & 2)
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
     suite = SUITES[role.suite]
-    layer = _Reserving(b"")
+    layer = _Reserving(store, name, generation + 1)
     layer.record_max = reader.uint(2)
     received = reader.uint(6)
     key_block = bytearray(reader.take(2 * suite.keys_bytes))
@@ -116,9 +117,9 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     reader.end()
     role.identity = identity or None
     role.alpn = alpn or None
-    layer.set_keys(key_block, bool(flags & 2), suite)
-    layer.window = Window(received, bytearray(WINDOW_BYTES))
-    layer.reserve(store, name, generation + 1, kept & (1 << _MARK_BITS) - 1)
-    session = Session(role, now, **options)
-    session.continue_with(layer, bool(flags & 2), now)
-    return session
+    layer.set_keys(key_block, role.is_client, suite)
+    epoch = layer.epochs[layer.epoch]
+    epoch.window = Window(received, bytearray(WINDOW_BYTES))
+    epoch.next = kept & (1 << _MARK_BITS) - 1
+    layer.reserve(epoch)
+    return Session(role, layer, now, **options)

@@ -23,7 +23,7 @@ _FRAGMENT_HEADER_BYTES = 12
 
 def keylog(session):
     """Return the line of an NSS key log with the master secret of a session, which lets Wireshark decrypt it."""
-    secrets = session.agreed()[2]
+    secrets = session.secrets
     return f"CLIENT_RANDOM {secrets.randoms[:32].hex()} {secrets.master.hex()}"
 
 

@@ -9,6 +9,7 @@ from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.listener import Listener
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, NONE
 
@@ -54,7 +55,7 @@ class Network:
         self._chance = chance = SeededRandom(seed)
         self._loss, self._reorder, self._duplicate = loss, reorder, duplicate
         options["cid"] = options.get("cid")
-        self.client = Session(Client(Psk(IDENTITY, KEY), chance, **options), 0, timer_ms=TIMER_MS, mtu=mtu)
+        self.client = Session(Client(Psk(IDENTITY, KEY), chance, **options), RecordLayer(), 0, timer_ms=TIMER_MS, mtu=mtu)
         psk = PskLookup({IDENTITY: KEY}.get)
         self.server = Listener(psk, chance, 0, lambda address: address, tickets=server_tickets, timer_ms=TIMER_MS, mtu=mtu)
         self.connected = [False, False]

@@ -16,6 +16,7 @@ from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.listener import Listener
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.session import Session
 
 MICROPYTHON = sys.implementation.name == "micropython"
@@ -69,7 +70,7 @@ def handshake(heap):
     spent = [0, 0]
     before = allocated() if heap else 0
     start = now_us()
-    client = Session(Client(Psk(IDENTITY, KEY), random, cid=None), 0)
+    client = Session(Client(Psk(IDENTITY, KEY), random, cid=None), RecordLayer(), 0)
     spent[0] += elapsed_us(now_us(), start)
     held = peak = allocated() - before if heap else 0
     sent = []

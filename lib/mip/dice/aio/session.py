@@ -24,7 +24,7 @@ if _TYPING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from ..dtls.keys import Resumption
+    from ..dtls.handshake import Resumption
     from ..dtls.listener import Listener, ServerSession
     from ..types import Address, Bytes, ClientCredentials, ConnectionHandler, Network, ServerCredentials, SessionTransport
 
@@ -66,6 +66,7 @@ async def connect(
     Raises UsageError for an option out of bounds, and OSError.
     """
     from ..dtls.client import Client
+    from ..dtls.record_layer import RecordLayer
 
     role = Client(
         credentials,
@@ -78,7 +79,7 @@ async def connect(
         tickets=tickets,
         resume=resume,
     )
-    session = Session(role, now(), timer_ms, mtu)
+    session = Session(role, RecordLayer(), now(), timer_ms, mtu)
     endpoint = _Endpoint(session, transport or _network(network).Unicast(address))
     try:
         await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
@@ -345,7 +346,7 @@ class Service:
 
     def _close_unserved(self) -> None:
         """Close the sessions that have no task because there was no memory: their clients would wait for ever."""
-        served = [entry[0] for entry in self._connections]
+        served = [peer for peer, _, _ in self._connections]
         for peer in [peer for peer in self.listener.peers if peer not in served]:
             self.listener.close(peer)
 
@@ -369,7 +370,7 @@ class Service:
         if event == _CONNECTED:
             connection = Connection(peer.session, self)
             self._connections.append((peer, connection, asyncio.create_task(self._handle(connection))))
-            for other in [entry[0] for entry in self._connections]:
+            for other in [other for other, _, _ in self._connections]:
                 if other not in self.listener.peers:  # it had to make room
                     self._forget(other)
         for other, connection, _ in self._connections:
@@ -380,9 +381,10 @@ class Service:
 
     def _forget(self, peer: "Any") -> None:
         for entry in list(self._connections):
-            if entry[0] is peer:
+            served, connection, _ = entry
+            if served is peer:
                 self._connections.remove(entry)
-                entry[1].end()
+                connection.end()
 
     async def _handle(self, connection: Connection) -> None:
         try:
