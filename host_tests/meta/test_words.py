@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Pages are checked, and all source files of these folders and files.
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "boards"]
-FOLDERS = ["host_tests"]
+FOLDERS = ["host_tests", "tools/dicectl"]
 KINDS = {".md", ".py", ".toml", ".cmake", ".c", ".h", ".mk"}
 
 # Phrase: the words to use instead. Letters in a phrase match in either case.

@@ -234,7 +234,7 @@ def test_invalid_firmware_is_refused(run, tmp_path):
     assert "has rp2350" in failed(run("flash", "RPI_PICO2_W", "--firmware", uf2), 1)
     assert "1 of 5 blocks" in failed(run("flash", "RPI_PICO", "--firmware", cut), 1)
     assert "is truncated" in failed(run("flash", "RPI_PICO", "--firmware", ragged), 1)
-    assert "more bytes" in failed(run("flash", "ESP32_GENERIC", "--firmware", huge), 1)
+    assert "is larger than" in failed(run("flash", "ESP32_GENERIC", "--firmware", huge), 1)
     assert "there is no board" in failed(run("flash", "TEAPOT", "--firmware", uf2), 2)
     assert "cannot erase" in failed(run("flash", "RPI_PICO", "--firmware", uf2, "--erase"), 2)
     assert "hold BOOTSEL" in failed(run("flash", "RPI_PICO", "--firmware", uf2, "--port", tmp_path), 3)

@@ -46,7 +46,7 @@ SENTENCES = {
         "The peer answered, but the handshake timed out. Check whether it still runs, and the loss of the network."
     ),
     reasons.E_NO_SUITE: "The client offers none of our cipher suites. Configure it to use TLS_PSK_WITH_AES_128_CCM_8.",
-    reasons.E_PEER_VERSION: "The peer does not support DTLS 1.2. Enable it there.",
+    reasons.E_PEER_VERSION: "The peer does not support our version of DTLS. Enable it there.",
     reasons.E_ILLEGAL: "The peer answered with a value that was not offered or is out of range. It is at fault: update it.",
     reasons.E_FINISHED: "The peers do not have the same key, or the identity is unknown. Provision both again.",
     reasons.E_EXTENSION: "The server answered an extension that was not offered. It is at fault: update it.",

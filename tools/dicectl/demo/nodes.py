@@ -217,11 +217,11 @@ class Testbed:
                 raise CommandError(f"timed out after {_TIMEOUT_S} s waiting for {what}")
             self.pump(0.02)
 
-    def command(self, switch, *words):
-        """Let a switch send words, and wait until all are on the wire."""
-        target = len(self.genuine) + len(words)
-        for word in words:
-            switch.write(word)
+    def command(self, switch, *commands):
+        """Let a switch send commands, and wait until all are on the wire."""
+        target = len(self.genuine) + len(commands)
+        for command in commands:
+            switch.write(command)
         self.until(lambda: len(self.genuine) >= target, f"{switch.name} to send")
 
     def count(self, nodes):

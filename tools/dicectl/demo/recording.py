@@ -198,7 +198,7 @@ g,.a{{animation:{self._duration:g}s step-end infinite}}
         return "\n".join([*moves, *classes, *self._rules])
 
     def _keyframes(self, name, states):
-        """Return a rule; `states` are (seconds, CSS declarations) in the order of time. What does not change is left out."""
+        """Return a rule; `states` are (seconds, CSS declarations) in the order of time. Repeated declarations are omitted."""
         kept, before = {}, None
         for at, declarations in states:
             if declarations != before:

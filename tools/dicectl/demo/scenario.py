@@ -59,15 +59,15 @@ def _settle(testbed, lamps):
         testbed.pump(0.02)
 
 
-def _obey(testbed, display, lamps, switch, words):
-    """Let the switch send words, and check that the lamps obey."""
-    for word in words:
-        testbed.command(switch, word)
+def _obey(testbed, display, lamps, switch, commands):
+    """Let the switch send commands, and check that the lamps obey."""
+    for command in commands:
+        testbed.command(switch, command)
         testbed.pump(0.25)
     _settle(testbed, lamps)
-    light = words[-1] == "on"
+    light = commands[-1] == "on"
     right = all(lamp.obeyed == lamp.due and lamp.on == light for lamp in lamps)
-    display.check(right, f"the switch sent {', '.join(words)}: every lamp obeyed, and is {words[-1]}")
+    display.check(right, f"the switch sent {', '.join(commands)}: every lamp obeyed, and is {commands[-1]}")
 
 
 def _strike(testbed, display, lamps, what, datagrams, kind):

@@ -43,7 +43,7 @@ def quiet(text, fraction=None):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full"."""
+    """Inputs of a build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full"."""
 
     board: boards.BoardSpec
     profile: str
@@ -101,9 +101,9 @@ class Recipe:
         return f'include("$(BOARD_DIR)/manifest.py", {options})\n'
 
     def commands(self, tree, jobs):
-        """Return [(the step in words, argument vector)]."""
+        """Return [(description of the step, argument vector)]."""
         jobs, work = f"-j{jobs or os.cpu_count()}", self.work(tree)
-        words = [
+        argv = [
             "make",
             "-C",
             tree / "ports" / self.board.port,
@@ -111,10 +111,10 @@ class Recipe:
             f"BOARD_DIR={self.board.folder}",
             f"BUILD={work / 'objects'}",
         ]
-        words += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
+        argv += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
         return [
             ("building mpy-cross", ["make", "-C", str(tree / "mpy-cross"), jobs]),
-            (f"building {self.name}", [str(word) for word in words]),
+            (f"building {self.name}", [*map(str, argv)]),
         ]
 
 
