@@ -60,10 +60,3 @@ def test_other_outcomes_are_unchanged(tmp_path):
     text = "import pytest\ndef test_it(): pass\n@pytest.mark.xfail\ndef test_wrong(): assert False\n"
     done = outcome(tmp_path, text, True)
     assert "1 passed, 1 xfailed" in done.stdout, done.stdout + done.stderr
-
-
-def test_the_gate_sets_the_variable():
-    gate = (ROOT / ".ci" / "run").read_text()
-    assert "\nDICE_NO_SKIP=1 make test\n" in gate
-    assert "\ntshark --version >/dev/null\n" in gate
-    assert "||" not in gate.split("make lint")[1]
