@@ -15,8 +15,9 @@ from pathlib import Path
 from dicectl.firmware import boards, mpy, profiles
 
 try:
-    from tools import import_graph
+    from tools import api_page, import_graph
 except ImportError:  # run as a script
+    import api_page
     import import_graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +112,7 @@ def generated():
     yield ROOT / "package.json", package()
     for name, path in mip_files():
         yield path, mpy.source_for_mip(name)
+    yield ROOT / "docs" / "api.md", api_page.page()
     page = ROOT / "docs" / "boards.md"
     yield page, _TABLE.sub(lambda _: table(), page.read_text())
     page = ROOT / "docs" / "architecture.md"

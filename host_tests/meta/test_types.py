@@ -14,6 +14,7 @@ import pytest
 import dice
 from dice import errors, names
 from dicectl.firmware import mpy, profiles
+from tools import api_page
 
 CASES = Path(__file__).with_name("typing_cases")
 FOUND = re.compile(r"(\w+)\.py:(\d+): error: .*\[([\w-]+)\]")
@@ -92,3 +93,11 @@ def test_annotations_take_nothing_on_a_board(file, tmp_path):
         path.write_text(ast.unparse(tree))
         sizes.append(mpy.compile_here(path, "module.py", "armv6m"))
     assert sizes[0] == sizes[1]
+
+
+def test_the_api_page_describes_all_names():
+    """docs/api.md, but for the codes of CoAP, which it describes together."""
+    described = {name for _, name in api_page.names()}
+    offered = {name for line in names._OFFERED.split(",") for name in line.split(" ")[1:]}
+    assert not offered - described
+    assert not {name for name in vars(errors) if name.endswith("Error")} - described

@@ -181,7 +181,7 @@ class _KeyDelivery:
 
     async def _push_gsa(self, identity: bytes) -> bool:
         """Deliver its GSA to a member; return whether it was acknowledged."""
-        gsa = self._manager.gsa(identity)
+        gsa: Any = self._manager.gsa(identity)
         state = self._manager.state
         if gsa is None or not await self._request(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
             return False

@@ -1,22 +1,27 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The keeper of a group: who is in it, with which id and in which epoch; the sans-IO core of a manager.
+"""The group manager: the members of a group, their ids, and its epochs; the sans-IO core of dice.aio.kdc.
 
-A member is known by the identity of its session, such as its PSK identity. The operator adds and removes members; a device that is
-one of them fetches its GSA, and is sent the next one before it counts. docs/protocol.md section 14 is normative.
+A member is identified by the identity of its session, such as its PSK identity. The operator adds and removes members; a member
+fetches its GSA, and receives the next one before it becomes active. docs/protocol.md, section 14, is normative.
 
-A new epoch is prepared first: its keys are drawn and every member is to be given its GSA. It becomes active once all have
-acknowledged theirs, or the wait for them is over: then senders are told to go on, listeners follow the first of them, and who
-missed it fetches it. Every change is committed before anybody can learn of it, so a manager that is killed goes on where it was.
+A new epoch is prepared first: its keys are drawn, and its GSAs are delivered. It becomes active when all members have acknowledged
+theirs, or when the wait for them times out. Then senders are told to activate it, listeners follow the first record in it, and a
+member that missed it fetches it. Every change is committed before it is visible to anybody, so a manager that is killed continues
+where it was.
 """
 
 from .._compat import const, ticks_add, ticks_diff
+from .._typing import TYPING
 from ..errors import LimitError, UsageError
 from ..limits import ACKNOWLEDGE_EACH_MS, ACKNOWLEDGE_MS, EXPEL_MS, GRACE_MS, GROUP_EPOCH_MAX, KEY_RECORDS_MAX, SENDERS_MAX
 from ..reasons import E_NO_ID, E_OPTION, E_SPENT
 from ..suites import PSK_AES_128_CCM_8
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import sender_id_max, traffic_key
+
+if TYPING:
+    from collections.abc import Callable, Iterable
 
 SENDER = "sender"
 ANSWERING = "answering"  # a listener with an id of its own
@@ -28,20 +33,29 @@ _SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch 
 
 
 class MemberRecord:
-    """A member as the manager knows it."""
+    """What the manager stores of a member."""
 
     def __init__(self, role, device_id, held=0, sent=0):
         self.role = role
         self.id = device_id  # SenderID or ListenerID in this epoch, or None
         self.held = held  # the latest epoch whose GSA it has acknowledged
-        self.sent = sent  # sequence number that it will send next, as far as it told
+        self.sent = sent  # the next sequence number that it sends, by its last report
 
 
 class GroupState:
-    """All that a manager must not forget of one group: plain values, so that they can be copied and kept."""
+    """The persistent state of one group: plain values, so that it can be copied and stored.
 
-    def __init__(self, name, gid, address, port, layout, lifetime_s=0):
-        """`gid` and `address` have 4 bytes. There are no keys before the first epoch begins."""
+    `epoch` is 0, and there are no keys, before the first member is added. `active`: whether the epoch is in use. `members` is
+    {identity: MemberRecord}.
+    """
+
+    def __init__(self, name: str, gid: bytes, address: bytes, port: int, layout: int, lifetime_s: int = 0) -> None:
+        """A new group.
+
+        * `gid`: the group id, 4 random bytes; `address` and `port`: its IPv4 multicast address, 4 bytes, and UDP port.
+        * `layout`: K08 or D00 of dice.group.gsa, how sequence numbers contain SenderIDs (docs/protocol.md, section 2).
+        * `lifetime_s`: the time in s after which the keys of an epoch expire, 0 for never.
+        """
         self.name = name
         self.gid = gid
         self.address = address
@@ -50,12 +64,12 @@ class GroupState:
         self.lifetime_s = lifetime_s
         self.epoch = 0
         self.active = False
-        self.grace_s = GRACE_MS // 1000  # how long members still read the epoch before; not at all once somebody was expelled
+        self.grace_s = GRACE_MS // 1000  # how long members still receive the previous epoch; 0 after an expulsion
         self.tgk = self.cs_id = self.rand = b""
         self.members = {}  # MemberRecord by identity
 
     def copy(self):
-        """Return one that can be changed without changing this."""
+        """Return a copy that can be changed."""
         other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
         for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
@@ -64,23 +78,27 @@ class GroupState:
 
 
 class Manager:
-    """One group's keeper.
+    """The manager of one group. `state` is its GroupState, which only the calls below change."""
 
-    `commit(roster)` makes a GroupState durable before it returns, or raises: then nothing has changed. `random(n)` returns n random
-    bytes. `undelivered` has the identities whose acknowledgement of the present epoch is missing.
-    """
+    def __init__(
+        self, state: GroupState, commit: "Callable[[GroupState], object]", random: "Callable[[int], bytes]", now: int
+    ) -> None:
+        """Continue with `state`; if its epoch was not active, the wait for acknowledgements starts again.
 
-    def __init__(self, state, commit, random, now):
-        """Go on with `roster`; one that was interrupted before its epoch was active waits for acknowledgements anew."""
+        * `commit(state)` stores a GroupState durably, or raises an exception, which the call that changed the state raises too;
+          then nothing has changed.
+        * `random(n)` returns n random bytes.
+        * `now`: the time in ticks, here and in the other calls.
+        """
         self.state = state
         self._commit = commit
         self._random = random
         self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
 
-    def add(self, identities, role, now):
-        """Let devices in, a list of bytes, all in one new epoch where it needs one: listeners without an id do not.
+    def add(self, identities: "Iterable[bytes]", role: str, now: int) -> None:
+        """Add members: SENDER, ANSWERING (a listener with an id) or LISTENER; the first two begin one new epoch.
 
-        Raises UsageError for one that is in already and where ids or senders have run out.
+        Raises UsageError for a device that is a member already, and if no id is free or there are 50 senders.
         """
         state = self.state.copy()
         for identity in identities:
@@ -91,8 +109,8 @@ class Manager:
             self._begin(state, False)
         self._keep(state, now)
 
-    def remove(self, identities, now):
-        """Expel devices, in a new epoch under a new master key; raises UsageError for one that is not in."""
+    def remove(self, identities: "Iterable[bytes]", now: int) -> None:
+        """Expel members: begin an epoch with a new master key. Raises UsageError for a device that is not a member."""
         state = self.state.copy()
         for identity in identities:
             if identity not in state.members:
@@ -101,8 +119,8 @@ class Manager:
         self._begin(state, True)
         self._keep(state, now)
 
-    def replace(self, identity, other, now):
-        """Expel a device and give `other` its place, in one new epoch; raises UsageError unless it alone is in."""
+    def replace(self, identity: bytes, other: bytes, now: int) -> None:
+        """Expel a member, and add `other` in its role, in one new epoch. Raises UsageError unless only the first is a member."""
         state = self.state.copy()
         if identity not in state.members or other in state.members:
             raise UsageError(E_OPTION)
@@ -110,16 +128,16 @@ class Manager:
         self._begin(state, True)
         self._keep(state, now)
 
-    def rekey(self, now):
-        """Begin a new epoch with new keys."""
+    def rekey(self, now: int) -> None:
+        """Begin a new epoch, with new keys. Raises LimitError after the last epoch, 65,535."""
         state = self.state.copy()
         self._begin(state, False)
         self._keep(state, now)
 
-    def gsa(self, identity):
-        """Return the Gsa of the present epoch for a member, or None for anybody else.
+    def gsa(self, identity: bytes) -> "Gsa | None":
+        """Return the Gsa of the current epoch for a member; None for others, and while the group has no sender.
 
-        Its numbers are news until the member has acknowledged it: a device that lost its counters since must not begin anew.
+        It is fresh until the member has acknowledged it: a device that loses its counters later must not start again at 0.
         """
         state = self.state
         member = state.members.get(identity)
@@ -130,7 +148,7 @@ class Manager:
         senders = []
         for other in state.members.values():
             if other.role == SENDER:
-                silent = not state.active or other.held < state.epoch  # it has not been told to send in this epoch
+                silent = not state.active or other.held < state.epoch  # it was not told to activate this epoch
                 senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
         mul_id = bytes(10) + b"\xff\xff" + state.address
         return Gsa(
@@ -150,8 +168,8 @@ class Manager:
             fresh=new,
         )
 
-    def acknowledge(self, identity, epoch, now):
-        """Note that a member has stored the GSA of `epoch`; return whether the epoch is active now."""
+    def acknowledge(self, identity: bytes, epoch: int, now: int) -> bool:
+        """Record that a member has stored the GSA of `epoch`; return whether the current epoch is active."""
         member = self.state.members.get(identity)
         if member is None or epoch != self.state.epoch:
             return False
@@ -163,10 +181,10 @@ class Manager:
             self._activate(now)
         return self.state.active
 
-    def report(self, identity, epoch, sent, clash, now):
-        """Take what a sender tells: its next sequence number, and whether it heard another device with its id.
+    def report(self, identity: bytes, epoch: int, sent: int, clash: bool, now: int) -> None:
+        """Record the report of a sender: its next sequence number, and whether another device uses its SenderID.
 
-        A key that is nearly spent and a clash begin a new epoch; after a clash the device has another id in it.
+        A clash begins a new epoch, in which the sender has another id, and so does a key of which three quarters are used.
         """
         member = self.state.members.get(identity)
         if member is None or member.role != SENDER or epoch != self.state.epoch or not 0 <= sent <= KEY_RECORDS_MAX:
@@ -180,18 +198,18 @@ class Manager:
         self._keep(state, now)
 
     @property
-    def undelivered(self):
-        """Identities of members that have not acknowledged the present epoch, listeners first: they hear its first record."""
+    def undelivered(self) -> "list[bytes]":
+        """Identities of members that have not acknowledged the current epoch; listeners first, since they need its first record."""
         members = self.state.members
         missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
         return [i for i in missing if members[i].role != SENDER] + [i for i in missing if members[i].role == SENDER]
 
-    def deadline(self):
-        """Return the ticks at which timeout() wants to be called, or None."""
+    def deadline(self) -> "int | None":
+        """Return the ticks at which timeout() must be called, or None."""
         return self._due
 
-    def timeout(self, now):
-        """Activate the epoch where the wait for acknowledgements is over; return whether it is active."""
+    def timeout(self, now: int) -> bool:
+        """Activate the epoch if the wait for acknowledgements is over; return whether it is active."""
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._activate(now)
         return self.state.active
@@ -227,7 +245,7 @@ class Manager:
         self._keep(state, now)
 
     def _keep(self, state, now):
-        """Make a change durable; only then is it so."""
+        """Commit a change, and only then make it visible."""
         began = state.epoch != self.state.epoch
         self._commit(state)
         self.state = state
