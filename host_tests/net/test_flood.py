@@ -52,7 +52,7 @@ def _flood(answered):
             time.sleep(0.02)  # else most would overflow the server's queue
 
 
-async def _told(connection):
+async def _ask_state(connection):
     """Ask until an answer arrives. The socket's queue is full of hellos, so a datagram may be lost."""
     while True:
         await connection.send(b"how are you?")
@@ -64,20 +64,20 @@ async def _told(connection):
 
 async def _watch():
     connection = await dtls.connect(("127.0.0.1", PORT), Psk(b"node", KEY), timer_ms=1000)
-    await _told(connection)
-    before = await _told(connection)
+    await _ask_state(connection)
+    before = await _ask_state(connection)
     answered = threading.Event()
     flood = asyncio.get_running_loop().run_in_executor(None, _flood, answered)
     during = 0
     while not flood.done():
-        await _told(connection)
+        await _ask_state(connection)
         during += not flood.done()
         if during:
             answered.set()
         await asyncio.sleep(0.05)
     await flood
-    await _told(connection)  # this answer may belong to an earlier request
-    after = await _told(connection)
+    await _ask_state(connection)  # this answer may belong to an earlier request
+    after = await _ask_state(connection)
     connection.close()
     return before, during, after
 

@@ -49,7 +49,7 @@ class GatewayLine:
             end.close()
 
 
-def a_session():
+def run_session():
     async def main():
         async def echo(connection):
             async for message in connection:
@@ -70,7 +70,7 @@ def a_session():
 
 
 def test_a_node_on_the_line_has_a_dtls_session(in_network):
-    assert in_network(a_session) == b"cba"
+    assert in_network(run_session) == b"cba"
 
 
 async def deliver(sender, receiver, word):
@@ -87,7 +87,7 @@ async def deliver(sender, receiver, word):
     return None
 
 
-def a_group(folder):
+def run_group(folder):
     group = group_file.new("lamps", *GROUP)
     group_file.add_sender(group, "switch")
     group_file.add_sender(group, "door")
@@ -119,7 +119,7 @@ def a_group(folder):
 
 def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(in_network, tmp_path):
     """The line does not get back its own datagrams."""
-    received, answers, own, counts = in_network(a_group, tmp_path)
+    received, answers, own, counts = in_network(run_group, tmp_path)
     assert received[-2:] == [b"hello", b"world"]
     assert answers == [b"me"]
     assert own == 0
@@ -127,7 +127,7 @@ def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(in_n
     assert counts["to_network"] == 3
 
 
-def noise():
+def send_noise():
     """Malformed packets are counted, the oldest endpoint is evicted, and a packet to an unreachable address does no harm."""
     with GatewayLine(()) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
@@ -158,14 +158,14 @@ def noise():
 
 
 def test_noise_and_floods_are_counted_and_bounded(in_network):
-    open_now, counts, frames = in_network(noise)
+    open_now, counts, frames = in_network(send_noise)
     assert open_now == 64
     assert counts["dropped"] == 4
     assert frames[0][28:] == b"answer"
     assert frames[0][16:20] == b"\x0a\x4d\0\1"
 
 
-def no_such_card():
+def lose_interface():
     with GatewayLine(()) as bus:
         bus.gateway._interface = socket.inet_aton("203.0.113.7")
         line = Serial(bus.near, 1300)
@@ -183,10 +183,10 @@ def no_such_card():
 
 
 def test_a_datagram_that_the_network_refuses_is_dropped(in_network):
-    assert in_network(no_such_card) == (3, 0, b"works")
+    assert in_network(lose_interface) == (3, 0, b"works")
 
 
-def own_echo():
+def run_echoing_line():
     """The line returns everything that the gateway writes, as some adapters do."""
     with GatewayLine() as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
@@ -209,7 +209,7 @@ def own_echo():
 
 
 def test_a_line_that_echoes_does_not_cause_loops(in_network):
-    received, counts, nodes = in_network(own_echo)
+    received, counts, nodes = in_network(run_echoing_line)
     assert received == [b"answer", b"to all"]
     assert counts == {"to_network": 1, "to_bus": 2, "dropped": 0}
     assert nodes == 1

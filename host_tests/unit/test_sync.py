@@ -50,7 +50,7 @@ class FakeBoardFiles:
         return [{"flash_free": 1}]
 
 
-def work(free_bytes=1 << 20):
+def plan_of_one_file(free_bytes=1 << 20):
     """Return the DeployPlan of one file of 5000 bytes."""
     data = {"/main.py": b"new" * 1666 + b"!!"}
     return sync.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
@@ -58,10 +58,10 @@ def work(free_bytes=1 << 20):
 
 def test_a_file_replaces_the_old_one_after_verification():
     disk, reported = FakeBoardFiles(), []
-    sync.apply(disk, work(), lambda *what: reported.append(what))
-    assert disk.files == work().wanted
+    sync.apply(disk, plan_of_one_file(), lambda *what: reported.append(what))
+    assert disk.files == plan_of_one_file().wanted
     assert [written for _, written, _ in reported] == [1023, 2046, 3069, 4092, 4999, 5000]
-    assert (work().flash_bytes, work().unchanged) == (8192, 0)
+    assert (plan_of_one_file().flash_bytes, plan_of_one_file().unchanged) == (8192, 0)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_file_replaces_the_old_one_after_verification():
 )
 def test_a_failed_deploy_changes_nothing(disk, free, match):
     with pytest.raises(CommandError, match=match):
-        sync.apply(disk, work(free), lambda *what: None)
+        sync.apply(disk, plan_of_one_file(free), lambda *what: None)
     assert disk.files == {"/main.py": b"old"}
 
 
