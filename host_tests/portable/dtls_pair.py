@@ -16,10 +16,13 @@ KEY = bytes(range(16))
 IDENTITY = b"node"
 
 
-def pair(client=None, server=None, key=KEY, mtu=1232):
-    """Return (client session, server session); neither has sent anything. `client` and `server` are options of the roles."""
-    ours = Session(Client(Psk(IDENTITY, key), os.urandom, **(client or {})), RecordLayer(), 0, mtu=mtu)
-    theirs = Session(Server(PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), RecordLayer(), 0, mtu=mtu)
+def pair(client=None, server=None, key=KEY, mtu=1232, psk=None, lookup=None):
+    """Return (client session, server session); neither has sent anything. `client` and `server` are options of the roles.
+
+    `psk` and `lookup` are the credentials of client and server, by default those of IDENTITY with `key` and with KEY.
+    """
+    ours = Session(Client(psk or Psk(IDENTITY, key), os.urandom, **(client or {})), RecordLayer(), 0, mtu=mtu)
+    theirs = Session(Server(lookup or PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), RecordLayer(), 0, mtu=mtu)
     return ours, theirs
 
 

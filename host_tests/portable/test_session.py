@@ -8,6 +8,7 @@ from support import raises
 
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.resumption import Tickets
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
 from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
@@ -58,8 +59,9 @@ def test_the_overhead_of_a_record_is_29_bytes_and_31_with_a_connection_id():
 
 
 def test_a_session_with_16_byte_tags_exchanges_data():
-    ours, theirs = pair()
-    theirs._handshake.credentials.suites = (PSK_AES_128_CCM,)
+    lookup = PskLookup({IDENTITY: KEY}.get)
+    lookup.suites = (PSK_AES_128_CCM,)
+    ours, theirs = pair(lookup=lookup)
     settle(ours, theirs)
     assert deliver(ours, theirs, b"x") == [b"x"]
     ours.send(b"", 0)
@@ -112,16 +114,14 @@ def test_the_server_selects_one_of_two_offered_limits():
 def test_identities_and_keys_of_every_permitted_length_work():
     """Up to the lengths of RFC 7925, section 4.2. A longer identity is treated as an unknown one."""
     for identity, key in ((b"i", b"k"), (bytes(128), bytes(64))):
-        ours, theirs = pair()
-        ours._handshake.credentials = Psk(identity, key)
-        theirs._handshake.credentials._find = {identity: key}.get
+        ours, theirs = pair(psk=Psk(identity, key), lookup=PskLookup({identity: key}.get))
         settle(ours, theirs)
         assert ours.connected and theirs.identity == identity
     for identity, key in ((b"", KEY), (bytes(129), KEY), (IDENTITY, b""), (IDENTITY, bytes(65))):
         raises(UsageError, E_OPTION, Psk, identity, key)
-    ours, theirs = pair()
-    ours._handshake.credentials.identity = bytes(129)
-    theirs._handshake.credentials._find = lambda identity: KEY
+    psk = Psk(IDENTITY, KEY)
+    psk.identity = bytes(129)
+    ours, theirs = pair(psk=psk, lookup=PskLookup(lambda identity: KEY))
     give(theirs, drain(ours))
     give(ours, drain(theirs))
     give(theirs, drain(ours))
@@ -227,9 +227,7 @@ def test_keys_are_overwritten_on_close():
 
 def failed_handshake(key, known):
     """Return (sizes of datagrams, client's alert, server's alert) of a handshake with a wrong key or an unknown identity."""
-    ours, theirs = pair(key=key)
-    if not known:
-        theirs._handshake.credentials._find = {}.get
+    ours, theirs = pair(key=key, lookup=PskLookup(({IDENTITY: KEY} if known else {}).get))
     sizes = []
     for _ in range(4):
         for end, other in ((ours, theirs), (theirs, ours)):
@@ -483,9 +481,9 @@ def test_plaintext_records_are_dropped_once_connected():
 
 
 def test_an_unknown_identity_with_an_empty_key_does_not_connect():
-    ours, theirs = pair()
-    ours._handshake.credentials._key = b""
-    theirs._handshake.credentials._find = {}.get
+    psk = Psk(IDENTITY, KEY)
+    psk._key = b""  # no program can choose an empty key; an attacker can
+    ours, theirs = pair(psk=psk, lookup=PskLookup({}.get))
     settle(ours, theirs)
     assert not ours.connected and not theirs.connected
 
