@@ -234,3 +234,14 @@ def test_clocks_and_random_sources_are_used_only_by_the_listed_modules():
         assert module in CLOCKS or not names_in(path) & {"ticks_ms", "monotonic", "monotonic_ns", "time"}, module
         random = {"urandom", "getrandom", "rng", "randint", "randbytes", "getrandbits"}
         assert module in CHANCES or not names_in(path) & random, module
+
+
+def test_no_docstring_has_a_row_number():
+    """Layers used to be numbered rows. Now a folder is a layer."""
+    wrong = [
+        f"{module}:{node.lineno}"
+        for module, path in LIBRARY.paths.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"\(row\s+\d", node.value)
+    ]
+    assert not wrong
