@@ -117,7 +117,8 @@ def test_an_emulated_board_takes_part_and_its_costs_are_shown(demo):
     used, dice, application, carried, message = (
         int(number.replace(",", ""))
         for number in re.search(
-            r"The RP2040, .* used (\d+) of 64 KB.\nIts flash has (\d+) .* and (\d+) .*\nIts bus carried ([\d,]+) .* gram of (\d+)",
+            r"The RP2040, .* used (\d+) of 64 KB.\nIts flash has (\d+) .* and (\d+) .*\n"
+            r"Its bus carried ([\d,]+) .* datagram of (\d+)",
             shown,
         ).groups()
     )
