@@ -56,14 +56,14 @@ class Listener:
         tickets=None,
         timer_ms=None,
         half_open_max=HALF_OPEN_MAX,
-        make_layer=RecordLayer,
+        layer=RecordLayer,
         **options,
     ):
         """Serve with `credentials`, a handshake.KeyExchange such as kx_psk_server.PskLookup.
 
         `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that offer them, 0 for none.
         `tickets`: a resumption.Tickets, or None not to resume. `half_open_max`: handshakes under way at a time, each of some KB.
-        `make_layer(sequence)` returns a record layer that numbers its records in plaintext from `sequence` on. `options` are those
+        `layer(sequence)` returns a record layer that numbers its records in plaintext from `sequence` on. `options` are those
         of Session; `alpn` and `size_limit` of server.Server.
         """
         self._credentials = credentials
@@ -72,7 +72,7 @@ class Listener:
         self._sessions_max = sessions_max
         self._cid_bytes = cid_bytes
         self._half_open_max = half_open_max
-        self._make_layer = make_layer
+        self._layer = layer
         self._tickets = tickets
         self._server_options = {name: options.pop(name) for name in ("alpn", "size_limit") if name in options}
         if timer_ms:
@@ -94,7 +94,7 @@ class Listener:
         self._current = peer = self._find(datagram, address)
         start = self._parse_hello(datagram)
         if start:
-            peer = self._answer_hello(start, address, now)
+            peer = self._answer(start, address, now)
             self._current = peer
         if peer is None:
             return NONE, None
@@ -215,7 +215,7 @@ class Listener:
         # Both sides go on counting from these.
         return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
 
-    def _answer_hello(self, start, address, now):
+    def _answer(self, start, address, now):
         """Answer a hello statelessly, or give its sender a slot; return the ServerSession that gets the datagram, or None."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)
@@ -227,7 +227,7 @@ class Listener:
             writer.uint(message_seq << 24, 5)
             writer.vector(body, 3)
             if not self._out:
-                layer = self._make_layer(record_seq)
+                layer = self._layer(record_seq)
                 self._out.append((layer.seal(CONTENT_HANDSHAKE, layer.epoch, writer.data), address))
             return None
         for peer in self.half_open:
@@ -246,7 +246,7 @@ class Listener:
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
-        session = Session(role, self._make_layer(record_seq), now, message_seq=message_seq, **self._options)
+        session = Session(role, self._layer(record_seq), now, message_seq=message_seq, **self._options)
         peer = ServerSession(session, address, cid, (message_seq, hello), now)
         self.half_open.append(peer)
         return peer

@@ -103,7 +103,7 @@ class Session:
         self._held = []  # application data that came before Finished
         self._out = []  # sealed, to be sent
         self._alerted = None  # the PeerError of an unverified alert, which anybody may have sent
-        self._believe_at = None  # when that ends the session
+        self._alert_at = None  # when that ends the session
         self._discard_at = None  # when the last flight is discarded
         if handshake.connected:
             self._connect(now)
@@ -165,7 +165,7 @@ class Session:
     def deadline(self):
         """Return the ticks at which timeout() wants to be called, or None."""
         due = self._flight.due if self._flight else None
-        for other in (self._believe_at, self._discard_at):
+        for other in (self._alert_at, self._discard_at):
             if other is not None and (due is None or ticks_diff(other, due) < 0):
                 due = other
         return due
@@ -174,7 +174,7 @@ class Session:
         """Do what has become due; return NONE or CLOSED."""
         if self._discard_at is not None and ticks_diff(now, self._discard_at) >= 0:
             self._discard_at = self._flight = None
-        if self._alerted and ticks_diff(now, self._believe_at) >= 0:
+        if self._alerted and ticks_diff(now, self._alert_at) >= 0:
             self.error = self._alerted
             return self.abandon()
         flight = self._flight
@@ -274,7 +274,7 @@ class Session:
             return self.abandon()
         if self._handshake and not self._alerted:
             self._alerted = error
-            self._believe_at = ticks_add(now, _ALERT_WAIT_MS)
+            self._alert_at = ticks_add(now, _ALERT_WAIT_MS)
             self._retransmit()  # the peer does not answer if it sent this
         return _NONE
 
@@ -351,7 +351,7 @@ class Session:
         self.suite = handshake.suite
         self.secrets = handshake.secrets
         self.session_id, self.ticket = handshake.session_id, handshake.ticket
-        self._handshake = self._alerted = self._believe_at = None
+        self._handshake = self._alerted = self._alert_at = None
         self._early = []
         self.layer.oldest = self.layer.epoch
         if self._flight and self.is_client == self.resumed:  # ours is the last flight, which the peer may not have received
@@ -395,7 +395,7 @@ class Session:
         if secrets and secrets.master:
             secrets.close()
         self.connected = False
-        self._handshake = self._flight = self._alerted = self._believe_at = self._discard_at = None
+        self._handshake = self._flight = self._alerted = self._alert_at = self._discard_at = None
         self._rest = b""
         self._early, self._held = [], []
         return _CLOSED

@@ -75,11 +75,8 @@ class Member:
                 raise UsageError(_E_OPTION)
         if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
             raise UsageError(_E_OPTION)
-        self.data = None
-        self.sender = None
+        self.data = self.sender = self.epoch = self.sequence = None  # of the message received last
         self.accepted = 0
-        self.epoch = None
-        self.sequence = None
         self.dropped = {}
         self._gid = gsa.gid
         self._counters = Counters(store, gsa.gid)
@@ -87,8 +84,11 @@ class Member:
         self._remember_records = remember_records
         self.grace_ms = grace_ms
         self._expired = False
-        self._lifetime_end = None
-        self._out = None
+        self._lived_s = self._unit_s = 0  # seconds of the lifetime: in all, in the unit that was last accounted for
+        self._out = None  # sealed, to be sent
+        self._context = self._other = None  # the epoch in which we send, and beside it the next or the previous one
+        self._due = self._lifetime_end = self._grace_end = None  # in ticks
+        self._halted = self._reason = None  # what send() raises, once it can no more
         self._enter(Context(gsa), None, now)
 
     def receive(self, datagram, now):
@@ -312,7 +312,6 @@ class Member:
                 left_s = previous.lifetime_s - self._lived_s
                 grace_ms = max(0, min(grace_ms, ticks_diff(self._lifetime_end, now) + 1000 * min(left_s, 1 << 19)))
             self._grace_end = ticks_add(now, grace_ms)
-        self._halted = None
         self._lived_s = lived_s
         self._unit_s = 0
         self._count_lifetime(now)

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""All attributes of an object are born in `__init__`, of its class or of a base: so what an object is can be read in one place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+LIB = Path(__file__).resolve().parents[2] / "lib" / "dice"
+
+
+def assigned(function):
+    """Yield the names of the attributes that a method assigns on its first argument."""
+    this = function.args.args[0].arg if function.args.args else None
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for inner in [inner for target in targets if target for inner in ast.walk(target)]:
+            stored = isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store)
+            if stored and getattr(inner.value, "id", None) == this:
+                yield inner.attr
+
+
+def late(classes):
+    """Return {class.attribute: method} of attributes that a method assigns and no `__init__` or class body does."""
+    found = {}
+    for name, node in classes.items():
+        born, waiting = set(), [name]
+        while waiting:
+            base = classes.get(waiting.pop())
+            for item in base.body if base else ():
+                if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+                    born.update(assigned(item))
+                elif isinstance(item, ast.Assign):
+                    born.update(target.id for target in item.targets if isinstance(target, ast.Name))
+            waiting += [getattr(known, "id", "") for known in base.bases] if base else []
+        for item in node.body:
+            if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
+                found.update({f"{name}.{attribute}": item.name for attribute in assigned(item) if attribute not in born})
+    return found
+
+
+def classes_of(*texts):
+    return {node.name: node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)}
+
+
+def test_no_attribute_is_born_outside_of_init():
+    assert late(classes_of(*(path.read_text() for path in sorted(LIB.rglob("*.py"))))) == {}
+
+
+@pytest.mark.parametrize("assignment", ["self.a = 1", "self.a, b = 1, 2", "self.a += 1", "for self.a in b: pass"])
+def test_a_late_attribute_is_found(assignment):
+    base = "class A:\n    def __init__(self):\n        self.b = 1\n"
+    text = f"{base}class B(A):\n    def f(self):\n        self.b = 2\n        {assignment}\n"
+    assert late(classes_of(text)) == {"B.a": "f"}
