@@ -323,3 +323,17 @@ def test_the_cause_of_a_failure_is_found_in_its_log():
     assert subprocess_log._cause(["a.c:1:2: error: no b", "make: *** [all] Error 1"]) == "a.c:1:2: error: no b"
     assert subprocess_log._cause(["x", "last", ""]) == "last"
     assert subprocess_log._cause([]) == ""
+
+
+def test_packages_of_an_interrupted_attempt_are_fetched_again(tmp_path, monkeypatch):
+    """apt-get --print-uris says nothing of a file that is in the folder already."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "micropython_1.dsc").touch()
+    monkeypatch.setattr(debian, "_configure", lambda folder, suite: folder)
+
+    class Apt:
+        def run(self, what, command, cwd, environment):
+            known = (cwd / "micropython_1.dsc").exists()
+            return "" if known or "--print-uris" not in command else "'http://example.org/micropython_1.dsc' micropython_1.dsc 7 x"
+
+    assert debian.fetch(tmp_path, "trixie", ["micropython"], [], Apt(), recipe.quiet) == ["micropython_1.dsc"]

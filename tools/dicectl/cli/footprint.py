@@ -64,6 +64,7 @@ def _write(figures):
 
 def _figures(board, profile, static, write):
     """Return the figures, with progress on stderr."""
+    from dicectl import resources
     from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
     from dicectl.measure import footprint
@@ -73,6 +74,8 @@ def _figures(board, profile, static, write):
         raise CommandError(
             f"the documents are about {footprint.EMULATED} with profile full: leave out --board and --profile", USAGE
         )
+    if write:
+        resources.clone("footprint --write")
     if static:
         return _static(board, profile)
     linked = ("group", "full") if write else (profile,)

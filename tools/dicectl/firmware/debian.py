@@ -73,7 +73,8 @@ def tree(progress):
 def fetch(folder, suite, sources, binaries, log, progress):
     """Download source and binary packages of a suite to folder/packages; return the names of their files."""
     packages = folder / "packages"
-    packages.mkdir(exist_ok=True)
+    shutil.rmtree(packages, ignore_errors=True)  # apt lists only files that are not there, from an attempt that was interrupted
+    packages.mkdir()
     environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt", suite)), "LC_ALL": "C"}
     wanted = [["apt-get", "source", "--download-only", *sources]] if sources else []
     wanted += [["apt-get", "download", *binaries]] if binaries else []
