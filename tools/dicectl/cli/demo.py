@@ -50,11 +50,10 @@ def command(pcap, record, no_board):
 
     from dicectl.demo import scenario
     from dicectl.demo.display import Display
-    from dicectl.demo.nodes import Testbed
+    from dicectl.demo.nodes import Testbed, create_group
     from dicectl.demo.recording import Recording
     from dicectl.errors import CommandError
     from dicectl.firmware import unix_port
-    from dicectl.manager import group_file
     from dicectl.net import namespace
 
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
@@ -62,15 +61,9 @@ def command(pcap, record, no_board):
         unix_port.compile_to(folder / "code")
         image = None if no_board else _firmware()
         namespace.enter()
-        group_path = folder / "lamps.group"
-        group = group_file.new("lamps")
-        group_file.add_sender(group, "switch")
-        group_file.add_listener(group, "lamp-1")  # which answers requests
-        group_file.add_sender(group, "panel")  # a sender that never sends: the attacker uses its SenderID
-        group_file.create(group_path, group)
         recording = Recording("dicectl demo") if record else None
         with Display(recording) as display:
-            testbed = Testbed(folder, folder / "code", group_path, display.refresh)
+            testbed = Testbed(folder, folder / "code", create_group(folder / "lamps.group"), display.refresh)
             try:
                 scenario.play(testbed, display, image)
             finally:

@@ -38,9 +38,9 @@ class EmulatedNode(Node):
 
     def __init__(self, settings, image, group):
         """`group` is (address, port) of the group that the gateway forwards to the bus."""
+        super().__init__(settings["name"])
         program = _program()
         self.flash_bytes = sum(map(len, program.values()))
-        self._reset(settings["name"])
         self._board = board.EmulatedBoard(image, {**program, **files_of(settings, serial={"address": ADDRESS})}, name=self.name)
         self._stack = contextlib.ExitStack()
         self._stack.callback(self._board.close)

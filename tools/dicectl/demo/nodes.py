@@ -27,29 +27,56 @@ _TIMEOUT_S = 60
 
 
 class Node:
-    """One MicroPython process in a folder of its own; `on`, `obeyed` and `counts` are from its last reports."""
+    """A node of the demo; `on`, `obeyed` and `counts` are from its last reports. Subclasses start and stop it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.obeyed = 0  # commands, over all starts
+        self.due = 0  # commands that it should have obeyed
+        self.ready = self.on = False
+        self.asked = self.answers = 0
+        self.counts = None
+        self._before = {}  # dropped by kind, in earlier starts
+        self._rest = b""
+
+    def forget(self):
+        """Reset what an earlier start reported."""
+        self.ready = self.on = False
+        self.asked = self.answers = 0
+        self.counts = None
+        self._rest = b""
+
+    def dropped(self):
+        """Return the datagrams dropped, by kind, over all starts."""
+        now = self.counts["dropped"] if self.counts else {}
+        return {kind: self._before.get(kind, 0) + now.get(kind, 0) for kind in {**self._before, **now}}
+
+    def read(self, data):
+        """Process the reports that the node wrote to stdout."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"{"):
+                continue  # output of the board itself
+            report = json.loads(line)
+            self.ready = self.ready or "ready" in report
+            if "on" in report:
+                self.on = report["on"]
+                self.obeyed += 1
+            elif "accepted" in report:
+                self.counts = report
+                self.answers += 1
+
+
+class MicroPythonNode(Node):
+    """A MicroPython process in a folder of its own."""
 
     def __init__(self, name, module, folder, code, heap_kb):
-        self._reset(name)
+        super().__init__(name)
         self.folder = Path(folder)
         self.folder.mkdir()
         self._argv = unix_port.run_module(module, f"{heap_kb}k")
         self._environment = unix_port.environment(code)
         self._process = None
-
-    def _reset(self, name):
-        self.name = name
-        self.obeyed = 0  # commands, over all starts
-        self.due = 0  # commands that it should have obeyed
-        self._before = {}  # dropped by kind, in earlier starts
-        self.forget()
-
-    def forget(self):
-        """Reset what an earlier process reported."""
-        self.ready = self.on = False
-        self.asked = self.answers = 0
-        self.counts = None
-        self._rest = b""
 
     @property
     def stdout(self):
@@ -78,11 +105,6 @@ class Node:
         """Stop the process or continue it, as if the node were busy or asleep."""
         self._process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
 
-    def dropped(self):
-        """Return the datagrams dropped, by kind, over all starts."""
-        now = self.counts["dropped"] if self.counts else {}
-        return {kind: self._before.get(kind, 0) + now.get(kind, 0) for kind in {**self._before, **now}}
-
     def alive(self):
         """Return whether the power is on."""
         return self._process is not None
@@ -95,21 +117,6 @@ class Node:
         except BrokenPipeError:
             raise CommandError(f"{self.name} has stopped: {(self.folder / 'stderr').read_text().strip()}")
 
-    def read(self, data):
-        """Process the reports that the node wrote to stdout."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if not line.startswith(b"{"):
-                continue  # output of the board itself
-            report = json.loads(line)
-            self.ready = self.ready or "ready" in report
-            if "on" in report:
-                self.on = report["on"]
-                self.obeyed += 1
-            elif "accepted" in report:
-                self.counts = report
-                self.answers += 1
-
 
 def files_of(settings, **options):
     """Return the files of a managed node: {name: bytes}."""
@@ -120,6 +127,16 @@ def repeated_nonces(datagrams):
     """Return how many group records have the header, and therefore the nonce, of an earlier one."""
     headers = [bytes(datagram[3:11]) for datagram in datagrams if record.well_formed(datagram)]
     return len(headers) - len(set(headers))
+
+
+def create_group(path):
+    """Write the group file of the switch and the lamps."""
+    group = group_file.new("lamps")
+    group_file.add_sender(group, "switch")
+    group_file.add_listener(group, "lamp-1")  # which answers requests
+    group_file.add_sender(group, IDENTITY)  # a sender that never sends: the attacker uses its SenderID
+    group_file.create(path, group)
+    return path
 
 
 class Testbed:
@@ -144,7 +161,7 @@ class Testbed:
 
     def add(self, name, module, sender=False, listener=False):
         """Create a node: a folder with its GSA, and keys.json for a sender. A sender and an answering listener have an id."""
-        node = Node(name, module, self.folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
+        node = MicroPythonNode(name, module, self.folder / name, self._code, SERVER_HEAP_KB if sender else HEAP_KB)
         own = {"sender": name} if sender else {"listener": name} if listener else {}
         group_file.export(self.group_path, node.folder / ("switch.gsa" if sender else "lamp.gsa"), **own)
         if sender:
@@ -154,7 +171,7 @@ class Testbed:
 
     def adopt(self, settings):
         """Create a managed node: a folder with its node.json."""
-        node = Node(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
+        node = MicroPythonNode(settings["name"], "demo_node", self.folder / settings["name"], self._code, SERVER_HEAP_KB)
         for name, content in files_of(settings).items():
             group_file.write_secret(node.folder / name, content)
         self.nodes[node.name] = node
