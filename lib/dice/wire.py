@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Reader and Writer: the only code that takes data structures apart or puts them together.
+"""Reader and Writer: the only code that decodes or encodes data structures.
 
 All integers are big-endian (RFC 5246, section 4).
 """
@@ -34,7 +34,7 @@ class Reader:
         return self.take(self.uint(width))
 
     def more(self):
-        """Tell whether anything is left."""
+        """Return whether anything is left."""
         return self._at < len(self._data)
 
     def end(self):

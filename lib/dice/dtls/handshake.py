@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What both roles of a handshake share: the base of key exchanges, the transcript, what TLS 1.2 derives (master secret, key block,
-Finished, exporter: RFC 5246, sections 5 to 8), a flight in the making.
+"""The parts that both roles of a handshake share: the base of key exchanges, the transcript, the secrets of TLS 1.2 (master secret,
+key block, Finished, exporter: RFC 5246, sections 5 to 8), a flight in the making.
 
 A role is given whole messages by its session, in order, and answers with flights. It knows no record, no timer and no address, and
 of a method of key exchange no more than KeyExchange.
@@ -123,7 +123,7 @@ class Secrets:
 
 
 class Resumption:
-    """What a client keeps to resume a session: a secret, not to be printed or logged. It shows `ticket` or `session_id`, bytes."""
+    """The secret that a client keeps to resume a session, not to be printed or logged. It shows `ticket` or `session_id`, bytes."""
 
     def __init__(self, suite, session_id, ticket, master):
         self.suite = suite

@@ -81,7 +81,7 @@ class RecordLayer:
       malformed   not a record of DTLS 1.2, or too long
       epoch       of an epoch that is not read: in plaintext after the handshake, or beyond it
       cid         with another connection id than ours
-      replayed    seen before, or too old to tell
+      replayed    seen before, or older than the replay window
       forged      the tag does not verify
     and whatever the session adds.
     """

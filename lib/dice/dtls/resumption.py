@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a server or its clients keep: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC 5077)."""
+"""State that a server keeps or lets its clients keep: cookies, session ids, tickets (RFC 6347, 4.2.1; RFC 5246, 7.3; RFC 5077)."""
 
 from .._compat import const, ticks_add, ticks_diff
 from ..crypto.hmac import Hmac, p_sha256

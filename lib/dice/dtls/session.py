@@ -182,7 +182,7 @@ class Session:
         return NONE
 
     def give_up(self):
-        """End a handshake that takes too long, and tell the peer, which may be connected; return CLOSED."""
+        """End a handshake that takes too long, and notify the peer, which may be connected; return CLOSED."""
         if "forged" in self.layer.dropped:
             return self._fail(PeerError(ALERT_DECRYPT_ERROR, E_FINISHED))
         self.error = PeerError(None, E_STALLED) if self._reassembly.next else PeerError(None, E_NO_ANSWER)
@@ -388,7 +388,7 @@ class Session:
         return self.abandon()
 
     def abandon(self):
-        """Overwrite the keys without telling the peer; return CLOSED."""
+        """Overwrite the keys without an alert; return CLOSED."""
         self.layer.close()
         secrets = self._handshake.secrets if self._handshake else self.secrets
         if secrets and secrets.master:

@@ -9,28 +9,28 @@ _WINDOW_BYTES = const(8); _WINDOW_RECORDS = const(64)
 class Window:
     """Remembers which of the last 64 sequence numbers were seen, in WINDOW_BYTES of a bytearray that others may share.
 
-    `floor` is the lowest sequence number that is still fresh: 0 where nothing was seen, since "nothing yet" is not "0 was seen";
-    None where it is not known.
+    `floor` is the lowest sequence number that is still fresh: 0 if none was seen ("none yet" is not "0 was seen"); None if it is
+    not known.
     """
 
     def __init__(self, floor, bits, at=0):
         self.next = floor  # one above the highest seen
-        self.at = at  # where bit n & 63 for the number n of next - 64 .. next - 1 lies, from here on
+        self.at = at  # offset of the window; bit n & 63 in it is that of number n, from next - 64 to next - 1
         self._bits = bits
         bits[at : at + _WINDOW_BYTES] = b"\xff" * _WINDOW_BYTES
 
     def is_fresh(self, sequence):
-        """Tell whether `sequence` was never seen and is not too old; changes nothing."""
+        """Return whether `sequence` was never seen and is not older than the window; changes nothing."""
         following = self.next
         if following is None or sequence >= following:
             return True
         return sequence >= following - _WINDOW_RECORDS and not self._bits[self.at + (sequence >> 3 & 7)] >> (sequence & 7) & 1
 
     def see(self, sequence):
-        """Note a fresh `sequence` as seen, only ever of a record whose tag verified; return whether `floor` was known."""
+        """Note a fresh `sequence` as seen, only of a record whose tag has verified; return whether `floor` was known."""
         following = self.next
         if following is None or sequence >= following:
-            self.next = sequence + 1  # first: whatever comes in between, nothing that was seen becomes fresh
+            self.next = sequence + 1  # first: if the rest is interrupted, nothing that was seen becomes fresh
             if following is not None and sequence != following:
                 skipped = max(following, sequence - _WINDOW_RECORDS)
                 while skipped < sequence:

@@ -183,7 +183,7 @@ class Session:
         return _NONE
 
     def give_up(self):
-        """End a handshake that takes too long, and tell the peer, which may be connected; return CLOSED."""
+        """End a handshake that takes too long, and notify the peer, which may be connected; return CLOSED."""
         if "forged" in self.layer.dropped:
             return self._fail(PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED))
         self.error = PeerError(None, _E_STALLED) if self._reassembly.next else PeerError(None, _E_NO_ANSWER)
@@ -389,7 +389,7 @@ class Session:
         return self.abandon()
 
     def abandon(self):
-        """Overwrite the keys without telling the peer; return CLOSED."""
+        """Overwrite the keys without an alert; return CLOSED."""
         self.layer.close()
         secrets = self._handshake.secrets if self._handshake else self.secrets
         if secrets and secrets.master:
