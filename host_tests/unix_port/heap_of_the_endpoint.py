@@ -15,7 +15,7 @@ import asyncio
 import io
 import json
 
-from dice.aio import group as aio
+from dice.aio.group import join
 
 
 class Transport(io.IOBase):
@@ -46,7 +46,7 @@ class Transport(io.IOBase):
 async def main(file):
     """Exchange messages."""
     transport = Transport(file)
-    group = await aio.join("group.gsa", None, transport)
+    group = await join("group.gsa", None, transport)
     results = []
     for _ in range(20):
         sender, message = await group.__anext__()

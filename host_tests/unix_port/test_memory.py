@@ -15,8 +15,7 @@ from dice.group.gsa_encode import encode
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import PSK_AES_128_CCM_8, SUITES
 from dicectl import resources
-from dicectl.firmware import mpy
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import mpy, unix_port
 
 FOLDER = Path(__file__).resolve().parent
 MEMBER_MAX_BYTES = 2 * 1536  # with 8 senders, without the modules: 1.5 KB on a board
@@ -28,7 +27,7 @@ RECORDS = 12_500  # a fifth of them forged
 
 def run(arguments, environment, folder):
     """Return the JSON object that a script prints under MicroPython."""
-    command = [micropython.find(), *map(str, arguments)]
+    command = [unix_port.find(), *map(str, arguments)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -36,7 +35,7 @@ def run(arguments, environment, folder):
 
 def member(*arguments):
     """Return the measurements of heap_of_a_member.py."""
-    return run([resources.ON_DEVICE / "heap_of_a_member.py", *arguments], micropython.environment(), FOLDER)
+    return run([resources.ON_DEVICE / "heap_of_a_member.py", *arguments], unix_port.environment(), FOLDER)
 
 
 @pytest.mark.parametrize("derive", ["sender", "shared"])
@@ -88,11 +87,11 @@ def write_group(folder, messages):
 
 
 def test_the_longest_messages_are_exchanged_with_64_kb_of_heap(tmp_path):
-    micropython.compile_to(tmp_path)  # as on a board, nothing is compiled here
+    unix_port.compile_to(tmp_path)  # as on a board, nothing is compiled here
     (tmp_path / "endpoint.mpy").write_bytes(mpy.compile_here(FOLDER / "heap_of_the_endpoint.py", "endpoint.py", None))
     longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
     write_group(tmp_path, [bytes(longest)] * 20)
-    received = run(["-X", f"heapsize={SMALL_HEAP}", "-m", "endpoint"], micropython.environment(tmp_path), tmp_path)
+    received = run(["-X", f"heapsize={SMALL_HEAP}", "-m", "endpoint"], unix_port.environment(tmp_path), tmp_path)
     assert received == [[5, longest, 13 + 8 + longest + 8]] * 20
 
 
@@ -101,7 +100,7 @@ def test_the_modules_of_a_managed_node_need_more_than_80_kb_here(tmp_path):
 
     The demo's RP2040, with pointers of 4 bytes and dice in its firmware, has 64 KB.
     """
-    micropython.compile_to(tmp_path)
+    unix_port.compile_to(tmp_path)
     modules = (
         "import gc, node, link\n"
         "import dice.aio.group, dice.aio.managed, dice.aio.session\n"
@@ -112,8 +111,8 @@ def test_the_modules_of_a_managed_node_need_more_than_80_kb_here(tmp_path):
     )
 
     def loading(heap):
-        argv = [micropython.find(), "-X", f"heapsize={heap}", "-c", modules]
-        return subprocess.run(argv, env=micropython.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
+        argv = [unix_port.find(), "-X", f"heapsize={heap}", "-c", modules]
+        return subprocess.run(argv, env=unix_port.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
 
     for heap in ("64k", "80k"):
         assert "MemoryError" in loading(heap).stdout

@@ -10,8 +10,7 @@ import threading
 import pytest
 
 from dicectl import resources
-from dicectl.firmware import profiles
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import profiles, unix_port
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -30,7 +29,7 @@ def clone():
 
 
 def run(code, *arguments, path=".frozen"):
-    command = [micropython.find(), "-c", code, *map(str, arguments)]
+    command = [unix_port.find(), "-c", code, *map(str, arguments)]
     done = subprocess.run(command, env={"MICROPYPATH": str(path)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from dicectl import resources
-from dicectl.firmware import mpy
-from dicectl.firmware import unix_port as micropython
+from dicectl.firmware import mpy, unix_port
 from host_tests import vectors
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
@@ -29,7 +28,7 @@ def vector_folder():
 def compiled_folder(tmp_path_factory):
     """Return a folder of .mpy files as on a board; the tests keep their assert statements."""
     folder = tmp_path_factory.mktemp("compiled")
-    micropython.compile_to(folder)
+    unix_port.compile_to(folder)
     for source in FOLDER.glob("*.py"):
         if source.name != "conftest.py":
             (folder / f"{source.stem}.mpy").write_bytes(mpy.compile_here(source, source.name, None, level=0))
@@ -57,9 +56,9 @@ def test_the_compiled_library_contains_no_modules_of_constants(compiled_folder):
 
 
 def assert_passes(arguments, path, vector_folder, tmp_path):
-    environment = micropython.environment(path)
+    environment = unix_port.environment(path)
     environment.update(DICE_VECTORS=str(vector_folder), DICE_SCRATCH=str(tmp_path))
-    arguments = [micropython.find(), *arguments]
+    arguments = [unix_port.find(), *arguments]
     done = subprocess.run(arguments, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -68,6 +67,6 @@ def test_the_runner_fails_if_a_test_fails_or_is_missing(tmp_path):
     (tmp_path / "test_broken.py").write_text("def test_right():\n    pass\n\n\ndef test_wrong():\n    assert 1 == 2\n")
     (tmp_path / "test_empty.py").write_text("")
     for name in ("test_broken", "test_empty", "test_absent"):
-        arguments = [micropython.find(), str(FOLDER / "run.py"), name]
-        done = subprocess.run(arguments, env=micropython.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
+        arguments = [unix_port.find(), str(FOLDER / "run.py"), name]
+        done = subprocess.run(arguments, env=unix_port.environment(tmp_path), cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 1, name
