@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The network of a node: a serial bus where app.json says so, else Wi-Fi where the board has it; elsewhere it is up already.
+"""The network of a node: a serial bus if app.json configures one, else Wi-Fi if the board has it, else the system's network.
 
 app.json has {"serial": {"uart": 0, "baud": 115200, "address": "10.77.0.5"}}, wifi.json {"ssid": "house", "password": "..."}.
 """
@@ -9,11 +9,11 @@ import json
 import time
 
 _PATIENCE_S = 20
-_RECEIVED_BYTES = 2500  # a whole packet that comes while the board is busy
+_RECEIVED_BYTES = 2500  # a whole packet, which may arrive while the board is busy
 
 
 def up(options):
-    """Bring it up; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
+    """Bring up the network; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
     if "serial" in options:
         return _serial(options["serial"])
     try:
@@ -34,7 +34,7 @@ def _serial(options):
 
 
 def _wifi(network):
-    """Connect; without a connection go on, since an access point may come back."""
+    """Connect to the access point; without a connection continue, since it may come back."""
     with open("wifi.json") as file:
         wifi = json.load(file)
     station = network.WLAN(network.STA_IF)

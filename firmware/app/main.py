@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Starts the node, unless it has failed to stay up too often: then the board stays at its prompt, where it can be mended.
+"""Starts the node, unless it failed too often in a row: then the board stays at its prompt, where it can be repaired.
 
-Copy this folder, edit sensors.py and node() below. docs/app.md tells what the files beside it are for.
+Copy this folder, and edit sensors.py and node() below. docs/app.md describes the files beside it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from status import Led
 
 
 def node():
-    """Bring up the network, and return the node as node.json and app.json describe it."""
+    """Bring up the network; return the node that node.json and app.json configure."""
     options = {}
     try:
         with open("app.json") as file:
@@ -31,7 +31,7 @@ def node():
 
 
 async def main():
-    """Be the node."""
+    """Run the node."""
     await safe.stay_up(node().run())
 
 
@@ -43,4 +43,4 @@ if __name__ == "__main__":
             safe.interrupted()
             raise
     else:
-        print("safe mode: the program failed %d times in a row; mend it, then safe.reset()" % safe.STARTS_MAX)
+        print("safe mode: the program failed %d times in a row; repair it, then call safe.reset()" % safe.STARTS_MAX)

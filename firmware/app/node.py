@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A managed node: in its groups whether or not the manager can be reached, and at the manager's whenever it can.
+"""A managed node: it takes part in its groups whether or not the manager can be reached, and connects to the manager when it can.
 
-A group obeys "on" and "off", and "sample": then, and every `publish_s`, a node that may send tells its groups what its sensor says.
-The manager, and whoever has a key in clients.json, can GET `sensor` and `light`, and PUT `light`; so can a sender, of a group.
+It obeys the messages "on", "off" and "sample" of its groups. On "sample", and every `publish_s`, a node that may send publishes the
+value of its sensor in its groups. The manager, senders of its groups, and the clients in clients.json can GET `sensor` and `light`,
+and PUT `light`.
 """
 
 import asyncio
@@ -29,22 +30,22 @@ from dice import (
     UsageError,
 )
 
-_AGAIN_S = 5  # before the manager is asked again; doubled up to the next
+_AGAIN_S = 5  # before the next attempt to reach the manager; doubled up to the maximum
 _AGAIN_MAX_S = 300
 _TIMER_MS = 1000
 
 
 class Node:
-    """One node; `settings` are those of node.json, `options` those of app.json."""
+    """One node; `settings` is node.json, `options` is app.json."""
 
     def __init__(self, settings, options, sensor, light=print, status=print, network=None):
         """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble".
 
-        `network` is what link.up() returns.
+        `network` is the result of link.up().
         """
         self.on = False
         self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
-        self.peer = None
+        self.manager = None  # the Coap of the session with the manager
         self._settings = settings
         self._options = options
         self._sensor = sensor
@@ -52,7 +53,7 @@ class Node:
         self._status = status
         self._network = network
         self._tasks = {}
-        self._sessions = {}  # Coaps of our clients, by identity
+        self._sessions = {}  # {identity: Coap} of our clients
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
         self._open = Router(dict(routes))
         for managed in self.groups.values():
@@ -60,7 +61,7 @@ class Node:
         self._routes = Router(routes)
 
     async def run(self):
-        """Be the node for ever; with the option `sleep_s`, until all is said, then sleep."""
+        """Run the node for ever; with the option `sleep_s`, sleep once everything is sent."""
         self._status("joining")
         for managed in self.groups.values():
             try:
@@ -75,23 +76,23 @@ class Node:
         again_s = _AGAIN_S
         while True:
             try:
-                await self._meet_manager()
+                await self._connect()
                 again_s = _AGAIN_S
                 await self._stay()
             except (DiceError, OSError) as error:
                 self._trouble(error)
-                if self.peer:
-                    self.peer.close()
+                if self.manager:
+                    self.manager.close()
             if self._options.get("sleep_s"):
                 await self._sleep(self._options["sleep_s"])
-            if self.peer:
-                self.peer.close()
-                self.peer = None
+            if self.manager:
+                self.manager.close()
+                self.manager = None
             await asyncio.sleep(again_s)
             again_s = min(2 * again_s, _AGAIN_MAX_S)
 
     async def publish(self):
-        """Tell the groups in which we may send what the sensor says."""
+        """Send the value of the sensor to the groups in which this node may send."""
         for managed in self.groups.values():
             try:
                 if managed.group:
@@ -99,28 +100,28 @@ class Node:
             except UsageError:
                 pass  # not a sender there
             except (DiceError, OSError) as error:
-                self._tell(error)  # the next may get through
+                self._print(error)  # the next may get through
 
-    async def _meet_manager(self):
-        """Open a session with the manager, and fetch what is new in each group."""
-        manager = self._settings["manager"]
+    async def _connect(self):
+        """Open a session with the manager, and fetch the newest GSA of each group."""
+        where = self._settings["manager"]
         psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
-        address = manager["host"], manager["port"]
+        address = where["host"], where["port"]
         connection = await dice.connect(address, psk, network=self._network, timer_ms=_TIMER_MS)
-        self.peer = Coap(connection, self._routes)
+        self.manager = Coap(connection, self._routes)
         for managed in self.groups.values():
-            self._take_part(managed, await managed.join(self.peer))
+            self._take_part(managed, await managed.join(self.manager))
         self._status("joined")
 
     async def _stay(self):
-        """Let the manager reach us until the session ends, or until it is time to sleep."""
+        """Be reachable for the manager until the session ends, or until it is time to sleep."""
         if self._options.get("sleep_s"):
             await asyncio.sleep(self._options.get("awake_s", 5))
         else:
-            await asyncio.gather(*[managed.stay(self.peer) for managed in self.groups.values()])
+            await asyncio.gather(*[managed.stay(self.manager) for managed in self.groups.values()])
 
     def _take_part(self, managed, group):
-        """Obey a group from now on."""
+        """Start to obey a group."""
         task = self._tasks.get(managed)
         if group and (task is None or task.done()):
             self._tasks[managed] = asyncio.create_task(self._obey(managed, group))
@@ -138,8 +139,8 @@ class Node:
         except (DiceError, OSError) as error:  # such as the end of the key's lifetime
             self._trouble(error)
             managed.leave()
-            if self.peer:
-                self.peer.close()  # so that we ask the manager anew
+            if self.manager:
+                self.manager.close()  # so that we connect to the manager again
 
     def _switch(self, on):
         self.on = on
@@ -152,37 +153,37 @@ class Node:
             await self.publish()
 
     async def _serve(self):
-        """Serve those who have a key in clients.json, such as {"desk": "32 hex digits"}, not the one of the manager."""
+        """Serve the clients in clients.json, such as {"desk": "32 hex digits"}; their keys are not those of the manager."""
         try:
             with open("clients.json") as file:
                 keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
         except OSError:
             return
 
-        async def one(connection):
+        async def answer(connection):
             identity = bytes(connection.session.identity)
-            peer = self._sessions[identity] = Coap(connection, self._open)
+            session = self._sessions[identity] = Coap(connection, self._open)
             try:
-                await peer.closed()
+                await session.closed()
             finally:
-                if self._sessions.get(identity) is peer:
+                if self._sessions.get(identity) is session:
                     del self._sessions[identity]
 
         port = self._options.get("port", 5684)
-        await dice.serve(port, PskLookup(keys.get), one, network=self._network, timer_ms=_TIMER_MS)
+        await dice.serve(port, PskLookup(keys.get), answer, network=self._network, timer_ms=_TIMER_MS)
 
     async def _sleep(self, seconds):
-        """Sleep deeply, where that can be; the program begins anew after it."""
+        """Enter deep sleep, after which the program starts again, or wait if the board has none."""
         await self.publish()
         for managed in self.groups.values():
-            if self.peer and not self.peer.ended:
+            if self.manager and not self.manager.ended:
                 try:
-                    await managed.report(self.peer)
+                    await managed.report(self.manager)
                 except (DiceError, OSError) as error:
-                    self._tell(error)
-        if self.peer:
-            self.peer.close()
-        safe.reset()  # whoever goes to sleep has not failed
+                    self._print(error)
+        if self.manager:
+            self.manager.close()
+        safe.reset()  # a node that goes to sleep has not failed
         try:
             from machine import deepsleep
         except ImportError:
@@ -192,18 +193,18 @@ class Node:
 
     def _trouble(self, error):
         self._status("trouble")
-        self._tell(error)
+        self._print(error)
 
-    def _tell(self, error):
+    def _print(self, error):
         print("trouble:", type(error).__name__, error)
 
-    def _get_sensor(self, _request, _peer):
+    def _get_sensor(self, _request, _session):
         return CONTENT, self._sensor()
 
-    def _get_light(self, _request, _peer):
+    def _get_light(self, _request, _session):
         return CONTENT, b"on" if self.on else b"off"
 
-    def _put_light(self, request, _peer):
+    def _put_light(self, request, _session):
         if request.payload not in (b"on", b"off"):
             return BAD_REQUEST, b"on or off"
         self._switch(request.payload == b"on")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Keeps a node that cannot stay up from restarting for ever: counts starts, and has the watchdog end what hangs."""
+"""Keeps a node that fails from restarting for ever: counts starts, and lets the watchdog reset a program that hangs."""
 
 import asyncio
 import os
@@ -8,9 +8,9 @@ import sys
 
 STARTS_MAX = 5
 _FILE = "starts"
-_UP_S = 60  # after so long a start counts as a success
+_UP_S = 60  # after this time, a start is a success
 _FEED_S = 2
-_WATCHDOG_MS = 8000  # the longest that an RP2040 has
+_WATCHDOG_MS = 8000  # the longest time of an RP2040
 _HOUR_MS = 3_600_000
 _WATCHDOG_RP2040 = 0x40058000  # WATCHDOG_CTRL in the data sheets; writing to it at 0x3000 more clears bits
 _WATCHDOG_RP2350 = 0x400D8000
@@ -19,7 +19,7 @@ _ENABLE = 1 << 30
 
 
 def may_start():
-    """Count a start; return False where too many in a row came to nothing."""
+    """Count a start; return False after too many failed ones in a row."""
     try:
         starts = os.stat(_FILE)[6]
     except OSError:
@@ -32,7 +32,7 @@ def may_start():
 
 
 def reset():
-    """Count anew."""
+    """Forget failed starts."""
     try:
         os.remove(_FILE)
     except OSError:
@@ -40,7 +40,7 @@ def reset():
 
 
 def interrupted():
-    """Give whoever has pressed Ctrl-C time: forget failed starts, and stop the watchdog, for which MicroPython has no call."""
+    """After Ctrl-C, forget failed starts and stop the watchdog, for which MicroPython has no call."""
     reset()
     if sys.platform == "rp2":
         from machine import mem32
@@ -54,7 +54,7 @@ def interrupted():
 
 
 async def stay_up(program):
-    """Run a coroutine with the watchdog on, where there is one; once it has been up for a while, its start was a success."""
+    """Run a coroutine with the watchdog, if there is one. After a while, its start counts as a success."""
     task = asyncio.create_task(program)
     try:
         from machine import WDT

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a node measures: each sensor is a function that returns text as bytes, such as b"21.4"; make() chooses by app.json."""
+"""The sensors of a node: functions that return text as bytes, such as b"21.4"; make() returns the one of app.json."""
 
-_LM75 = 0x48  # and its many equals: TMP102, MCP9808 at 0x18 differ
+_LM75 = 0x48  # and of compatible chips such as the TMP102
 
 
 def chip():
-    """Return degrees Celsius inside the chip: of an RP2040, RP2350 or ESP32."""
+    """Return the temperature of the chip in degrees Celsius: an RP2040, RP2350 or ESP32."""
     try:
         from esp32 import mcu_temperature
     except ImportError:
@@ -18,7 +18,7 @@ def chip():
 
 
 def lm75(options):
-    """Return a function for an LM75 on I2C: {"sensor": "lm75", "i2c": 0, "scl": 5, "sda": 4, "i2c_address": 72}."""
+    """Return the function of an LM75 on I2C: {"sensor": "lm75", "i2c": 0, "scl": 5, "sda": 4, "i2c_address": 72}."""
     from machine import I2C, Pin
 
     bus = I2C(options.get("i2c", 0), scl=Pin(options["scl"]), sda=Pin(options["sda"]))
@@ -32,7 +32,7 @@ def lm75(options):
 
 
 def simulated(options):
-    """Return a function that goes up and down between 20.0 and 21.9."""
+    """Return the function of a made-up sensor, which rises and falls between 20.0 and 21.9."""
     state = [0]
 
     def read():

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The light of the node, which also shows how it is: it blinks fast while it has trouble, slowly while it joins."""
+"""The light of the node, which also shows its state: it blinks fast in trouble, and slowly while the node joins."""
 
 _BLINK_MS = {"trouble": 100, "joining": 500}
 

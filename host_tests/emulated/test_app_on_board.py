@@ -61,7 +61,7 @@ async def main():
     node._take_part(node.groups["lamps"], await node.groups["lamps"].resume())
     session = Session(Client(Psk(b"lamp", bytes(16)), os.urandom), RecordLayer(), 0)
     session.transmit()
-    node.peer = Coap(Connection(session, Nowhere()), node._routes)
+    node.manager = Coap(Connection(session, Nowhere()), node._routes)
     await asyncio.sleep(0.1)
     assert node.groups["lamps"].group.member.held(1)
     request = Message(0, GET, 7, b"t", [(11, b"light")], b"")

@@ -23,7 +23,7 @@ FOUND = re.compile(r"(\w+)\.py:(\d+): error: .*\[([\w-]+)\]")
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """Return {(file, line, kind)} of all errors that mypy finds in the cases, as an installed dice has them."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--allow-untyped-calls", "--no-incremental"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental"]
     config = tmp_path_factory.mktemp("mypy") / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {profiles.LIB}\n[mypy-dice.*]\nignore_errors = True\n")
     files = [str(CASES / "right.py"), str(CASES / "wrong.py")]

@@ -199,9 +199,9 @@ def _node(app, options, group, peers):
     module._AGAIN_S = 0.01
 
     class Node(module.Node):
-        async def _meet_manager(self):
-            self.peer = FakeManagerSession()
-            peers.append(self.peer)
+        async def _connect(self):
+            self.manager = FakeManagerSession()
+            peers.append(self.manager)
 
     node = Node({"groups": []}, {"publish_s": 0, **options}, lambda: b"1", status=lambda word: None)
     node.groups = {"lamps": group}

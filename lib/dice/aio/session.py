@@ -70,26 +70,26 @@ async def connect(
     role = Client(
         credentials,
         os.urandom,
-        cid=cid,
-        server_name=server_name,
-        alpn=alpn,
-        fragment_code=fragment_code,
-        size_limit=size_limit,
-        tickets=tickets,
-        resume=resume,
+        cid,
+        server_name,
+        alpn,
+        fragment_code,
+        size_limit,
+        tickets,
+        resume,
     )
     session = Session(role, RecordLayer(), now(), timer_ms, mtu)
-    endpoint = _Endpoint(session, transport or _network(network).Unicast(address))
+    connection = attach(session, address, transport, network)
     try:
-        await asyncio.wait_for(endpoint.connection.opened(), timeout_s)
+        await asyncio.wait_for(connection.opened(), timeout_s)
     except asyncio.TimeoutError:
         session.give_up()
-        endpoint.connection.close()
+        connection.close()
         raise session.error
     except BaseException:  # also cancelled: neither socket nor task are left behind
-        endpoint.connection.close()
+        connection.close()
         raise
-    return endpoint.connection
+    return connection
 
 
 def attach(

@@ -44,15 +44,11 @@ class SlipHost:
         Raises UsageError if host is not an IPv4 address: there is no name server on a line.
         """
         to = None if address is None else address_of(address[0]) + address[1].to_bytes(2, "big")
-        endpoint = Unicast(self, asyncio.Event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to)
-        self._add(endpoint)
-        return endpoint
+        return self._add(Unicast(self, asyncio.Event(), self.address + (port or self._free_port()).to_bytes(2, "big"), to))
 
     def Multicast(self, address: "Bytes", port: int) -> Multicast:
         """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port."""
-        endpoint = Multicast(self, asyncio.Event(), bytes(address) + port.to_bytes(2, "big"), None)
-        self._add(endpoint)
-        return endpoint
+        return self._add(Multicast(self, asyncio.Event(), bytes(address) + port.to_bytes(2, "big"), None))
 
     def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
         """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
@@ -71,11 +67,12 @@ class SlipHost:
             self._task.cancel()
             self._task = None
 
-    def _add(self, endpoint: "Endpoint") -> None:
+    def _add(self, endpoint: "Any") -> "Any":
         self._endpoints.append(endpoint)
         if self._task is None:
             self._error = None
             self._task = asyncio.create_task(self._run())
+        return endpoint
 
     def _free_port(self) -> int:
         """Return a dynamic port (RFC 6335, section 6) that no transport has: a random one, or the next free one after it."""

@@ -30,7 +30,7 @@ class Psk(KeyExchange):
 
     suites = (PSK_AES_128_CCM_8, PSK_AES_128_CCM)
 
-    def __init__(self, identity, key):
+    def __init__(self, identity: bytes, key: bytes) -> None:
         """Take `identity`, 1 to 128 bytes, and `key`, 1 to 64 bytes, of which 16 or more should be random; raises UsageError."""
         if not 0 < len(identity) <= PSK_IDENTITY_MAX_BYTES or not 0 < len(key) <= PSK_MAX_BYTES:
             raise UsageError(E_OPTION)

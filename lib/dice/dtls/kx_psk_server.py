@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Pre-shared keys, the server's half; see `kx_psk`."""
 
+from .._typing import TYPING
 from ..codes import HANDSHAKE_CLIENT_KEY_EXCHANGE
 from ..limits import PSK_IDENTITY_MAX_BYTES
 from ..wire import Reader
 from .handshake import KeyExchange
 from .kx_psk import Psk, premaster
+
+if TYPING:
+    from collections.abc import Callable
 
 
 class PskLookup(KeyExchange):
@@ -14,7 +18,7 @@ class PskLookup(KeyExchange):
 
     suites = Psk.suites
 
-    def __init__(self, find):
+    def __init__(self, find: "Callable[[bytes], bytes | None]") -> None:
         self._find = find
 
     def flight(self, handshake):

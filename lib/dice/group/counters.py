@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a device must not forget about a group: its counters in the store.
+"""The persistent counters of a group, in the store of a device.
 
-Each is one 64-bit number, epoch | number, as in RFC 6347, section 4.1, that never goes back. Names have 13 characters: the group
-id, a letter, a SenderID.
+Each is a 64-bit number, epoch (16 bits) | number (48 bits) as in RFC 6347, section 4.1, that never decreases. Its name has 13
+characters: the group id, a letter, a SenderID.
 
-    t  the sequence number with which we go on sending
-    r  the lowest sequence number that is still fresh from a sender
-    l  the seconds lived in an epoch; so also the epoch itself, below which there is no return
-    c  whether another device was heard sending as ourselves in an epoch
+    t  the sequence number at which sending continues after a reboot
+    r  the lowest sequence number of a sender that is fresh after a reboot
+    l  the seconds of an epoch's lifetime that are used up; its epoch is the lowest that the device may use
+    c  the epoch in which another device was found to use our SenderID
 """
 
 from ..errors import StoreError, UsageError
@@ -16,15 +16,15 @@ from ..reasons import E_OLD_EPOCH, E_STORE_SHARED
 
 
 class Counters:
-    """The counters of one group; every call raises StoreError when the store cannot do its part."""
+    """The counters of one group. Every call raises StoreError if the store fails. `gid` has 4 bytes."""
 
     def __init__(self, store, gid):
         self._store = store
         self._gid = gid
-        self._tried = {}  # what an attempt that did not come to its end wanted to write, by name
+        self._tried = {}  # {name: value} of writes that failed
 
     def begin(self, epoch):
-        """Note that `epoch` has begun; return the seconds lived in it. Raises UsageError if it has gone by."""
+        """Store that `epoch` has begun; return the seconds of its lifetime that are used up. Raises UsageError if it is over."""
         name = self.name("l", 0)
         held = self._store.get(name) or 0
         if held >> 48 > epoch:
@@ -35,23 +35,23 @@ class Counters:
         return held - (epoch << 48)
 
     def live(self, epoch, seconds):
-        """Note how many seconds of the epoch are used up, unless a later one has begun."""
+        """Store how many seconds of the epoch's lifetime are used up, unless a later epoch has begun."""
         name = self.name("l", 0)
         if (self._store.get(name) or 0) >> 48 <= epoch:
             self._store.put(name, (epoch << 48) + seconds)
 
     def clash(self, sender_id, epoch):
-        """Note that another device sends as ourselves in `epoch`."""
+        """Store that another device uses our SenderID in `epoch`."""
         self._store.put(self.name("c", sender_id), epoch << 48)
 
     def clashed(self, sender_id, epoch):
-        """Tell whether that was noted of `epoch`."""
+        """Return whether clash() was called for `epoch`."""
         return self._store.get(self.name("c", sender_id)) == epoch << 48
 
     def resume(self, name, epoch, first):
-        """Return the sequence number where a counter goes on in `epoch`, or None where nobody knows.
+        """Return the sequence number at which a counter continues in `epoch`, or None if it is unknown.
 
-        `first` is what a fresh GSA says, or None. It is kept at once, since it is believed only once.
+        `first` is that of a fresh GSA, or None. It is stored at once, because a GSA is fresh only once.
         """
         held = (self._store.get(name) or 0) - (epoch << 48)
         if held >= 0 and (first is None or held >= first):
@@ -61,10 +61,10 @@ class Counters:
         return first
 
     def reserve(self, name, base, mark, end):
-        """Have the store say that all sequence numbers below `end` are used, or lost to a reboot; return `end`, the new mark.
+        """Store that all sequence numbers below `end` are used, or will be skipped after a reboot; return `end`, the new mark.
 
-        `base` is epoch << 48. `mark` is what the store says now, 0 where it says nothing of this epoch. An attempt that took hold
-        although it was reported as failed is known again by what it tried to write.
+        `base` is epoch << 48. `mark` is the stored number, 0 if there is none of this epoch. If a write that was reported as failed
+        did reach the flash, its value is recognised. Raises StoreError if another program has changed the counter.
         """
         held = self._store.get(name) or 0
         if held != base + mark and (mark or held > base) and held != self._tried.get(name):
@@ -75,5 +75,5 @@ class Counters:
         return end
 
     def name(self, kind, sender_id):
-        """Return the name of a counter: members keep it, since making it takes longer than all else that reserve() does."""
+        """Return the name of a counter. Members keep it, because formatting it takes longer than the rest of reserve()."""
         return "%08x%s%04x" % (int.from_bytes(self._gid, "big"), kind, sender_id)

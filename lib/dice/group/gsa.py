@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The group security association: all that a device must be given to take part in a group.
+"""The group security association (GSA): everything that a device needs to take part in a group.
 
-Its encoding uses the presentation language of RFC 5246, section 4, as the rest of DTLS does, so that a board needs no second
-codec; docs/protocol.md is normative and has vectors. `group.keeper` encodes, since no board does.
+Its encoding is in the presentation language of RFC 5246, section 4, like the rest of DTLS, so that a board needs no second codec.
+docs/protocol.md, section 4, is normative and has vectors. `group.gsa_encode` encodes; no board does.
 
 struct {
     uint8 version = 1;
@@ -16,7 +16,7 @@ struct {
     uint8 derive;                  1: sender, 2: shared
     uint16 epoch;                  1..65535
     opaque key<16..20>;            sender: TEK; shared: key | salt
-    uint16 own_id;                 own SenderID, or ListenerID where it is not among the senders; 0 for a device without one
+    uint16 own_id;                 own SenderID, or ListenerID if it is not among the senders; 0 for a device without one
     uint64 own_next;               epoch | sequence number of the first record to send; 0 for a device that only listens
     uint32 lifetime_s;             0: unlimited
     uint32 budget;                 records that a sender may seal
@@ -42,37 +42,37 @@ D00 = const(2)  # uint16 SenderID, uint32 sequence number: draft-keoh-dtls-multi
 
 DERIVE_SENDER = const(1)
 DERIVE_SHARED = const(2)
-UNKNOWN = (1 << 64) - 1  # of a sender's `next`
+UNKNOWN = (1 << 64) - 1  # value of a sender's `next`
 
 _CHECK_BYTES = const(4)
 _KEY_AT = const(19)
 _NUMBERS_BYTES = const(19)  # from own_id to count
 _SENDER_BYTES = const(10)
-_SHORTEST_BYTES = const(293)  # what is read of a GSA without senders, at the most
+_SHORTEST_BYTES = const(293)  # the longest GSA without senders
 
 
 class Gsa:
-    """What the struct above says, with `own_id` None for a device without an id, and `senders` a list of (id, next).
+    """The fields of the struct above, with `own_id` None for a device without an id, and `senders` a list of (id, next).
 
-    `fresh`: the sequence numbers in it are news. Once a device has taken them over, they are history, which an attacker
-    could have it believe again after a reboot: the device writes it back as without_fresh_flag() makes it, and trusts its store.
+    `fresh`: its sequence numbers have not been copied into the store yet. Once they are, they are stale, and restoring the old file
+    would roll them back: so the file is rewritten by without_fresh_flag().
     """
 
     def __init__(self, **fields):
-        """Take all fields: decode() makes what can be trusted, and `group.keeper` only encodes what decode() would accept."""
+        """Take all fields. decode() checks them; `group.gsa_encode` encodes only what decode() accepts."""
         for name in fields:
             setattr(self, name, fields[name])
 
 
 def checksum(body):
-    """Return what stands behind `body`, all the rest of a GSA."""
+    """Return the checksum of `body`, all of an encoded GSA before it: 4 bytes."""
     digest = sha256()
     digest.update(body)
     return digest.digest()[:_CHECK_BYTES]
 
 
 def without_fresh_flag(data):
-    """Return an encoded GSA whose sequence numbers are no news any more, a bytearray: it holds the key."""
+    """Return an encoded GSA without the flag `fresh`: a bytearray, so that the key in it can be overwritten."""
     data = bytearray(data)
     data[1] &= ~GSA_FRESH
     data[-_CHECK_BYTES:] = checksum(memoryview(data)[:-_CHECK_BYTES])
@@ -89,7 +89,7 @@ def decode(data):
     body = memoryview(data)[:end]
     if data[end:] != checksum(body):
         raise FormatError(E_DAMAGED)
-    body = bytes(body) + bytes(_SHORTEST_BYTES)  # whether all of it was there is told at the end, and once
+    body = bytes(body) + bytes(_SHORTEST_BYTES)  # truncation is detected below, once
     flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s4sHHBBHB", body)
     key = bytearray(body[_KEY_AT : _KEY_AT + at])
     at += _KEY_AT
@@ -111,7 +111,7 @@ def decode(data):
             newest = max(newest, following >> 48)
         at += _SENDER_BYTES
     numbers = dict(senders)
-    # Records sealed with one key are summed over all who hold it.
+    # The records that are sealed with one key are summed over all its holders.
     sharers = count if derive == DERIVE_SHARED else 1
     if not 224 <= address[0] <= 239 or not port:
         raise FormatError(E_ADDRESS)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What only the keeper of a group does, who alone has the master group key: make the key of an epoch, and encode GSAs."""
+"""The work of a group manager, which alone has the master key (TGK): derive the key of an epoch, and encode GSAs."""
 
 from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
 from ..crypto.hmac import p_sha256
@@ -21,15 +21,15 @@ def traffic_key(tgk, mul_id, cs_id, rand):
     """Return the 16-byte TEK, the traffic encryption key of one epoch, from the master group key.
 
     `tgk` has 16 bytes or more, `mul_id` is the 16-byte group address (an IPv4 one mapped into IPv6), `cs_id` has 4 bytes, `rand`
-    16. Who knows the TGK can make every TEK: members are given the TEK alone.
+    16. The TGK gives every TEK: members get the TEK alone.
     """
     return p_sha256(tgk, _TEK_CONSTANT + mul_id + cs_id + rand, 16)
 
 
 def encode(gsa):
-    """Return the encoding of a Gsa as a bytearray: it holds the key, so overwrite it after use.
+    """Return the encoding of a Gsa: a bytearray, so that the key in it can be overwritten after use.
 
-    Raises FormatError unless decode() makes the same of it: so every field is what the struct in `group.gsa` allows.
+    Raises FormatError unless decode() returns the same fields, so each is within the bounds of the struct in `group.gsa`.
     """
     if not 1 <= gsa.epoch <= 0xFFFF:
         raise FormatError(E_EPOCH)

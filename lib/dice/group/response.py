@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Secured unicast answers to group messages, with a key for each pair of listener and sender.
 
-As draft-tiloca-dice-secure-groupcomm-00 sketches it, and docs/protocol.md decides. An answer is a record with the ListenerID in the
-place of the SenderID and the sequence number of the message that it answers: a listener accepts each message at most once, also
-across reboots, so it needs no counter of its own, and no nonce is used twice.
+draft-tiloca-dice-secure-groupcomm-00 sketches it; docs/protocol.md, section 12, is normative. An answer is a record with the
+ListenerID in the place of the SenderID, and the sequence number of the message that it answers. A listener accepts each message at
+most once, also across reboots, so it needs no counter of its own, and no nonce repeats.
 """
 
 from .. import record
@@ -26,10 +26,10 @@ def _keys(context, sender_id, listener_id):
 
 
 class ReceivedRequest:
-    """A message that `member` has just accepted, to be answered once; there is one of each message."""
+    """A message that `member` has just accepted. It can be answered once."""
 
     def __init__(self, member):
-        """Take it over from the member; raises UsageError where that was done, or nothing was accepted."""
+        """Take the last message of `member`; raises UsageError if it was taken before, or none was accepted."""
         self._member = member
         if member.sender is None or member.sequence is None:
             raise UsageError(E_ANSWERED)
@@ -37,14 +37,14 @@ class ReceivedRequest:
         member.sequence = None
 
     def answer(self, data):
-        """Return the datagram, a bytearray, to send to where the message came from; `data` is bytes.
+        """Return the datagram to send to the source of the message, a bytearray; `data` is bytes.
 
-        Raises UsageError at a second call, in an epoch that is over, and on a device without an id of its own.
+        Raises UsageError for a second answer, after the end of the epoch, and on a device without an id.
         """
         if self._number is None:
             raise UsageError(E_ANSWERED)
         epoch, sender_id, sequence = self._number
-        self._number = None  # whatever happens from here on
+        self._number = None  # also if sealing fails
         context = self._member.held(epoch)
         if context is None:
             raise UsageError(E_ANSWERED)
@@ -56,13 +56,13 @@ class ReceivedRequest:
 
 
 class PendingRequest:
-    """A message to the group, as sealed, whose answers are wanted; at most one of each listener is taken.
+    """A message of ours to the group, of which answers are received, at most one of each listener.
 
-    `answers` maps ListenerIDs to what they said, `dropped` counts what was no answer to this message.
+    `answers` is {ListenerID: bytes}; `dropped` counts the datagrams that are not an answer to this message.
     """
 
     def __init__(self, member, datagram):
-        """`datagram` is what member.transmit() returned. Raises UsageError where it is not the member's."""
+        """`datagram` is the result of member.transmit(). Raises UsageError if the member is not its sender."""
         self._member = member
         self._epoch = datagram[3] << 8 | datagram[4]
         context = member.held(self._epoch)
@@ -73,7 +73,7 @@ class PendingRequest:
         self.dropped = 0
 
     def receive(self, datagram):
-        """Take a datagram; return the ListenerID of an authentic first answer, or else None. Nothing that is received can raise."""
+        """Process a datagram; return the ListenerID of an authentic first answer, else None. No datagram can raise."""
         context = self._member.held(self._epoch)
         if context is not None and record.well_formed(datagram):
             at = 5 + context.id_bytes

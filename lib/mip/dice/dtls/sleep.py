@@ -9,8 +9,9 @@ power before it saves connects anew.
 """
 
 
+_TYPING = const(0)
 from ..errors import StoreError, UsageError
-_MASTER_SECRET_BYTES = const(48); _RESERVE_RECORDS = const(64); _WINDOW_BYTES = const(8)
+_DATAGRAM_MAX_BYTES = const(1232); _MASTER_SECRET_BYTES = const(48); _RESERVE_RECORDS = const(64); _TIMER_MS = const(9_000); _WINDOW_BYTES = const(8)
 _E_NOT_CONNECTED = const(19); _E_STALE = const(35)
 from ..replay import Window
 from ..suites import SUITES
@@ -19,6 +20,11 @@ from .handshake import Handshake, Secrets
 from .record_layer import RecordLayer
 from .resumption import unwrap, wrap
 from .session import Session
+
+if _TYPING:
+    from collections.abc import Callable
+
+    from ..types import Store
 
 _FORMAT = const(1)
 _RANDOMS_BYTES = const(64)
@@ -46,7 +52,7 @@ class _Reserving(RecordLayer):
         return super().seal(content_type, epoch, plaintext)
 
 
-def save(session, store, secret, random, name="dtls"):
+def save(session: Session, store: "Store", secret: bytes, random: "Callable[[int], bytes]", name: str = "dtls") -> bytes:
     """Return a connected session as bytes, encrypted under `secret` (bytes, of the device); the session itself is at its end.
 
     `store` (see dice.store) must be there again for restore(); `random(n)` returns n random bytes. Raises UsageError, StoreError.
@@ -81,18 +87,26 @@ def save_in_clear(session, store, name="dtls"):
     return bytes(writer.data)
 
 
-def restore(data, store, secret, now, name="dtls", **options):
-    """Return the Session of `data`, a result of save(); `options` are those of Session.
+def restore(
+    data: bytes,
+    store: "Store",
+    secret: bytes,
+    now: int,
+    name: str = "dtls",
+    timer_ms: int = _TIMER_MS,
+    mtu: int = _DATAGRAM_MAX_BYTES,
+) -> Session:
+    """Return the Session of `data`, a result of save(); `timer_ms` and `mtu` are as for dice.connect.
 
     Raises StoreError if it is damaged, of another secret, or not the last that was saved: then connect anew.
     """
     clear = unwrap(secret, data)
     if clear is None:
         raise StoreError(_E_STALE)
-    return restore_in_clear(clear, store, now, name, **options)
+    return restore_in_clear(clear, store, now, name, timer_ms, mtu)
 
 
-def restore_in_clear(data, store, now, name="dtls", **options):
+def restore_in_clear(data, store, now, name="dtls", timer_ms=_TIMER_MS, mtu=_DATAGRAM_MAX_BYTES):
     """Return the Session of `data`, a result of save_in_clear(); raises StoreError, and FormatError if it is truncated."""
     reader = Reader(data)
     if reader.uint(1) != _FORMAT:
@@ -123,4 +137,4 @@ def restore_in_clear(data, store, now, name="dtls", **options):
     epoch.window = Window(received, bytearray(_WINDOW_BYTES))
     epoch.next = kept & (1 << _MARK_BITS) - 1
     layer.reserve(epoch)
-    return Session(role, layer, now, **options)
+    return Session(role, layer, now, timer_ms, mtu)
