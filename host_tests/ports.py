@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Ports for tests outside of a network namespace, where other tests and other programs have ports too."""
+"""Free ports for tests outside of a network namespace, which share the ports with other tests and programs."""
 
 import socket
 
@@ -8,7 +8,7 @@ HOST = "127.0.0.1"
 
 
 def free_port(kind=socket.SOCK_DGRAM):
-    """Return a port of loopback that is free; the kernel does not soon give it to another program that asks for one."""
+    """Return a free port of loopback. The kernel does not soon give it to another program that asks for a free port."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]

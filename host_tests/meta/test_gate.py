@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""`make check` omits the tests that the texts of the markers name, `make test` those on demand, and the gate runs `make test`."""
+"""`make check` omits the tests that its markers name, `make test` omits those on demand, and the gate runs `make test`."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def markers():
     return dict(line.strip(' ",').split(": ", 1) for line in listed.splitlines())
 
 
-def test_make_check_omits_what_the_markers_say():
+def test_make_check_omits_the_tests_with_the_markers_that_say_so():
     omitted = set(re.search(r'-m "not \((.*)\)"', recipe("check"))[1].split(" or "))
     assert omitted == set(markers())
     in_make_test = {name for name, text in markers().items() if text.endswith("`make check` leaves it out, `make test` runs it")}

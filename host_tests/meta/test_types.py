@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The types of the public face: what users write type-checks, typical mistakes do not, and the names are those of dice.names."""
+"""The types of the public face: programs of users type-check, typical mistakes do not, and the names are those of dice.names."""
 
 import ast
 import os
@@ -22,7 +22,7 @@ FOUND = re.compile(r"(\w+)\.py:(\d+): error: .*\[([\w-]+)\]")
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """Return {(file, line, kind)} of all errors that mypy finds in the cases, as an installed dice has them."""
+    """Return {(file, line, kind)} of all errors that mypy finds in the cases, with dice as installed."""
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental"]
     config = tmp_path_factory.mktemp("mypy") / "mypy.ini"
     config.write_text(f"[mypy]\nmypy_path = {profiles.LIB}\n[mypy-dice.*]\nignore_errors = True\n")
@@ -32,12 +32,12 @@ def found(tmp_path_factory):
     return {(name, int(line), kind) for name, line, kind in FOUND.findall(done.stdout)}
 
 
-def test_what_users_write_has_the_right_types(found):
+def test_programs_of_users_have_the_right_types(found):
     assert not [error for error in found if error[0] == "right"]
 
 
-def test_mistakes_are_found(found):
-    """Each of them, where it is, and no other."""
+def test_typical_mistakes_are_type_errors(found):
+    """Each of them is found at its line, and no other."""
     wanted = set()
     for number, line in enumerate((CASES / "wrong.py").read_text().splitlines(), 1):
         _, mark, kinds = line.partition("# wrong: ")
@@ -46,7 +46,7 @@ def test_mistakes_are_found(found):
     assert {error for error in found if error[0] == "wrong"} == wanted
 
 
-def test_type_checkers_know_the_same_names():
+def test_type_checkers_and_programs_know_the_same_names():
     stub = ast.parse((profiles.LIB / "dice" / "__init__.pyi").read_text())
     homes = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     offered = {name: line.split(" ")[0] for line in names._OFFERED.split(",") for name in line.split(" ")[1:]}
@@ -58,8 +58,8 @@ def test_type_checkers_know_the_same_names():
     assert all(hasattr(dice, name) for name in homes)
 
 
-class Plain(ast.NodeTransformer):
-    """Takes annotations, and what only they need, out of a module."""
+class WithoutAnnotations(ast.NodeTransformer):
+    """Removes annotations, and the imports that only they need, from a module."""
 
     def visit_If(self, node):
         self.generic_visit(node)
@@ -83,10 +83,10 @@ class Plain(ast.NodeTransformer):
 @pytest.mark.parametrize(
     "file", [file for file in profiles.files() if file.split("/")[1] in ("aio", "coap", "transport", "store.py")]
 )
-def test_annotations_take_nothing_on_a_board(file, tmp_path):
-    """A module without its annotations, and without the imports that they need, compiles to the same bytes."""
+def test_annotations_take_no_bytes_on_a_board(file, tmp_path):
+    """A module compiles to the same bytes without its annotations and the imports that they need."""
     text = mpy.folded(profiles.LIB / file).decode()
-    plain = Plain().visit(ast.parse(text))
+    plain = WithoutAnnotations().visit(ast.parse(text))
     sizes = []
     for tree in (ast.parse(text), plain):
         path = tmp_path / "module.py"
@@ -96,7 +96,7 @@ def test_annotations_take_nothing_on_a_board(file, tmp_path):
 
 
 def test_the_api_page_describes_all_names():
-    """docs/api.md, but for the codes of CoAP, which it describes together."""
+    """docs/api.md, except for the codes of CoAP, which it describes together."""
     described = {name for _, name in api_page.names()}
     offered = {name for line in names._OFFERED.split(",") for name in line.split(" ")[1:]}
     assert not offered - described
