@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""All attributes of an object are born in `__init__`, of its class or of a base: so what an object is can be read in one place."""
+"""All attributes of an object are assigned in the `__init__` of its class or of a base, so that one place lists them all."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ LIB = Path(__file__).resolve().parents[2] / "lib" / "dice"
 
 
 def assigned(function):
-    """Yield the names of the attributes that a method assigns on its first argument."""
+    """Yield the names of the attributes of its first argument that a method assigns."""
     this = function.args.args[0].arg if function.args.args else None
     for node in ast.walk(function):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -22,7 +22,7 @@ def assigned(function):
 
 
 def late(classes):
-    """Return {class.attribute: method} of attributes that a method assigns and no `__init__` or class body does."""
+    """Return {class.attribute: method} of attributes that a method assigns, but no `__init__` or class body."""
     found = {}
     for name, node in classes.items():
         born, waiting = set(), [name]
@@ -44,12 +44,12 @@ def classes_of(*texts):
     return {node.name: node for text in texts for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)}
 
 
-def test_no_attribute_is_born_outside_of_init():
+def test_every_attribute_is_assigned_in_init():
     assert late(classes_of(*(path.read_text() for path in sorted(LIB.rglob("*.py"))))) == {}
 
 
 @pytest.mark.parametrize("assignment", ["self.a = 1", "self.a, b = 1, 2", "self.a += 1", "for self.a in b: pass"])
-def test_a_late_attribute_is_found(assignment):
+def test_an_attribute_assigned_elsewhere_is_found(assignment):
     base = "class A:\n    def __init__(self):\n        self.b = 1\n"
     text = f"{base}class B(A):\n    def f(self):\n        self.b = 2\n        {assignment}\n"
     assert late(classes_of(text)) == {"B.a": "f"}

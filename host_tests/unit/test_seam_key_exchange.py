@@ -47,7 +47,7 @@ class Signed(KeyExchange):
 
 
 @pytest.mark.parametrize("secret", [b"both know it", b"another"])
-def test_a_session(secret):
+def test_a_session_uses_a_key_exchange_defined_here(secret):
     server, client = Signed(b"server" * 250), Signed(b"client" * 250, secret)
     ours, theirs = Session(Client(client, os.urandom), RecordLayer(), 0), Session(Server(server, os.urandom), RecordLayer(), 0)
     settle(ours, theirs)

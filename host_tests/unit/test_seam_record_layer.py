@@ -14,7 +14,7 @@ from host_tests.portable.dtls_pair import IDENTITY, KEY, drain, give, settle
 
 
 class FakeLayer:
-    """type 1 | epoch 1 | 0 | epoch 2 | length 2 | plaintext. The session itself looks at the epoch at offset 3, as in RFC 6347."""
+    """type 1 | epoch 1 | 0 | epoch 2 | length 2 | plaintext. The session reads the epoch at offset 3, as in RFC 6347."""
 
     def __init__(self):
         self.cid = self.peer_cid = b""
@@ -46,7 +46,7 @@ class FakeLayer:
         self.epoch = 0
 
 
-def test_a_session():
+def test_a_session_uses_a_record_layer_defined_here():
     ours = Session(Client(Psk(IDENTITY, KEY), os.urandom), FakeLayer(), 0)
     theirs = Session(Server(PskLookup({IDENTITY: KEY}.get), os.urandom), FakeLayer(), 0)
     assert settle(ours, theirs) == ([CONNECTED], [CONNECTED])

@@ -42,7 +42,7 @@ def plugged(monkeypatch):
 
 
 @pytest.mark.parametrize("cid", [b"", b"id"])
-def test_a_session(cid):
+def test_a_session_uses_a_suite_defined_here(cid):
     ours, theirs = connected(client={"cid": cid}, server={"cid": cid})
     ours.send(b"up", 0)
     datagram = drain(ours)[0]
@@ -51,7 +51,7 @@ def test_a_session(cid):
     assert theirs.suite == CODE and theirs.layer.dropped == {"forged": 1}
 
 
-def test_a_group():
+def test_a_group_uses_a_suite_defined_here():
     sender, listener = (Member(decode(encode(make_gsa(own_id=i, suite=CODE))), RamStore(), 0) for i in (A, None))
     datagram = seal(sender, b"on")
     assert b"on" in datagram and len(datagram) == 13 + 2 + 16
