@@ -225,8 +225,7 @@ def test_close_ends_tasks_and_transport_and_overwrites_keys():
             await expect(UsageError, E_CLOSED, task)
             await expect(UsageError, E_CLOSED, group.__anext__())
             await expect(UsageError, E_CLOSED, group.send(b"x"))
-            await until(group._task.done)
-            assert transport.closed
+            await until(lambda transport=transport: transport.closed)
             assert not any(keys)
 
     run(main)

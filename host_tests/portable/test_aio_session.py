@@ -47,16 +47,23 @@ class MemoryTransport:
 
 
 class EchoServer:
-    """A service that echoes, its transport, and the messages it received."""
+    """A service that echoes, its transport, and the messages it received. `lack`: the next client gets no task."""
 
     def __init__(self):
+        self.lack = False
         self.transport = MemoryTransport(None)
         self.received = []
         self.service = None
 
     async def start(self):
-        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.handle, transport=self.transport, timer_ms=TIMER_MS)
+        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.begin, transport=self.transport, timer_ms=TIMER_MS)
         return self
+
+    def begin(self, connection):
+        if self.lack:
+            self.lack = False
+            raise MemoryError
+        return self.handle(connection)
 
     async def handle(self, connection):
         async for message in connection:
@@ -194,13 +201,7 @@ def test_a_lack_of_memory_in_the_handshake_fails_it_at_once():
 def test_a_client_that_gets_no_task_is_notified():
     async def main():
         server = await EchoServer().start()
-        handle = server.service._handle
-
-        def short(connection):
-            server.service._handle = handle
-            raise MemoryError
-
-        server.service._handle = short
+        server.lack = True
         await expect(PeerError, E_STALLED, connect(server.add_client(b"a")))
         assert not server.service.listener.peers
         connection = await connect(server.add_client(b"a"))

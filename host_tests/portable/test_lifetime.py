@@ -64,8 +64,8 @@ def test_keys_are_overwritten_although_no_memory_can_be_allocated():
         member = make_member(A, lifetime_s=60)
         member.install(make_gsa(own_id=A, epoch=2), 0)
         keys = [keys_of(member.held(epoch)) for epoch in (1, 2)]
-        member._lived_s, member._lifetime_end = 60, 60 * SECOND  # its last unit of time
-        member._schedule()
+        while member.deadline() < 60 * SECOND:
+            assert member.timeout(member.deadline()) == NONE
         call_without_memory(end, member)
         assert not any(keys[0]) and not any(keys[1])
         raises(LimitError if member.timeout(60 * SECOND) else UsageError, None, member.send, b"x", 60 * SECOND)
