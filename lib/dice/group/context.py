@@ -21,9 +21,9 @@ def sender_key(tek, gid, epoch, sender_id, keys_bytes=20):
 
 
 class Sender(Window):
-    """One sender as its listeners see it: its replay window, behind its key | salt, and what belongs to them.
+    """The state of one sender at its listeners: key | salt, and behind it the replay window.
 
-    `mark` is the sequence number below which the store knows all as seen, and `counter` the name under which it does.
+    All sequence numbers below `mark` are recorded in the store as received, under the name `counter`.
     """
 
     forged = 0  # records whose tag did not verify under this key (RFC 9147, section 4.5.3)
@@ -36,16 +36,16 @@ class Context:
 
     def __init__(self, gsa):
         self.epoch = gsa.epoch
-        self.base = gsa.epoch << 48  # of its counters in the store: kept, since a long integer takes its time
-        self.id = gsa.own_id  # SenderID, or ListenerID where it is not among the senders
+        self.base = gsa.epoch << 48  # of its counters in the store; an attribute, because making a long integer is slow
+        self.id = gsa.own_id  # SenderID, or ListenerID if it is not that of a sender
         self.own_id = None  # SenderID
         self.own_next = 0  # sequence number of our next record
         self.own_mark = 0  # the first that is not reserved in the store
-        self.end = gsa.budget  # past the last that may be sealed
+        self.end = gsa.budget  # one past the last sequence number that may be sealed
         self.lifetime_s = gsa.lifetime_s
         self.senders = {}
         self.suite = SUITES[gsa.suite]
-        self.id_bytes = 1 if gsa.layout == K08 else 2  # of a record's sequence number, whose first bytes are the SenderID
+        self.id_bytes = 1 if gsa.layout == K08 else 2  # length of the SenderID, which begins a record's sequence number
         keys_bytes = self.suite.keys_bytes
         state = bytearray(len(gsa.senders) * (keys_bytes + WINDOW_BYTES))
         self.state = memoryview(state)
@@ -54,7 +54,7 @@ class Context:
             if sender_id == gsa.own_id:
                 self.own_id = sender_id
                 following = gsa.own_next
-            # Until the epoch is entered, what a fresh GSA tells: see Member._enter.
+            # Provisional: from a fresh GSA, until Member._enter reads the store.
             first = max(0, following - self.base) if gsa.fresh and following != UNKNOWN else None
             key = gsa.key if gsa.derive != DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id, keys_bytes)
             state[at : at + keys_bytes] = key
@@ -80,7 +80,7 @@ class Context:
         return seal(suite, keys[:i], keys[i:], CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
 
     def close(self):
-        """Overwrite the keys, where there is no memory left too."""
+        """Overwrite the keys without allocating."""
         for at in range(len(self.state)):
             self.state[at] = 0
         self.senders.clear()

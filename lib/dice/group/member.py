@@ -3,15 +3,15 @@
 """A member of a group: the sans-IO core behind `dice.join`.
 
 receive(datagram, now) -> event, send(data, now), transmit() -> datagram or None, deadline() -> ticks or None, timeout(now) ->
-event; `now` is in ticks_ms. After DATA, `data` holds the message and `sender` its SenderID, `epoch` and `sequence` are its
-own for `dice.group.response`, which answers it. One thread drives a member, and no interrupt does.
+event; `now` is in ticks_ms. After DATA, `data` is the message and `sender` its SenderID; `epoch` and `sequence` identify it for
+`dice.group.response`, which answers it. One thread drives a member; an interrupt must not.
 
-A listener judges a record in this order: form, epoch, SenderID, replay window, tag. Only when the tag has verified does anything
-change: the store first, then the window, then the application hears of it. So a message is obeyed at most once, also by a node
-that loses power. Where the store cannot be written, nothing is sent and nothing is obeyed.
+A listener checks a record in this order: format, epoch, SenderID, replay window, tag. Nothing changes before the tag has verified.
+Then the store is written, the window is updated, and the application gets the message, in this order. So a message is obeyed at
+most once, also by a node that loses power. If the store cannot be written, nothing is sent and nothing is obeyed.
 
-Two epochs are held at most: that in which we send, and beside it the next one, waiting for its activation, or the previous
-one, still read for a period of grace.
+At most two epochs are held: the current one, in which we send, and either the next one, before its activation, or the previous one,
+which is read for a grace period.
 """
 
 from .._compat import ticks_add, ticks_diff
@@ -50,24 +50,24 @@ class Member:
     """One device's part in one group.
 
     `dropped` counts the datagrams that were not obeyed, by kind:
-      malformed   not one whole application-data record of DTLS 1.2, or too long
-      epoch       of an epoch that is not held
-      unknown     a SenderID that is not in the group
-      replayed    seen before, or too old to tell
+      malformed   not one complete application-data record of DTLS 1.2, or too long
+      epoch       the epoch is not held
+      unknown     the SenderID is not in the group
+      replayed    received before, or older than the replay window
       forged      the tag does not verify
       own         our own record, looped back by the network
-      first       authentic, but the first ever heard of its sender: its freshness cannot be judged
-      clash       authentic, with our own SenderID, and not ours
-      unsaved     authentic, but the store could not take note of it
+      first       authentic, but the first record of its sender, whose freshness is unknown
+      clash       authentic, with our SenderID, from another device
+      unsaved     authentic, but the store could not be written
     """
 
     def __init__(self, gsa, store, now, reserve_records=RESERVE_RECORDS, remember_records=1, grace_ms=GRACE_MS):
-        """Take part as `gsa` says; `store` (see dice.store) keeps the counters across reboots.
+        """Join the group of `gsa`; `store` (see dice.store) keeps the counters across reboots.
 
-        `reserve_records` sequence numbers are skipped at a reboot, at most; sending writes to the store once for as many records.
-        `remember_records`: receiving writes to the store once for as many records of a sender; up to one less than as many
-        new records of each sender are dropped after a reboot. `grace_ms` is below 2**29.
-        Raises StoreError, or UsageError where the GSA's epoch has gone by on this device.
+        `reserve_records`: sending writes to the store once for this many records, and a reboot skips at most this many sequence
+        numbers. `remember_records`: receiving writes to the store once for this many records of a sender, and a reboot drops up to
+        one less of its new records. `grace_ms`: how long the previous epoch is read after a re-key, below 2**29. Raises StoreError,
+        and UsageError if this device has already held a later epoch.
         """
         for records in (reserve_records, remember_records):
             if not isinstance(records, int) or not 1 <= records <= KEY_RECORDS_MAX:
@@ -193,11 +193,11 @@ class Member:
         return datagram
 
     def deadline(self):
-        """Return the ticks at which timeout() wants to be called, or None."""
+        """Return when to call timeout(), in ticks, or None."""
         return self._due
 
     def timeout(self, now):
-        """Do what has become due; return NONE, or EXPIRED also ever after the end of the lifetime."""
+        """Handle the deadlines that have passed; return NONE, or EXPIRED from the end of the lifetime on."""
         if self._grace_end is not None and ticks_diff(now, self._grace_end) >= 0:
             self._forget_other()
         if self._lifetime_end is not None:
@@ -208,10 +208,10 @@ class Member:
         return EXPIRED if self._expired else NONE
 
     def install(self, gsa, now):
-        """Hold the next epoch beside the present one: the first authentic, fresh record in it activates it.
+        """Hold the next epoch beside the current one; the first authentic, fresh record in it activates it.
 
-        Whoever installs a GSA has saved it before, since the device does not go back to the old one after a reboot.
-        Raises UsageError for another group and for an epoch that is not newer.
+        Save the GSA before the call, because after a reboot the device refuses the old one. Raises UsageError for another group and
+        for an epoch that is not newer.
         """
         if self._context is None:
             raise self._halted(self._reason)
@@ -223,25 +223,25 @@ class Member:
         self._other = Context(gsa)
 
     def activate(self, now):
-        """Send in the next epoch from now on, and read the present one for a period of grace; never goes back.
+        """Make the next epoch the current one, and read the previous one for the grace period. There is no way back.
 
-        Raises UsageError where no next epoch is held, and StoreError; then it can be called again.
+        Raises UsageError if no next epoch is held, and StoreError; then it can be called again.
         """
         if self._other is None or self._grace_end is not None:
             raise UsageError(E_NO_NEXT_EPOCH)
         self._enter(self._other, self._context, now)
 
     def held(self, epoch):
-        """Return the Context of an epoch, or None where it is not held."""
+        """Return the Context of an epoch, or None if it is not held."""
         for context in (self._context, self._other):
             if context and context.epoch == epoch:
                 return context
         return None
 
     def forged(self):
-        """Return {(epoch, SenderID): records whose tag did not verify}, for each key held.
+        """Return {(epoch, SenderID): number of records whose tag did not verify} for the keys held.
 
-        An AES-CCM_8 key keeps its usual margin up to about 2**7 of them (RFC 9147, section 4.5.3): past that, re-key.
+        Re-key an AES-CCM_8 key after about 2**7 of them (RFC 9147, section 4.5.3).
         """
         found = {}
         for context in (self._context, self._other):
@@ -251,7 +251,7 @@ class Member:
         return found
 
     def close(self):
-        """Overwrite all keys; only the counts can still be read."""
+        """Overwrite all keys; only the counts remain."""
         self._end(UsageError, E_CLOSED)
 
     def _drop(self, kind):
@@ -262,7 +262,7 @@ class Member:
         sequence = context.own_next
         if sequence >= context.end:
             raise LimitError(E_SPENT)
-        context.own_next = sequence + 1  # first of all: whatever happens from here on, the number is gone
+        context.own_next = sequence + 1  # first: no failure below can use the number twice
         if sequence >= context.own_mark:
             end = sequence + self._reserve_records
             counter = context.senders[context.own_id].counter
@@ -270,10 +270,10 @@ class Member:
         return context.seal(sequence, data)
 
     def _stop(self, context):
-        """Stop sending for the rest of an epoch: another device was given our SenderID.
+        """Stop sending for the rest of an epoch, because another device has our SenderID.
 
-        What was heard is authentic, has our SenderID, and a number that we have not used, so it is not our own, looped back or
-        replayed. Of two such devices it is the one that lags behind that hears it.
+        The record is authentic and has our SenderID and a sequence number that we have not used, so it is neither looped back nor
+        replayed. Of two such devices, the one with the lower sequence numbers detects the clash.
         """
         self._drop("clash")
         context.clash = True
@@ -281,13 +281,13 @@ class Member:
         try:
             self._counters.clash(context.own_id, context.epoch)  # also after a reboot
         except StoreError:
-            pass  # then the next start cannot send either, or hears the other device again
+            pass  # after a restart, sending fails as well, or the clash is detected again
         return CLASH
 
-    # Epochs, and the end of keys.
+    # Epochs and lifetimes.
 
     def _enter(self, context, previous, now):
-        """Make `context` the one in which we send; raises StoreError or UsageError, and can then be called again."""
+        """Make `context` the current one. If it raises StoreError or UsageError, it can be called again."""
         lived_s = self._counters.begin(context.epoch)
         for sender_id, sender in context.senders.items():
             sender.counter = self._counters.name("t" if sender_id == context.own_id else "r", sender_id)
@@ -301,13 +301,13 @@ class Member:
                 raise StoreError(E_COUNTER_LOST)
             context.own_next = context.own_mark = following
         for sender in previous.senders.values() if previous else ():
-            sender.mark = 1 << 48  # above every sequence number: the store has gone on to the new epoch
+            sender.mark = 1 << 48  # above every sequence number, because the store now counts the new epoch
         self._context = context
         self._other = previous
         self._grace_end = None
         if previous:
             grace_ms = self.grace_ms
-            if self._lifetime_end is not None:  # of the previous epoch: its keys do not outlive it
+            if self._lifetime_end is not None:  # of the previous epoch, whose keys must not outlive it
                 left_s = previous.lifetime_s - self._lived_s
                 grace_ms = max(0, min(grace_ms, ticks_diff(self._lifetime_end, now) + 1000 * min(left_s, 1 << 19)))
             self._grace_end = ticks_add(now, grace_ms)
@@ -318,7 +318,8 @@ class Member:
     def _count_lifetime(self, now):
         """Begin the next unit of the epoch's lifetime, or end it.
 
-        The store is told ahead, so that rebooting prolongs nothing; units double from 1 s, so that a short life costs little.
+        The store is written ahead, so that a reboot does not prolong the lifetime. Units double from 1 s, so that a short run uses
+        up little of it.
         """
         if self._context.lifetime_s:
             left_s = self._context.lifetime_s - self._lived_s
@@ -329,17 +330,17 @@ class Member:
             self._unit_s = min(2 * self._unit_s or 1, LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s
             self._lifetime_end = ticks_add(now, self._unit_s * 1000)
-            self._schedule()  # before anything that can fail
+            self._schedule()  # before a call that can fail
             try:
                 self._counters.live(self._context.epoch, self._lived_s)
             except StoreError:
-                pass  # a store that fails ends sending and obeying by itself
+                pass  # a failed store stops sending and obeying anyway
         else:
             self._lifetime_end = None
             self._schedule()
 
     def _schedule(self):
-        """Work out when something is due next."""
+        """Set the next deadline."""
         self._due = self._grace_end
         if self._due is None or (self._lifetime_end is not None and ticks_diff(self._lifetime_end, self._due) < 0):
             self._due = self._lifetime_end
@@ -352,7 +353,7 @@ class Member:
         self._schedule()
 
     def _end(self, error, reason):
-        """Erase every key; send() raises error(reason) from now on. No memory is asked for; cut short, it can be done again."""
+        """Overwrite every key; send() raises error(reason) from now on. Allocates nothing; can be repeated if interrupted."""
         self._halted, self._reason = error, reason
         if self._context:
             self._context.close()
