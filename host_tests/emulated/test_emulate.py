@@ -152,7 +152,7 @@ def test_wrong_arguments_exit_with_2_and_one_line(tmp_path):
         ((), "nothing to run"),
         (("--files", str(tmp_path)), "nothing to run"),
         (("--repl", "--pty"), "choose one"),
-        (("--repl", "--boards", "2"), "--repl is for one board"),
+        (("--repl", "--boards", "2"), "--repl is interactive and for one board"),
         (("--pty", "--files", str(tmp_path / "absent")), "is not a folder"),
     ):
         done = emulate("absent.uf2", *arguments)
