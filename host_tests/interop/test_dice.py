@@ -214,7 +214,7 @@ def test_a_client_that_changes_its_address_keeps_its_session(who):
 
     async def handle(connection):
         async for message in connection:
-            addresses.append(service.listener.peers[0].address)
+            addresses.append(service.listener.sessions[0].address)
             await connection.send(peer.answer(message, b"pong" if len(addresses) == 1 else b"again"))
 
     def drive(relay):

@@ -28,7 +28,7 @@ from dice.dtls.kx_psk_server import PskLookup
 async def report(connection):
     async for message in connection:
         gc.collect()
-        said = gc.mem_alloc(), len(service.listener.half_open), len(service.listener.peers), service.listener.refused
+        said = gc.mem_alloc(), len(service.listener.half_open), len(service.listener.sessions), service.listener.refused
         await connection.send(repr(said).encode())
 
 async def main():

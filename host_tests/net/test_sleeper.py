@@ -125,7 +125,7 @@ class SensorServer:
 
     def forget(self):
         """Discard all sessions, as after a power failure of the server."""
-        self._service.listener.peers.clear()
+        self._service.listener.sessions.clear()
 
     async def wake(self):
         """Start a life with a new reading; return its process."""

@@ -93,7 +93,7 @@ def test_a_client_connects_and_exchanges_messages():
         connection = await connect(server.add_client(b"a"))
         await talk(connection, b"hello")
         connection.close()
-        await until(lambda: not server.service.listener.peers)
+        await until(lambda: not server.service.listener.sessions)
         server.service.close()
 
     run(main)
@@ -203,7 +203,7 @@ def test_a_client_that_gets_no_task_is_notified():
         server = await EchoServer().start()
         server.lack = True
         await expect(PeerError, E_STALLED, connect(server.add_client(b"a")))
-        assert not server.service.listener.peers
+        assert not server.service.listener.sessions
         connection = await connect(server.add_client(b"a"))
         await talk(connection, b"again")
         connection.close()

@@ -63,7 +63,7 @@ def half_open(session, server, address, now=0):
 def test_a_client_connects_after_returning_the_cookie():
     server, session = listener(), client()
     assert exchange(session, server, b"a") == [CONNECTED]
-    assert session.connected and [peer.address for peer in server.peers] == [b"a"] and not server.half_open
+    assert session.connected and [peer.address for peer in server.sessions] == [b"a"] and not server.half_open
 
 
 def test_hellos_without_cookie_leave_no_state():
@@ -74,7 +74,7 @@ def test_hellos_without_cookie_leave_no_state():
         server.receive(hello, address, 0)
         ((datagram, to),) = transmitted(server)
         assert to == address and len(datagram) <= len(hello), "no amplification"
-    assert not server.peers and not server.half_open and server.deadline() == COOKIE_PERIOD_MS
+    assert not server.sessions and not server.half_open and server.deadline() == COOKIE_PERIOD_MS
 
 
 def test_a_cookie_is_valid_for_one_address_one_hello_and_one_period():
@@ -150,7 +150,7 @@ def test_a_client_gets_no_connection_id_if_all_are_taken():
     """It is then found by its address."""
     server = listener(sessions_max=300)
     idle = client()
-    server.peers = [ServerSession(idle, bytes((number, 1)), bytes((number,)), None, 0) for number in range(255)]
+    server.sessions = [ServerSession(idle, bytes((number, 1)), bytes((number,)), None, 0) for number in range(255)]
     session = client()
     assert exchange(session, server, b"a") == [CONNECTED] and len(session.layer.peer_cid) == 1
     another = client()
@@ -165,7 +165,7 @@ def test_tickets_expire_although_no_client_comes():
     server, session = listener(tickets=tickets), client(tickets=True)
     assert exchange(session, server, b"a") == [CONNECTED]
     resume = session.resumption()
-    server.close(server.peers[0])
+    server.close(server.sessions[0])
     transmitted(server)
     assert tickets.read(resume.ticket, 0)
     for _ in range(8 * 24 * 60):
@@ -222,12 +222,12 @@ def test_a_new_handshake_replaces_the_session_of_its_address_only_when_finished(
     server, old, new = listener(), client(), client()
     exchange(old, server, b"a")
     half_open(new, server, b"a")
-    assert len(server.peers) == 1 and len(server.half_open) == 1
-    established = server.peers[0]
+    assert len(server.sessions) == 1 and len(server.half_open) == 1
+    established = server.sessions[0]
     for datagram, _ in transmitted(server):
         give(new, [datagram])
     exchange(new, server, b"a")
-    assert new.connected and len(server.peers) == 1 and server.peers[0] is not established
+    assert new.connected and len(server.sessions) == 1 and server.sessions[0] is not established
 
 
 def test_a_full_server_evicts_the_same_identity_first_then_the_least_recently_used():
@@ -237,11 +237,11 @@ def test_a_full_server_evicts_the_same_identity_first_then_the_least_recently_us
     exchange(sessions[1], server, b"1", 20)
     newest = client()
     exchange(newest, server, b"2", 30)
-    assert sorted(peer.address for peer in server.peers) == [b"0", b"2"], "the session of the same identity is evicted first"
+    assert sorted(peer.address for peer in server.sessions) == [b"0", b"2"], "the session of the same identity is evicted first"
     exchange(client(b"third"), server, b"3", 40)
-    assert sorted(peer.address for peer in server.peers) == [b"0", b"2"], "a client without the key evicts nobody"
+    assert sorted(peer.address for peer in server.sessions) == [b"0", b"2"], "a client without the key evicts nobody"
     exchange(sessions[2], server, b"4", 50)
-    assert sorted(peer.address for peer in server.peers) == [b"2", b"4"]
+    assert sorted(peer.address for peer in server.sessions) == [b"2", b"4"]
 
 
 def test_a_session_moves_to_a_new_address_by_its_connection_id():
@@ -300,9 +300,9 @@ def test_malformed_datagrams_leave_no_state():
 def test_closing_a_session_notifies_the_client():
     server, session = listener(), client()
     exchange(session, server, b"a")
-    server.close(server.peers[0])
+    server.close(server.sessions[0])
     ((datagram, _),) = transmitted(server)
-    assert give(session, [datagram]) == [CLOSED] and not server.peers
+    assert give(session, [datagram]) == [CLOSED] and not server.sessions
 
 
 def test_a_slot_with_only_part_of_a_hello_times_out():

@@ -320,10 +320,10 @@ class Service:
 
     def close(self, connection: "Connection | None" = None) -> None:
         """Close one session, or, without an argument, all sessions and the service."""
-        for peer, served, task in list(self._connections):
+        for client, served, task in list(self._connections):
             if connection in (None, served):
-                self.listener.close(peer)
-                self._forget(peer)
+                self.listener.close(client)
+                self._forget(client)
                 if connection is None:
                     task.cancel()
         self.flush()
@@ -346,9 +346,9 @@ class Service:
 
     def _close_unserved(self) -> None:
         """Close the sessions that have no task because there was no memory: their clients would wait for ever."""
-        served = [peer for peer, _, _ in self._connections]
-        for peer in [peer for peer in self.listener.peers if peer not in served]:
-            self.listener.close(peer)
+        served = [client for client, _, _ in self._connections]
+        for client in [client for client in self.listener.sessions if client not in served]:
+            self.listener.close(client)
 
     async def _step(self) -> None:
         """Receive one datagram, or wait for one."""
@@ -356,33 +356,33 @@ class Service:
         self.flush()
         datagram, address = self._transport.receive()
         if datagram is None:
-            for peer in listener.timeout(now()):
-                self._forget(peer)
+            for client in listener.timeout(now()):
+                self._forget(client)
             self.flush()
             await wait(self._transport.socket, listener.deadline())
         elif datagram:
-            event, peer = listener.receive(datagram, address, now())
+            event, client = listener.receive(datagram, address, now())
             while event:
-                self._take(event, peer)
-                event, peer = listener.receive(b"", address, now()) if event != _CLOSED else (_NONE, None)
+                self._take(event, client)
+                event, client = listener.receive(b"", address, now()) if event != _CLOSED else (_NONE, None)
 
-    def _take(self, event: int, peer: "Any") -> None:
+    def _take(self, event: int, client: "Any") -> None:
         if event == _CONNECTED:
-            connection = Connection(peer.session, self)
-            self._connections.append((peer, connection, asyncio.create_task(self._handle(connection))))
+            connection = Connection(client.session, self)
+            self._connections.append((client, connection, asyncio.create_task(self._handle(connection))))
             for other in [other for other, _, _ in self._connections]:
-                if other not in self.listener.peers:  # it had to make room
+                if other not in self.listener.sessions:  # it had to make room
                     self._forget(other)
         for other, connection, _ in self._connections:
-            if other is peer:
+            if other is client:
                 connection.take(event)
         if event == _CLOSED:
-            self._forget(peer)
+            self._forget(client)
 
-    def _forget(self, peer: "Any") -> None:
+    def _forget(self, client: "Any") -> None:
         for entry in list(self._connections):
             served, connection, _ = entry
-            if served is peer:
+            if served is client:
                 self._connections.remove(entry)
                 connection.end()
 

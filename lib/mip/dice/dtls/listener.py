@@ -13,7 +13,9 @@ longest is evicted: of those with the same identity, if there are any, else of a
 from .._compat import ticks_add, ticks_diff
 _CONTENT_HANDSHAKE = const(22); _CONTENT_TLS12_CID = const(25); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
 from ..errors import FormatError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
-_COOKIE_PERIOD_MS = const(60_000); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HANDSHAKE_HEADER_BYTES = const(12); _RECORD_HEADER_BYTES = const(13)
+_COOKIE_PERIOD_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HANDSHAKE_HEADER_BYTES = const(12); _RECORD_HEADER_BYTES = const(13); _TIMER_MS = const(9_000)
+
+
 
 
 
@@ -55,17 +57,19 @@ class Listener:
         sessions_max=8,
         cid_bytes=1,
         tickets=None,
-        timer_ms=None,
+        timer_ms=_TIMER_MS,
+        mtu=_DATAGRAM_MAX_BYTES,
+        alpn=(),
+        size_limit=None,
         half_open_max=_HALF_OPEN_MAX,
         layer=RecordLayer,
-        **options,
     ):
         """Serve with `credentials`, a handshake.KeyExchange such as kx_psk_server.PskLookup.
 
         `random(n)` returns n random bytes. `cid_bytes`: length of the connection ids for clients that offer them, 0 for none.
         `tickets`: a resumption.Tickets, or None not to resume. `half_open_max`: handshakes under way at a time, each of some KB.
-        `layer(sequence)` returns a record layer that numbers its records in plaintext from `sequence` on. `options` are those
-        of Session; `alpn` and `size_limit` of server.Server.
+        `layer(sequence)` returns a record layer that numbers its records in plaintext from `sequence` on. `timer_ms` and `mtu`
+        are as for Session, `alpn` and `size_limit` as for server.Server.
         """
         self._credentials = credentials
         self._random = random
@@ -75,15 +79,15 @@ class Listener:
         self._half_open_max = half_open_max
         self._layer = layer
         self._tickets = tickets
-        self._server_options = {name: options.pop(name) for name in ("alpn", "size_limit") if name in options}
-        if timer_ms:
-            options["timer_ms"] = timer_ms
-        self._options = options
+        self._timer_ms = timer_ms
+        self._mtu = mtu
+        self._alpn = alpn
+        self._size_limit = size_limit
         self._cookies = Cookies(random, _COOKIE_PERIOD_MS, now)
         self._out = []
         self._current = None
         self.refused = 0
-        self.peers = []  # established
+        self.sessions = []  # established
         self.half_open = []
 
     def receive(self, datagram, address, now):
@@ -92,32 +96,32 @@ class Listener:
             if self._current is None:
                 return _NONE, None
             return self._result(self._current, self._current.session.receive(b"", now), address, now)
-        self._current = peer = self._find(datagram, address)
+        self._current = client = self._find(datagram, address)
         start = self._parse_hello(datagram)
         if start:
-            peer = self._answer(start, address, now)
-            self._current = peer
-        if peer is None:
+            client = self._answer(start, address, now)
+            self._current = client
+        if client is None:
             return _NONE, None
-        return self._result(peer, peer.session.receive(datagram, now), address, now)
+        return self._result(client, client.session.receive(datagram, now), address, now)
 
     def transmit(self):
         """Return (datagram, address) to put on the wire, or None."""
         if self._out:
             return self._out.pop(0)
-        for peer in self.half_open + self.peers:
-            datagram = peer.session.transmit()
+        for client in self.half_open + self.sessions:
+            datagram = client.session.transmit()
             if datagram:
-                return datagram, peer.address
+                return datagram, client.address
         return None
 
     def deadline(self):
         """Return the ticks at which timeout() wants to be called: at the latest when the secret of the cookies changes."""
         due = self._cookies.due
-        for peer in self.half_open + self.peers:
-            others = [peer.session.deadline()]
-            if peer in self.half_open:
-                others.append(ticks_add(peer.heard, _HALF_OPEN_MS))
+        for client in self.half_open + self.sessions:
+            others = [client.session.deadline()]
+            if client in self.half_open:
+                others.append(ticks_add(client.heard, _HALF_OPEN_MS))
             for other in others:
                 if other is not None and ticks_diff(other, due) < 0:
                     due = other
@@ -129,64 +133,64 @@ class Listener:
         if self._tickets:
             self._tickets.secrets(now)
         ended = []
-        for peer in self.half_open + self.peers:
-            late = peer in self.half_open and ticks_diff(now, peer.heard) >= _HALF_OPEN_MS
+        for client in self.half_open + self.sessions:
+            late = client in self.half_open and ticks_diff(now, client.heard) >= _HALF_OPEN_MS
             if late:
-                peer.session.give_up()
-            if late or peer.session.timeout(now) == _CLOSED:
-                self._remove(peer)
-                ended.append(peer)
+                client.session.give_up()
+            if late or client.session.timeout(now) == _CLOSED:
+                self._remove(client)
+                ended.append(client)
         return ended
 
-    def close(self, peer):
+    def close(self, client):
         """Close a session; transmit() returns what is left to send."""
-        peer.session.close()
-        self._remove(peer)
+        client.session.close()
+        self._remove(client)
 
-    def _remove(self, peer):
-        datagram = peer.session.transmit()
+    def _remove(self, client):
+        datagram = client.session.transmit()
         if datagram:
-            self._out.append((datagram, peer.address))
-        for peers in (self.peers, self.half_open):
-            if peer in peers:
-                peers.remove(peer)
+            self._out.append((datagram, client.address))
+        for held in (self.sessions, self.half_open):
+            if client in held:
+                held.remove(client)
 
     def _find(self, datagram, address):
         """Return the ServerSession of a datagram, by connection id, else by address; a half-open one first."""
         if datagram[0] == _CONTENT_TLS12_CID and self._cid_bytes:
             cid = bytes(datagram[11 : 11 + self._cid_bytes])
-            for peer in self.half_open + self.peers:
-                if peer.cid == cid:
-                    return peer
+            for client in self.half_open + self.sessions:
+                if client.cid == cid:
+                    return client
             return None
-        for peer in self.half_open + self.peers:
-            if peer.address == address:
-                return peer
+        for client in self.half_open + self.sessions:
+            if client.address == address:
+                return client
         return None
 
-    def _result(self, peer, event, address, now):
-        session = peer.session
+    def _result(self, client, event, address, now):
+        session = client.session
         if session.newest:
-            peer.address = address  # a verified record, newer than all before (RFC 9146, section 6)
-            peer.heard = now
+            client.address = address  # a verified record, newer than all before (RFC 9146, section 6)
+            client.heard = now
         if event == _CONNECTED:
-            self.half_open.remove(peer)
-            self._make_room(peer)
-            self.peers.append(peer)
+            self.half_open.remove(client)
+            self._make_room(client)
+            self.sessions.append(client)
         elif event == _CLOSED:
-            if self._tickets and session.error and peer in self.peers:
+            if self._tickets and session.error and client in self.sessions:
                 self._tickets.forget(session.session_id)
-            self._remove(peer)
-        return event, peer
+            self._remove(client)
+        return event, client
 
     def _make_room(self, newcomer):
         """Close the session that a new handshake from its address replaces, else evict the one that was silent for longest."""
-        replaced = [peer for peer in self.peers if peer.address == newcomer.address]
-        if not replaced and len(self.peers) >= self._sessions_max:
-            same = [peer for peer in self.peers if peer.session.identity == newcomer.session.identity]
-            replaced = [_oldest(same or self.peers)]
-        for peer in replaced:
-            self.close(peer)
+        replaced = [client for client in self.sessions if client.address == newcomer.address]
+        if not replaced and len(self.sessions) >= self._sessions_max:
+            same = [client for client in self.sessions if client.session.identity == newcomer.session.identity]
+            replaced = [_oldest(same or self.sessions)]
+        for client in replaced:
+            self.close(client)
 
     # Hellos of unknown addresses.
 
@@ -231,12 +235,12 @@ class Listener:
                 layer = self._layer(record_seq)
                 self._out.append((layer.seal(_CONTENT_HANDSHAKE, layer.epoch, writer.data), address))
             return None
-        for peer in self.half_open:
-            if peer.address == address:
-                if peer.hello == (message_seq, hello):
-                    return peer  # a repetition
-                peer.session.abandon()
-                self.half_open.remove(peer)
+        for client in self.half_open:
+            if client.address == address:
+                if client.hello == (message_seq, hello):
+                    return client  # a repetition
+                client.session.abandon()
+                self.half_open.remove(client)
         if len(self.half_open) >= self._half_open_max:
             oldest = _oldest(self.half_open)
             if ticks_diff(now, oldest.heard) < _HALF_OPEN_SAFE_MS:
@@ -246,15 +250,15 @@ class Listener:
             self._remove(oldest)
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
-        role = Server(self._credentials, self._random, cid, tickets=tickets, **self._server_options)
-        session = Session(role, self._layer(record_seq), now, message_seq=message_seq, **self._options)
-        peer = ServerSession(session, address, cid, (message_seq, hello), now)
-        self.half_open.append(peer)
-        return peer
+        role = Server(self._credentials, self._random, cid, self._alpn, self._size_limit, tickets)
+        session = Session(role, self._layer(record_seq), now, self._timer_ms, self._mtu, message_seq)
+        client = ServerSession(session, address, cid, (message_seq, hello), now)
+        self.half_open.append(client)
+        return client
 
     def _new_cid(self):
         """Return a connection id that no session has, or None if they are not used, or none is left."""
-        taken = [peer.cid for peer in self.half_open + self.peers]
+        taken = [client.cid for client in self.half_open + self.sessions]
         if not self._cid_bytes or len(taken) >> 8 * self._cid_bytes:
             return None
         while True:
@@ -263,10 +267,10 @@ class Listener:
                 return cid
 
 
-def _oldest(peers):
+def _oldest(sessions):
     """Return the one that has been silent for longest."""
-    oldest = peers[0]
-    for peer in peers:
-        if ticks_diff(peer.heard, oldest.heard) < 0:
-            oldest = peer
+    oldest = sessions[0]
+    for client in sessions:
+        if ticks_diff(client.heard, oldest.heard) < 0:
+            oldest = client
     return oldest
