@@ -31,7 +31,7 @@ from binascii import hexlify
 from dice import record
 from dice.suites import SUITES
 key, salt = bytes(range(16)), bytes((0xa0, 0xa1, 0xa2, 0xa3))
-print(hexlify(record.seal(SUITES[0xC0A8], key, salt, 23, 1, 5, b"123456")).decode())
+print(hexlify(record.seal(SUITES[0xC0A8].cipher, key, salt, 23, 1, 5, b"123456")).decode())
 print(record.__file__)
 """
 DAMAGE = """

@@ -50,21 +50,21 @@ def count(function, *arguments):
     return result, sorted(CountingCipher.calls)
 
 
-def check(plaintext, suite, cid=b""):
+def check(plaintext, cipher, cid=b""):
     """Assert that sealing and opening cost one ECB call and one CBC call each."""
     inner = len(plaintext) + len(cid)  # with a CID, the inner plaintext has one more byte: the content type
     blocks = (inner + 15) // 16
     header_blocks = 2 if not cid else 3  # B0, and 13 or 24 bytes of additional data with their length
     expected = [(ECB, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
     seal, open_, end = (seal_cid, open_cid, (cid,)) if cid else (record.seal, record.open, ())
-    datagram, calls = count(seal, suite, KEY, SALT, CONTENT_APPLICATION_DATA, 1, 5, plaintext, *end)
+    datagram, calls = count(seal, cipher, KEY, SALT, CONTENT_APPLICATION_DATA, 1, 5, plaintext, *end)
     assert calls == expected, calls
     end = (len(cid),) if cid else ()
-    opened, calls = count(open_, suite, KEY, SALT, datagram, *end)
+    opened, calls = count(open_, cipher, KEY, SALT, datagram, *end)
     assert calls == expected, calls
     assert opened == ((CONTENT_APPLICATION_DATA, plaintext) if cid else plaintext)
     datagram[-1] ^= 1
-    opened, calls = count(open_, suite, KEY, SALT, datagram, *end)
+    opened, calls = count(open_, cipher, KEY, SALT, datagram, *end)
     assert opened is None
     assert calls == expected, calls
 
@@ -74,5 +74,5 @@ def test_sealing_and_opening_a_record_cost_two_bulk_calls_each():
     assert longest == 1195
     for length in (0, 1, 15, 16, 17, longest):
         for suite in SUITES.values():
-            check(bytes(length), suite)
-            check(b"\xff" * length, suite, b"\x42")
+            check(bytes(length), suite.cipher)
+            check(b"\xff" * length, suite.cipher, b"\x42")

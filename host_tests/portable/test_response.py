@@ -45,7 +45,7 @@ def test_the_key_and_the_header_of_an_answer_are_as_documented():
     assert answer[:11] == b"\x17\xfe\xfd\0\1" + bytes((L,)) + bytes(5)
     key = p_sha256(bytes(range(16)), b"dice sender key" + b"\1\2\3\4" + b"\0\1" + b"\0\1", 20)
     key = p_sha256(key, b"dice response key" + b"\0\1" + b"\0\1" + b"\0\xc8", 20)
-    assert record.open(SUITES[PSK_AES_128_CCM_8], key[:16], key[16:], answer) == b"yes"
+    assert record.open(SUITES[PSK_AES_128_CCM_8].cipher, key[:16], key[16:], answer) == b"yes"
 
 
 def test_a_sender_can_answer_too():

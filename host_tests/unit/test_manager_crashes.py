@@ -217,7 +217,7 @@ def epoch_in(datagram):
 def opens(gsa, datagram):
     """Return whether a record opens with the key of a GSA, derived for the epoch and sender that the record names."""
     secret = sender_key(gsa.key, gsa.gid, epoch_in(datagram), datagram[5])
-    return record.open(SUITES[PSK_AES_128_CCM_8], secret[:16], secret[16:], datagram) is not None
+    return record.open(SUITES[PSK_AES_128_CCM_8].cipher, secret[:16], secret[16:], datagram) is not None
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -27,7 +27,8 @@ def _listed():
 def _records():
     numbers = {"unicast": 5, "d00 002a": 0x2A << 32 | 5, "k08 2a": 0x2A << 40 | 5}
     return {
-        name: record.seal(SUITES[PSK_AES_128_CCM_8], KEY, SALT, 23, 1, number, b"123456").hex() for name, number in numbers.items()
+        name: record.seal(SUITES[PSK_AES_128_CCM_8].cipher, KEY, SALT, 23, 1, number, b"123456").hex()
+        for name, number in numbers.items()
     }
 
 

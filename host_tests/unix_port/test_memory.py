@@ -81,7 +81,7 @@ def write_group(folder, messages):
     with open(folder / "network", "wb") as file:
         for sequence, message in enumerate(messages):
             datagram = record.seal(
-                SUITES[PSK_AES_128_CCM_8], key[:16], key[16:], CONTENT_APPLICATION_DATA, 1, 5 << 40 | sequence, message
+                SUITES[PSK_AES_128_CCM_8].cipher, key[:16], key[16:], CONTENT_APPLICATION_DATA, 1, 5 << 40 | sequence, message
             )
             file.write(len(datagram).to_bytes(2, "big") + datagram)
 

@@ -35,9 +35,9 @@ def _cid_data(prefix, length):
     return b"\xff" * 8 + bytes((CONTENT_TLS12_CID, len(prefix) - _CID_AT)) + prefix + length.to_bytes(2, "big")
 
 
-def seal_cid(suite, key, salt, content_type, epoch, sequence, plaintext, cid):
+def seal_cid(cipher, key, salt, content_type, epoch, sequence, plaintext, cid):
     """Return a record with a CID; see record.seal. The content type travels encrypted, behind `plaintext` (RFC 9146, section 4)."""
-    crypt, start, _, tag_bytes, _, _ = suite.cipher
+    crypt, start, _, tag_bytes, _, _ = cipher
     inner = plaintext + bytes((content_type,))
     number = epoch.to_bytes(2, "big") + sequence.to_bytes(6, "big")
     prefix = b"\x19\xfe\xfd" + number + cid
@@ -47,9 +47,9 @@ def seal_cid(suite, key, salt, content_type, epoch, sequence, plaintext, cid):
     return datagram
 
 
-def open_cid(suite, key, salt, datagram, cid_bytes):
+def open_cid(cipher, key, salt, datagram, cid_bytes):
     """Return (content type, plaintext) of a well-formed record with a CID of that length; None if its tag does not verify."""
-    crypt, start, nonce_at, tag_bytes, _, _ = suite.cipher
+    crypt, start, nonce_at, tag_bytes, _, _ = cipher
     start += cid_bytes
     if nonce_at == RECORD_HEADER_BYTES:
         nonce_at += cid_bytes
@@ -65,6 +65,7 @@ class Epoch:
     def __init__(self, sequence, suite=None, write=None, read=None):
         """Number our records from `sequence` on; `write` and `read` are (key, salt)."""
         self.suite = suite
+        self.cipher = suite.cipher if suite else None
         self.write = write
         self.read = read
         self.next = sequence  # of our next record
@@ -116,16 +117,16 @@ class RecordLayer:
     def seal(self, content_type, epoch, plaintext):
         """Return a record as a bytearray; raises LimitError if the key is spent, or there is none."""
         keys = self.epochs.get(epoch)
-        if keys is None or (keys.suite and keys.next >= keys.end):
+        if keys is None or (keys.cipher and keys.next >= keys.end):
             raise LimitError(E_SPENT)
-        suite = keys.suite
+        cipher = keys.cipher
         sequence = keys.next
         keys.next = sequence + 1  # first of all: whatever happens from here on, the number is gone
-        if suite:
+        if cipher:
             key, salt = keys.write
             if self.peer_cid:
-                return seal_cid(suite, key, salt, content_type, epoch, sequence, plaintext, self.peer_cid)
-            return record.seal(suite, key, salt, content_type, epoch, sequence, plaintext)
+                return seal_cid(cipher, key, salt, content_type, epoch, sequence, plaintext, self.peer_cid)
+            return record.seal(cipher, key, salt, content_type, epoch, sequence, plaintext)
         datagram = bytearray(RECORD_HEADER_BYTES + len(plaintext))
         pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, epoch, 0, sequence, len(plaintext))
         datagram[RECORD_HEADER_BYTES:] = plaintext
@@ -149,8 +150,8 @@ class RecordLayer:
         keys = self.epochs.get(epoch)
         if keys is None:
             return self.drop("epoch")
-        suite = keys.suite
-        if suite is None:
+        cipher = keys.cipher
+        if cipher is None:
             if content_type == CONTENT_TLS12_CID or version not in (DTLS_1_2, DTLS_1_0):
                 return self.drop("malformed")
             if epoch < self.oldest:
@@ -168,11 +169,11 @@ class RecordLayer:
             return self.drop("replayed")
         key, salt = keys.read
         if cid_bytes:
-            opened = open_cid(suite, key, salt, data, cid_bytes)
+            opened = open_cid(cipher, key, salt, data, cid_bytes)
             if opened:
                 content_type, opened = opened
         else:
-            opened = record.open(suite, key, salt, data)
+            opened = record.open(cipher, key, salt, data)
         if opened is None:
             self.forged = True
             return self.drop("forged")

@@ -19,9 +19,9 @@ def _keys(context, sender_id, listener_id):
     seed = b"dice response key"
     for number in (context.epoch, sender_id, listener_id):
         seed += number.to_bytes(2, "big")
-    suite = context.suite
-    keys = p_sha256(context.secret(sender_id), seed, suite.keys_bytes)
-    i = suite.key_bytes
+    _, _, _, _, salt_bytes, keys_bytes = context.cipher
+    keys = p_sha256(context.secret(sender_id), seed, keys_bytes)
+    i = keys_bytes - salt_bytes
     return keys[:i], keys[i:]
 
 
@@ -52,7 +52,7 @@ class ReceivedRequest:
             raise UsageError(E_NO_LISTENER_ID)
         key, salt = _keys(context, sender_id, context.id)
         number = context.number(context.id, sequence)
-        return record.seal(context.suite, key, salt, CONTENT_APPLICATION_DATA, epoch, number, data)
+        return record.seal(context.cipher, key, salt, CONTENT_APPLICATION_DATA, epoch, number, data)
 
 
 class PendingRequest:
@@ -80,7 +80,7 @@ class PendingRequest:
             listener_id = int.from_bytes(datagram[5:at], "big")
             if datagram[at:11] == self._sequence and listener_id not in self.answers:
                 key, salt = _keys(context, context.own_id, listener_id)
-                answer = record.open(context.suite, key, salt, datagram)
+                answer = record.open(context.cipher, key, salt, datagram)
                 if answer is not None:
                     self.answers[listener_id] = answer
                     return listener_id

@@ -23,17 +23,18 @@ _DATAGRAM_MAX_BYTES = const(1232); _RECORD_HEADER_BYTES = const(13); _RECORD_MIN
 _NUMBER_AT = const(3)  # of epoch | sequence number
 
 
-def seal(suite, key, salt, content_type, epoch, sequence, plaintext):
+def seal(cipher, key, salt, content_type, epoch, sequence, plaintext):
     """Return a record as a new bytearray.
 
-    `suite` is one of dice.suites, `key` and `salt` (the write IV) have the lengths that it says. (epoch, sequence) must never have
-    been used with that key. `plaintext` is bytes.
+    `cipher` is that of a suite (see dice.suites), `key` and `salt` (the write IV) have the lengths that it says. (epoch, sequence)
+    must never have been used with that key. `plaintext` is bytes.
     """
-    crypt, start, _, tag_bytes, _, _ = suite.cipher
-    datagram = bytearray(start + len(plaintext) + tag_bytes)
+    crypt, start, _, tag_bytes, _, _ = cipher
+    size = start + len(plaintext) + tag_bytes
+    datagram = bytearray(size)
     high = sequence >> 32  # in halves, because one long integer takes longer than all of them
     low = sequence & 0xFFFFFFFF if high else sequence
-    size = len(datagram) - _RECORD_HEADER_BYTES
+    size -= _RECORD_HEADER_BYTES
     # Where a suite has no explicit nonce, the ciphertext overwrites it.
     pack_into(">BHHHIHHHI", datagram, 0, content_type, _DTLS_1_2, epoch, high, low, size, epoch, high, low)
     crypt(start, salt, tag_bytes, datagram, _NUMBER_AT, key, datagram, None, plaintext)
@@ -50,10 +51,10 @@ def well_formed(datagram):
     )
 
 
-def open(suite, key, salt, datagram):
+def open(cipher, key, salt, datagram):
     """Return the plaintext of a well-formed record, or None if its tag does not verify.
 
     The explicit part of the nonce is the one on the wire (RFC 6655, section 3).
     """
-    crypt, start, nonce_at, tag_bytes, _, _ = suite.cipher
+    crypt, start, nonce_at, tag_bytes, _, _ = cipher
     return crypt(start, salt, tag_bytes, datagram, nonce_at, key, datagram, None, None)

@@ -33,7 +33,7 @@ KEY = bytes(range(16))
 SALT = bytes(4)
 GID = b"\x00\x00\x00\x01"
 SENDER = 7
-SUITE = SUITES[PSK_AES_128_CCM_8]
+CIPHER = SUITES[PSK_AES_128_CCM_8].cipher
 
 if MICROPYTHON:
     now_us = time.ticks_us
@@ -67,15 +67,15 @@ class RamStore:
 def sealing(size):
     """Return an operation that seals `size` bytes. It reuses one sequence number, because nothing is sent."""
     payload = bytes(size)
-    return lambda i: record.seal(SUITE, KEY, SALT, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
+    return lambda i: record.seal(CIPHER, KEY, SALT, CONTENT_APPLICATION_DATA, EPOCH, 1, payload)
 
 
 def opening(size):
     """Return an operation that opens a record of `size` bytes."""
     datagram = sealing(size)(0)
-    if record.open(SUITE, KEY, SALT, datagram) is None:
+    if record.open(CIPHER, KEY, SALT, datagram) is None:
         raise ValueError(size)
-    return lambda i: record.open(SUITE, KEY, SALT, datagram)
+    return lambda i: record.open(CIPHER, KEY, SALT, datagram)
 
 
 def yardstick(size):
@@ -112,7 +112,7 @@ def receiving(repetitions):
     datagrams = []
     for sequence in range(repetitions):
         number = SENDER << 40 | sequence
-        datagrams.append(record.seal(SUITE, secret[:16], secret[16:], CONTENT_APPLICATION_DATA, EPOCH, number, payload))
+        datagrams.append(record.seal(CIPHER, secret[:16], secret[16:], CONTENT_APPLICATION_DATA, EPOCH, number, payload))
     member = Member(gsa, RamStore(), 0)
 
     def operation(i):

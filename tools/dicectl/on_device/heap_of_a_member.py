@@ -70,7 +70,7 @@ def sealed(keys, sender_id, sequence, payload):
 
     key = keys[sender_id]
     return record.seal(
-        SUITES[PSK_AES_128_CCM_8], key[:16], key[16:], CONTENT_APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload
+        SUITES[PSK_AES_128_CCM_8].cipher, key[:16], key[16:], CONTENT_APPLICATION_DATA, EPOCH, sender_id << 40 | sequence, payload
     )
 
 

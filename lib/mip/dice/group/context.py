@@ -45,9 +45,9 @@ class Context:
         self.end = gsa.budget  # one past the last sequence number that may be sealed
         self.lifetime_s = gsa.lifetime_s
         self.senders = {}
-        self.suite = SUITES[gsa.suite]
+        self.cipher = SUITES[gsa.suite].cipher
         self.id_bytes = 1 if gsa.layout == _K08 else 2  # length of the SenderID, which begins a record's sequence number
-        keys_bytes = self.suite.keys_bytes
+        _, _, _, _, _, keys_bytes = self.cipher
         state = bytearray(len(gsa.senders) * (keys_bytes + _WINDOW_BYTES))
         self.state = memoryview(state)
         at = 0
@@ -69,16 +69,18 @@ class Context:
 
     def secret(self, sender_id):
         """Return key | salt of a sender, a memoryview."""
+        _, _, _, _, _, keys_bytes = self.cipher
         at = self.senders[sender_id].at
-        return self.state[at - self.suite.keys_bytes : at]
+        return self.state[at - keys_bytes : at]
 
     def seal(self, sequence, plaintext):
         """Return our record number `sequence`."""
-        suite = self.suite
+        cipher = self.cipher
+        _, _, _, _, salt_bytes, keys_bytes = cipher
         keys = self.secret(self.own_id)
         number = self.number(self.own_id, sequence)
-        i = suite.key_bytes
-        return seal(suite, keys[:i], keys[i:], _CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
+        i = keys_bytes - salt_bytes
+        return seal(cipher, keys[:i], keys[i:], _CONTENT_APPLICATION_DATA, self.epoch, number, plaintext)
 
     def close(self):
         """Overwrite the keys without allocating."""

@@ -15,6 +15,8 @@ At most two epochs are held: the current one, in which we send, and either the n
 which is read for a grace period.
 """
 
+from struct import unpack_from
+
 from .._compat import ticks_add, ticks_diff
 _CONTENT_APPLICATION_DATA = const(23); _DTLS_1_2 = const(0xFEFD)
 from ..errors import LimitError, StoreError, UsageError; _CLASH = const(2); _DATA = const(1); _EXPIRED = const(3); _NONE = const(0)
@@ -97,25 +99,20 @@ class Member:
         if self._due is not None and ticks_diff(now, self._due) >= 0 and self.timeout(now):
             return _EXPIRED
         size = len(datagram)
-        if (
-            not _RECORD_MIN_BYTES <= size <= _DATAGRAM_MAX_BYTES
-            or datagram[0] != _CONTENT_APPLICATION_DATA
-            or datagram[1] << 8 | datagram[2] != _DTLS_1_2
-            or datagram[11] << 8 | datagram[12] != size - _RECORD_HEADER_BYTES
-        ):
+        if not _RECORD_MIN_BYTES <= size <= _DATAGRAM_MAX_BYTES:
             return self._drop("malformed")
-        epoch = datagram[3] << 8 | datagram[4]
+        content_type, version, epoch, high, sequence, length = unpack_from(">BHHHIH", datagram)
+        if content_type != _CONTENT_APPLICATION_DATA or version != _DTLS_1_2 or length != size - _RECORD_HEADER_BYTES:
+            return self._drop("malformed")
         context = current = self._context
         if context is None or context.epoch != epoch:
             context = self._other
             if context is None or context.epoch != epoch:
                 return _EXPIRED if self._expired else self._drop("epoch")
-        sender_id = datagram[5]
-        sequence = datagram[7] << 24 | datagram[8] << 16 | datagram[9] << 8 | datagram[10]
-        if context.id_bytes == 2:
-            sender_id = sender_id << 8 | datagram[6]
-        elif datagram[6]:
-            sequence |= datagram[6] << 32
+        sender_id = high
+        if context.id_bytes == 1:
+            sender_id = high >> 8
+            sequence |= (high & 0xFF) << 32
         sender = context.senders.get(sender_id)
         if sender is None:
             return self._drop("unknown")
@@ -128,7 +125,7 @@ class Member:
             return self._drop("replayed")
         keys = context.state
         at = sender.at
-        crypt, start, nonce_at, tag_bytes, salt_bytes, keys_bytes = context.suite.cipher
+        crypt, start, nonce_at, tag_bytes, salt_bytes, keys_bytes = context.cipher
         i = at - salt_bytes
         plaintext = crypt(start, keys[i:at], tag_bytes, datagram, nonce_at, keys[at - keys_bytes : i], datagram, None, None)
         if plaintext is None:
