@@ -10,6 +10,7 @@ from setuptools.command.build_py import build_py
 
 DATA = (
     "lib/manifest.py",
+    "lib/short_names.json",
     "lib/dice/**/*.py",
     "boards/**/*",
     "firmware/**/*.py",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Writes generated files: package.json and the sources in lib/mip that it lists, parts of docs/boards.md and docs/architecture.md.
+"""Writes generated files: package.json, the sources in lib/mip that it lists, lib/short_names.json, and parts of pages of docs/.
 
 Run it after a change of imports, of lib/ or of boards.toml.
 
@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from dicectl.firmware import boards, mpy, profiles
+from dicectl.firmware import boards, mpy, profiles, shorten
 
 try:
     from tools import api_page, import_graph
@@ -110,6 +110,7 @@ def graphs():
 def generated():
     """Yield (path, text as it should be)."""
     yield ROOT / "package.json", package()
+    yield ROOT / "lib" / "short_names.json", json.dumps(shorten.table(ROOT / "lib"), indent=0) + "\n"
     for name, path in mip_files():
         yield path, mpy.source_for_mip(name)
     yield ROOT / "docs" / "api.md", api_page.page()

@@ -185,7 +185,8 @@ def test_the_librarys_manifest_freezes_profiles_and_has_a_version(micropython):
 @pytest.fixture
 def clone(tmp_path):
     """The part of this repository that freezing needs, in a folder that can be changed."""
-    for path in (resources.LIB / "manifest.py", Path(fold.__file__), *(resources.LIB / "dice").rglob("*.py")):
+    tables = (resources.LIB / "manifest.py", resources.LIB / "short_names.json", Path(fold.__file__))
+    for path in (*tables, *(resources.LIB / "dice").rglob("*.py")):
         copy = tmp_path / "clone" / path.relative_to(resources.ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
@@ -228,6 +229,7 @@ def test_any_manifest_freezes_folded_files_and_rebuilds_what_changed(micropython
     code = (tmp_path / "build" / "frozen.c").read_bytes()
     assert b"dice/group/member.py" in code
     assert b"GRACE_MS" not in code and b"reasons" not in code
+    assert not set(re.findall(r"MP_QSTR_(\w+)", code.decode())) & set(fold.short_names(clone / "lib"))
     assert freeze(micropython, tmp_path, manifest) == (0, [])
     later = time.time_ns() + 10**9
     os.utime(clone / "lib" / "dice" / "reasons.py", ns=(later, later))

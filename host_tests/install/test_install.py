@@ -89,7 +89,7 @@ def places(name):
     on_device = inner.startswith("dicectl/on_device/")
     if top in ("lib", "tools") and not on_device and "/" in inner:
         yield inner
-    if top in ("boards", "docs", "firmware") or on_device or (top == "lib" and name.endswith(".py")):
+    if top in ("boards", "docs", "firmware") or on_device or (top == "lib" and name.endswith((".py", ".json"))):
         yield f"dicectl/data/{name}"
 
 
@@ -101,7 +101,15 @@ def test_the_wheel_contains_what_it_needs_and_no_more(built):
         for name in profiles.files("full"):
             assert wheel.read(name) == wheel.read(f"dicectl/data/lib/{name}") == (ROOT / "lib" / name).read_bytes()
     assert license == (ROOT / "LICENSE").read_bytes()
-    tracked = ("lib/dice/**/*", "tools/dicectl/**/*", "boards/**/*", "firmware/**/*", "lib/manifest.py", "docs/footprint.json")
+    tracked = (
+        "lib/dice/**/*",
+        "tools/dicectl/**/*",
+        "boards/**/*",
+        "firmware/**/*",
+        "lib/manifest.py",
+        "lib/short_names.json",
+        "docs/footprint.json",
+    )
     paths = {path for pattern in tracked for path in ROOT.glob(pattern) if path.is_file() and "__pycache__" not in path.parts}
     wanted = {place for path in paths for place in places(path.relative_to(ROOT).as_posix())}
     assert names == wanted
@@ -110,7 +118,16 @@ def test_the_wheel_contains_what_it_needs_and_no_more(built):
 def test_the_sdist_contains_no_tests_and_no_caches(built):
     with tarfile.open(built[0]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {"LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "setup.py", "lib/manifest.py", "boards/boards.toml"} <= names
+    assert {
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        "setup.py",
+        "lib/manifest.py",
+        "lib/short_names.json",
+        "boards/boards.toml",
+    } <= names
     for name in names:
         assert not name.startswith(("host_tests", "build", "lib/mip")), name
         assert "__pycache__" not in name and "left" not in name

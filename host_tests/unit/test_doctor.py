@@ -10,9 +10,10 @@ import sys
 import pytest
 
 from dice import __version__
+from dicectl import resources
 from dicectl.board import inspect, raw_repl
 from dicectl.errors import CommandError
-from dicectl.firmware import boards
+from dicectl.firmware import boards, fold, shorten
 from dicectl.reasons import SENTENCES, explain
 
 GOOD = {
@@ -41,6 +42,16 @@ def test_a_reason_code_is_explained_in_every_spelling():
         with pytest.raises(CommandError, match="there is no reason code") as caught:
             explain(wrong)
         assert caught.value.exit_code == 2
+
+
+def test_a_short_name_of_a_traceback_is_translated_back():
+    for name, short in list(fold.short_names(resources.LIB).items())[::60]:
+        assert shorten.original(short) == name
+    done = doctor(short, "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"short": short, "name": name})
+    assert doctor(short).stdout == f"{short}: {name}\n"
+    assert shorten.original(name) is None
+    assert shorten.original("dK") == "_fail"  # as documented
 
 
 def test_a_reason_code_and_a_port_cannot_be_combined():

@@ -162,7 +162,7 @@ def test_compiled_files_do_not_contain_the_path_of_the_source(tmp_path):
         (tmp_path / name).write_bytes((resources.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
     here = mpy.compile_file(resources.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
-    assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted)
+    assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted, private=True)
 
 
 class BoardWithFiles:
@@ -179,13 +179,15 @@ class BoardWithFiles:
 
 
 def test_dice_is_recognised_as_source_as_installed_by_mip_and_compiled():
-    """Any other content differs, and a missing file is reported."""
+    """Any other content differs, and so does a source among compiled files; a missing file is reported."""
     names, facts = profiles.files(), {"mpy": RP2040}
     sources = {f"/lib/{name}": (resources.LIB / name).read_bytes() for name in names}
     by_mip = {f"/lib/{name}": mpy.source_for_mip(name).encode() for name in names}
     compiled = {f"/lib/{name[:-3]}.mpy": mpy.compile_here(resources.LIB / name, name, "armv6m") for name in names}
-    for files in (sources, by_mip, compiled, {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}):
+    for files in (sources, by_mip, compiled):
         assert sync.differences(BoardWithFiles(files), "/lib/dice", facts) == []
+    mixed = {**compiled, "/lib/dice/wire.py": by_mip["/lib/dice/wire.py"]}
+    assert sync.differences(BoardWithFiles(mixed), "/lib/dice", facts) == ["wire.py"]
     for path, files in (("/lib/dice/wire.py", sources), ("/lib/dice/wire.py", by_mip), ("/lib/dice/wire.mpy", compiled)):
         assert sync.differences(BoardWithFiles({**files, path: files[path] + b"#"}), "/lib/dice", facts) == ["wire.py"]
     del compiled["/lib/dice/record.mpy"]

@@ -137,7 +137,8 @@ def plan(device, sources, to, profile, force):
 def differences(device, folder, facts):
     """Return the modules of the dice in `folder` that are not this one's, or that lack.
 
-    They may be its sources, the sources that mip installs, or what `dicectl deploy` compiles.
+    They may be its sources, the sources that mip installs, or what `dicectl deploy` compiles. Sources among compiled modules count
+    as different, since their private names are.
     """
     top = folder.removesuffix("/dice")
     sources = {f"{top}/{name}": resources.LIB / name for name in profiles.files()}
@@ -146,9 +147,11 @@ def differences(device, folder, facts):
     device.load("board_files.py")
     present = dict(device.call("look", folder))
     wrong = []
+    any_compiled = any(_twin(path) in present for path in sources)
     for (path, source), data in zip(sources.items(), compiled.values()):
         by_mip = mpy.source_for_mip(path.removeprefix(f"{top}/")).encode()
-        wanted = {path: {_hash(source.read_bytes()), _hash(by_mip)}, _twin(path): {_hash(data)}}
+        readable = set() if any_compiled else {_hash(source.read_bytes()), _hash(by_mip)}
+        wanted = {path: readable, _twin(path): {_hash(data)}}
         if any(present[name] not in digests for name, digests in wanted.items() if name in present):
             wrong.append(path.removeprefix(folder + "/"))
     needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture))}

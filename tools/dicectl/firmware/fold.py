@@ -8,17 +8,21 @@ mpy-cross folds a constant only if it is `_PRIVATE = const(literal)` in the same
 modules import it from there, and it takes no space on a board. A home that has only constants is not shipped. Line numbers do not
 change. The result does not import `const` either: the compiler knows it, and a needless import takes 8 to 14 bytes of a module.
 
+rename() gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it.
+
 This file needs only the standard library: lib/manifest.py runs it within MicroPython's makemanifest.py, without dicectl.
 """
 
 import ast
 import functools
 import io
+import json
 import os
 import tokenize
 from pathlib import Path
 
 _LIBRARY = "dice"
+_SHORT_NAMES = "short_names.json"
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.LShift, ast.RShift, ast.BitOr, ast.BitAnd, ast.BitXor)
 
 
@@ -45,8 +49,25 @@ def only_constants(path):
     return _home(str(path), os.stat(path).st_mtime_ns)[1]
 
 
+def short_names(lib):
+    """Return {private name: short name} of the library in the folder `lib`; none if it has no table."""
+    path = Path(lib, _SHORT_NAMES)
+    return _table(str(path), os.stat(path).st_mtime_ns) if path.exists() else {}
+
+
+def rename(text, names):
+    """Return a text with these names replaced, {old: new}, wherever they are names: not in strings and comments."""
+    lines = io.StringIO(text).readlines()
+    for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
+        if token.type == tokenize.NAME and token.string in names:
+            row, column = token.start
+            line = lines[row - 1]
+            lines[row - 1] = line[:column] + names[token.string] + line[column + len(token.string) :]
+    return "".join(lines)
+
+
 def copy(lib, names, target):
-    """Write folded copies of the files `names` of the folder `lib` to the folder `target`.
+    """Write copies of the files `names` of the folder `lib`, folded and with short names, to the folder `target`.
 
     A copy gets the modification time of the newest file that it is made from, so that make sees every change.
     """
@@ -54,8 +75,9 @@ def copy(lib, names, target):
         source, result = Path(lib, name), Path(target, name)
         text, homes = _fold(source.read_text(encoding="utf-8"), source, lib)
         result.parent.mkdir(parents=True, exist_ok=True)
-        result.write_text(text, encoding="utf-8")
-        newest = max(os.stat(path).st_mtime_ns for path in (source, *homes, __file__))
+        result.write_text(rename(text, short_names(lib)), encoding="utf-8")
+        tables = [path for path in (Path(lib, _SHORT_NAMES),) if path.exists()]
+        newest = max(os.stat(path).st_mtime_ns for path in (source, *homes, *tables, __file__))
         os.utime(result, ns=(newest, newest))
 
 
@@ -64,6 +86,11 @@ def _fold(text, path, lib):
     tree = ast.parse(text, str(path))
     folded = _Imports(tree, Path(path), Path(lib) if lib else None).folded
     return _rewrite(text, tree, folded, _needless(tree)), {home for _, _, _, home in folded}
+
+
+@functools.lru_cache(None)
+def _table(path, _modified):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 @functools.lru_cache(None)

