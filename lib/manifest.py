@@ -48,6 +48,7 @@ _GROUP = (
 _PSK = (
     "dtls/__init__.py",
     "dtls/client.py",
+    "dtls/extensions.py",
     "dtls/flights.py",
     "dtls/handshake.py",
     "dtls/kx_psk.py",

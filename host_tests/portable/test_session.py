@@ -6,6 +6,7 @@ from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 from support import raises
 
+from dice.dtls.extensions import SERVER_HELLO
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
@@ -105,8 +106,8 @@ def test_the_server_selects_one_of_two_offered_limits():
     ours, theirs = connected(client=both)
     assert theirs.layer.record_max == 200
     ours, theirs = pair(client=both)
-    right = theirs._handshake._put_server_hello
-    theirs._handshake._put_server_hello = lambda session_id, extensions: right(session_id, extensions + [(1, b"\1")])
+    row = 1, lambda handshake: b"\1", lambda handshake, data: None, SERVER_HELLO
+    theirs._handshake.credentials.extensions = (row,)
     settle(ours, theirs)
     assert ours.error.alert == 47 and not theirs.connected
 

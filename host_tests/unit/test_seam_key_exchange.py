@@ -7,6 +7,7 @@ import os
 import pytest
 
 from dice.crypto.hmac import Hmac
+from dice.dtls.extensions import BOTH
 from dice.dtls.handshake import KeyExchange
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
@@ -20,7 +21,7 @@ class Signed(KeyExchange):
 
     def __init__(self, name, secret=b"both know it"):
         self.name, self.secret, self.asked = name, secret, []
-        self.extensions = ((20, lambda handshake: b"\2", lambda handshake, data: self.asked.append(data)),)
+        self.extensions = ((20, lambda handshake: b"\2", lambda handshake, data: self.asked.append(data), BOTH),)
 
     def flight(self, handshake):
         if not handshake.is_client:

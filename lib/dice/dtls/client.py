@@ -10,14 +10,7 @@ from ..codes import (
     ALERT_UNSUPPORTED_EXTENSION,
     DTLS_1_2,
     EMPTY_RENEGOTIATION_INFO_SCSV,
-    EXTENSION_ALPN,
-    EXTENSION_CONNECTION_ID,
-    EXTENSION_EXTENDED_MASTER_SECRET,
-    EXTENSION_MAX_FRAGMENT_LENGTH,
-    EXTENSION_RECORD_SIZE_LIMIT,
     EXTENSION_RENEGOTIATION_INFO,
-    EXTENSION_SERVER_NAME,
-    EXTENSION_SESSION_TICKET,
     HANDSHAKE_CLIENT_HELLO,
     HANDSHAKE_FINISHED,
     HANDSHAKE_HELLO_REQUEST,
@@ -29,6 +22,7 @@ from ..codes import (
 from ..errors import PeerError, UsageError
 from ..limits import CID_MAX_BYTES, HELLO_VERIFY_REQUESTS_MAX, RANDOM_BYTES
 from ..reasons import E_EXTENSION, E_ILLEGAL, E_OPTION, E_PEER_VERSION, E_UNEXPECTED
+from .extensions import CLIENT_HELLO, read_all, write_all
 from .handshake import Handshake, Secrets, Transcript
 from .messages import read_hello, read_ticket, read_verify_request, write_hello
 
@@ -62,42 +56,23 @@ class Client(Handshake):
         self.server_name = server_name
         self._state = _EXPECT_SERVER_HELLO
         self._client_random = random(RANDOM_BYTES)
-        self._alpn = alpn
-        self._fragment_code = fragment_code
-        self._size_limit = size_limit
+        self.protocols = alpn
+        self.fragment_code = fragment_code
+        self.size_limit = size_limit
         self._resume = resume
         self._cookie = None
         self._verified = 0  # HelloVerifyRequests answered
         self._offered = ()
-        self._tickets = tickets or bool(resume and resume.ticket)
+        if tickets or (resume and resume.ticket):
+            self.shown_ticket = resume.ticket if resume else b""
         if resume:
             # With a ticket the session id is ours, and the server repeats it if it accepts the ticket (RFC 5077, section 3.4).
             self.session_id = random(_SHOWN_ID_BYTES) if resume.ticket else resume.session_id
 
     def start(self):
         """Return the first flight, or the one that answers a HelloVerifyRequest."""
-        extensions = [(EXTENSION_EXTENDED_MASTER_SECRET, b"")]
-        if self._fragment_code:
-            extensions.append((EXTENSION_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
-        if self._size_limit:
-            extensions.append((EXTENSION_RECORD_SIZE_LIMIT, self._size_limit.to_bytes(2, "big")))
-        if self.cid is not None:
-            extensions.append((EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        if self.server_name:
-            size = len(self.server_name)
-            extensions.append(
-                (EXTENSION_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name)
-            )
-        if self._alpn:
-            names = b""
-            for name in self._alpn:
-                names += bytes((len(name),)) + name
-            extensions.append((EXTENSION_ALPN, len(names).to_bytes(2, "big") + names))
-        if self._tickets:
-            extensions.append((EXTENSION_SESSION_TICKET, self._resume.ticket if self._resume else b""))
-        for kind, write, _ in self.credentials.extensions:
-            extensions.append((kind, write(self)))
-        self._offered = dict(extensions)
+        extensions = write_all(self, CLIENT_HELLO)
+        self._offered = [kind for kind, _ in extensions]
         suites = b""
         for suite in self.credentials.suites + (EMPTY_RENEGOTIATION_INFO_SCSV,):
             suites += suite.to_bytes(2, "big")
@@ -155,7 +130,7 @@ class Client(Handshake):
                 raise PeerError(ALERT_UNSUPPORTED_EXTENSION, E_EXTENSION)
         if self.suite not in self.credentials.suites or compression or extensions.get(EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0":
             raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
-        self._read_extensions(extensions)
+        read_all(self, extensions)
         self._state = _EXPECT_SERVER_HELLO_DONE
         self.secrets = Secrets(self._client_random, random)
         if self._resume and session_id and session_id == self.session_id:
@@ -165,37 +140,8 @@ class Client(Handshake):
             self.resumed = True
             self.ticket = self._resume.ticket
             self.secrets.master = bytearray(self._resume.master)
-            self._state = _EXPECT_FINISHED
-            if EXTENSION_SESSION_TICKET in extensions:
-                self._state = _EXPECT_NEW_SESSION_TICKET
-        self._tickets = EXTENSION_SESSION_TICKET in extensions
+            self._state = _EXPECT_NEW_SESSION_TICKET if self.promised else _EXPECT_FINISHED
         self.session_id = session_id
-
-    def _read_extensions(self, extensions):
-        for kind, _, read in self.credentials.extensions:
-            if kind in extensions:
-                read(self, extensions[kind])
-        self.extended = EXTENSION_EXTENDED_MASTER_SECRET in extensions
-        fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
-        limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
-        if fragment is not None:
-            if limit is not None or fragment != bytes((self._fragment_code,)):
-                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
-            self._limit_records(fragment, True)
-        elif limit is not None:
-            self._limit_records(limit, False)
-        cid = extensions.get(EXTENSION_CONNECTION_ID)
-        if cid is None:
-            self.cid = b""
-        elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
-        else:
-            self.peer_cid = cid[1:]
-        alpn = extensions.get(EXTENSION_ALPN)
-        if alpn is not None:
-            self.alpn = alpn[3:]
-            if self.alpn not in self._alpn or alpn[:3] != (len(alpn) - 2).to_bytes(2, "big") + bytes((len(self.alpn),)):
-                raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
 
     def _answer(self):
         """Return the flight that ends with our Finished."""
@@ -207,5 +153,5 @@ class Client(Handshake):
             self._put_all(self.credentials.prove(self))
             finished_hash = self._transcript.digest()
         self._put_finished(b"client", finished_hash)
-        self._state = _EXPECT_NEW_SESSION_TICKET if self._tickets else _EXPECT_FINISHED
+        self._state = _EXPECT_NEW_SESSION_TICKET if self.promised else _EXPECT_FINISHED
         return self._flight

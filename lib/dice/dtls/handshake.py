@@ -10,7 +10,6 @@ of a method of key exchange no more than KeyExchange.
 from .._compat import const
 from ..codes import (
     ALERT_DECRYPT_ERROR,
-    ALERT_ILLEGAL_PARAMETER,
     CONTENT_CHANGE_CIPHER_SPEC,
     CONTENT_HANDSHAKE,
     HANDSHAKE_FINISHED,
@@ -19,7 +18,7 @@ from ..crypto import sha256
 from ..crypto.hmac import p_sha256
 from ..errors import PeerError
 from ..limits import EARLY_MESSAGES_MAX, HANDSHAKE_BYTES_MAX, MASTER_SECRET_BYTES, RECORD_PLAINTEXT_MAX_BYTES
-from ..reasons import E_FINISHED, E_ILLEGAL
+from ..reasons import E_FINISHED
 
 _VERIFY_BYTES = const(12)
 
@@ -39,9 +38,8 @@ class KeyExchange:
     A subclass has
 
         suites                   code points of cipher suites, the preferred first (see dice.suites)
-        extensions               rows (type, write, read) of its own, such as server_certificate_type or supported_groups:
-                                 write(handshake) returns what we write, bytes, or None if a server does not answer;
-                                 read(handshake, data) takes what the peer wrote, if it wrote this type, and a server does so first
+        extensions               a tuple of rows of its own, such as server_certificate_type or supported_groups, behind those of
+                                 `dice.dtls.extensions`, which describes them
         flight(handshake)        return [(HandshakeType, body), ...] of our flight: of a server between ServerHello and
                                  ServerHelloDone, of a client until ClientKeyExchange, after which `premaster` is known; raises
                                  PeerError if it misses a message of the server
@@ -155,8 +153,14 @@ class Handshake:
         self.resumed = False
         self.identity = None  # of the peer, as its key exchange says
         self.exchange = self.premaster = self.session_hash = None  # for the key exchange
-        self.alpn = None
+        self.theirs = ()  # {type: data}, the extensions of the peer's hello
+        self.fragment_code = None  # max_fragment_length (RFC 6066, section 4)
+        self.size_limit = None  # the longest plaintext of a record that we accept
         self.server_name = None
+        self.protocols = ()  # ours
+        self.alpn = None  # the chosen one
+        self.shown_ticket = None  # the data of our session_ticket
+        self.promised = False  # the peer's hello has a session_ticket
         self.next_send = 0  # message_seq of our next message
         self.epoch = 0  # of our next message
         self._transcript = None
@@ -196,10 +200,3 @@ class Handshake:
             raise PeerError(ALERT_DECRYPT_ERROR, E_FINISHED)
         self._transcript.update(message)
         self.connected = True
-
-    def _limit_records(self, extension, code):
-        """Take how long the peer's records may be: max_fragment_length (RFC 6066) or record_size_limit (RFC 8449)."""
-        limit = int.from_bytes(extension, "big")
-        if len(extension) != (1 if code else 2) or (code and not 1 <= limit <= 4) or (not code and limit < 64):
-            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
-        self.record_max = min(self.record_max, 256 << limit if code else limit)

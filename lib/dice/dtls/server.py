@@ -15,13 +15,7 @@ from ..codes import (
     DTLS_1_0,
     DTLS_1_2,
     EMPTY_RENEGOTIATION_INFO_SCSV,
-    EXTENSION_ALPN,
-    EXTENSION_CONNECTION_ID,
-    EXTENSION_EXTENDED_MASTER_SECRET,
-    EXTENSION_MAX_FRAGMENT_LENGTH,
-    EXTENSION_RECORD_SIZE_LIMIT,
     EXTENSION_RENEGOTIATION_INFO,
-    EXTENSION_SERVER_NAME,
     EXTENSION_SESSION_TICKET,
     HANDSHAKE_CLIENT_HELLO,
     HANDSHAKE_FINISHED,
@@ -33,6 +27,7 @@ from ..errors import PeerError
 from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
 from ..reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from ..wire import Reader, Writer
+from .extensions import SERVER_HELLO, read_all, write_all
 from .handshake import Handshake, Secrets, Transcript
 from .messages import read_extensions, write_extensions
 
@@ -69,11 +64,10 @@ class Server(Handshake):
         """
         super().__init__(credentials, random, cid)
         self._state = _EXPECT_CLIENT_HELLO
-        self._alpn = alpn
-        self._size_limit = size_limit
+        self.protocols = alpn
+        self.size_limit = size_limit or RECORD_PLAINTEXT_MAX_BYTES
         self._tickets = tickets
         self._transcript = Transcript(credentials.digests)
-        self._promised = False  # a ticket
 
     def read(self, kind, body, message):
         """Take the client's next message; see Handshake."""
@@ -115,83 +109,53 @@ class Server(Handshake):
             raise PeerError(ALERT_HANDSHAKE_FAILURE, E_NO_SUITE)
         self.suite = common[0]
         self.secrets = Secrets(random, self.random(RANDOM_BYTES))
-        answer = self._answer_extensions(extensions)
-        if EMPTY_RENEGOTIATION_INFO_SCSV in offered or EXTENSION_RENEGOTIATION_INFO in extensions:
-            answer.append((EXTENSION_RENEGOTIATION_INFO, b"\0"))
+        if EMPTY_RENEGOTIATION_INFO_SCSV in offered:  # it means the same (RFC 5746, section 3.3)
+            extensions[EXTENSION_RENEGOTIATION_INFO] = b"\0"
+        read_all(self, extensions)
         self._flight = []
         if self._resume(session_id, extensions.get(EXTENSION_SESSION_TICKET), offered):
-            self._put_server_hello(session_id, answer)
+            self._put_server_hello(session_id)
             self._put_finished(b"server", self._transcript.digest())
             self._state = _EXPECT_FINISHED
             return self._flight
         if self._tickets and self.extended:
-            if EXTENSION_SESSION_TICKET in extensions:
-                answer.append((EXTENSION_SESSION_TICKET, b""))
-                self._promised = True
+            if self.promised:
+                self.shown_ticket = b""
             else:
                 self.session_id = self.random(_SESSION_ID_BYTES)
-        self._put_server_hello(self.session_id, answer)
+        self._put_server_hello(self.session_id)
         self._put_all(self.credentials.flight(self))
         self._put(HANDSHAKE_SERVER_HELLO_DONE, b"")
         self._state = _EXPECT_CLIENT_KEY_EXCHANGE
         return self._flight
 
-    def _put_server_hello(self, session_id, extensions):
+    def _put_server_hello(self, session_id):
         writer = Writer()
         writer.uint(DTLS_1_2, 2)
         writer.put(self.secrets.randoms[RANDOM_BYTES:])
         writer.vector(session_id, 1)
         writer.uint(self.suite, 2)
         writer.uint(0, 1)  # no compression
-        write_extensions(writer, extensions)
+        write_extensions(writer, write_all(self, SERVER_HELLO))
         self._put(HANDSHAKE_SERVER_HELLO, writer.data)
 
-    def _answer_extensions(self, extensions):
-        """Return what answers the client's extensions."""
-        answer = []
-        self.extended = EXTENSION_EXTENDED_MASTER_SECRET in extensions
-        if self.extended:
-            answer.append((EXTENSION_EXTENDED_MASTER_SECRET, b""))
-        limit = extensions.get(EXTENSION_RECORD_SIZE_LIMIT)
-        fragment = extensions.get(EXTENSION_MAX_FRAGMENT_LENGTH)
-        if limit is not None:  # the other one is ignored then (RFC 8449, section 5)
-            self._limit_records(limit, False)
-            answer.append((EXTENSION_RECORD_SIZE_LIMIT, (self._size_limit or RECORD_PLAINTEXT_MAX_BYTES).to_bytes(2, "big")))
-        elif fragment is not None:
-            self._limit_records(fragment, True)
-            answer.append((EXTENSION_MAX_FRAGMENT_LENGTH, fragment))
-        cid = extensions.get(EXTENSION_CONNECTION_ID)
-        if cid is None or self.cid is None:
-            self.cid = b""
-        elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(ALERT_ILLEGAL_PARAMETER, E_ILLEGAL)
-        else:
-            self.peer_cid = cid[1:]
-            answer.append((EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        if EXTENSION_SERVER_NAME in extensions:
-            names = Reader(Reader(extensions[EXTENSION_SERVER_NAME]).vector(2))
-            if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
-                self.server_name = names.vector(2)
-        if EXTENSION_ALPN in extensions and self._alpn:
-            self._choose_protocol(Reader(extensions[EXTENSION_ALPN]))
-            answer.append((EXTENSION_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))
-        for kind, write, read in self.credentials.extensions:
-            if kind in extensions:
-                read(self, extensions[kind])
-                data = write(self)
-                if data is not None:
-                    answer.append((kind, data))
-        return answer
+    def read_server_name(self, data):
+        """Take the name by which the client knows us."""
+        names = Reader(Reader(data).vector(2))
+        if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
+            self.server_name = names.vector(2)
 
-    def _choose_protocol(self, reader):
-        names = Reader(reader.vector(2))
+    def choose_protocol(self, data):
+        """Choose one of the protocols that the client offers."""
+        names = Reader(Reader(data).vector(2))
         offered = []
         while names.more():
             offered.append(names.vector(1))
-        common = [name for name in self._alpn if name in offered]
-        if not common:
-            raise PeerError(ALERT_NO_APPLICATION_PROTOCOL, E_NO_PROTOCOL)
-        self.alpn = common[0]
+        for name in self.protocols:
+            if name in offered:
+                self.alpn = name
+                return
+        raise PeerError(ALERT_NO_APPLICATION_PROTOCOL, E_NO_PROTOCOL)
 
     def _resume(self, session_id, ticket, offered):
         """Resume the session that the client shows, if it is one of ours; return whether it is."""
@@ -214,7 +178,7 @@ class Server(Handshake):
         self._flight = []
         if self._tickets:
             tickets, now = self._tickets
-            if self._promised:
+            if self.shown_ticket is not None:
                 writer = Writer()
                 writer.uint(tickets.lifetime_s, 4)
                 writer.vector(tickets.make(self.suite, self.secrets.master, self.identity, now), 2)

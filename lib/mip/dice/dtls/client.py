@@ -4,14 +4,7 @@
 """The client's half of a handshake (RFC 6347, section 4.2; RFC 7925)."""
 
 
-_ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _ALERT_UNSUPPORTED_EXTENSION = const(110); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_ALPN = const(16); _EXTENSION_CONNECTION_ID = const(54); _EXTENSION_EXTENDED_MASTER_SECRET = const(23); _EXTENSION_MAX_FRAGMENT_LENGTH = const(1); _EXTENSION_RECORD_SIZE_LIMIT = const(28); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SERVER_NAME = const(0); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_HELLO_REQUEST = const(0); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
-
-
-
-
-
-
-
+_ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _ALERT_UNSUPPORTED_EXTENSION = const(110); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_HELLO_REQUEST = const(0); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
 
 
 
@@ -30,6 +23,7 @@ _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_PROTOCOL_VERSION = const(70); _ALER
 from ..errors import PeerError, UsageError
 _CID_MAX_BYTES = const(8); _HELLO_VERIFY_REQUESTS_MAX = const(3); _RANDOM_BYTES = const(32)
 _E_EXTENSION = const(58); _E_ILLEGAL = const(56); _E_OPTION = const(18); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
+from .extensions import read_all, write_all; _CLIENT_HELLO = const(1)
 from .handshake import Handshake, Secrets, Transcript
 from .messages import read_hello, read_ticket, read_verify_request, write_hello
 
@@ -63,42 +57,23 @@ class Client(Handshake):
         self.server_name = server_name
         self._state = _EXPECT_SERVER_HELLO
         self._client_random = random(_RANDOM_BYTES)
-        self._alpn = alpn
-        self._fragment_code = fragment_code
-        self._size_limit = size_limit
+        self.protocols = alpn
+        self.fragment_code = fragment_code
+        self.size_limit = size_limit
         self._resume = resume
         self._cookie = None
         self._verified = 0  # HelloVerifyRequests answered
         self._offered = ()
-        self._tickets = tickets or bool(resume and resume.ticket)
+        if tickets or (resume and resume.ticket):
+            self.shown_ticket = resume.ticket if resume else b""
         if resume:
             # With a ticket the session id is ours, and the server repeats it if it accepts the ticket (RFC 5077, section 3.4).
             self.session_id = random(_SHOWN_ID_BYTES) if resume.ticket else resume.session_id
 
     def start(self):
         """Return the first flight, or the one that answers a HelloVerifyRequest."""
-        extensions = [(_EXTENSION_EXTENDED_MASTER_SECRET, b"")]
-        if self._fragment_code:
-            extensions.append((_EXTENSION_MAX_FRAGMENT_LENGTH, bytes((self._fragment_code,))))
-        if self._size_limit:
-            extensions.append((_EXTENSION_RECORD_SIZE_LIMIT, self._size_limit.to_bytes(2, "big")))
-        if self.cid is not None:
-            extensions.append((_EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        if self.server_name:
-            size = len(self.server_name)
-            extensions.append(
-                (_EXTENSION_SERVER_NAME, (size + 3).to_bytes(2, "big") + b"\0" + size.to_bytes(2, "big") + self.server_name)
-            )
-        if self._alpn:
-            names = b""
-            for name in self._alpn:
-                names += bytes((len(name),)) + name
-            extensions.append((_EXTENSION_ALPN, len(names).to_bytes(2, "big") + names))
-        if self._tickets:
-            extensions.append((_EXTENSION_SESSION_TICKET, self._resume.ticket if self._resume else b""))
-        for kind, write, _ in self.credentials.extensions:
-            extensions.append((kind, write(self)))
-        self._offered = dict(extensions)
+        extensions = write_all(self, _CLIENT_HELLO)
+        self._offered = [kind for kind, _ in extensions]
         suites = b""
         for suite in self.credentials.suites + (_EMPTY_RENEGOTIATION_INFO_SCSV,):
             suites += suite.to_bytes(2, "big")
@@ -156,7 +131,7 @@ class Client(Handshake):
                 raise PeerError(_ALERT_UNSUPPORTED_EXTENSION, _E_EXTENSION)
         if self.suite not in self.credentials.suites or compression or extensions.get(_EXTENSION_RENEGOTIATION_INFO, b"\0") != b"\0":
             raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
-        self._read_extensions(extensions)
+        read_all(self, extensions)
         self._state = _EXPECT_SERVER_HELLO_DONE
         self.secrets = Secrets(self._client_random, random)
         if self._resume and session_id and session_id == self.session_id:
@@ -166,37 +141,8 @@ class Client(Handshake):
             self.resumed = True
             self.ticket = self._resume.ticket
             self.secrets.master = bytearray(self._resume.master)
-            self._state = _EXPECT_FINISHED
-            if _EXTENSION_SESSION_TICKET in extensions:
-                self._state = _EXPECT_NEW_SESSION_TICKET
-        self._tickets = _EXTENSION_SESSION_TICKET in extensions
+            self._state = _EXPECT_NEW_SESSION_TICKET if self.promised else _EXPECT_FINISHED
         self.session_id = session_id
-
-    def _read_extensions(self, extensions):
-        for kind, _, read in self.credentials.extensions:
-            if kind in extensions:
-                read(self, extensions[kind])
-        self.extended = _EXTENSION_EXTENDED_MASTER_SECRET in extensions
-        fragment = extensions.get(_EXTENSION_MAX_FRAGMENT_LENGTH)
-        limit = extensions.get(_EXTENSION_RECORD_SIZE_LIMIT)
-        if fragment is not None:
-            if limit is not None or fragment != bytes((self._fragment_code,)):
-                raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
-            self._limit_records(fragment, True)
-        elif limit is not None:
-            self._limit_records(limit, False)
-        cid = extensions.get(_EXTENSION_CONNECTION_ID)
-        if cid is None:
-            self.cid = b""
-        elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
-        else:
-            self.peer_cid = cid[1:]
-        alpn = extensions.get(_EXTENSION_ALPN)
-        if alpn is not None:
-            self.alpn = alpn[3:]
-            if self.alpn not in self._alpn or alpn[:3] != (len(alpn) - 2).to_bytes(2, "big") + bytes((len(self.alpn),)):
-                raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
 
     def _answer(self):
         """Return the flight that ends with our Finished."""
@@ -208,5 +154,5 @@ class Client(Handshake):
             self._put_all(self.credentials.prove(self))
             finished_hash = self._transcript.digest()
         self._put_finished(b"client", finished_hash)
-        self._state = _EXPECT_NEW_SESSION_TICKET if self._tickets else _EXPECT_FINISHED
+        self._state = _EXPECT_NEW_SESSION_TICKET if self.promised else _EXPECT_FINISHED
         return self._flight

@@ -9,8 +9,7 @@ of a method of key exchange no more than KeyExchange.
 """
 
 
-_ALERT_DECRYPT_ERROR = const(51); _ALERT_ILLEGAL_PARAMETER = const(47); _CONTENT_CHANGE_CIPHER_SPEC = const(20); _CONTENT_HANDSHAKE = const(22); _HANDSHAKE_FINISHED = const(20)
-
+_ALERT_DECRYPT_ERROR = const(51); _CONTENT_CHANGE_CIPHER_SPEC = const(20); _CONTENT_HANDSHAKE = const(22); _HANDSHAKE_FINISHED = const(20)
 
 
 
@@ -20,7 +19,7 @@ from ..crypto import sha256
 from ..crypto.hmac import p_sha256
 from ..errors import PeerError
 _EARLY_MESSAGES_MAX = const(4); _HANDSHAKE_BYTES_MAX = const(1024); _MASTER_SECRET_BYTES = const(48); _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
-_E_FINISHED = const(57); _E_ILLEGAL = const(56)
+_E_FINISHED = const(57)
 
 _VERIFY_BYTES = const(12)
 
@@ -40,9 +39,8 @@ class KeyExchange:
     A subclass has
 
         suites                   code points of cipher suites, the preferred first (see dice.suites)
-        extensions               rows (type, write, read) of its own, such as server_certificate_type or supported_groups:
-                                 write(handshake) returns what we write, bytes, or None if a server does not answer;
-                                 read(handshake, data) takes what the peer wrote, if it wrote this type, and a server does so first
+        extensions               a tuple of rows of its own, such as server_certificate_type or supported_groups, behind those of
+                                 `dice.dtls.extensions`, which describes them
         flight(handshake)        return [(HandshakeType, body), ...] of our flight: of a server between ServerHello and
                                  ServerHelloDone, of a client until ClientKeyExchange, after which `premaster` is known; raises
                                  PeerError if it misses a message of the server
@@ -156,8 +154,14 @@ class Handshake:
         self.resumed = False
         self.identity = None  # of the peer, as its key exchange says
         self.exchange = self.premaster = self.session_hash = None  # for the key exchange
-        self.alpn = None
+        self.theirs = ()  # {type: data}, the extensions of the peer's hello
+        self.fragment_code = None  # max_fragment_length (RFC 6066, section 4)
+        self.size_limit = None  # the longest plaintext of a record that we accept
         self.server_name = None
+        self.protocols = ()  # ours
+        self.alpn = None  # the chosen one
+        self.shown_ticket = None  # the data of our session_ticket
+        self.promised = False  # the peer's hello has a session_ticket
         self.next_send = 0  # message_seq of our next message
         self.epoch = 0  # of our next message
         self._transcript = None
@@ -197,10 +201,3 @@ class Handshake:
             raise PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED)
         self._transcript.update(message)
         self.connected = True
-
-    def _limit_records(self, extension, code):
-        """Take how long the peer's records may be: max_fragment_length (RFC 6066) or record_size_limit (RFC 8449)."""
-        limit = int.from_bytes(extension, "big")
-        if len(extension) != (1 if code else 2) or (code and not 1 <= limit <= 4) or (not code and limit < 64):
-            raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
-        self.record_max = min(self.record_max, 256 << limit if code else limit)

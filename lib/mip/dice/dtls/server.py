@@ -7,13 +7,7 @@ The messages that only a server reads or writes are here, so that a client does 
 """
 
 
-_ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_ALPN = const(16); _EXTENSION_CONNECTION_ID = const(54); _EXTENSION_EXTENDED_MASTER_SECRET = const(23); _EXTENSION_MAX_FRAGMENT_LENGTH = const(1); _EXTENSION_RECORD_SIZE_LIMIT = const(28); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SERVER_NAME = const(0); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
-
-
-
-
-
-
+_ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
 
 
 
@@ -34,6 +28,7 @@ from ..errors import PeerError
 _RANDOM_BYTES = const(32); _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
 _E_ILLEGAL = const(56); _E_NO_PROTOCOL = const(59); _E_NO_SUITE = const(54); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
 from ..wire import Reader, Writer
+from .extensions import read_all, write_all; _SERVER_HELLO = const(2)
 from .handshake import Handshake, Secrets, Transcript
 from .messages import read_extensions, write_extensions
 
@@ -70,11 +65,10 @@ class Server(Handshake):
         """
         super().__init__(credentials, random, cid)
         self._state = _EXPECT_CLIENT_HELLO
-        self._alpn = alpn
-        self._size_limit = size_limit
+        self.protocols = alpn
+        self.size_limit = size_limit or _RECORD_PLAINTEXT_MAX_BYTES
         self._tickets = tickets
         self._transcript = Transcript(credentials.digests)
-        self._promised = False  # a ticket
 
     def read(self, kind, body, message):
         """Take the client's next message; see Handshake."""
@@ -116,83 +110,53 @@ class Server(Handshake):
             raise PeerError(_ALERT_HANDSHAKE_FAILURE, _E_NO_SUITE)
         self.suite = common[0]
         self.secrets = Secrets(random, self.random(_RANDOM_BYTES))
-        answer = self._answer_extensions(extensions)
-        if _EMPTY_RENEGOTIATION_INFO_SCSV in offered or _EXTENSION_RENEGOTIATION_INFO in extensions:
-            answer.append((_EXTENSION_RENEGOTIATION_INFO, b"\0"))
+        if _EMPTY_RENEGOTIATION_INFO_SCSV in offered:  # it means the same (RFC 5746, section 3.3)
+            extensions[_EXTENSION_RENEGOTIATION_INFO] = b"\0"
+        read_all(self, extensions)
         self._flight = []
         if self._resume(session_id, extensions.get(_EXTENSION_SESSION_TICKET), offered):
-            self._put_server_hello(session_id, answer)
+            self._put_server_hello(session_id)
             self._put_finished(b"server", self._transcript.digest())
             self._state = _EXPECT_FINISHED
             return self._flight
         if self._tickets and self.extended:
-            if _EXTENSION_SESSION_TICKET in extensions:
-                answer.append((_EXTENSION_SESSION_TICKET, b""))
-                self._promised = True
+            if self.promised:
+                self.shown_ticket = b""
             else:
                 self.session_id = self.random(_SESSION_ID_BYTES)
-        self._put_server_hello(self.session_id, answer)
+        self._put_server_hello(self.session_id)
         self._put_all(self.credentials.flight(self))
         self._put(_HANDSHAKE_SERVER_HELLO_DONE, b"")
         self._state = _EXPECT_CLIENT_KEY_EXCHANGE
         return self._flight
 
-    def _put_server_hello(self, session_id, extensions):
+    def _put_server_hello(self, session_id):
         writer = Writer()
         writer.uint(_DTLS_1_2, 2)
         writer.put(self.secrets.randoms[_RANDOM_BYTES:])
         writer.vector(session_id, 1)
         writer.uint(self.suite, 2)
         writer.uint(0, 1)  # no compression
-        write_extensions(writer, extensions)
+        write_extensions(writer, write_all(self, _SERVER_HELLO))
         self._put(_HANDSHAKE_SERVER_HELLO, writer.data)
 
-    def _answer_extensions(self, extensions):
-        """Return what answers the client's extensions."""
-        answer = []
-        self.extended = _EXTENSION_EXTENDED_MASTER_SECRET in extensions
-        if self.extended:
-            answer.append((_EXTENSION_EXTENDED_MASTER_SECRET, b""))
-        limit = extensions.get(_EXTENSION_RECORD_SIZE_LIMIT)
-        fragment = extensions.get(_EXTENSION_MAX_FRAGMENT_LENGTH)
-        if limit is not None:  # the other one is ignored then (RFC 8449, section 5)
-            self._limit_records(limit, False)
-            answer.append((_EXTENSION_RECORD_SIZE_LIMIT, (self._size_limit or _RECORD_PLAINTEXT_MAX_BYTES).to_bytes(2, "big")))
-        elif fragment is not None:
-            self._limit_records(fragment, True)
-            answer.append((_EXTENSION_MAX_FRAGMENT_LENGTH, fragment))
-        cid = extensions.get(_EXTENSION_CONNECTION_ID)
-        if cid is None or self.cid is None:
-            self.cid = b""
-        elif not cid or cid[0] != len(cid) - 1:
-            raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
-        else:
-            self.peer_cid = cid[1:]
-            answer.append((_EXTENSION_CONNECTION_ID, bytes((len(self.cid),)) + self.cid))
-        if _EXTENSION_SERVER_NAME in extensions:
-            names = Reader(Reader(extensions[_EXTENSION_SERVER_NAME]).vector(2))
-            if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
-                self.server_name = names.vector(2)
-        if _EXTENSION_ALPN in extensions and self._alpn:
-            self._choose_protocol(Reader(extensions[_EXTENSION_ALPN]))
-            answer.append((_EXTENSION_ALPN, (len(self.alpn) + 1).to_bytes(2, "big") + bytes((len(self.alpn),)) + self.alpn))
-        for kind, write, read in self.credentials.extensions:
-            if kind in extensions:
-                read(self, extensions[kind])
-                data = write(self)
-                if data is not None:
-                    answer.append((kind, data))
-        return answer
+    def read_server_name(self, data):
+        """Take the name by which the client knows us."""
+        names = Reader(Reader(data).vector(2))
+        if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
+            self.server_name = names.vector(2)
 
-    def _choose_protocol(self, reader):
-        names = Reader(reader.vector(2))
+    def choose_protocol(self, data):
+        """Choose one of the protocols that the client offers."""
+        names = Reader(Reader(data).vector(2))
         offered = []
         while names.more():
             offered.append(names.vector(1))
-        common = [name for name in self._alpn if name in offered]
-        if not common:
-            raise PeerError(_ALERT_NO_APPLICATION_PROTOCOL, _E_NO_PROTOCOL)
-        self.alpn = common[0]
+        for name in self.protocols:
+            if name in offered:
+                self.alpn = name
+                return
+        raise PeerError(_ALERT_NO_APPLICATION_PROTOCOL, _E_NO_PROTOCOL)
 
     def _resume(self, session_id, ticket, offered):
         """Resume the session that the client shows, if it is one of ours; return whether it is."""
@@ -215,7 +179,7 @@ class Server(Handshake):
         self._flight = []
         if self._tickets:
             tickets, now = self._tickets
-            if self._promised:
+            if self.shown_ticket is not None:
                 writer = Writer()
                 writer.uint(tickets.lifetime_s, 4)
                 writer.vector(tickets.make(self.suite, self.secrets.master, self.identity, now), 2)
