@@ -55,9 +55,8 @@ class Nowhere(io.IOBase):
 async def main():
     led = Led("LED")
     settings = {"identity": "lamp", "key": "00" * 16, "groups": ["lamps"], "manager": {"host": "192.0.2.1", "port": 5684}}
-    node = Node(settings, {}, sensors.make("chip", {}), light=led.light, status=led.show)
+    node = Node(settings, {}, sensors.make("chip", {}), light=led.light, status=led.show, network=Nowhere())
     assert node._open and node.groups["lamps"].routes
-    node.groups["lamps"]._network = Nowhere()
     node._take_part(node.groups["lamps"], await node.groups["lamps"].resume())
     session = Session(Client(Psk(b"lamp", bytes(16)), os.urandom), RecordLayer(), 0)
     session.transmit()
