@@ -20,6 +20,13 @@ from dicectl.measure import speed
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256
 _MODULE = "heap_of_a_member"
+# What a capability adds to a PSK client: to serve others, and to be a node of a managed group.
+_SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resumption", "kx_psk_server"))
+_NODE = (
+    *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
+    *(f"dice/coap/{name}.py" for name in ("__init__", "message", "exchange", "resource")),
+    *(f"dice/transport/{name}.py" for name in ("__init__", "udp")),
+)
 _SCENARIOS = {  # description: (module of on_device/, its arguments, its output if it succeeds)
     "a member joins, hears the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
     "both ends of a PSK handshake, and data": ("session_cost", [], '"record": 29'),
@@ -192,8 +199,10 @@ def static(board, profile):
     smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
     group = [name for name in mpy if name in _files("group")]
     figures = {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
-    if "dice/aio/managed.py" in mpy:
+    if set(mpy) >= {*_SERVER, *_NODE}:
         figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/aio/managed.py"]
+        figures["server_mpy"] = sum(mpy[name] for name in _SERVER)
+        figures["node_mpy"] = sum(mpy[name] for name in _NODE)
     return figures
 
 
