@@ -51,7 +51,7 @@ TYPES = "import dice, pathlib; assert (pathlib.Path(dice.__file__).parent / 'py.
 
 def run(*argv, status=0, **options):
     """Run a command and assert its exit status; return its output, or stderr if it was expected to fail."""
-    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=600, **options)
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, **options)
     assert done.returncode == status, f"{argv}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stderr if status else done.stdout
 

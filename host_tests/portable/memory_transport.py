@@ -86,7 +86,7 @@ def run(main, *arguments):
     """Run a coroutine function until it returns, for at most 20 seconds."""
 
     async def limited():
-        return await asyncio.wait_for(main(*arguments), 20)
+        return await asyncio.wait_for(main(*arguments), 300)
 
     if MICROPYTHON:
         asyncio.new_event_loop()

@@ -26,7 +26,7 @@ async def main():
 
     async def ask(code, path, payload=b""):
         request = aiocoap.Message(code=code, uri=f"{BASE}/{path}", payload=payload)
-        print_response(await asyncio.wait_for(context.request(request).response, 20))
+        print_response(await asyncio.wait_for(context.request(request).response, 300))
 
     await ask(aiocoap.GET, "time")
     await ask(aiocoap.PUT, "shelf", b"0123456789" * 200)
@@ -35,7 +35,7 @@ async def main():
     await ask(aiocoap.GET, "slow")
     await ask(aiocoap.GET, ".well-known/core")
     watching = context.request(aiocoap.Message(code=aiocoap.GET, uri=f"{BASE}/ticker", observe=0))
-    print_response(await asyncio.wait_for(watching.response, 20))
+    print_response(await asyncio.wait_for(watching.response, 300))
     async for response in watching.observation:
         print_response(response)
         if response.payload == b"tick 4":

@@ -20,7 +20,7 @@ async def main():
     context.client_credentials.load_from_dict({f"{BASE}/*": {"dtls": psk}})
     for code, path in ((aiocoap.GET, "lamps/num"), (aiocoap.POST, "lamps"), (aiocoap.POST, "fans"), (aiocoap.GET, "cellar/num")):
         request = aiocoap.Message(code=code, uri=f"{BASE}/ace-group/{path}")
-        response = await asyncio.wait_for(context.request(request).response, 20)
+        response = await asyncio.wait_for(context.request(request).response, 300)
         print(json.dumps([str(response.code), response.payload.hex()]), flush=True)
     await context.shutdown()
 
