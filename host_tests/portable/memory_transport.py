@@ -83,7 +83,7 @@ class Transport:
 
 
 def run(main, *arguments):
-    """Run a coroutine function until it returns, for at most 20 seconds."""
+    """Run a coroutine function until it returns, for at most 300 seconds."""
 
     async def limited():
         return await asyncio.wait_for(main(*arguments), 300)
