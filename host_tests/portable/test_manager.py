@@ -11,6 +11,7 @@ from dice.group.gsa_encode import encode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dice.group.member import Member
 from dice.reasons import E_NO_ID, E_OPTION
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 
 BASE = 1 << 48
 MINUTE = 60_000
@@ -88,6 +89,14 @@ def test_members_of_a_new_group_receive_its_messages():
     assert manager.state.epoch == 1 and manager.state.active and manager.undelivered == []
     message = seal(switch.member, b"on")
     assert one.receive(message) == DATA and two.receive(message) == DATA
+
+
+def test_the_suite_of_a_group_is_in_its_gsas():
+    for suite in (PSK_AES_128_CCM, PSK_AES_128_CCM_8):
+        state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, K08, suite=suite)
+        manager = Manager(state, MemoryDisk(), CountingRandom(), 0)
+        manager.add([b"switch"], SENDER, 0)
+        assert decode(encode(manager.gsa(b"switch"))).suite == manager.state.copy().suite == suite
 
 
 def test_adding_a_listener_keeps_the_epoch_and_adding_others_starts_a_new_one():

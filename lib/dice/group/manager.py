@@ -49,12 +49,15 @@ class GroupState:
     {identity: MemberRecord}.
     """
 
-    def __init__(self, name: str, gid: bytes, address: bytes, port: int, layout: int, lifetime_s: int = 0) -> None:
+    def __init__(
+        self, name: str, gid: bytes, address: bytes, port: int, layout: int, lifetime_s: int = 0, suite: int = PSK_AES_128_CCM_8
+    ) -> None:
         """A new group.
 
         * `gid`: the group id, 4 random bytes; `address` and `port`: its IPv4 multicast address, 4 bytes, and UDP port.
         * `layout`: K08 or D00 of dice.group.gsa, how sequence numbers contain SenderIDs (docs/protocol.md, section 2).
         * `lifetime_s`: the time in s after which the keys of an epoch expire, 0 for never.
+        * `suite`: the code point of a cipher suite in dice.suites.SUITES.
         """
         self.name = name
         self.gid = gid
@@ -62,6 +65,7 @@ class GroupState:
         self.port = port
         self.layout = layout
         self.lifetime_s = lifetime_s
+        self.suite = suite
         self.epoch = 0
         self.active = False
         self.grace_s = GRACE_MS // 1000  # how long members still receive the previous epoch; 0 after an expulsion
@@ -70,7 +74,7 @@ class GroupState:
 
     def copy(self):
         """Return a copy that can be changed."""
-        other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s)
+        other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s, self.suite)
         for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
         other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
@@ -155,7 +159,7 @@ class Manager:
             gid=state.gid,
             address=state.address,
             port=state.port,
-            suite=PSK_AES_128_CCM_8,
+            suite=state.suite,
             layout=state.layout,
             derive=DERIVE_SENDER,
             epoch=state.epoch,
