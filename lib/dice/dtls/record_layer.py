@@ -76,8 +76,9 @@ class Epoch:
 class RecordLayer:
     """Seals what goes out, opens what comes in, and counts what was dropped.
 
-    A session is given one. It calls seal(), split(), open(), overhead(), set_keys(), drop() and close(), and reads and sets `cid`,
-    `peer_cid`, `record_max`, `epoch`, `oldest`, `newest`, `forged` and `dropped`. `dropped` counts records by kind:
+    A session is given one. It calls seal(), split(), epoch_of(), open(), overhead(), set_keys(), drop() and close(), and reads
+    and sets `cid`, `peer_cid`, `record_max`, `epoch`, `oldest`, `newest`, `forged` and `dropped`. `dropped` counts records by
+    kind:
 
       malformed   not a record of DTLS 1.2, or too long
       epoch       of an epoch that is not read: in plaintext after the handshake, or beyond it
@@ -142,6 +143,10 @@ class RecordLayer:
                 if end <= size and end - at <= RECORD_PLAINTEXT_MAX_BYTES + 64:
                     return end
         return self.drop("malformed")
+
+    def epoch_of(self, data):
+        """Return the epoch of a record that split() found, whether it has keys or not."""
+        return data[3] << 8 | data[4]
 
     def open(self, data):
         """Return (epoch, content type, plaintext) of a record that split() found, or None if it was dropped."""

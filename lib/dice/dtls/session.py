@@ -215,7 +215,7 @@ class Session:
     def _receive_record(self, data, now):
         layer = self.layer
         no_keys = self._handshake and not layer.epoch
-        if no_keys and data[3] << 8 | data[4] == layer.epoch + 1 and len(self._early) < EARLY_RECORDS_MAX:
+        if no_keys and layer.epoch_of(data) == layer.epoch + 1 and len(self._early) < EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
             return NONE
         opened = layer.open(data)
