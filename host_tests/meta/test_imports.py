@@ -4,12 +4,14 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
 from tools import import_graph
 from tools.generate import LIBRARY_BELOW, TOOLS_BELOW
 
+ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = import_graph.library()
 TOOLS = import_graph.tools()
 
@@ -100,6 +102,39 @@ def test_modules_that_may_be_missing_are_imported_only_by_the_listed_modules():
     for module in TOOLS.paths:
         for name in TOOLS.foreign(module) & set(ONLY_TOOLS):
             assert module in ONLY_TOOLS[name], f"{module} imports {name}"
+
+
+# The modules of MicroPython that belong to a board, and the only folders whose files may import them.
+BOARD_MODULES = {"esp32", "machine", "network", "rp2"}
+BOARD_FOLDERS = ("firmware/", "tools/dicectl/on_device/")
+
+
+def board_imports(text):
+    """Return the modules of a board that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found & BOARD_MODULES
+
+
+def test_modules_of_a_board_are_imported_only_by_what_runs_on_one():
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text()
+        for folder in ("lib/dice", "tools", "firmware", "host_tests")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    importers = {path for path, text in texts.items() if board_imports(text)}
+    assert importers
+    assert {path for path in importers if not path.startswith(BOARD_FOLDERS)} == set()
+
+
+def test_an_import_of_a_module_of_a_board_is_found():
+    assert board_imports("def f():\n    from machine import Pin\n") == {"machine"}
+    assert board_imports("import os, network as n\n") == {"network"}
+    assert board_imports("from . import machine\nfrom .network import a\nimport machinery\n") == set()
 
 
 def test_the_library_imports_its_own_modules_relatively():
