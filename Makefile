@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
 
-check: lint  ## what to run before every commit: a minute
+check: lint  ## lint and the quick tests, before every commit: about a minute and a half
 	$(PYTEST) -q -m "not (firmware or interop or network or long or on_demand)"
 
 test: $(READY)  ## the whole suite, or `make test FILE=host_tests/unit/test_app.py`; a test's id will do too
@@ -43,7 +43,7 @@ footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the d
 bench: $(READY)  ## speed of sealing and opening, and what handshakes take over networks that lose
 	@$(BIN)/dicectl bench
 
-interop: $(READY)  ## dice with every other DTLS stack that can be had, written into docs/interop.md
+interop: $(READY)  ## dice with every other DTLS stack that is available, written into docs/interop.md
 	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py
 
 $(READY): pyproject.toml setup.py

@@ -9,7 +9,8 @@
     include("path/to/lib/manifest.py", native=True)         # for firmware that runs native code (False: that does not)
 
 Modules are compiled with -O3: without line numbers in tracebacks, which saves flash. The manifest freezes a temporary copy of these
-sources with constants folded (dicectl/firmware/fold.py). With fold=False it only lists the files, for a tool that folds them.
+sources, constants folded, private names shortened (dicectl/firmware/fold.py). With fold=False it only lists the files, for a tool
+that folds them.
 """
 
 import atexit

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Who imports whom in a package, read from its source: for host_tests/meta/test_imports.py, and drawn for docs/architecture.md.
+"""The imports within a package, read from its source: for host_tests/meta/test_imports.py, and drawn for docs/architecture.md.
 
 Imports within functions count as well: they are loaded later, and depend on the same layers.
 """

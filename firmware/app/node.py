@@ -61,7 +61,7 @@ class Node:
         self._routes = Router(routes)
 
     async def run(self):
-        """Run the node for ever; with the option `sleep_s`, sleep once everything is sent."""
+        """Run the node endlessly; with the option `sleep_s`, sleep once everything is sent."""
         self._status("joining")
         for managed in self.groups.values():
             try:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Keeps a node that fails from restarting for ever: counts starts, and lets the watchdog reset a program that hangs."""
+"""Keeps a node that fails from restarting endlessly: counts starts, and lets the watchdog reset a program that hangs."""
 
 import asyncio
 import os

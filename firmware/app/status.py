@@ -6,7 +6,7 @@ _BLINK_MS = {"trouble": 100, "joining": 500}
 
 
 class Led:
-    """An LED on a pin, by number or name; a line on the console where `pin` is None."""
+    """An LED on a pin, by number or name; a line on the console if `pin` is None."""
 
     def __init__(self, pin):
         self._pin = None

@@ -27,6 +27,7 @@ RANGES = {
 # All numbers in the sentences, and the limits that they state.
 NUMBERS = {
     reasons.E_TOO_LONG: [limits.DATAGRAM_MAX_BYTES - limits.RECORD_OVERHEAD_MAX_BYTES],
+    reasons.E_OPTION: [1, limits.PSK_IDENTITY_MAX_BYTES, 1, limits.PSK_MAX_BYTES],
     reasons.E_SENDER_ID: [limits.SENDERS_MAX],
     reasons.E_EPOCH: [0, 1, 0xFFFF],
     reasons.E_BUDGET: [0, limits.KEY_RECORDS_MAX],

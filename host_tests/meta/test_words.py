@@ -13,11 +13,12 @@ from host_tests.each import each
 ROOT = Path(__file__).resolve().parents[2]
 
 # Pages are checked, and all source files of these folders and files.
-PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "boards"]
-FOLDERS = ["host_tests", "tools/dicectl"]
-KINDS = {".md", ".py", ".toml", ".cmake", ".c", ".h", ".mk"}
+PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs"]
+FOLDERS = ["lib/dice", "lib/manifest.py", "firmware", "host_tests", "tools", "boards", ".ci", "Makefile"]
+KINDS = {".md", ".py", ".pyi", ".toml", ".yml", ".sh", ".cmake", ".c", ".h", ".mk"}
+WITHOUT_SUFFIX = {"Makefile", "run"}
 
-# Phrase: the words to use instead. Letters in a phrase match in either case.
+# Phrase: the words to use instead. Letters in a phrase match in either case; … stands for some words within a sentence.
 PHRASES = {
     "sent again": "retransmitted",
     "send again": "retransmit",
@@ -62,10 +63,13 @@ PHRASES = {
     "came again": "was repeated",
     "has heard": "has received",
     "have heard": "have received",
-    "hears nothing": "receives nothing",
+    "been told": "been notified, got",
+    "hears": "receives",
     "heard nothing": "received nothing",
     "gives way": "is evicted",
     "word of it": "the notification",
+    "hand in": "pass",
+    "where … is None": "if … is None",
     "in words": "as text",
     "throw out": "expel",
     "throw a member out": "expel a member",
@@ -84,14 +88,14 @@ PHRASES = {
 
 # Files in which a phrase of the list cannot be avoided, and why.
 ALLOWED = {
-    "docs/demo.md": {"has heard", "heard nothing"},  # as the demo prints it so far
     "tools/dicectl/manager/registry/sqlite.py": {"roster"},  # tables and columns of registries that exist
 }
 
 
 def pattern(phrase):
     """Return the regular expression of a phrase: whole words, separated by whatever a wrapped line has between them."""
-    return re.compile(r"(?<![^\W_])" + r"[\s#/*>]+".join(map(re.escape, phrase.split())) + r"s?(?![^\W_])", re.IGNORECASE)
+    words = [r"[^.:;()]{1,60}?" if word == "…" else re.escape(word) for word in phrase.split()]
+    return re.compile(r"(?<![^\W_])" + r"[\s#/*>]+".join(words) + r"s?(?![^\W_])", re.IGNORECASE)
 
 
 PATTERNS = {phrase: pattern(phrase) for phrase in PHRASES}
@@ -108,7 +112,8 @@ def sources():
     """Return the source files that are checked."""
     folders = [ROOT / name for name in FOLDERS]
     paths = [path for folder in folders for path in ([folder] if folder.is_file() else folder.rglob("*"))]
-    return sorted(path for path in paths if path.suffix in KINDS and path != Path(__file__).resolve())
+    paths = [path for path in paths if path.suffix in KINDS or path.name in WITHOUT_SUFFIX]
+    return sorted(path for path in paths if path != Path(__file__).resolve())
 
 
 def files():

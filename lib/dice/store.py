@@ -12,7 +12,7 @@ dice stores a counter before it uses the numbers below it. A counter that is sto
 failure, and one AES-CCM nonce used twice with a key discloses records of that key. So it is stored far ahead of the numbers in use,
 which saves writes; after a reboot, counting continues at the stored value, and the numbers that were reserved are never used.
 
-`sync(path)` makes a file or a folder durable where the operating system needs a call for that.
+`sync(path)` makes a file or a folder durable if the operating system needs a call for that.
 """
 
 import os

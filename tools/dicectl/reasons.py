@@ -14,7 +14,10 @@ SENTENCES = {
     reasons.E_NO_NEXT_EPOCH: "There is no next epoch. Install its GSA first.",
     reasons.E_OLD_EPOCH: "The GSA's epoch is older than that of the device, which never goes back. Give it the newest GSA.",
     reasons.E_CLOSED: "The group or session is closed, and its keys are erased. Join or connect again.",
-    reasons.E_OPTION: "An option, a key or an identity is out of range. See the documentation of the call.",
+    reasons.E_OPTION: (
+        "An option is out of range, a PSK identity is not 1 to 128 bytes, or a key is not 1 to 64 bytes. "
+        "See the documentation of the call."
+    ),
     reasons.E_NOT_CONNECTED: "The session's handshake is not complete, or the session has ended. Wait for it, or connect again.",
     reasons.E_TRUNCATED: "The GSA is truncated. Copy the file again.",
     reasons.E_TRAILING: "The GSA has trailing bytes. Copy the file again.",
@@ -74,5 +77,7 @@ def explain(reason):
     number = int(digits) if digits.isascii() and digits.isdigit() else 0
     if number not in SENTENCES:
         first, last = min(SENTENCES), max(SENTENCES)
-        raise CommandError(f"there is no reason code {reason}; they look like E{first} and go up to E{last}", USAGE)
+        raise CommandError(
+            f"there is no reason code {reason}; codes range from E{first} to E{last}, and not every number exists", USAGE
+        )
     return number, SENTENCES[number]

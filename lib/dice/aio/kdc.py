@@ -74,11 +74,11 @@ class Kdc:
         self._deliveries[name].changed.set()
 
     def settled(self, name: str) -> bool:
-        """Return whether all members of a group hold the current epoch, and all senders have been told to activate it."""
+        """Return whether all members of a group hold the current epoch, and all senders have activated it."""
         return self._deliveries[name].settled()
 
     def not_activated(self, name: str) -> "list[bytes]":
-        """Return the identities of senders that are connected, and have not yet been told to activate the current epoch."""
+        """Return the identities of senders that are connected, and have not yet activated the current epoch."""
         return [identity for identity in self._deliveries[name].not_activated() if identity in self.connected]
 
     def errors(self) -> "dict[str, Exception]":
@@ -99,7 +99,7 @@ class _KeyDelivery:
         self.error: Exception | None = None  # the last one of storing the state
         self._manager = manager
         self._connected = connected
-        self._activated: dict[bytes, int] = {}  # the epoch that a sender was told to activate last, by identity
+        self._activated: dict[bytes, int] = {}  # the epoch that a sender activated last, by identity
         self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
         path = "ace-group/" + manager.state.name
         self._target = "gsa/" + manager.state.name
@@ -189,7 +189,7 @@ class _KeyDelivery:
         return True
 
     async def _activate(self, identity: bytes) -> bool:
-        """Tell a sender to activate the current epoch; return whether it has."""
+        """Request a sender to activate the current epoch; return whether it did."""
         epoch = self._manager.state.epoch
         if not await self._request(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
             return False

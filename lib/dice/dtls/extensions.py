@@ -5,7 +5,7 @@
     (type, write, read, where)
 
     write(handshake)        return what we write, bytes, or None to omit the extension; a server has read all before
-    read(handshake, data)   take what the peer wrote, bytes, if it wrote the extension; raises PeerError, FormatError
+    read(handshake, data)   process the peer's data, bytes, if it wrote the extension; raises PeerError, FormatError
     where                   the hellos in which we write it: CLIENT_HELLO, SERVER_HELLO (if the client wrote it), or both
 
 The order of the rows is the order on the wire. The rows of a key exchange come after these. A server ignores unknown types, and a
@@ -150,7 +150,7 @@ def write_all(handshake, where):
 
 
 def read_all(handshake, extensions):
-    """Take {type: data} of the peer's hello; raises PeerError and FormatError."""
+    """Process {type: data} of the peer's hello; raises PeerError and FormatError."""
     handshake.theirs = extensions
     for kind, _, read, _ in ROWS + handshake.credentials.extensions:
         if kind in extensions:

@@ -105,7 +105,7 @@ class Reassembly:
         self._messages = {}  # message_seq: (epoch, message with its header, ranges of it that were received)
 
     def add(self, epoch, kind, length, sequence, offset, part):
-        """Take a fragment; return False if it is refused."""
+        """Process a fragment; return False if it is refused."""
         if not 0 <= sequence - self.next < self._limits.messages_max or offset + len(part) > length:
             return False
         found = self._messages.get(sequence)

@@ -26,7 +26,7 @@ class PskLookup(KeyExchange):
         return ()
 
     def read(self, handshake, kind, body):
-        """Take the ClientKeyExchange; see KeyExchange.
+        """Process the ClientKeyExchange; see KeyExchange.
 
         An unknown identity gets a random key, so that it looks like a wrong key (RFC 7925, section 4.2).
         """

@@ -93,7 +93,7 @@ class Member:
         self._enter(Context(gsa), None, now)
 
     def receive(self, datagram, now):
-        """Take a datagram from the network; return NONE, DATA, CLASH or EXPIRED. Nothing that is received can raise."""
+        """Process a datagram from the network; return NONE, DATA, CLASH or EXPIRED. Nothing that is received can raise."""
         self.data = self.sender = None
         if self._due is not None and ticks_diff(now, self._due) >= 0 and self.timeout(now):
             return EXPIRED
@@ -157,7 +157,7 @@ class Member:
     def send(self, data, now):
         """Seal `data` (bytes, bytearray or memoryview); transmit() then has the datagram.
 
-        Raises UsageError, StoreError where the sequence number cannot be kept safe, LimitError where the key has come to its end.
+        Raises UsageError, StoreError if the sequence number cannot be stored, LimitError if the key is used up or has expired.
         """
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self.timeout(now)

@@ -35,7 +35,7 @@ def seal(cipher, key, salt, content_type, epoch, sequence, plaintext):
     high = sequence >> 32  # in halves, because one long integer takes longer than all of them
     low = sequence & 0xFFFFFFFF if high else sequence
     size -= _RECORD_HEADER_BYTES
-    # Where a suite has no explicit nonce, the ciphertext overwrites it.
+    # If a suite has no explicit nonce, the ciphertext overwrites it.
     pack_into(">BHHHIHHHI", datagram, 0, content_type, _DTLS_1_2, epoch, high, low, size, epoch, high, low)
     crypt(start, salt, tag_bytes, datagram, _NUMBER_AT, key, datagram, None, plaintext)
     return datagram

@@ -17,7 +17,7 @@ from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 
 _ANSWER_S = 30  # time limit of an answer; hashing a large file in an emulator takes seconds
 _READ_S = 1  # time limit of a read, after which mpremote checks its own timeouts
-_SENDING_S = 10  # that while code is sent, where it has none; an emulator on a busy computer takes seconds
+_SENDING_S = 10  # time limit of a read while code is sent: mpremote has none; an emulator on a busy computer takes seconds
 _GREETING_S = 5  # for each of two attempts
 
 

@@ -63,7 +63,7 @@ def new(name, groups, folder, port, as_json, registry):
         try:
             where = target.write(settings)
         except BaseException:
-            control.call(registry, "wipe", name=name)  # nobody has the key
+            control.call(registry, "wipe", name=name)  # no device has its key
             raise
         _report(settings, where, as_json)
 

@@ -19,7 +19,7 @@ class Budget:
     limit: int
 
     def measured(self, figures):
-        """Return what was measured, or None where it was not."""
+        """Return the measured value, or None if there is none."""
         value = figures
         for key in self.figure.split("."):
             value = value.get(key, {})

@@ -20,7 +20,7 @@ from dicectl.measure import speed
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256
 _MODULE = "heap_of_a_member"
-# What a capability adds to a PSK client: to serve others, and to be a node of a managed group.
+# The modules that a capability adds to a PSK client: to serve others, and to be a node of a managed group.
 _SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resumption", "kx_psk_server"))
 _NODE = (
     *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
@@ -28,7 +28,7 @@ _NODE = (
     *(f"dice/transport/{name}.py" for name in ("__init__", "udp")),
 )
 _SCENARIOS = {  # description: (module of on_device/, its arguments, its output if it succeeds)
-    "a member joins, hears the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
+    "a member joins, receives from the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
     "both ends of a PSK handshake, and data": ("session_cost", [], '"record": 29'),
 }
 

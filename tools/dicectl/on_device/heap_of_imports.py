@@ -3,7 +3,7 @@
 """Measures the heap that the import of each module takes; `dicectl footprint` runs it on the emulated board.
 
 Arguments are the modules' names, each behind those that it imports, so that a module is charged with its own. Prints one JSON
-object {"heap": {module: bytes}}; modules that need a network are not in it where the board has none.
+object {"heap": {module: bytes}}; modules that need a network are not in it if the board has none.
 """
 
 import gc

@@ -53,7 +53,7 @@ def allocated():
 
 
 class Numbers:
-    """Return constant bytes in constant time, in place of random bytes; this session needs no secrets."""
+    """A source of predictable bytes, in constant time, instead of random bytes: this session needs no secrets."""
 
     def __init__(self):
         self._next = 0

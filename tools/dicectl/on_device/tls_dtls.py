@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """MicroPython's own `tls`, a DTLS 1.2 client and server in one program, connected in memory; `dicectl bench` compares dice with it.
 
-Reads the server's certificate and key from `tls_cert.der` and `tls_key.der`. Prints nothing where that `tls` has no DTLS; else JSON
+Reads the server's certificate and key from `tls_cert.der` and `tls_key.der`. Prints nothing if that `tls` has no DTLS; else JSON
 lines as bench.py does: first {"interpreter", "suite", "session_bytes": what one client takes of the heap, "psk": the suite
-of its handshake with a pre-shared key, or None where it has none}, then of each measurement {"name", "size", "us", "repetitions",
+of its handshake with a pre-shared key, or None if it has none}, then of each measurement {"name", "size", "us", "repetitions",
 "rounds"}, of which the best round counts; fewer of them on a board, whose clock is not disturbed. On the unix port mbedTLS has its
 memory from the C library, so that `session_bytes` is None there.
 """

@@ -140,7 +140,7 @@ class Group:
     async def answer(self, message: "Bytes", asked: "tuple[Any, ...] | None" = None) -> None:
         """Send `message` to one sender alone, as the answer to its message that the iteration gave last.
 
-        To answer an earlier message, hand in the value that `asked` had then. Raises UsageError if the message was answered before,
+        To answer an earlier message, pass the value that `asked` had then. Raises UsageError if the message was answered before,
         or if this device did not join with `answering` (docs/protocol.md, section 12).
         """
         asked = self.asked if asked is None else asked

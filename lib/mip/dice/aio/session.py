@@ -345,7 +345,7 @@ class Service:
             await asyncio.sleep(0)  # a flood must not starve the other tasks
 
     def _close_unserved(self) -> None:
-        """Close the sessions that have no task because there was no memory: their clients would wait for ever."""
+        """Close the sessions that have no task because there was no memory: their clients would wait endlessly."""
         served = [client for client, _, _ in self._connections]
         for client in [client for client in self.listener.sessions if client not in served]:
             self.listener.close(client)

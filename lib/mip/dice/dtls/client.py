@@ -84,7 +84,7 @@ class Client(Handshake):
         return self._flight
 
     def read(self, kind, body, message):
-        """Take the server's next message; see Handshake."""
+        """Process the server's next message; see Handshake."""
         if kind == _HANDSHAKE_HELLO_REQUEST:  # it asks for a handshake, which is under way (RFC 5246, section 7.4.1.1)
             return None
         state = self._state

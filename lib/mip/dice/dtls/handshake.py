@@ -45,7 +45,7 @@ class KeyExchange:
                                  ServerHelloDone, of a client until ClientKeyExchange, after which `premaster` is known; raises
                                  PeerError if it misses a message of the server
         read(handshake, kind, body)
-                                 take a message of the peer: None if it is not expected here (unexpected_message answers it),
+                                 process a message of the peer: None if it is not expected here (unexpected_message answers it),
                                  True if it was the last one, else False. Raises PeerError with another alert, FormatError for
                                  decode_error. A client gets all messages between ServerHello and ServerHelloDone, a server
                                  those from ServerHelloDone to ChangeCipherSpec
@@ -134,7 +134,7 @@ class Resumption:
 class Handshake:
     """Base of `client.Client` and `server.Server`.
 
-    read(kind, body, message) takes a handshake message and returns the flight that answers it, or None; it raises PeerError, and
+    read(kind, body, message) processes a message and returns the flight that answers it, or None; it raises PeerError, and
     FormatError if it cannot decode the message. A flight is a list of (epoch, content type, bytes).
     """
 

@@ -39,7 +39,7 @@ class Psk(KeyExchange):
         self._key = key
 
     def read(self, handshake, kind, body):
-        """Take a hint, once, which RFC 7925 has clients ignore; see KeyExchange."""
+        """Accept a hint, once, which RFC 7925 has clients ignore; see KeyExchange."""
         if kind != _HANDSHAKE_SERVER_KEY_EXCHANGE or handshake.exchange:
             return None
         handshake.exchange = True

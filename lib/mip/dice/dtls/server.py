@@ -71,7 +71,7 @@ class Server(Handshake):
         self._transcript = Transcript(credentials.digests)
 
     def read(self, kind, body, message):
-        """Take the client's next message; see Handshake."""
+        """Process the client's next message; see Handshake."""
         state = self._state
         if kind != _HANDSHAKE_FINISHED:
             self._transcript.update(message)
@@ -141,7 +141,7 @@ class Server(Handshake):
         self._put(_HANDSHAKE_SERVER_HELLO, writer.data)
 
     def read_server_name(self, data):
-        """Take the name by which the client knows us."""
+        """Read the name by which the client knows us."""
         names = Reader(Reader(data).vector(2))
         if names.uint(1) == 0:  # host_name (RFC 6066, section 3)
             self.server_name = names.vector(2)

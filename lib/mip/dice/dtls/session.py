@@ -76,12 +76,11 @@ class Session:
 
     def __init__(self, handshake, layer, now, timer_ms=_TIMER_MS, mtu=_DATAGRAM_MAX_BYTES, message_seq=0):
         """Begin with a role, client.Client or server.Server, and a new record layer, such as record_layer.RecordLayer.
-        A role that is connected already, with a layer that has its keys, goes on from there (see dice.dtls.sleep).
 
-        `timer_ms`:
-        before the first retransmission: 9 s by RFC 7925, 1 s suits fast links. `mtu`: the longest datagram to send, in bytes, of
-        which a handshake needs 128. `message_seq`: of the first message of both, after a HelloVerifyRequest (RFC 6347, section
-        4.2.1). Raises UsageError.
+        A role that is connected already, with a layer that has its keys, continues from there (see dice.dtls.sleep). `timer_ms`:
+        the time before the first retransmission; RFC 7925 recommends 9 s, and 1 s suits fast links. `mtu`: the longest datagram to
+        send, in bytes, of which a handshake needs 128. `message_seq`: the number of the first message in both directions, after a
+        HelloVerifyRequest (RFC 6347, section 4.2.1). Raises UsageError.
         """
         if not 0 < timer_ms < 1 << 29 or not _MTU_MIN_BYTES <= mtu <= _DATAGRAM_MAX_BYTES:
             raise UsageError(_E_OPTION)
@@ -362,7 +361,7 @@ class Session:
         return _CONNECTED
 
     def _receive_late(self, kind, sequence, is_end, now):
-        """Take an authentic handshake message after the handshake."""
+        """Process an authentic handshake message after the handshake."""
         if kind == _HANDSHAKE_FINISHED and sequence == self._reassembly.next - 1 and is_end:
             self._retransmit()
         elif kind <= _HANDSHAKE_CLIENT_HELLO:  # or HelloRequest

@@ -7,9 +7,9 @@ A member is identified by the identity of its session, such as its PSK identity.
 fetches its GSA, and receives the next one before it becomes active. docs/protocol.md, section 14, is normative.
 
 A new epoch is prepared first: its keys are drawn, and its GSAs are delivered. It becomes active when all members have acknowledged
-theirs, or when the wait for them times out. Then senders are told to activate it, listeners follow the first record in it, and a
-member that missed it fetches it. Every change is committed before it is visible to anybody, so a manager that is killed continues
-where it was.
+theirs, or when the wait for them times out. Then each sender gets a request to activate it, listeners activate it on the first
+record in it, and a member that missed it fetches it. Every change is committed before it is visible to anybody, so a manager that
+is killed continues where it was.
 """
 
 from .._compat import ticks_add, ticks_diff
@@ -34,7 +34,7 @@ _SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch
 
 
 class MemberRecord:
-    """What the manager stores of a member."""
+    """A member, as the manager stores it."""
 
     def __init__(self, role, device_id, held=0, sent=0):
         self.role = role
@@ -153,7 +153,7 @@ class Manager:
         senders = []
         for other in state.members.values():
             if other.role == SENDER:
-                silent = not state.active or other.held < state.epoch  # it was not told to activate this epoch
+                silent = not state.active or other.held < state.epoch  # it has not been asked to activate this epoch
                 senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
         mul_id = bytes(10) + b"\xff\xff" + state.address
         return Gsa(
