@@ -55,7 +55,7 @@ def framed(datagram):
 
 def datagrams(bus, name):
     """Return all datagrams that one node has sent on the bus."""
-    tape = ByteStream(b"".join(data for who, data in list(bus.heard) if who == name))
+    tape = ByteStream(b"".join(data for who, data in list(bus.carried) if who == name))
     line = Serial(tape)
     found = []
     while tape.data or line._rest:

@@ -268,7 +268,7 @@ def test_a_broken_replay_window_fails_the_demo():
     """With a library that considers every number fresh: exit status 1, and the failed checks are named."""
     sabotage = (
         "from dicectl.firmware import mpy; original = mpy.folded\n"
-        "right = b'if following is None or sequence >= following:\\n            return True'\n"
+        "right = b'if next_sequence is None or sequence >= next_sequence:\\n            return True'\n"
         "def folded(source):\n"
         "    text = original(source)\n"
         "    assert text.count(right) == (source.name == 'replay.py')\n"

@@ -124,7 +124,7 @@ def _micropython(folder, device, code):
     return subprocess.Popen(command, cwd=folder / device, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def _answers(folder):
+def _group_request(folder):
     group_path = _provision(folder, "switch")
     with group_file.edit(group_path) as group:
         group_file.add_listener(group, "lamp")
@@ -153,7 +153,7 @@ def _answers(folder):
 
 def test_listeners_on_both_interpreters_answer_a_request(in_network, tmp_path):
     """A switch on MicroPython asks its group; a lamp on MicroPython and a panel on CPython answer it alone."""
-    said = in_network(_answers, tmp_path)
+    said = in_network(_group_request, tmp_path)
     assert eval(said) == {255: b"received lit?", 254: b"panel received lit?"}
 
 

@@ -233,7 +233,7 @@ def test_errors_name_the_device_the_group_or_the_role(life):
     assert life["folders"] == []
 
 
-async def _ask(port, key):
+async def _read_node(port, key):
     """Return the readings and responses that a client of the node gets over DTLS."""
     connection = await dice.connect(("127.0.0.1", port), Psk(b"tablet", bytes.fromhex(key)), timer_ms=500, timeout_s=PATIENCE_S)
     peer = Coap(connection, Router({}))
@@ -269,7 +269,7 @@ def _application(folder):
         site.until(lambda: site.members()["ear"]["connected"], "the monitor")
         site.power_on("probe")
         site.until(lambda: site.members()["probe"]["connected"], "the probe")
-        said = asyncio.run(_ask(5699, key))
+        said = asyncio.run(_read_node(5699, key))
         site.until(lambda: site.processes["ear"].poll() is not None, "four measurements")
         return added, said, [json.loads(line) for line in site.log("ear").splitlines()], site.light("probe")
     finally:

@@ -39,7 +39,7 @@ async def _live(network, folder):
     manager.add([b"lamp"], LISTENER, now())
     lamp.power_on()
     await asyncio.sleep(5)
-    old = [datagram for _, datagram in network.heard]
+    old = [datagram for _, datagram in network.group_datagrams]
     members = network.of("lamp")
     for datagram in old:  # as an attacker would
         for end in members:
@@ -49,7 +49,7 @@ async def _live(network, folder):
     await asyncio.sleep(1)
     service.close()
     kdc.close()
-    return progress, [message for _, _, message in lamp.heard]
+    return progress, [message for _, _, message in lamp.received]
 
 
 def test_a_late_joiner_receives_the_first_new_message_and_no_replay(tmp_path):

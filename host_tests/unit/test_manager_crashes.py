@@ -196,12 +196,12 @@ class Scenario:
         state = self.process.manager.state
         senders = {member.id for member in state.members.values() if member.role == SENDER}
         for _ in range(2):  # the first record of a sender may be of unknown freshness
-            before = {identity: len(node.heard) for identity, node in self.nodes.items()}
+            before = {identity: len(node.received) for identity, node in self.nodes.items()}
             await self.send_from_all()
             await asyncio.sleep(2)
         late = []
         for identity, node in self.nodes.items():
-            received = {sender for _, sender, _ in node.heard[before[identity] :]}
+            received = {sender for _, sender, _ in node.received[before[identity] :]}
             wanted = senders - {state.members[identity].id}
             held = decode((self.folder / node.name / "lamps.gsa").read_bytes()).epoch
             if not wanted <= received or held != state.epoch:
@@ -227,7 +227,7 @@ def test_members_converge_and_no_nonce_repeats_through_hundreds_of_faults(seed, 
     assert scenario.process.kills["before"] > KILLS // 4 and scenario.process.kills["after"] > KILLS // 4
     assert late == [], "some live members did not converge"
 
-    genuine = [(name, datagram) for name, datagram in scenario.network.heard if record.well_formed(datagram)]
+    genuine = [(name, datagram) for name, datagram in scenario.network.group_datagrams if record.well_formed(datagram)]
     nonces = [bytes(datagram[3:11]) for _, datagram in genuine]
     print(f"{scenario.process.kills} kills, {len(genuine)} messages, {len(scenario.expelled)} expelled")
     assert len(nonces) == len(set(nonces)), "a nonce was used twice"

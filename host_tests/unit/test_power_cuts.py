@@ -111,13 +111,13 @@ async def _live(network, folder, power):
     await speak(b"fifth")
     await asyncio.sleep(100)
     power.stay()
-    received = len(lamp.heard)
+    received = len(lamp.received)
     await speak(b"sixth")
     await speak(b"seventh")
     end_s = loop.time()
-    last = [message for _, _, message in lamp.heard[received:]]
+    last = [message for _, _, message in lamp.received[received:]]
     epochs = [decode((folder / node.name / "lamps.gsa").read_bytes()).epoch for node in (switch, lamp, thief)]
-    intercepted = [message for _, _, message in thief.heard if message not in (b"first", b"second", b"third")]
+    intercepted = [message for _, _, message in thief.received if message not in (b"first", b"second", b"third")]
     service.close()
     kdc.close()
     return last, epochs, intercepted, manager.state.epoch, end_s
@@ -132,7 +132,7 @@ def _run(folder, monkeypatch, nth, when):
         patch.setattr(store, "_rename", power.around(store._rename))
         patch.setattr(store, "_read", power.around(store._read))
         story = network.run(_live, network, folder, power)
-    nonces = [bytes(datagram[3:11]) for _, datagram in network.heard if record.well_formed(datagram)]
+    nonces = [bytes(datagram[3:11]) for _, datagram in network.group_datagrams if record.well_formed(datagram)]
     assert len(nonces) == len(set(nonces)), (nth, "a nonce was used twice")
     return power, story
 

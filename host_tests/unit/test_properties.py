@@ -156,7 +156,7 @@ GSAS = st.builds(
         layout=layout,
         derive=derive,
         key=bytearray(range(16 if derive == DERIVE_SENDER else 20)),
-        senders=[(i % (256 if layout == K08 else 65536), following) for i, following in ids.items()],
+        senders=[(i % (256 if layout == K08 else 65536), next_number) for i, next_number in ids.items()],
         own_id=next(iter(ids)) % (256 if layout == K08 else 65536) if own else None,
         own_next=own_next if own else 0,
         **fields,

@@ -20,20 +20,20 @@ class Window:
 
     def is_fresh(self, sequence):
         """Return whether `sequence` was never seen and is not older than the window; changes nothing."""
-        following = self.next
-        if following is None or sequence >= following:
+        next_sequence = self.next
+        if next_sequence is None or sequence >= next_sequence:
             return True
-        return sequence >= following - WINDOW_RECORDS and not self._bits[self.at + (sequence >> 3 & 7)] >> (sequence & 7) & 1
+        return sequence >= next_sequence - WINDOW_RECORDS and not self._bits[self.at + (sequence >> 3 & 7)] >> (sequence & 7) & 1
 
     def see(self, sequence):
         """Note a fresh `sequence` as seen, only of a record whose tag has verified; return whether `floor` was known."""
-        following = self.next
-        if following is None or sequence >= following:
+        next_sequence = self.next
+        if next_sequence is None or sequence >= next_sequence:
             self.next = sequence + 1  # first: if the rest is interrupted, nothing that was seen becomes fresh
-            if following is not None and sequence != following:
-                skipped = max(following, sequence - WINDOW_RECORDS)
+            if next_sequence is not None and sequence != next_sequence:
+                skipped = max(next_sequence, sequence - WINDOW_RECORDS)
                 while skipped < sequence:
                     self._bits[self.at + (skipped >> 3 & 7)] &= ~(1 << (skipped & 7))
                     skipped += 1
         self._bits[self.at + (sequence >> 3 & 7)] |= 1 << (sequence & 7)
-        return following is not None
+        return next_sequence is not None

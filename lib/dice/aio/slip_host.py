@@ -18,7 +18,7 @@ from .wait import wait
 if TYPING:
     from typing import Any
 
-    from ..transport.slip_ip import Endpoint
+    from ..transport.slip_ip import IpEndpoint
     from ..types import Address, Bytes
 
 
@@ -34,7 +34,7 @@ class SlipHost:
         self.address = address_of(address)
         self.dropped = 0
         self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
-        self._endpoints: list[Endpoint] = []
+        self._endpoints: list[IpEndpoint] = []
         self._task: asyncio.Task[None] | None = None
         self._error: OSError | None = None
 
@@ -59,7 +59,7 @@ class SlipHost:
         if self._error:
             raise self._error
 
-    def remove(self, endpoint: "Endpoint") -> None:
+    def remove(self, endpoint: "IpEndpoint") -> None:
         """Hand no more datagrams to a transport; the task ends with the last one."""
         if endpoint in self._endpoints:
             self._endpoints.remove(endpoint)

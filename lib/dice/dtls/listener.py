@@ -37,7 +37,7 @@ class ServerSession:
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
-        self.heard = now  # when the last authentic record was received
+        self.last_record = now  # when the last authentic record was received
 
 
 class Listener:
@@ -120,7 +120,7 @@ class Listener:
         for client in self.half_open + self.sessions:
             others = [client.session.deadline()]
             if client in self.half_open:
-                others.append(ticks_add(client.heard, HALF_OPEN_MS))
+                others.append(ticks_add(client.last_record, HALF_OPEN_MS))
             for other in others:
                 if other is not None and ticks_diff(other, due) < 0:
                     due = other
@@ -133,7 +133,7 @@ class Listener:
             self._tickets.secrets(now)
         ended = []
         for client in self.half_open + self.sessions:
-            late = client in self.half_open and ticks_diff(now, client.heard) >= HALF_OPEN_MS
+            late = client in self.half_open and ticks_diff(now, client.last_record) >= HALF_OPEN_MS
             if late:
                 client.session.give_up()
             if late or client.session.timeout(now) == CLOSED:
@@ -171,7 +171,7 @@ class Listener:
         session = client.session
         if session.newest:
             client.address = address  # a verified record, newer than all before (RFC 9146, section 6)
-            client.heard = now
+            client.last_record = now
         if event == CONNECTED:
             self.half_open.remove(client)
             self._make_room(client)
@@ -242,7 +242,7 @@ class Listener:
                 self.half_open.remove(client)
         if len(self.half_open) >= self._half_open_max:
             oldest = _oldest(self.half_open)
-            if ticks_diff(now, oldest.heard) < HALF_OPEN_SAFE_MS:
+            if ticks_diff(now, oldest.last_record) < HALF_OPEN_SAFE_MS:
                 self.refused += 1
                 return None
             oldest.session.give_up()
@@ -270,6 +270,6 @@ def _oldest(sessions):
     """Return the one that has been silent for longest."""
     oldest = sessions[0]
     for client in sessions:
-        if ticks_diff(client.heard, oldest.heard) < 0:
+        if ticks_diff(client.last_record, oldest.last_record) < 0:
             oldest = client
     return oldest

@@ -52,9 +52,9 @@ def encode(gsa):
         writer.uint(gsa.lifetime_s, 4)
         writer.uint(gsa.budget, 4)
         writer.uint(len(gsa.senders), 1)
-        for sender_id, following in gsa.senders:
+        for sender_id, next_number in gsa.senders:
             writer.uint(sender_id, 2)
-            writer.uint(following, 8)
+            writer.uint(next_number, 8)
     except OverflowError:
         raise FormatError(E_VALUE)
     writer.put(checksum(writer.data))

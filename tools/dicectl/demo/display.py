@@ -98,7 +98,7 @@ class Display:
         if board:
             used_kb = board.heap_kb - board.counts["free"] // 1024
             frozen_kb = figures.read(resources.FIGURES)["linked"]["full"] // 1024
-            carried = sum(len(data) for _, data in board.bus.heard)
+            carried = sum(len(data) for _, data in board.bus.carried)
             self.say(f"The RP2040, with dice in its firmware instead of in RAM, used {used_kb} of {board.heap_kb} KB.")
             self.say(f"Its flash has {frozen_kb} KB of dice and {board.flash_bytes // 1024} KB of application.")
             self.say(

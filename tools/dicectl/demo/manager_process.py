@@ -61,4 +61,4 @@ class ManagerProcess:
                 raise CommandError(
                     f"timed out after {_TIMEOUT_S} s waiting for {', '.join(shown['missing'])} to have epoch {shown['epoch']}"
                 )
-            testbed.pump(0.05)
+            testbed.process_events(0.05)

@@ -194,13 +194,13 @@ class Testbed:
         """Power a node off at once."""
         self._selector.unregister(node.stdout)
         node.kill()
-        self.pump(0)
+        self.process_events(0)
 
     def attack(self, datagram, to=None):
         """Send a datagram to the group, or to another address, as the attacker, who has no keys."""
         self._attacker.sendto(datagram, to or self.to)
 
-    def pump(self, seconds):
+    def process_events(self, seconds):
         """Process all events for some time, and at least those that have happened."""
         end = time.monotonic() + seconds
         while True:
@@ -232,7 +232,7 @@ class Testbed:
         while not condition():
             if time.monotonic() > end:
                 raise CommandError(f"timed out after {_TIMEOUT_S} s waiting for {what}")
-            self.pump(0.02)
+            self.process_events(0.02)
 
     def command(self, switch, *commands):
         """Let a switch send commands, and wait until all are on the wire."""
@@ -252,7 +252,7 @@ class Testbed:
             before, totals = totals, [node.counts["accepted"] + sum(node.counts["dropped"].values()) for node in nodes]
             if totals == before:
                 return
-            self.pump(0.1)
+            self.process_events(0.1)
 
     def close(self):
         """Stop every process and close every socket."""

@@ -56,14 +56,14 @@ def _settle(testbed, lamps):
     for _ in range(100):
         if all(lamp.obeyed >= lamp.due for lamp in lamps):
             return
-        testbed.pump(0.02)
+        testbed.process_events(0.02)
 
 
 def _obey(testbed, display, lamps, switch, commands):
     """Let the switch send commands, and check that the lamps obey."""
     for command in commands:
         testbed.command(switch, command)
-        testbed.pump(0.25)
+        testbed.process_events(0.25)
     _settle(testbed, lamps)
     light = commands[-1] == "on"
     right = all(lamp.obeyed == lamp.due and lamp.on == light for lamp in lamps)
@@ -76,7 +76,7 @@ def _strike(testbed, display, lamps, what, datagrams, kind):
     before = [(lamp.obeyed, lamp.on, lamp.counts["dropped"].get(kind, 0) + len(datagrams)) for lamp in lamps]
     for datagram in datagrams:
         testbed.attack(datagram)
-        testbed.pump(0)
+        testbed.process_events(0)
     testbed.count(lamps)
     after = [(lamp.obeyed, lamp.on, lamp.counts["dropped"].get(kind, 0)) for lamp in lamps]
     display.check(after == before, f"{what}: all {len(datagrams)} dropped as [bold]{kind}[/bold]")
@@ -123,7 +123,7 @@ def _flood(testbed, display, lamps):
     for number in range(FLOOD):
         testbed.attack(_claiming(template, 6, (_NEXT + number).to_bytes(5, "big")) if number % 2 else random.randbytes(100))
         if number % 100 == 0:
-            testbed.pump(0)
+            testbed.process_events(0)
     testbed.count(lamps)
     display.check(
         [(lamp.obeyed, lamp.on) for lamp in lamps] == before, f"floods the network with {FLOOD:,} datagrams: no lamp changes"
@@ -153,7 +153,7 @@ def _lose_lamp(testbed, display, lamps, switch):
     lamp = lamps[1]
     display.title(f"{lamp.name} loses power, and the attacker replays when it is back")
     testbed.kill(lamp)
-    testbed.pump(0.5)
+    testbed.process_events(0.5)
     testbed.start(lamp)
     _strike(testbed, display, [lamp], "replays everything recorded so far", list(testbed.genuine), "replayed")
     _obey(testbed, display, lamps, switch, ["on", "off", "on"])
@@ -256,14 +256,14 @@ def _replay(testbed, display, managed, recorded):
     altered = [_claiming(recorded[0], 6, (_NEXT + number).to_bytes(5, "big")) for number in range(5)]
     for datagram in (*recorded, *altered):
         testbed.attack(datagram, managed.to)
-        testbed.pump(0.1)  # the porch is on a slow bus
+        testbed.process_events(0.1)  # the porch is on a slow bus
     managed.tap.read()  # discard the attacker's own datagrams
     for _ in range(20):  # the emulated board is slow
         testbed.count(nodes)
         after = [(node.obeyed, sum(node.counts["dropped"].values()) - len(recorded) - len(altered)) for node in nodes]
         if after == before:
             break
-        testbed.pump(0.5)
+        testbed.process_events(0.5)
     display.check(after == before, "the attacker replays and alters recorded messages: no node changes")
 
 
@@ -322,5 +322,5 @@ def _send(testbed, display, managed, word, nodes, text):
     for _ in range(1500):  # an emulated board on a slow computer takes that long
         if [node.obeyed for node in nodes] == target:
             break
-        testbed.pump(0.02)
+        testbed.process_events(0.02)
     display.check([node.obeyed for node in nodes] == target and all(node.on == (word == "on") for node in nodes), text)

@@ -10,11 +10,11 @@ import threading
 class Bus:
     """Connects sockets as the two wires of RS-485 do: all others receive what one sends. send() adds one more device.
 
-    `heard` lists (name, bytes) in the order of the wire, with the name None for send().
+    `carried` lists (name, bytes) in the order of the wire, with the name None for send().
     """
 
     def __init__(self):
-        self.heard = []
+        self.carried = []
         self._streams = {}
         self._lock = threading.Lock()
         self._open = True
@@ -43,7 +43,7 @@ class Bus:
 
     def _spread(self, source, name, data):
         with self._lock:
-            self.heard.append((name, bytes(data)))
+            self.carried.append((name, bytes(data)))
             for stream in self._streams:
                 if stream is not source:
                     try:

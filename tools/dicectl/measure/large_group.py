@@ -130,7 +130,7 @@ class LargeGroup:
             await asyncio.sleep(0.1)
         await sender.send(b"off")
         await asyncio.sleep(1)
-        obeyed = sum(bool(node.heard) and node.heard[-1][0] > loop.time() - 1.01 for node in self.nodes[1:])
+        obeyed = sum(bool(node.received) and node.received[-1][0] > loop.time() - 1.01 for node in self.nodes[1:])
         self.lines.append(
             {
                 "phase": name,

@@ -72,7 +72,7 @@ class VirtualSocket:
         if self.closed:
             return
         if self._members is not None:
-            self.network.heard.append((self.node, datagram))
+            self.network.group_datagrams.append((self.node, datagram))
             for end in list(self._members):
                 self.network.carry(datagram, self, end)
             return
@@ -126,14 +126,14 @@ class VirtualHost:
 class VirtualNetwork:
     """The network. `chance(n)` returns 0 .. n - 1; `loss` is in per cent.
 
-    `counts` has [datagrams, bytes] of sessions with the manager by node, both ways; `heard` is a list of (node, datagram) of all
+    `counts` has [datagrams, bytes] of sessions with the manager by node, both ways; `group_datagrams` lists (node, datagram) of all
     datagrams to groups; `cut` has the names of nodes that can neither send nor receive.
     """
 
     def __init__(self, chance, loss=0):
         self.loss = loss
         self.counts = {}
-        self.heard = []
+        self.group_datagrams = []
         self.cut = set()
         self.ends = {}
         self._chance = chance
@@ -193,13 +193,13 @@ class VirtualNetwork:
 class VirtualNode:
     """A member of one group, like an application: it connects, joins, listens, and reconnects when its session ends.
 
-    `heard` has (virtual seconds, SenderID, message).
+    `received` lists (virtual seconds, SenderID, message).
     """
 
     def __init__(self, network, folder, name, group, identity, key, timer_ms=1000):
         self.name = name
         self.identity = identity
-        self.heard = []
+        self.received = []
         self.joined_s = None
         self.managed = None
         self._network = network
@@ -262,4 +262,4 @@ class VirtualNode:
 
     async def _listen(self, group):
         async for sender, message in group:
-            self.heard.append((asyncio.get_running_loop().time(), sender, message))
+            self.received.append((asyncio.get_running_loop().time(), sender, message))

@@ -104,9 +104,9 @@ class ManagedGroup:
         while not manager.ended:
             await asyncio.sleep(_MANAGED_POLL_S)
             waited_s += _MANAGED_POLL_S
-            epoch, following, _ = self._state()
+            epoch, next_sequence, _ = self._state()
             reported = self._reported_next if self._reported_epoch == epoch else 0
-            news = following > reported and (waited_s >= _REPORT_MIN_S or not reported)
+            news = next_sequence > reported and (waited_s >= _REPORT_MIN_S or not reported)
             if waited_s >= _MISSED_EPOCH_MIN_S and self._missed() != missed:
                 await self.join(manager)
             elif news or waited_s >= _REPORT_MAX_S:
@@ -121,12 +121,12 @@ class ManagedGroup:
 
         Raises PeerError if the manager does not answer, and what Coap.request raises.
         """
-        epoch, following, clash = self._state()
-        payload = epoch.to_bytes(2, "big") + (0 if clash else following).to_bytes(8, "big") + bytes((clash,))
+        epoch, next_sequence, clash = self._state()
+        payload = epoch.to_bytes(2, "big") + (0 if clash else next_sequence).to_bytes(8, "big") + bytes((clash,))
         if await manager.request(_POST, "ace-group/%s/node" % self._name, payload) is None:
             raise PeerError(None, _E_NO_ANSWER)
         self._reported_epoch = epoch
-        self._reported_next = following
+        self._reported_next = next_sequence
 
     def _state(self) -> "tuple[Any, int, bool]":
         """Return (the newest epoch, the next sequence number to send in it or 0, whether another device has our SenderID)."""

@@ -38,7 +38,7 @@ class ServerSession:
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
-        self.heard = now  # when the last authentic record was received
+        self.last_record = now  # when the last authentic record was received
 
 
 class Listener:
@@ -121,7 +121,7 @@ class Listener:
         for client in self.half_open + self.sessions:
             others = [client.session.deadline()]
             if client in self.half_open:
-                others.append(ticks_add(client.heard, _HALF_OPEN_MS))
+                others.append(ticks_add(client.last_record, _HALF_OPEN_MS))
             for other in others:
                 if other is not None and ticks_diff(other, due) < 0:
                     due = other
@@ -134,7 +134,7 @@ class Listener:
             self._tickets.secrets(now)
         ended = []
         for client in self.half_open + self.sessions:
-            late = client in self.half_open and ticks_diff(now, client.heard) >= _HALF_OPEN_MS
+            late = client in self.half_open and ticks_diff(now, client.last_record) >= _HALF_OPEN_MS
             if late:
                 client.session.give_up()
             if late or client.session.timeout(now) == _CLOSED:
@@ -172,7 +172,7 @@ class Listener:
         session = client.session
         if session.newest:
             client.address = address  # a verified record, newer than all before (RFC 9146, section 6)
-            client.heard = now
+            client.last_record = now
         if event == _CONNECTED:
             self.half_open.remove(client)
             self._make_room(client)
@@ -243,7 +243,7 @@ class Listener:
                 self.half_open.remove(client)
         if len(self.half_open) >= self._half_open_max:
             oldest = _oldest(self.half_open)
-            if ticks_diff(now, oldest.heard) < _HALF_OPEN_SAFE_MS:
+            if ticks_diff(now, oldest.last_record) < _HALF_OPEN_SAFE_MS:
                 self.refused += 1
                 return None
             oldest.session.give_up()
@@ -271,6 +271,6 @@ def _oldest(sessions):
     """Return the one that has been silent for longest."""
     oldest = sessions[0]
     for client in sessions:
-        if ticks_diff(client.heard, oldest.heard) < 0:
+        if ticks_diff(client.last_record, oldest.last_record) < 0:
             oldest = client
     return oldest

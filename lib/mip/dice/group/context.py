@@ -51,12 +51,12 @@ class Context:
         state = bytearray(len(gsa.senders) * (keys_bytes + _WINDOW_BYTES))
         self.state = memoryview(state)
         at = 0
-        for sender_id, following in gsa.senders:
+        for sender_id, next_number in gsa.senders:
             if sender_id == gsa.own_id:
                 self.own_id = sender_id
-                following = gsa.own_next
+                next_number = gsa.own_next
             # Provisional: from a fresh GSA, until Member._enter reads the store.
-            first = max(0, following - self.base) if gsa.fresh and following != UNKNOWN else None
+            first = max(0, next_number - self.base) if gsa.fresh and next_number != UNKNOWN else None
             key = gsa.key if gsa.derive != _DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id, keys_bytes)
             state[at : at + keys_bytes] = key
             at += keys_bytes

@@ -105,11 +105,11 @@ def decode(data):
     highest = own_id
     newest = own_next >> 48
     while at < end:
-        sender_id, following = entry = unpack_from(">HQ", body, at)
+        sender_id, next_number = entry = unpack_from(">HQ", body, at)
         senders.append(entry)
         highest = max(highest, sender_id)
-        if following != UNKNOWN:
-            newest = max(newest, following >> 48)
+        if next_number != UNKNOWN:
+            newest = max(newest, next_number >> 48)
         at += _SENDER_BYTES
     numbers = dict(senders)
     # The records that are sealed with one key are summed over all its holders.

@@ -116,12 +116,12 @@ class Member:
         sender = context.senders.get(sender_id)
         if sender is None:
             return self._drop("unknown")
-        following = sender.next
+        next_sequence = sender.next
         own = sender_id == context.own_id
         if own:
             if context.clash or epoch < current.epoch or (context is current and sequence < context.own_next):
                 return self._drop("own")
-        elif sequence != following and not sender.is_fresh(sequence):
+        elif sequence != next_sequence and not sender.is_fresh(sequence):
             return self._drop("replayed")
         keys = context.state
         at = sender.at
@@ -132,7 +132,7 @@ class Member:
             sender.forged += 1
             return self._drop("forged")
         if own:
-            return self._stop(context)
+            return self._note_clash(context)
         try:  # the store first, then the window, then the application
             if context is not current and epoch > current.epoch:
                 self.activate(now)  # others have gone on, so the word to do so was lost
@@ -144,7 +144,7 @@ class Member:
                 sender.mark = self._counters.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
         except (StoreError, UsageError):
             return self._drop("unsaved")
-        if sequence == following:  # as see() does, without the 28 us of its call: fresh, so no activation has set it anew
+        if sequence == next_sequence:  # as see() does, without the 28 us of its call: fresh, so no activation has set it anew
             sender.next = sequence + 1
             keys[at + (sequence >> 3 & 7)] |= 1 << (sequence & 7)
         elif not sender.see(sequence):
@@ -267,7 +267,7 @@ class Member:
             context.own_mark = self._counters.reserve(counter, context.base, context.own_mark, end)
         return context.seal(sequence, data)
 
-    def _stop(self, context):
+    def _note_clash(self, context):
         """Stop sending for the rest of an epoch, because another device has our SenderID.
 
         The record is authentic and has our SenderID and a sequence number that we have not used, so it is neither looped back nor
@@ -294,10 +294,10 @@ class Member:
         if context.own_id is not None:
             if self._counters.clashed(context.own_id, context.epoch):
                 context.clash = True
-            following = context.senders[context.own_id].next
-            if following is None:
+            next_sequence = context.senders[context.own_id].next
+            if next_sequence is None:
                 raise StoreError(_E_COUNTER_LOST)
-            context.own_next = context.own_mark = following
+            context.own_next = context.own_mark = next_sequence
         for sender in previous.senders.values() if previous else ():
             sender.mark = 1 << 48  # above every sequence number, because the store now counts the new epoch
         self._context = context

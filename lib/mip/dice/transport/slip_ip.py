@@ -67,7 +67,7 @@ def _sum(header: "Bytes") -> int:
     return total
 
 
-class Endpoint:
+class IpEndpoint:
     """A transport; `own` is the address | port that it receives on, `socket` the event that is set when a datagram arrives."""
 
     def __init__(self, host: "Any", event: "Any", own: bytes, to: "bytes | None") -> None:
@@ -91,7 +91,7 @@ class Endpoint:
         return None, None
 
 
-class Unicast(Endpoint):
+class Unicast(IpEndpoint):
     """A session's transport; addresses are address | port, 6 bytes."""
 
     def send(self, datagram: "Bytes", address: "bytes | None" = None) -> None:
@@ -109,7 +109,7 @@ class Unicast(Endpoint):
                 return datagram, source
 
 
-class Multicast(Endpoint):
+class Multicast(IpEndpoint):
     """A group's transport; `source` is address | port, 6 bytes."""
 
     def send(self, datagram: "Bytes") -> None:
