@@ -150,7 +150,7 @@ class _Imports:
                     found.append((node, alias, offered[alias.name], home))
                 else:
                     taken[alias.asname or alias.name] = node.lineno
-        formatted = _formatted(tree)
+        formatted, present = _formatted(tree), {**taken, **_read(tree)}
         for node, alias, value, home in found:
             name, private = alias.asname or alias.name, _private(alias)
             others = [entry for entry in found if (entry[1].asname or entry[1].name) == name and entry[2:] != (value, home)]
@@ -160,7 +160,7 @@ class _Imports:
                 why = f"{name} is bound in line {taken[name]} too"
             elif name in formatted:
                 why = f"{name} stands in an f-string in line {formatted[name]}"
-            elif private != name and private in {**taken, **_read(tree)}:
+            elif private != name and private in present:
                 why = f"the name {private} is taken"
             else:
                 self.folded.append((node, alias, value, home))
