@@ -93,7 +93,7 @@ def test_a_large_group_is_measured():
 
 def test_plain_output_is_aligned_tables():
     head, table, overview, handshakes, about, large_groups = run().split("\n\n")
-    assert "bytes of memory of the manager" in about
+    assert "bytes of memory for each member" in about
     lines = large_groups.splitlines()
     assert len(lines) == 1 + 8 and len({len(line) for line in lines}) == 1, large_groups
     assert "1280" in overview and "1232" in overview
