@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Changes the library in one place at a time and prints the changes that no test notices: `make mutants`.
 
-python tools/mutants.py [--seconds N] [--seed N] [--list] [FILE OR FOLDER ...]
+python tools/mutants.py [--seconds N] [--seed N] [--list] [FOLDER | FILE | FILE:LINE ...]
 
 First all tests of TESTS run once, traced, so that it is known which of them reach a line. Then, for each change, a forked process
 runs those that reach it, the fastest first, until one fails. A change that survives shows a missing test, or changes nothing that
@@ -264,15 +264,19 @@ def used():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="*", default=MUTATED)
+    parser.add_argument("paths", nargs="*", default=MUTATED, help="a folder, a file or FILE:LINE")
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true", help="print the changes, and try none")
     options = parser.parse_args()
     os.chdir(ROOT)
-    paths = [file for path in options.paths for file in ([Path(path)] if path.endswith(".py") else Path(path).rglob("*.py"))]
-    trees = {path.resolve(): ast.parse(path.read_text()) for path in sorted(paths)}
-    found = [mutant for path, tree in trees.items() for mutant in mutants(path, tree)]
+    trees, found = {}, []
+    for argument in options.paths:
+        name, _, line = argument.partition(":")
+        for path in [Path(name)] if name.endswith(".py") else sorted(Path(name).rglob("*.py")):
+            path = path.resolve()
+            trees[path] = trees.get(path) or ast.parse(path.read_text())
+            found += [mutant for mutant in mutants(path, trees[path]) if not line or mutant.line == int(line)]
     if options.list:
         print("\n".join(map(str, found)))
         return

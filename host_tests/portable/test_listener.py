@@ -218,6 +218,13 @@ def test_half_open_slots_time_out():
     assert len(ended) == HALF_OPEN_MAX and not server.half_open and ended[0].session.error.reason == E_STALLED
 
 
+def test_a_silent_session_outlives_half_open_slots():
+    server, session = listener(), client()
+    exchange(session, server, b"a")
+    assert server.timeout(HALF_OPEN_MS + 3) == [] and len(server.sessions) == 1
+    assert session.connected
+
+
 def test_a_new_handshake_replaces_the_session_of_its_address_only_when_finished():
     server, old, new = listener(), client(), client()
     exchange(old, server, b"a")

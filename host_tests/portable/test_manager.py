@@ -187,7 +187,8 @@ def test_a_rekey_keeps_the_tgk_and_changes_the_derived_keys():
     before, gsa = manager.state, manager.gsa(b"switch")
     manager.rekey(0)
     after = manager.state
-    assert after.tgk == before.tgk and (after.cs_id, after.rand) != (before.cs_id, before.rand)
+    assert after.tgk == before.tgk and after.cs_id != before.cs_id and after.rand != before.rand
+    assert (len(after.tgk), len(after.cs_id), len(after.rand)) == (16, 4, 16)
     assert manager.gsa(b"switch").key != gsa.key
 
 
@@ -210,9 +211,10 @@ def test_the_reported_sequence_numbers_are_served_and_never_decrease():
 
 def test_a_nearly_spent_key_and_a_clash_each_cause_a_rekey():
     manager, *_ = joined_group()
-    manager.report(b"switch", 1, 1 << 22, False, 0)
-    assert manager.state.epoch == 1
-    manager.report(b"switch", 1, 3 << 21, False, 0)
+    for sent in ((3 << 21) - 1, -1, (1 << 23) + 1):  # the last two are impossible
+        manager.report(b"switch", 1, sent, False, 0)
+        assert manager.state.epoch == 1 and manager.state.members[b"switch"].sent == (3 << 21) - 1
+    manager.report(b"switch", 1, 3 << 21, False, 0)  # of 2^23
     assert manager.state.epoch == 2 and manager.gsa(b"switch").own_id == 1
     manager.report(b"switch", 1, 0, True, 0)  # of a previous epoch
     manager.report(b"lamp-1", 2, 0, True, 0)  # a listener cannot clash
@@ -304,3 +306,5 @@ def test_a_restarted_manager_waits_again_for_acknowledgments():
     restarted = Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 5000)
     assert restarted.deadline() == 5000 + MINUTE + 60 and not restarted.state.active
     assert restarted.acknowledge(b"switch", 1, 6000) and restarted.deadline() is None
+    assert Manager(restarted.state, MemoryDisk(), CountingRandom(), 0).deadline() is None, "the epoch is active"
+    assert new_manager()[0].deadline() is None, "there is no epoch"

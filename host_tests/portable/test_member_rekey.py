@@ -136,6 +136,15 @@ def test_trap_08_a_gsa_of_another_group_and_activation_without_a_next_epoch_are_
     raises(UsageError, E_NO_NEXT_EPOCH, member.activate, 0)
 
 
+def test_trap_08_records_of_epochs_without_keys_are_dropped():
+    """Also if two epochs have keys."""
+    member = make_member()
+    member.install(make_gsa(epoch=2), 0)
+    for epoch in (3, 256, 0xFFFF):
+        assert member.receive(sealed(0, epoch=epoch), 0) == NONE
+    assert member.dropped == {"epoch": 3}
+
+
 def test_trap_08_the_epoch_never_wraps():
     member = make_member(A, epoch=65534)
     member.install(make_gsa(own_id=A, epoch=65535), 0)

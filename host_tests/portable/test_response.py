@@ -127,7 +127,9 @@ def test_a_listener_without_a_listener_id_cannot_answer():
 def test_a_listener_can_send_neither_messages_nor_requests():
     member = make_member(own_id=L)
     raises(UsageError, E_NOT_A_SENDER, member.send, b"on", 0)
-    raises(UsageError, E_NOT_A_SENDER, PendingRequest, member, seal(make_member(own_id=A)))
+    request = seal(make_member(own_id=A))
+    raises(UsageError, E_NOT_A_SENDER, PendingRequest, member, request)
+    raises(UsageError, E_NOT_A_SENDER, PendingRequest, make_member(own_id=A, epoch=2), request)
 
 
 def test_a_closed_member_can_neither_answer_nor_receive_answers():

@@ -6,13 +6,17 @@ from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 from support import raises
 
+from dice.codes import EXTENSION_EXTENDED_MASTER_SECRET, EXTENSION_SESSION_TICKET, HANDSHAKE_CLIENT_HELLO
 from dice.dtls.extensions import SERVER_HELLO
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
+from dice.dtls.messages import write_hello
+from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
+from dice.dtls.server import Server
 from dice.errors import CLOSED, CONNECTED, NONE, UsageError
-from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, TIMER_MS
+from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, RECORD_PLAINTEXT_MAX_BYTES, TIMER_MS
 from dice.reasons import (
     E_ALERT,
     E_FINISHED,
@@ -25,6 +29,7 @@ from dice.reasons import (
     E_STALLED,
     E_TOO_LONG,
 )
+from dice.record import seal
 from dice.suites import PSK_AES_128_CCM
 
 _ALERT = 21
@@ -171,6 +176,40 @@ def test_a_refused_resumption_becomes_a_full_handshake():
         ours, theirs = resumed(new_tickets(), use_ticket, spoil)
         assert not ours.resumed and not theirs.resumed
         assert deliver(ours, theirs, b"x") == [b"x"]
+
+
+def test_a_server_that_does_not_resume_performs_a_full_handshake():
+    for use_ticket in (False, True):
+        ours, _ = connected(client={"tickets": use_ticket}, server={"tickets": (new_tickets(), 0)})
+        ours, theirs = connected(client={"resume": ours.resumption()})
+        assert not ours.resumed and not theirs.resumed and deliver(ours, theirs, b"x") == [b"x"]
+
+
+def test_a_server_resumes_only_with_an_extended_master_secret_and_a_session_id():
+    """RFC 7627, section 5.3. Without a session id the client could not know that its ticket was accepted (RFC 5077, 3.4)."""
+    tickets = new_tickets()
+    tickets.remember(b"known", 0xC0A8, bytes(48), IDENTITY)
+    ticket = tickets.make(0xC0A8, bytes(48), IDENTITY, 0)
+    master_secret, by_ticket = (EXTENSION_EXTENDED_MASTER_SECRET, b""), (EXTENSION_SESSION_TICKET, ticket)
+    for session_id, extensions, resumes in (
+        (b"known", [master_secret], True),
+        (b"known", [], False),
+        (b"other", [master_secret], False),
+        (b"any", [master_secret, by_ticket], True),
+        (b"any", [by_ticket], False),
+        (b"", [master_secret, by_ticket], False),
+    ):
+        role = Server(PskLookup({IDENTITY: KEY}.get), RANDOM, tickets=(tickets, 0))
+        role.next_send = 0
+        hello = write_hello(bytes(32), session_id, b"", b"\xc0\xa8", extensions)
+        role.read(HANDSHAKE_CLIENT_HELLO, hello, hello)
+        assert role.resumed == resumes, (session_id, extensions)
+
+
+def test_a_server_resumes_the_last_sessions_by_id():
+    tickets = Tickets(RANDOM, 1000, 0, remember=2)
+    resumptions = [connected(server={"tickets": (tickets, 0)})[0].resumption() for _ in range(3)]
+    assert [tickets.recall(resumption.session_id) is not None for resumption in resumptions] == [False, True, True]
 
 
 def test_a_resumption_takes_three_flights():
@@ -402,6 +441,22 @@ def test_only_the_newest_record_may_move_the_address():
     assert theirs.data == b"a" and not theirs.newest
     theirs.receive(datagrams[1], 0)
     assert not theirs.newest
+
+
+def test_records_are_bounded():
+    longest = RECORD_PLAINTEXT_MAX_BYTES + 62
+    for length, end in ((longest, 13 + longest), (longest + 1, 0)):
+        layer = RecordLayer()
+        assert layer.split(b"\x16\xfe\xfd" + bytes(8) + length.to_bytes(2, "big") + bytes(length)) == end
+        assert layer.dropped == ({} if end else {"malformed": 1})
+
+
+def test_sequence_numbers_have_48_bits():
+    ours, theirs = connected()
+    assert deliver(ours, theirs, b"low") == [b"low"]
+    keys = ours.layer.epochs[1]
+    for sequence in (1 << 32 | 1, (1 << 32) - 1):  # the second one is late, but in the window
+        assert give(theirs, [seal(keys.cipher, *keys.write, 23, 1, sequence, b"high")]) == [b"high"]
 
 
 def test_a_record_with_another_connection_id_is_dropped():

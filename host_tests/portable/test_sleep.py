@@ -21,10 +21,11 @@ KEY = bytes(range(16))
 SECRET = b"of this device only, of any size"
 
 
-def connected(cid=b"\7"):
+def connected(cid=b"\7", alpn=None):
     """Return (client session, server session), both connected."""
-    client = Session(Client(Psk(b"node", KEY), os.urandom), RecordLayer(), 0)
-    server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid), RecordLayer(), 0)
+    protocols = (alpn,) if alpn else ()
+    client = Session(Client(Psk(b"node", KEY), os.urandom, alpn=protocols), RecordLayer(), 0)
+    server = Session(Server(PskLookup({b"node": KEY}.get), os.urandom, cid, protocols), RecordLayer(), 0)
     while not (client.connected and server.connected):
         for sender, receiver in ((client, server), (server, client)):
             datagram = sender.transmit()
@@ -73,10 +74,14 @@ def test_a_saved_session_can_be_restored_only_once():
 def test_only_the_last_save_can_be_restored():
     client, _ = connected()
     store = RamStore()
-    first = save(client, store, SECRET, os.urandom)
-    second = save(restore(first, store, SECRET, 0), store, SECRET, os.urandom)
-    raises(StoreError, E_STALE, restore, first, store, SECRET, 0)
-    restore(second, store, SECRET, 0)
+    saves = []
+    for _ in range(4):
+        saves.append(save(client, store, SECRET, os.urandom))
+        for old in saves[:-1]:
+            raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
+        client = restore(saves[-1], store, SECRET, 0)
+    for old in saves:
+        raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
 
 
 def test_saving_a_new_session_makes_the_old_one_stale():
@@ -174,6 +179,14 @@ def test_keys_are_overwritten_when_the_session_is_saved():
     block = client.layer.keys
     save(client, RamStore(), SECRET, os.urandom)
     assert bytes(block) == bytes(40)
+
+
+def test_the_negotiated_protocol_is_restored():
+    for alpn in (b"coap", None):
+        client, _ = connected(alpn=alpn)
+        assert client.alpn == alpn
+        store = RamStore()
+        assert restore(save(client, store, SECRET, os.urandom), store, SECRET, 0).alpn == alpn
 
 
 def test_a_server_session_can_be_restored_too():
