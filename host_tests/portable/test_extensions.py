@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What each role accepts of the peer's hello extensions, and what it refuses."""
+"""Hello extensions: the values that each role accepts, and those that it refuses."""
 
 import os
 
