@@ -233,6 +233,7 @@ def test_invalid_calls_are_refused_and_change_nothing():
     assert manager.state.epoch == 1 and len(manager.state.members) == 3
     empty, _ = new_manager()
     empty.add([b"lamp"], LISTENER, 0)
+    assert empty.state.epoch == 1
     assert empty.gsa(b"lamp") is None  # a group without a sender has no GSA for a listener
 
 

@@ -6,20 +6,29 @@ from dtls_pair import IDENTITY, KEY, connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 from support import raises
 
-from dice.codes import EXTENSION_EXTENDED_MASTER_SECRET, EXTENSION_SESSION_TICKET, HANDSHAKE_CLIENT_HELLO
+from dice.codes import (
+    CONTENT_HANDSHAKE,
+    EXTENSION_EXTENDED_MASTER_SECRET,
+    EXTENSION_RENEGOTIATION_INFO,
+    EXTENSION_SESSION_TICKET,
+    HANDSHAKE_CLIENT_HELLO,
+    HANDSHAKE_SERVER_HELLO,
+)
+from dice.dtls.client import Client
 from dice.dtls.extensions import SERVER_HELLO
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dice.dtls.messages import write_hello
+from dice.dtls.messages import write_extensions, write_hello
 from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.server import Server
-from dice.errors import CLOSED, CONNECTED, NONE, UsageError
+from dice.errors import CLOSED, CONNECTED, NONE, PeerError, UsageError
 from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, RECORD_PLAINTEXT_MAX_BYTES, TIMER_MS
 from dice.reasons import (
     E_ALERT,
     E_FINISHED,
+    E_ILLEGAL,
     E_MEMORY,
     E_NO_ANSWER,
     E_NOT_BYTES,
@@ -31,6 +40,7 @@ from dice.reasons import (
 )
 from dice.record import seal
 from dice.suites import PSK_AES_128_CCM
+from dice.wire import Writer
 
 _ALERT = 21
 
@@ -138,7 +148,12 @@ def test_both_sides_export_the_same_keying_material():
     ours, theirs = connected()
     assert ours.export(b"EXPORTER-x", 32) == theirs.export(b"EXPORTER-x", 32)
     assert ours.export(b"EXPORTER-x", 32, b"") == theirs.export(b"EXPORTER-x", 32, b"") != ours.export(b"EXPORTER-x", 32)
-    raises(UsageError, E_NOT_CONNECTED, pair()[0].export, b"x", 1)
+    ours, theirs = pair()
+    for _ in range(2):  # also when it has the keys, and no Finished yet
+        raises(UsageError, E_NOT_CONNECTED, ours.export, b"x", 1)
+        give(theirs, drain(ours))
+        give(ours, drain(theirs))
+    assert ours.connected
 
 
 def resumed(tickets, use_ticket, spoil=None):
@@ -507,6 +522,29 @@ def test_a_message_repeated_in_fragments_causes_one_retransmission():
     assert retransmitted == [0] * (len(hello) - 1) + [len(flight)]
 
 
+def test_a_finished_repeated_in_fragments_causes_one_retransmission():
+    ours, theirs = pair()
+    give(theirs, drain(ours))
+    give(ours, drain(theirs))
+    give(theirs, drain(ours))
+    last_flight = drain(theirs)
+    retransmitted = []
+    for offset in (0, 6):
+        header = b"\x14\0\0\x0c" + (theirs._reassembly.next - 1).to_bytes(2, "big") + offset.to_bytes(3, "big") + b"\0\0\6"
+        give(theirs, [bytes(ours.layer.seal(CONTENT_HANDSHAKE, 1, header + bytes(6)))])
+        retransmitted.append(len(drain(theirs)))
+    assert retransmitted == [0, len(last_flight)]
+
+
+def test_records_behind_a_close_notify_are_not_processed():
+    ours, theirs = connected()
+    ours.send(b"late", 0)
+    late = drain(ours)[0]
+    ours.close()
+    assert give(theirs, [drain(ours)[0] + late]) == [CLOSED]
+    assert theirs.layer.dropped == {} and theirs.receive(b"", 0) == NONE
+
+
 def test_data_that_arrives_before_finished_is_kept_until_connected():
     ours, theirs = pair()
     give(theirs, drain(ours))
@@ -566,6 +604,37 @@ def test_a_server_refuses_older_versions():
     hello = bytearray(drain(ours)[0])
     hello[26] = 0xFF  # the client's highest version becomes that of DTLS 1.0
     assert give(theirs, [hello]) == [CLOSED] and theirs.error.alert == 70
+
+
+def test_a_server_needs_a_hello_with_null_compression():
+    hello = write_hello(bytes(32), b"", b"", b"\xc0\xa8", [])
+    assert hello[-2:] == b"\1\0"
+    for methods, accepted in ((b"\1\0", True), (b"\2\1\0", True), (b"\1\1", False), (b"\0", False)):
+        role = Server(PskLookup({}.get), RANDOM)
+        role.next_send = 0
+        body = bytes(hello[:-2]) + methods
+        if accepted:
+            assert role.read(HANDSHAKE_CLIENT_HELLO, body, body)
+        else:
+            raises(PeerError, E_ILLEGAL, role.read, HANDSHAKE_CLIENT_HELLO, body, body)
+
+
+def test_both_roles_refuse_renegotiation_info_of_a_renegotiation():
+    """RFC 5746, sections 3.4 and 3.6: in the first handshake it is empty."""
+    for data, accepted in ((b"\0", True), (b"\1\0", False), (b"", False)):
+        extensions = [(EXTENSION_RENEGOTIATION_INFO, data)]
+        server, client = Server(PskLookup({}.get), RANDOM), Client(Psk(IDENTITY, KEY), RANDOM)
+        server.next_send = client.next_send = 0
+        client.start()
+        hello = write_hello(bytes(32), b"", b"", b"\xc0\xa8", extensions)
+        answer = Writer()
+        answer.put(b"\xfe\xfd" + bytes(32) + b"\0\xc0\xa8\0")
+        write_extensions(answer, extensions)
+        for role, kind, body in ((server, HANDSHAKE_CLIENT_HELLO, hello), (client, HANDSHAKE_SERVER_HELLO, answer.data)):
+            if accepted:
+                role.read(kind, body, body)
+            else:
+                raises(PeerError, E_ILLEGAL, role.read, kind, body, body)
 
 
 def test_several_messages_in_one_record_are_all_processed():
