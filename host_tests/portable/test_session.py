@@ -24,7 +24,7 @@ from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.server import Server
 from dice.errors import CLOSED, CONNECTED, NONE, PeerError, UsageError
-from dice.limits import ALERT_WAIT_MS, LAST_FLIGHT_MS, RECORD_PLAINTEXT_MAX_BYTES, TIMER_MS
+from dice.limits import ALERT_WAIT_MS, EARLY_RECORDS_MAX, LAST_FLIGHT_MS, RECORD_PLAINTEXT_MAX_BYTES, TIMER_MS
 from dice.reasons import (
     E_ALERT,
     E_FINISHED,
@@ -200,25 +200,27 @@ def test_a_server_that_does_not_resume_performs_a_full_handshake():
         assert not ours.resumed and not theirs.resumed and deliver(ours, theirs, b"x") == [b"x"]
 
 
-def test_a_server_resumes_only_with_an_extended_master_secret_and_a_session_id():
+def test_a_server_resumes_only_with_an_extended_master_secret_a_session_id_and_the_same_suite():
     """RFC 7627, section 5.3. Without a session id the client could not know that its ticket was accepted (RFC 5077, 3.4)."""
     tickets = new_tickets()
     tickets.remember(b"known", 0xC0A8, bytes(48), IDENTITY)
     ticket = tickets.make(0xC0A8, bytes(48), IDENTITY, 0)
     master_secret, by_ticket = (EXTENSION_EXTENDED_MASTER_SECRET, b""), (EXTENSION_SESSION_TICKET, ticket)
-    for session_id, extensions, resumes in (
-        (b"known", [master_secret], True),
-        (b"known", [], False),
-        (b"other", [master_secret], False),
-        (b"any", [master_secret, by_ticket], True),
-        (b"any", [by_ticket], False),
-        (b"", [master_secret, by_ticket], False),
+    offered = b"\xc0\xa4\xc0\xa8"
+    for session_id, extensions, suites, resumes in (
+        (b"known", [master_secret], offered, True),
+        (b"known", [], offered, False),
+        (b"known", [master_secret], offered[:2], False),
+        (b"other", [master_secret], offered, False),
+        (b"any", [master_secret, by_ticket], offered, True),
+        (b"any", [by_ticket], offered, False),
+        (b"", [master_secret, by_ticket], offered, False),
     ):
         role = Server(PskLookup({IDENTITY: KEY}.get), RANDOM, tickets=(tickets, 0))
         role.next_send = 0
-        hello = write_hello(bytes(32), session_id, b"", b"\xc0\xa8", extensions)
+        hello = write_hello(bytes(32), session_id, b"", suites, extensions)
         role.read(HANDSHAKE_CLIENT_HELLO, hello, hello)
-        assert role.resumed == resumes, (session_id, extensions)
+        assert role.resumed == resumes, (session_id, extensions, suites)
 
 
 def test_a_server_resumes_the_last_sessions_by_id():
@@ -534,6 +536,13 @@ def test_a_finished_repeated_in_fragments_causes_one_retransmission():
         give(theirs, [bytes(ours.layer.seal(CONTENT_HANDSHAKE, 1, header + bytes(6)))])
         retransmitted.append(len(drain(theirs)))
     assert retransmitted == [0, len(last_flight)]
+
+
+def test_alerts_that_are_not_transmitted_yet_are_bounded():
+    ours, theirs = connected()
+    hello = bytes((HANDSHAKE_CLIENT_HELLO,)) + bytes(11)
+    give(theirs, [bytes(ours.layer.seal(CONTENT_HANDSHAKE, 1, hello)) for _ in range(5)])
+    assert len(drain(theirs)) == EARLY_RECORDS_MAX
 
 
 def test_records_behind_a_close_notify_are_not_processed():
