@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 
 import dice
-from dicectl.demo.nodes import Testbed
+from dicectl.demo import nodes
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 from host_tests.patience import soon
@@ -28,7 +28,7 @@ async def _next(group):
 def _cpython_listens(folder):
     group_path = _provision(folder, "switch")
     group_file.export(group_path, folder / "host.gsa")
-    testbed = Testbed(folder, folder / "code", group_path)
+    testbed = nodes.Testbed(folder, folder / "code", group_path)
     switch = testbed.add("switch", "demo_switch", sender=True)
 
     async def listen():
@@ -47,7 +47,7 @@ def _cpython_listens(folder):
 
 def _cpython_sends(folder):
     group_path = _provision(folder, "host")
-    testbed = Testbed(folder, folder / "code", group_path)
+    testbed = nodes.Testbed(folder, folder / "code", group_path)
     lamp = testbed.add("lamp", "demo_lamp")
     group_file.export(group_path, folder / "host.gsa", "host")
 
@@ -78,7 +78,7 @@ def test_micropython_receives_from_cpython(in_network, tmp_path):
 
 def _burst(folder):
     group_path = _provision(folder, "switch")
-    testbed = Testbed(folder, folder / "code", group_path)
+    testbed = nodes.Testbed(folder, folder / "code", group_path)
     lamp = testbed.add("lamp", "demo_lamp")
     switch = testbed.add("switch", "demo_switch", sender=True)
     try:
