@@ -60,6 +60,7 @@ def running(number):
         return False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_a_test_that_hangs_fails_and_leaves_no_process(tmp_path, options):
     (tmp_path / "test_it.py").write_text(HANGING)

@@ -111,6 +111,7 @@ def test_another_chip_is_refused_by_esptool(run, tmp_path):
     assert "This chip is ESP32, not ESP32-C3" in line
 
 
+@pytest.mark.long
 def test_a_silent_or_missing_port_exits_with_3(run, tmp_path):
     path = esp_image(tmp_path / "firmware.bin", "esp32")
     master, slave = os.openpty()

@@ -211,6 +211,7 @@ def reports(receiving, process, changes, chance):
         yield kind, change
 
 
+@pytest.mark.long
 def test_a_registry_killed_at_any_time_loses_no_change_and_issues_nothing_twice(tmp_path):
     context = multiprocessing.get_context("fork")
     path = tmp_path / "house.db"

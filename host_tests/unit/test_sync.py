@@ -178,6 +178,7 @@ class BoardWithFiles:
         return [(path, hashlib.sha256(data).hexdigest()) for path, data in self.files.items()]
 
 
+@pytest.mark.long
 def test_dice_is_recognised_as_source_as_installed_by_mip_and_compiled():
     """Any other content differs, and so does a source among compiled files; a missing file is reported."""
     names, facts = profiles.files(), {"mpy": RP2040}
