@@ -39,6 +39,10 @@ def test_an_expired_member_refuses_to_send_and_overwrites_its_keys():
     assert 0 < member.deadline() <= 60 * SECOND
     assert member.timeout(60 * SECOND - 1) == NONE
     seal(member, now=60 * SECOND - 1)
+    late = make_member(A, lifetime_s=60)
+    late.timeout(60 * SECOND - 1)
+    due = late.deadline()
+    raises(LimitError, E_EXPIRED, late.send, b"x", due)  # at that instant, without a call of timeout()
     assert run_to_the_end(member) <= 61 * SECOND
     assert not any(keys)
     assert member.deadline() is None

@@ -10,7 +10,7 @@ from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.listener import Listener, ServerSession
 from dice.dtls.record_layer import RecordLayer
-from dice.dtls.resumption import Tickets
+from dice.dtls.resumption import Cookies, Tickets
 from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, DATA, NONE, PeerError
 from dice.limits import COOKIE_PERIOD_MS, HALF_OPEN_MAX, HALF_OPEN_MS, HALF_OPEN_SAFE_MS
@@ -97,6 +97,14 @@ def test_a_cookie_is_valid_for_one_address_one_hello_and_one_period():
     assert returned(b"b", COOKIE_PERIOD_MS) == 0
     assert returned(b"a", 0, 13 + 12 + 2) == 0, "another random"
     assert returned(b"a", 0, 13 + 12 + 2 + 32 + 1 + 1) == 0, "another cookie"
+
+
+def test_a_cookie_outlives_the_next_change_of_secrets():
+    cookies = Cookies(RANDOM, COOKIE_PERIOD_MS, 0)
+    start = [0, bytes(32), b"", b"", b""]
+    start[3] = cookies.make(b"a", start, COOKIE_PERIOD_MS + 1)
+    assert cookies.verify(b"a", start, 2 * COOKIE_PERIOD_MS + 1)
+    assert not cookies.verify(b"a", start, 3 * COOKIE_PERIOD_MS + 1)
 
 
 def test_an_expired_cookie_is_refused():

@@ -272,6 +272,8 @@ def test_close_notify_closes_the_other_side():
         ends[way].close()
         assert give(ends[1 - way], drain(ends[way])) == [CLOSED]
         assert ends[1 - way].error is None and not ends[1 - way].connected
+        (answer,) = drain(ends[1 - way])  # close_notify too (RFC 5246, section 7.2.1)
+        assert (answer[0], answer[3:5]) == (_ALERT, b"\0\1")
         raises(UsageError, E_NOT_CONNECTED, ends[way].send, b"", 0)
 
 
@@ -466,6 +468,14 @@ def test_records_are_bounded():
         layer = RecordLayer()
         assert (layer.split(b"\x16\xfe\xfd" + bytes(8) + length.to_bytes(2, "big") + bytes(length)) or 0) == end
         assert layer.dropped == ({} if end else {"malformed": 1})
+
+
+def test_plaintext_records_have_no_connection_id_and_a_version_of_dtls():
+    for head, accepted in ((b"\x16\xfe\xfd", True), (b"\x16\xfe\xff", True), (b"\x16\3\3", False), (b"\x19\xfe\xfd", False)):
+        layer = RecordLayer()
+        opened = layer.open(head + bytes(8) + b"\0\1x")
+        assert opened == (0, CONTENT_HANDSHAKE, b"x") if accepted else not opened
+        assert layer.dropped == ({} if accepted else {"malformed": 1})
 
 
 def test_sequence_numbers_have_48_bits():
