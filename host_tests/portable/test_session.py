@@ -15,7 +15,7 @@ from dice.codes import (
     HANDSHAKE_SERVER_HELLO,
 )
 from dice.dtls.client import Client
-from dice.dtls.extensions import SERVER_HELLO
+from dice.dtls.extensions import SERVER_HELLO, write_all
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
@@ -23,8 +23,17 @@ from dice.dtls.messages import write_extensions, write_hello
 from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.server import Server
+from dice.dtls.session import Session
 from dice.errors import CLOSED, CONNECTED, NONE, PeerError, UsageError
-from dice.limits import ALERT_WAIT_MS, EARLY_RECORDS_MAX, LAST_FLIGHT_MS, RECORD_PLAINTEXT_MAX_BYTES, TIMER_MS
+from dice.limits import (
+    ALERT_WAIT_MS,
+    DATAGRAM_MAX_BYTES,
+    EARLY_RECORDS_MAX,
+    LAST_FLIGHT_MS,
+    MTU_MIN_BYTES,
+    RECORD_PLAINTEXT_MAX_BYTES,
+    TIMER_MS,
+)
 from dice.reasons import (
     E_ALERT,
     E_FINISHED,
@@ -654,6 +663,24 @@ def test_both_roles_refuse_renegotiation_info_of_a_renegotiation():
                 role.read(kind, body, body)
             else:
                 raises(PeerError, E_ILLEGAL, role.read, kind, body, body)
+
+
+def test_a_server_confirms_secure_renegotiation_only_to_a_client_that_asks():
+    """The client's SCSV asks as the extension does (RFC 5746, section 3.3)."""
+    for suites, confirmed in ((b"\xc0\xa8\0\xff", [(EXTENSION_RENEGOTIATION_INFO, b"\0")]), (b"\xc0\xa8", [])):
+        role = Server(PskLookup({}.get), RANDOM)
+        role.next_send = 0
+        hello = write_hello(bytes(32), b"", b"", suites, [])
+        role.read(HANDSHAKE_CLIENT_HELLO, hello, hello)
+        assert write_all(role, SERVER_HELLO) == confirmed
+
+
+def test_timers_and_mtus_out_of_range_are_refused():
+    role = Client(Psk(IDENTITY, KEY), RANDOM)
+    for options in ({"timer_ms": 0}, {"timer_ms": 1 << 29}, {"mtu": MTU_MIN_BYTES - 1}, {"mtu": DATAGRAM_MAX_BYTES + 1}):
+        raises(UsageError, E_OPTION, lambda options=options: Session(role, RecordLayer(), 0, **options))
+    Session(role, RecordLayer(), 0, timer_ms=1, mtu=MTU_MIN_BYTES)
+    Session(role, RecordLayer(), 0, timer_ms=(1 << 29) - 1, mtu=DATAGRAM_MAX_BYTES)
 
 
 def test_several_messages_in_one_record_are_all_processed():
