@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo check test lint mutants firmware footprint bench interop clean
+.PHONY: demo check test properties lint mutants firmware footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
@@ -25,6 +25,9 @@ ifdef FILE
 else
 	$(PYTEST) -q
 endif
+
+properties: $(READY)  ## the tests that search, with as many seeds as DICE_SEEDS=5000 or DICE_SEEDS=5000:9000 says: minutes to hours
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup -q --timeout 0 host_tests/properties
 
 lint: $(READY)
 	$(BIN)/ruff check .

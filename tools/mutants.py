@@ -32,7 +32,7 @@ TESTS = (
     "host_tests/portable",
     "host_tests/unit/test_kdc.py",
     "host_tests/unit/test_manager_service.py",
-    "host_tests/unit/test_properties.py",
+    "host_tests/properties/test_codecs_and_groups.py",
     "host_tests/unit/test_protocol_vectors.py",
 )
 _TEST_MAX_S = 2.0  # slower tests are left out

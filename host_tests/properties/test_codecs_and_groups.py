@@ -23,9 +23,6 @@ from dice.replay import Window
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
 from dice.wire import Reader, Writer
 
-settings.register_profile("dice", derandomize=True, deadline=None, database=None, max_examples=200)
-settings.load_profile("dice")
-
 KEY = bytes(range(16))
 SALT = b"salt"
 
