@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import tokenize
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import fold, mpy, shorten
 
+PORTABLE = Path(__file__).parents[1] / "portable"
 HANDSHAKE = '''\
 """_flight: a docstring does not count."""
 
@@ -95,6 +97,60 @@ def test_only_names_are_replaced():
     assert "        self.aB = None  # the _flight\n" in result
     assert len(result.splitlines()) == len(HANDSHAKE.splitlines()) + 2
     assert fold.rename(HANDSHAKE, {}) == HANDSHAKE
+
+
+PARAMETERS = '''\
+class Flight:
+    def start(self, layer, late, now=0):
+        """layer"""
+        late = (layer.mtu, é(layer), [layer for layer in late], f"{now}", late(now=now))
+        return lambda b: (b, late)
+
+    def _private(self, datagram: int, used, shown) -> None:
+        return datagram.used, f"{shown}", __name__
+
+    def public(self, datagram: int):
+        return datagram
+
+
+def send(layer, flight, x, *messages, timer):
+    def inner(layer):
+        return layer, flight, messages, timer
+
+    return inner(x)
+
+
+@decorated
+def sealed(layer):
+    return layer
+'''
+
+
+def test_parameters_that_are_given_by_position_are_named_a_b_c():
+    """Not those of public functions with annotations, with a default, of an outer and an inner function; not if the name stays."""
+    expected = PARAMETERS.replace("start(self, layer, late", "start(self, a, c").replace(
+        "late = (layer.mtu, é(layer)", "c = (a.mtu, é(a)"
+    )
+    expected = expected.replace("[layer for layer in late]", "[a for a in c]").replace("late(now=now))", "c(now=now))")
+    expected = expected.replace("(b, late)", "(b, c)").replace("_private(self, datagram:", "_private(self, a:")
+    expected = expected.replace("datagram.used", "a.used").replace("(layer, flight, x,", "(layer, a, x,")
+    assert fold.parameters(PARAMETERS) == expected.replace("layer, flight, messages", "layer, a, messages")
+
+
+def test_no_caller_names_a_parameter_that_is_renamed():
+    renamed = {}  # by function or class
+    for tree in (ast.parse(path.read_text()) for path in (resources.LIB / "dice").rglob("*.py")):
+        for parent in ast.walk(tree):
+            for function in parent.body if isinstance(parent, ast.Module | ast.ClassDef) else ():
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not function.decorator_list:
+                    called = parent.name if function.name == "__init__" else function.name
+                    renamed.setdefault(called, set()).update(fold.positional(function))
+    callers = [resources.LIB / "dice", resources.FIRMWARE, resources.ON_DEVICE, PORTABLE]
+    for path in (path for folder in callers for path in folder.rglob("*.py")):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            called = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            assert not renamed.get(called, set()) & {keyword.arg for keyword in call.keywords}, (path, call.lineno)
+    assert len(renamed) > 100
 
 
 def test_copies_for_freezing_have_short_names(lib, tmp_path):

@@ -8,7 +8,8 @@ mpy-cross folds a constant only if it is `_PRIVATE = const(literal)` in the same
 modules import it from there, and it takes no space on a board. A home that has only constants is not shipped. Line numbers do not
 change. The result does not import `const` either: the compiler knows it, and a needless import takes 8 to 14 bytes of a module.
 
-rename() gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it.
+rename() gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it. parameters() gives
+short names to parameters that no caller names, since a .mpy file contains the names of parameters too.
 
 This file needs only the standard library: lib/manifest.py runs it within MicroPython's makemanifest.py, without dicectl.
 """
@@ -18,6 +19,7 @@ import functools
 import io
 import json
 import os
+import string
 import tokenize
 from pathlib import Path
 
@@ -57,13 +59,57 @@ def short_names(lib):
 
 def rename(text, names):
     """Return a text with these names replaced, {old: new}, wherever they are names: not in strings and comments."""
-    lines = io.StringIO(text).readlines()
-    for token in reversed(list(tokenize.generate_tokens(io.StringIO(text).readline))):
-        if token.type == tokenize.NAME and token.string in names:
-            row, column = token.start
-            line = lines[row - 1]
-            lines[row - 1] = line[:column] + names[token.string] + line[column + len(token.string) :]
-    return "".join(lines)
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    found = [(*token.start, token.string) for token in tokens if token.type == tokenize.NAME and token.string in names]
+    return _replace(text, [(*place, names[place[-1]]) for place in found])
+
+
+def parameters(text):
+    """Return a text of the library in which parameters that callers give by position are named a, b, c, ...
+
+    These are the parameters without a default of functions and methods that are private or have no annotations; callers must not
+    name them. (Whatever has an annotation belongs to the public face.)
+    """
+    tree = ast.parse(text)
+    kept = _formatted(tree).keys() | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}  # no gain, if it stays
+    found = {}  # (row, column): (old name, new name)
+    for parent in ast.walk(tree):
+        functions = parent.body if isinstance(parent, ast.Module | ast.ClassDef) else ()
+        for function in functions:
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not function.decorator_list:
+                short = _short_parameters(function, kept)
+                for node in ast.walk(function):
+                    old = getattr(node, "id", getattr(node, "arg", None))
+                    if old in short and isinstance(node, ast.Name | ast.arg):
+                        found[node.lineno, node.col_offset] = old, short[old]
+    lines = [line.encode() for line in io.StringIO(text).readlines()]
+    return _replace(text, sorted((row, len(lines[row - 1][:at].decode()), *names) for (row, at), names in found.items()))
+
+
+def positional(function):
+    """Return the names of parameters that parameters() may rename: callers must give them by position."""
+    arguments = function.args
+    private = function.name.startswith("_") and not function.name.endswith("__")
+    if not private and (function.returns or any(argument.annotation for argument in arguments.args)):
+        return []
+    required = arguments.args[: len(arguments.args) - len(arguments.defaults)]
+    return [argument.arg for argument in required if argument.arg not in ("self", "cls")]
+
+
+def _short_parameters(function, kept):
+    """Return {parameter: short name} of one function."""
+    others = []  # names that are bound otherwise than by an assignment
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            others.append(node.arg)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            others += node.names
+        elif isinstance(node, ast.ExceptHandler | ast.alias):
+            others.append(getattr(node, "asname", None) or node.name)
+    used = {*others, *(node.id for node in ast.walk(function) if isinstance(node, ast.Name))}
+    free = (letter for letter in string.ascii_lowercase if letter not in used)
+    once = [name for name in positional(function) if others.count(name) == 1 and name not in kept and len(name) > 1]
+    return {name: next(free) for name in once}
 
 
 def copy(lib, names, target):
@@ -75,7 +121,7 @@ def copy(lib, names, target):
         source, result = Path(lib, name), Path(target, name)
         text, homes = _fold(source.read_text(encoding="utf-8"), source, lib)
         result.parent.mkdir(parents=True, exist_ok=True)
-        result.write_text(rename(text, short_names(lib)), encoding="utf-8")
+        result.write_text(rename(parameters(text), short_names(lib)), encoding="utf-8")
         tables = [path for path in (Path(lib, _SHORT_NAMES),) if path.exists()]
         newest = max(os.stat(path).st_mtime_ns for path in (source, *homes, *tables, __file__))
         os.utime(result, ns=(newest, newest))
@@ -246,11 +292,9 @@ def _needless(tree):
 
 
 def _rewrite(text, tree, folded, needless):
-    lines = io.StringIO(text).readlines()
     renamed = {alias.asname or alias.name: _private(alias) for _, alias, _, _ in folded}
-    for row, column, name in sorted(_places(text, tree, renamed), reverse=True):
-        line = lines[row - 1]
-        lines[row - 1] = line[:column] + renamed[name] + line[column + len(name) :]
+    text = _replace(text, [(*place, renamed[place[-1]]) for place in sorted(_places(text, tree, renamed))])
+    lines = io.StringIO(text).readlines()
     done = set()
     gone = {alias for _, alias in needless}
     for node in sorted({node for node, *_ in [*folded, *needless]}, key=lambda node: node.lineno):
@@ -269,6 +313,15 @@ def _rewrite(text, tree, folded, needless):
         head = lines[first].encode()[: node.col_offset].decode()
         tail = lines[last].encode()[node.end_col_offset :].decode()
         lines[first : last + 1] = [head + "; ".join(said or ["pass"] * bool(head)) + tail, *["\n"] * (last - first)]
+    return "".join(lines)
+
+
+def _replace(text, places):
+    """Return a text with names replaced; `places` lists (row, column, old name, new name) in order."""
+    lines = io.StringIO(text).readlines()
+    for row, column, old, new in reversed(places):
+        line = lines[row - 1]
+        lines[row - 1] = line[:column] + new + line[column + len(old) :]
     return "".join(lines)
 
 

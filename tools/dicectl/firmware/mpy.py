@@ -98,7 +98,8 @@ def _shortened(source, private):
     data = folded(source)
     try:
         if source.is_relative_to(resources.LIB / "dice"):
-            return fold.rename(data.decode(), fold.short_names(resources.LIB)).encode()
+            with _FOLDING:
+                return fold.rename(fold.parameters(data.decode()), fold.short_names(resources.LIB)).encode()
         with _FOLDING:
             return shorten.checked(data.decode(), source).encode() if private else data
     except fold.FoldError as error:
