@@ -71,7 +71,9 @@ def parameters(text):
     name them. (Whatever has an annotation belongs to the public face.)
     """
     tree = ast.parse(text)
-    kept = _formatted(tree).keys() | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}  # no gain, if it stays
+    kept = _formatted(tree).keys() | {
+        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
+    }  # no gain, if it stays
     found = {}  # (row, column): (old name, new name)
     for parent in ast.walk(tree):
         functions = parent.body if isinstance(parent, ast.Module | ast.ClassDef) else ()
