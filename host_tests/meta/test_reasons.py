@@ -33,7 +33,7 @@ NUMBERS = {
     reasons.E_BUDGET: [0, limits.KEY_RECORDS_MAX],
     reasons.E_NO_ID: [limits.SENDERS_MAX],
 }
-ADDRESSES = "224.0.0.0 to 239.255.255.255"
+ADDRESSES = "224.0.0.0 to 239.255.255.255, or IPv6 ff00::/8"
 
 
 def raised(tree):

@@ -27,6 +27,7 @@ FIELDS = [
     "senders",
     "fresh",
 ]
+GROUP6 = bytes.fromhex("ff150000000000000000000000000abc")
 VECTOR = (
     "0103"  # version, fresh and has_own
     "01020304ef01020316 34c0a80101 0001".replace(" ", "")  # gid, address, port, suite, layout, derive, epoch
@@ -123,8 +124,40 @@ def test_trailing_bytes_are_refused():
 
 
 def test_unknown_versions_are_refused():
-    for version in (0, 2, 255):
+    for version in (0, 3, 4, 255):
         raises(FormatError, E_VERSION, decode, patched(0, bytes((version,))))
+
+
+def test_the_version_is_the_length_of_the_address():
+    for address, version in ((bytes((224, 0, 0, 1)), 1), (GROUP6, 2)):
+        data = encode(make_gsa(address=address, own_id=2))
+        assert data[0] == version
+        assert decode(data).address == address
+    assert len(encode(make_gsa(address=GROUP6))) == 12 + len(encode(make_gsa()))
+    for length in (0, 3, 5, 15, 17):
+        try:
+            encode(make_gsa(address=bytes((239,)) * length))
+        except FormatError:
+            continue
+        raise AssertionError(length)
+    # read as the other version, an encoding is refused: its fields are elsewhere
+    for address, other in ((bytes((239, 1, 2, 3)), b"\2"), (GROUP6, b"\1")):
+        body = encode(make_gsa(address=address))[:-4]
+        body[0:1] = other
+        try:
+            decode(body + checksum_of(body))
+        except FormatError:
+            continue
+        raise AssertionError(other)
+
+
+def test_truncated_encodings_with_an_ipv6_address_are_refused():
+    body = encode(make_gsa(address=GROUP6))[:-4]
+    for length in range(1, len(body)):
+        raises(FormatError, E_TRUNCATED, decode, body[:length] + checksum_of(body[:length]))
+    raises(FormatError, E_TRAILING, decode, body + b"\0" + checksum_of(body + b"\0"))
+    longest = make_gsa(address=GROUP6, derive=DERIVE_SHARED, senders=[(i, 0) for i in range(50)])
+    assert decode(encode(longest)).senders == longest.senders
 
 
 def test_unknown_values_are_refused():
@@ -148,6 +181,8 @@ def test_keys_of_the_wrong_length_are_refused():
 def test_addresses_that_are_not_multicast_are_refused():
     for first in (0, 192, 223, 240, 255):
         refused(E_ADDRESS, address=bytes((first, 0, 0, 1)))
+    for first in (0, 0x20, 0xEF, 0xFD, 0xFE):  # 0: IPv4 mapped into IPv6 is no second encoding of an IPv4 group
+        refused(E_ADDRESS, address=bytes((first,)) + GROUP6[1:])
     refused(E_ADDRESS, port=0)
     raises(FormatError, E_ADDRESS, decode, patched(6, b"\x7f"))
     raises(FormatError, E_ADDRESS, decode, patched(10, b"\0\0"))

@@ -163,7 +163,10 @@ GSAS = st.builds(
     ids=st.dictionaries(st.integers(0, 255), st.one_of(st.just(UNKNOWN), st.integers(0, 2**49 - 1)), min_size=1, max_size=50),
     own=st.booleans(),
     gid=st.binary(min_size=4, max_size=4),
-    address=st.tuples(st.integers(224, 239), st.binary(min_size=3, max_size=3)).map(lambda parts: bytes((parts[0],)) + parts[1]),
+    address=st.one_of(
+        st.tuples(st.integers(224, 239), st.binary(min_size=3, max_size=3)).map(lambda parts: bytes((parts[0],)) + parts[1]),
+        st.binary(min_size=15, max_size=15).map(lambda rest: b"\xff" + rest),
+    ),
     port=st.integers(1, 65535),
     suite=st.sampled_from([PSK_AES_128_CCM_8, PSK_AES_128_CCM]),
     epoch=st.integers(1, 65535),
@@ -187,7 +190,7 @@ def with_check(body):
 
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_gsa_or_raise_a_format_error(data):
-    for candidate in (data, with_check(data), with_check(b"\x01" + data)):
+    for candidate in (data, with_check(data), with_check(b"\x01" + data), with_check(b"\x02" + data)):
         with pytest.raises(FormatError):
             decode(candidate)
 

@@ -2,20 +2,24 @@
 # SPDX-License-Identifier: MIT
 """The code computes the vectors of docs/protocol.md."""
 
+import hashlib
+import ipaddress
 import re
+import struct
 from pathlib import Path
 
 from dice import record
 from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
-from dice.group.gsa_encode import encode, traffic_key
+from dice.group.gsa_encode import encode, mul_id_of, traffic_key
 from dice.suites import PSK_AES_128_CCM_8, SUITES
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))
 SALT = bytes.fromhex("a0a1a2a3")
 GID = bytes.fromhex("01020304")
-TEK = traffic_key(KEY, bytes.fromhex("ff150000000000000000000000000abc"), bytes.fromhex("00000001"), bytes(range(16, 32)))
+MUL_ID = bytes.fromhex("ff150000000000000000000000000abc")
+TEK = traffic_key(KEY, MUL_ID, bytes.fromhex("00000001"), bytes(range(16, 32)))
 COMMON = {"gid": GID, "address": bytes((239, 1, 2, 3)), "port": 5684}
 
 
@@ -32,11 +36,11 @@ def _records():
     }
 
 
-def _sender_gsa():
+def _sender_gsa(**changes):
     base = 1 << 48
     return Gsa(
         suite=0xC0A8, layout=1, derive=1, epoch=1, key=TEK, own_id=0x2A, own_next=base, lifetime_s=86400, budget=1 << 23,
-        senders=[(0x2A, base), (1, base + 1000), (2, UNKNOWN)], fresh=True, **COMMON,
+        senders=[(0x2A, base), (1, base + 1000), (2, UNKNOWN)], fresh=True, **{**COMMON, **changes},
     )  # fmt: skip
 
 
@@ -57,16 +61,32 @@ def test_the_code_computes_every_vector_of_the_protocol():
         "sender key 2a": sender_key(TEK, GID, 1, 0x2A).hex(),
         "record 2a": context.seal(5, b"123456").hex(),
         "gsa sender": encode(_sender_gsa()).hex(),
+        "gsa ipv6 sender": encode(_sender_gsa(address=MUL_ID)).hex(),
         "gsa listener": encode(_listener_gsa()).hex(),
     }
     assert _listed() == computed
 
 
 def test_the_gsas_of_the_protocol_decode_to_their_fields():
-    """That of a sender and that of a listener."""
+    """Those of a sender, at an IPv4 and at an IPv6 address, and that of a listener."""
     listed = _listed()
-    for name, gsa in (("gsa sender", _sender_gsa()), ("gsa listener", _listener_gsa())):
+    ipv6 = _sender_gsa(address=MUL_ID)
+    for name, gsa in (("gsa sender", _sender_gsa()), ("gsa ipv6 sender", ipv6), ("gsa listener", _listener_gsa())):
         assert vars(decode(bytes.fromhex(listed[name]))) == vars(gsa)
+
+
+def test_struct_and_hashlib_alone_make_the_gsa_of_the_ipv6_group():
+    """Version 2 of the format, written down a second time, without the code under test."""
+    base = 1 << 48
+    body = struct.pack(">BB4s16sHHBBHB16s", 2, 3, GID, MUL_ID, 5684, 0xC0A8, 1, 1, 1, 16, bytes.fromhex(_listed()["tek"]))
+    body += struct.pack(">HQIIBHQHQHQ", 0x2A, base, 86400, 1 << 23, 3, 0x2A, base, 1, base + 1000, 2, 2**64 - 1)
+    assert (body + hashlib.sha256(body).digest()[:4]).hex() == _listed()["gsa ipv6 sender"]
+
+
+def test_the_mul_id_of_an_ipv6_group_is_its_address_and_that_of_an_ipv4_group_is_mapped():
+    """Section 3; version 1 of the GSA derived its keys in the same way."""
+    assert mul_id_of(MUL_ID) == MUL_ID
+    assert mul_id_of(bytes((239, 1, 2, 3))) == ipaddress.IPv6Address("::ffff:239.1.2.3").packed
 
 
 def test_every_trap_of_the_protocol_has_tests_with_its_number():

@@ -57,8 +57,7 @@ ALERT_NO_RENEGOTIATION = const(100)
 ALERT_UNSUPPORTED_EXTENSION = const(110)
 ALERT_NO_APPLICATION_PROTOCOL = const(120)  # RFC 7301, section 3.2
 
-# Version and flags of an encoded GSA (docs/protocol.md, section 4).
-GSA_VERSION = const(1)
+# Flags of an encoded GSA (docs/protocol.md, section 4).
 GSA_FRESH = const(1)
 GSA_HAS_OWN = const(2)
 

@@ -27,7 +27,7 @@ SENTENCES = {
     reasons.E_SENDER_ID: "A SenderID is out of range, used twice or not in the list, or there are more than 50 senders.",
     reasons.E_EPOCH: "An epoch is 0, or a sequence number belongs to a later epoch. Epochs are 1 to 65535.",
     reasons.E_BUDGET: "The record budget is 0 or larger than the key allows (2**23 records, shared by all who use it).",
-    reasons.E_ADDRESS: "The group's address is not IPv4 multicast (224.0.0.0 to 239.255.255.255), or its port is 0.",
+    reasons.E_ADDRESS: "The group's address is not multicast (224.0.0.0 to 239.255.255.255, or IPv6 ff00::/8), or its port is 0.",
     reasons.E_REPEATED: "A hello contains an extension twice. The peer is at fault: update it.",
     reasons.E_STORE_WRITE: "The device cannot store its sequence numbers, so it does not send. Free space in its file system.",
     reasons.E_STORE_READ: "The file cannot be read. Check the path, and the device's file system.",

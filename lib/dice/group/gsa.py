@@ -6,10 +6,10 @@ Its encoding is in the presentation language of RFC 5246, section 4, like the re
 docs/protocol.md, section 4, is normative and has vectors. `group.gsa_encode` encodes; no board does.
 
 struct {
-    uint8 version = 1;
+    uint8 version;                 1: IPv4, 2: IPv6
     uint8 flags;                   1: fresh, 2: has_own; others 0
     opaque gid[4];                 group id, random
-    uint8 address[4];              IPv4 multicast
+    uint8 address[4 or 16];        multicast
     uint16 port;
     CipherSuite suite;             C0A8 or C0A4
     uint8 layout;                  1: k08, 2: d00
@@ -29,7 +29,7 @@ struct {
 from struct import unpack_from
 
 from .._compat import const
-from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
+from ..codes import GSA_FRESH, GSA_HAS_OWN
 from ..crypto import sha256
 from ..errors import FormatError
 from ..limits import SENDERS_MAX
@@ -45,10 +45,10 @@ DERIVE_SHARED = const(2)
 UNKNOWN = (1 << 64) - 1  # value of a sender's `next`
 
 _CHECK_BYTES = const(4)
-_KEY_AT = const(19)
+_KEY_AT = const(15)  # after an address of no bytes
 _NUMBERS_BYTES = const(19)  # from own_id to count
 _SENDER_BYTES = const(10)
-_SHORTEST_BYTES = const(293)  # the longest GSA without senders
+_SHORTEST_BYTES = const(305)  # the longest GSA without senders
 
 
 class Gsa:
@@ -84,15 +84,17 @@ def decode(data):
     end = len(data) - _CHECK_BYTES
     if end < 1:
         raise FormatError(E_TRUNCATED)
-    if data[0] != GSA_VERSION:
+    start = 12 * data[0] - 8  # bytes of the address
+    if start not in (4, 16):
         raise FormatError(E_VERSION)
     body = memoryview(data)[:end]
     if data[end:] != checksum(body):
         raise FormatError(E_DAMAGED)
     body = bytes(body) + bytes(_SHORTEST_BYTES)  # truncation is detected below, once
-    flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s4sHHBBHB", body)
-    key = bytearray(body[_KEY_AT : _KEY_AT + at])
-    at += _KEY_AT
+    flags, gid, address, port, suite, layout, derive, epoch, at = unpack_from(">xB4s%dsHHBBHB" % start, body)
+    start += _KEY_AT
+    at += start
+    key = bytearray(body[start:at])
     own_id, own_next, lifetime_s, budget, count = unpack_from(">HQIIB", body, at)
     at += _NUMBERS_BYTES
     size = at + _SENDER_BYTES * count
@@ -113,7 +115,7 @@ def decode(data):
     numbers = dict(senders)
     # The records that are sealed with one key are summed over all its holders.
     sharers = count if derive == DERIVE_SHARED else 1
-    if not 224 <= address[0] <= 239 or not port:
+    if not port or (address[0] != 0xFF if address[4:] else address[0] >> 4 != 0xE):
         raise FormatError(E_ADDRESS)
     if (
         flags > GSA_FRESH | GSA_HAS_OWN

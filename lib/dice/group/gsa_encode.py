@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The work of a group manager, which alone has the master key (TGK): derive the key of an epoch, and encode GSAs."""
 
-from ..codes import GSA_FRESH, GSA_HAS_OWN, GSA_VERSION
+from ..codes import GSA_FRESH, GSA_HAS_OWN
 from ..crypto.hmac import p_sha256
 from ..errors import FormatError
 from ..reasons import E_EPOCH, E_SENDER_ID, E_VALUE
@@ -17,11 +17,16 @@ def sender_id_max(layout):
     return 0xFF if layout == K08 else 0xFFFF
 
 
+def mul_id_of(address):
+    """Return the `mul_id` of a group's address of 4 or 16 bytes: 16 bytes, IPv4 mapped into IPv6."""
+    return (bytes(10) + b"\xff\xff" + address)[-16:]
+
+
 def traffic_key(tgk, mul_id, cs_id, rand):
     """Return the 16-byte TEK, the traffic encryption key of one epoch, from the master group key.
 
-    `tgk` has 16 bytes or more, `mul_id` is the 16-byte group address (an IPv4 one mapped into IPv6), `cs_id` has 4 bytes, `rand`
-    16. The TGK gives every TEK: members get the TEK alone.
+    `tgk` has 16 bytes or more, `mul_id` is mul_id_of() the group's address, `cs_id` has 4 bytes, `rand` 16. The TGK gives every
+    TEK: members get the TEK alone.
     """
     return p_sha256(tgk, _TEK_CONSTANT + mul_id + cs_id + rand, 16)
 
@@ -37,7 +42,7 @@ def encode(gsa):
         raise FormatError(E_SENDER_ID)
     writer = Writer()
     try:
-        writer.uint(GSA_VERSION, 1)
+        writer.uint(1 if len(gsa.address) == 4 else 2, 1)  # devices that know no IPv6 read version 1
         writer.uint((GSA_FRESH if gsa.fresh else 0) | (0 if gsa.own_id is None else GSA_HAS_OWN), 1)
         writer.put(gsa.gid)
         writer.put(gsa.address)

@@ -18,7 +18,7 @@ from ..limits import ACKNOWLEDGE_EACH_MS, ACKNOWLEDGE_MS, EXPEL_MS, GRACE_MS, GR
 from ..reasons import E_NO_ID, E_OPTION, E_SPENT
 from ..suites import PSK_AES_128_CCM_8
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
-from .gsa_encode import sender_id_max, traffic_key
+from .gsa_encode import mul_id_of, sender_id_max, traffic_key
 
 if TYPING:
     from collections.abc import Callable, Iterable
@@ -54,7 +54,7 @@ class GroupState:
     ) -> None:
         """A new group.
 
-        * `gid`: the group id, 4 random bytes; `address` and `port`: its IPv4 multicast address, 4 bytes, and UDP port.
+        * `gid`: the group id, 4 random bytes; `address` and `port`: its multicast address, 4 or 16 bytes, and UDP port.
         * `layout`: K08 or D00 of dice.group.gsa, how sequence numbers contain SenderIDs (docs/protocol.md, section 2).
         * `lifetime_s`: the time in s after which the keys of an epoch expire, 0 for never.
         * `suite`: the code point of a cipher suite in dice.suites.SUITES.
@@ -154,7 +154,6 @@ class Manager:
             if other.role == SENDER:
                 silent = not state.active or other.held < state.epoch  # it has not been asked to activate this epoch
                 senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
-        mul_id = bytes(10) + b"\xff\xff" + state.address
         return Gsa(
             gid=state.gid,
             address=state.address,
@@ -163,7 +162,7 @@ class Manager:
             layout=state.layout,
             derive=DERIVE_SENDER,
             epoch=state.epoch,
-            key=bytearray(traffic_key(state.tgk, mul_id, state.cs_id, state.rand)),
+            key=bytearray(traffic_key(state.tgk, mul_id_of(state.address), state.cs_id, state.rand)),
             own_id=member.id,
             own_next=base if member.role == SENDER else 0,
             lifetime_s=state.lifetime_s,

@@ -17,7 +17,7 @@ from pathlib import Path
 from dice import suites
 from dice.group import gsa as codec
 from dice.group.gsa import D00, K08
-from dice.group.gsa_encode import encode, sender_id_max, traffic_key
+from dice.group.gsa_encode import encode, mul_id_of, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.store import sync
 from dicectl import system
@@ -125,7 +125,7 @@ def gsa(group, sender=None, listener=None):
     shared = group["derive"] == "shared"
     return codec.Gsa(
         gid=bytes.fromhex(group["gid"]),
-        address=ipaddress.IPv4Address(group["address"]).packed,
+        address=ipaddress.ip_address(group["address"]).packed,
         port=group["port"],
         suite=SUITES[group["suite"]],
         layout=LAYOUTS[group["layout"]],
@@ -143,7 +143,7 @@ def gsa(group, sender=None, listener=None):
 
 def _key(group):
     """Return the TEK of the epoch, followed by the salt if all senders share one key."""
-    mul_id = bytes(10) + b"\xff\xff" + ipaddress.IPv4Address(group["address"]).packed
+    mul_id = mul_id_of(ipaddress.ip_address(group["address"]).packed)
     rand = bytes.fromhex(group["rand"])
     tek = traffic_key(bytes.fromhex(group["tgk"]), mul_id, bytes.fromhex(group["cs_id"]), rand)
     return tek + rand[:4] if group["derive"] == "shared" else tek
@@ -317,7 +317,7 @@ def _check(group):
     for key, low, high in (("port", 1, 0xFFFF), ("epoch", 1, 0xFFFF), ("lifetime_s", 0, (1 << 32) - 1)):
         if type(group[key]) is not int or not low <= group[key] <= high:
             raise ValueError(key)
-    if not ipaddress.IPv4Address(group["address"]).is_multicast or not isinstance(group["name"], str):
+    if not ipaddress.ip_address(group["address"]).is_multicast or not isinstance(group["name"], str):
         raise ValueError("address")
     devices = group["senders"] + group["listeners"]
     ids = {s["id"] for s in devices if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
