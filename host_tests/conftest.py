@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Markers by folder and by fixture, a time limit for every test, and DICE_NO_SKIP.
+"""Markers by folder and by fixture, a time limit for every test, a record of all nonces, and DICE_NO_SKIP.
 
 If DICE_NO_SKIP=1 is set, as in the gate, a test that would be skipped fails, because nothing may be missing there.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tests import time_limit
+from host_tests import nonces, time_limit
 
 FOLDER = Path(__file__).parent
 OF_FOLDER = {"emulated": "firmware", "install": "long", "interop": "interop", "net": "network"}  # markers
@@ -21,6 +21,17 @@ LIMITS_S = {"firmware": 1800, "interop": 900, "network": 900, "long": 1800, "on_
 
 def pytest_configure(config):
     config.pluginmanager.register(time_limit)
+    nonces.install()
+
+
+@pytest.fixture(autouse=True)
+def _nonces(request):
+    """Fail a test in which a pair of key and nonce has sealed two contents."""
+    nonces.RECORD.begin()
+    yield
+    wrong = nonces.verdict(request.node.nodeid)
+    if wrong:
+        pytest.fail(wrong, pytrace=False)
 
 
 def _markers(item):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A single member: which datagrams it accepts, how it counts those it drops, and which calls it refuses."""
 
+import os
 from array import array
 
 from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
@@ -29,7 +30,8 @@ def test_messages_in_every_kind_of_group_are_received():
     for layout in (K08, D00):
         for derive in (DERIVE_SENDER, DERIVE_SHARED):
             for suite, tag_bytes in ((PSK_AES_128_CCM_8, 8), (PSK_AES_128_CCM, 16)):
-                changes = {"layout": layout, "derive": derive, "suite": suite}
+                key = bytearray(os.urandom(16 if derive == DERIVE_SENDER else 20))
+                changes = {"layout": layout, "derive": derive, "suite": suite, "key": key}
                 sender, other, listener = make_member(A, **changes), make_member(B, **changes), make_member(**changes)
                 for message in (b"", b"on", bytes(1195)):
                     datagram = seal(sender, message)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Every state of a handshake receives every message: a correct alert or a silent drop, and no exception leaves receive()."""
 
+import os
+
 from dtls_pair import connected, drain, give, pair, settle
 from lossy_network import SeededRandom
 
@@ -57,7 +59,7 @@ def plaintext(datagrams):
 
 def in_state(role, state):
     """Return (session, its peer). The session has reached `state` of its role through the messages of the peer."""
-    tickets = {"tickets": (Tickets(lambda count: bytes(range(count)), 1 << 28, 0), 0)} if state == 3 else {}
+    tickets = {"tickets": (Tickets(os.urandom, 1 << 28, 0), 0)} if state == 3 else {}
     ours, theirs = pair(client={"tickets": bool(tickets)}, server=tickets)
     give(theirs, drain(ours))
     if role == "server":

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Records every nonce that a test seals with, in whatever part of dice: no pair of key and nonce may seal two contents.
+
+All that seals calls the `crypt` of a suite in dice.suites: group records, answers, session records, alerts, tickets, saved
+sessions. install() puts a recorder before each of them, and host_tests/conftest.py fails every test in which a pair was used for
+two contents. A retransmission has the same content, and is no fault.
+
+A test with several worlds that have the same keys and nothing else in common calls RECORD.new_world() before each. A test that
+repeats a nonce on purpose is in EXEMPT with the reason. Processes that a test starts are not seen.
+"""
+
+import sys
+
+from dice.suites import SUITES
+
+_FRAMES = 6  # of each use that are shown
+
+# Test: why it repeats nonces.
+_SEEDED = "networks of one seed draw the same randoms"
+_FIXED = "seals different records with one number, because they are compared and not sent"
+EXEMPT = {
+    "portable/test_bulk_calls.py::test_sealing_and_opening_a_record_cost_two_bulk_calls_each": _FIXED,
+    "portable/test_loss.py::test_resumptions_by_ticket_connect_with_up_to_30_percent_loss": _SEEDED,
+    "portable/test_loss.py::test_resumptions_with_half_lost_end_alike": _SEEDED,
+    "portable/test_record.py::test_a_member_and_well_formed_agree_on_what_a_record_is": _FIXED,
+    "portable/test_record.py::test_records_round_trip": _FIXED,
+    "portable/test_record.py::test_records_with_a_cid_round_trip": _FIXED,
+}
+
+
+def _caller():
+    """Return the innermost frames that sealed, the outermost first."""
+    frame = sys._getframe(2)
+    frames = []
+    while frame and len(frames) < _FRAMES:
+        frames.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return frames[::-1]
+
+
+class Record:
+    """The nonces of one test, and those that were repeated."""
+
+    def __init__(self):
+        self._used = {}  # (key, nonce): (what was sealed, frames)
+        self.repeated = []  # sentences
+        self.seals = 0
+
+    def begin(self):
+        """Begin a test."""
+        self.new_world()
+        self.repeated.clear()
+        self.seals = 0
+
+    def new_world(self):
+        """Forget the nonces, but not the repeated ones: from here on, equal keys are other keys."""
+        self._used.clear()
+
+    def check(self):
+        """Raise AssertionError if a nonce was repeated, which the test is then told once: for tests with many worlds."""
+        repeated = self.repeated[:]
+        self.repeated.clear()
+        assert not repeated, _told(repeated)
+
+    def note(self, key, nonce, sealed):
+        """Note that `sealed`, ciphertext and tag, was made with a key and a nonce: another one has another content."""
+        self.seals += 1
+        before, frames = self._used.setdefault((key, nonce), (sealed, _caller()))
+        if before != sealed:
+            uses = ["\n".join(f"    {path}:{line}" for path, line in where) for where in (frames, _caller())]
+            self.repeated.append(f"key {key.hex()}, nonce {nonce.hex()} sealed\n{uses[0]}\n  and something else\n{uses[1]}")
+
+    def around(self, crypt):
+        """Return a suite's `crypt` that notes what it seals."""
+
+        def recorded(start, salt, tag_bytes, number, at, key, data, aad, plaintext):
+            found = crypt(start, salt, tag_bytes, number, at, key, data, aad, plaintext)
+            if plaintext is not None:
+                self.note(bytes(key), bytes(salt) + bytes(number[at : at + 8]), bytes(data[start:]))
+            return found
+
+        return recorded
+
+
+def _told(repeated):
+    return "%d nonces were used twice:\n%s" % (len(repeated), "\n".join(repeated[:3]))
+
+
+RECORD = Record()
+
+
+def install():
+    """Put the recorder before every suite; call it once, before anything has taken a suite's `cipher`."""
+    for suite in SUITES.values():
+        crypt, *others = suite.cipher
+        suite.cipher = (RECORD.around(crypt), *others)
+
+
+def exempt(nodeid):
+    """Return why a test, named as pytest does, may repeat nonces, or None."""
+    path, _, name = nodeid.partition("::")
+    return EXEMPT.get(path.removeprefix("host_tests/") + "::" + name.partition("[")[0])
+
+
+def verdict(nodeid):
+    """Return what is wrong with the nonces of the test that has just run, or None."""
+    reason = exempt(nodeid)
+    if reason and not RECORD.repeated:
+        return f"{nodeid} repeats no nonce any more: remove it from EXEMPT of host_tests/nonces.py"
+    if reason or not RECORD.repeated:
+        return None
+    return _told(RECORD.repeated)
