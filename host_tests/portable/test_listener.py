@@ -172,11 +172,11 @@ def test_tickets_expire_although_no_client_comes():
     resume = session.resumption()
     server.close(server.sessions[0])
     transmitted(server)
-    assert tickets.read(resume.ticket, 0)
+    assert tickets.read(resume.ticket, 0, KEYS.get)
     for _ in range(8 * 24 * 60):
         now = server.deadline()
         server.timeout(now)
-    assert tickets.read(resume.ticket, now) is None
+    assert tickets.read(resume.ticket, now, KEYS.get) is None
 
 
 def fill_half_open_slots(server):

@@ -19,7 +19,7 @@ from dice.dtls.extensions import SERVER_HELLO, write_all
 from dice.dtls.handshake import Secrets
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
-from dice.dtls.messages import write_extensions, write_hello
+from dice.dtls.messages import read_hello, write_extensions, write_hello
 from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.server import Server
@@ -209,11 +209,11 @@ def test_a_server_that_does_not_resume_performs_a_full_handshake():
         assert not ours.resumed and not theirs.resumed and deliver(ours, theirs, b"x") == [b"x"]
 
 
-def test_a_server_resumes_only_with_an_extended_master_secret_a_session_id_and_the_same_suite():
-    """RFC 7627, section 5.3. Without a session id the client could not know that its ticket was accepted (RFC 5077, 3.4)."""
+def test_a_server_resumes_only_with_an_extended_master_secret_and_the_same_suite():
+    """RFC 7627, section 5.3. The server repeats the session id, also an empty one beside a ticket (RFC 5077, section 3.4)."""
     tickets = new_tickets()
-    tickets.remember(b"known", 0xC0A8, bytes(48), IDENTITY)
-    ticket = tickets.make(0xC0A8, bytes(48), IDENTITY, 0)
+    tickets.remember(b"known", 0xC0A8, bytes(48), IDENTITY, KEY, 0)
+    ticket = tickets.make(0xC0A8, bytes(48), IDENTITY, KEY, 0)
     master_secret, by_ticket = (EXTENSION_EXTENDED_MASTER_SECRET, b""), (EXTENSION_SESSION_TICKET, ticket)
     offered = b"\xc0\xa4\xc0\xa8"
     for session_id, extensions, suites, resumes in (
@@ -223,19 +223,24 @@ def test_a_server_resumes_only_with_an_extended_master_secret_a_session_id_and_t
         (b"other", [master_secret], offered, False),
         (b"any", [master_secret, by_ticket], offered, True),
         (b"any", [by_ticket], offered, False),
-        (b"", [master_secret, by_ticket], offered, False),
+        (b"", [master_secret, by_ticket], offered, True),
+        (b"", [master_secret], offered, False),
+        (b"", [by_ticket], offered, False),
     ):
         role = Server(PskLookup({IDENTITY: KEY}.get), RANDOM, tickets=(tickets, 0))
         role.next_send = 0
         hello = write_hello(bytes(32), session_id, b"", suites, extensions)
-        role.read(HANDSHAKE_CLIENT_HELLO, hello, hello)
+        flight = role.read(HANDSHAKE_CLIENT_HELLO, hello, hello)
         assert role.resumed == resumes, (session_id, extensions, suites)
+        if resumes:
+            assert read_hello(bytes(flight[0][2][12:]))[2] == session_id
 
 
 def test_a_server_resumes_the_last_sessions_by_id():
     tickets = Tickets(RANDOM, 1000, 0, remember=2)
     resumptions = [connected(server={"tickets": (tickets, 0)})[0].resumption() for _ in range(3)]
-    assert [tickets.recall(resumption.session_id) is not None for resumption in resumptions] == [False, True, True]
+    found = [tickets.recall(resumption.session_id, 0, lambda identity: KEY) for resumption in resumptions]
+    assert [session is not None for session in found] == [False, True, True]
 
 
 def test_a_resumption_takes_three_flights():
@@ -270,9 +275,12 @@ def test_a_resumption_with_differing_keys_fails_on_both_sides():
 
 def test_an_expired_ticket_is_refused():
     tickets = new_tickets()
-    ticket = tickets.make(0xC0A8, bytes(48), b"n", 0)
-    assert tickets.read(ticket, 1999)[0] == 0xC0A8
-    assert tickets.read(ticket, 2000) is None
+    ticket = tickets.make(0xC0A8, bytes(48), b"n", KEY, 0)
+    tickets.remember(b"id", 0xC0A8, bytes(48), b"n", KEY, 0)
+    for now, known in ((0, True), (1999, True), (2000, False)):
+        for found in (tickets.read(ticket, now, lambda identity: KEY), tickets.recall(b"id", now, lambda identity: KEY)):
+            assert (found is not None) == known, now
+            assert not known or found == (0xC0A8, bytes(48), b"n", KEY)
 
 
 def test_close_notify_closes_the_other_side():

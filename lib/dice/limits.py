@@ -45,6 +45,7 @@ HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
 HALF_OPEN_MS = const(303_000)  # how long one of them may take: as long as the retransmissions of one flight from 1 s on
 HALF_OPEN_SAFE_MS = const(20_000)  # a handshake younger than this is never evicted; covers one retransmission at 9 s
 COOKIE_PERIOD_MS = const(60_000)  # how long a cookie secret is in use; it is known for as long again
+CREDENTIAL_CHECK_MS = const(60_000)  # between two looks at whether the keys of established sessions are still the same
 TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it is known for as long again
 
 # Groups.

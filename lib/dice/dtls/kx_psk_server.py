@@ -14,7 +14,11 @@ if TYPING:
 
 
 class PskLookup(KeyExchange):
-    """A server's keys: `find` is a function from identity (bytes) to key (bytes), or to None if the identity is unknown."""
+    """A server's keys: `find` is a function from identity (bytes) to key (bytes), or to None if the identity is unknown.
+
+    It is called more than once for a session: when the client says who it is, when it has proved that, when it resumes the
+    session, and once a minute as long as the session lasts. So deleting or changing a key ends what was made with it.
+    """
 
     suites = Psk.suites
 
@@ -36,5 +40,10 @@ class PskLookup(KeyExchange):
         handshake.identity = identity = reader.vector(2)
         reader.end()
         key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
+        handshake.credential = key or None
         handshake.premaster = premaster(key or handshake.random(16))
         return True
+
+    def current(self, identity):
+        """Return the key that an identity has now, or None; see KeyExchange. Raises what `find` raises."""
+        return self._find(identity) or None

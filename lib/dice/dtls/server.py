@@ -7,6 +7,7 @@ The messages that only a server reads or writes are here, so that a client does 
 
 from .._compat import const
 from ..codes import (
+    ALERT_DECRYPT_ERROR,
     ALERT_HANDSHAKE_FAILURE,
     ALERT_ILLEGAL_PARAMETER,
     ALERT_NO_APPLICATION_PROTOCOL,
@@ -25,7 +26,7 @@ from ..codes import (
 )
 from ..errors import PeerError
 from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
-from ..reasons import E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
+from ..reasons import E_FINISHED, E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from ..wire import Reader, Writer
 from .extensions import SERVER_HELLO, read_all, write_all
 from .handshake import Handshake, Secrets, Transcript
@@ -67,6 +68,7 @@ class Server(Handshake):
         self.protocols = alpn
         self.size_limit = size_limit or RECORD_PLAINTEXT_MAX_BYTES
         self._tickets = tickets
+        self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
 
     def read(self, kind, body, message):
@@ -79,6 +81,9 @@ class Server(Handshake):
         if kind == HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"client", self.session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
+            if self._current(self.identity) != self.credential:  # deleted or changed during the handshake
+                self.connected = False
+                raise PeerError(ALERT_DECRYPT_ERROR, E_FINISHED)
             return None if self.resumed else self._finish()
         complete = self.credentials.read(self, kind, body) if state == _EXPECT_CLIENT_KEY_EXCHANGE else None
         if complete is None:
@@ -158,32 +163,40 @@ class Server(Handshake):
         raise PeerError(ALERT_NO_APPLICATION_PROTOCOL, E_NO_PROTOCOL)
 
     def _resume(self, session_id, ticket, offered):
-        """Resume the session that the client shows, if it is one of ours; return whether it is."""
-        if not self._tickets or not self.extended or not session_id:
+        """Resume the session that the client shows, if it is one of ours; return whether it is.
+
+        A client that shows a ticket may show no session id, and gets none (RFC 5077, section 3.4).
+        """
+        if not self._tickets or not self.extended:
             return False
         tickets, now = self._tickets
-        known = tickets.read(ticket, now) if ticket else tickets.recall(session_id)
-        if not known:
+        known = tickets.read(ticket, now, self._current) if ticket else tickets.recall(session_id, now, self._current)
+        if not known or known[0] not in offered or known[0] not in self.credentials.suites:
             return False
-        suite, master, identity = known
-        if suite not in offered or suite not in self.credentials.suites:
-            return False
-        self.suite, self.secrets.master, self.identity = suite, master, identity
+        self.suite, self.secrets.master, self.identity, self.credential = known
         self.session_id = session_id
         self.resumed = True
         return True
+
+    def _current(self, identity):
+        """Return the credential that an identity has now; None if the key exchange cannot say."""
+        try:
+            return self.credentials.current(identity)
+        except Exception:  # a key exchange without current(), or a look-up of the application that fails
+            return None
 
     def _finish(self):
         """Return the last flight of a full handshake."""
         self._flight = []
         if self._tickets:
             tickets, now = self._tickets
+            session = self.suite, self.secrets.master, self.identity, self.credential, now
             if self.shown_ticket is not None:
                 writer = Writer()
                 writer.uint(tickets.lifetime_s, 4)
-                writer.vector(tickets.make(self.suite, self.secrets.master, self.identity, now), 2)
+                writer.vector(tickets.make(*session), 2)
                 self._put(HANDSHAKE_NEW_SESSION_TICKET, writer.data)
             elif self.session_id:
-                tickets.remember(self.session_id, self.suite, self.secrets.master, self.identity)
+                tickets.remember(self.session_id, *session)
         self._put_finished(b"server", self._transcript.digest())
         return self._flight

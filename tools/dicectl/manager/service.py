@@ -261,6 +261,8 @@ class ManagerService:
         return {"name": name, "groups": list(groups)}
 
     def _disconnect(self, identity):
-        """Close the session of a device that was deleted."""
+        """Close the session of a device that was deleted, also one that the KDC does not serve yet."""
+        if self._service:
+            self._service.listener.check_credentials()
         if identity in self.kdc.connected:
             self.kdc.connected[identity].close()

@@ -51,6 +51,11 @@ class KeyExchange:
                                  those from ServerHelloDone to ChangeCipherSpec
         prove(handshake)         return messages of a client behind its ClientKeyExchange, such as CertificateVerify; only
                                  called if `digests` is above 2
+        current(identity)        return what a client with this identity has to prove now, bytes such as its key or a digest of its
+                                 certificate, or None if it may not connect any more. Only of a server; read() sets
+                                 `handshake.credential` to the same. A handshake succeeds, a session is resumed, and is left alone
+                                 by its listener, only as long as both are equal. It may raise whatever a look-up raises, and
+                                 then nothing new begins. Without current() nothing is resumed
         digests                  how many hashes of the transcript a full handshake needs: 2, or 3 if a client proves something
         bytes_max, messages_max  bounds of the messages that a session reassembles: certificates need more bytes, a flight of five
                                  messages needs 5

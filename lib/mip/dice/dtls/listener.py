@@ -13,7 +13,8 @@ longest is evicted: of those with the same identity, if there are any, else of a
 from .._compat import ticks_add, ticks_diff
 _CONTENT_HANDSHAKE = const(22); _CONTENT_TLS12_CID = const(25); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
 from ..errors import FormatError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
-_COOKIE_PERIOD_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HANDSHAKE_HEADER_BYTES = const(12); _RECORD_HEADER_BYTES = const(13); _TIMER_MS = const(9_000)
+_COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HANDSHAKE_HEADER_BYTES = const(12); _RECORD_HEADER_BYTES = const(13); _TIMER_MS = const(9_000)
+
 
 
 
@@ -33,8 +34,10 @@ from .session import Session
 class ServerSession:
     """A session, and the address of its client."""
 
-    def __init__(self, session, address, cid, hello, now):
+    def __init__(self, session, address, cid, hello, now, role):
         self.session = session
+        self.role = role  # its server.Server, until it is connected
+        self.credential = None  # what the client has proved then
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
@@ -84,7 +87,9 @@ class Listener:
         self._alpn = alpn
         self._size_limit = size_limit
         self._cookies = Cookies(random, _COOKIE_PERIOD_MS, now)
+        self._check_at = ticks_add(now, _CREDENTIAL_CHECK_MS)
         self._out = []
+        self._ended = []  # by check_credentials(), not yet returned by timeout()
         self._current = None
         self.refused = 0
         self.sessions = []  # established
@@ -132,7 +137,10 @@ class Listener:
         self._cookies.secrets(now)
         if self._tickets:
             self._tickets.secrets(now)
-        ended = []
+        if ticks_diff(now, self._check_at) >= 0:
+            self._check_at = ticks_add(now, _CREDENTIAL_CHECK_MS)
+            self.check_credentials()
+        ended, self._ended = self._ended, []
         for client in self.half_open + self.sessions:
             late = client in self.half_open and ticks_diff(now, client.last_record) >= _HALF_OPEN_MS
             if late:
@@ -146,6 +154,19 @@ class Listener:
         """Close a session; transmit() returns what is left to send."""
         client.session.close()
         self._remove(client)
+
+    def check_credentials(self):
+        """Close each session whose client has not proved what it would have to prove now: its key was deleted or changed.
+
+        The listener does so itself every CREDENTIAL_CHECK_MS. The next timeout() returns the sessions that were closed.
+        """
+        for client in list(self.sessions):
+            try:
+                if self._credentials.current(client.session.identity) != client.credential:
+                    self.close(client)
+                    self._ended.append(client)
+            except Exception:  # as in Server: what is established stays as long as the look-up fails
+                pass
 
     def _remove(self, client):
         datagram = client.session.transmit()
@@ -174,6 +195,7 @@ class Listener:
             client.address = address  # a verified record, newer than all before (RFC 9146, section 6)
             client.last_record = now
         if event == _CONNECTED:
+            client.credential, client.role = client.role.credential, None
             self.half_open.remove(client)
             self._make_room(client)
             self.sessions.append(client)
@@ -252,7 +274,7 @@ class Listener:
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, self._alpn, self._size_limit, tickets)
         session = Session(role, self._layer(record_seq), now, self._timer_ms, self._mtu, message_seq)
-        client = ServerSession(session, address, cid, (message_seq, hello), now)
+        client = ServerSession(session, address, cid, (message_seq, hello), now, role)
         self.half_open.append(client)
         return client
 

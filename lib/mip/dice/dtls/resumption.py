@@ -5,13 +5,15 @@
 
 from .._compat import ticks_add, ticks_diff
 from ..crypto.hmac import Hmac, p_sha256
-_MASTER_SECRET_BYTES = const(48)
 from ..suites import SUITES; _PSK_AES_128_CCM = const(0xC0A4)
 
 _SECRET_BYTES = const(32)
 _NONCE_BYTES = const(16)
 _NUMBER_AT = const(8)  # of what goes into the nonce beside the salt
 _TAG_BYTES = const(16)
+_FINGERPRINT_BYTES = const(8)
+_MASTER_AT = const(10)  # in what a ticket encrypts, behind suite and fingerprint
+_IDENTITY_AT = const(58)  # to the end
 
 
 def wrap(secret, random, data):
@@ -86,47 +88,56 @@ class Cookies(Rotating):
 
 
 class Tickets(Rotating):
-    """A server's memory of its sessions: the last few by id, and any number as tickets, which only this server can read."""
+    """A server's memory of its sessions: the last few by id, and any number as tickets, which only this server can read.
+
+    Both are tickets under a secret that changes; those behind a session id are kept here. So both are of no use two periods after
+    the handshake that made them, whatever was resumed meanwhile. Each contains a fingerprint of what the peer had proved in that
+    handshake, and is of no use either once the key exchange says something else about this identity (see KeyExchange.current).
+    """
 
     def __init__(self, random, period_ms, now, remember=8):
         super().__init__(random, period_ms, now)
         self._remember = remember
-        self._sessions = []  # (id, suite | master secret | identity), the latest last
+        self._sessions = []  # (id, ticket), the latest last
         self.lifetime_s = period_ms // 1000
 
-    def remember(self, session_id, suite, master, identity):
-        """Keep a session to resume it by id; discard the oldest if there are too many."""
-        self._sessions.append((session_id, _pack(suite, master, identity)))
+    def remember(self, session_id, *session):
+        """Keep a session to resume it by id; discard the oldest if there are too many. The rest is as for make()."""
+        self._sessions.append((session_id, self.make(*session)))
         if len(self._sessions) > self._remember:
             self._sessions.pop(0)
 
-    def recall(self, session_id):
-        """Return (suite, master secret, identity) of a session id, or None."""
-        for known, packed in self._sessions:
+    def recall(self, session_id, now, current):
+        """Return the same as read() for a session id."""
+        for known, ticket in self._sessions:
             if known == session_id:
-                return _unpack(packed)
+                return self.read(ticket, now, current)
         return None
 
     def forget(self, session_id):
         """Discard a session, as one that ended in a fatal alert must be (RFC 5246, section 7.2.2)."""
-        self._sessions = [(known, packed) for known, packed in self._sessions if known != session_id]
+        self._sessions = [(known, ticket) for known, ticket in self._sessions if known != session_id]
 
-    def make(self, suite, master, identity, now):
-        """Return a ticket."""
-        return wrap(self.secrets(now)[0], self._random, _pack(suite, master, identity))
+    def make(self, suite, master, identity, credential, now):
+        """Return a ticket. `credential`: what the peer has proved, bytes; None: the ticket is of no use."""
+        packed = suite.to_bytes(2, "big") + _fingerprint(master, credential) + master + identity
+        return wrap(self.secrets(now)[0], self._random, packed)
 
-    def read(self, ticket, now):
-        """Return (suite, master secret, identity) of a ticket, or None if it is not ours or too old."""
+    def read(self, ticket, now, current):
+        """Return (suite, master secret, identity, credential) of a ticket, or None if it is not ours, or of no use any more.
+
+        `current(identity)` returns the credential that an identity has now, or None.
+        """
         for secret in self.secrets(now):
             packed = unwrap(secret, ticket)
             if packed is not None:
-                return _unpack(packed)
+                master, identity = bytearray(packed[_MASTER_AT:_IDENTITY_AT]), bytes(packed[_IDENTITY_AT:])
+                credential = current(identity)
+                if credential is not None and _fingerprint(master, credential) == packed[2:_MASTER_AT]:
+                    return int.from_bytes(packed[:2], "big"), master, identity, credential
         return None
 
 
-def _pack(suite, master, identity):
-    return suite.to_bytes(2, "big") + master + identity
-
-
-def _unpack(packed):
-    return int.from_bytes(packed[:2], "big"), bytearray(packed[2 : 2 + _MASTER_SECRET_BYTES]), packed[2 + _MASTER_SECRET_BYTES :]
+def _fingerprint(master, credential):
+    """Return what tells one credential of an identity from another one, to those only who have the master secret."""
+    return p_sha256(master, b"dice credential" + (credential or b""), _FINGERPRINT_BYTES)

@@ -7,7 +7,8 @@ The messages that only a server reads or writes are here, so that a client does 
 """
 
 
-_ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
+_ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
+
 
 
 
@@ -26,7 +27,7 @@ _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALE
 
 from ..errors import PeerError
 _RANDOM_BYTES = const(32); _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
-_E_ILLEGAL = const(56); _E_NO_PROTOCOL = const(59); _E_NO_SUITE = const(54); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
+_E_FINISHED = const(57); _E_ILLEGAL = const(56); _E_NO_PROTOCOL = const(59); _E_NO_SUITE = const(54); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
 from ..wire import Reader, Writer
 from .extensions import read_all, write_all; _SERVER_HELLO = const(2)
 from .handshake import Handshake, Secrets, Transcript
@@ -68,6 +69,7 @@ class Server(Handshake):
         self.protocols = alpn
         self.size_limit = size_limit or _RECORD_PLAINTEXT_MAX_BYTES
         self._tickets = tickets
+        self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
 
     def read(self, kind, body, message):
@@ -80,6 +82,9 @@ class Server(Handshake):
         if kind == _HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"client", self.session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
+            if self._current(self.identity) != self.credential:  # deleted or changed during the handshake
+                self.connected = False
+                raise PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED)
             return None if self.resumed else self._finish()
         complete = self.credentials.read(self, kind, body) if state == _EXPECT_CLIENT_KEY_EXCHANGE else None
         if complete is None:
@@ -159,32 +164,40 @@ class Server(Handshake):
         raise PeerError(_ALERT_NO_APPLICATION_PROTOCOL, _E_NO_PROTOCOL)
 
     def _resume(self, session_id, ticket, offered):
-        """Resume the session that the client shows, if it is one of ours; return whether it is."""
-        if not self._tickets or not self.extended or not session_id:
+        """Resume the session that the client shows, if it is one of ours; return whether it is.
+
+        A client that shows a ticket may show no session id, and gets none (RFC 5077, section 3.4).
+        """
+        if not self._tickets or not self.extended:
             return False
         tickets, now = self._tickets
-        known = tickets.read(ticket, now) if ticket else tickets.recall(session_id)
-        if not known:
+        known = tickets.read(ticket, now, self._current) if ticket else tickets.recall(session_id, now, self._current)
+        if not known or known[0] not in offered or known[0] not in self.credentials.suites:
             return False
-        suite, master, identity = known
-        if suite not in offered or suite not in self.credentials.suites:
-            return False
-        self.suite, self.secrets.master, self.identity = suite, master, identity
+        self.suite, self.secrets.master, self.identity, self.credential = known
         self.session_id = session_id
         self.resumed = True
         return True
+
+    def _current(self, identity):
+        """Return the credential that an identity has now; None if the key exchange cannot say."""
+        try:
+            return self.credentials.current(identity)
+        except Exception:  # a key exchange without current(), or a look-up of the application that fails
+            return None
 
     def _finish(self):
         """Return the last flight of a full handshake."""
         self._flight = []
         if self._tickets:
             tickets, now = self._tickets
+            session = self.suite, self.secrets.master, self.identity, self.credential, now
             if self.shown_ticket is not None:
                 writer = Writer()
                 writer.uint(tickets.lifetime_s, 4)
-                writer.vector(tickets.make(self.suite, self.secrets.master, self.identity, now), 2)
+                writer.vector(tickets.make(*session), 2)
                 self._put(_HANDSHAKE_NEW_SESSION_TICKET, writer.data)
             elif self.session_id:
-                tickets.remember(self.session_id, self.suite, self.secrets.master, self.identity)
+                tickets.remember(self.session_id, *session)
         self._put_finished(b"server", self._transcript.digest())
         return self._flight
