@@ -127,20 +127,32 @@ class Node:
             self._tasks[managed] = asyncio.create_task(self._obey(managed, group))
 
     async def _obey(self, managed, group):
+        """Obey a group until it fails. A message that cannot be obeyed costs that message."""
         responder = Responder(group, self._open, self._sessions)
-        try:
-            async for sender, message in group:
-                if message in (b"on", b"off"):
-                    self._switch(message == b"on")
-                elif message == b"sample":
-                    await self.publish()
-                else:
-                    responder.respond(sender, message)
-        except (DiceError, OSError) as error:  # such as the end of the key's lifetime
-            self._trouble(error)
-            managed.leave()
-            if self.manager:
-                self.manager.close()  # so that we connect to the manager again
+        while True:
+            try:
+                sender, message = await group.__anext__()
+            except MemoryError:
+                await asyncio.sleep(0.1)
+                continue
+            except Exception as error:  # such as the end of the key's lifetime
+                self._trouble(error)
+                managed.leave()
+                if self.manager:
+                    self.manager.close()  # so that we connect to the manager again
+                return
+            try:
+                await self._obey_message(responder, sender, message)
+            except Exception as error:  # of the light, of the sensor, or for lack of memory
+                self._print(error)
+
+    async def _obey_message(self, responder, sender, message):
+        if message in (b"on", b"off"):
+            self._switch(message == b"on")
+        elif message == b"sample":
+            await self.publish()
+        else:
+            responder.respond(sender, message)
 
     def _switch(self, on):
         self.on = on

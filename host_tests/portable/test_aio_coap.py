@@ -12,7 +12,7 @@ from memory_transport import run
 from dice.aio.coap import Coap
 from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
 from dice.coap.resource import Router
-from dice.errors import PeerError
+from dice.errors import PeerError, UsageError
 
 
 class FakeConnection:
@@ -157,6 +157,43 @@ def test_a_broken_session_raises_in_the_waiting_request():
             raise RuntimeError
         except PeerError:
             pass
+        one.close()
+
+    run(main)
+
+
+def test_what_a_datagram_causes_costs_that_datagram_only():
+    """A lack of memory, or a response that is too long for the session."""
+
+    async def main():
+        one, two, _, end = pair({"a": {GET: lambda request, peer: (CONTENT, b"1")}})
+        receive = two.endpoint.receive
+
+        def fails(datagram, now):
+            two.endpoint.receive = receive
+            raise MemoryError
+
+        two.endpoint.receive = fails
+        task = asyncio.create_task(one.request(GET, "a"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert isinstance(two.endpoint.error, MemoryError) and not two.ended
+        task.cancel()
+        await asyncio.sleep(0.01)
+        send = end.send
+
+        async def too_long(message):
+            end.send = send
+            raise UsageError(10)
+
+        end.send = too_long
+        task = asyncio.create_task(one.request(GET, "a"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert isinstance(two.endpoint.error, UsageError) and not two.ended
+        task.cancel()
+        await asyncio.sleep(0.01)
+        assert (await one.request(GET, "a")).payload == b"1"
         one.close()
 
     run(main)

@@ -16,13 +16,15 @@ from dice.coap.message import (
     OBSERVE,
     POST,
     RST,
+    URI_PATH,
     Message,
     decode,
     path_options,
     uint,
 )
-from dice.coap.resource import Router
+from dice.coap.resource import Router, links
 from dice.errors import DATA, NONE, UsageError
+from dice.limits import COAP_OPTIONS_MAX, COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
 from dice.reasons import E_QUEUE
 
 SECOND = 1000
@@ -255,6 +257,32 @@ def test_a_malformed_confirmable_message_is_reset():
     assert server.transmit() is None and server.dropped == 3
 
 
+def test_a_confirmable_message_with_too_many_options_is_reset():
+    handler = CountingHandler()
+    _, server = pair(handler)
+    for kind, code in ((CON, RST), (NON, None)):
+        data = Message(kind, GET, 7, b"t", [(URI_PATH, b"")] * (COAP_OPTIONS_MAX + 1)).encode()
+        assert server.receive(data, 0) == NONE
+        reply = server.transmit()
+        assert (reply and decode(reply).kind) == code
+    assert server.dropped == 2 and not handler.requests
+    server.receive(Message(CON, GET, 8, b"t", [(URI_PATH, b"")] * COAP_OPTIONS_MAX).encode(), 0)
+    assert decode(server.transmit()).code == CONTENT
+
+
+def test_an_observer_that_raises_costs_its_notification_only():
+    def observe(message):
+        raise ValueError("a bug")
+
+    client, _ = pair()
+    exchange = client.request(GET, "t", b"", [(OBSERVE, b"")], 0, observe)
+    request = decode(client.transmit())
+    client.receive(Message(ACK, CONTENT, request.message_id, request.token, [(OBSERVE, b"\1")], b"0").encode(), 0)
+    assert exchange.done
+    client.receive(Message(CON, CONTENT, 9, request.token, [(OBSERVE, b"\2")], b"1").encode(), 0)
+    assert decode(client.transmit()).kind == ACK and isinstance(client.error, ValueError)
+
+
 def test_a_handler_that_raises_gives_5_00():
     def broken(request, peer):
         raise ValueError("a bug")
@@ -353,3 +381,24 @@ def test_the_router_matches_paths_and_methods():
     assert ask(GET, "a", [(35, b"")])[0] == 0x82  # Proxy-Uri is critical, and this is no proxy
     assert ask(GET, "a", [(15, b"q"), (60, b"")])[0] == CONTENT
     assert router(Message(CON, GET, 1, b"", [(11, b"\xff")]), None)[0] == 0x80
+
+
+def test_the_router_bounds_what_it_looks_up():
+    """Each parent of a path is a string of its own: without a bound, time and memory are quadratic in the segments."""
+    found = []
+    router = Router({"*": {}, "/*": {}, "a/*": {GET: lambda request, peer: found.append(request) or (CONTENT, b"")}})
+
+    def ask(*segments):
+        return router(Message(CON, GET, 1, b"", [(URI_PATH, segment) for segment in segments]), None)[0]
+
+    assert ask(b"a", *[b"b"] * (COAP_PATH_SEGMENTS_MAX - 1)) == CONTENT
+    assert ask(b"a", *[b"b"] * COAP_PATH_SEGMENTS_MAX) == NOT_FOUND
+    assert ask(b"a", bytes(COAP_PATH_MAX_BYTES - 2)) == CONTENT
+    assert ask(b"a", bytes(COAP_PATH_MAX_BYTES - 1)) == NOT_FOUND
+    assert ask(*[b""] * COAP_OPTIONS_MAX) == NOT_FOUND
+    assert len(found) == 2
+
+
+def test_a_route_of_the_program_replaces_the_built_in_links():
+    router = Router({"a": {}, ".well-known/core": {GET: lambda request, peer: links(["b", "a"])}})
+    assert router(Message(CON, GET, 1, b"", path_options(".well-known/core")), None)[1] == b"</a>,</b>"

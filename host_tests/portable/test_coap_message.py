@@ -6,6 +6,7 @@ from support import raises
 
 from dice.coap.message import ACK, CON, CONTENT, GET, NON, RST, URI_PATH, Message, decode, path_options, uint
 from dice.errors import FormatError
+from dice.limits import COAP_OPTIONS_MAX
 from dice.reasons import E_COAP
 
 # Figures 16 to 20 of RFC 7252, appendix A: without and with a token, and with a payload.
@@ -90,3 +91,11 @@ def test_truncated_or_changed_messages_raise_nothing_but_format_errors():
                 decode(whole[:i] + byte + whole[i + 1 :] if byte else whole[:i]).encode()
             except FormatError:
                 pass
+
+
+def test_a_message_with_more_options_than_the_limit_is_malformed():
+    """1,195 bytes of zeros are as many options: 150 KB of objects, without this bound."""
+    head = b"\x51\x01\x12\x34t"
+    assert len(decode(head + bytes(COAP_OPTIONS_MAX) + b"\xffx").options) == COAP_OPTIONS_MAX
+    for data in (bytes(COAP_OPTIONS_MAX + 1), bytes(1190), bytes(COAP_OPTIONS_MAX + 1) + b"\xffx"):
+        raises(FormatError, E_COAP, decode, head + data)

@@ -167,3 +167,38 @@ def test_a_flood_of_requests_is_executed_but_answered_only_up_to_the_limit():
         assert group.answers[-1][0] == 77, "no room for later requests"
 
     run(main)
+
+
+def test_a_lack_of_memory_costs_one_request():
+    """In parsing, in the handler and in sending the response."""
+
+    async def main():
+        group = FakeGroup()
+        short = [True]
+
+        def handle(message, sender):
+            if short[0]:
+                raise MemoryError
+            return CONTENT, b"x"
+
+        responder = Responder(group, handle, None, 0)
+        request = multicast.request(GET, "lamp", b"", Random(1))[0]
+        assert responder.respond(5, request) and isinstance(responder.error, MemoryError)
+        short[0] = False
+        group.answer = None  # what raises a TypeError
+        assert responder.respond(5, request)
+        await asyncio.sleep(0.02)
+        assert isinstance(responder.error, TypeError)
+        del group.answer
+        parse, multicast.parse = multicast.parse, lambda data: bytearray(1 << 62)
+        try:
+            assert not responder.respond(5, request)
+        finally:
+            multicast.parse = parse
+        assert isinstance(responder.error, (MemoryError, OverflowError))
+        group.asked = 9
+        assert responder.respond(5, request)
+        await asyncio.sleep(0.02)
+        assert [who for who, _ in group.answers] == [9]
+
+    run(main)

@@ -12,7 +12,7 @@ import types
 
 import pytest
 
-from dice.errors import PeerError
+from dice.errors import LimitError, PeerError
 from dicectl import resources
 
 
@@ -287,3 +287,36 @@ def test_the_chip_temperature_is_computed_as_in_the_data_sheet(app, monkeypatch,
     assert abs(float(sensors.chip()) - float(celsius)) < 0.5
     monkeypatch.setitem(sys.modules, "esp32", types.SimpleNamespace(mcu_temperature=lambda: 41))
     assert sensors.chip() == b"41"
+
+
+class FakeGroup:
+    """A group that gives `messages`: an exception among them is raised instead."""
+
+    def __init__(self, *messages):
+        self.messages = list(messages)
+        self.asked = ()
+
+    async def __anext__(self):
+        message = self.messages.pop(0)
+        if isinstance(message, Exception):
+            raise message
+        return 1, message
+
+
+def test_a_message_that_cannot_be_obeyed_costs_that_message(app, capsys):
+    """Too many options, a light that fails, and a lack of memory where the message is received or obeyed."""
+    switched = []
+
+    def light(on):
+        switched.append(on)
+        if len(switched) in (1, 2):
+            raise (MemoryError, ValueError)[len(switched) - 1]
+
+    node = _node(app, {}, FakeManagedGroup(), [])
+    node._light = light
+    left = []
+    managed = types.SimpleNamespace(leave=lambda: left.append(True))
+    group = FakeGroup(b"on", b"on", MemoryError(), b"\x51\1\0\1t" + bytes(1190), b"off", LimitError(41))
+    asyncio.run(node._obey(managed, group))
+    assert switched == [True, True, False] and left == [True] and not group.messages
+    assert capsys.readouterr().out.splitlines() == ["trouble: MemoryError ", "trouble: ValueError ", "trouble: LimitError E41"]

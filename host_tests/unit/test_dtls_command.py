@@ -58,6 +58,15 @@ def test_a_message_is_sent_and_its_echo_printed(key):
     assert "connected: connection id\n" in done.stderr
 
 
+def test_messages_of_the_other_side_are_printed_without_control_characters(key):
+    port = free_port()
+    with serving(port, key, "--connections", "1") as server:
+        words = ("--psk-identity", "node1", "--psk-file", key, "--message", "\x1b]52;c;aGk=\x07")
+        done = dicectl("dtls-client", "127.0.0.1", port, *words)
+        assert (done.returncode, done.stdout) == (0, "\\x1b]52;c;aGk=\\x07\n"), done.stderr
+        assert server.stdout.readline() == "\\x1b]52;c;aGk=\\x07\n"
+
+
 def test_standard_input_is_sent_line_by_line(key):
     """The session is closed after standard input has ended and its answers have arrived. The last line may be incomplete."""
     port = free_port()

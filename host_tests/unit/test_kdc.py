@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.message import CHANGED, POST
+from dice.coap.message import CHANGED, CON, GET, POST, Message, path_options
 from dice.group.gsa import K08
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 
@@ -46,6 +46,24 @@ def test_an_epoch_is_unsettled_until_its_senders_have_activated_it():
         await asyncio.sleep(0)
         assert kdc.not_activated("lamps") == [], "waits for a member that is not connected"
         assert not kdc.settled("lamps")
+        kdc.close()
+
+    asyncio.run(main())
+
+
+def test_the_links_of_a_member_are_those_of_its_groups():
+    """Any enrolled device could read the names of all groups."""
+
+    async def main():
+        kdc = Kdc()
+        for name, member in (("lamps", b"switch"), ("safe", b"guard")):
+            manager = Manager(GroupState(name, b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+            manager.add([member], SENDER, now())
+            kdc.add(manager)
+        request = Message(CON, GET, 1, b"", path_options(".well-known/core"))
+        links = {identity: kdc._router(request, identity)[1] for identity in (b"switch", b"guard", b"stranger")}
+        assert links[b"switch"] == b"</ace-group/lamps>,</ace-group/lamps/node>,</ace-group/lamps/num>"
+        assert links[b"guard"] == links[b"switch"].replace(b"lamps", b"safe") and links[b"stranger"] == b""
         kdc.close()
 
     asyncio.run(main())

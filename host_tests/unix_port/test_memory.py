@@ -117,3 +117,34 @@ def test_the_modules_of_a_managed_node_need_more_than_80_kb_here(tmp_path):
     for heap in ("64k", "80k"):
         assert "MemoryError" in loading(heap).stdout
     assert int(loading("160k").stdout) > 80 * 1024
+
+
+_OPTIONS = """
+import gc, json
+from dice.coap import multicast
+from dice.coap.message import CONTENT, GET
+from dice.coap.resource import Router
+from dice.limits import COAP_OPTIONS_MAX
+
+router = Router({"light": {GET: lambda request, sender: (CONTENT, b"on")}})
+head = b"\\x51\\x01\\x12\\x34t"
+paths = bytes((0xb0,)) + bytes(COAP_OPTIONS_MAX - 1)  # empty Uri-Path options, as many as one message may have
+found = []
+for data in (head + b"\\xb5light", head + bytes(1190), head + paths, head + bytes((0xb0,)) + bytes(1189)):
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    request = multicast.parse(data)
+    response = request and router(request, 5)
+    found.append((response and response[0], gc.mem_alloc() - before))
+    gc.enable()
+print(json.dumps(found))
+"""
+
+
+def test_a_message_that_is_all_options_costs_little_memory(tmp_path):
+    """1,187 options took more than 150 KB, and routing 1,150 segments of a path a string for each of its parents."""
+    (tmp_path / "options.py").write_text(_OPTIONS)
+    light, zeros, paths, more = run(["options.py"], unix_port.environment(), tmp_path)
+    assert (light[0], zeros[0], paths[0], more[0]) == (0x45, None, 0x84, None)
+    assert max(light[1], zeros[1], paths[1], more[1]) < 16 * 1024, (light, zeros, paths, more)

@@ -33,6 +33,7 @@ from .coap.message import (
     PUT,
     RST,
     URI_PATH,
+    URI_QUERY,
 )
 from .coap.resource import Router
 from .dtls.kx_psk import Psk
@@ -68,6 +69,7 @@ __all__ = [
     "PUT",
     "RST",
     "URI_PATH",
+    "URI_QUERY",
     "Coap",
     "Connection",
     "DiceError",

@@ -15,7 +15,7 @@ import asyncio
 from .._compat import ticks_diff
 from .._typing import TYPING
 from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
-from ..coap.resource import Router
+from ..coap.resource import Router, links
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
 from ..group.manager import SENDER
@@ -44,7 +44,7 @@ class Kdc:
     def __init__(self) -> None:
         self.connected: dict[bytes, Coap] = {}
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
-        self._router = Router({})
+        self._router = Router({".well-known/core": {GET: self._links}})
 
     def add(self, manager: "Manager") -> None:
         """Serve one more group, that of a dice.group.manager.Manager."""
@@ -85,6 +85,10 @@ class Kdc:
         """Return {name of a group: the last exception of storing its state}."""
         return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
 
+    def _links(self, request: "Message", identity: bytes) -> "Response":
+        """List the resources of the groups of a member, and of no other."""
+        return links([path for delivery in self._deliveries.values() if delivery.admits(identity) for path in delivery.routes])
+
     def close(self) -> None:
         """Stop all deliveries; sessions stay open."""
         for delivery in self._deliveries.values():
@@ -118,18 +122,21 @@ class _KeyDelivery:
         for task in list(self._pushes.values()):
             task.cancel()
 
+    def admits(self, identity: bytes) -> bool:
+        return identity in self._manager.state.members
+
     def _join(self, request: "Message", identity: bytes) -> "Response":
         gsa = self._manager.gsa(identity)
         return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(encode(gsa)))
 
     def _number(self, request: "Message", identity: bytes) -> "Response":
-        if identity not in self._manager.state.members:
+        if not self.admits(identity):
             return FORBIDDEN, b""
         return CONTENT, self._manager.state.epoch.to_bytes(2, "big")
 
     def _report(self, request: "Message", identity: bytes) -> "Response":
         """Handle struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
-        if identity not in self._manager.state.members:
+        if not self.admits(identity):
             return FORBIDDEN, b""
         reader = Reader(request.payload)
         try:

@@ -54,7 +54,10 @@ class Exchange:
 
 
 class Endpoint:
-    """CoAP with one other endpoint. `dropped` counts the datagrams that were ignored; `error` is what the handler raised last."""
+    """CoAP with one other endpoint.
+
+    `dropped` counts the datagrams that were ignored; `error` is what a handler or an observer raised last.
+    """
 
     def __init__(
         self,
@@ -229,7 +232,10 @@ class Endpoint:
 
     def _responded(self, exchange: Exchange, message: Message, now: int) -> int:
         if exchange.done:
-            exchange.observe(message)  # type: ignore[misc] # only an observed one gets here
+            try:
+                exchange.observe(message)  # type: ignore[misc] # only an observed one gets here
+            except Exception as error:
+                self.error = error
             return NONE
         exchange.acknowledged = True
         if exchange.observe and message.option(OBSERVE) is not None:

@@ -11,6 +11,7 @@
 from .._compat import const
 from .._typing import TYPING
 from ..errors import FormatError
+from ..limits import COAP_OPTIONS_MAX
 from ..reasons import E_COAP
 
 if TYPING:
@@ -42,6 +43,7 @@ ETAG = const(4)
 OBSERVE = const(6)
 URI_PATH = const(11)
 CONTENT_FORMAT = const(12)
+URI_QUERY = const(15)
 BLOCK2 = const(23)
 BLOCK1 = const(27)
 
@@ -108,7 +110,10 @@ class Message:
 
 
 def decode(data: bytes) -> Message:
-    """Return the Message in a datagram; raises FormatError for a message format error (section 3)."""
+    """Return the Message in a datagram; raises FormatError for a message format error (section 3), and for too many options.
+
+    Options cost memory and time out of proportion to their bytes, so there are COAP_OPTIONS_MAX at most.
+    """
     if len(data) < 4 or data[0] >> 6 != _VERSION:
         raise FormatError(E_COAP)
     code = data[1]
@@ -128,7 +133,7 @@ def decode(data: bytes) -> Message:
         delta, at = _extended(data, at, first >> 4)
         length, at = _extended(data, at, first & 0xF)
         number += delta
-        if at + length > len(data):
+        if at + length > len(data) or len(options) == COAP_OPTIONS_MAX:
             raise FormatError(E_COAP)
         options.append((number, bytes(data[at : at + length])))
         at += length

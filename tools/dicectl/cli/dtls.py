@@ -8,6 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.text import printable
 
 _TIMEOUT_S = 30
 
@@ -164,7 +165,7 @@ async def _converse(connection, message, timeout_s):
     await connection.send(message.encode())
     answer = await asyncio.wait_for(connection.receive(), timeout_s)
     text = (answer or b"").decode(errors="replace")
-    click.echo(text.rstrip("\n"))
+    click.echo(printable(text.rstrip("\n"), "\n\t"))
     return text
 
 
@@ -201,9 +202,9 @@ async def _server(port, key, options):
     async def handle(connection):
         nonlocal count
         _append_keylog(options["keylog"], connection.session)
-        _report(connection, f"connected: {connection.session.identity.decode(errors='replace')}", options["as_json"])
+        _report(connection, f"connected: {printable(connection.session.identity)}", options["as_json"])
         async for data in connection:
-            click.echo(data.decode(errors="replace").rstrip("\n"))
+            click.echo(printable(bytes(data).rstrip(b"\n")))
             if options["echo"]:
                 await connection.send(data)
         count += 1

@@ -9,6 +9,7 @@ import rich_click as click
 from dicectl.cli.options import Address, Period
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control
+from dicectl.text import printable
 
 _WAIT_S = 90
 _POLL_S = 0.2
@@ -227,7 +228,7 @@ def ask(group, path, folder, wait, as_json, registry):
     if as_json:
         click.echo(json.dumps({"answers": answers, "silent": silent}))
         return
-    lines = [(answer["device"] or f"id {answer['id']}", answer["answer"]) for answer in answers]
+    lines = [(answer["device"] or f"id {answer['id']}", printable(answer["answer"])) for answer in answers]
     print_table(("device", "answer"), lines, headed=False, text_columns=2)
     if silent or not answers:
         click.echo(f"no answer from {', '.join(silent) or 'any member'}", err=True)

@@ -17,6 +17,7 @@ from dice.store import read_file
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.host_member import HostMember
 from dicectl.net import pcapng
+from dicectl.text import printable
 
 
 def _create(path, mode):
@@ -69,7 +70,7 @@ class Monitor:
         if member.accepted > accepted:
             epoch, sender, sequence = member.epoch, member.sender, member.sequence
             shown.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
-            text = f"sender {sender}, epoch {epoch}, number {sequence}: {shown['message']}"
+            text = f"sender {sender}, epoch {epoch}, number {sequence}: {printable(member.data)}"
         else:
             kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
             shown["dropped"] = kinds[0] if kinds else "expired"

@@ -10,6 +10,7 @@ import threading
 import time
 
 from dicectl.net.dissect import describe, keylog
+from dicectl.text import printable
 
 _LAST_ANSWER_S = 1  # after the last line, before the session is closed
 
@@ -99,8 +100,8 @@ async def pipe(connection):
     sending = asyncio.ensure_future(_send_lines(connection))
     try:
         async for data in connection:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            sys.stdout.write(printable(data, "\n\t"))
+            sys.stdout.flush()
     finally:
         sending.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -148,9 +148,12 @@ class Coap:
     async def _run(self) -> None:
         try:
             async for datagram in self.connection:
-                if self.endpoint.receive(datagram, now()):
-                    self._changed.set()
-                await self._flush()
+                try:
+                    if self.endpoint.receive(datagram, now()):
+                        self._changed.set()
+                    await self._flush()
+                except Exception as error:  # a lack of memory, or a response too long: it costs this datagram
+                    self.endpoint.error = error
             self._end(None)
         except Exception as error:  # raised again where the application waits
             self._end(error)

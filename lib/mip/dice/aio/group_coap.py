@@ -18,7 +18,6 @@ import os
 _TYPING = const(0)
 from ..coap import multicast
 _ANSWER_OVER = const(65000)
-from ..errors import DiceError
 _COAP_GROUP_WAIT_MS = const(7_000); _COAP_LEISURE_MS = const(5000); _MESSAGES_MAX = const(8)
 from .wait import now
 
@@ -63,7 +62,7 @@ async def request_group(
 class Responder:
     """Obeys and answers the requests in one group.
 
-    `error` is the exception that the handler raised last.
+    `error` is the last exception, of the handler, of sending or for lack of memory: it cost one request or its response.
     """
 
     def __init__(
@@ -91,17 +90,15 @@ class Responder:
 
         At most MESSAGES_MAX responses wait to be sent; a request beyond these is obeyed, and not answered.
         """
-        request = multicast.parse(message)
-        if request is None:
-            return False
-        try:
-            response = multicast.respond(request, self._handler, sender)
-        except Exception as error:  # an error in a handler must not end the task that serves the others
+        request = None
+        try:  # an error in a handler, or a lack of memory, must not end the task that serves the others
+            request = multicast.parse(message)
+            response = request and multicast.respond(request, self._handler, sender)
+            if response and len(self._tasks) < _MESSAGES_MAX:
+                self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))
+        except Exception as error:
             self.error = error
-            response = None
-        if response and len(self._tasks) < _MESSAGES_MAX:
-            self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))
-        return True
+        return request is not None
 
     async def _send(self, asked: "tuple[Any, ...]", request: "Message", response: "Response") -> None:
         try:
@@ -111,7 +108,7 @@ class Responder:
                 await session.respond(request, response)
             else:
                 await self._group.answer(multicast.encode(request, response, os.urandom), asked)
-        except (DiceError, OSError):
-            pass  # lost, as on a bad link
+        except Exception as error:  # lost, as on a bad link
+            self.error = error
         finally:
             self._tasks.remove(asyncio.current_task())

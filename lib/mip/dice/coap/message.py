@@ -12,6 +12,7 @@
 
 _TYPING = const(0)
 from ..errors import FormatError
+_COAP_OPTIONS_MAX = const(32)
 _E_COAP = const(80)
 
 if _TYPING:
@@ -43,6 +44,7 @@ ETAG = const(4)
 OBSERVE = const(6)
 URI_PATH = const(11)
 CONTENT_FORMAT = const(12)
+URI_QUERY = const(15)
 BLOCK2 = const(23)
 BLOCK1 = const(27)
 
@@ -109,7 +111,10 @@ class Message:
 
 
 def decode(data: bytes) -> Message:
-    """Return the Message in a datagram; raises FormatError for a message format error (section 3)."""
+    """Return the Message in a datagram; raises FormatError for a message format error (section 3), and for too many options.
+
+    Options cost memory and time out of proportion to their bytes, so there are COAP_OPTIONS_MAX at most.
+    """
     if len(data) < 4 or data[0] >> 6 != _VERSION:
         raise FormatError(_E_COAP)
     code = data[1]
@@ -129,7 +134,7 @@ def decode(data: bytes) -> Message:
         delta, at = _extended(data, at, first >> 4)
         length, at = _extended(data, at, first & 0xF)
         number += delta
-        if at + length > len(data):
+        if at + length > len(data) or len(options) == _COAP_OPTIONS_MAX:
             raise FormatError(_E_COAP)
         options.append((number, bytes(data[at : at + length])))
         at += length

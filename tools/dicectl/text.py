@@ -1,0 +1,12 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Text from others, made safe for a terminal."""
+
+
+def printable(data, keep=""):
+    """Return bytes or text from a peer without control characters, which would control the terminal: `\\x1b` instead of ESC.
+
+    Bytes that are not UTF-8 are escaped likewise, and so is what reorders or hides text. Characters in `keep` stay.
+    """
+    text = data if isinstance(data, str) else bytes(data).decode(errors="backslashreplace")
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
