@@ -7,12 +7,10 @@ from support import raises
 from dice.coap.exchange import Endpoint
 from dice.coap.message import (
     ACK,
-    CHANGED,
     CON,
     CONTENT,
     GET,
     NON,
-    NOT_FOUND,
     OBSERVE,
     POST,
     RST,
@@ -22,9 +20,8 @@ from dice.coap.message import (
     path_options,
     uint,
 )
-from dice.coap.resource import Router, links
 from dice.errors import DATA, NONE, UsageError
-from dice.limits import COAP_OPTIONS_MAX, COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
+from dice.limits import COAP_OPTIONS_MAX
 from dice.reasons import E_QUEUE
 
 SECOND = 1000
@@ -363,42 +360,3 @@ def test_random_datagrams_do_not_break_an_endpoint():
     exchange = one.request(GET, "a", now=0)
     carry(one, two, 0)
     assert exchange.response.payload == b"1"
-
-
-def test_the_router_matches_paths_and_methods():
-    router = Router(
-        {"a": {GET: lambda request, peer: (CONTENT, b"a")}, "b/*": {POST: lambda request, peer: (CHANGED, request.path())}}
-    )
-
-    def ask(code, path, options=()):
-        return router(Message(CON, code, 1, b"", path_options(path) + list(options)), None)
-
-    assert ask(GET, "a") == (CONTENT, b"a")
-    assert ask(POST, "a")[0] == 0x85
-    assert ask(GET, "a/b")[0] == NOT_FOUND and ask(GET, "")[0] == NOT_FOUND and ask(GET, "b")[0] == NOT_FOUND
-    assert ask(POST, "b/c") == (CHANGED, "b/c") and ask(POST, "b/c/d") == (CHANGED, "b/c/d")
-    assert ask(GET, ".well-known/core") == (CONTENT, b"</a>,</b/*>", [(12, b"\x28")])
-    assert ask(GET, "a", [(35, b"")])[0] == 0x82  # Proxy-Uri is critical, and this is no proxy
-    assert ask(GET, "a", [(15, b"q"), (60, b"")])[0] == CONTENT
-    assert router(Message(CON, GET, 1, b"", [(11, b"\xff")]), None)[0] == 0x80
-
-
-def test_the_router_bounds_what_it_looks_up():
-    """Each parent of a path is a string of its own: without a bound, time and memory are quadratic in the segments."""
-    found = []
-    router = Router({"*": {}, "/*": {}, "a/*": {GET: lambda request, peer: found.append(request) or (CONTENT, b"")}})
-
-    def ask(*segments):
-        return router(Message(CON, GET, 1, b"", [(URI_PATH, segment) for segment in segments]), None)[0]
-
-    assert ask(b"a", *[b"b"] * (COAP_PATH_SEGMENTS_MAX - 1)) == CONTENT
-    assert ask(b"a", *[b"b"] * COAP_PATH_SEGMENTS_MAX) == NOT_FOUND
-    assert ask(b"a", bytes(COAP_PATH_MAX_BYTES - 2)) == CONTENT
-    assert ask(b"a", bytes(COAP_PATH_MAX_BYTES - 1)) == NOT_FOUND
-    assert ask(*[b""] * COAP_OPTIONS_MAX) == NOT_FOUND
-    assert len(found) == 2
-
-
-def test_a_route_of_the_program_replaces_the_built_in_links():
-    router = Router({"a": {}, ".well-known/core": {GET: lambda request, peer: links(["b", "a"])}})
-    assert router(Message(CON, GET, 1, b"", path_options(".well-known/core")), None)[1] == b"</a>,</b>"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What peers and members say cannot control the terminal on which a command prints it."""
+"""Control characters in what peers and members send do not reach the terminal on which a command prints it."""
 
 import asyncio
 import io

@@ -94,7 +94,7 @@ class Responder:
             request = multicast.parse(message)
             response = request and multicast.respond(request, self._handler, sender)
             if response and len(self._tasks) < MESSAGES_MAX:
-                self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))
+                self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))  # type: ignore[arg-type]
         except Exception as error:
             self.error = error
         return request is not None

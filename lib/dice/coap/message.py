@@ -121,7 +121,7 @@ def decode(data: bytes) -> Message:
     if at > 4 + _TOKEN_MAX_BYTES or at > len(data) or (code == 0 and len(data) > 4) or code >> 5 in (1, 6, 7):
         raise FormatError(E_COAP)
     token = bytes(data[4:at])
-    options = []
+    options: list[Option] = []
     number = 0
     while at < len(data):
         first = data[at]
