@@ -42,9 +42,18 @@ class FakeRadio(Signal):
         self.peers = set()
         self.waiting = []
         self.on = True
+        self.torn = []  # what the next calls of recv() raise
+        self.lost_step = None  # what every call of recv() raises until the radio is activated again
+        self.broken = None  # what every call of recv() and active(True) raises
         medium.radios.append(self)
 
     def active(self, on):
+        if not on:
+            self.peers.clear()
+        elif self.broken:
+            raise self.broken
+        else:
+            self.lost_step = None
         self.on = on
 
     def add_peer(self, mac):
@@ -69,6 +78,9 @@ class FakeRadio(Signal):
 
     def recv(self, timeout_ms=None):
         assert timeout_ms == 0
+        error = self.torn.pop(0) if self.torn else self.broken or self.lost_step
+        if error:
+            raise error
         found = self.waiting.pop(0) if self.waiting else (None, None)
         self.set(bool(self.waiting))
         return found
@@ -81,6 +93,77 @@ async def joined(medium, own_id):
         file.write(encode(make_gsa(own_id=own_id)))
     assert exists(path)
     return await dice.join(path, RamStore(), EspNow(FakeRadio(medium)))
+
+
+BUFFER_ERROR = ValueError("ESPNow.recv(): buffer error")  # as MicroPython raises it
+
+
+def test_one_torn_frame_costs_that_frame():
+    async def main():
+        medium = RadioMedium()
+        one, two = await joined(medium, A), await joined(medium, B)
+        for number, error in enumerate((BUFFER_ERROR, OSError(5), OSError(-12389, "ESP_ERR_ESPNOW_NOT_INIT"))):
+            medium.radios[1].torn = [error]
+            await one.send(b"%d" % number)
+            assert await two.__anext__() == (A, b"%d" % number)
+        await two.send(b"still a peer")
+        assert await one.__anext__() == (B, b"still a peer")
+        one.close()
+        two.close()
+
+    run(main)
+
+
+def test_a_radio_whose_ring_has_lost_step_is_activated_again():
+    async def main():
+        medium = RadioMedium()
+        one, two = await joined(medium, A), await joined(medium, B)
+        radio = medium.radios[1]
+        radio.lost_step = BUFFER_ERROR
+        await one.send(b"lost")
+        while radio.lost_step:
+            await asyncio.sleep(0.01)
+        await one.send(b"heard")
+        while await two.__anext__() != (A, b"heard"):
+            pass
+        await two.send(b"sent to its peers")
+        while await one.__anext__() != (B, b"sent to its peers"):
+            pass
+        one.close()
+        two.close()
+
+    run(main)
+
+
+def test_a_radio_that_cannot_be_activated_ends_the_group_audibly():
+    async def main():
+        medium = RadioMedium()
+        group = await joined(medium, A)
+        medium.radios[0].broken = OSError(-12385, "ESP_ERR_ESPNOW_INTERNAL")
+        medium.radios[0].set(True)
+        try:
+            await group.__anext__()
+            raise AssertionError
+        except OSError as error:
+            assert error is medium.radios[0].broken
+        group.close()
+
+    run(main)
+
+
+def test_a_failed_radio_is_read_again_and_counted():
+    radio = FakeRadio(RadioMedium())
+    transport = EspNow(radio)
+    radio.torn = [BUFFER_ERROR, BUFFER_ERROR, BUFFER_ERROR]
+    assert transport.receive() is None and transport.receive() is None
+    try:
+        transport.receive()
+        raise AssertionError
+    except OSError:
+        pass
+    assert transport.receive() is None
+    assert transport.errors == 3 and transport.error is BUFFER_ERROR
+    assert radio.peers == {EVERYBODY}
 
 
 def test_two_members_exchange_messages():

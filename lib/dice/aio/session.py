@@ -14,10 +14,10 @@ import os
 
 from .._typing import TYPING
 from ..dtls.session import Session
-from ..errors import CLOSED, CONNECTED, DATA, NONE, PeerError
+from ..errors import CLOSED, CONNECTED, DATA, NONE, DiceError, PeerError
 from ..limits import DATAGRAM_MAX_BYTES, HALF_OPEN_MAX, MESSAGES_MAX, TICKET_PERIOD_MS, TIMER_MS
 from ..reasons import E_STALLED
-from .wait import now, wait
+from .wait import now, repeat, wait
 
 if TYPING:
     from collections.abc import Callable, Sequence
@@ -165,13 +165,15 @@ class Connection:
     """A session: `async for message in connection` until the other side closes it, and `await connection.send(message)`.
 
     * `session`: the dice.dtls.session.Session, with `identity`, `alpn`, `server_name`, `resumed`, resumption() and export().
-    * `overrun`: messages that were evicted because nobody received them; the newest MESSAGES_MAX are kept.
+    * `overrun`: messages that were lost here: evicted because nobody received them (the newest MESSAGES_MAX are kept), or, of a
+      client, because of an exception such as a lack of memory; `error` is the last one.
     * `ended`: whether the session has ended.
     """
 
     def __init__(self, session: Session, owner: "_Endpoint | Service") -> None:
         self.session = session
         self.overrun = 0
+        self.error: Exception | None = None
         self._owner = owner
         self._messages: list[bytes] = []
         self._changed = asyncio.Event()
@@ -191,9 +193,7 @@ class Connection:
     async def receive(self) -> "bytes | None":
         """Return the next message, or None if the session is closed. Raises PeerError if the session fails, and OSError."""
         await self._until(lambda: self._messages)
-        if self._messages:
-            return self._messages.pop(0)
-        return None
+        return self._messages.pop(0) if self._messages else None
 
     async def opened(self) -> None:
         """Wait until the handshake is over; raises PeerError if it fails, also if the other side closes the session."""
@@ -235,12 +235,10 @@ class Connection:
         while not reached() and not self.ended:
             self._changed.clear()
             await self._changed.wait()
-        if reached():
-            return
-        if self._error:
-            raise self._error
         error = self.session.error
-        if error:
+        if self._error and not reached():
+            raise self._error
+        if error and not reached():
             raise PeerError(error.alert, error.reason)  # a new one each time: each raise lengthens its traceback
 
 
@@ -273,18 +271,13 @@ class _Endpoint:
 
     async def _run(self) -> None:
         try:
-            while not self.connection.ended:
-                try:
-                    await self._step()
-                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(0)  # a flood must not starve the other tasks
+            await repeat(self.connection, self._step)
             self.flush()
         except Exception as error:  # raised again where the application waits
             self.connection.end(error)
 
-    async def _step(self) -> None:
-        """Receive one datagram, or wait for one."""
+    async def _step(self) -> bool:
+        """Receive one datagram, or wait for one; return whether the session has ended."""
         session = self._session
         self.flush()
         datagram, _ = self._transport.receive()
@@ -295,16 +288,22 @@ class _Endpoint:
         while event:
             self.connection.take(event)
             event = session.receive(b"", now()) if event != CLOSED else NONE
+        return self.connection.ended
 
 
 class Service:
     """A server; serve() makes it. It has a task that reads the transport, and a task for each client.
 
-    `listener`: the dice.dtls.listener.Listener, with its sessions and counts.
+    * `listener`: the dice.dtls.listener.Listener, with its sessions and counts.
+    * `overrun`: how many exceptions have cost one datagram, or ended the session of a handler; `error` is the last one.
+
+    The service ends with close(), and, with all its sessions, when the transport has failed for 5 s without a break.
     """
 
     def __init__(self, listener: "Listener", transport: "SessionTransport", handler: "ConnectionHandler") -> None:
         self.listener = listener
+        self.overrun = 0
+        self.error: Exception | None = None
         self._transport = transport
         self._handler = handler
         self._connections: list[tuple[ServerSession, Connection, Any]] = []  # (session, connection, the task of its handler)
@@ -331,25 +330,27 @@ class Service:
             self._transport.close()
 
     async def wait_closed(self) -> None:
-        """Wait until close() is called; raises the error if one ends the service before."""
+        """Wait until close() is called; raises OSError if the transport fails for good."""
         await self._task
 
     async def _run(self) -> None:
-        while True:
-            try:
-                await self._step()
-            except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
-                self._close_unserved()
-                await asyncio.sleep(0.1)
-            await asyncio.sleep(0)  # a flood must not starve the other tasks
-
-    def _close_unserved(self) -> None:
-        """Close the sessions that have no task because there was no memory: their clients would wait endlessly."""
-        served = [client for client, _, _ in self._connections]
-        for client in [client for client in self.listener.sessions if client not in served]:
-            self.listener.close(client)
+        try:
+            await repeat(self, self._step)
+        except OSError as error:
+            for _, connection, _ in self._connections:
+                connection.end(error)
+            raise
 
     async def _step(self) -> None:
+        try:
+            await self._exchange()
+        except Exception:  # such as a lack of memory: a client whose session has no task would wait endlessly
+            served = [client for client, _, _ in self._connections]
+            for client in [client for client in self.listener.sessions if client not in served]:
+                self.listener.close(client)
+            raise
+
+    async def _exchange(self) -> None:
         """Receive one datagram, or wait for one."""
         listener = self.listener
         self.flush()
@@ -387,6 +388,12 @@ class Service:
 
     async def _handle(self, connection: Connection) -> None:
         try:
-            await self._handler(connection)
-        finally:
-            connection.close()
+            try:
+                await self._handler(connection)
+            finally:
+                connection.close()
+        except Exception as error:  # user code
+            self.overrun += 1
+            self.error = error
+            if not isinstance(error, (DiceError, OSError, MemoryError)):
+                raise  # an error in the program: asyncio prints it

@@ -18,11 +18,16 @@ class PskLookup(KeyExchange):
 
     It is called more than once for a session: when the client says who it is, when it has proved that, when it resumes the
     session, and once a minute as long as the session lasts. So deleting or changing a key ends what was made with it.
+
+    An identity for which `find` raises an exception, or returns something else, counts as unknown in that handshake. `errors`
+    counts these, and `error` is the last exception.
     """
 
     suites = Psk.suites
 
     def __init__(self, find: "Callable[[bytes], bytes | None]") -> None:
+        self.errors = 0
+        self.error: Exception | None = None
         self._find = find
 
     def flight(self, handshake):
@@ -39,11 +44,22 @@ class PskLookup(KeyExchange):
         reader = Reader(body)
         handshake.identity = identity = reader.vector(2)
         reader.end()
-        key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
-        handshake.credential = key or None
+        try:
+            key = self.current(identity)
+        except Exception:  # user code: an error in it must not end the task that serves the others
+            key = None
+        handshake.credential = key
         handshake.premaster = premaster(key or handshake.random(16))
         return True
 
     def current(self, identity):
-        """Return the key that an identity has now, or None; see KeyExchange. Raises what `find` raises."""
-        return self._find(identity) or None
+        """Return the key that an identity has now, or None; see KeyExchange. Raises what `find` raises, and keeps it."""
+        try:
+            key = self._find(identity) if len(identity) <= PSK_IDENTITY_MAX_BYTES else None
+            if key is None or isinstance(key, (bytes, bytearray, memoryview)):
+                return key or None
+            raise TypeError
+        except Exception as error:
+            self.errors += 1
+            self.error = error
+            raise

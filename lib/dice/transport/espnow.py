@@ -20,16 +20,25 @@ _BROADCAST = b"\xff" * 6
 
 
 class EspNow:
-    """A group's transport to all devices within reach on the same channel. Broadcasts are not acknowledged by the radio."""
+    """A group's transport to all devices within reach on the same channel. Broadcasts are not acknowledged by the radio.
+
+    * `errors`: how often the radio could not be read.
+    * `error`: what it raised last.
+
+    MicroPython's ring of received frames can lose step; recv() then raises ValueError again and again. So a frame that cannot be
+    read is lost, and from the second one in a row on, the radio is deactivated and activated again.
+    """
 
     def __init__(self, radio: "Any") -> None:
-        """`radio` is an active `espnow.ESPNow()`, on an active WLAN interface; raises OSError."""
+        """`radio` is an active `espnow.ESPNow()`, on an active WLAN interface; raises OSError.
+
+        Before it is activated, `radio.config(rxbuf=2700)` makes room for ten frames; by default there is room for two.
+        """
         self.socket = radio
-        try:
-            radio.add_peer(_BROADCAST)
-        except OSError as error:
-            if error.args[-1] != "ESP_ERR_ESPNOW_EXIST":
-                raise
+        self.errors = 0
+        self.error: Exception | None = None
+        self._failed = 0  # receptions in a row
+        self._add_peer()
 
     def send(self, datagram: "Bytes") -> None:
         """Send to all devices; raises OSError, also for a datagram that does not fit a frame."""
@@ -38,10 +47,30 @@ class EspNow:
         self.socket.send(_BROADCAST, datagram, False)
 
     def receive(self) -> "bytes | None":
-        """Return the next datagram, or None; raises OSError."""
-        _, datagram = self.socket.recv(0)
-        return datagram
+        """Return the next datagram, or None; raises OSError if the radio cannot be read even when it was activated again."""
+        try:
+            _, datagram = self.socket.recv(0)
+            self._failed = 0
+            return datagram
+        except (OSError, ValueError) as error:
+            self.errors += 1
+            self.error = error
+        self._failed += 1
+        if self._failed > 1:
+            self.socket.active(False)  # which forgets the peers
+            self.socket.active(True)
+            self._add_peer()
+        if self._failed > 2:
+            raise OSError(errno.EIO)
+        return None
 
     def close(self) -> None:
         """Deactivate ESP-NOW."""
         self.socket.active(False)
+
+    def _add_peer(self) -> None:
+        try:
+            self.socket.add_peer(_BROADCAST)
+        except OSError as error:
+            if error.args[-1] != "ESP_ERR_ESPNOW_EXIST":
+                raise

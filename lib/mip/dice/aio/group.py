@@ -19,7 +19,7 @@ from ..group.member import Member
 _GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RESERVE_RECORDS = const(64)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
 from ..store import FileStore, folder_of, read_file, replace_file
-from .wait import now, wait
+from .wait import now, repeat, wait
 
 if _TYPING:
     from typing import Any
@@ -86,16 +86,19 @@ class Group:
     """A joined group; join() makes it. `async for sender, message in group` gives (SenderID, bytes) of each fresh message.
 
     * `member`: the dice.group.member.Member, which counts what was dropped.
-    * `overrun`: messages that were evicted because nobody iterated; the newest MESSAGES_MAX are kept, for one task that iterates.
+    * `overrun`: messages that were lost here: evicted because nobody iterated (the newest MESSAGES_MAX are kept, for one task that
+      iterates), or because of an exception, such as a lack of memory or a failed interface.
+    * `error`: the last one of these exceptions.
     * `asked`: what answer() needs to answer the message that the iteration gave last.
 
     A task of its own reads the transport, because a device that only sends must also detect a clash of SenderIDs and the end of the
-    lifetime.
+    lifetime. It ends with close(), with the lifetime, and when the transport has failed for 5 s without a break.
     """
 
     def __init__(self, member: Member, transport: "GroupTransport", answering: bool = False) -> None:
         self.member = member
         self.overrun = 0
+        self.error: Exception | None = None
         self.asked: tuple[Any, ...] = ()
         self._received_request: Any = None
         if answering:
@@ -116,7 +119,8 @@ class Group:
     async def __anext__(self) -> "tuple[int, bytes]":
         """Return (SenderID, message) of the next fresh message.
 
-        Raises LimitError when the lifetime is over, UsageError when the group is closed, and OSError when the transport has failed.
+        Raises LimitError when the lifetime is over, UsageError when the group is closed, and OSError when the transport has failed
+        for good: join again.
         """
         while not self._messages:
             if isinstance(self._error, DiceError):
@@ -192,29 +196,25 @@ class Group:
         self._transport.close()
 
     async def _run(self) -> None:
+        end: Exception = LimitError(_E_EXPIRED)
         try:
-            while self._task is asyncio.current_task():  # CPython before 3.12 can swallow a cancellation
-                try:
-                    event = await self._step()
-                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
-                    self.overrun += 1
-                    event = _NONE
-                    await asyncio.sleep(0.1)
-                if event == _EXPIRED:
-                    raise LimitError(_E_EXPIRED)
-                await asyncio.sleep(0)  # a flood must not starve the other tasks
-        except Exception as error:  # raised again where the application waits
-            self._error = self._error or error
+            await repeat(self, self._step)
+        except OSError as error:
+            end = error
+        if self._task is asyncio.current_task():
+            self._error = self._error or end  # raised where the application waits
             self._arrived.set()
 
-    async def _step(self) -> int:
-        """Receive one datagram, or wait for one; return the event."""
+    async def _step(self) -> bool:
+        """Receive one datagram, or wait for one; return whether the task has ended."""
+        if self._task is not asyncio.current_task():  # CPython before 3.12 can swallow a cancellation
+            return True
         datagram = self._transport.receive()
         if datagram is None:
             event = self.member.timeout(now())
             if event == _NONE:
                 await wait(self._transport.socket, self.member.deadline())
-            return event
+            return event == _EXPIRED
         event = self.member.receive(datagram, now())
         if event == _DATA:
             if len(self._messages) == _MESSAGES_MAX:
@@ -223,4 +223,4 @@ class Group:
             asked = (self._received_request(self.member), self._transport.source) if self._received_request else ()
             self._messages.append((self.member.sender, self.member.data, asked))
             self._arrived.set()
-        return event
+        return event == _EXPIRED

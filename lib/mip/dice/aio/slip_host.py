@@ -14,7 +14,7 @@ _TYPING = const(0)
 _DATAGRAM_MAX_BYTES = const(1232); _IP_UDP_HEADERS_BYTES = const(28); _SLIP_DATAGRAMS_MAX = const(8)
 from ..transport.slip import Serial
 from ..transport.slip_ip import Multicast, Unicast, address_of, packet, parse
-from .wait import wait
+from .wait import repeat, wait
 
 if _TYPING:
     from typing import Any
@@ -26,14 +26,19 @@ if _TYPING:
 class SlipHost:
     """A `network` for connect, serve, join and ManagedGroup: the IP stack of one device on one line.
 
-    `dropped` counts the frames that are no packet, and the datagrams for which a transport had no room or the device no memory. A
-    task reads the line for as long as there are transports.
+    * `dropped`: the frames that are no packet, and the datagrams for which a transport had no room.
+    * `overrun`: how many exceptions have cost a datagram, such as a lack of memory or a failed line.
+    * `error`: the last one of these exceptions.
+
+    A task reads the line for as long as there are transports. When the line has failed for 5 s without a break, their receive()
+    raises the error; the next transport that is made starts the task again.
     """
 
     def __init__(self, stream: "Any", address: str) -> None:
         """`stream` is as for dice.transport.slip.Serial; `address` is ours, as text: "10.77.0.5". Raises UsageError."""
         self.address = address_of(address)
-        self.dropped = 0
+        self.dropped = self.overrun = 0
+        self.error: Exception | None = None
         self._line = Serial(stream, _DATAGRAM_MAX_BYTES + _IP_UDP_HEADERS_BYTES)
         self._endpoints: list[IpEndpoint] = []
         self._task: asyncio.Task[None] | None = None
@@ -85,22 +90,24 @@ class SlipHost:
 
     async def _run(self) -> None:
         try:
-            while True:
-                try:
-                    frame = self._line.receive()
-                    if frame is None:
-                        await wait(self._line.socket, None)
-                    else:
-                        self._deliver(frame)
-                except MemoryError:  # a datagram is lost, as on a bad link; the next may find room
-                    self.dropped += 1
-                    await asyncio.sleep(0.1)
-                await asyncio.sleep(0)  # a flood must not starve the other tasks
+            await repeat(self, self._step)
         except OSError as error:
             self._error = error
             self._task = None  # the next transport starts it again
             for endpoint in self._endpoints:
                 endpoint.socket.set()
+
+    async def _step(self) -> None:
+        """Receive one frame, or wait for one."""
+        try:
+            frame = self._line.receive()
+        except MemoryError:
+            self.dropped += 1
+            raise
+        if frame is None:
+            await wait(self._line.socket, None)
+        else:
+            self._deliver(frame)
 
     def _deliver(self, frame: bytes) -> None:
         parsed = parse(frame)

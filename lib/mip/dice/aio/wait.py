@@ -7,7 +7,7 @@
 of `dice.aio` takes the time from here, so an event loop with a clock of its own needs no patch.
 
 `wait(sock, deadline)` waits until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline` (None: for
-as long as it takes).
+as long as it takes). `repeat(owner, step)` is the loop of every task that reads a transport.
 """
 
 import asyncio
@@ -16,7 +16,11 @@ from .._compat import MICROPYTHON, ticks_diff
 _TYPING = const(0)
 
 if _TYPING:
+    from collections.abc import Awaitable, Callable
     from typing import Any
+
+_PAUSE_S = 0.1  # after a step that failed: the next may find memory, or the interface
+_FAILED_MAX = const(50)  # steps in a row, 5 s
 
 if MICROPYTHON:
     from asyncio import core  # type: ignore[attr-defined]
@@ -38,3 +42,25 @@ if MICROPYTHON:
                 pass
 else:
     from ._cpython import now, wait  # noqa: F401 - for all of dice.aio
+
+
+async def repeat(owner: "Any", step: "Callable[[], Awaitable[object]]") -> None:
+    """Await `step()` until it returns something true.
+
+    An exception costs one step: it is counted in `owner.overrun` and kept in `owner.error`. Raises an OSError only if so many steps
+    in a row have ended with one that the transport must be gone for good; nothing that is received can cause that.
+    """
+    failed = 0
+    while True:
+        try:
+            if await step():
+                return
+            failed = 0
+        except Exception as error:
+            owner.overrun += 1
+            owner.error = error
+            failed += isinstance(error, OSError)
+            if failed == _FAILED_MAX:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+        await asyncio.sleep(0)  # a flood must not starve the other tasks
