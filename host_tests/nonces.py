@@ -57,11 +57,11 @@ class Record:
         """Forget the nonces, but not the repeated ones: from here on, equal keys are other keys."""
         self._used.clear()
 
-    def check(self):
-        """Raise AssertionError if a nonce was repeated, which the test is then told once: for tests with many worlds."""
+    def check(self, where=""):
+        """Raise AssertionError if a nonce was repeated; `where` begins its message. For tests with many worlds."""
         repeated = self.repeated[:]
         self.repeated.clear()
-        assert not repeated, _told(repeated)
+        assert not repeated, where + _told(repeated)
 
     def note(self, key, nonce, sealed):
         """Note that `sealed`, ciphertext and tag, was made with a key and a nonce: another one has another content."""

@@ -2,15 +2,29 @@
 # SPDX-License-Identifier: MIT
 """Answers to group messages: the key depends on listener and sender (draft-tiloca-dice-secure-groupcomm-00)."""
 
+from array import array
+
 from support import A, B, RamStore, forge, make_gsa, make_member, raises, seal
 
 from dice import record
 from dice.crypto.hmac import p_sha256
-from dice.errors import DATA, FormatError, UsageError
-from dice.group.gsa import D00, DERIVE_SHARED, decode
+from dice.errors import CLASH, DATA, NONE, FormatError, LimitError, StoreError, UsageError
+from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN, decode
 from dice.group.gsa_encode import encode
 from dice.group.response import PendingRequest, ReceivedRequest
-from dice.reasons import E_ANSWERED, E_NO_LISTENER_ID, E_NOT_A_SENDER, E_SENDER_ID
+from dice.limits import DATAGRAM_MAX_BYTES
+from dice.reasons import (
+    E_ANSWERED,
+    E_CLASH,
+    E_COUNTER_LOST,
+    E_NO_LISTENER_ID,
+    E_NOT_A_SENDER,
+    E_NOT_BYTES,
+    E_SENDER_ID,
+    E_STORE_READ,
+    E_STORE_WRITE,
+    E_TOO_LONG,
+)
 from dice.suites import PSK_AES_128_CCM_8, SUITES
 
 L, M = 200, 201  # ListenerIDs
@@ -78,13 +92,117 @@ def test_a_message_can_be_answered_only_once_even_after_a_reboot():
 
 
 def test_an_answer_that_failed_to_seal_cannot_be_repeated():
-    _, _, request = asked(L)
-    try:
-        request.answer(5)
-        raise RuntimeError
-    except TypeError:
-        pass
+    store = RamStore()
+    _, _, request = received(make_member(own_id=L, store=store))
+    store.unreadable = True
+    raises(StoreError, E_STORE_READ, request.answer, b"no")
+    store.unreadable = False
     raises(UsageError, E_ANSWERED, request.answer, b"yes")
+
+
+def test_an_answer_has_the_bounds_of_a_message():
+    sender, datagram, request = asked(L)
+    raises(UsageError, E_TOO_LONG, request.answer, bytes(1196))
+    for data in (5, "yes", None, [1]):
+        raises(UsageError, E_NOT_BYTES, request.answer, data)
+    pending = PendingRequest(sender, datagram)
+    answer = request.answer(memoryview(bytes(1195)))
+    assert len(answer) == 1224 <= DATAGRAM_MAX_BYTES and pending.receive(answer) == L
+    for wide in (array("H", [1, 2]), bytearray(b"yes")):
+        sender, datagram, request = asked(L, gid=bytes(wide)[:1] * 4)
+        pending = PendingRequest(sender, datagram)
+        assert pending.receive(request.answer(memoryview(wide))) == L and pending.answers[L] == bytes(memoryview(wide))
+
+
+def lost_counter(own_id):
+    """Return (store, sender, two requests) of a device that has answered both, and lost the counter of the sender."""
+    store = RamStore()
+    sender = make_member(own_id=A)
+    requests = [seal(sender, b"1"), seal(sender, b"2")]
+    member = make_member(own_id=own_id, store=store)
+    for request in requests:
+        assert member.receive(request, 0) == DATA
+        ReceivedRequest(member).answer(b"yes")
+    del store.values["01020304r%04x" % A]
+    return store, sender, requests
+
+
+def test_a_device_that_lost_a_counter_does_not_answer_until_the_next_epoch():
+    """It receives the second request once more, because it cannot know, and an answer would repeat a nonce."""
+    for own_id in (L, B):
+        store, sender, requests = lost_counter(own_id)
+        member = make_member(own_id=own_id, store=store, fresh=False)
+        assert [member.receive(request, 0) for request in requests] == [NONE, DATA]
+        raises(StoreError, E_COUNTER_LOST, ReceivedRequest(member).answer, b"no")
+        for _ in range(2):  # now the counter is there again
+            member = make_member(own_id=own_id, store=store, fresh=False)
+            for _ in range(3):
+                request = seal(sender)
+                if member.receive(request, 0) == DATA:
+                    raises(StoreError, E_COUNTER_LOST, ReceivedRequest(member).answer, b"no")
+        if own_id == B:
+            assert seal(member), "a sender that lost the counter of another one cannot send"
+        sender.install(make_gsa(own_id=A, epoch=2, key=bytearray(b"k" * 16)), 0)
+        sender.activate(0)
+        member.install(make_gsa(own_id=own_id, epoch=2, key=bytearray(b"k" * 16)), 0)
+        assert member.receive(seal(sender, b"3"), 0) == DATA
+        assert ReceivedRequest(member).answer(b"yes")
+        member.close()
+        member = make_member(own_id=own_id, store=store, epoch=2, key=bytearray(b"k" * 16), fresh=False)
+        assert member.receive(seal(sender, b"4"), 0) == DATA
+        assert ReceivedRequest(member).answer(b"yes")
+
+
+def test_the_previous_epoch_is_not_answered_in_the_grace_period_after_a_counter_was_lost():
+    """Neither in the epoch of the loss, nor if only the counters of the next epoch were lost: the store knows one epoch."""
+    for lost_in in (1, 2):
+        store, sender, _ = lost_counter(L)
+        store = store if lost_in == 1 else RamStore()
+        member = make_member(own_id=L, store=store, fresh=lost_in == 2)
+        member.receive(seal(sender), 0)
+        assert member.receive(seal(sender), 0) == DATA
+        request = ReceivedRequest(member)
+        member.install(make_gsa(own_id=L, epoch=2, key=bytearray(b"k" * 16), fresh=lost_in == 1), 0)
+        member.activate(0)
+        raises(StoreError, E_COUNTER_LOST, request.answer, b"no")
+
+
+def test_a_device_that_joined_late_answers_also_after_a_reboot():
+    """That the number of a sender was unknown from the beginning is stored, so it differs from a counter that was lost."""
+    for boots in range(3):
+        store = RamStore()
+        member = make_member(own_id=L, store=store, senders=[(A, UNKNOWN), (B, UNKNOWN)])
+        for _ in range(boots):
+            member = make_member(own_id=L, store=store, senders=[(A, UNKNOWN), (B, UNKNOWN)], fresh=False)
+        sender = make_member(own_id=A)
+        assert member.receive(seal(sender), 0) == NONE and member.dropped == {"first": 1}
+        for _ in range(2):
+            assert member.receive(seal(sender), 0) == DATA
+            assert ReceivedRequest(member).answer(b"yes")
+            member = make_member(own_id=L, store=store, senders=[(A, UNKNOWN), (B, UNKNOWN)], fresh=False)
+
+
+def test_the_loss_is_stored_before_anything_is_received():
+    store, _, requests = lost_counter(L)
+    store.broken = True
+    raises(StoreError, E_STORE_WRITE, lambda: make_member(own_id=L, store=store, fresh=False))
+    store.broken = False
+    member = make_member(own_id=L, store=store, fresh=False)
+    assert store.values["01020304a0000"] == 1 << 48 and "01020304r0001" not in store.values
+    assert member.receive(requests[0], 0) == NONE
+
+
+def test_a_device_that_knows_of_a_clash_does_not_answer():
+    """Nor after a reboot. Of two devices with one id, both would answer one request under one key and one nonce."""
+    store = RamStore()
+    member = make_member(own_id=B, store=store)
+    other = make_member(own_id=B)
+    sender, _, request = received(member)
+    assert member.receive(seal(other), 0) == CLASH
+    raises(LimitError, E_CLASH, request.answer, b"yes")
+    member = make_member(own_id=B, store=store, fresh=False)
+    assert member.receive(seal(sender), 0) == DATA
+    raises(LimitError, E_CLASH, ReceivedRequest(member).answer, b"yes")
 
 
 def test_forged_replayed_and_unrelated_answers_are_dropped():

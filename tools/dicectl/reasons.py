@@ -33,7 +33,8 @@ SENTENCES = {
     reasons.E_STORE_READ: "The file cannot be read. Check the path, and the device's file system.",
     reasons.E_STORE_DAMAGED: "A counter file is damaged, so the last sequence number is unknown. Give the device a new SenderID.",
     reasons.E_COUNTER_LOST: (
-        "The stored counter for this GSA is missing; sending would reuse nonces. Give the device a new SenderID."
+        "The stored counter for this GSA is missing; sending or answering would reuse nonces. "
+        "Give the device a new SenderID, or re-key."
     ),
     reasons.E_STORE_SHARED: "Another program counts in the same store. Let one program use a GSA, and give each its own SenderID.",
     reasons.E_STALE: (

@@ -55,7 +55,9 @@ class Context:
                 self.own_id = sender_id
                 next_number = gsa.own_next
             # Provisional: from a fresh GSA, until Member._enter reads the store.
-            first = max(0, next_number - self.base) if gsa.fresh and next_number != UNKNOWN else None
+            first = None
+            if gsa.fresh:
+                first = -1 if next_number == UNKNOWN else max(0, next_number - self.base)
             key = gsa.key if gsa.derive != DERIVE_SENDER else sender_key(gsa.key, gsa.gid, gsa.epoch, sender_id, keys_bytes)
             state[at : at + keys_bytes] = key
             at += keys_bytes

@@ -80,7 +80,7 @@ class Member:
         self.accepted = 0
         self.dropped = {}
         self._gid = gsa.gid
-        self._counters = Counters(store, gsa.gid)
+        self.counters = Counters(store, gsa.gid)
         self._reserve_records = reserve_records
         self._remember_records = remember_records
         self.grace_ms = grace_ms
@@ -140,7 +140,7 @@ class Member:
                 if not sender.is_fresh(sequence):
                     return self._drop("replayed")
             if sequence >= sender.mark:
-                sender.mark = self._counters.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
+                sender.mark = self.counters.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
         except (StoreError, UsageError):
             return self._drop("unsaved")
         if sequence == next_sequence:  # as see() does, without the 28 us of its call: fresh, so no activation has set it anew
@@ -263,7 +263,7 @@ class Member:
         if sequence >= context.own_mark:
             end = sequence + self._reserve_records
             counter = context.senders[context.own_id].counter
-            context.own_mark = self._counters.reserve(counter, context.base, context.own_mark, end)
+            context.own_mark = self.counters.reserve(counter, context.base, context.own_mark, end)
         return context.seal(sequence, data)
 
     def _note_clash(self, context):
@@ -276,7 +276,7 @@ class Member:
         context.clash = True
         context.own_next = max(context.own_next, context.end)
         try:
-            self._counters.clash(context.own_id, context.epoch)  # also after a reboot
+            self.counters.mark("c", context.own_id, context.epoch)  # also after a reboot
         except StoreError:
             pass  # after a restart, sending fails as well, or the clash is detected again
         return CLASH
@@ -285,13 +285,13 @@ class Member:
 
     def _enter(self, context, previous, now):
         """Make `context` the current one. If it raises StoreError or UsageError, it can be called again."""
-        lived_s = self._counters.begin(context.epoch)
+        lived_s = self.counters.begin(context.epoch)
         for sender_id, sender in context.senders.items():
-            sender.counter = self._counters.name("t" if sender_id == context.own_id else "r", sender_id)
-            sender.next = self._counters.resume(sender.counter, context.epoch, sender.next)
+            sender.counter = self.counters.name("t" if sender_id == context.own_id else "r", sender_id)
+            sender.next = self.counters.resume(sender.counter, context.epoch, sender.next)
             sender.mark = sender.next or 0
         if context.own_id is not None:
-            if self._counters.clashed(context.own_id, context.epoch):
+            if self.counters.marked("c", context.own_id, context.epoch):
                 context.clash = True
             next_sequence = context.senders[context.own_id].next
             if next_sequence is None:
@@ -329,7 +329,7 @@ class Member:
             self._lifetime_end = ticks_add(now, self._unit_s * 1000)
             self._schedule()  # before a call that can fail
             try:
-                self._counters.live(self._context.epoch, self._lived_s)
+                self.counters.live(self._context.epoch, self._lived_s)
             except StoreError:
                 pass  # a failed store stops sending and obeying anyway
         else:

@@ -10,6 +10,9 @@ characters: the group id, a letter, a SenderID.
     r  the lowest sequence number of a sender that is fresh after a reboot
     l  the seconds of an epoch's lifetime that are used up; its epoch is the lowest that the device may use
     c  the epoch in which another device was found to use our SenderID
+    a  the latest epoch in which a counter r was found to be lost, so that what we have answered is unknown
+
+A counter r that is one less than the first number of its epoch says that the number was unknown from the beginning.
 """
 
 from ..errors import StoreError, UsageError
@@ -41,25 +44,29 @@ class Counters:
         if (self._store.get(name) or 0) >> 48 <= epoch:
             self._store.put(name, (epoch << 48) + seconds)
 
-    def clash(self, sender_id, epoch):
-        """Store that another device uses our SenderID in `epoch`."""
-        self._store.put(self.name("c", sender_id), epoch << 48)
+    def mark(self, kind, sender_id, epoch):
+        """Store what "c" or "a" says of `epoch`, the latter whose SenderID is 0."""
+        self._store.put(self.name(kind, sender_id), epoch << 48)
 
-    def clashed(self, sender_id, epoch):
-        """Return whether clash() was called for `epoch`."""
-        return self._store.get(self.name("c", sender_id)) == epoch << 48
+    def marked(self, kind, sender_id, epoch):
+        """Return whether mark() was called for `epoch`, or for a later one."""
+        return (self._store.get(self.name(kind, sender_id)) or 0) >= epoch << 48
 
     def resume(self, name, epoch, first):
         """Return the sequence number at which a counter continues in `epoch`, or None if it is unknown.
 
-        `first` is that of a fresh GSA, or None. It is stored at once, because a GSA is fresh only once.
+        `first` is that of a fresh GSA, -1 if that does not know it, or None if the GSA is not fresh. It is stored at once, because
+        a GSA is fresh only once. With neither a stored number nor a fresh GSA the counter was lost, and "a" is marked.
         """
-        held = (self._store.get(name) or 0) - (epoch << 48)
+        base = epoch << 48
+        held = (self._store.get(name) or 0) - base
         if held >= 0 and (first is None or held >= first):
             return held
         if first is not None:
-            self._store.put(name, (epoch << 48) + first)
-        return first
+            self._store.put(name, base + first)
+        elif held < -1:
+            self.mark("a", 0, epoch)
+        return None if first == -1 else first
 
     def reserve(self, name, base, mark, end):
         """Store that all sequence numbers below `end` are used, or will be skipped after a reboot; return `end`, the new mark.

@@ -5,14 +5,17 @@
 
 draft-tiloca-dice-secure-groupcomm-00 sketches it; docs/protocol.md, section 12, is normative. An answer is a record with the
 ListenerID in the place of the SenderID, and the sequence number of the message that it answers. A listener accepts each message at
-most once, also across reboots, so it needs no counter of its own, and no nonce repeats.
+most once, also across reboots, so it needs no counter of its own, and no nonce repeats. That rests on the counters of what it has
+received. A device that has lost one of them may receive a message again, and another device with the same id receives the same
+messages: neither answers until the next epoch.
 """
 
 from .. import record
 _CONTENT_APPLICATION_DATA = const(23)
 from ..crypto.hmac import p_sha256
-from ..errors import UsageError
-_E_ANSWERED = const(70); _E_NO_LISTENER_ID = const(71); _E_NOT_A_SENDER = const(11)
+from ..errors import LimitError, StoreError, UsageError
+_DATAGRAM_MAX_BYTES = const(1232); _RECORD_OVERHEAD_MAX_BYTES = const(37)
+_E_ANSWERED = const(70); _E_CLASH = const(42); _E_COUNTER_LOST = const(33); _E_NO_LISTENER_ID = const(71); _E_NOT_A_SENDER = const(11); _E_NOT_BYTES = const(12); _E_TOO_LONG = const(10)
 
 
 def _keys(context, sender_id, listener_id):
@@ -38,12 +41,18 @@ class ReceivedRequest:
         member.sequence = None
 
     def answer(self, data):
-        """Return the datagram to send to the source of the message, a bytearray; `data` is bytes.
+        """Return the datagram to send to the source of the message, a bytearray; `data` is bytes, bytearray or memoryview.
 
-        Raises UsageError for a second answer, after the end of the epoch, and on a device without an id.
+        Raises UsageError for data that is too long, for a second answer, after the end of the epoch, and on a device without an id;
+        StoreError if this device has lost a counter in this epoch, and LimitError if another device has its SenderID.
         """
         if self._number is None:
             raise UsageError(_E_ANSWERED)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise UsageError(_E_NOT_BYTES)
+        data = bytes(data)  # also of wider items
+        if len(data) > _DATAGRAM_MAX_BYTES - _RECORD_OVERHEAD_MAX_BYTES:
+            raise UsageError(_E_TOO_LONG)
         epoch, sender_id, sequence = self._number
         self._number = None  # also if sealing fails
         context = self._member.held(epoch)
@@ -51,6 +60,10 @@ class ReceivedRequest:
             raise UsageError(_E_ANSWERED)
         if context.id is None:
             raise UsageError(_E_NO_LISTENER_ID)
+        if context.clash:
+            raise LimitError(_E_CLASH)
+        if self._member.counters.marked("a", 0, epoch):
+            raise StoreError(_E_COUNTER_LOST)
         key, salt = _keys(context, sender_id, context.id)
         number = context.number(context.id, sequence)
         return record.seal(context.cipher, key, salt, _CONTENT_APPLICATION_DATA, epoch, number, data)
