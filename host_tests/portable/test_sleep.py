@@ -107,6 +107,69 @@ def test_a_session_saved_before_the_store_was_lost_stays_stale():
     assert used == list(range(1, 11))
 
 
+def test_two_live_sessions_under_one_name_do_not_bring_an_old_save_back():
+    """One of them reserves numbers while the other one sleeps, and is refused: the store is not its own any more."""
+    store = RamStore()
+    (ours, theirs), (other, its_server) = connected(), connected()
+    ours = restore(save(ours, store, SECRET, os.urandom), store, SECRET, 0)
+    used = [number(deliver(other, its_server, b"")[1]) for _ in range(10)]
+    saved = save(other, store, SECRET, os.urandom)
+    for _ in range(RESERVE_RECORDS):
+        deliver(ours, theirs, b"")
+    raises(StoreError, E_STALE, ours.send, b"", 0)
+    other = restore(saved, store, SECRET, 0)
+    assert number(deliver(other, its_server, b"")[1]) == used[-1] + 1
+    ours = restore(save(ours, store, SECRET, os.urandom), store, SECRET, 0)
+    raises(StoreError, E_STALE, restore, saved, store, SECRET, 0)
+    assert deliver(ours, theirs, b"x")[0] == DATA
+    for _ in range(RESERVE_RECORDS - 1):
+        deliver(other, its_server, b"")
+    raises(StoreError, E_STALE, other.send, b"", 0)
+
+
+def test_a_store_that_was_lost_or_put_back_while_a_session_runs_stops_it():
+    for old in (True, False):
+        client, server = connected()
+        store = RamStore()
+        client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
+        before = dict(store.values)
+        client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
+        store.values = before if old else {}
+        for _ in range(RESERVE_RECORDS):
+            deliver(client, server, b"")
+        raises(StoreError, E_STALE, client.send, b"", 0)
+
+
+def test_a_session_cannot_be_saved_under_two_names():
+    client, _ = connected()
+    store = RamStore()
+    saved = save(client, store, SECRET, os.urandom)
+    store.values["s1"] = store.values["dtls"]
+    restored = restore(saved, store, SECRET, 0)
+    again = save(restored, store, SECRET, os.urandom, "s1")
+    raises(StoreError, E_STALE, restore, saved, store, SECRET, 0, "s1")
+    raises(StoreError, E_STALE, restore, again, store, SECRET, 0)
+
+
+def test_a_session_whose_save_fails_is_at_its_end():
+    """The write may have reached the store, and be the one that belongs to an older save."""
+    client, _ = connected()
+    store = RamStore()
+    store.broken = True
+    raises(StoreError, E_STORE_WRITE, save, client, store, SECRET, os.urandom)
+    raises(UsageError, E_NOT_CONNECTED, client.send, b"", 0)
+
+
+def test_a_peer_that_has_used_its_last_number_can_be_saved():
+    for received in (1 << 47, (1 << 48) - 1):
+        client, server = connected()
+        server.layer.epochs[1].next, server.layer.epochs[1].end = received, 1 << 48
+        _, datagram = deliver(server, client, b"last")
+        store = RamStore()
+        client = restore(save(client, store, SECRET, os.urandom), store, SECRET, 0)
+        assert not client.receive(datagram, 0) and client.layer.dropped == {"replayed": 1}
+
+
 def test_a_record_received_before_sleep_is_a_replay_after_it():
     client, server = connected()
     store = RamStore()

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Sessions that outlive deep sleep and reboots.
 
-Only the newest save can be restored, once: an older one would reuse our nonces and reopen the replay window. For that the store
-keeps, by name, generation (40 bits) | the sequence number below which records may have been sealed (24 bits). A device that loses
-power before it saves connects anew.
+Only the newest save under a name can be restored, once: an older one would reuse our nonces and reopen the replay window. For that
+the store keeps, by name, generation (40 bits) | the sequence number below which records may have been sealed (24 bits). The
+generation of a save is derived from its session, from how far that has sent and received, from the name, and from what the store
+held under it. So no two different saves have the same one, whatever the store has forgotten or other sessions have written
+meanwhile. While a restored session runs, the store holds the next generation, and each reservation of sequence numbers fails if it
+does not: then another session was saved or restored under this name, or the store has lost its contents. A device that loses power
+before it saves connects anew.
 """
 
 from .._compat import const
@@ -25,9 +29,17 @@ if TYPING:
 
     from ..types import Store
 
-_FORMAT = const(1)
+_FORMAT = const(2)
 _RANDOMS_BYTES = const(64)
 _MARK_BITS = const(24)
+
+
+def _mark(store, name, generation):
+    """Return the sequence number that the store keeps for a generation; raises StoreError if it holds another one."""
+    kept = store.get(name)
+    if kept is None or kept >> _MARK_BITS != generation:
+        raise StoreError(E_STALE)
+    return kept & (1 << _MARK_BITS) - 1
 
 
 class _Reserving(RecordLayer):
@@ -44,9 +56,10 @@ class _Reserving(RecordLayer):
         keys.end = end
 
     def seal(self, content_type, epoch, plaintext):
-        """See RecordLayer; raises StoreError if numbers cannot be reserved."""
+        """See RecordLayer; raises StoreError if numbers cannot be reserved, or the store is not this session's any more."""
         keys = self.epochs.get(epoch)
         if keys and keys.suite and keys.end <= keys.next < keys.suite.records_max:
+            _mark(self._store, self._name, self._generation)
             self.reserve(keys)
         return super().seal(content_type, epoch, plaintext)
 
@@ -54,7 +67,8 @@ class _Reserving(RecordLayer):
 def save(session: Session, store: "Store", secret: bytes, random: "Callable[[int], bytes]", name: str = "dtls") -> bytes:
     """Return a connected session as bytes, encrypted under `secret` (bytes, of the device); the session itself is at its end.
 
-    `store` (see dice.store) must be there again for restore(); `random(n)` returns n random bytes. Raises UsageError, StoreError.
+    It is so also if the store fails: then connect anew. `store` (see dice.store) must be there again for restore(), and holds one
+    session for each `name`; `random(n)` returns n random bytes. Raises UsageError, StoreError.
     """
     return wrap(secret, random, save_in_clear(session, store, name))
 
@@ -66,23 +80,21 @@ def save_in_clear(session, store, name="dtls"):
     layer = session.layer
     secrets = session.secrets
     epoch = layer.epochs[layer.epoch]
-    kept = store.get(name)
-    if kept is None:  # derived from this session, so that no save from before the store was lost fits
-        kept = int.from_bytes(secrets.export(b"dice sleep", epoch.next.to_bytes(3, "big"), 8), "big")
-    generation = (kept >> _MARK_BITS) + 1
-    store.put(name, generation << _MARK_BITS | epoch.next)
+    received = epoch.window.next.to_bytes(7, "big")  # 2^48 after the last number of all
+    kept = (store.get(name) or 0).to_bytes(8, "big")
+    generation = secrets.export(b"dice sleep", epoch.next.to_bytes(3, "big") + received + kept + name.encode(), 5)
+    number = int.from_bytes(generation, "big") << _MARK_BITS | epoch.next
     writer = Writer()
     writer.uint(_FORMAT, 1)
-    writer.uint(generation, 5)
     writer.uint(session.is_client << 1 | session.extended, 1)
     writer.uint(session.suite, 2)
     writer.uint(layer.record_max, 2)
-    writer.uint(epoch.window.next, 6)
-    for part in (layer.keys, secrets.randoms, secrets.master):
+    for part in (generation, received, layer.keys, secrets.randoms, secrets.master):
         writer.put(part)
     for part in (layer.cid, layer.peer_cid, session.session_id, session.ticket, session.identity or b"", session.alpn or b""):
         writer.vector(part, 2)
-    session.abandon()
+    session.abandon()  # first: a write that fails may still reach the store, and with it what this session was earlier
+    store.put(name, number)
     return bytes(writer.data)
 
 
@@ -110,10 +122,6 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=TIMER_MS, mtu=DATAG
     reader = Reader(data)
     if reader.uint(1) != _FORMAT:
         raise StoreError(E_STALE)
-    generation = reader.uint(5)
-    kept = store.get(name)
-    if kept is None or kept >> _MARK_BITS != generation:
-        raise StoreError(E_STALE)
     flags = reader.uint(1)
     role = Handshake(None, None, b"")
     role.connected = True
@@ -121,9 +129,12 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=TIMER_MS, mtu=DATAG
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
     suite = SUITES[role.suite]
+    record_max = reader.uint(2)
+    generation = reader.uint(5)
+    next_number = _mark(store, name, generation)
     layer = _Reserving(store, name, generation + 1)
-    layer.record_max = reader.uint(2)
-    received = reader.uint(6)
+    layer.record_max = record_max
+    received = reader.uint(7)
     key_block = bytearray(reader.take(2 * suite.keys_bytes))
     randoms = reader.take(_RANDOMS_BYTES)
     role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(MASTER_SECRET_BYTES)))
@@ -134,6 +145,6 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=TIMER_MS, mtu=DATAG
     layer.set_keys(key_block, role.is_client, suite)
     epoch = layer.epochs[layer.epoch]
     epoch.window = Window(received, bytearray(WINDOW_BYTES))
-    epoch.next = kept & (1 << _MARK_BITS) - 1
+    epoch.next = next_number
     layer.reserve(epoch)
     return Session(role, layer, now, timer_ms, mtu)
