@@ -10,10 +10,11 @@ from test_coap_exchange import Random
 
 from dice.aio.group_coap import Responder, request_group
 from dice.coap import multicast
-from dice.coap.message import CHANGED, CON, CONTENT, GET, PUT, Message, decode, path_options
+from dice.coap.message import CHANGED, CON, CONTENT, GET, NON, PUT, Message, decode, path_options
 from dice.coap.multicast import ANSWER_OVER
 from dice.coap.resource import Router
 from dice.errors import UsageError
+from dice.group.gsa import checksum
 from dice.limits import COAP_LEISURE_MS, MESSAGES_MAX
 
 LAMP = Router(
@@ -135,11 +136,41 @@ def test_a_session_response_with_another_token_is_rejected():
         group = FakeGroup(lambda _: asyncio.create_task(server.respond(asked, (CONTENT, b"false"))))
         assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one,)) == {}
         sent = []
-        group.members = [lambda data: sent.append(multicast.parse(data))]
+        group.members = [lambda data: sent.extend((multicast.parse(data), checksum(data, 8)))]
         assert await request_group(group, GET, "lamp", wait_ms=20, identity=b"tablet", sessions=(one,)) == {}
         dropped = one.endpoint.dropped
+        sent[0].token = sent[1]
         assert not await server.respond(sent[0], (CONTENT, b"late"))
         assert one.endpoint.dropped == dropped + 1
+        one.close()
+
+    run(main)
+
+
+def test_a_session_response_to_a_request_of_somebody_else_is_rejected():
+    """A member copies the Token of a request, and names the session of its requester: the answer to its own question."""
+
+    async def main():
+        one, server, _, _ = pair({})
+        group = FakeGroup()
+        member = FakeMember(group, 2, {b"tablet": server})
+
+        def copy(message):
+            asked = multicast.parse(message)
+            for path, payload in (("other", b""), ("lamp", b"!")):
+                options = path_options(path) + [(ANSWER_OVER, b"tablet")]
+                member(Message(NON, GET, asked.message_id, asked.token, options, payload).encode())
+
+        member.responder._handler = lambda request, sender: (
+            CONTENT,
+            b"99.9" if request.path() == "other" or request.payload else b"20",
+        )
+        group.members = [copy]
+        assert await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one,)) == {}
+        assert one.endpoint.dropped == 2
+        group.members = [copy, member]
+        found = await request_group(group, GET, "lamp", wait_ms=50, identity=b"tablet", sessions=(one,))
+        assert {who: message.payload for who, message in found.items()} == {one: b"20"}
         one.close()
 
     run(main)

@@ -8,15 +8,18 @@ responder = dice.Responder(group, router)
 async for sender, message in group:
     responder.respond(sender, message)
 
-A response is sent over the session with the requester if there is one and the request names it, else with a response key.
+A response is sent over the session with the requester if there is one and the request names it, else with a response key. Over a
+session its Token is a hash of the whole request, since a member can copy a Token, and name the session of somebody else.
 """
 
 import asyncio
 import os
 
+from .._compat import const
 from .._typing import TYPING
 from ..coap import multicast
 from ..coap.multicast import ANSWER_OVER
+from ..group.gsa import checksum
 from ..limits import COAP_GROUP_WAIT_MS, COAP_LEISURE_MS, MESSAGES_MAX
 from .wait import now
 
@@ -28,6 +31,8 @@ if TYPING:
     from ..types import RequestHandler, Response
     from .coap import Coap
     from .group import Group
+
+_BOUND_BYTES = const(8)  # of the Token over sessions: the longest that CoAP has
 
 
 async def request_group(
@@ -47,8 +52,9 @@ async def request_group(
     message, token = multicast.request(code, path, payload, os.urandom, identity)
     found: dict[Any, Message] = {}
     expected = []
+    bound = checksum(message, _BOUND_BYTES)
     for session in sessions:
-        exchange = session.endpoint.expect(token, lambda response, session=session: found.setdefault(session, response))  # type: ignore[misc]
+        exchange = session.endpoint.expect(bound, lambda response, session=session: found.setdefault(session, response))  # type: ignore[misc]
         expected.append((session, exchange))
     try:
         found.update(multicast.responses(await group.ask(message, wait_ms), token))
@@ -94,16 +100,17 @@ class Responder:
             request = multicast.parse(message)
             response = request and multicast.respond(request, self._handler, sender)
             if response and len(self._tasks) < MESSAGES_MAX:
-                self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response)))  # type: ignore[arg-type]
+                self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response, message)))  # type: ignore[arg-type]
         except Exception as error:
             self.error = error
         return request is not None
 
-    async def _send(self, asked: "tuple[Any, ...]", request: "Message", response: "Response") -> None:
+    async def _send(self, asked: "tuple[Any, ...]", request: "Message", response: "Response", message: bytes) -> None:
         try:
             await asyncio.sleep(multicast.delay_ms(os.urandom, self._leisure_ms) / 1000)
             session = self._sessions.get(request.option(ANSWER_OVER))
             if session and not session.ended:
+                request.token = checksum(message, _BOUND_BYTES)
                 await session.respond(request, response)
             else:
                 await self._group.answer(multicast.encode(request, response, os.urandom), asked)

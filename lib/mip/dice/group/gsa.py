@@ -65,11 +65,11 @@ class Gsa:
             setattr(self, name, fields[name])
 
 
-def checksum(body):
-    """Return the checksum of `body`, all of an encoded GSA before it: 4 bytes."""
+def checksum(body, size=_CHECK_BYTES):
+    """Return the first `size` bytes of SHA-256 of `body`: for an encoded GSA 4, of all before them."""
     digest = sha256()
     digest.update(body)
-    return digest.digest()[:_CHECK_BYTES]
+    return digest.digest()[:size]
 
 
 def without_fresh_flag(data):
