@@ -37,7 +37,7 @@ LIBRARY_BELOW = {
     "": set(),
     "crypto": {""},
     "records": {"", "crypto"},
-    "coap": {""},
+    "coap": {"", "crypto"},
     "dtls": {"", "crypto", "records"},
     "group": {"", "crypto", "records"},
     "transport": {""},

@@ -10,9 +10,10 @@ import asyncio
 from memory_transport import run
 
 from dice.aio.coap import Coap
-from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
+from dice.coap.message import CHANGED, CONTENT, ETAG, GET, OBSERVE, PUT, URI_QUERY, uint
 from dice.coap.resource import Router
 from dice.errors import PeerError, UsageError
+from dice.reasons import E_BLOCKS
 
 
 class FakeConnection:
@@ -194,6 +195,78 @@ def test_what_a_datagram_causes_costs_that_datagram_only():
         task.cancel()
         await asyncio.sleep(0.01)
         assert (await one.request(GET, "a")).payload == b"1"
+        one.close()
+
+    run(main)
+
+
+def test_concurrent_uploads_and_reads_of_one_session_do_not_mix():
+    """A server holds one body at a time: the transfers of a Coap wait for each other, and each has its query."""
+
+    async def main():
+        stored = []
+
+        def put(request, peer):
+            stored.append(bytes(request.payload))
+            return CHANGED, b""
+
+        def get(request, peer):
+            return CONTENT, request.option(URI_QUERY) * 300
+
+        one, _, _, _ = pair({"shelf": {PUT: put, GET: get}}, blockwise=True)
+        bodies = [b"%d" % i * 1200 for i in range(3)]
+        queries = [b"n=%d" % i for i in range(3)]
+        work = [one.request(PUT, "shelf", body) for body in bodies]
+        work += [one.request(GET, "shelf", options=[(URI_QUERY, query)]) for query in queries]
+        done = await asyncio.gather(*work)
+        assert stored == bodies and [response.code for response in done[:3]] == [CHANGED] * 3
+        assert [response.payload for response in done[3:]] == [query * 300 for query in queries]
+        one.close()
+
+    run(main)
+
+
+def test_a_resource_that_changes_twice_while_it_is_read_raises():
+    async def main():
+        count = [0]
+
+        def get(request, peer):
+            count[0] += 1
+            return CONTENT, b"%d" % (count[0] & 7) * 1200, [(ETAG, b"%d" % count[0])]
+
+        one, two, _, _ = pair({"shelf": {GET: get}}, blockwise=True)
+        hold = two._blocks.split
+
+        def forgets(request, response):
+            block = hold(request, response)
+            two._blocks._response = None  # as a server that keeps no state
+            return block
+
+        two._blocks.split = forgets
+        try:
+            await one.request(GET, "shelf")
+            raise RuntimeError
+        except PeerError as error:
+            assert error.reason == E_BLOCKS
+        two._blocks.split = hold
+        assert len((await one.request(GET, "shelf")).payload) == 1200
+        one.close()
+
+    run(main)
+
+
+def test_separate_responses_and_notifications_may_take_several_blocks():
+    async def main():
+        asked = []
+        one, two, _, _ = pair({"t": {GET: lambda request, peer: asked.append(request)}}, blockwise=True)
+        seen = []
+        task = asyncio.create_task(one.request(GET, "t", options=[(OBSERVE, b"")], observe=lambda m: seen.append(m.code)))
+        while not asked:
+            await asyncio.sleep(0)
+        assert await two.respond(asked[0], (CONTENT, b"1" * 1200, [(OBSERVE, b"\1")]))
+        assert (await task).payload == b"1" * 1200
+        assert await two.respond(asked[0], (CONTENT, b"2" * 1200, [(OBSERVE, b"\2")]))
+        assert seen == [0x88]
         one.close()
 
     run(main)

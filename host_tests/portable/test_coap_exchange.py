@@ -4,6 +4,7 @@
 
 from support import raises
 
+from dice._compat import ticks_add
 from dice.coap.exchange import Endpoint
 from dice.coap.message import (
     ACK,
@@ -21,10 +22,11 @@ from dice.coap.message import (
     uint,
 )
 from dice.errors import DATA, NONE, UsageError
-from dice.limits import COAP_OPTIONS_MAX
+from dice.limits import COAP_EXCHANGE_LIFETIME_MS, COAP_OPTIONS_MAX
 from dice.reasons import E_QUEUE
 
 SECOND = 1000
+HALF_PERIOD = 1 << 29  # of the ticks of boards, in ms
 
 
 class Random:
@@ -85,7 +87,7 @@ def test_a_response_is_piggybacked_on_the_acknowledgment():
     assert carry(client, server, 0) == 2
     assert exchange.done and exchange.response.payload == b"1" and exchange.response.kind == ACK
     assert handler.requests[0].path() == "a/b"
-    assert client.deadline() is None and server.deadline() is None
+    assert client.deadline() is None
 
 
 def test_a_separate_response_is_sent_and_acknowledged_later():
@@ -126,7 +128,8 @@ def test_a_separate_response_replaces_a_lost_acknowledgment():
     server.transmit()
     server.respond(handler.requests[0], (CONTENT, b"soon"), 0)
     carry(client, server, 0)
-    assert exchange.done and exchange.response.payload == b"soon" and client.deadline() is None
+    assert exchange.done and exchange.response.payload == b"soon"
+    assert client.timeout(client.deadline()) == NONE and client.deadline() is None
 
 
 def test_retransmissions_back_off_exponentially_and_end():
@@ -165,6 +168,25 @@ def test_a_repeated_request_is_answered_but_not_executed_again():
     assert exchange.response.payload == b"1" and client.dropped == 2
     server.receive(datagram, 300 * SECOND)  # by now the message id belongs to another message
     assert len(handler.requests) == 2
+
+
+def test_a_message_id_is_forgotten_after_its_lifetime_also_past_half_a_period_of_ticks():
+    """By then it belongs to another message; ticks that are compared after half a period say that it is young."""
+    handler = CountingHandler()
+    _, server = pair(handler)
+    data = Message(CON, GET, 7, b"", path_options("a")).encode()
+    for later in (HALF_PERIOD + SECOND, 2 * HALF_PERIOD, 2 * HALF_PERIOD + SECOND):
+        server.receive(data, 5)
+        due = server.deadline()
+        assert due == 5 + COAP_EXCHANGE_LIFETIME_MS
+        server.timeout(due - 1)
+        assert server.deadline() == due
+        server.timeout(due)
+        assert server.deadline() is None
+        count = len(handler.requests)
+        server.receive(data, ticks_add(5, later))
+        assert len(handler.requests) == count + 1
+        server.timeout(server.deadline())
 
 
 def test_only_the_last_eight_replies_are_remembered():
@@ -280,15 +302,17 @@ def test_an_observer_that_raises_costs_its_notification_only():
     assert decode(client.transmit()).kind == ACK and isinstance(client.error, ValueError)
 
 
-def test_a_handler_that_raises_gives_5_00():
+def test_a_handler_that_raises_or_returns_a_wrong_type_gives_5_00():
     def broken(request, peer):
         raise ValueError("a bug")
 
-    client, server = pair(broken)
-    exchange = client.request(GET, "a", now=0)
-    carry(client, server, 0)
-    assert exchange.response.code == 0xA0 and exchange.response.payload == b""
-    assert isinstance(server.error, ValueError)
+    wrong = (broken, lambda *_: "str", lambda *_: 5, lambda *_: (CONTENT, b"", 5))
+    for handler in wrong:
+        client, server = pair(handler)
+        exchange = client.request(GET, "a", now=0)
+        carry(client, server, 0)
+        assert exchange.response.code == 0xA0 and exchange.response.payload == b""
+        assert isinstance(server.error, Exception)
 
 
 def test_both_endpoints_can_request_at_the_same_time():

@@ -57,6 +57,9 @@ SENTENCES = {
     reasons.E_NO_PROTOCOL: "The client offers none of our application protocols (ALPN). Agree on one.",
     reasons.E_MEMORY: "Memory ran out during a handshake. Free some, call gc.collect(), and connect again.",
     reasons.E_REFUSED: "The group manager does not admit this device. Add it to the group with dicectl group add.",
+    reasons.E_BLOCKS: (
+        "The resource changed twice while it was read block by block, it is too long, or its blocks do not fit. Read it again."
+    ),
     reasons.E_ANSWERED: (
         "A message can be answered once, as long as the device has the keys of its epoch. Answer it at once or not at all."
     ),

@@ -1,23 +1,34 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Bodies longer than a datagram, block by block (RFC 7959, Block1 and Block2). Loaded by a Coap with `blockwise` alone."""
+"""Bodies longer than a datagram, block by block (RFC 7959, Block1 and Block2). Loaded by a Coap with `blockwise` alone.
+
+Blocks are put together only if they belong to one body: those of a request by its method, its options that are part of the
+Cache-Key (RFC 7252, section 5.4.6: path, query, Request-Tag of RFC 9175 ...) and their order; those of a response by the request,
+their order, the code and the ETag (RFC 7959, section 2.4).
+"""
 
 from .._compat import const
 from .._typing import TYPING
-from ..limits import COAP_BODY_MAX_BYTES
-from .message import BAD_REQUEST, BLOCK1, BLOCK2, GET, uint
+from ..crypto import sha256
+from ..errors import PeerError
+from ..limits import COAP_BODY_MAX_BYTES, COAP_TOKEN_BYTES
+from ..reasons import E_BLOCKS
+from .message import BAD_REQUEST, BLOCK1, BLOCK2, ETAG, GET, OBSERVE, uint
 
 if TYPING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from ..types import RequestHandler, Response
-    from .exchange import Endpoint, Exchange
+    from ..types import Option, RequestHandler, Response
+    from .exchange import Endpoint, Exchange, Observer
     from .message import Message
 
 _CONTINUE = const(0x5F)  # 2.31
 _INCOMPLETE = const(0x88)  # 4.08
 _TOO_LARGE = const(0x8D)  # 4.13
 _SZX = const(5)  # blocks of 16 << 5 = 512 bytes, which fit every link that DTLS handshakes fit
+_ETAG_BYTES = const(4)  # of ours
+_REQUEST_TAG = const(292)  # RFC 9175, section 3
 
 
 def _option(number: int, more: int, szx: int) -> bytes:
@@ -25,59 +36,197 @@ def _option(number: int, more: int, szx: int) -> bytes:
     return uint(number << 4 | more << 3 | szx)
 
 
-def _parse(value: bytes) -> "tuple[int, int, int]":
+def _parse(value: "bytes | None") -> "tuple[int, int, int]":
     """Return (block number, 1 if more blocks follow, SZX) of the value of a block option (section 2.2)."""
-    number = int.from_bytes(value, "big")
+    number = int.from_bytes(value or b"", "big")
     return number >> 4, number >> 3 & 1, number & 7
+
+
+def _without(options: "Sequence[Option]", *numbers: int) -> "list[Option]":
+    """Return the options but those with these numbers."""
+    return [option for option in options if option[0] not in numbers]
+
+
+def _whole(observe: "Observer") -> "Observer":
+    """Return what calls `observe` with whole notifications. Of a longer one, only the first block was sent (section 2.6)."""
+
+    def notified(message: "Message") -> None:
+        if _parse(message.option(BLOCK2))[1]:
+            message.code = _INCOMPLETE
+            message.payload = b""
+        observe(message)
+
+    return notified
+
+
+class Transfer:
+    """A request of ours that may take several blocks, as may its response. Call advance() when its current `exchange` is done.
+
+    When the transfer is `done`, `response` is a Message with the whole payload, or None: then the blocks of the other side make no
+    body if it `failed`, else nobody answered. A GET starts over, once, if it gets blocks of several bodies: the resource changed.
+    """
+
+    def __init__(
+        self,
+        endpoint: "Endpoint",
+        code: int,
+        path: str,
+        payload: bytes,
+        now: int,
+        szx: int = _SZX,
+        body_max_bytes: int = COAP_BODY_MAX_BYTES,
+        options: "Sequence[Option]" = (),
+        observe: "Observer | None" = None,
+    ) -> None:
+        """Send the first block; raises UsageError if too many requests are waiting.
+
+        `options`, without Block1 and Block2, and `observe` are as for Endpoint.request.
+        """
+        self.response: Message | None = None
+        self.done = self.failed = False
+        self.exchange: Exchange = None  # type: ignore[assignment] # until _request() has made one
+        self._endpoint = endpoint
+        self._code = code
+        self._path = path
+        self._payload = payload
+        self._szx = szx
+        self._max = body_max_bytes
+        self._options = list(options)
+        self._observe = observe and _whole(observe)
+        self._sent = 0  # bytes of our payload
+        self._body = b""
+        self._tag: Any = None  # what all blocks of the response have in common
+        self._again = code == GET  # whether it may start over
+        if len(payload) > 16 << szx:  # the blocks of another request must not be taken for ours
+            self._options.append((_REQUEST_TAG, endpoint.random(COAP_TOKEN_BYTES)))
+        self._send(now)
+
+    def advance(self, now: int) -> bool:
+        """Send the next block if the current exchange is done; return whether the transfer is done."""
+        if not self.done and self.exchange.done:
+            self.done = True
+            response = self.exchange.response
+            if response:
+                self.failed = True  # unless the response is of use
+                self._receive(response, now)
+        return self.done
+
+    def result(self) -> "Message | None":
+        """Return `response`; raises PeerError if the transfer has failed."""
+        if self.failed:
+            raise PeerError(None, E_BLOCKS)
+        return self.response
+
+    def _send(self, now: int) -> None:
+        """Send the next block of our payload. The last one states the block size that we want of the response (section 2.4).
+
+        With 1,024 bytes, the choice of some servers, their records would not fit the fragment length that was negotiated.
+        """
+        size = 16 << self._szx
+        end = self._sent + size
+        more = end < len(self._payload)
+        options = [] if more else [(BLOCK2, _option(0, False, self._szx))]
+        if len(self._payload) > size:
+            options.append((BLOCK1, _option(self._sent // size, more, self._szx)))
+        self._request(self._payload[self._sent : end], options, now)
+
+    def _request(self, payload: bytes, options: "list[Option]", now: int) -> None:
+        self.exchange = self._endpoint.request(self._code, self._path, payload, self._options + options, now, self._observe)
+        self.done = self.failed = False
+        self._options = _without(self._options, OBSERVE)  # further blocks do not observe once more (section 2.6)
+        self._observe = None
+
+    def _receive(self, response: "Message", now: int) -> None:
+        """Send or request the next block, or finish; do none of them if the blocks do not fit together."""
+        sent = self._sent + (16 << self._szx)
+        is_success = response.code >> 5 == 2
+        # A server that keeps no state answers each block as if it were the request (section 2.3).
+        if response.code == _CONTINUE or (is_success and sent < len(self._payload)):
+            number, _, szx = _parse(response.option(BLOCK1) or b"\7")
+            if szx <= self._szx and number == self._sent >> self._szx + 4 and sent < len(self._payload):
+                self._sent = sent
+                self._szx = szx  # the server may want smaller blocks
+                self._send(now)
+            return
+        value = response.option(BLOCK2)
+        if value is None and not is_success:
+            self._body = b""  # an error is no part of it
+        number, more, szx = _parse(value)
+        body = self._body
+        tag = response.code, response.option(ETAG)
+        if not body:
+            self._tag = tag
+        elif tag != self._tag or number << szx + 4 != len(body):
+            if self._again:
+                self._again = False
+                self._body = b""
+                self._request(b"", [(BLOCK2, _option(0, 0, self._szx))], now)
+            return
+        body += response.payload
+        if szx == 7 or (number and not self._body) or len(body) > self._max:
+            return
+        self._body = body
+        if more:
+            self._request(b"", [(BLOCK2, _option(number + 1, 0, szx))], now)
+            return
+        response.payload = body
+        self.response = response
+        self.failed = False
 
 
 class Blockwise:
     """A request handler around another one: it joins the blocks of requests, and splits responses into blocks.
 
-    It holds one body at a time, of at most `body_max_bytes`, until the next request.
+    It holds one body at a time, of at most `body_max_bytes` if it is of a request.
     """
+
+    transfer = Transfer
 
     def __init__(self, handler: "RequestHandler", szx: int = _SZX, body_max_bytes: int = COAP_BODY_MAX_BYTES) -> None:
         self._handler = handler
         self._szx = szx
         self._max = body_max_bytes
-        self._request: tuple[int, str] | None = None  # (code, path) of the request that `_body` or `_response` belongs to
+        self._request: Any = None  # what identifies the request that `_body` or `_response` belongs to
         self._body = b""
         self._response: Any = None
 
     def __call__(self, request: "Message", session: "Any") -> "Response | None":
         """Return the response to a request, or to one block of it."""
         first = request.option(BLOCK1)
-        second = request.option(BLOCK2)
-        key = request.code, request.path()
-        number, _, szx = _parse(second or b"")
-        if szx == 7 or (first and _parse(first)[2] == 7):
+        number, _, szx = _parse(request.option(BLOCK2))
+        if szx == 7 or _parse(first)[2] == 7:
             return BAD_REQUEST, b""
+        key = _key(request)
         if number and key == self._request and self._response:
             return self._slice(number, szx)
         if number and request.code != GET:  # to repeat the request would repeat its effect
             return _INCOMPLETE, b""
-        options = []
         if first is not None:
             early = self._collect(key, first, request)
             if early:
                 return early
-            options = [(BLOCK1, first)]
         response = self._handler(request, session)
-        self._body = b""
-        self._request = key
-        self._response = None
-        if response is None:
-            return None
+        return response and self.split(request, response)
+
+    def split(self, request: "Message", response: "Response") -> "Response":
+        """Return the block of a response that `request` asks for: of one that the handler returned, or of a later one."""
+        first = request.option(BLOCK1)
+        options = [] if first is None else [(BLOCK1, first)]
         if len(response) > 2:
             options += response[2]
-        self._response = response[0], response[1], options
-        if second is None and len(response[1]) <= 16 << self._szx:
-            self._response, response = None, self._response
-            return response
-        return self._slice(number, szx if second else self._szx)
+        code, payload = response[:2]
+        second = request.option(BLOCK2)
+        if second is None and len(payload) <= 16 << self._szx:
+            return code, payload, options
+        if ETAG not in dict(options):
+            options.append((ETAG, sha256(payload).digest()[:_ETAG_BYTES]))
+        self._request = _key(request)
+        self._body = b""
+        self._response = code, payload, options
+        number, _, szx = _parse(second)
+        return self._slice(number, self._szx if second is None else szx)
 
-    def _collect(self, key: "tuple[int, str]", value: bytes, request: "Message") -> "Response | None":
+    def _collect(self, key: "Any", value: bytes, request: "Message") -> "Response | None":
         """Append a block to the body; return None if it was the last one, else the response."""
         number, more, szx = _parse(value)
         if number == 0:
@@ -94,6 +243,7 @@ class Blockwise:
         if more:
             return _CONTINUE, b"", [(BLOCK1, value)]
         request.payload = self._body
+        self._body = b""
         return None
 
     def _slice(self, number: int, szx: int) -> "Response":
@@ -103,88 +253,13 @@ class Blockwise:
         at = number << szx + 4
         if at and at >= len(payload):
             return BAD_REQUEST, b""
+        if at:  # these belong to the first one
+            options = _without(options, OBSERVE, BLOCK1)
         end = at + (16 << szx)
         more = end < len(payload)
         return code, payload[at:end], options + [(BLOCK2, _option(number, more, szx))]
 
 
-class Transfer:
-    """A request of ours that may take several blocks, as may its response. Call advance() when its current `exchange` is done.
-
-    When the transfer is `done`, `response` is a Message with the whole payload, or None if it has failed.
-    """
-
-    def __init__(
-        self,
-        endpoint: "Endpoint",
-        code: int,
-        path: str,
-        payload: bytes,
-        now: int,
-        szx: int = _SZX,
-        body_max_bytes: int = COAP_BODY_MAX_BYTES,
-    ) -> None:
-        """Send the first block; raises UsageError if too many requests are waiting."""
-        self.response: Message | None = None
-        self.done = False
-        self.exchange: Exchange = None  # type: ignore[assignment] # until _send() has made one
-        self._endpoint = endpoint
-        self._code = code
-        self._path = path
-        self._payload = payload
-        self._szx = szx
-        self._max = body_max_bytes
-        self._sent = 0  # bytes of our payload
-        self._body = b""
-        self._send(now)
-
-    def advance(self, now: int) -> bool:
-        """Send the next block if the current exchange is done; return whether the transfer is done."""
-        if not self.done and self.exchange.done:
-            response = self.exchange.response
-            if response is None:
-                self.done = True
-            elif response.code == _CONTINUE:
-                self._continue(response, now)
-            else:
-                self._receive(response, now)
-        return self.done
-
-    def _send(self, now: int) -> None:
-        """Send the next block of our payload. The last one states the block size that we want of the response (section 2.4).
-
-        With 1,024 bytes, the choice of some servers, their records would not fit the fragment length that was negotiated.
-        """
-        size = 16 << self._szx
-        end = self._sent + size
-        more = end < len(self._payload)
-        options = [] if more else [(BLOCK2, _option(0, False, self._szx))]
-        if len(self._payload) > size:
-            options.append((BLOCK1, _option(self._sent // size, more, self._szx)))
-        payload = self._payload[self._sent : end]
-        self.exchange = self._endpoint.request(self._code, self._path, payload, options, now)
-
-    def _continue(self, response: "Message", now: int) -> None:
-        _, _, szx = _parse(response.option(BLOCK1) or b"\7")
-        self._sent += 16 << self._szx
-        if szx > self._szx or self._sent >= len(self._payload):
-            self.done = True
-            return
-        self._szx = szx  # the server may want smaller blocks
-        self._send(now)
-
-    def _receive(self, response: "Message", now: int) -> None:
-        value = response.option(BLOCK2)
-        if value is not None:
-            number, more, szx = _parse(value)
-            if szx == 7 or number << szx + 4 != len(self._body) or len(self._body) + len(response.payload) > self._max:
-                self.done = True
-                return
-            self._body += response.payload
-            if more:
-                options = [(BLOCK2, _option(number + 1, 0, szx))]
-                self.exchange = self._endpoint.request(self._code, self._path, b"", options, now)
-                return
-            response.payload = self._body
-        self.response = response
-        self.done = True
+def _key(request: "Message") -> "Any":
+    """Return what identifies a request: all but what differs between its blocks, or is not part of the Cache-Key."""
+    return request.code, [o for o in _without(request.options, OBSERVE, BLOCK1, BLOCK2) if o[0] & 0x1E != 0x1C]

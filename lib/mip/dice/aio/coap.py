@@ -12,7 +12,7 @@ import os
 
 from .._compat import ticks_diff
 _TYPING = const(0)
-from ..coap.exchange import Endpoint
+from ..coap.exchange import Endpoint, Exchange
 _NOT_FOUND = const(0x84)
 _COAP_ACK_TIMEOUT_MS = const(2000)
 from .wait import now
@@ -57,12 +57,12 @@ class Coap:
         self.ended = False
         self._changed = asyncio.Event()
         self._error: Exception | None = None
-        self._transfer: Any = None
+        self._blocks: Any = None
         if blockwise:
-            from ..coap.block import Blockwise, Transfer
+            from ..coap.block import Blockwise
 
-            handler = Blockwise(handler)
-            self._transfer = Transfer
+            handler = self._blocks = Blockwise(handler)
+            self._lock = asyncio.Lock()
         self.endpoint = Endpoint(handler, os.urandom, self, ack_timeout_ms)
         self._task = asyncio.create_task(self._run())
 
@@ -76,17 +76,22 @@ class Coap:
     ) -> "Message | None":
         """Send a confirmable request for "a/b"; return the response, or None if none arrived or the request was reset.
 
-        `options` are further (number, bytes); an Observe option among them, with `observe`, has `observe(message)` called for each
-        notification (RFC 7641). With either, request and response take one datagram each, also if `blockwise` was given. Raises
-        UsageError if too many requests are waiting, what Connection.send() raises, and PeerError when the session fails.
+        `options` are further (number, bytes), such as (URI_QUERY, b"n=1"); an Observe option among them, with `observe`, has
+        `observe(message)` called for each notification (RFC 7641). Raises UsageError if too many requests are waiting, what
+        Connection.send() raises, and PeerError when the session fails.
+
+        With `blockwise`, the response is one body of one resource, or PeerError E62 is raised: if the resource changes between two
+        blocks, a GET starts over, once. A notification that takes several blocks is passed on as 4.08, without its payload: request
+        the resource. Requests wait for each other. Block1 and Block2 must not be in `options`. Without `blockwise`, only the first
+        block of a longer response is returned; its Block2 option says so.
         """
-        start = now()
-        if self._transfer and not options and not observe:
-            transfer = self._transfer(self.endpoint, code, path, payload, start)
-            await self._until(lambda: transfer.advance(now()), lambda: transfer.exchange)
-            return transfer.response
-        exchange = self.endpoint.request(code, path, payload, options, start, observe)
-        await self._until(lambda: exchange.done, lambda: exchange)
+        if self._blocks:
+            async with self._lock:  # a server that holds one body would lose it with the next
+                transfer = self._blocks.transfer(self.endpoint, code, path, payload, now(), options=options, observe=observe)
+                await self._until(transfer)
+            return transfer.result()
+        exchange = self.endpoint.request(code, path, payload, options, now(), observe)
+        await self._until(exchange)
         return exchange.response
 
     async def respond(self, request: "Message", response: "Response") -> bool:
@@ -94,13 +99,15 @@ class Coap:
 
         Raises as request() does.
         """
+        if self._blocks:
+            response = self._blocks.split(request, response)
         exchange = self.endpoint.respond(request, response, now())
-        await self._until(lambda: exchange.done, lambda: exchange)
+        await self._until(exchange)
         return exchange.acknowledged
 
     async def closed(self) -> None:
         """Wait until the session has ended; requests are answered meanwhile. Raises PeerError when the session fails."""
-        await self._until(lambda: False, lambda: None)
+        await self._until(Exchange(None))
 
     def close(self) -> None:
         """End the session."""
@@ -113,28 +120,25 @@ class Coap:
         self._error = error
         self._changed.set()
 
-    async def _until(self, reached: "Callable[[], object]", pending: "Callable[[], Exchange | None]") -> None:
-        """Wait until `reached()`, and retransmit meanwhile; then forget the Exchange that `pending()` returns if it is not done."""
+    async def _until(self, work: "Any") -> None:
+        """Wait until an Exchange or a Transfer is done, or the session has ended, and retransmit meanwhile."""
         try:
-            while not reached() and not self.ended:
-                await self._flush()
-                self._changed.clear()
+            while not self.ended and not work.advance(now()):
                 await self._wait()
         finally:
-            exchange = pending()
-            if exchange and not exchange.done:
-                self.endpoint.forget(exchange, now())
+            work = getattr(work, "exchange", work)
+            if not work.done:
+                self.endpoint.forget(work, now())
         if self._error:
             raise self._error
 
     async def _wait(self) -> None:
-        """Wait until something has changed, or is due."""
+        """Send what there is to send, and wait until something has changed, or is due."""
+        await self._flush()
+        self._changed.clear()
         deadline = self.endpoint.deadline()
-        if deadline is None:
-            await self._changed.wait()
-            return
         try:
-            await asyncio.wait_for(self._changed.wait(), max(0, ticks_diff(deadline, now())) / 1000)
+            await asyncio.wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
         except asyncio.TimeoutError:
             if self.endpoint.timeout(now()):
                 self._changed.set()

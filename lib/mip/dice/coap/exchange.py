@@ -43,7 +43,7 @@ class Exchange:
     acknowledgement was received. `observe(message)` is called for each later notification (RFC 7641).
     """
 
-    def __init__(self, message: Message, observe: "Observer | None" = None) -> None:
+    def __init__(self, message: "Message | Any", observe: "Observer | None" = None) -> None:
         self.message = message
         self.observe = observe
         self.response: Message | None = None
@@ -52,6 +52,10 @@ class Exchange:
         self.tries = 0  # how often it was sent
         self.wait_ms = 0  # before its first retransmission
         self.due = 0  # ticks of the next retransmission, or of the end
+
+    def advance(self, now: int) -> bool:
+        """Return whether it is done, as Transfer.advance()."""
+        return self.done
 
 
 class Endpoint:
@@ -79,12 +83,13 @@ class Endpoint:
         self.error: Exception | None = None
         self._session = session
         self._handler = handler
-        self._random = random
+        self.random = random
         self._ack_timeout_ms = ack_timeout_ms
         self._message_id = int.from_bytes(random(2), "big")
         self._queue: list[Exchange] = []  # the first one is outstanding
         self._observed: list[Exchange] = []  # those that receive notifications
-        self._replies: list[tuple[int, int, bytearray | None]] = []  # (message id, ticks, our reply) of messages received
+        self._replies: list[tuple[int, bytearray | None]] = []  # (message id, our reply) of messages received
+        self._forget_at = 0  # ticks
         self._out: list[bytearray] = []
 
     def request(
@@ -98,7 +103,7 @@ class Endpoint:
     ) -> Exchange:
         """Send a confirmable request for "a/b"; return its Exchange. Raises UsageError if COAP_QUEUE_MAX are waiting."""
         options = path_options(path) + list(options)
-        return self._enqueue(Message(_CON, code, self._next_id(), self._random(_COAP_TOKEN_BYTES), options, payload), now, observe)
+        return self._enqueue(Message(_CON, code, self._next_id(), self.random(_COAP_TOKEN_BYTES), options, payload), now, observe)
 
     def respond(self, request: Message, response: "Response", now: int) -> Exchange:
         """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange.
@@ -137,8 +142,10 @@ class Endpoint:
             return _NONE
         if message.kind in (_ACK, _RST):
             return self._acknowledged(message, now)
-        for message_id, when, earlier in self._replies:
-            if message_id == message.message_id and ticks_diff(now, when) < _COAP_EXCHANGE_LIFETIME_MS:
+        if ticks_diff(now, self._forget_at) >= 0:  # its id may belong to another message by now
+            self._replies = []
+        for message_id, earlier in self._replies:
+            if message_id == message.message_id:
                 if earlier:
                     self._out.append(earlier)
                 return _NONE
@@ -148,11 +155,12 @@ class Endpoint:
         event = _NONE
         if message.code >> 5:
             event, reply = self._response(message, now)
+            sent = self._reply(reply) if reply else None
         else:
-            reply = self._request(message)
-        sent = self._reply(reply) if reply else None
+            sent = self._request(message)
         self._replies = self._replies[1 - _COAP_REPLIES_MAX :]
-        self._replies.append((message.message_id, now, sent if message.kind == _CON else None))
+        self._replies.append((message.message_id, sent if message.kind == _CON else None))
+        self._forget_at = ticks_add(now, _COAP_EXCHANGE_LIFETIME_MS)
         return event
 
     def transmit(self) -> "bytearray | None":
@@ -161,10 +169,15 @@ class Endpoint:
 
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
-        return self._queue[0].due if self._queue else None
+        due = self._queue[0].due if self._queue else None
+        if self._replies and (due is None or ticks_diff(self._forget_at, due) < 0):
+            due = self._forget_at
+        return due
 
     def timeout(self, now: int) -> int:
         """Retransmit or give up if that is due (section 4.2); return DATA if an Exchange is done, else NONE."""
+        if ticks_diff(now, self._forget_at) >= 0:
+            self._replies = []
         if not self._queue or ticks_diff(now, self._queue[0].due) < 0:
             return _NONE
         exchange = self._queue[0]
@@ -188,7 +201,7 @@ class Endpoint:
 
     def _send(self, exchange: Exchange, now: int) -> None:
         if exchange.tries == 0:  # ACK_TIMEOUT to ACK_TIMEOUT * ACK_RANDOM_FACTOR, 1.5
-            exchange.wait_ms = self._ack_timeout_ms + self._ack_timeout_ms * self._random(1)[0] // 512
+            exchange.wait_ms = self._ack_timeout_ms + self._ack_timeout_ms * self.random(1)[0] // 512
         self._out.append(exchange.message.encode())
         exchange.due = ticks_add(now, exchange.wait_ms << exchange.tries)
         exchange.tries += 1
@@ -243,18 +256,17 @@ class Endpoint:
             self._observed.append(exchange)
         return self._finish(exchange, message, now)
 
-    def _request(self, message: Message) -> "Message | None":
-        """Call the handler; return our reply, or None if none is to be sent."""
+    def _request(self, message: Message) -> "bytearray | None":
+        """Call the handler; queue our reply and return its bytes, or None if none is to be sent."""
+        kind, message_id = (_ACK, message.message_id) if message.kind == _CON else (_NON, self._next_id())
         try:
             response = self._handler(message, self._session)
-        except Exception as error:  # an error in a handler must not end the task that serves it
+            if response is not None:
+                return self._reply(_answer(kind, message_id, message, response))
+        except Exception as error:  # an error in a handler, or of what it returned, must not end the task that serves it
             self.error = error
-            response = (_INTERNAL_ERROR, b"")
-        if response is None:
-            return Message(_ACK, 0, message.message_id) if message.kind == _CON else None
-        if message.kind == _CON:
-            return _answer(_ACK, message.message_id, message, response)
-        return _answer(_NON, self._next_id(), message, response)
+            return self._reply(Message(kind, _INTERNAL_ERROR, message_id, message.token))
+        return self._reply(Message(_ACK, 0, message_id)) if kind == _ACK else None
 
     def _reply(self, message: Message) -> bytearray:
         """Queue a reply; return its bytes."""
