@@ -163,7 +163,7 @@ class StatelessServer:
         self.asked.append(value)
         number = int.from_bytes(value, "big") >> 4
         at = number * 64
-        return CONTENT, body[at : at + 64], [*options, (BLOCK2, block(number, at + 64 < len(body), 2))]
+        return CONTENT, body[at : at + 64], options + [(BLOCK2, block(number, at + 64 < len(body), 2))]
 
 
 def read(server):
@@ -253,7 +253,7 @@ def test_blocks_are_joined_by_all_that_identifies_a_request():
     handler = Blockwise(by_query)
 
     def get(number, *options, path="log"):
-        return ask(handler, GET, [*options, (BLOCK2, block(number, 0, 5))], path=path)
+        return ask(handler, GET, list(options) + [(BLOCK2, block(number, 0, 5))], path=path)
 
     one, two = (URI_QUERY, b"n=1"), (URI_QUERY, b"n=2")
     first, other = get(0, one), get(0, two)
@@ -279,7 +279,7 @@ def test_the_blocks_of_two_uploads_are_not_joined():
         resource = StoredResource()
         handler = Blockwise(resource)
         for number, more in ((0, 1), (1, 0)):
-            answers = [ask(handler, PUT, [*own, (BLOCK1, block(number, more, 1))], bytes(32)) for own in options]
+            answers = [ask(handler, PUT, own + [(BLOCK1, block(number, more, 1))], bytes(32)) for own in options]
         assert [answer[0] for answer in answers] == [0x88, CHANGED] and resource.calls == 1, "the later one is kept"
     near = Endpoint(None, Random(1))
     one, two = [Transfer(near, PUT, "shelf", body * 200, 0, 2) for body in (b"1", b"2")]
