@@ -92,7 +92,7 @@ def test_only_main_imports_commands():
 
 # Modules that some systems or installations lack, and the only modules of dicectl that may import them.
 ONLY_TOOLS = {
-    "fcntl": {"dicectl.system", "dicectl.net.namespace"},
+    "fcntl": {"dicectl.system", "dicectl.net.links", "dicectl.net.namespace"},
     "msvcrt": {"dicectl.system"},
     "sqlite3": {"dicectl.manager.registry.sqlite"},
 }

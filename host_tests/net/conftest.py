@@ -4,6 +4,7 @@
 
 import multiprocessing
 import traceback
+from functools import partial
 
 import pytest
 
@@ -11,9 +12,9 @@ from dicectl.errors import CommandError
 from dicectl.net import namespace
 
 
-def _child(pipe, function, arguments):
+def _child(pipe, ipv6, function, arguments):
     try:
-        namespace.enter()
+        namespace.enter(ipv6)
     except CommandError as failure:
         pipe.send(("skip", failure.format_message()))
         return
@@ -23,10 +24,10 @@ def _child(pipe, function, arguments):
         pipe.send(("failed", traceback.format_exc()))
 
 
-def _run(function, *arguments):
+def _run(ipv6, function, *arguments):
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sending, function, arguments))
+    process = context.Process(target=_child, args=(sending, ipv6, function, arguments))
     process.start()
     sending.close()
     try:
@@ -44,4 +45,10 @@ def _run(function, *arguments):
 @pytest.fixture
 def in_network():
     """Return a function that calls another one inside a new network namespace and returns its result."""
-    return _run
+    return partial(_run, False)
+
+
+@pytest.fixture
+def in_ipv6_network():
+    """Return a function like that of in_network; the namespace has IPv6 alone, except for `lo`."""
+    return partial(_run, True)

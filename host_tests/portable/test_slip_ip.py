@@ -139,6 +139,11 @@ def test_only_dotted_quads_are_addresses():
         raises(UsageError, E_HOST, address_of, text)
 
 
+def test_a_line_has_no_ipv6_groups():
+    node, _ = host(MemoryBus(), "10.77.0.5")
+    raises(UsageError, E_HOST, node.Multicast, b"\xff\x15" + bytes(14), 50_000)
+
+
 def test_two_hosts_exchange_datagrams_that_a_third_does_not_receive():
     async def main():
         bus = MemoryBus()

@@ -147,7 +147,7 @@ def test_no_command_takes_a_secret_as_an_argument():
         "suite",
         "lifetime",
     }
-    flags = {"as_json", "dry_run", "secrets"}
+    flags = {"as_json", "dry_run", "ipv6", "secrets"}
     for name, subcommand in command.commands.items():
         taken = {parameter.name for parameter in subcommand.params}
         assert taken <= files_and_choices | flags, name

@@ -13,7 +13,7 @@ from .dtls.kx_psk_server import PskLookup
 Value = TypeVar("Value")
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[str, int]
-"""Host (a name or an IPv4 address as text) and UDP port."""
+"""Host (a name, or an address of IPv4 or IPv6 as text, such as "fe80::1%eth0") and UDP port."""
 
 ClientCredentials: TypeAlias = Psk
 ServerCredentials: TypeAlias = PskLookup

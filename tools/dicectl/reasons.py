@@ -70,7 +70,9 @@ SENTENCES = {
     reasons.E_NO_ID: (
         "The group has no free SenderID or ListenerID, or has 50 senders. Create a second group, or one with layout d00."
     ),
-    reasons.E_HOST: "On a serial line a host must be a numeric IPv4 address, not a name. Write it to node.json and app.json.",
+    reasons.E_HOST: (
+        "On a serial line a host must be a numeric IPv4 address, and a group IPv4. Use such addresses in node.json and app.json."
+    ),
     reasons.E_COAP: "This is not a CoAP message. The peer is at fault: update it.",
 }
 

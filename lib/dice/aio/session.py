@@ -47,7 +47,7 @@ async def connect(
 ) -> "Connection":
     """Return a Connection once the handshake has succeeded.
 
-    * `address`: (host, port) of the server; `credentials`: such as a Psk.
+    * `address`: (host, port) of the server, where host is a name or an address, of IPv6 too; `credentials`: such as a Psk.
     * `timeout_s`: the time in s after which connect() gives up.
     * `timer_ms`: the time in ms before the first retransmission: 9 s by RFC 7925, section 11; 1 s suits fast links.
     * `mtu`: the longest datagram to send, in bytes, 128 to 1,232.
@@ -117,7 +117,7 @@ async def serve(
 ) -> "Service":
     """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
 
-    * `port`: our UDP port; `credentials`: such as a PskLookup.
+    * `port`: our UDP port, on IPv6 and IPv4, on a board on IPv4; no other program can have it. `credentials`: such as a PskLookup.
     * `sessions_max`: established sessions; the least recently used one is evicted.
     * `half_open_max`: handshakes in progress, of some KB of RAM each.
     * `cid_bytes`: the length of the connection ids of clients that support them, 0 for none (RFC 9146).

@@ -3,7 +3,8 @@
 """Transports: the only code that touches sockets, serial lines and radios. A transport is an object that carries datagrams.
 
 All transports have `socket`, what tasks wait on (a socket, a stream that can be polled, or an asyncio.Event), and close().
-Datagrams are bytes-like. receive() never waits, and raises OSError if the interface has failed.
+Datagrams are bytes-like. receive() never waits. For an error that the network reports about a packet it returns what it returns if
+there is none; it raises OSError if the interface has failed, and may work again later.
 
 A session's transport (`transport` of dice.connect and dice.serve):
 
@@ -21,5 +22,5 @@ A network makes transports (`network` of dice.connect, dice.serve, dice.join and
 default; dice.aio.slip_host.SlipHost is another.
 
     Unicast(address, port=None)     a session's transport to (host, port), or, if `address` is None, from anybody to our `port`
-    Multicast(address, port)        a group's transport; `address` has 4 bytes
+    Multicast(address, port)        a group's transport; `address` has 4 bytes, or 16 for IPv6
 """

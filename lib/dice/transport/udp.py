@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""UDP over IPv4, on the sockets of the system: the network that is used by default (see dice.transport)."""
+"""UDP over IPv6 and IPv4, on the sockets of the system: the network that is used by default (see dice.transport).
+
+CPython and MicroPython's unix port have all of it, by the module `udp_system`. On boards services and groups are on IPv4; a Pico W
+can connect to a server over IPv6, an ESP32 cannot (docs/boards.md).
+"""
 
 import errno
 import socket
@@ -14,105 +18,133 @@ if TYPING:
 
     from ..types import Address, Bytes
 
+_EAFNOSUPPORT = const(97)
+_ERRORS_MAX = const(16)
 _IPPROTO_IP = const(0)
-_ENETUNREACH = const(101)
 _WSAEWOULDBLOCK = const(10035)
-_WSAECONNRESET = const(10054)
 
-# Errors of receiving when no datagram is there, or when an ICMP message, which anybody may have sent, refused an earlier one.
-_NOTHING = (errno.EAGAIN, errno.ECONNREFUSED, errno.EHOSTUNREACH, _ENETUNREACH, _WSAEWOULDBLOCK, _WSAECONNRESET)
+_NOTHING = (errno.EAGAIN, _WSAEWOULDBLOCK)
 
 
-class Multicast:
-    """A group's transport to one IPv4 multicast address and port. `source` is the address of the last datagram received.
+def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> "Any":
+    """Return a socket that is connected to the address `to`, or, if that is None, bound to `port` of ours; raises OSError.
+
+    * `host`: our address on which to listen.
+    * `group`: address, interface and hops of a group to send to; unless `port` is 0, the socket joins it and shares its port.
+    """
+    if hasattr(socket, "inet_ntop"):
+        from .udp_system import open_socket
+
+        return open_socket(to, port, host, group)
+    found: Any = socket.getaddrinfo(*to or (host or "0.0.0.0", port))[0]
+    address = found[-1]
+    if not address or (group and group[0][4:]):  # on an ESP32 an IPv6 address is None
+        raise OSError(_EAFNOSUPPORT)
+    sock = socket.socket(found[0], socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if to:
+            if ":" in address[0]:  # on a Pico W a socket that is not bound is one of IPv4
+                sock.bind(("::", 0))
+            sock.connect(address)
+        else:
+            if port and group:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            if port and group:
+                sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Unicast:
+    """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets."""
+
+    def __init__(self, address: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> None:
+        """Use `address`, (host, port), alone; or, if that is None, `port` of ours, 0 for any. Raises OSError.
+
+        * `host`: our address on which to listen, by default all of IPv6 and IPv4; on a board all of IPv4.
+        * `group`: for Multicast.
+        """
+        self.socket = _open(address, port, host, group)
+        self.errors = 0
+
+    def send(self, datagram: "Bytes", address: "Any" = None) -> None:
+        """Send; a datagram that the system refuses is lost, as on a bad link: the protocol above retransmits."""
+        for _ in range(2):  # what is refused first may be an earlier datagram, by ICMP
+            try:
+                if address is None:
+                    self.socket.send(datagram)
+                else:
+                    self.socket.sendto(datagram, address)
+                return
+            except OSError:
+                self.errors += 1
+
+    def receive(self) -> "tuple[Any, Any]":
+        """Return (datagram, address), or (None, None) if there is none; raises OSError.
+
+        An error is counted as one of a packet, such as what ICMP, which anybody may have sent, says was refused: the system reports
+        it once. An error that is there again each time is one of the socket, and is raised.
+        """
+        errors = 0
+        while True:
+            try:
+                # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
+                return self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
+            except OSError as error:
+                if error.errno in _NOTHING:
+                    return None, None
+                self.errors += 1
+                errors += 1
+                if errors == _ERRORS_MAX:
+                    raise
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+class Multicast(Unicast):
+    """A group's transport to one multicast address and port. `source` is the address of the last datagram received.
 
     A socket does not report the address that a datagram was sent to, so each group on a device needs a port of its own.
     """
 
-    def __init__(self, address: bytes, port: int, interface: bytes = bytes(4)) -> None:
-        """`address` and `interface` have 4 bytes; the default lets the system choose an interface by its routes. Raises OSError."""
-        self.source: Any = None
-        text = "%d.%d.%d.%d" % tuple(address)
-        self._to = socket.getaddrinfo(text, port)[0][-1]
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self.socket.setblocking(False)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
-            self.socket.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(address) + interface)
-        except OSError:
-            self.socket.close()
-            raise
+    def __init__(self, address: bytes, port: int, interface: bytes = bytes(4), hops: int = 1) -> None:
+        """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, also on a board if the address is one of IPv6.
 
-    def send(self, datagram: "Bytes") -> None:
+        * `interface`: where to listen, and to send: 4 bytes, an address of ours for IPv4, or for IPv6 the index of the interface
+          in the byte order of the machine; by default the system chooses one by its routes.
+        * `hops`: how many routers less one may pass on what is sent; a board has the default.
+        """
+        self.source: Any = None
+        self._group = address, interface, hops
+        Unicast.__init__(self, None, port, None, self._group)
+        text = socket.inet_ntop(socket.AF_INET6, address) if address[4:] else "%d.%d.%d.%d" % tuple(address)
+        self._to = socket.getaddrinfo(text, port)[0][-1]
+
+    def send(self, datagram: "Bytes") -> None:  # type: ignore[override]
         """Send to the group; raises OSError."""
         self.socket.sendto(datagram, self._to)
 
-    def receive(self) -> "bytes | None":
+    def receive(self) -> "bytes | None":  # type: ignore[override]
         """Return the next datagram, or None; raises OSError. One that is too long is truncated, and still too long."""
-        try:
-            # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
-            datagram, self.source = self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
-            return datagram
-        except OSError as error:
-            if error.errno in _NOTHING:
-                return None
-            raise
+        datagram, self.source = Unicast.receive(self)
+        return datagram
 
     def answer(self, datagram: "Bytes", source: "Any") -> None:
         """Send to one member, at `source`; a datagram that the system refuses is lost."""
-        try:
-            self.socket.sendto(datagram, source)
-        except OSError:
-            pass  # lost, as on a bad link
+        Unicast.send(self, datagram, source)
 
-    def ask(self, datagram: "Bytes") -> "Unicast":
+    def ask(self, datagram: "Bytes") -> Unicast:
         """Send to the group; return a new Unicast, on which the answers arrive. Raises OSError."""
-        channel = Unicast(None, 0)
-        channel.send(datagram, self._to)
+        channel = Unicast(None, 0, None, self._group)
+        try:
+            channel.socket.sendto(datagram, self._to)
+        except OSError:
+            channel.close()
+            raise
         return channel
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.socket.close()
-
-
-class Unicast:
-    """A session's transport to one address, or on one of our ports."""
-
-    def __init__(self, address: "Address | None", port: "int | None" = None) -> None:
-        """Use `address`, (host, port), alone; or, if that is None, `port` of all IPv4 interfaces, 0 for any. Raises OSError."""
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self.socket.setblocking(False)
-            if address is None:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                self.socket.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
-            else:
-                self.socket.connect(socket.getaddrinfo(address[0], address[1], socket.AF_INET)[0][-1])
-        except OSError:
-            self.socket.close()
-            raise
-
-    def send(self, datagram: "Bytes", address: "Any" = None) -> None:
-        """Send; a datagram that the system refuses is lost, as on a bad link: the protocol above retransmits."""
-        try:
-            if address is None:
-                self.socket.send(datagram)
-            else:
-                self.socket.sendto(datagram, address)
-        except OSError:
-            pass
-
-    def receive(self) -> "tuple[Any, Any]":
-        """Return (datagram, address), or (None, None) if there is none; raises OSError."""
-        try:
-            return self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
-        except OSError as error:
-            if error.errno in _NOTHING:
-                return None, None
-            raise
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.socket.close()

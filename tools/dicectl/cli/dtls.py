@@ -109,6 +109,7 @@ def client(host, port, **options):
     Examples:
       dicectl dtls-client 192.0.2.7 5684 --psk-identity node1 --psk-file node1.key --log packets
       dicectl dtls-client localhost 5684 --psk-identity node1 --message hello
+      dicectl dtls-client fe80::1%eth0 5684 --psk-identity node1 --message hello
     """
     _run(_client(host, port, _key(options.pop("psk_file"), options["psk_identity"]), options))
 
@@ -172,6 +173,7 @@ async def _converse(connection, message, timeout_s):
 @click.command("dtls-server")
 @click.argument("port", type=click.IntRange(1, 65535))
 @_options
+@click.option("--host", help="Listen on this address of ours alone, such as ::1.  [default: all, IPv6 and IPv4]")
 @click.option("--echo", is_flag=True, help="Send messages back.  [default: print them]")
 @click.option("--alpn", multiple=True, help="Application protocol, the preferred one first.")
 @click.option("--cid-bytes", type=click.IntRange(0, 8), default=1, show_default=True, help="Length of connection ids; 0: none.")
@@ -195,7 +197,12 @@ async def _server(port, key, options):
     from dice.dtls.kx_psk_server import PskLookup
     from dice.transport.udp import Unicast
 
-    transport = _watched(Unicast(None, port), options["log"])
+    try:
+        listening = Unicast(None, port, options["host"])
+    except OSError as error:
+        where = f"UDP port {port}" + (f" of {options['host']}" if options["host"] else "")
+        raise CommandError(f"cannot serve on {where}: {error.strerror or error}; choose another port")
+    transport = _watched(listening, options["log"])
     done = asyncio.Event()
     count = 0
 

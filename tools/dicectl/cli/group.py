@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli.options import Address, Period
+from dicectl.cli.options import Period, with_address
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control
 from dicectl.text import printable
@@ -120,7 +120,7 @@ def members(group, as_json, registry):
 
 @command.command()
 @click.argument("group")
-@click.option("--address", type=Address(), help="IPv4 multicast address.  [default: a random one of 239.255.0.0/16]")
+@with_address
 @click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group needs its own.  [default: random]")
 @click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 or 2 bytes.")
 @click.option(
@@ -129,9 +129,17 @@ def members(group, as_json, registry):
 @click.option("--rekey-every", type=Period(), help="Period of automatic re-keys: 7d.  [default: half the lifetime, else on demand]")
 @_json
 @control.option
-def new(group, address, port, layout, lifetime, rekey_every, as_json, registry):
+def new(group, address, ipv6, port, layout, lifetime, rekey_every, as_json, registry):
     """Create a group."""
-    options = {"address": address, "port": port, "layout": layout, "lifetime_s": lifetime or 0, "rekey_s": rekey_every or 0}
+    from dicectl.net.address import draw
+
+    options = {
+        "address": address or draw(ipv6),
+        "port": port,
+        "layout": layout,
+        "lifetime_s": lifetime or 0,
+        "rekey_s": rekey_every or 0,
+    }
     if lifetime and rekey_every and rekey_every >= lifetime:
         raise CommandError("keys must be renewed before their lifetime ends: choose a shorter --rekey-every", USAGE)
     _print(control.call(registry, "new", group=group, **options), as_json)

@@ -7,7 +7,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli.options import Address, Period
+from dicectl.cli.options import Period, with_address
 
 _SECRETS = ("tgk", "cs_id", "rand")
 _dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
@@ -41,7 +41,7 @@ def command():
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--name", help="Name of the group.  [default: the file's name]")
-@click.option("--address", type=Address(), help="IPv4 multicast address.  [default: a random one of 239.255.0.0/16]")
+@with_address
 @click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group on a device needs its own.  [default: random]")
 @click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 or 2 bytes.")
 @click.option(
@@ -54,13 +54,14 @@ def command():
 @click.option("--suite", type=click.Choice(["ccm8", "ccm"]), default="ccm8", show_default=True, help="Tag of 8 or 16 bytes.")
 @click.option("--lifetime", type=Period(), help="Time after which devices erase the key: 12h, 30d.  [default: never]")
 @_dry_run
-def new(file, name, address, port, layout, derive, suite, lifetime, dry_run):
+def new(file, name, address, ipv6, port, layout, derive, suite, lifetime, dry_run):
     """Create a group and write its file, readable only by its owner."""
     from pathlib import Path
 
     from dicectl.manager import group_file
+    from dicectl.net.address import draw
 
-    group = group_file.new(name or Path(file).stem, address, port, layout, derive, suite, lifetime or 0)
+    group = group_file.new(name or Path(file).stem, address or draw(ipv6), port, layout, derive, suite, lifetime or 0)
     group_file.create(file, group, dry_run)
     if dry_run:  # the random values will be others next time
         group.update(address=address or "a random address", port=port or "a random one")

@@ -38,28 +38,17 @@ def run(registry, port, host, metrics, as_json):
     import asyncio
 
     from dicectl.manager.registry.sqlite import SqliteRegistry
+    from dicectl.net.address import own
     from dicectl.system import require_unix
 
     require_unix("the group manager")
     opened = SqliteRegistry(registry)
     try:
-        asyncio.run(_run(opened, port, host or _own_address(), metrics, as_json))
+        asyncio.run(_run(opened, port, host or own(), metrics, as_json))
     except KeyboardInterrupt:
         pass
     finally:
         opened.close()
-
-
-def _own_address():
-    """Return this computer's address on the network to which multicast is routed; nothing is sent."""
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("239.255.0.1", 9))
-            return probe.getsockname()[0]
-        except OSError:
-            return "127.0.0.1"
 
 
 async def _run(registry, port, host, metrics_port, as_json):

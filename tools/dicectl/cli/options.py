@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Types of option values, and completions, that several commands share."""
 
-import ipaddress
 import re
 
 import rich_click as click
@@ -11,18 +10,33 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Address(click.ParamType):
-    """An IPv4 multicast address."""
+    """A multicast address of IPv4 or IPv6."""
 
     name = "address"
 
     def convert(self, value, param, ctx):
         """Return the text if it is such an address."""
+        from dicectl.net import address
+
         try:
-            if ipaddress.IPv4Address(value).is_multicast:
-                return value
+            return address.text_of(address.packed(value))
         except ValueError:
-            pass
-        return self.fail(f"{value} is not an IPv4 multicast address; use one of 239.0.0.0 to 239.255.255.255")
+            return self.fail(
+                f"{value} is not a multicast address; use one of 239.0.0.0 to 239.255.255.255, or of IPv6 such as ff15::1:2:3"
+            )
+
+
+_ADDRESS = (
+    click.option("--address", type=Address(), help="Multicast address of IPv4 or IPv6.  [default: a random one of 239.255.0.0/16]"),
+    click.option("--ipv6", is_flag=True, help="Draw a random IPv6 address of site scope instead."),
+)
+
+
+def with_address(function):
+    """Add the options --address and --ipv6."""
+    for option in reversed(_ADDRESS):
+        function = option(function)
+    return function
 
 
 class Period(click.ParamType):

@@ -7,7 +7,6 @@ atomically. So no two programs assign the same SenderID, and a crash leaves eith
 """
 
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.store import sync
 from dicectl import system
 from dicectl.errors import USAGE, CommandError
+from dicectl.net import address as multicast
 
 VERSION = 1
 LAYOUTS = {"k08": K08, "d00": D00}
@@ -37,7 +37,7 @@ def _fresh_keys():
 
 def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm8", lifetime_s=0):
     """Return a new group as a dict. By default `port` is random, and `address` is random in the IPv4 local scope (RFC 2365)."""
-    address = address or f"239.255.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+    address = address or multicast.draw()
     port = port or _FIRST_PRIVATE_PORT + secrets.randbelow(0x10000 - _FIRST_PRIVATE_PORT)
     return {
         "version": VERSION,
@@ -125,7 +125,7 @@ def gsa(group, sender=None, listener=None):
     shared = group["derive"] == "shared"
     return codec.Gsa(
         gid=bytes.fromhex(group["gid"]),
-        address=ipaddress.ip_address(group["address"]).packed,
+        address=multicast.packed(group["address"]),
         port=group["port"],
         suite=SUITES[group["suite"]],
         layout=LAYOUTS[group["layout"]],
@@ -143,7 +143,7 @@ def gsa(group, sender=None, listener=None):
 
 def _key(group):
     """Return the TEK of the epoch, followed by the salt if all senders share one key."""
-    mul_id = mul_id_of(ipaddress.ip_address(group["address"]).packed)
+    mul_id = mul_id_of(multicast.packed(group["address"]))
     rand = bytes.fromhex(group["rand"])
     tek = traffic_key(bytes.fromhex(group["tgk"]), mul_id, bytes.fromhex(group["cs_id"]), rand)
     return tek + rand[:4] if group["derive"] == "shared" else tek
@@ -317,8 +317,9 @@ def _check(group):
     for key, low, high in (("port", 1, 0xFFFF), ("epoch", 1, 0xFFFF), ("lifetime_s", 0, (1 << 32) - 1)):
         if type(group[key]) is not int or not low <= group[key] <= high:
             raise ValueError(key)
-    if not ipaddress.ip_address(group["address"]).is_multicast or not isinstance(group["name"], str):
-        raise ValueError("address")
+    multicast.packed(group["address"])
+    if not isinstance(group["name"], str):
+        raise ValueError("name")
     devices = group["senders"] + group["listeners"]
     ids = {s["id"] for s in devices if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
     if (

@@ -115,7 +115,7 @@ class TappedNetwork:
         self.on_datagram = on_datagram
 
     def Multicast(self, address, port):
-        """Return a transport of the group at `address`, 4 bytes, and `port`."""
+        """Return a transport of the group at `address`, 4 or 16 bytes, and `port`."""
         return _TappedMulticast(Multicast(address, port), self)
 
 

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import time
+from ipaddress import ip_address
 
 import rich_click as click
 
@@ -17,6 +17,7 @@ from dice.store import read_file
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.host_member import HostMember
 from dicectl.net import pcapng
+from dicectl.net.address import text_of
 from dicectl.text import printable
 
 
@@ -47,8 +48,7 @@ class Monitor:
             group = await self._member.join()
             gsa = read_file(str(self._member.path), decode)
             if not self._as_json:
-                address = ".".join(map(str, gsa.address))
-                click.echo(f"listening to {address} port {gsa.port}, epoch {gsa.epoch}", err=True)
+                click.echo(f"listening to {text_of(gsa.address)} port {gsa.port}, epoch {gsa.epoch}", err=True)
             tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._member.stay(), self._done.wait())]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -66,7 +66,8 @@ class Monitor:
         """Print a datagram that the member has processed; `before` has its counters before that."""
         now = time.time()
         accepted, dropped = before
-        shown = {"at": now, "from": f"{source[0]}:{source[1]}", "bytes": len(datagram)}
+        host = f"[{source[0]}]" if ":" in source[0] else source[0]
+        shown = {"at": now, "from": f"{host}:{source[1]}", "bytes": len(datagram)}
         if member.accepted > accepted:
             epoch, sender, sequence = member.epoch, member.sender, member.sequence
             shown.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
@@ -86,7 +87,8 @@ class Monitor:
     def _write(self, now, datagram, source, text):
         gsa = read_file(str(self._member.path), decode)
         if self._capture:
-            self._capture.packet(now, datagram, (socket.inet_aton(source[0]), source[1]), (gsa.address, gsa.port), text)
+            host = ip_address(source[0].partition("%")[0]).packed  # without the zone of a link-local address
+            self._capture.packet(now, datagram, (host, source[1]), (gsa.address, gsa.port), text)
         if self._keys and gsa.epoch not in self._logged:
             self._logged.add(gsa.epoch)
             self._keys.write(f"DICE_GROUP_TEK {gsa.gid.hex()} {gsa.epoch} {gsa.key.hex()}\n")

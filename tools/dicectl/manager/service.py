@@ -18,6 +18,7 @@ from dice.limits import TIMER_MS
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, group_file
 from dicectl.manager.registry.base import RegistryError
+from dicectl.net import address as multicast
 from dicectl.reasons import SENTENCES
 
 ROLES = (SENDER, ANSWERING, LISTENER)
@@ -134,7 +135,7 @@ class ManagerService:
         return {
             "name": state.name,
             "gid": state.gid.hex(),
-            "address": ".".join(map(str, state.address)),
+            "address": multicast.text_of(state.address),
             "port": state.port,
             "epoch": state.epoch,
             "active": state.active,
@@ -170,10 +171,10 @@ class ManagerService:
                 f"{group} cannot be the name of a new group: it is taken, or not 1 to 64 letters, digits, . _ -", USAGE
             )
         drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
-        octets = bytes(map(int, drawn["address"].split(".")))
+        packed = multicast.packed(drawn["address"])
         if any(manager.state.port == drawn["port"] for manager in self.managers.values()):
             raise CommandError(f"another group has port {drawn['port']}: each group needs its own", USAGE)
-        state = GroupState(group, secrets.token_bytes(4), octets, drawn["port"], LAYOUTS[layout], lifetime_s)
+        state = GroupState(group, secrets.token_bytes(4), packed, drawn["port"], LAYOUTS[layout], lifetime_s)
         rekey_s = rekey_s or lifetime_s // 2
         self.registry.create(state, rekey_s)
         self._manage(state, rekey_s)

@@ -14,11 +14,10 @@ import time
 from dicectl.errors import CommandError
 from dicectl.system import require_linux
 
+ADDRESS6 = "fd00::1"
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCADDRT = 0x890B
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP = 1
 _RTF_UP = 1
 _ETH_P_IP = 0x0800
 _LINKTYPE_ETHERNET = 1
@@ -72,10 +71,16 @@ def _unshare_network():
         _write("/proc/self/gid_map", f"0 {gid} 1")
 
 
-def enter():
-    """Move this process, which has one thread, to a new namespace with a route of 239.0.0.0/8 to `lo`. Raises CommandError."""
+def enter(ipv6=False):
+    """Move this process, which has one thread, to a new namespace; raises CommandError.
+
+    It has a route of 239.0.0.0/8 to `lo`. With `ipv6` it has none, but an interface with the IPv6 address ADDRESS6, because `lo`
+    carries no IPv6 multicast.
+    """
     require_linux("a network namespace")
     import fcntl
+
+    from dicectl.net import links
 
     try:
         _unshare_network()
@@ -85,8 +90,11 @@ def enter():
             "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "
             "--cap-add SYS_ADMIN)"
         )
+    links.set_up("lo")
+    if ipv6:
+        links.add_cable("ipv6", ADDRESS6)
+        return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
         route = _RouteEntry(dst=_inet("239.0.0.0"), genmask=_inet("255.0.0.0"), flags=_RTF_UP, dev=b"lo")
         fcntl.ioctl(control, _SIOCADDRT, bytes(route))
 

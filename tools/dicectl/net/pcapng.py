@@ -15,14 +15,26 @@ def _block(kind, body):
     return struct.pack("<II", kind, size) + body + struct.pack("<I", size)
 
 
+def _checksum(data):
+    """Return the Internet checksum (RFC 1071) of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
 def _ip_udp(payload, source, target):
-    """Return an IPv4 packet; `source` and `target` are (4 bytes, port)."""
-    udp = struct.pack("!HHHH", source[1], target[1], 8 + len(payload), 0) + payload
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 1, _UDP, 0, source[0], target[0])
-    total = sum(struct.unpack("!10H", head))
-    total = (total & 0xFFFF) + (total >> 16)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return head[:10] + struct.pack("!H", checksum) + head[12:] + udp
+    """Return an IP packet; `source` and `target` are (address of 4 or of 16 bytes, port)."""
+    size = 8 + len(payload)
+    if len(target[0]) == 4:
+        udp = struct.pack("!HHHH", source[1], target[1], size, 0) + payload  # without a checksum
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + size, 0, 0, 1, _UDP, 0, source[0], target[0])
+        return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + udp
+    addresses = source[0] + target[0]
+    udp = struct.pack("!HHHH", source[1], target[1], size, 0) + payload
+    pseudo_header = addresses + struct.pack("!II", size, _UDP)
+    checksum = _checksum(pseudo_header + udp + bytes(size % 2)) or 0xFFFF
+    return struct.pack("!IHBB", 6 << 28, size, _UDP, 1) + addresses + udp[:6] + struct.pack("!H", checksum) + payload
 
 
 class Writer:

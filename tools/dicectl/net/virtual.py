@@ -119,7 +119,7 @@ class VirtualHost:
         return self._network.unicast(self._name, address is None)
 
     def Multicast(self, address, port):
-        """Return a VirtualSocket to the group of an address, 4 bytes, and a port."""
+        """Return a VirtualSocket to the group of an address, 4 or 16 bytes, and a port."""
         return self._network.multicast(self._name, (bytes(address), port))
 
 

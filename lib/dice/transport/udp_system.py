@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""How dice.transport.udp opens the sockets of a computer, on CPython and MicroPython's unix port; boards do not need it.
+
+The numbers of options are those of Linux, for MicroPython, which has no names for them.
+"""
+
+import errno
+import socket
+
+from .._typing import TYPING
+
+if TYPING:
+    from typing import Any
+
+    from ..types import Address
+
+_IPPROTO_IPV6 = 41
+_V6ONLY = ("IPV6_V6ONLY", 26)
+_IPV4 = (0, ("IP_ADD_MEMBERSHIP", 35), ("IP_MULTICAST_IF", 32), ("IP_MULTICAST_TTL", 33))
+_IPV6 = (_IPPROTO_IPV6, ("IPV6_JOIN_GROUP", 20), ("IPV6_MULTICAST_IF", 17), ("IPV6_MULTICAST_HOPS", 18))
+
+
+def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any") -> "Any":
+    """Return a socket as dice.transport.udp describes it; raises OSError."""
+    if to:
+        return _first(to[0], to[1], lambda sock, family, address: sock.connect(address))
+    if group:
+        return _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+    try:
+        return _first(host or "::", port, _listen)
+    except OSError as error:
+        if host or error.errno == errno.EADDRINUSE:
+            raise
+    return _first("0.0.0.0", port, _listen)  # a computer without IPv6
+
+
+def _first(host: str, port: "int | None", use: "Any") -> "Any":
+    """Return a socket of the first address of `host` with which `use(socket, family, address)` succeeds.
+
+    Raises the OSError of the last address.
+    """
+    failure: Any = None
+    for family, _, _, _, address in socket.getaddrinfo(host, port):
+        sock = None
+        try:
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            use(sock, family, address)
+            return sock
+        except OSError as error:
+            failure = error
+            if sock:
+                sock.close()
+    raise failure
+
+
+def _listen(sock: "Any", family: int, address: "Any") -> None:
+    """Bind a socket, one of IPv6 for IPv4 too: systems differ in what they do by default."""
+    if family == socket.AF_INET6:
+        sock.setsockopt(_IPPROTO_IPV6, _number(*_V6ONLY), 0)
+    sock.bind(address)
+
+
+def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interface: bytes, hops: int) -> None:
+    """Bind a socket for sending to a group; unless `port` is 0, join the group and share its port with other programs."""
+    level, membership, outgoing, limit = _IPV6 if address[4:] else _IPV4
+    if address[4:]:
+        sock.setsockopt(level, _number(*_V6ONLY), 1)
+    if any(interface):
+        sock.setsockopt(level, _number(*outgoing), interface)
+    if hops != 1:
+        sock.setsockopt(level, _number(*limit), hops)
+    if port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(ours)
+    if port:
+        sock.setsockopt(level, _number(*membership), bytes(address) + interface)
+
+
+def _number(name: str, on_linux: int) -> "Any":
+    return getattr(socket, name, on_linux)

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Addresses of groups, IPv4 and IPv6, as text and as bytes; and the address of this computer."""
+
+import ipaddress
+import secrets
+import socket
+
+_SCOPES = (1, 2, 3, 4, 5, 8, 0xE)  # of IPv6 multicast (RFC 4291, section 2.7; RFC 7346); the others are reserved
+_PROBES = (  # (family, where to): nothing is sent there
+    (socket.AF_INET, "239.255.0.1"),  # the network to which multicast is routed
+    (socket.AF_INET6, "2001:db8::1"),  # the network that leads elsewhere: its address is more than link-local
+    (socket.AF_INET6, "ff05::1"),
+)
+
+
+def packed(text):
+    """Return the 4 or 16 bytes of a group's address; raises ValueError unless it is a multicast address that a group can have."""
+    address = ipaddress.ip_address(text)
+    reserved = address.version == 6 and (address.packed[0] != 0xFF or address.packed[1] & 0xF not in _SCOPES)
+    if not address.is_multicast or reserved or "%" in text:
+        raise ValueError(text)
+    return address.packed
+
+
+def text_of(address):
+    """Return a group's address of 4 or 16 bytes as text."""
+    return str(ipaddress.ip_address(bytes(address)))
+
+
+def draw(ipv6=False):
+    """Return a random address of a group, as text: of the IPv4 local scope (RFC 2365), or a transient one of the IPv6 site scope.
+
+    The low 32 bits of the latter, which make its Ethernet address, are those of a group that nobody assigned (RFC 3307, 4.3).
+    """
+    if ipv6:
+        return str(ipaddress.IPv6Address(0xFF15 << 112 | secrets.randbits(112) | 1 << 31))
+    return f"239.255.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+
+def own():
+    """Return the address of this computer by which others find it: IPv4, or IPv6 in a network that has no IPv4; else loopback."""
+    for family, address in _PROBES:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
+                return probe.getsockname()[0]
+        except OSError:
+            continue
+    return "127.0.0.1"
