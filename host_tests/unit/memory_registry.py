@@ -4,6 +4,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import time
 
 from dicectl.manager.registry.base import Registry, StoredGroup, entry
@@ -67,6 +68,10 @@ class MemoryRegistry(Registry):
 
     def since(self, name):
         return self._stored["groups"][name].since
+
+    def restamp(self, name, since):
+        self._check()
+        self._stored["groups"][name] = dataclasses.replace(self._stored["groups"][name], since=since)
 
     def store_group(self, state, rekey_s):
         self._check()

@@ -47,7 +47,7 @@ def _print(shown, as_json):
     state = "in use" if shown["active"] and not shown["untold"] else "is being delivered" if shown["epoch"] else "none yet"
     missing = f", {len(shown['missing'])} without it: {', '.join(shown['missing'][:5])}" if shown["missing"] else ""
     if shown["error"]:
-        click.echo(f"warning: the manager could not store its last change: {shown['error']}", err=True)
+        click.echo(f"warning: the last change of the manager failed: {shown['error']}", err=True)
     click.echo(f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; epoch {shown['epoch']} {state}{missing}")
 
 

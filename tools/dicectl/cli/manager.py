@@ -52,11 +52,10 @@ def run(registry, port, host, metrics, as_json):
 
 
 async def _run(registry, port, host, metrics_port, as_json):
-    import asyncio
-
     from dicectl.errors import CommandError
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.metrics import Metrics
+    from dicectl.manager.registry.base import RegistryError
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, registry.path)
@@ -69,10 +68,15 @@ async def _run(registry, port, host, metrics_port, as_json):
         with Dashboard(service, as_json) as dashboard:
             dashboard.begin(port, host)
             while True:
-                dashboard.refresh()
-                if metrics:
-                    metrics.update(service)
-                await asyncio.sleep(_REFRESH_S)
+                troubles = service.troubles()
+                try:
+                    dashboard.refresh()
+                    if metrics:
+                        metrics.update(service)
+                except RegistryError as error:  # such as a disk that fails for a moment
+                    troubles["the registry"] = error
+                dashboard.warn(troubles)
+                await service.watch(_REFRESH_S)
     finally:
         service.close()
 

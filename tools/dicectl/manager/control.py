@@ -55,10 +55,12 @@ async def serve(path, handle):
         try:
             request = json.loads(await reader.readline())
             try:
-                answer = {"ok": handle(request)}
+                answer = json.dumps({"ok": handle(request)})
             except CommandError as failure:
-                answer = {"failure": failure.format_message(), "status": failure.exit_code}
-            writer.write(json.dumps(answer).encode() + b"\n")
+                answer = json.dumps({"failure": failure.format_message(), "status": failure.exit_code})
+            except Exception as error:  # this request alone has failed
+                answer = json.dumps({"failure": f"the manager failed: {type(error).__name__}: {error}", "status": FAILED})
+            writer.write(answer.encode() + b"\n")
             await writer.drain()
         except (ValueError, OSError):
             pass  # the client is not dicectl, or closed the connection

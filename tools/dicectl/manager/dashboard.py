@@ -34,6 +34,7 @@ class Dashboard:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
         log = service.registry.audit()
         self._last = log[-1]["number"] if log else 0
+        self._warned = {}
 
     def __enter__(self):
         if self._live:
@@ -61,6 +62,19 @@ class Dashboard:
                 self._console.print(line(entry), soft_wrap=True)
         if self._live:
             self._live.update(self.table(), refresh=True)
+
+    def warn(self, troubles):
+        """Print each exception of service.troubles() that was not printed yet."""
+        for what, error in troubles.items():
+            if self._warned.get(what) is not error and str(self._warned.get(what)) != str(error):
+                shown = {"event": "trouble", "what": what, "error": f"{type(error).__name__}: {error}"}
+                if self._as_json:
+                    print(json.dumps(shown), flush=True)
+                else:
+                    self._console.print(
+                        f"warning: {shown['what']} failed ({shown['error']}); the manager goes on", soft_wrap=True, markup=False
+                    )
+        self._warned = dict(troubles)
 
     def table(self):
         """Return a table of the members of all groups; those without the current epoch come first, then those without a session."""

@@ -18,6 +18,7 @@ from dice.limits import TIMER_MS
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, group_file
 from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
 from dicectl.net import address as multicast
 from dicectl.reasons import SENTENCES
 
@@ -27,6 +28,17 @@ SESSIONS_MAX = 4096
 HALF_OPEN_MAX = 64
 _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 _NAME = re.compile(r"[\w.-]{1,64}")
+
+
+def _text(error):
+    """Return an exception as a text."""
+    return (
+        f"E{error.reason}: {SENTENCES[error.reason]}"
+        if isinstance(error, DiceError)
+        else str(error) or repr(error)
+        if error
+        else ""
+    )
 
 
 class ManagerService:
@@ -42,14 +54,16 @@ class ManagerService:
         self._control_path = control_path
         self._address = {}  # where devices find the service
         self._rekey_s = {}
-        self._service = self._server = self._rekeying = None
+        self._timers = {}  # RekeyTimer by name
+        self._rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
+        self._lookup = PskLookup(self.registry.find)
+        self._service = self._server = self._rekeying = self._serving = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
         self._address = {"host": host, "port": port}
         for group in self.registry.states():
             self._manage(group.state, group.rekey_s)
-        lookup = PskLookup(self.registry.find)
         options = {
             "sessions_max": SESSIONS_MAX,
             "half_open_max": HALF_OPEN_MAX,
@@ -57,13 +71,32 @@ class ManagerService:
             "timer_ms": timer_ms,
             "transport": transport,
         }
-        self._service = await dice.serve(port, lookup, self.kdc.serve, **options)
+        self._service = await dice.serve(port, self._lookup, self.kdc.serve, **options)
+        self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())
+
+    async def watch(self, seconds):
+        """Wait so many seconds; raises CommandError as soon as a part of the service has ended."""
+        parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
+        done, _ = await asyncio.wait(parts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = None if task.cancelled() else task.exception()
+            raise CommandError(f"the manager ends, because its {parts[task]} has ended: {_text(error)}", FAILED)
+        if not self._server.is_serving():
+            raise CommandError("the manager ends, because its control socket was closed", FAILED)
+
+    def troubles(self):
+        """Return {what: the last exception} of what failed, and was survived."""
+        found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
+        found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
+        found.update({f"the re-key of {name}": error for name, error in self._rekey_errors.items()})
+        return {what: error for what, error in found.items() if error}
 
     def close(self):
         """Stop serving. A service that is killed instead loses nothing."""
         self._rekeying.cancel()
+        self._serving.cancel()
         self._server.close()
         self._service.close()
         self.kdc.close()
@@ -114,15 +147,36 @@ class ManagerService:
             raise
 
     async def rekey_when_due(self):
-        """Re-key each group whose period has passed; never returns."""
+        """Re-key each group whose period has passed; never returns. A re-key that fails stays due, and show tells why."""
         while True:
             await asyncio.sleep(_REKEY_POLL_S)
-            for name, manager in self.managers.items():
-                period = self._rekey_s[name]
-                if period and manager.state.epoch and self.registry.now() - self.registry.since(name) >= period:
-                    with contextlib.suppress(DiceError, RegistryError):  # the re-key stays due
-                        manager.rekey(now())
+            for name in list(self.managers):
+                try:
+                    if self._is_due(name):
+                        self.managers[name].rekey(now())
                         self.kdc.changed(name)
+                        self._rekey_errors.pop(name, None)
+                except Exception as error:
+                    self._rekey_errors[name] = error
+
+    def _is_due(self, name):
+        """Return whether a group is due for a re-key."""
+        epoch, period = self.managers[name].state.epoch, self._rekey_s[name]
+        if not period or not epoch:
+            return False
+        clock_s = asyncio.get_running_loop().time()
+        timer = self._timers.setdefault(name, RekeyTimer())
+        try:
+            wall_age_s = self.registry.now() - self.registry.since(name)
+        except Exception as error:
+            if timer.age_s(epoch, clock_s, None) < period:
+                raise  # so that show tells it
+            self._rekey_errors[name] = error
+            return True
+        age_s = timer.age_s(epoch, clock_s, wall_age_s)
+        if wall_age_s < age_s - SLACK_S < period:  # the clock was set back: correct what the next start of the manager reads
+            self.registry.restamp(name, self.registry.now() - age_s)
+        return age_s >= period
 
     # The requests of commands.
 
@@ -145,7 +199,7 @@ class ManagerService:
             "lifetime_s": state.lifetime_s,
             "members": len(state.members),
             "senders": sum(member.role == SENDER for member in state.members.values()),
-            "error": str(self.kdc.errors().get(group, "")),
+            "error": _text(self._rekey_errors.get(group) or self.kdc.errors().get(group, "")),
             "missing": [self.registry.name(identity) for identity in missing],
             "untold": [self.registry.name(identity) for identity in self.kdc.not_activated(group)],
         }

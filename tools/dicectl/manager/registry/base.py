@@ -140,6 +140,10 @@ class Registry(abc.ABC):
     def since(self, name):
         """Return when the current epoch of a group began."""
 
+    def restamp(self, name, since):
+        """Correct the time that since() returns, because the clock was set; optional."""
+        return
+
     @abc.abstractmethod
     def store_group(self, state, rekey_s):
         """Store a new group without members, without a log entry."""

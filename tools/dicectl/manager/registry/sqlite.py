@@ -121,6 +121,11 @@ class SqliteRegistry(Registry):
         """Return when the current epoch of a group began."""
         return self._execute("SELECT since FROM roster WHERE name = ?", (name,))[0][0]
 
+    def restamp(self, name, since):
+        """Correct the time that since() returns."""
+        with self.transaction():
+            self._execute("UPDATE roster SET since = ? WHERE name = ?", (since, name))
+
     def store_group(self, state, rekey_s):
         """Insert a group."""
         values = (state.name, rekey_s, self.now(), *(getattr(state, field) for field in _STATE_FIELDS))
