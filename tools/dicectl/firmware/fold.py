@@ -9,7 +9,7 @@ modules import it from there, and it takes no space on a board. A home that has 
 change. The result does not import `const` either: the compiler knows it, and a needless import takes 8 to 14 bytes of a module.
 
 rename() gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it. parameters() gives
-short names to parameters that no caller names, since a .mpy file contains the names of parameters too.
+parameters that no caller names those of attributes, since a .mpy file contains the names of parameters too.
 
 This file needs only the standard library: lib/manifest.py runs it within MicroPython's makemanifest.py, without dicectl.
 """
@@ -65,41 +65,43 @@ def rename(text, names):
 
 
 def parameters(text):
-    """Return a text of the library in which parameters that callers give by position are named a, b, c, ...
+    """Return a text of the library in which parameters that callers give by position have names that the file contains anyway.
 
-    These are the parameters without a default of functions and methods that are private or have no annotations; callers must not
-    name them. (Whatever has an annotation belongs to the public face.)
+    These are the parameters of private functions and methods, and those without a default if there are no annotations; callers must
+    not name them. (Whatever has an annotation belongs to the public face.) The new names are those of attributes; if they are not
+    enough, a, b, c, ...
     """
     tree = ast.parse(text)
-    kept = _formatted(tree).keys() | {
-        node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)
-    }  # no gain, if it stays
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    kept = _formatted(tree).keys() | attributes
+    names = [*sorted(name for name in attributes if name[0].islower()), *string.ascii_lowercase]
     found = {}  # (row, column): (old name, new name)
     for parent in ast.walk(tree):
         functions = parent.body if isinstance(parent, ast.Module | ast.ClassDef) else ()
         for function in functions:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not function.decorator_list:
-                short = _short_parameters(function, kept)
+                short = _short_parameters(function, kept, names)
                 for node in ast.walk(function):
                     old = getattr(node, "id", getattr(node, "arg", None))
                     if old in short and isinstance(node, ast.Name | ast.arg):
                         found[node.lineno, node.col_offset] = old, short[old]
     lines = [line.encode() for line in io.StringIO(text).readlines()]
-    return _replace(text, sorted((row, len(lines[row - 1][:at].decode()), *names) for (row, at), names in found.items()))
+    return _replace(text, sorted((row, len(lines[row - 1][:at].decode()), *both) for (row, at), both in found.items()))
 
 
 def positional(function):
     """Return the names of parameters that parameters() may rename: callers must give them by position."""
     arguments = function.args
-    private = function.name.startswith("_") and not function.name.endswith("__")
-    if not private and (function.returns or any(argument.annotation for argument in arguments.args)):
-        return []
-    required = arguments.args[: len(arguments.args) - len(arguments.defaults)]
-    return [argument.arg for argument in required if argument.arg not in ("self", "cls")]
+    found = arguments.args
+    if not function.name.startswith("_") or function.name.endswith("__"):
+        if function.returns or any(argument.annotation for argument in found):
+            return []
+        found = found[: len(found) - len(arguments.defaults)]
+    return [argument.arg for argument in found if argument.arg not in ("self", "cls")]
 
 
-def _short_parameters(function, kept):
-    """Return {parameter: short name} of one function."""
+def _short_parameters(function, kept, names):
+    """Return {parameter: new name} of one function; parameters in `kept` stay, because their names stay in the file."""
     others = []  # names that are bound otherwise than by an assignment
     for node in ast.walk(function):
         if isinstance(node, ast.arg):
@@ -109,7 +111,7 @@ def _short_parameters(function, kept):
         elif isinstance(node, ast.ExceptHandler | ast.alias):
             others.append(getattr(node, "asname", None) or node.name)
     used = {*others, *(node.id for node in ast.walk(function) if isinstance(node, ast.Name))}
-    free = (letter for letter in string.ascii_lowercase if letter not in used)
+    free = (name for name in names if name not in used)
     once = [name for name in positional(function) if others.count(name) == 1 and name not in kept and len(name) > 1]
     return {name: next(free) for name in once}
 
