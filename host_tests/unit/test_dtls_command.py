@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -65,6 +66,45 @@ def test_messages_of_the_other_side_are_printed_without_control_characters(key):
         done = dicectl("dtls-client", "127.0.0.1", port, *words)
         assert (done.returncode, done.stdout) == (0, "\\x1b]52;c;aGk=\\x07\n"), done.stderr
         assert server.stdout.readline() == "\\x1b]52;c;aGk=\\x07\n"
+
+
+@pytest.mark.parametrize(
+    "options, answers", [((), ["127.0.0.1", "::1"]), (("--host", "::1"), ["::1"]), (("--host", "127.0.0.1"), ["127.0.0.1"])]
+)
+def test_a_server_listens_on_both_families_or_on_the_address_that_is_named(key, options, answers):
+    port = free_port()
+    with serving(port, key, *options):
+        for host in ("127.0.0.1", "::1"):
+            common = (
+                "--psk-identity",
+                "node1",
+                "--psk-file",
+                key,
+                "--message",
+                "hello",
+                "--timeout",
+                1 if host not in answers else 30,
+            )
+            done = dicectl("dtls-client", host, port, *common)
+            assert (done.returncode, done.stdout) == ((0, "hello\n") if host in answers else (1, "")), done.stderr
+
+
+def test_a_port_that_is_taken_gives_one_line(key, tmp_path):
+    """Of a DTLS server, and of a group manager with a registry of its own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("0.0.0.0", 0))
+        port = other.getsockname()[1]
+        manager = dicectl("manager", "run", tmp_path / "house.db", "--port", port)
+        server = dicectl("dtls-server", port, "--psk-identity", "node1", "--psk-file", key)
+    for done in (manager, server):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.fullmatch(rf"dicectl: cannot serve on UDP port {port}: Address already in use; choose another .*\n", done.stderr)
+
+
+def test_a_server_that_no_route_leads_to_gives_one_line(key):
+    done = dicectl("dtls-client", "fe80::1%nowhere", 5684, "--psk-identity", "node1", "--psk-file", key, "--message", "hello")
+    assert done.returncode == 1
+    assert re.fullmatch(r"dicectl: network: .*\n", done.stderr)
 
 
 def test_standard_input_is_sent_line_by_line(key):

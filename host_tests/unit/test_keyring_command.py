@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl keyring`: its files, its refusals, and that no failure leaves half a file."""
 
+import ipaddress
 import json
 import os
 import re
@@ -84,6 +85,21 @@ def test_shared_derivation_divides_the_budget_among_possible_senders(run, tmp_pa
     assert gsa.budget * 50 <= KEY_RECORDS_MAX
 
 
+def test_a_group_can_have_an_ipv6_address(run, tmp_path):
+    """One that was given, in its canonical form, or a random one; its GSAs have version 2."""
+    run("keyring", "new", "site.group", "--address", "FF35:0::1234")
+    run("keyring", "new", "any.group", "--ipv6")
+    assert "ff35::1234 port" in run("keyring", "show", "site.group").stdout
+    for name in ("site", "any"):
+        group = json.loads((tmp_path / f"{name}.group").read_text())
+        run("keyring", "add-sender", f"{name}.group", "switch")
+        run("keyring", "export", f"{name}.group", f"{name}.gsa")
+        encoded = (tmp_path / f"{name}.gsa").read_bytes()
+        assert encoded[0] == 2
+        assert decode(encoded).address == ipaddress.IPv6Address(group["address"]).packed
+    assert group["address"].startswith("ff15:")
+
+
 def test_a_sender_is_exported_only_once_per_epoch(run, lamps, tmp_path):
     """A second device with the same SenderID would repeat nonces."""
     assert run("keyring", "export", "lamps.group", "one.gsa", "--sender", "switch").returncode == 0
@@ -160,6 +176,9 @@ def test_no_command_takes_a_secret_as_an_argument():
         ("keyring", "new"),
         ("keyring", "new", "x.group", "--address", "192.168.0.1"),
         ("keyring", "new", "x.group", "--address", "lamp"),
+        ("keyring", "new", "x.group", "--address", "fe80::1"),
+        ("keyring", "new", "x.group", "--address", "ff10::1"),
+        ("keyring", "new", "x.group", "--address", "ff15::1%eth0"),
         ("keyring", "new", "x.group", "--port", "0"),
         ("keyring", "new", "x.group", "--port", "65536"),
         ("keyring", "new", "x.group", "--layout", "k09"),

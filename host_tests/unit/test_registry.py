@@ -22,14 +22,14 @@ from dicectl.manager.registry.sqlite import SqliteRegistry, read_audit
 KILLS = 300
 
 
-def new(name="lamps"):
+def new(name="lamps", address=bytes((239, 1, 2, 3))):
     """Return the state of a new group."""
-    return GroupState(name, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
+    return GroupState(name, b"\1\2\3\4", address, 5000, K08)
 
 
-def group(registry, name="lamps"):
+def group(registry, *arguments):
     """Return the Manager of a new group."""
-    state = new(name)
+    state = new(*arguments)
     registry.create(state, 0)
     return Manager(state, registry.commit, os.urandom, 0)
 
@@ -47,9 +47,10 @@ def registry(tmp_path):
     opened.close()
 
 
-def test_stored_groups_and_devices_are_read_back(tmp_path):
+@pytest.mark.parametrize("address", [bytes((239, 1, 2, 3)), b"\xff\x15" + bytes(12) + b"\x0a\xbc"], ids=["IPv4", "IPv6"])
+def test_stored_groups_and_devices_are_read_back(tmp_path, address):
     registry = SqliteRegistry(tmp_path / "house.db")
-    manager = group(registry)
+    manager = group(registry, "lamps", address)
     devices = {name: registry.enrol(name) for name in ("switch", "lamp-1", "lamp-2")}
     manager.add([devices["switch"][0]], SENDER, 0)
     manager.add([devices["lamp-1"][0]], ANSWERING, 0)

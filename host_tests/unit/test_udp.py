@@ -5,6 +5,7 @@
 Tests that need a network of their own are in host_tests/net/test_ipv6.py.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -12,8 +13,12 @@ import types
 
 import pytest
 
+import dice
+from dice.dtls.kx_psk import Psk
+from dice.dtls.kx_psk_server import PskLookup
 from dice.transport import udp
 from dice.transport.udp import Multicast, Unicast
+from host_tests.patience import soon
 from host_tests.ports import HOST, free_port
 
 GROUP4 = bytes((239, 1, 2, 3))
@@ -115,6 +120,74 @@ def test_refused_datagrams_are_counted_and_others_arrive():
     assert server.receive()[0] == b"to somebody"
     client.close()
     server.close()
+
+
+async def _through_a_relay(host):
+    """Open a session by way of a relay that then disappears and returns; return what the server receives."""
+    received = asyncio.Queue()
+
+    async def serve(connection):
+        async for message in connection:
+            received.put_nowait(message)
+            await connection.send(b"received " + message)
+
+    key = bytes(range(16))
+    port = free_port()
+    service = await dice.serve(port, PskLookup({b"node": key}.get), serve)
+    relay = Relay(host, port)
+    connection = await dice.connect((host, relay.port), Psk(b"node", key), timer_ms=200)
+    for message in (b"one", b"two", b"three"):
+        await connection.send(message)
+        assert await soon(connection.receive()) == b"received " + message
+        relay.close()
+        for _ in range(5):
+            await connection.send(b"lost")
+            await asyncio.sleep(0.01)
+        assert connection._owner._transport.errors, "the kernel reported nothing"
+        relay.open()
+    await connection.send(b"four")
+    assert await soon(connection.receive()) == b"received four"
+    connection.close()
+    service.close()
+    relay.close()
+    return [received.get_nowait() for _ in range(received.qsize())]
+
+
+class Relay:
+    """Carries datagrams between one client and a server, until close()."""
+
+    def __init__(self, host, port):
+        self._loop = asyncio.get_running_loop()
+        self._host = host
+        self._client = None
+        self._server = Unicast((host, port))
+        self._loop.add_reader(self._server.socket, self._to_client)
+        self.port = free_port()
+        self.open()
+
+    def open(self):
+        self._own = Unicast(None, self.port, self._host)
+        self._loop.add_reader(self._own.socket, self._to_server)
+
+    def close(self):
+        self._loop.remove_reader(self._own.socket)
+        self._own.close()
+
+    def _to_server(self):
+        datagram, self._client = self._own.receive()
+        if datagram:
+            self._server.send(datagram)
+
+    def _to_client(self):
+        datagram, _ = self._server.receive()
+        if datagram:
+            self._own.send(datagram, self._client)
+
+
+@pytest.mark.parametrize("host", [HOST, "::1"])
+def test_a_session_survives_what_icmp_says_of_its_datagrams(host):
+    """Port unreachable, of both families, in mid-session."""
+    assert asyncio.run(_through_a_relay(host)) == [b"one", b"two", b"three", b"four"]
 
 
 # One service has a port.

@@ -32,7 +32,7 @@ def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = 
     * `host`: our address on which to listen.
     * `group`: address, interface and hops of a group to send to; unless `port` is 0, the socket joins it and shares its port.
     """
-    if hasattr(socket, "inet_ntop"):
+    if hasattr(socket, "SO_LINGER"):  # a computer, not a board
         from .udp_system import open_socket
 
         return open_socket(to, port, host, group)

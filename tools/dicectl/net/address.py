@@ -39,12 +39,17 @@ def draw(ipv6=False):
 
 
 def own():
-    """Return the address of this computer by which others find it: IPv4, or IPv6 in a network that has no IPv4; else loopback."""
+    """Return the address of this computer by which others find it: IPv4, or IPv6 in a network that has no IPv4; else loopback.
+
+    A link-local address is not one: each of the others would need the name of its own interface with it.
+    """
     for family, address in _PROBES:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
                 probe.connect((address, 9))
-                return probe.getsockname()[0]
+                found = probe.getsockname()[0]
         except OSError:
             continue
+        if not ipaddress.ip_address(found.partition("%")[0]).is_link_local:
+            return found
     return "127.0.0.1"
