@@ -81,6 +81,59 @@ def test_the_files_are_readable_only_by_their_owner(registry):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+def traces(registry, secrets):
+    """Return (file, number of the secret) for each secret whose bytes are in a file of the registry."""
+    files = [path for path in registry.path.parent.iterdir() if path.is_file()]
+    return [(path.name, i) for path in files for i, secret in enumerate(secrets) if bytes(secret) in path.read_bytes()]
+
+
+def test_deleted_and_replaced_keys_are_in_no_file(registry):
+    """Neither in the file, nor in the log, nor in the index of the log, whoever compiled SQLite."""
+    assert registry._database.execute("PRAGMA secure_delete").fetchone()[0] == 1
+    manager = group(registry)
+    devices = [registry.enrol(f"lamp-{number}") for number in range(40)]
+    manager.add([identity for identity, _ in devices], SENDER, 0)
+    stays, goes = devices[:20], devices[20:]
+    old = []
+    for identity, key in goes:
+        state = manager.state
+        old += [key, state.tgk, state.rand]
+        assert traces(registry, [key, state.tgk]), "this test looks for what is not there"
+        with registry.together():
+            manager.remove([identity], 0)
+            registry.wipe(registry.name(identity))
+        assert traces(registry, old) == []
+    state = manager.state
+    manager.rekey(0)
+    changed = [getattr(state, field) for field in ("rand", "tgk") if getattr(state, field) != getattr(manager.state, field)]
+    assert changed and traces(registry, changed) == []
+    assert len(traces(registry, [key for _, key in stays])) == 20, "each once, in the file itself"
+
+
+def test_a_key_deleted_while_somebody_reads_the_log_is_gone_after_the_next_change(registry):
+    _, key = registry.enrol("lamp")
+    registry.enrol("other")
+    reader = sqlite3.connect(registry.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM audit").fetchall()
+    registry.wipe("lamp")
+    assert registry.find(b"lamp") is None
+    reader.close()
+    registry.rename("other", "another")
+    assert traces(registry, [key]) == []
+
+
+def test_a_registry_that_others_can_read_or_write_is_refused(tmp_path):
+    path = tmp_path / "house.db"
+    SqliteRegistry(path).close()
+    for mode in (0o644, 0o660, 0o606):
+        path.chmod(mode)
+        with pytest.raises(CommandError, match="chmod 600"):
+            SqliteRegistry(path)
+    path.chmod(0o600)
+    SqliteRegistry(path).close()
+
+
 def test_a_second_manager_is_refused(registry):
     with pytest.raises(CommandError, match="another manager runs"):
         SqliteRegistry(registry.path)

@@ -105,8 +105,9 @@ def replace(name, folder, port, as_json, registry):
 def wipe(name, folder, port, as_json, registry):
     """Delete a device: it is expelled from its groups, and the registry deletes its key.
 
-    With --to or --port, its configuration and keys are also removed there. A flash chip may still contain removed files: erase a
-    device before you give it away (`dicectl flash --erase`).
+    With --to or --port, its configuration, keys and counters are also removed there; files that you have written, such as
+    app.json, wifi.json and clients.json, stay. A flash chip may still contain removed files: erase a device before you give it
+    away (`dicectl flash --erase`).
     """
     from contextlib import nullcontext
 
@@ -115,7 +116,11 @@ def wipe(name, folder, port, as_json, registry):
     with open_target(folder, port) if folder or port else nullcontext() as target:
         wiped = control.call(registry, "wipe", name=name)
         if target:
-            target.erase()
+            try:
+                target.erase()
+            except CommandError as failure:
+                rest = "the device is deleted, but may still have its files: remove node.json and *.gsa* there"
+                raise CommandError(f"{failure.format_message()}; {rest}", FAILED)
     click.echo(json.dumps(wiped) if as_json else f"{name} is deleted; it was in {', '.join(wiped['groups']) or 'no group'}")
 
 

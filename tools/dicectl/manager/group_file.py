@@ -7,6 +7,7 @@ atomically. So no two programs assign the same SenderID, and a crash leaves eith
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -213,6 +214,7 @@ def export(path, target, sender=None, listener=None, dry_run=False):
     write_secret(target, b"")
     temporary = _beside(target)
     try:
+        temporary.unlink(missing_ok=True)
         with edit(path) as group:
             write_secret(temporary, encode(gsa(group, sender, listener)))
         with _writing(target):
@@ -257,6 +259,7 @@ def _vacant(path):
 def _replace(path, data):
     """Replace a file atomically by one that only its owner can read; raises CommandError."""
     temporary = _beside(path)
+    temporary.unlink(missing_ok=True)
     write_secret(temporary, data)
     try:
         with _writing(path):
@@ -267,8 +270,8 @@ def _replace(path, data):
 
 
 def _beside(path):
-    """Return a path for a temporary file in the folder of `path`."""
-    return Path(path).parent / f".dice-{secrets.token_hex(8)}.tmp"
+    """Return a path for a temporary file in the folder of `path`: always the same, so that the next attempt removes an old one."""
+    return Path(path).parent / f".dice-{hashlib.sha256(os.fsencode(Path(path).name)).hexdigest()[:16]}.tmp"
 
 
 @contextlib.contextmanager

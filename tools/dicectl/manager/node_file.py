@@ -3,14 +3,17 @@
 """The files of a provisioned node, node.json and its GSAs: in a folder, or on a connected board."""
 
 import json
+import re
 from pathlib import Path
 
 from dicectl.board import sync
 from dicectl.board.raw_repl import Device
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.group_file import write_secret
 
 FILE = "node.json"
+# Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
+_OURS = re.compile(r"node\.json.*|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
 
 
 def open_target(folder, port):
@@ -47,9 +50,13 @@ class FolderTarget:
         return str(self._folder / FILE)
 
     def erase(self):
-        """Remove node.json and all GSAs."""
-        for path in (self._folder / FILE, *self._folder.glob("*.gsa")):
-            path.unlink(missing_ok=True)
+        """Remove node.json, and all GSAs and counters."""
+        try:
+            for path in self._folder.iterdir() if self._folder.is_dir() else ():
+                if _OURS.fullmatch(path.name):
+                    path.unlink()
+        except OSError as error:
+            raise CommandError(f"cannot remove the files in {self._folder}: {error.strerror}", FAILED)
 
 
 class BoardTarget:
@@ -74,5 +81,5 @@ class BoardTarget:
         return f"{FILE} on {self._device.port}"
 
     def erase(self):
-        """Remove node.json and all GSAs."""
-        sync.remove(self._device, lambda path: path == f"/{FILE}" or path.endswith(".gsa"))
+        """Remove node.json, and all GSAs and counters."""
+        sync.remove(self._device, lambda path: _OURS.fullmatch(path.rpartition("/")[2]))

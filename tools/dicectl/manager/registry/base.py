@@ -11,7 +11,9 @@ Rules for every implementation:
 * One process at a time has a registry open. Two would give one SenderID to two devices, which repeats nonces.
 * The calls are synchronous. PSK lookups happen inside a handshake, so find() has to answer from a local disk or from memory.
 * A storage error is raised as RegistryError; a request that cannot be met (a name that is taken) is a CommandError.
-* Keys are secrets: the storage is readable by its owner only, and no key is ever written to the log.
+* Keys are secrets: the storage is readable by its owner only, and no key is ever written to the log. When wipe() or commit()
+  returns, the files of the storage have no copy of a key that was deleted or replaced; while another process reads them, that may
+  take until the next change.
 """
 
 import abc

@@ -1,7 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A registry in an SQLite file: created 0600, in WAL mode with synchronous=FULL, locked by a file beside it."""
+"""A registry in an SQLite file: created 0600, in WAL mode with synchronous=FULL, locked by a file beside it.
 
+Keys that were deleted or replaced are overwritten: by secure_delete in the file, and by a checkpoint that cuts off the log.
+"""
+
+import contextlib
 import os
 import sqlite3
 import time
@@ -14,6 +18,7 @@ from dicectl.manager.registry.base import Registry, RegistryError, StoredGroup, 
 
 VERSION = 1
 _STATE_FIELDS = ("gid", "address", "port", "layout", "lifetime_s", "epoch", "active", "grace_s", "tgk", "cs_id", "rand")
+_SECRET_FIELDS = ("tgk", "cs_id", "rand")
 _MEMBER_FIELDS = ("role", "id", "held", "sent")
 # The tables say "roster" for a group, as in the first version of the format.
 _SCHEMA = """
@@ -36,6 +41,7 @@ class SqliteRegistry(Registry):
     def __init__(self, path, now=time.time):
         super().__init__(now)
         self.path = Path(path)
+        self._deleted = False  # whether old contents may still be in the write-ahead log
         self._lock = _lock(self.path)
         try:
             self._database = self._open()
@@ -54,11 +60,18 @@ class SqliteRegistry(Registry):
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
             elif version != VERSION:
                 raise CommandError(f"{self.path} is no registry of this dicectl (version {VERSION}): choose another file", USAGE)
+            _check_owner(self.path)
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
+            database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, also in builds that do not by default
+            database.execute("PRAGMA busy_timeout = 0")  # nobody else writes; a checkpoint waits for no reader of the audit log
             database.execute("PRAGMA foreign_keys = ON")
         except sqlite3.DatabaseError as error:
+            database.close()
             raise CommandError(f"{self.path} is no registry, or is damaged ({error}): choose another file", USAGE)
+        except CommandError:
+            database.close()
+            raise
         return database
 
     def close(self):
@@ -68,7 +81,17 @@ class SqliteRegistry(Registry):
 
     def transaction(self):
         """Return a context manager that begins and ends a transaction, or joins the current one."""
-        return _Transaction(self._database)
+        return _Transaction(self._database, self._erase)
+
+    def _erase(self):
+        """Overwrite in the file what was deleted, and cut off the write-ahead log, which still has it.
+
+        If that fails, the change is made all the same, and the next one tries again. Closing the registry does it, too.
+        """
+        if self._deleted:
+            with contextlib.suppress(sqlite3.Error):
+                (is_busy, _, _) = self._database.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._deleted = bool(is_busy)
 
     def _execute(self, statement, values=()):
         """Execute a statement and return all rows; raises RegistryError."""
@@ -99,6 +122,7 @@ class SqliteRegistry(Registry):
     def delete_device(self, name):
         """Delete a device."""
         self._execute("DELETE FROM device WHERE name = ?", (name,))
+        self._deleted = True
 
     # Groups.
 
@@ -137,6 +161,7 @@ class SqliteRegistry(Registry):
         for field in _STATE_FIELDS:
             if getattr(after, field) != getattr(before, field):
                 self._execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (getattr(after, field), after.name))
+                self._deleted = self._deleted or field in _SECRET_FIELDS
         if after.epoch != before.epoch:
             self._execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), after.name))
         for identity in before.members.keys() - after.members.keys():
@@ -170,8 +195,9 @@ _ENTRIES = "SELECT number, at, event, roster, device, detail FROM audit WHERE nu
 class _Transaction:
     """A transaction that is durable when its block ends; inside another one, a part of that."""
 
-    def __init__(self, database):
+    def __init__(self, database, committed):
         self._database = database
+        self._committed = committed
         self._nested = database.in_transaction
 
     def __enter__(self):
@@ -187,6 +213,7 @@ class _Transaction:
             if self._database.in_transaction:
                 self._run("ROLLBACK")
             raise
+        self._committed()
 
     def _run(self, statement):
         try:
@@ -207,6 +234,13 @@ def read_audit(path):
             database.close()
     except sqlite3.DatabaseError as error:
         raise CommandError(f"{path} is no registry, or is damaged ({error})", USAGE)
+
+
+def _check_owner(path):
+    """Raise CommandError unless the file belongs to this user, and nobody else can read or write it."""
+    about = path.stat()
+    if not system.WINDOWS and (about.st_uid != os.geteuid() or about.st_mode & 0o077):
+        raise CommandError(f"others can read or write {path}, which has all keys: chmod 600 {path}, as its owner", USAGE)
 
 
 def _lock(path):
