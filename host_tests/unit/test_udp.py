@@ -283,9 +283,9 @@ def _resolving(*entries):
     return getaddrinfo
 
 
-@pytest.mark.parametrize("works", ["127.0.0.1", "::1"])
-def test_a_name_leads_to_the_first_of_its_addresses_that_has_a_route(monkeypatch, works):
-    """A server with both families, in a network that has one of them."""
+@pytest.mark.parametrize("works, expected", [("127.0.0.1", ["127.0.0.1"]), ("::1", ["192.0.2.1", "::1"])])
+def test_a_name_leads_to_the_first_of_its_addresses_that_has_a_route(monkeypatch, works, expected):
+    """A server with both families, in a network that has one of them; IPv4 first, as a server may serve that alone."""
     unreachable = "192.0.2.1" if works == "::1" else "2001:db8::1"
     tried = []
 
@@ -299,7 +299,7 @@ def test_a_name_leads_to_the_first_of_its_addresses_that_has_a_route(monkeypatch
     monkeypatch.setattr("dice.transport.udp_system.socket", System(getaddrinfo=_resolving(unreachable, works), socket=Socket))
     client = Unicast(("server.example", 5684))
     assert client.socket.getpeername()[0] == works
-    assert tried == [unreachable, works]
+    assert tried == expected
     client.close()
 
 

@@ -39,10 +39,13 @@ def open_socket(to: "Address | None", port: "int | None", host: "str | None", gr
 def _first(host: str, port: "int | None", use: "Any") -> "Any":
     """Return a socket of the first address of `host` with which `use(socket, family, address)` succeeds.
 
+    Addresses of IPv4 are tried first: a server that has both may serve IPv4 alone, and over UDP one learns of that by waiting.
     Raises the OSError of the last address.
     """
     failure: Any = None
-    for family, _, _, _, address in socket.getaddrinfo(host, port):
+    found: Any = socket.getaddrinfo(host, port)
+    ipv4 = [entry for entry in found if entry[0] == socket.AF_INET]
+    for family, _, _, _, address in ipv4 + [entry for entry in found if entry not in ipv4]:
         sock = None
         try:
             sock = socket.socket(family, socket.SOCK_DGRAM)
