@@ -207,7 +207,6 @@ def test_a_listener_has_no_sequence_numbers_of_its_own():
 
 
 def test_sender_ids_that_are_missing_repeated_or_out_of_range_are_refused():
-    refused(E_SENDER_ID, senders=[])
     refused(E_SENDER_ID, senders=[(1, 0), (2, 0), (1, 0)])
     refused(E_SENDER_ID, senders=[(i, 0) for i in range(51)])
     refused(E_SENDER_ID, senders=[(-1, 0)])
@@ -215,6 +214,14 @@ def test_sender_ids_that_are_missing_repeated_or_out_of_range_are_refused():
     refused(E_SENDER_ID, own_id=4, own_next=1)
     raises(FormatError, E_SENDER_ID, decode, patched(35, b"\1\4"))
     raises(FormatError, E_SENDER_ID, decode, patched(54, b"\1\1"))
+
+
+def test_a_group_whose_last_sender_was_expelled_has_no_senders():
+    """F2: its other members need the epoch that shuts the last one out."""
+    for changes in ({}, {"own_id": 7}, {"derive": DERIVE_SHARED}):
+        gsa = make_gsa(senders=[], **changes)
+        assert decode(encode(gsa)).__dict__ == gsa.__dict__
+    refused(E_SENDER_ID, senders=[], own_id=7, own_next=1 << 48)
 
 
 def test_budgets_above_the_limit_of_a_key_are_refused():

@@ -5,9 +5,9 @@
 from support import SECOND, A, B, RamStore, keys_of, make_gsa, make_member, raises, seal, sealed
 
 from dice._compat import MICROPYTHON, ticks_add
-from dice.errors import DATA, EXPIRED, NONE, LimitError, UsageError
+from dice.errors import DATA, EXPIRED, NONE, LimitError, StoreError, UsageError
 from dice.group.context import Context
-from dice.reasons import E_EXPIRED
+from dice.reasons import E_EXPIRED, E_STORE_WRITE
 
 
 def run_to_the_end(member):
@@ -65,8 +65,9 @@ def call_without_memory(call, member):
 
 def test_keys_are_overwritten_although_no_memory_can_be_allocated():
     for end in (lambda member: member.timeout(60 * SECOND), lambda member: member.close()):
-        member = make_member(A, lifetime_s=60)
-        member.install(make_gsa(own_id=A, epoch=2), 0)
+        member = make_member(A)
+        member.install(make_gsa(own_id=A, epoch=2, lifetime_s=60), 0)
+        member.activate(0)  # both epochs have keys
         keys = [keys_of(member.held(epoch)) for epoch in (1, 2)]
         while member.deadline() < 60 * SECOND:
             assert member.timeout(member.deadline()) == NONE
@@ -183,13 +184,13 @@ def test_the_deadline_is_the_earlier_of_grace_period_and_lifetime():
 
 
 def test_a_failure_while_entering_an_epoch_keeps_the_deadline():
-    class FullStore(RamStore):
+    class ShortStore(RamStore):
         def put(self, name, value):
             if name[8] == "l" and value > 2 << 48:
                 raise MemoryError
             super().put(name, value)
 
-    member = make_member(A, FullStore())
+    member = make_member(A, ShortStore())
     member.install(make_gsa(own_id=A, epoch=2, lifetime_s=10), 0)
     raises(MemoryError, None, member.activate, 0)
     assert member.deadline() is not None
@@ -215,3 +216,90 @@ def test_refused_sends_raise_a_new_exception_each_time():
         except LimitError as error:
             errors.append(error)
     assert errors[0] is not errors[1]
+
+
+class FullStore(RamStore):
+    """A store that fails to begin epoch 2 while `full` is set."""
+
+    full = True
+
+    def put(self, name, value):
+        if self.full and value >> 48 == 2:
+            raise StoreError(E_STORE_WRITE)
+        super().put(name, value)
+
+
+def run_until(member, end):
+    """Call timeout() at each deadline up to `end`; return what it returned."""
+    events = []
+    while member.deadline() is not None and member.deadline() <= end:
+        events.append(member.timeout(member.deadline()))
+    return events
+
+
+def test_a_member_that_holds_the_next_epoch_goes_on_to_it_when_its_lifetime_ends():
+    """F15: all members of a quiet group fell out together, with the next epoch in their hands."""
+    for own_id in (A, None):
+        member = make_member(own_id, lifetime_s=100)
+        keys = keys_of(member.held(1))
+        member.install(make_gsa(own_id=own_id, epoch=2, lifetime_s=50), 50 * SECOND)
+        assert EXPIRED not in run_until(member, 100 * SECOND)
+        assert not any(keys) and member.held(1) is None and member.held(0).epoch == 2
+        assert member.receive(sealed(0, own_id=B), 100 * SECOND) == NONE, "no grace"
+        assert member.receive(sealed(0, own_id=B, epoch=2), 100 * SECOND) == DATA
+        if own_id:
+            assert seal(member, now=100 * SECOND)[4] == 2
+        assert run_until(member, 150 * SECOND)[-1] == EXPIRED
+
+
+def test_sending_at_that_instant_goes_on_too():
+    member = make_member(A, lifetime_s=1)
+    member.install(make_gsa(own_id=A, epoch=2), 0)
+    assert seal(member, now=SECOND)[4] == 2
+
+
+def test_a_previous_epoch_in_its_grace_period_is_no_next_one():
+    member = make_member(A)
+    member.install(make_gsa(own_id=A, epoch=2, lifetime_s=10), 0)
+    member.activate(0)
+    assert run_to_the_end(member) == 10 * SECOND
+    assert member.held(1) is None and member.held(2) is None
+
+
+def test_a_store_that_fails_when_the_lifetime_ends_is_tried_again():
+    """Meanwhile nothing is received or sent: the keys are over."""
+    for own_id in (A, None):
+        store = FullStore()
+        member = make_member(own_id, store, lifetime_s=10)
+        keys = keys_of(member.held(1))
+        member.install(make_gsa(own_id=own_id, epoch=2), 0)
+        assert EXPIRED not in run_until(member, 30 * SECOND)
+        assert not any(keys)
+        assert member.receive(sealed(0, own_id=B), 30 * SECOND) == NONE
+        assert member.receive(sealed(0, own_id=B, epoch=2), 30 * SECOND) == NONE
+        raises(LimitError, E_EXPIRED, member.send, b"x", 30 * SECOND)
+        store.full = False
+        assert EXPIRED not in run_until(member, 32 * SECOND)
+        assert member.receive(sealed(0, own_id=B, epoch=2), 32 * SECOND) == DATA
+        if own_id:
+            seal(member, now=32 * SECOND)
+
+
+def test_a_record_of_the_next_epoch_enters_it_where_the_store_has_failed():
+    store = FullStore()
+    member = make_member(A, store, lifetime_s=10)
+    member.install(make_gsa(own_id=A, epoch=2), 0)
+    run_until(member, 10 * SECOND)
+    store.full = False
+    assert member.receive(sealed(0, own_id=B, epoch=2), 10 * SECOND + 1) == DATA
+    assert seal(member, now=10 * SECOND + 1)[4] == 2
+
+
+def test_a_lost_counter_stops_a_member_at_the_end_of_a_lifetime_and_a_later_epoch_helps():
+    member = make_member(A, lifetime_s=10)
+    member.install(make_gsa(own_id=A, epoch=2, fresh=False), 0)
+    assert EXPIRED not in run_until(member, 20 * SECOND)
+    raises(LimitError, E_EXPIRED, member.send, b"x", 20 * SECOND)
+    member.install(make_gsa(own_id=A, epoch=3), 20 * SECOND)
+    run_until(member, 22 * SECOND)
+    assert seal(member, now=22 * SECOND)[4] == 3

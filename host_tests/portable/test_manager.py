@@ -5,8 +5,8 @@
 from support import RamStore, raises, seal
 
 from dice._compat import MICROPYTHON
-from dice.errors import DATA, LimitError, UsageError
-from dice.group.gsa import D00, K08, UNKNOWN, decode
+from dice.errors import DATA, UsageError
+from dice.group.gsa import D00, K08, decode
 from dice.group.gsa_encode import encode
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dice.group.member import Member
@@ -192,38 +192,6 @@ def test_a_rekey_keeps_the_tgk_and_changes_the_derived_keys():
     assert manager.gsa(b"switch").key != gsa.key
 
 
-def test_the_reported_sequence_numbers_are_served_and_never_decrease():
-    manager, _ = new_manager()
-    manager.add([b"switch"], SENDER, 0)
-    manager.add([b"lamp"], LISTENER, 0)
-    assert manager.gsa(b"switch").fresh and manager.gsa(b"switch").own_next == BASE
-    assert manager.gsa(b"lamp").senders == [(1, BASE)]
-    manager.acknowledge(b"switch", 1, 0)
-    assert not manager.gsa(b"switch").fresh
-    assert manager.gsa(b"lamp").senders == [(1, BASE)]  # known until the lamp has acknowledged
-    manager.timeout(manager.deadline())
-    assert manager.gsa(b"lamp").senders == [(1, UNKNOWN)]
-    manager.report(b"switch", 1, 70, False, 0)
-    assert manager.gsa(b"lamp").senders == [(1, BASE + 70)]
-    manager.report(b"switch", 1, 20, False, 0)  # a report that arrived late
-    assert manager.gsa(b"lamp").senders == [(1, BASE + 70)]
-
-
-def test_a_nearly_spent_key_and_a_clash_each_cause_a_rekey():
-    manager, *_ = joined_group()
-    for sent in ((3 << 21) - 1, -1, (1 << 23) + 1):  # the last two are impossible
-        manager.report(b"switch", 1, sent, False, 0)
-        assert manager.state.epoch == 1 and manager.state.members[b"switch"].sent == (3 << 21) - 1
-    manager.report(b"switch", 1, 3 << 21, False, 0)  # of 2^23
-    assert manager.state.epoch == 2 and manager.gsa(b"switch").own_id == 1
-    manager.report(b"switch", 1, 0, True, 0)  # of a previous epoch
-    manager.report(b"lamp-1", 2, 0, True, 0)  # a listener cannot clash
-    manager.report(b"stranger", 2, 0, True, 0)
-    assert manager.state.epoch == 2
-    manager.report(b"switch", 2, 0, True, 0)
-    assert manager.state.epoch == 3 and manager.gsa(b"switch").own_id == 2
-
-
 def test_invalid_calls_are_refused_and_change_nothing():
     manager, *_ = joined_group()
     raises(UsageError, E_OPTION, manager.add, [b"switch"], LISTENER, 0)
@@ -234,7 +202,7 @@ def test_invalid_calls_are_refused_and_change_nothing():
     empty, _ = new_manager()
     empty.add([b"lamp"], LISTENER, 0)
     assert empty.state.epoch == 1
-    assert empty.gsa(b"lamp") is None  # a group without a sender has no GSA for a listener
+    assert decode(encode(empty.gsa(b"lamp"))).senders == []
 
 
 def test_sender_ids_listener_ids_and_epochs_are_bounded():
@@ -247,13 +215,6 @@ def test_sender_ids_listener_ids_and_epochs_are_bounded():
         wide, _ = new_manager(D00)
         wide.add([b"a%d" % i for i in range(300)], ANSWERING, 0)
         assert len({member.id for member in wide.state.members.values()}) == 300
-    state = manager.state.copy()
-    state.epoch = 0xFFFF
-    try:
-        Manager(state, MemoryDisk(), CountingRandom(), 0).rekey(0)
-        raise RuntimeError
-    except LimitError:
-        pass
 
 
 def test_a_failed_commit_changes_nothing():
@@ -266,7 +227,7 @@ def test_a_failed_commit_changes_nothing():
         lambda: manager.remove([b"switch"], 0),
         lambda: manager.rekey(0),
         lambda: manager.acknowledge(b"switch", 1, 0),
-        lambda: manager.report(b"switch", 1, 5, True, 0),
+        lambda: manager.report(b"switch", 1, 5, False, 0),
         lambda: manager.timeout(WAIT),
     ):
         try:

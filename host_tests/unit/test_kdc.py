@@ -8,44 +8,95 @@ from types import SimpleNamespace
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.message import CHANGED, CON, GET, POST, Message, path_options
-from dice.group.gsa import K08
+from dice.coap.message import BAD_REQUEST, CHANGED, CON, GET, POST, Message, path_options
+from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 
 
 class FakeMember:
-    """A connected member that installs a GSA at once, and activates the next epoch when `let` is set."""
+    """A connected member that installs a GSA at once, and enters the next epoch when `let` is set."""
 
     def __init__(self):
         self.let = asyncio.Event()
         self.asked = asyncio.Event()
+        self.bodies = []
 
     async def request(self, code, path, payload):
         if code == POST:
             self.asked.set()
             await self.let.wait()
-        return SimpleNamespace(code=CHANGED)
+        else:
+            self.bodies.append(payload)
+        return SimpleNamespace(code=CHANGED, payload=b"")
 
 
-def test_an_epoch_is_unsettled_until_its_senders_have_activated_it():
-    """Until then they send in the previous epoch, which an expelled member can read."""
+def group(roles):
+    """Return (Manager, Kdc) of a group with these members, {identity: role}, all connected."""
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    for identity, role in roles.items():
+        manager.add([identity], role, now())
+    kdc = Kdc()
+    kdc.add(manager)
+    kdc.connected.update({identity: FakeMember() for identity in roles})
+    kdc.changed("lamps")
+    return manager, kdc
+
+
+async def until(reached):
+    """Wait until `reached()`."""
+    while not reached():
+        await asyncio.sleep(0.01)
+
+
+def test_an_epoch_is_unsettled_until_all_members_have_entered_it():
+    """F1: until then they send or obey in the previous epoch, in which an expelled member can send, and which it can read."""
 
     async def main():
-        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
-        manager.add([b"switch", b"gone"], SENDER, now())
-        manager.add([b"lamp"], LISTENER, now())
-        kdc = Kdc()
-        kdc.add(manager)
-        kdc.connected.update({b"switch": FakeMember(), b"lamp": FakeMember()})
-        kdc.changed("lamps")
-        manager.acknowledge(b"gone", 1, now())
-        await kdc.connected[b"switch"].asked.wait()
-        assert manager.state.active and kdc.not_activated("lamps") == [b"switch"]
-        kdc.connected[b"switch"].let.set()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert kdc.not_activated("lamps") == [], "waits for a member that is not connected"
+        manager, kdc = group({b"switch": SENDER, b"gone": SENDER, b"lamp": LISTENER})
+        del kdc.connected[b"gone"]
+        manager.acknowledge(b"gone", 2, now())
+        switch, lamp = kdc.connected[b"switch"], kdc.connected[b"lamp"]
+        await until(lambda: switch.asked.is_set() and lamp.asked.is_set())
+        assert manager.state.active and kdc.not_activated("lamps") == [b"switch", b"lamp"]
+        switch.let.set()
+        await until(lambda: kdc.not_activated("lamps") == [b"lamp"])
+        lamp.let.set()
+        await until(lambda: kdc.not_activated("lamps") == [])  # it does not wait for a member that is not connected
         assert not kdc.settled("lamps")
+        kdc.close()
+
+    asyncio.run(main())
+
+
+def test_who_gets_an_active_epoch_is_told_so_and_given_no_grace_after_an_expulsion():
+    """F4."""
+
+    async def main():
+        manager, kdc = group({b"switch": SENDER, b"gone": SENDER, b"lamp": LISTENER})
+        lamp = kdc.connected.pop(b"lamp")
+        await until(lambda: kdc.connected[b"switch"].bodies)
+        manager.remove([b"gone"], now())
+        manager.rekey(now())  # its own grace period would be a minute
+        while not manager.state.active:
+            manager.timeout(manager.deadline())
+        kdc.connected[b"lamp"] = lamp
+        kdc.changed("lamps")
+        await until(lambda: lamp.bodies)
+        assert lamp.bodies[-1][:2] == b"\0\1" and decode(lamp.bodies[-1][2:]).epoch == 4
+        kdc.close()
+
+    asyncio.run(main())
+
+
+def test_the_report_of_a_node_of_before_counts_without_forged():
+    async def main():
+        manager, kdc = group({b"switch": SENDER})
+        report = kdc._deliveries["lamps"].routes["ace-group/lamps/node"][POST]
+        for payload in (b"\0\1" + bytes(7) + b"\x46\0", b"\0\1" + bytes(7) + b"\x47\2" + bytes(4)):
+            assert report(SimpleNamespace(payload=payload), b"switch") == (CHANGED, b"\0\1")
+        assert manager.state.members[b"switch"].sent == 0x47 and kdc.settled("lamps")
+        for payload in (b"\0\1", bytes(12), bytes(16)):
+            assert report(SimpleNamespace(payload=payload), b"switch") == (BAD_REQUEST, b"")
         kdc.close()
 
     asyncio.run(main())

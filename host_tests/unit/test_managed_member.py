@@ -3,6 +3,7 @@
 """How dice.aio.managed handles the manager's requests; host_tests/net/test_managed.py has the whole, over DTLS."""
 
 import asyncio
+from struct import unpack
 from types import SimpleNamespace
 
 import pytest
@@ -10,27 +11,39 @@ import pytest
 from dice.aio.managed import ManagedGroup
 from dice.aio.wait import now
 from dice.coap.message import BAD_REQUEST, CHANGED, POST, PUT
+from dice.errors import LimitError, StoreError, UsageError
 from dice.group import member
-from dice.group.gsa import DERIVE_SENDER, K08, Gsa
+from dice.group.context import Context
+from dice.group.gsa import DERIVE_SENDER, K08, Gsa, decode
 from dice.group.gsa_encode import encode
+from dice.reasons import E_COUNTER_LOST
 from dice.store import replace_file
 from dice.suites import PSK_AES_128_CCM_8
 
+CLASH, ENTERED = 1, 2
 
-def gsa(epoch):
+
+def gsa(epoch, fresh=True, gid=b"gidx", lifetime_s=0):
     """Return the GSA of device 1, encoded."""
     senders = [(1, epoch << 48), (2, epoch << 48)]
     key, begin = bytearray(16), epoch << 48
-    fields = {"gid": b"gidx", "address": b"\xef\1\2\3", "port": 9000, "suite": PSK_AES_128_CCM_8, "layout": K08}
-    fields.update({"derive": DERIVE_SENDER, "epoch": epoch, "key": key, "own_id": 1, "own_next": begin, "lifetime_s": 0})
-    return bytes(encode(Gsa(budget=1000, senders=senders, fresh=True, **fields)))
+    fields = {"gid": gid, "address": b"\xef\1\2\3", "port": 9000, "suite": PSK_AES_128_CCM_8, "layout": K08}
+    fields.update({"derive": DERIVE_SENDER, "epoch": epoch, "key": key, "own_id": 1, "own_next": begin, "lifetime_s": lifetime_s})
+    return bytes(encode(Gsa(budget=1000, senders=senders, fresh=fresh, **fields)))
 
 
 class IdleNetwork:
     """A network on which no datagram arrives."""
 
     def Multicast(self, address, port):
-        return SimpleNamespace(socket=asyncio.Event(), send=lambda _: None, receive=lambda: None, close=lambda: None)
+        arrivals = []
+        return SimpleNamespace(
+            arrivals=arrivals,
+            socket=asyncio.Event(),
+            send=lambda _: None,
+            receive=lambda: arrivals.pop(0) if arrivals else None,
+            close=lambda: None,
+        )
 
 
 def request(managed, code, path, payload):
@@ -38,14 +51,21 @@ def request(managed, code, path, payload):
     return managed.routes[path][code](SimpleNamespace(payload=payload), None)
 
 
-def install(managed, epoch):
-    """Return the response to a GSA of this epoch, with a grace period of 60 s."""
-    return request(managed, PUT, "gsa/lamps", b"\x3c" + gsa(epoch))
+def install(managed, epoch, grace_s=60, active=0, **options):
+    """Return the response to a GSA of this epoch: its code, and what it reports as installed, or None."""
+    body = bytes((grace_s, active)) + gsa(epoch, **options)
+    return reported(request(managed, PUT, "gsa/lamps", body))
+
+
+def reported(response):
+    """Return (code, (epoch, next, flags, forged) or None)."""
+    code, report = response
+    return code, unpack(">HQBI", report) if report else None
 
 
 def activate(managed, epoch):
     """Return the response to the request to activate this epoch."""
-    return request(managed, POST, "gsa/lamps/activate", epoch.to_bytes(2, "big"))
+    return reported(request(managed, POST, "gsa/lamps/activate", epoch.to_bytes(2, "big")))
 
 
 def epoch_in_use(managed):
@@ -54,31 +74,46 @@ def epoch_in_use(managed):
     return int.from_bytes(managed.group.member.transmit()[3:5], "big")
 
 
-async def resumed(folder, epoch):
+async def resumed(folder, epoch, lifetime_s=0):
     """Return a ManagedGroup that is a member in an epoch."""
     path = str(folder / "lamps.gsa")
-    replace_file(path, gsa(epoch))
+    replace_file(path, gsa(epoch, lifetime_s=lifetime_s))
     managed = ManagedGroup("lamps", path, IdleNetwork())
     await managed.resume()
     return managed
 
 
+def file_of(folder):
+    """Return the Gsa in the file."""
+    return decode((folder / "lamps.gsa").read_bytes())
+
+
+def without_memory(monkeypatch, managed, epoch):
+    """Deliver a GSA for which there is no memory."""
+
+    def full(_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(member, "Context", full)
+        with pytest.raises(MemoryError):
+            install(managed, epoch)
+
+
 def test_an_epoch_that_failed_for_lack_of_memory_is_installed_when_repeated(tmp_path, monkeypatch):
-    """It was stored in the first attempt; that must not be mistaken for being installed."""
+    """F18: it was stored in the first attempt; that must not be mistaken for being installed, nor reported as such.
+
+    The manager takes a report for an acknowledgement, and its next copy is not fresh: without the number to begin with.
+    """
 
     async def main():
         managed = await resumed(tmp_path, 1)
-
-        def full(_):
-            raise MemoryError
-
-        with monkeypatch.context() as patch:
-            patch.setattr(member, "Context", full)
-            with pytest.raises(MemoryError):
-                install(managed, 2)
-        assert install(managed, 2) == (CHANGED, b"")
+        without_memory(monkeypatch, managed, 2)
+        assert file_of(tmp_path).epoch == 2
+        assert reported((CHANGED, managed._report())) == (CHANGED, (1, 0, ENTERED, 0))
+        assert install(managed, 2, fresh=False) == (CHANGED, (2, 0, 0, 0))
         assert managed.group.member.held(2)
-        assert activate(managed, 2) == (CHANGED, b"")
+        assert activate(managed, 2) == (CHANGED, (2, 0, ENTERED, 0))
         assert epoch_in_use(managed) == 2
         managed.leave()
 
@@ -88,13 +123,133 @@ def test_an_epoch_that_failed_for_lack_of_memory_is_installed_when_repeated(tmp_
 def test_a_delayed_activation_does_not_activate_the_next_epoch(tmp_path):
     async def main():
         managed = await resumed(tmp_path, 3)
-        assert install(managed, 4) == (CHANGED, b"")
-        assert activate(managed, 3) == (CHANGED, b"")
+        assert install(managed, 4) == (CHANGED, (4, 0, 0, 0))
+        assert activate(managed, 3)[0] == CHANGED
         assert epoch_in_use(managed) == 3
-        assert activate(managed, 5) == (BAD_REQUEST, b"")
-        for _ in range(2):  # a repeated request changes nothing
-            assert activate(managed, 4) == (CHANGED, b"")
+        assert activate(managed, 5) == (BAD_REQUEST, None)
+        for sent in range(2):  # a repeated request changes nothing
+            assert activate(managed, 4) == (CHANGED, (4, sent, ENTERED, 0))
             assert epoch_in_use(managed) == 4
         managed.leave()
 
     asyncio.run(main())
+
+
+def test_an_active_epoch_is_entered_when_it_arrives_and_the_previous_one_is_closed_without_grace(tmp_path):
+    """F4: who had missed the expulsion granted the expelled a minute."""
+
+    async def main():
+        for grace_s, held in ((0, None), (60, 1)):
+            managed = await resumed(tmp_path, 2 * grace_s + 1)
+            before = managed.group.member.held(0)
+            assert install(managed, 2 * grace_s + 2, grace_s, 1) == (CHANGED, (2 * grace_s + 2, 0, ENTERED, 0))
+            managed.group.member.timeout(now())
+            assert bool(managed.group.member.held(before.epoch)) is bool(held)
+            managed.leave()
+
+    asyncio.run(main())
+
+
+def test_a_report_tells_what_was_sent_and_what_did_not_verify(tmp_path):
+    async def main():
+        managed = await resumed(tmp_path, 1)
+        for _ in range(3):
+            epoch_in_use(managed)
+        sealed = record(managed, 2)
+        for _ in range(5):
+            managed.group.member.receive(sealed[:-1] + bytes((sealed[-1] ^ 1,)), now())
+        assert reported((CHANGED, managed._report()))[1] == (1, 3, ENTERED, 5)
+        clash = record(managed, 1, 9)
+        managed.group.member.receive(clash, now())
+        assert reported((CHANGED, managed._report()))[1] == (1, 0, CLASH | ENTERED, 5)
+        managed.leave()
+        assert reported((CHANGED, managed._report()))[1] == (0, 0, 0, 0)
+
+    asyncio.run(main())
+
+
+def record(managed, sender_id, sequence=0):
+    """Return a record of another device with this SenderID."""
+    other = Context(decode(gsa(managed.group.member.held(0).epoch)))
+    other.own_id = sender_id
+    return bytes(other.seal(sequence, b"x"))
+
+
+@pytest.mark.parametrize("how", ["activate", "active", "record", "lifetime"])
+def test_the_file_is_not_fresh_any_more_once_its_epoch_is_in_use(tmp_path, how):
+    """F11: until the next restart it told old numbers as news: once counters were lost, nonces repeated, replays were obeyed."""
+
+    async def main():
+        managed = await resumed(tmp_path, 1, 1 if how == "lifetime" else 0)
+        install(managed, 2, active=how == "active")
+        await asyncio.sleep(0.01)
+        assert file_of(tmp_path).fresh is (how != "active"), "needed after a restart"
+        if how == "activate":
+            activate(managed, 2)
+        elif how == "record":
+            other = Context(decode(gsa(2)))
+            other.own_id = 2
+            managed.group._transport.arrivals.append(bytes(other.seal(0, b"x")))
+            managed.group._transport.socket.set()
+        elif how == "lifetime":
+            await asyncio.sleep(1.1)
+        await asyncio.sleep(0.01)
+        assert managed.group.member.held(0).epoch == 2 and not file_of(tmp_path).fresh
+        for _ in range(3):
+            epoch_in_use(managed)
+        managed.leave()
+        for counter in tmp_path.glob("*t0001"):
+            counter.unlink()
+        with pytest.raises(StoreError, match=f"E{E_COUNTER_LOST}"):
+            await ManagedGroup("lamps", str(tmp_path / "lamps.gsa"), IdleNetwork()).resume()
+
+    asyncio.run(main())
+
+
+def test_a_gsa_of_another_group_id_replaces_the_group(tmp_path):
+    """It follows epoch 65,535; its counters are others, and a restart at any time finds one of the two."""
+
+    async def main():
+        managed = await resumed(tmp_path, 65535)
+        first = managed.group
+        assert install(managed, 1, gid=b"next") == (CHANGED, (0, 0, 0, 0))
+        assert managed.group is None and isinstance(first.ended, UsageError)
+        assert file_of(tmp_path).gid == b"next"
+        await managed.resume()
+        assert epoch_in_use(managed) == 1 and managed.group is not first
+        managed.leave()
+
+    asyncio.run(main())
+
+
+def test_a_group_that_has_ended_is_replaced_by_that_of_the_file(tmp_path):
+    """F15: resume() returned the dead group."""
+
+    async def main():
+        managed = await resumed(tmp_path, 1, lifetime_s=1)
+        first = managed.group
+        while first.ended is None:
+            await asyncio.sleep(0.1)
+        assert isinstance(first.ended, LimitError)
+        assert install(managed, 2) == (CHANGED, (0, 0, 0, 0)), "stored, and not installed"
+        session = SimpleNamespace(ended=False)
+        with pytest.raises(UsageError):
+            await stay_for_one_look(managed, session)
+        assert (await managed.resume()) is not first and epoch_in_use(managed) == 2
+        managed.leave()
+
+    asyncio.run(main())
+
+
+async def stay_for_one_look(managed, session):
+    """Call stay() with a clock that does not wait."""
+    sleep = asyncio.sleep
+
+    async def short(_):
+        await sleep(0)
+
+    asyncio.sleep = short
+    try:
+        await managed.stay(session)
+    finally:
+        asyncio.sleep = sleep

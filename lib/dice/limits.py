@@ -60,11 +60,17 @@ EXPEL_MS = const(5_000)  # the same for an epoch that shuts somebody out
 ACKNOWLEDGE_EACH_MS = const(60)  # longer for each member: the next epoch is delivered to one after another
 DELIVERY_PACE_MS = const(50)  # between two members, so that a re-key does not fill the air
 DELIVERY_RETRY_MS = const(5_000)  # before a member that did not answer is tried again
+AUTOMATIC_REKEY_MIN_MS = const(600_000)  # between two epochs that the operator has not asked for; doubled for the same cause
+AUTOMATIC_REKEY_MAX_MS = const(86_400_000)  # the longest such time; each time it has passed, a doubling is forgotten
+OPERATOR_EPOCHS = const(256)  # the last ones of a group id, which do not begin automatically
+SENDER_HEARD_MS = const(700_000)  # how long a reported sequence number is good: REPORT_MAX_S, and CoAP's last retransmission
+FORGED_SHORT_TAG_MAX = const(1 << 7)  # records that did not verify under one key, tags of 8 bytes (RFC 9147, section 4.5.3)
+FORGED_MAX = const(1 << 23)  # the same, tags of 16 bytes
 
 # A member of a managed group.
 MANAGED_POLL_S = const(5)  # between two looks at what there is to report or to ask
 REPORT_MIN_S = const(30)  # at the least between two reports of how far we have sent
-MISSED_EPOCH_MIN_S = const(30)  # at the least between two questions after a newer epoch, which anybody can make us ask
+MISSED_EPOCH_MIN_S = const(30)  # a random time up to this, doubled each time, before we ask for a newer epoch: anybody can make us
 REPORT_MAX_S = const(600)  # a group manager that was cut off from us, or lost our session, is noticed by then
 
 # CoAP.

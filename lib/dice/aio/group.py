@@ -21,6 +21,7 @@ from ..store import FileStore, folder_of, read_file, replace_file
 from .wait import now, repeat, wait
 
 if TYPING:
+    from collections.abc import Callable
     from typing import Any
 
     from ..group.gsa import Gsa
@@ -87,7 +88,8 @@ class Group:
     * `member`: the dice.group.member.Member, which counts what was dropped.
     * `overrun`: messages that were lost here: evicted because nobody iterated (the newest MESSAGES_MAX are kept, for one task that
       iterates), or because of an exception, such as a lack of memory or a failed interface.
-    * `error`: the last one of these exceptions.
+    * `error`: the last one of these exceptions; `ended`: that which has ended the group, or None.
+    * `watch`: is called after each datagram, for a ManagedGroup.
     * `asked`: what answer() needs to answer the message that the iteration gave last.
 
     A task of its own reads the transport, because a device that only sends must also detect a clash of SenderIDs and the end of the
@@ -98,6 +100,7 @@ class Group:
         self.member = member
         self.overrun = 0
         self.error: Exception | None = None
+        self.watch: Callable[[], None] | None = None
         self.asked: tuple[Any, ...] = ()
         self._received_request: Any = None
         if answering:
@@ -109,7 +112,7 @@ class Group:
         self._transport: Any = transport
         self._messages: list[tuple[int, bytes, tuple[Any, ...]]] = []
         self._arrived = asyncio.Event()
-        self._error: Exception | None = None
+        self.ended: Exception | None = None
         self._task = asyncio.create_task(self._run())
 
     def __aiter__(self) -> "Group":
@@ -122,10 +125,10 @@ class Group:
         for good: join again.
         """
         while not self._messages:
-            if isinstance(self._error, DiceError):
-                raise type(self._error)(self._error.reason)  # a new one each time: each raise lengthens its traceback
-            if self._error:
-                raise self._error
+            if isinstance(self.ended, DiceError):
+                raise type(self.ended)(self.ended.reason)  # a new one each time: each raise lengthens its traceback
+            if self.ended:
+                raise self.ended
             self._arrived.clear()
             await self._arrived.wait()
         sender, message, self.asked = self._messages.pop(0)
@@ -189,7 +192,7 @@ class Group:
     def close(self) -> None:
         """Leave the group: overwrite its keys and close the transport."""
         self._task.cancel()
-        self._error = UsageError(E_CLOSED)
+        self.ended = UsageError(E_CLOSED)
         self._arrived.set()
         self.member.close()
         self._transport.close()
@@ -201,13 +204,15 @@ class Group:
         except OSError as error:
             end = error
         if self._task is asyncio.current_task():
-            self._error = self._error or end  # raised where the application waits
+            self.ended = self.ended or end  # raised where the application waits
             self._arrived.set()
 
     async def _step(self) -> bool:
         """Receive one datagram, or wait for one; return whether the task has ended."""
         if self._task is not asyncio.current_task():  # CPython before 3.12 can swallow a cancellation
             return True
+        if self.watch:
+            self.watch()
         datagram = self._transport.receive()
         if datagram is None:
             event = self.member.timeout(now())

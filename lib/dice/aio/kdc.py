@@ -12,17 +12,20 @@ fetches its GSA when it wakes up.
 
 import asyncio
 
-from .._compat import ticks_diff
+from .._compat import const, ticks_diff
 from .._typing import TYPING
 from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router, links
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
-from ..group.manager import SENDER
 from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
 from ..wire import Reader
 from .coap import Coap
-from .wait import now
+from .wait import now, repeat
+
+_SHORT_REPORT_BYTES = const(11)  # without `forged`
+_CLASH_FLAG = const(1)
+_ENTERED_FLAG = const(2)
 
 if TYPING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -48,6 +51,7 @@ class Kdc:
 
     def add(self, manager: "Manager") -> None:
         """Serve one more group, that of a dice.group.manager.Manager."""
+        manager.connected = self.connected
         delivery = _KeyDelivery(manager, self.connected)
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
@@ -74,11 +78,11 @@ class Kdc:
         self._deliveries[name].changed.set()
 
     def settled(self, name: str) -> bool:
-        """Return whether all members of a group hold the current epoch, and all senders have activated it."""
+        """Return whether all members of a group have entered the current epoch."""
         return self._deliveries[name].settled()
 
     def not_activated(self, name: str) -> "list[bytes]":
-        """Return the identities of senders that are connected, and have not yet activated the current epoch."""
+        """Return the identities of members that are connected, and have not yet entered the current epoch."""
         return [identity for identity in self._deliveries[name].not_activated() if identity in self.connected]
 
     def errors(self) -> "dict[str, Exception]":
@@ -100,22 +104,21 @@ class _KeyDelivery:
 
     def __init__(self, manager: "Manager", connected: "dict[bytes, Coap]") -> None:
         self.changed = asyncio.Event()
-        self.error: Exception | None = None  # the last one of storing the state
+        self.error: Exception | None = None  # the last one, such as of storing the state
+        self.overrun = 0  # how many there were
         self._manager = manager
         self._connected = connected
-        self._activated: dict[bytes, int] = {}  # the epoch that a sender activated last, by identity
         self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
         path = "ace-group/" + manager.state.name
         self._target = "gsa/" + manager.state.name
         self.routes: Any = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(repeat(self, self._step))
 
     def settled(self) -> bool:
-        return not self._manager.undelivered and not self.not_activated()
+        return not self._manager.undelivered and not self._manager.not_activated
 
     def not_activated(self) -> "list[bytes]":
-        state = self._manager.state
-        return [i for i, m in state.members.items() if m.role == SENDER and self._activated.get(i) != state.epoch]
+        return self._manager.not_activated
 
     def close(self) -> None:
         self._task.cancel()
@@ -126,8 +129,16 @@ class _KeyDelivery:
         return identity in self._manager.state.members
 
     def _join(self, request: "Message", identity: bytes) -> "Response":
-        gsa = self._manager.gsa(identity)
-        return (FORBIDDEN, b"") if gsa is None else (CREATED, bytes(encode(gsa)))
+        body = self._body(identity)
+        return (FORBIDDEN, b"") if body is None else (CREATED, body)
+
+    def _body(self, identity: bytes) -> "bytes | None":
+        """Return struct { uint8 grace_s; uint8 active; GSA gsa; } for a member, or None for others."""
+        gsa = self._manager.fetch(identity, now())
+        if gsa is None:
+            return None
+        self.changed.set()  # an epoch may have begun
+        return bytes((self._manager.grace_s(identity), self._manager.state.active)) + bytes(encode(gsa))
 
     def _number(self, request: "Message", identity: bytes) -> "Response":
         if not self.admits(identity):
@@ -135,38 +146,47 @@ class _KeyDelivery:
         return CONTENT, self._manager.state.epoch.to_bytes(2, "big")
 
     def _report(self, request: "Message", identity: bytes) -> "Response":
-        """Handle struct { uint16 epoch; uint64 next; uint8 clash; }: the GSA that a member holds, and how far it has sent."""
+        """Handle a report; the response is the current epoch, so that a member sees that it has missed one."""
         if not self.admits(identity):
             return FORBIDDEN, b""
-        reader = Reader(request.payload)
         try:
-            epoch, sent, clash = reader.uint(2), reader.uint(8), reader.uint(1)
-            reader.end()
+            self._reported(identity, request.payload)
         except FormatError:
             return BAD_REQUEST, b""
-        self._manager.acknowledge(identity, epoch, now())
-        self._manager.report(identity, epoch, sent, clash == 1, now())
         self.changed.set()
-        return CHANGED, b""
+        return CHANGED, self._manager.state.epoch.to_bytes(2, "big")
 
-    async def _run(self) -> None:
-        while True:
-            self.changed.clear()
-            try:
-                self._manager.timeout(now())
-            except Exception as error:  # the state cannot be stored: nothing has changed, and it is still due
-                self.error = error
-                await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-                continue
-            undelivered = self._manager.undelivered
-            await self._start(undelivered, self._push_gsa)
-            if self._manager.state.active:
-                await self._start([identity for identity in self.not_activated() if identity not in undelivered], self._activate)
-            due = self._manager.deadline()
-            try:
-                await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
-            except asyncio.TimeoutError:
-                pass
+    def _reported(self, identity: bytes, report: bytes) -> int:
+        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch.
+
+        It is what a member has installed, how far it has sent, and how many records of the epoch did not verify. Flags: 1 clash, 2
+        the epoch is entered. Raises FormatError.
+        """
+        reader = Reader(report)
+        epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
+        forged = reader.uint(4) if len(report) > _SHORT_REPORT_BYTES else 0
+        reader.end()
+        self._manager.report(identity, epoch, sent, bool(flags & _CLASH_FLAG), now(), forged, bool(flags & _ENTERED_FLAG))
+        return epoch
+
+    async def _step(self) -> None:
+        """Start what is to be delivered, and wait for a change or a deadline."""
+        self.changed.clear()
+        try:
+            self._manager.timeout(now())
+        except Exception as error:  # the state cannot be stored: nothing has changed, and it is still due
+            self.error = error
+            await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
+            return
+        undelivered = self._manager.undelivered
+        await self._start(undelivered, self._push_gsa)
+        if self._manager.state.active:
+            await self._start([identity for identity in self.not_activated() if identity not in undelivered], self._activate)
+        due = self._manager.deadline()
+        try:
+            await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
+        except asyncio.TimeoutError:
+            pass
 
     async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
         """Start a push to each device that is connected and has none."""
@@ -188,26 +208,29 @@ class _KeyDelivery:
 
     async def _push_gsa(self, identity: bytes) -> bool:
         """Deliver its GSA to a member; return whether it was acknowledged."""
-        gsa: Any = self._manager.gsa(identity)
-        state = self._manager.state
-        if gsa is None or not await self._request(identity, PUT, self._target, bytes((state.grace_s,)) + bytes(encode(gsa))):
+        body = self._body(identity)
+        epoch = self._manager.state.epoch
+        if body is None or not await self._request(identity, epoch, PUT, self._target, body):
             return False
-        self._manager.acknowledge(identity, gsa.epoch, now())
+        self._manager.acknowledge(identity, epoch, now())
         return True
 
     async def _activate(self, identity: bytes) -> bool:
-        """Request a sender to activate the current epoch; return whether it did."""
+        """Request a member to enter the current epoch; return whether it did."""
         epoch = self._manager.state.epoch
-        if not await self._request(identity, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
+        if not await self._request(identity, epoch, POST, self._target + "/activate", epoch.to_bytes(2, "big")):
             return False
-        self._activated[identity] = epoch
+        self._manager.entered(identity, epoch)
         return True
 
-    async def _request(self, identity: bytes, code: int, path: str, payload: bytes) -> bool:
-        """Send a request to a member; return whether the response is 2.04."""
+    async def _request(self, identity: bytes, epoch: int, code: int, path: str, payload: bytes) -> bool:
+        """Send a request to a member; return whether the response is 2.04, with a report of `epoch` if it has one."""
         session = self._connected.get(identity)
         try:
             response = await session.request(code, path, payload) if session else None
+            if response is None or response.code != CHANGED:
+                return False
+            report = getattr(response, "payload", b"")
+            return not report or self._reported(identity, report) == epoch
         except (DiceError, OSError):
             return False
-        return response is not None and response.code == CHANGED

@@ -12,15 +12,27 @@ The next epoch arrives over the session with the manager. When stay() has ended,
 """
 
 import asyncio
+from os import urandom
 
+from .._compat import const
 from .._typing import TYPING
 from ..coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
-from ..errors import FormatError, PeerError, UsageError
-from ..group.gsa import decode
-from ..limits import GRACE_MS, MANAGED_POLL_S, MISSED_EPOCH_MIN_S, REPORT_MAX_S, REPORT_MIN_S, RESERVE_RECORDS
-from ..reasons import E_NO_ANSWER, E_OTHER_GROUP, E_REFUSED
+from ..errors import FormatError, PeerError, StoreError, UsageError
+from ..group.gsa import decode, without_fresh_flag
+from ..limits import (
+    GRACE_MS,
+    MANAGED_POLL_S,
+    MISSED_EPOCH_MIN_S,
+    REPORT_MAX_S,
+    REPORT_MIN_S,
+    RESERVE_RECORDS,
+)
+from ..reasons import E_CLOSED, E_NO_ANSWER, E_REFUSED
 from ..store import read_file, replace_file
 from .group import join
+
+_REPORT_BYTES = const(15)
+_FORGED_AT = const(11)
 
 if TYPING:
     from typing import Any
@@ -57,17 +69,24 @@ class ManagedGroup:
         self._name = name
         self._path = path
         self._options: Any = (store, None, network, answering, reserve_records, remember_records, grace_ms)
-        self._epoch: int | None = None  # of the GSA in the file
-        self._reported_epoch: int | None = None
-        self._reported_next = 0  # the sequence number in the last report
+        self._epoch = 0  # of the GSA in the file
+        self._fresh = False  # whether the GSA in the file is
+        self._reported = bytes(_REPORT_BYTES)
         self.routes: Routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self) -> "Group | None":
-        """Return the Group as it was left, without the manager, or None if there is no file; raises what dice.join raises."""
-        gsa = read_file(self._path, decode)
-        if self.group is None and gsa:
-            self._epoch = gsa.epoch
-            self.group = await join(self._path, *self._options)
+        """Return the Group as it was left, without the manager, or None if there is no file; raises what dice.join raises.
+
+        A group that has ended, such as by its lifetime, is replaced by a new one.
+        """
+        if self.group is None or self.group.ended:
+            self.leave()
+            gsa = read_file(self._path, decode)
+            if gsa:
+                self._epoch = gsa.epoch
+                self.group = await join(self._path, *self._options)
+                self.group.watch = self._note_entered
+                self._fresh = False  # join() has written it back
         return self.group
 
     def leave(self) -> None:
@@ -79,96 +98,124 @@ class ManagedGroup:
     async def join(self, manager: "Coap") -> "Group | None":
         """Fetch the newest GSA over the session with the manager, and return the Group.
 
-        Raises PeerError if the manager refuses or does not answer, FormatError for a GSA that is damaged, UsageError if it is of
-        another group than before, and what dice.join and Coap.request raise.
+        Raises PeerError if the manager refuses or does not answer, FormatError for a GSA that is damaged, and what dice.join and
+        Coap.request raise.
         """
         response = await manager.request(POST, "ace-group/" + self._name)
         if response is None or response.code != CREATED:
             if response is None:
                 raise PeerError(None, E_NO_ANSWER)
             raise PeerError(None, E_REFUSED)
-        self._keep(response.payload)
+        self._take(response.payload)
         await self.resume()
         await self.report(manager)
         return self.group
 
     async def stay(self, manager: "Coap") -> None:
-        """Follow the group until the session ends. Raises PeerError if the manager does not answer or refuses this device.
+        """Follow the group until the session ends.
 
-        Sends a report every REPORT_MAX_S, and soon after the first message of this device in an epoch, so that a device that joins
-        later can tell new messages from old ones. If others use an epoch that is not held, its GSA was lost: it is fetched.
+        Raises PeerError if the manager does not answer or refuses this device, and what has ended the group; then join() again.
+
+        Sends a report every REPORT_MAX_S, and soon after this device has changed its epoch or sent its first message in it, so that
+        a device that joins later can tell new messages from old ones. If others use an epoch that is not held, its GSA may have
+        been lost: a report, whose response has the epoch of the manager, follows after a random time. It doubles while there is
+        nothing new, because anybody can make us ask.
         """
-        waited_s = 0
-        missed = self._missed()
-        while not manager.ended:
+        waited_s = missed = 0
+        limit_s, pause_s = REPORT_MAX_S, MISSED_EPOCH_MIN_S
+        while True:
             await asyncio.sleep(MANAGED_POLL_S)
+            if manager.ended:
+                return
+            if self.group is None or self.group.ended:
+                raise UsageError(E_CLOSED)
             waited_s += MANAGED_POLL_S
-            epoch, next_sequence, _ = self._state()
-            reported = self._reported_next if self._reported_epoch == epoch else 0
-            news = next_sequence > reported and (waited_s >= REPORT_MIN_S or not reported)
-            if waited_s >= MISSED_EPOCH_MIN_S and self._missed() != missed:
-                await self.join(manager)
-            elif news or waited_s >= REPORT_MAX_S:
-                await self.report(manager)
-            else:
-                continue
-            waited_s = 0
-            missed = self._missed()
+            dropped = self.group.member.dropped.get("epoch", 0)
+            if dropped > missed and limit_s == REPORT_MAX_S:
+                limit_s = min(limit_s - 1, waited_s + pause_s * urandom(1)[0] // 256)
+            last = self._reported
+            report = self._report()
+            news = report[:_FORGED_AT] != last[:_FORGED_AT] and (waited_s >= REPORT_MIN_S or last[2:10] == bytes(8))
+            self._reported = last
+            if news or waited_s >= limit_s:
+                if await self.report(manager) not in (b"", report[:2]):
+                    await self.join(manager)
+                    pause_s = MISSED_EPOCH_MIN_S
+                elif limit_s < REPORT_MAX_S:
+                    pause_s = min(2 * pause_s, REPORT_MAX_S)
+                waited_s = 0
+                limit_s = REPORT_MAX_S
+                missed = dropped
 
-    async def report(self, manager: "Coap") -> None:
-        """Report which epoch is held, how far this device has sent in it, and whether another device uses its SenderID.
+    async def report(self, manager: "Coap") -> bytes:
+        """Report which epoch is installed, how far this device has sent in it, and what went wrong in it.
 
-        Raises PeerError if the manager does not answer, and what Coap.request raises.
+        Returns the epoch of the manager, 2 bytes, or b"" if it does not tell. Raises PeerError if the manager does not answer, and
+        what Coap.request raises.
         """
-        epoch, next_sequence, clash = self._state()
-        payload = epoch.to_bytes(2, "big") + (0 if clash else next_sequence).to_bytes(8, "big") + bytes((clash,))
-        if await manager.request(POST, "ace-group/%s/node" % self._name, payload) is None:
+        response = await manager.request(POST, "ace-group/%s/node" % self._name, self._report())
+        if response is None:
             raise PeerError(None, E_NO_ANSWER)
-        self._reported_epoch = epoch
-        self._reported_next = next_sequence
+        return response.payload
 
-    def _state(self) -> "tuple[Any, int, bool]":
-        """Return (the newest epoch, the next sequence number to send in it or 0, whether another device has our SenderID)."""
-        context = self.group.member.held(self._epoch) if self.group else None
-        if context is None or context.own_id is None:
-            return self._epoch, 0, False
-        return self._epoch, context.own_next, context.clash
+    def _report(self) -> bytes:
+        """Return Member.report() of the GSA in the file if it is installed; all is 0 without a group."""
+        self._reported = self.group.member.report(self._epoch) if self.group else bytes(_REPORT_BYTES)
+        return self._reported
 
-    def _missed(self) -> int:
-        """Return the number of datagrams that were of an epoch that is not held."""
-        return self.group.member.dropped.get("epoch", 0) if self.group else 0
+    def _take(self, body: bytes) -> None:
+        """Handle struct { uint8 grace_s; uint8 active; GSA gsa; }: store a newer GSA, install it, and enter an active epoch.
 
-    def _keep(self, encoded: bytes) -> None:
-        """Store and install a GSA that is newer than ours, in this order; raises FormatError, StoreError, UsageError."""
+        A GSA of another group id follows the last epoch of ours: the group is left, and resume() enters the new one. Raises
+        FormatError, StoreError, UsageError.
+        """
+        encoded = body[2:]
         gsa = decode(encoded)
         held = read_file(self._path, decode)
         if held and held.gid != gsa.gid:
-            raise UsageError(E_OTHER_GROUP)
-        if held and gsa.epoch < held.epoch:
-            return
+            self.leave()
+            held = None
         if held is None or gsa.epoch > held.epoch:
             replace_file(self._path, encoded)
+            self._fresh = True
+        elif gsa.epoch < held.epoch:
+            return
         self._epoch = gsa.epoch
-        if self.group and self.group.member.held(gsa.epoch) is None:  # maybe it is stored, and there was no memory to install it
-            self.group.install(gsa)
+        if self.group and not self.group.ended:
+            if self.group.member.held(gsa.epoch) is None:  # the file's: maybe it came before, when there was no memory for it
+                self.group.install(read_file(self._path, decode))  # type: ignore[arg-type]
+            self.group.member.grace_ms = 1000 * body[0]
+            if body[1]:
+                self._enter()
+
+    def _enter(self) -> None:
+        try:
+            self.group.activate()  # type: ignore[union-attr]
+        except UsageError:
+            pass  # the first record of another member has activated it
+
+    def _note_entered(self) -> None:
+        """Once the epoch of the file is in use, its numbers are in the store: write it back without the flag `fresh`."""
+        current = self._fresh and self.group and self.group.member.held(0)
+        if current and current.epoch == self._epoch:
+            try:
+                replace_file(self._path, read_file(self._path, without_fresh_flag))  # type: ignore[arg-type]
+                self._fresh = False
+            except StoreError:
+                pass  # tried again after the next datagram
 
     def _install(self, request: "Message", _session: "Any") -> "Response":
-        """Handle struct { uint8 grace_s; GSA gsa; }; it may arrive before join() has returned."""
+        """Handle the body of _take(); it may arrive before join() has returned."""
         try:
-            self._keep(request.payload[1:])
+            self._take(request.payload)
         except (FormatError, UsageError):
             return BAD_REQUEST, b""
-        if self.group:
-            self.group.member.grace_ms = 1000 * request.payload[0]
-        return CHANGED, b""  # it is stored: a StoreError would have become 5.00
+        return CHANGED, self._report()  # what is installed: a StoreError would have become 5.00
 
     def _activate(self, request: "Message", _session: "Any") -> "Response":
         epoch = int.from_bytes(request.payload, "big")
         if self.group is None or self.group.member.held(epoch) is None:
             return BAD_REQUEST, b""
         if epoch == self._epoch:  # else the request is late: the next epoch is here already
-            try:
-                self.group.activate()
-            except UsageError:
-                pass  # the first record of another sender has activated it
-        return CHANGED, b""
+            self._enter()
+        return CHANGED, self._report()

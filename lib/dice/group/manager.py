@@ -6,22 +6,36 @@ A member is identified by the identity of its session, such as its PSK identity.
 fetches its GSA, and receives the next one before it becomes active. docs/protocol.md, section 14, is normative.
 
 A new epoch is prepared first: its keys are drawn, and its GSAs are delivered. It becomes active when all members have acknowledged
-theirs, or when the wait for them times out. Then each sender gets a request to activate it, listeners activate it on the first
-record in it, and a member that missed it fetches it. Every change is committed before it is visible to anybody, so a manager that
-is killed continues where it was.
+theirs, or when the wait for them times out. Then every member is asked to enter it, and a member that missed it fetches it. It is
+in use when all members have entered it. Every change is committed before it is visible to anybody, so a manager that is killed
+continues where it was; what it knew of sequence numbers and of who has entered what, it learns anew from the reports.
 """
 
 from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
-from ..errors import LimitError, UsageError
-from ..limits import ACKNOWLEDGE_EACH_MS, ACKNOWLEDGE_MS, EXPEL_MS, GRACE_MS, GROUP_EPOCH_MAX, KEY_RECORDS_MAX, SENDERS_MAX
-from ..reasons import E_NO_ID, E_OPTION, E_SPENT
-from ..suites import PSK_AES_128_CCM_8
+from ..errors import UsageError
+from ..limits import (
+    ACKNOWLEDGE_EACH_MS,
+    ACKNOWLEDGE_MS,
+    EXPEL_MS,
+    FORGED_MAX,
+    FORGED_SHORT_TAG_MAX,
+    GRACE_MS,
+    GROUP_EPOCH_MAX,
+    KEY_RECORDS_MAX,
+    OPERATOR_EPOCHS,
+    SENDER_HEARD_MS,
+    SENDERS_MAX,
+)
+from ..reasons import E_NO_ID, E_OPTION
+from ..suites import PSK_AES_128_CCM_8, SUITES
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import mul_id_of, sender_id_max, traffic_key
+from .ration import Ration, expire
 
 if TYPING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
+    from typing import Any
 
 SENDER = "sender"
 ANSWERING = "answering"  # a listener with an id of its own
@@ -29,7 +43,9 @@ LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
+_GID_BYTES = const(4)
 _SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
+_SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
 
 
 class MemberRecord:
@@ -82,7 +98,11 @@ class GroupState:
 
 
 class Manager:
-    """The manager of one group. `state` is its GroupState, which only the calls below change."""
+    """The manager of one group. `state` is its GroupState, which only the calls below change.
+
+    `connected`: a container of the identities that have a session, or None, which stands for everybody. Without a session, how far
+    a sender has sent is not known.
+    """
 
     def __init__(
         self, state: GroupState, commit: "Callable[[GroupState], object]", random: "Callable[[int], bytes]", now: int
@@ -94,10 +114,27 @@ class Manager:
         * `random(n)` returns n random bytes.
         * `now`: the time in ticks, here and in the other calls.
         """
+        self.connected: Container[bytes] | None = None
         self.state = state
         self._commit = commit
         self._random = random
+        self._due: int | None = None  # the end of the wait for acknowledgements
+        self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
+        self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
+        self._offered: set[bytes] | None = None  # members that may have the GSA of this epoch; None: all
+        self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
+        self._clashed: set[bytes] = set()  # members that get another id in the next epoch
+        self._ration = Ration(bool(state.epoch))
+        self.restore(state, now)
+
+    def restore(self, state: GroupState, now: int) -> None:
+        """Continue with `state`, an earlier one that is durable, as after a restart."""
+        self.state = state
         self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
+        self._expelled = max(self._expelled, state.epoch)
+        self._offered = None
+        self._heard = {}
+        self._clashed = set()
 
     def add(self, identities: "Iterable[bytes]", role: str, now: int) -> None:
         """Add members: SENDER, ANSWERING (a listener with an id) or LISTENER; the first two begin one new epoch.
@@ -110,8 +147,9 @@ class Manager:
                 raise UsageError(E_OPTION)
             state.members[identity] = MemberRecord(role, None)
         if role != LISTENER or not state.epoch:
-            self._begin(state, False)
-        self._keep(state, now)
+            self._begin(state, now)
+        else:
+            self._keep(state)
 
     def remove(self, identities: "Iterable[bytes]", now: int) -> None:
         """Expel members: begin an epoch with a new master key. Raises UsageError for a device that is not a member."""
@@ -120,8 +158,7 @@ class Manager:
             if identity not in state.members:
                 raise UsageError(E_OPTION)
             del state.members[identity]
-        self._begin(state, True)
-        self._keep(state, now)
+        self._begin(state, now, True)
 
     def replace(self, identity: bytes, other: bytes, now: int) -> None:
         """Expel a member, and add `other` in its role, in one new epoch. Raises UsageError unless only the first is a member."""
@@ -129,31 +166,43 @@ class Manager:
         if identity not in state.members or other in state.members:
             raise UsageError(E_OPTION)
         state.members[other] = MemberRecord(state.members.pop(identity).role, None)
-        self._begin(state, True)
-        self._keep(state, now)
+        self._begin(state, now, True)
 
     def rekey(self, now: int) -> None:
-        """Begin a new epoch, with new keys. Raises LimitError after the last epoch, 65,535."""
-        state = self.state.copy()
-        self._begin(state, False)
-        self._keep(state, now)
+        """Begin a new epoch, with new keys. After the last epoch, 65,535, it is epoch 1 of another group id."""
+        self._begin(self.state.copy(), now)
+
+    def fetch(self, identity: bytes, now: int) -> "Gsa | None":
+        """Return gsa(identity) for a member that gets it now.
+
+        If it has not held this epoch, and the number of some sender is unknown, an attacker could replay that sender's recorded
+        messages to it. So an epoch in which nobody has sent begins for it first, if that is not too often.
+        """
+        gsa = self.gsa(identity)
+        if gsa and gsa.fresh and [1 for i, number in gsa.senders if number == UNKNOWN] and self._automatic(None, now):
+            self._begin(self.state.copy(), now)
+            gsa = self.gsa(identity)
+        return gsa
 
     def gsa(self, identity: bytes) -> "Gsa | None":
-        """Return the Gsa of the current epoch for a member; None for others, and while the group has no sender.
+        """Return the Gsa of the current epoch for a member, who counts as having it from now on; None for others.
 
         It is fresh until the member has acknowledged it: a device that loses its counters later must not start again at 0.
         """
         state = self.state
         member = state.members.get(identity)
-        if member is None or not any(m.role == SENDER for m in state.members.values()):
+        if member is None:
             return None
         base = state.epoch << 48
-        new = member.held < state.epoch
         senders = []
-        for other in state.members.values():
-            if other.role == SENDER:
-                silent = not state.active or other.held < state.epoch  # it has not been asked to activate this epoch
-                senders.append((other.id, base + other.sent if silent or other.sent else UNKNOWN))
+        for other, record in state.members.items():
+            if record.role == SENDER:
+                known = other == identity or (other in self._heard and self._has_session(other))
+                if self._offered is not None and other not in self._offered:
+                    known = True  # it has no key of this epoch
+                senders.append((record.id, base + record.sent if known else UNKNOWN))
+        if self._offered is not None:
+            self._offered.add(identity)
         return Gsa(
             gid=state.gid,
             address=state.address,
@@ -168,8 +217,15 @@ class Manager:
             lifetime_s=state.lifetime_s,
             budget=KEY_RECORDS_MAX,
             senders=senders,
-            fresh=new,
+            fresh=member.held < state.epoch,
         )
+
+    def grace_s(self, identity: bytes) -> int:
+        """Return for how many s a member that enters the current epoch still receives in the one before.
+
+        0 if that may be an epoch in which somebody sends who was expelled since, also where other epochs came in between.
+        """
+        return 0 if self._entered.get(identity, 0) < self._expelled else GRACE_MS // 1000
 
     def acknowledge(self, identity: bytes, epoch: int, now: int) -> bool:
         """Record that a member has stored the GSA of `epoch`; return whether the current epoch is active."""
@@ -179,61 +235,115 @@ class Manager:
         if member.held < epoch:
             state = self.state.copy()
             state.members[identity].held = epoch
-            self._keep(state, now)
+            self._keep(state)
         if not self.state.active and not self.undelivered:
-            self._activate(now)
+            self._activate()
         return self.state.active
 
-    def report(self, identity: bytes, epoch: int, sent: int, clash: bool, now: int) -> None:
-        """Record the report of a sender: its next sequence number, and whether another device uses its SenderID.
+    def entered(self, identity: bytes, epoch: int) -> None:
+        """Note that a member has entered `epoch`: it obeys nobody any more who was expelled before."""
+        if identity in self.state.members and epoch == self.state.epoch:
+            self._entered[identity] = epoch
 
-        A clash begins a new epoch, in which the sender has another id, and so does a key of which three quarters are used.
+    def report(self, identity: bytes, epoch: int, sent: int, clash: bool, now: int, forged: int = 0, entered: bool = False) -> None:
+        """Record the report of a member, which acknowledges `epoch`.
+
+        * `sent`: the sequence number of the next record of a sender; not committed, because a member reports as often as it likes.
+        * `clash`: another device sends with its SenderID; it gets another id in the next epoch.
+        * `forged`: the most records that did not verify under one key of this epoch.
+        * `entered`: whether the member has entered the epoch.
+
+        A clash, a key of which three quarters are used, and too many forged records begin a new epoch, but not often.
         """
-        member = self.state.members.get(identity)
-        if member is None or member.role != SENDER or epoch != self.state.epoch or not 0 <= sent <= KEY_RECORDS_MAX:
+        if identity not in self.state.members or epoch != self.state.epoch or not 0 <= sent <= KEY_RECORDS_MAX:
             return
-        state = self.state.copy()
-        state.members[identity].sent = max(member.sent, sent)
-        if clash:
-            state.members[identity].id = None
-        if clash or sent >= _SPENT_RECORDS:
-            self._begin(state, False)
-        self._keep(state, now)
+        self.acknowledge(identity, epoch, now)
+        if entered:
+            self.entered(identity, epoch)
+        cause: Any = None
+        due = forged >= (FORGED_SHORT_TAG_MAX if SUITES[self.state.suite].overhead == _SHORT_TAG_OVERHEAD else FORGED_MAX)
+        if self.state.members[identity].role == SENDER:
+            self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
+            if sent > self.state.members[identity].sent:
+                state = self.state.copy()
+                state.members[identity].sent = sent
+                self.state = state
+            if clash:
+                self._clashed.add(identity)
+            if clash or sent >= _SPENT_RECORDS:
+                cause, due = identity, True
+        if due and self._automatic(cause, now):
+            self._begin(self.state.copy(), now)
 
     @property
     def undelivered(self) -> "list[bytes]":
-        """Identities of members that have not acknowledged the current epoch; listeners first, since they need its first record."""
+        """Identities of members that have not acknowledged the current epoch.
+
+        Those first that the expelled may reach; then listeners, since they need its first record.
+        """
         members = self.state.members
         missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
-        return [i for i in missing if members[i].role != SENDER] + [i for i in missing if members[i].role == SENDER]
+        return sorted(missing, key=lambda i: (self.grace_s(i), members[i].role == SENDER))
+
+    @property
+    def not_activated(self) -> "list[bytes]":
+        """Identities of members that are not known to have entered the current epoch.
+
+        Those first that the expelled may reach; then senders, since others follow their first record.
+        """
+        members = self.state.members
+        missing = [identity for identity in members if self._entered.get(identity) != self.state.epoch]
+        return sorted(missing, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
 
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
-        return self._due
+        soonest = self._due
+        for due in self._ration.dues() + list(self._heard.values()):
+            if due is not None and (soonest is None or ticks_diff(due, soonest) < 0):
+                soonest = due
+        return soonest
 
     def timeout(self, now: int) -> bool:
         """Activate the epoch if the wait for acknowledgements is over; return whether it is active."""
+        expire(self._heard, now)
+        self._ration.timeout(now)
         if self._due is not None and ticks_diff(now, self._due) >= 0:
-            self._activate(now)
+            self._activate()
         return self.state.active
 
-    def _begin(self, state, expel):
-        """Draw the keys and the ids of the next epoch."""
-        if state.epoch == GROUP_EPOCH_MAX:
-            raise LimitError(E_SPENT)
+    def _has_session(self, identity):
+        return self.connected is None or identity in self.connected
+
+    def _automatic(self, cause, now):
+        """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
+        return self.state.active and self.state.epoch < GROUP_EPOCH_MAX - OPERATOR_EPOCHS and self._ration.take(cause, now)
+
+    def _begin(self, state, now, expel=False):
+        """Begin the next epoch with the members of `state`: draw its keys and ids, and commit it."""
+        urgent = not self.state.grace_s and [1 for i in self.not_activated if self._has_session(i)]  # an expulsion is under way
+        had = {member.id for member in self.state.members.values()}
+        had.update([member.id for member in state.members.values()])
+        if state.epoch == GROUP_EPOCH_MAX:  # epochs never go back: another group id, which members take from their manager alone
+            state.epoch = 0
+            state.gid = self._random(_GID_BYTES)
+            state.tgk = b""
+            self._entered = {}
+            self._expelled = 0
         state.epoch += 1
         state.active = False
-        state.grace_s = 0 if expel else GRACE_MS // 1000
+        state.grace_s = 0 if expel or urgent else GRACE_MS // 1000
         if expel or not state.tgk:
             state.tgk = self._random(_TGK_BYTES)
         state.cs_id = self._random(4)
         state.rand = self._random(_RAND_BYTES)
-        had = {member.id for member in self.state.members.values()}
-        had.update([member.id for member in state.members.values()])
         free = iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had])
         senders = 0
-        for member in state.members.values():
+        for identity, member in state.members.items():
             member.sent = 0
+            if state.epoch == 1:
+                member.held = 0
+            if identity in self._clashed:
+                member.id = None
             senders += member.role == SENDER
             if member.role != LISTENER and member.id is None:
                 member.id = next(free, None)
@@ -241,21 +351,25 @@ class Manager:
                     raise UsageError(E_NO_ID)
         if senders > SENDERS_MAX:
             raise UsageError(E_NO_ID)
+        due = self._end_of_wait(state, now) if self._due is None or self.state.grace_s else self._due  # an expulsion waits once
+        self._keep(state)
+        self._due = due
+        self._offered = set()
+        self._heard = {}
+        self._clashed = set()
+        if expel:
+            self._expelled = state.epoch
 
-    def _activate(self, now):
+    def _activate(self):
         state = self.state.copy()
         state.active = True
-        self._keep(state, now)
+        self._keep(state)
+        self._due = None
 
-    def _keep(self, state, now):
+    def _keep(self, state):
         """Commit a change, and only then make it visible."""
-        began = state.epoch != self.state.epoch
         self._commit(state)
         self.state = state
-        if state.active:
-            self._due = None
-        elif began:
-            self._due = self._end_of_wait(state, now)
 
     def _end_of_wait(self, state, now):
         wait_ms = (ACKNOWLEDGE_MS if state.grace_s else EXPEL_MS) + ACKNOWLEDGE_EACH_MS * len(state.members)

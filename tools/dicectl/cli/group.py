@@ -13,6 +13,7 @@ from dicectl.text import printable
 
 _WAIT_S = 90
 _POLL_S = 0.2
+_LIFETIME_S = 7 * 86_400  # of keys, unless the operator says another
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _wait = click.option(
@@ -52,16 +53,17 @@ def _print(shown, as_json):
 
 
 def _follow(registry, shown, wait, as_json):
-    """Wait until the epoch is in use, then print the state of the group."""
+    """Wait until the epoch is in use: all members that are connected have entered it. Then print the state of the group."""
     import time
 
     from dicectl.cli.progress import bar
 
     end = time.monotonic() + _WAIT_S
     with bar(not as_json) as report:
-        while wait and shown["senders"] and (shown["untold"] or not shown["active"]) and time.monotonic() < end:
+        while wait and (shown["untold"] or not shown["active"]) and time.monotonic() < end:
             if report:
-                report(f"epoch {shown['epoch']}", 1 - len(shown["missing"]) / max(1, shown["members"]))
+                late = set(shown["missing"]) | set(shown["untold"])
+                report(f"epoch {shown['epoch']}", 1 - len(late) / max(1, shown["members"]))
             time.sleep(_POLL_S)
             shown = control.call(registry, "show", group=shown["name"])
     _print(shown, as_json)
@@ -124,7 +126,10 @@ def members(group, as_json, registry):
 @click.option("--port", type=click.IntRange(1, 65535), help="UDP port; each group needs its own.  [default: random]")
 @click.option("--layout", type=click.Choice(["k08", "d00"]), default="k08", show_default=True, help="SenderID of 1 or 2 bytes.")
 @click.option(
-    "--lifetime", type=Period(), help="Time after which devices erase keys that are not renewed: 12h, 30d.  [default: never]"
+    "--lifetime",
+    type=Period(zero=True),
+    help="Time after which devices erase keys that are not renewed: 12h, 30d, or 0 for never. A device that cannot reach the "
+    "manager obeys expelled ones for so long.  [default: 7d, or twice --rekey-every]",
 )
 @click.option("--rekey-every", type=Period(), help="Period of automatic re-keys: 7d.  [default: half the lifetime, else on demand]")
 @_json
@@ -133,11 +138,13 @@ def new(group, address, ipv6, port, layout, lifetime, rekey_every, as_json, regi
     """Create a group."""
     from dicectl.net.address import draw
 
+    if lifetime is None:
+        lifetime = min(max(_LIFETIME_S, 2 * (rekey_every or 0)), (1 << 32) - 1)
     options = {
         "address": address or draw(ipv6),
         "port": port,
         "layout": layout,
-        "lifetime_s": lifetime or 0,
+        "lifetime_s": lifetime,
         "rekey_s": rekey_every or 0,
     }
     if lifetime and rekey_every and rekey_every >= lifetime:
@@ -169,8 +176,8 @@ def add(group, devices, role, wait, as_json, registry):
 def remove(group, devices, wait, as_json, registry):
     """Expel devices from a group: all other members get new keys, from a new master key.
 
-    Members that are not connected keep the old keys until they fetch the new ones. Senders change to the new keys within 5 s plus
-    60 ms for each member.
+    Members that are connected change to the new keys within 5 s plus 110 ms for each member, and obey nobody any more who was
+    expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends.
     """
     _follow(registry, control.call(registry, "remove", group=group, devices=devices), wait, as_json)
 

@@ -40,12 +40,17 @@ def with_address(function):
 
 
 class Period(click.ParamType):
-    """A time such as 90s, 45m, 12h or 30d."""
+    """A time such as 90s, 45m, 12h or 30d; with `zero`, also 0."""
 
     name = "time"
 
+    def __init__(self, zero=False):
+        self._zero = zero
+
     def convert(self, value, param, ctx):
         """Return the seconds."""
+        if self._zero and value == "0":
+            return 0
         match = re.fullmatch(r"(\d{1,9})([smhd])", value)
         seconds = int(match[1]) * _UNITS[match[2]] if match else 0
         if not 0 < seconds < 1 << 32:

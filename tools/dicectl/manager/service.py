@@ -143,7 +143,7 @@ class ManagerService:
                 yield
         except BaseException:
             for name, state in before.items():
-                self.managers[name].state = state
+                self.managers[name].restore(state, now())
             raise
 
     async def rekey_when_due(self):

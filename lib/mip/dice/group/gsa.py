@@ -21,7 +21,7 @@ struct {
     uint64 own_next;               epoch | sequence number of the first record to send; 0 for a device that only listens
     uint32 lifetime_s;             0: unlimited
     uint32 budget;                 records that a sender may seal
-    uint8 count;                   1..50
+    uint8 count;                   0..50
     struct { uint16 id; uint64 next; } senders[count];      next: epoch | lowest fresh sequence number; FF*8: unknown
     opaque check[4];               SHA-256 of all before it, truncated: finds damage, proves nothing
 } GSA;
@@ -115,7 +115,7 @@ def decode(data):
         at += _SENDER_BYTES
     numbers = dict(senders)
     # The records that are sealed with one key are summed over all its holders.
-    sharers = count if derive == DERIVE_SHARED else 1
+    sharers = (derive == DERIVE_SHARED and count) or 1
     if not port or (address[0] != 0xFF if address[4:] else address[0] >> 4 != 0xE):
         raise FormatError(_E_ADDRESS)
     if (
@@ -127,7 +127,7 @@ def decode(data):
         or len(key) != (16 if derive == DERIVE_SENDER else SUITES[suite].keys_bytes)
     ):
         raise FormatError(_E_VALUE)
-    if not 1 <= len(numbers) == count <= _SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
+    if not len(numbers) == count <= _SENDERS_MAX or (own_next and own_id not in numbers) or (layout == K08 and highest > 0xFF):
         raise FormatError(_E_SENDER_ID)
     if not epoch or epoch < newest:
         raise FormatError(_E_EPOCH)

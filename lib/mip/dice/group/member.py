@@ -15,7 +15,7 @@ At most two epochs are held: the current one, in which we send, and either the n
 which is read for a grace period.
 """
 
-from struct import unpack_from
+from struct import pack, unpack_from
 
 from .._compat import ticks_add, ticks_diff
 _CONTENT_APPLICATION_DATA = const(23); _DTLS_1_2 = const(0xFEFD)
@@ -230,11 +230,24 @@ class Member:
         self._enter(self._other, self._context, now)
 
     def held(self, epoch):
-        """Return the Context of an epoch, or None if it is not held."""
+        """Return the Context of an epoch, of the one in use for 0, or None if it is not held."""
         for context in (self._context, self._other):
-            if context and context.epoch == epoch:
+            if context and epoch in (0, context.epoch):
                 return context
         return None
+
+    def report(self, epoch):
+        """Return what a group manager asks: struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }.
+
+        It is of `epoch` if that is held, else of the epoch in use. next: our next sequence number, or 0. flags: 1 clash, 2 the
+        epoch is in use. forged: the most records that did not verify under one key. After the end of the group, all is 0.
+        """
+        context = self.held(epoch) or self._context
+        if context is None:
+            return bytes(15)
+        sent = 0 if context.own_id is None or context.clash else context.own_next
+        forged = max([0] + [sender.forged for sender in context.senders.values()])
+        return pack(">HQBI", context.epoch, sent, context.clash | (context is self._context) << 1, forged)
 
     def forged(self):
         """Return {(epoch, SenderID): number of records whose tag did not verify} for the keys held.
@@ -302,7 +315,7 @@ class Member:
             sender.mark = 1 << 48  # above every sequence number, because the store now counts the new epoch
         self._context = context
         self._other = previous
-        self._grace_end = None
+        self._halted = self._grace_end = None
         if previous:
             grace_ms = self.grace_ms
             if self._lifetime_end is not None:  # of the previous epoch, whose keys must not outlive it
@@ -314,7 +327,7 @@ class Member:
         self._count_lifetime(now)
 
     def _count_lifetime(self, now):
-        """Begin the next unit of the epoch's lifetime, or end it.
+        """Begin the next unit of the epoch's lifetime, or end it: then go on to the next epoch if it is held.
 
         The store is written ahead, so that a reboot does not prolong the lifetime. Units double from 1 s, so that a short run uses
         up little of it.
@@ -322,8 +335,18 @@ class Member:
         if self._context.lifetime_s:
             left_s = self._context.lifetime_s - self._lived_s
             if left_s <= 0:
-                self._end(LimitError, _E_EXPIRED)
-                self._expired = True
+                if self._other is None or self._grace_end is not None:
+                    self._end(LimitError, _E_EXPIRED)
+                    self._expired = True
+                    return
+                self._halted, self._reason = LimitError, _E_EXPIRED  # until the next epoch is entered
+                self._context.close()
+                self._lifetime_end = ticks_add(now, 1000)  # tried again if the store fails
+                self._schedule()
+                try:
+                    self._enter(self._other, None, now)
+                except (StoreError, UsageError):
+                    pass
                 return
             self._unit_s = min(2 * self._unit_s or 1, _LIFETIME_UNIT_MAX_S, left_s)
             self._lived_s += self._unit_s

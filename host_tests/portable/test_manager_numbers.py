@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The sequence numbers that a GSA has for a device that joins late, and the epoch that begins for such a device."""
+
+from support import RamStore, seal
+from test_manager import BASE, WAIT, CountingRandom, MemberDevice, MemoryDisk, new_manager
+
+from dice.errors import DATA
+from dice.group.gsa import K08, UNKNOWN
+from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dice.group.member import Member
+from dice.limits import AUTOMATIC_REKEY_MIN_MS, SENDER_HEARD_MS
+
+MINUTE = 60_000
+
+
+def group_in_use():
+    """Return (manager, switch, panel), both senders in epoch 1, which is active."""
+    manager, _ = new_manager()
+    manager.add([b"switch", b"panel"], SENDER, 0)
+    switch, panel = devices = [MemberDevice(manager, identity) for identity in (b"switch", b"panel")]
+    for device in devices:
+        device.fetch()
+    assert manager.state.active
+    return manager, switch, panel
+
+
+def told(manager, identity=b"lamp"):
+    """Return the number of sender 1 in the GSA of a device."""
+    return dict(manager.gsa(identity).senders)[1]
+
+
+def test_the_reported_sequence_numbers_are_told_and_never_decrease():
+    manager, _ = new_manager()
+    manager.add([b"switch"], SENDER, 0)
+    manager.add([b"lamp"], LISTENER, 0)
+    assert told(manager) == BASE  # the switch has no key yet
+    assert manager.gsa(b"switch").fresh and manager.gsa(b"switch").own_next == BASE
+    assert told(manager) == UNKNOWN  # it may have received its GSA
+    manager.report(b"switch", 1, 0, False, 0)
+    assert not manager.gsa(b"switch").fresh
+    assert told(manager) == BASE
+    manager.timeout(WAIT)
+    assert manager.state.active and told(manager) == BASE
+    manager.report(b"switch", 1, 70, False, 0)
+    assert told(manager) == BASE + 70
+    manager.report(b"switch", 1, 20, False, 0)  # a report that arrived late
+    assert told(manager) == BASE + 70
+
+
+def test_a_sender_whose_acknowledgement_was_lost_is_unknown():
+    """F17: it has the epoch, follows the others into it, and speaks, while its session is broken."""
+    manager, switch, panel = group_in_use()
+    manager.rekey(0)
+    switch.fetch(acknowledge=False)
+    panel.fetch()
+    manager.timeout(2 * WAIT)
+    panel.member.activate(0)
+    switch.receive(seal(panel.member))
+    recording = [seal(switch.member, b"on") for _ in range(50)]
+    manager.add([b"lamp"], LISTENER, 0)
+    lamp = Member(manager.gsa(b"lamp"), RamStore(), 0)
+    assert told(manager) == UNKNOWN
+    assert lamp.receive(recording[0], 0) != DATA
+
+
+def test_no_recording_is_obeyed_by_a_latecomer_that_the_manager_gives_an_epoch_of_its_own():
+    """F17: unknown alone would have it obey all but the first."""
+    manager, switch, panel = group_in_use()
+    manager.report(b"panel", 1, 0, False, 0)
+    recording = [seal(switch.member, b"on") for _ in range(50)]
+    manager.add([b"lamp"], LISTENER, 0)
+    gsa = manager.fetch(b"lamp", 0)
+    assert gsa.epoch == manager.state.epoch == 2 and dict(gsa.senders) == {1: 2 * BASE, 2: 2 * BASE}
+    lamp = Member(gsa, RamStore(), 0)
+    assert DATA not in [lamp.receive(datagram, 0) for datagram in recording]
+    for device in (switch, panel):
+        device.fetch()
+        manager.report(device.identity, 2, 0, False, 0)
+    manager.acknowledge(b"lamp", 2, 0)
+    assert manager.state.active
+    switch.member.activate(0)
+    assert lamp.receive(seal(switch.member), 0) == DATA
+
+
+def test_latecomers_do_not_cause_epochs_often():
+    manager, *_ = group_in_use()
+    manager.add([b"lamp"], LISTENER, 0)
+    assert manager.fetch(b"lamp", 0).epoch == 2
+    manager.gsa(b"switch")
+    manager.timeout(2 * WAIT)
+    assert manager.state.active and told(manager) == UNKNOWN
+    assert manager.fetch(b"lamp", 2 * WAIT).epoch == 2
+    manager.timeout(AUTOMATIC_REKEY_MIN_MS)
+    assert manager.fetch(b"lamp", AUTOMATIC_REKEY_MIN_MS).epoch == 3
+
+
+def test_who_holds_the_epoch_causes_none():
+    """Its own counters say how far others have sent; the numbers of a GSA that is not fresh are ignored."""
+    manager, *_ = group_in_use()
+    assert told(manager, b"panel") == UNKNOWN
+    assert manager.fetch(b"panel", 0).epoch == 1
+
+
+def test_a_number_is_good_while_its_sender_can_be_reached():
+    for cut in ("session", "report", "restart"):
+        manager, *_ = group_in_use()
+        manager.add([b"lamp"], LISTENER, 0)
+        manager.report(b"switch", 1, 50, False, 0)
+        assert told(manager) == BASE + 50
+        if cut == "session":
+            manager.connected = {b"panel"}
+        elif cut == "report":
+            assert manager.deadline() == SENDER_HEARD_MS
+            manager.timeout(SENDER_HEARD_MS - 1)
+            assert told(manager) == BASE + 50
+            manager.timeout(SENDER_HEARD_MS)
+        else:
+            manager = Manager(manager.state, MemoryDisk(), CountingRandom(), 0)
+        assert told(manager) == UNKNOWN, cut
+        manager.connected = None
+        manager.report(b"switch", 1, 51, False, SENDER_HEARD_MS)
+        assert told(manager) == BASE + 51
+
+
+def test_a_manager_that_was_killed_does_not_know_who_has_an_epoch():
+    """A GSA may have been on its way."""
+    disk = MemoryDisk()
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, K08), disk, CountingRandom(), 0)
+    manager.add([b"switch"], SENDER, 0)
+    manager.add([b"lamp"], LISTENER, 0)
+    assert told(manager) == BASE
+    assert told(Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 0)) == UNKNOWN
+    state = manager.state
+    manager.rekey(0)
+    assert told(manager) == 2 * BASE
+    manager.restore(state, 0)  # as the service does when a transaction fails
+    assert told(manager) == UNKNOWN
+
+
+def test_a_report_that_only_moves_a_number_commits_nothing():
+    """A member reports as often as it likes; its number is unknown after a restart anyway."""
+    manager, disk = new_manager()
+    manager.add([b"switch"], SENDER, 0)
+    manager.add([b"lamp"], LISTENER, 0)
+    for identity in (b"switch", b"lamp"):
+        manager.report(identity, 1, 0, False, 0)
+    count = len(disk.commits)
+    for sent in range(100):
+        manager.report(b"switch", 1, sent, False, 0, 100, True)
+    assert manager.state.members[b"switch"].sent == 99 and len(disk.commits) == count
