@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT
+from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT, URI_QUERY
 from dice.dtls.kx_psk import Psk
+from dice.errors import PeerError
 from dice.group.gsa import decode
+from dice.reasons import E_BLOCKS
 from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import control
@@ -101,6 +104,63 @@ def test_aiocoap_client_reads_writes_and_observes_resources(node):
         ["2.05 Content", 34, "</shelf>,</slow>,</ticker>,</time>"[:32]],
         *(["2.05 Content", 6, f"tick {number}"] for number in (1, 2, 3, 4)),
     ]
+
+
+class UdpConnection:
+    """What Coap needs of a session, over plain UDP: this is about CoAP."""
+
+    def __init__(self, port):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect((HOST, port))
+        self.socket.setblocking(False)
+
+    async def send(self, message):
+        await asyncio.get_running_loop().sock_sendall(self.socket, bytes(message))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        return await asyncio.get_running_loop().sock_recv(self.socket, 2048)
+
+    def close(self):
+        self.socket.close()
+
+
+def test_bodies_of_an_aiocoap_server_are_of_one_version_and_one_query():
+    """A resource that changes once while it is read is read again; one that always does is not read. Queries do not mix."""
+    try:
+        python = environment("aiocoap", TinyDTLS.tools)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    port = free_port()
+
+    async def talk():
+        coap = Coap(UdpConnection(port), blockwise=True)
+        once = await coap.request(GET, "changes/once")
+        failed = []
+        for path in ("changes/twice", "changes/always"):
+            with pytest.raises(PeerError) as caught:
+                await coap.request(GET, path)
+            failed.append(caught.value.reason)
+        twice = await coap.request(GET, "changes/twice")  # which does not change any more
+        log = await asyncio.gather(*(coap.request(GET, "log", options=[(URI_QUERY, b"n=%d" % n)]) for n in (1, 2)))
+        puts = await asyncio.gather(*(coap.request(PUT, "shelf", b"%d" % n * 1500) for n in (1, 2)))
+        shelf = await coap.request(GET, "shelf")
+        coap.close()
+        return once, failed, twice, log, puts, shelf
+
+    words = [python, PROGRAMS / "aiocoap_server.py", str(port)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            once, failed, twice, log, puts, shelf = asyncio.run(talk())
+        finally:
+            process.kill()
+    assert once.payload == b"1" * 1200 and twice.payload == b"3" * 1200
+    assert failed == [E_BLOCKS, E_BLOCKS]
+    assert [response.payload for response in log] == [b"n=1;" * 300, b"n=2;" * 300]
+    assert [response.code for response in puts] == [CHANGED] * 2 and shelf.payload == b"2" * 1500
 
 
 def test_aiocoap_client_joins_a_group_of_the_manager(tmp_path):
