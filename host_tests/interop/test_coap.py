@@ -107,7 +107,7 @@ def test_aiocoap_client_reads_writes_and_observes_resources(node):
 
 
 class UdpConnection:
-    """What Coap needs of a session, over plain UDP: this is about CoAP."""
+    """The part of a session that Coap uses, over plain UDP: this is about CoAP."""
 
     def __init__(self, port):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -143,7 +143,7 @@ def test_bodies_of_an_aiocoap_server_are_of_one_version_and_one_query():
             with pytest.raises(PeerError) as caught:
                 await coap.request(GET, path)
             failed.append(caught.value.reason)
-        twice = await coap.request(GET, "changes/twice")  # which does not change any more
+        twice = await coap.request(GET, "changes/twice")  # it does not change any more
         log = await asyncio.gather(*(coap.request(GET, "log", options=[(URI_QUERY, b"n=%d" % n)]) for n in (1, 2)))
         puts = await asyncio.gather(*(coap.request(PUT, "shelf", b"%d" % n * 1500) for n in (1, 2)))
         shelf = await coap.request(GET, "shelf")

@@ -239,7 +239,7 @@ def test_a_resource_that_changes_twice_while_it_is_read_raises():
 
         def forgets(request, response):
             block = hold(request, response)
-            two._blocks._response = None  # as a server that keeps no state
+            two._blocks._request = None  # as a server that keeps no state
             return block
 
         two._blocks.split = forgets

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Block-wise transfers, searched: many at a time, with loss, reordering, late copies and resources that change between blocks.
 
-What is delivered as success, on either side, is exactly one version of one resource for one query. The servers are our own, with
-one body held for each session, and a foreign one that keeps no state and cuts each block from what the resource is at that moment.
-Every version of every resource is a body of its own, in which each block tells whose it is.
+Each success, on either side, is exactly one version of one resource for one query. The servers are our own, with one body held for
+each session, and a foreign one that keeps no state and cuts each block from the present version. Every version has a body of its
+own, in which each block tells whose it is.
 """
 
 import random
@@ -24,7 +24,7 @@ INCOMPLETE = 0x88
 
 
 class Resources:
-    """What a server has: by (path, queries), all versions that there were, as (since which step, body)."""
+    """The resources of a server: by (path, queries), all versions that there were, as (first step, body)."""
 
     def __init__(self, chance):
         self.chance = chance
@@ -173,7 +173,7 @@ class Scene:
     def check(self, transfer, code, key, body, began):
         response = transfer.response
         if response is None:
-            self.outcomes["failed" if transfer.failed else "silent"] += 1
+            self.outcomes["failed" if transfer.exchange.response else "silent"] += 1
         elif response.code >> 5 != 2:
             self.outcomes["refused"] += 1
         else:
@@ -193,7 +193,7 @@ class Scene:
                 end.timeout(self.now)
 
     def run(self, steps):
-        """Do something at random, `steps` times; then let everything come to its end."""
+        """Do something at random, `steps` times; then wait until all has ended."""
         for _ in range(steps):
             self.resources.step += 1
             what = self.chance.random()
@@ -273,7 +273,7 @@ def finds(own, *expected):
 
 
 def test_the_search_finds_a_client_that_compares_no_etags(monkeypatch):
-    """As the first one did: pieces of two versions were told as one body."""
+    """As the first one did: it returned pieces of two versions as one body."""
     option = Message.option
     monkeypatch.setattr(Message, "option", lambda self, number: None if number == ETAG else option(self, number))
     finds(False, "no version of this resource")

@@ -58,11 +58,11 @@ class Coap:
         self._changed = asyncio.Event()
         self._error: Exception | None = None
         self._blocks: Any = None
+        self._transfer: Any = None  # at work
         if blockwise:
             from ..coap.block import Blockwise
 
             handler = self._blocks = Blockwise(handler)
-            self._lock = asyncio.Lock()
         self.endpoint = Endpoint(handler, os.urandom, self, ack_timeout_ms)
         self._task = asyncio.create_task(self._run())
 
@@ -86,13 +86,13 @@ class Coap:
         block of a longer response is returned; its Block2 option says so.
         """
         if self._blocks:
-            async with self._lock:  # a server that holds one body would lose it with the next
-                transfer = self._blocks.transfer(self.endpoint, code, path, payload, now(), options=options, observe=observe)
-                await self._until(transfer)
+            while self._transfer:  # a server that holds one body would lose it with the next
+                await self._wait()
+            transfer = self._blocks.transfer(self.endpoint, code, path, payload, now(), options=options, observe=observe)
+            self._transfer = transfer
+            await self._until(transfer)
             return transfer.result()
-        exchange = self.endpoint.request(code, path, payload, options, now(), observe)
-        await self._until(exchange)
-        return exchange.response
+        return await self._until(self.endpoint.request(code, path, payload, options, now(), observe))
 
     async def respond(self, request: "Message", response: "Response") -> bool:
         """Answer a request for which the handler returned None, or notify an observer; return whether it was acknowledged.
@@ -120,17 +120,24 @@ class Coap:
         self._error = error
         self._changed.set()
 
-    async def _until(self, work: "Any") -> None:
-        """Wait until an Exchange or a Transfer is done, or the session has ended, and retransmit meanwhile."""
+    async def _until(self, work: "Any") -> "Message | None":
+        """Wait until an Exchange or a Transfer is done, or the session has ended, and retransmit meanwhile; return the response."""
+        exchange = work
         try:
-            while not self.ended and not work.advance(now()):
+            while not self.ended and not work.done:
                 await self._wait()
+                if work is self._transfer:
+                    work.advance(now())
         finally:
-            work = getattr(work, "exchange", work)
-            if not work.done:
-                self.endpoint.forget(work, now())
+            if work is self._transfer:
+                exchange = work.exchange
+                self._transfer = None
+                self._changed.set()  # the next one
+            if not exchange.done:
+                self.endpoint.forget(exchange, now())
         if self._error:
             raise self._error
+        return work.response
 
     async def _wait(self) -> None:
         """Send what there is to send, and wait until something has changed, or is due."""

@@ -29,6 +29,8 @@ _INCOMPLETE = const(0x88)  # 4.08
 _TOO_LARGE = const(0x8D)  # 4.13
 _SZX = const(5)  # blocks of 16 << 5 = 512 bytes, which fit every link that DTLS handshakes fit
 _ETAG_BYTES = const(4)  # of ours
+_SIZE2 = const(28)
+_SIZE1 = const(60)
 _REQUEST_TAG = const(292)  # RFC 9175, section 3
 
 
@@ -63,8 +65,8 @@ def _whole(observe: "Observer") -> "Observer":
 class Transfer:
     """A request of ours that may take several blocks, as may its response. Call advance() when its current `exchange` is done.
 
-    When the transfer is `done`, `response` is a Message with the whole payload, or None: then the blocks of the other side make no
-    body if it `failed`, else nobody answered. A GET starts over, once, if it gets blocks of several bodies: the resource changed.
+    When the transfer is `done`, `response` is a Message with the whole payload, or None: nobody answered, or the blocks do not make
+    one body. A GET that gets blocks of several bodies, because the resource changed, starts over, once.
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class Transfer:
 
         `options`, without Block1 and Block2, and `observe` are as for Endpoint.request.
         """
-        self.response: Message | None = None
-        self.done = self.failed = False
-        self.exchange: Exchange = None  # type: ignore[assignment] # until _request() has made one
+        self.response: Message | None
+        self.exchange: Exchange
+        self._tag: Any  # what all blocks of the response have in common
+        self.response = self.exchange = self._tag = None  # type: ignore[assignment]
+        self.done = False
         self._endpoint = endpoint
         self._code = code
         self._path = path
@@ -96,7 +100,6 @@ class Transfer:
         self._observe = observe and _whole(observe)
         self._sent = 0  # bytes of our payload
         self._body = b""
-        self._tag: Any = None  # what all blocks of the response have in common
         self._again = code == _GET  # whether it may start over
         if len(payload) > 16 << szx:  # the blocks of another request must not be taken for ours
             self._options.append((_REQUEST_TAG, endpoint.random(_COAP_TOKEN_BYTES)))
@@ -105,16 +108,14 @@ class Transfer:
     def advance(self, now: int) -> bool:
         """Send the next block if the current exchange is done; return whether the transfer is done."""
         if not self.done and self.exchange.done:
-            self.done = True
-            response = self.exchange.response
-            if response:
-                self.failed = True  # unless the response is of use
-                self._receive(response, now)
+            self.done = True  # unless there is a next block
+            if self.exchange.response:
+                self._receive(self.exchange.response, now)
         return self.done
 
     def result(self) -> "Message | None":
-        """Return `response`; raises PeerError if the transfer has failed."""
-        if self.failed:
+        """Return `response`; raises PeerError if there was one, but its blocks make no body."""
+        if self.response is None and self.exchange.response:
             raise PeerError(None, _E_BLOCKS)
         return self.response
 
@@ -126,14 +127,14 @@ class Transfer:
         size = 16 << self._szx
         end = self._sent + size
         more = end < len(self._payload)
-        options = [] if more else [(_BLOCK2, _option(0, False, self._szx))]
+        options = [] if more else [(_BLOCK2, _option(0, 0, self._szx))]
         if len(self._payload) > size:
             options.append((_BLOCK1, _option(self._sent // size, more, self._szx)))
         self._request(self._payload[self._sent : end], options, now)
 
     def _request(self, payload: bytes, options: "list[Option]", now: int) -> None:
         self.exchange = self._endpoint.request(self._code, self._path, payload, self._options + options, now, self._observe)
-        self.done = self.failed = False
+        self.done = False
         self._options = _without(self._options, _OBSERVE)  # further blocks do not observe once more (section 2.6)
         self._observe = None
 
@@ -150,29 +151,27 @@ class Transfer:
                 self._send(now)
             return
         value = response.option(_BLOCK2)
-        if value is None and not is_success:
-            self._body = b""  # an error is no part of it
         number, more, szx = _parse(value)
-        body = self._body
+        body = self._body if value or is_success else b""  # an error is no part of it
         tag = response.code, response.option(_ETAG)
         if not body:
             self._tag = tag
-        elif tag != self._tag or number << szx + 4 != len(body):
-            if self._again:
-                self._again = False
-                self._body = b""
-                self._request(b"", [(_BLOCK2, _option(0, 0, self._szx))], now)
-            return
-        body += response.payload
-        if szx == 7 or (number and not self._body) or len(body) > self._max:
+        if szx < 7 and tag == self._tag and number << szx + 4 == len(body):
+            body += response.payload
+            number += 1
+            if len(body) > self._max:
+                return
+        elif body and self._again:
+            self._again = False
+            number, more, szx, body = 0, 1, self._szx, b""
+        else:
             return
         self._body = body
         if more:
-            self._request(b"", [(_BLOCK2, _option(number + 1, 0, szx))], now)
-            return
-        response.payload = body
-        self.response = response
-        self.failed = False
+            self._request(b"", [(_BLOCK2, _option(number, 0, szx))], now)
+        else:
+            response.payload = body
+            self.response = response
 
 
 class Blockwise:
@@ -187,80 +186,67 @@ class Blockwise:
         self._handler = handler
         self._szx = szx
         self._max = body_max_bytes
-        self._request: Any = None  # what identifies the request that `_body` or `_response` belongs to
-        self._body = b""
-        self._response: Any = None
+        self._request: Any = None  # what identifies the request whose body is held, in a list if it is of the response
+        self._held: Any = None  # the body of a request as far as it was received, or a response
 
     def __call__(self, request: "Message", session: "Any") -> "Response | None":
         """Return the response to a request, or to one block of it."""
         first = request.option(_BLOCK1)
-        number, _, szx = _parse(request.option(_BLOCK2))
-        if szx == 7 or _parse(first)[2] == 7:
+        block, _, size = _parse(request.option(_BLOCK2))
+        number, more, szx = _parse(first)
+        if 7 in (size, szx):
             return _BAD_REQUEST, b""
         key = _key(request)
-        if number and key == self._request and self._response:
-            return self._slice(number, szx)
-        if number and request.code != _GET:  # to repeat the request would repeat its effect
+        if block and self._request == [key]:
+            return self.split(request)
+        if block and request.code != _GET:  # to repeat the request would repeat its effect
             return _INCOMPLETE, b""
         if first is not None:
-            early = self._collect(key, first, request)
-            if early:
-                return early
+            if number == 0:
+                self._request = key
+                self._held = b""
+            if key != self._request or len(self._held) != number << szx + 4:
+                return _INCOMPLETE, b""
+            body = self._held + request.payload
+            if len(body) > self._max:
+                return _TOO_LARGE, b""
+            if more:
+                if len(request.payload) != 16 << szx:
+                    return _BAD_REQUEST, b""
+                self._held = body
+                return _CONTINUE, b"", [(_BLOCK1, first)]
+            self._request = None
+            request.payload = body
         response = self._handler(request, session)
         return response and self.split(request, response)
 
-    def split(self, request: "Message", response: "Response") -> "Response":
-        """Return the block of a response that `request` asks for: of one that the handler returned, or of a later one."""
-        first = request.option(_BLOCK1)
-        options = [] if first is None else [(_BLOCK1, first)]
-        if len(response) > 2:
-            options += response[2]
-        code, payload = response[:2]
+    def split(self, request: "Message", response: "Response | None" = None) -> "Response":
+        """Return the block that `request` asks for: of a response of the handler, or of a later one, or of the one that is held."""
         second = request.option(_BLOCK2)
-        if second is None and len(payload) <= 16 << self._szx:
-            return code, payload, options
-        if _ETAG not in dict(options):
-            options.append((_ETAG, sha256(payload).digest()[:_ETAG_BYTES]))
-        self._request = _key(request)
-        self._body = b""
-        self._response = code, payload, options
         number, _, szx = _parse(second)
-        return self._slice(number, self._szx if second is None else szx)
-
-    def _collect(self, key: "Any", value: bytes, request: "Message") -> "Response | None":
-        """Append a block to the body; return None if it was the last one, else the response."""
-        number, more, szx = _parse(value)
-        if number == 0:
-            self._request = key
-            self._response = None
-            self._body = b""
-        if key != self._request or self._response or len(self._body) != number << szx + 4:
-            return _INCOMPLETE, b""
-        if len(self._body) + len(request.payload) > self._max:
-            return _TOO_LARGE, b""
-        if more and len(request.payload) != 16 << szx:
-            return _BAD_REQUEST, b""
-        self._body += request.payload
-        if more:
-            return _CONTINUE, b"", [(_BLOCK1, value)]
-        request.payload = self._body
-        self._body = b""
-        return None
-
-    def _slice(self, number: int, szx: int) -> "Response":
-        """Return block `number` of the response."""
-        code, payload, options = self._response
-        szx = min(szx, self._szx)
+        if second is None or szx > self._szx:
+            szx = self._szx
+        if response:
+            first = request.option(_BLOCK1)
+            options = [] if first is None else [(_BLOCK1, first)]
+            if len(response) > 2:
+                options += response[2]
+            if second is None and len(response[1]) <= 16 << szx:
+                return response[0], response[1], options
+            if _ETAG not in dict(options):
+                options.append((_ETAG, sha256(response[1]).digest()[:_ETAG_BYTES]))
+            self._request = [_key(request)]
+            self._held = response[0], response[1], options
+        code, payload, options = self._held
         at = number << szx + 4
-        if at and at >= len(payload):
-            return _BAD_REQUEST, b""
-        if at:  # these belong to the first one
-            options = _without(options, _OBSERVE, _BLOCK1)
+        if at:
+            options = _without(options, _OBSERVE, _BLOCK1)  # these belong to the first one
+            if at >= len(payload):
+                return _BAD_REQUEST, b""
         end = at + (16 << szx)
-        more = end < len(payload)
-        return code, payload[at:end], options + [(_BLOCK2, _option(number, more, szx))]
+        return code, payload[at:end], options + [(_BLOCK2, _option(number, end < len(payload), szx))]
 
 
 def _key(request: "Message") -> "Any":
     """Return what identifies a request: all but what differs between its blocks, or is not part of the Cache-Key."""
-    return request.code, [o for o in _without(request.options, _OBSERVE, _BLOCK1, _BLOCK2) if o[0] & 0x1E != 0x1C]
+    return request.code, _without(request.options, _OBSERVE, _BLOCK1, _BLOCK2, _SIZE1, _SIZE2)

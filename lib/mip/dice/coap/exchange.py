@@ -53,10 +53,6 @@ class Exchange:
         self.wait_ms = 0  # before its first retransmission
         self.due = 0  # ticks of the next retransmission, or of the end
 
-    def advance(self, now: int) -> bool:
-        """Return whether it is done, as Transfer.advance()."""
-        return self.done
-
 
 class Endpoint:
     """CoAP with one other endpoint.
