@@ -10,7 +10,7 @@ from ._compat import const
 # Datagrams and records.
 DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after IPv6 and UDP headers
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16
-RECORD_PLAINTEXT_MAX_BYTES = const(1152)  # of what fits DATAGRAM_MAX_BYTES with a tag of 16 and the longest CID
+RECORD_PLAINTEXT_MAX_BYTES = const(1203)  # what fits DATAGRAM_MAX_BYTES with a tag of 8 and no CID
 RECORD_HEADER_BYTES = const(13)  # RFC 6347, section 4.1; without a connection id
 RECORD_MIN_BYTES = const(21)  # protected: header and explicit nonce, or header and a tag of 8 bytes
 KEY_RECORDS_MAX = const(1 << 23)  # sealed with one key, summed over all who use it (RFC 9147, section 4.5.3)
@@ -37,6 +37,8 @@ HELLO_VERIFY_REQUESTS_MAX = const(3)  # that a client answers
 RETRANSMISSIONS_MAX = const(10)  # of one flight
 TIMER_MS = const(9_000)  # before the first retransmission (RFC 7925, section 11)
 TIMER_MAX_MS = const(60_000)  # before a later one
+REPEAT_MIN_MS = const(300)  # between two sendings of a flight or an alert that the peer causes; no client's timer is shorter
+REPEATS_MAX = const(20)  # how often a peer can make us send the same flight again, beside RETRANSMISSIONS_MAX
 ALERT_WAIT_MS = const(1_000)  # before an alert in plaintext, which anybody may have sent, is believed
 LAST_FLIGHT_MS = const(543_000)  # how long the last flight is kept for retransmission: until a peer with a 9 s timer has given up
 
@@ -44,6 +46,9 @@ LAST_FLIGHT_MS = const(543_000)  # how long the last flight is kept for retransm
 HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
 HALF_OPEN_MS = const(303_000)  # how long one of them may take: as long as the retransmissions of one flight from 1 s on
 HALF_OPEN_SAFE_MS = const(20_000)  # a handshake younger than this is never evicted; covers one retransmission at 9 s
+HELLOS_MAX = const(20)  # from one address that are answered in HELLOS_PERIOD_MS, beside repetitions
+HELLOS_PERIOD_MS = const(1_000)
+HELLOS_ADDRESSES_MAX = const(64)  # that are counted; with more in a period, counting begins anew
 COOKIE_PERIOD_MS = const(60_000)  # how long a cookie secret is in use; it is known for as long again
 CREDENTIAL_CHECK_MS = const(60_000)  # between two looks at whether the keys of established sessions are still the same
 TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it is known for as long again

@@ -60,6 +60,13 @@ SENTENCES = {
     reasons.E_BLOCKS: (
         "The resource changed twice while it was read block by block, it is too long, or its blocks do not fit. Read it again."
     ),
+    reasons.E_REPLACED: "The client has connected again, and its new session replaces this one. Go on with the new one.",
+    reasons.E_EVICTED: (
+        "The server had no place for another session, and evicted the one that was silent for longest. Raise sessions_max."
+    ),
+    reasons.E_LONG_MESSAGE: (
+        "A handshake message of the peer is longer than we can take. Offer less at the peer, such as no post-quantum key shares."
+    ),
     reasons.E_ANSWERED: (
         "A message can be answered once, as long as the device has the keys of its epoch. Answer it at once or not at all."
     ),

@@ -12,6 +12,7 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
+from .._compat import MICROPYTHON
 from .._typing import TYPING
 from ..dtls.session import Session
 from ..errors import CLOSED, CONNECTED, DATA, NONE, DiceError, PeerError
@@ -104,9 +105,9 @@ async def serve(
     credentials: "ServerCredentials",
     handler: "ConnectionHandler",
     *,
-    sessions_max: int = 8,
-    half_open_max: int = HALF_OPEN_MAX,
-    cid_bytes: int = 1,
+    sessions_max: int = 8 if MICROPYTHON else 4096,
+    half_open_max: int = HALF_OPEN_MAX if MICROPYTHON else 256,
+    cid_bytes: int = 1 if MICROPYTHON else 4,
     remember: "int | None" = 4,
     timer_ms: int = TIMER_MS,
     mtu: int = DATAGRAM_MAX_BYTES,
@@ -118,9 +119,9 @@ async def serve(
     """Return a Service that runs `handler(connection)`, a coroutine function, as a task for each client that has connected.
 
     * `port`: our UDP port, on IPv6 and IPv4, on a board on IPv4; no other program can have it. `credentials`: such as a PskLookup.
-    * `sessions_max`: established sessions; the least recently used one is evicted.
-    * `half_open_max`: handshakes in progress, of some KB of RAM each.
-    * `cid_bytes`: the length of the connection ids of clients that support them, 0 for none (RFC 9146).
+    * `sessions_max`: established sessions; the least recently used one is evicted. 8 on MicroPython, else 4,096.
+    * `half_open_max`: handshakes in progress, of some KB of RAM each. 4 on MicroPython, else 256.
+    * `cid_bytes`: the length of the connection ids of clients that support them, 0 for none (RFC 9146). 1 on MicroPython, else 4.
     * `remember`: how many sessions can be resumed by session id, besides those with a ticket; None: sessions cannot be resumed.
     * `timer_ms`, `mtu`, `alpn`, `size_limit`, `transport` and `network` are as for connect().
 

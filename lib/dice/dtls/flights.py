@@ -13,7 +13,8 @@
                                      <-- flight 6   (NewSessionTicket), ChangeCipherSpec, Finished
 
 A flight is retransmitted as a whole when its timer expires, or when the peer repeats the last message of its previous flight (ours
-was lost). This cannot loop: a flight only ever triggers the next one. So a server that cannot open Finished must not answer the
+was lost). Two sides that cannot agree, and answer each other at once, must not fill the air with that: a repetition causes at most
+one retransmission in REPEAT_MIN_MS, and REPEATS_MAX for each flight. A server that cannot open Finished must not answer the
 ClientKeyExchange before it. Flights 4 and 5 also have the messages of a key exchange (see handshake.KeyExchange).
 
     struct { HandshakeType type; uint24 length; uint16 message_seq; uint24 fragment_offset; uint24 fragment_length; } header;
@@ -96,7 +97,7 @@ class Reassembly:
     """Reassembles messages from fragments that arrive in any order, more than once, overlapping, or not at all.
 
     Messages beyond the one that is due are kept too. `limits`, a handshake.KeyExchange, has bounds for all of them: `bytes_max` and
-    `messages_max`.
+    `messages_max`. The one that is due has precedence.
     """
 
     def __init__(self, sequence, limits):
@@ -114,7 +115,9 @@ class Reassembly:
             for _, message, _ in self._messages.values():
                 size += len(message)
             if size > self._limits.bytes_max:
-                return False
+                if sequence != self.next or length > self._limits.bytes_max:
+                    return False
+                self._messages = {}
             message = bytearray(HANDSHAKE_HEADER_BYTES + length)
             message[0] = kind
             message[1:4] = message[9:12] = length.to_bytes(3, "big")

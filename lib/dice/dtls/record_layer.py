@@ -23,7 +23,7 @@ from .. import record
 from .._compat import const
 from ..codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
 from ..errors import LimitError
-from ..limits import RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
+from ..limits import DATAGRAM_MAX_BYTES, RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
 from ..reasons import E_SPENT
 from ..replay import Window
 
@@ -80,7 +80,8 @@ class RecordLayer:
     and sets `cid`, `peer_cid`, `record_max`, `epoch`, `oldest`, `newest`, `forged` and `dropped`. `dropped` counts records by
     kind:
 
-      malformed   not a record of DTLS 1.2, or too long
+      malformed   not a record of DTLS 1.2
+      long        longer than any that we can send
       epoch       of an epoch that is not read: in plaintext after the handshake, or beyond it
       cid         with another connection id than ours
       replayed    seen before, or older than the replay window
@@ -140,7 +141,9 @@ class RecordLayer:
             at = 11 + (len(self.cid) if datagram[0] == CONTENT_TLS12_CID else 0)
             if size >= at + 2:
                 end = at + 2 + (datagram[at] << 8 | datagram[at + 1])
-                if end <= size and end - at <= RECORD_PLAINTEXT_MAX_BYTES + 64:
+                if end > DATAGRAM_MAX_BYTES:
+                    return self.drop("long")
+                if end <= size:
                     return end
         return self.drop("malformed")
 

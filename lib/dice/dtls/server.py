@@ -5,7 +5,7 @@
 The messages that only a server reads or writes are here, so that a client does not carry them; see `messages` for their structs.
 """
 
-from .._compat import const
+from .._compat import const, ticks_diff
 from ..codes import (
     ALERT_DECRYPT_ERROR,
     ALERT_HANDSHAKE_FAILURE,
@@ -16,16 +16,18 @@ from ..codes import (
     DTLS_1_0,
     DTLS_1_2,
     EMPTY_RENEGOTIATION_INFO_SCSV,
+    EXTENSION_RECORD_SIZE_LIMIT,
     EXTENSION_RENEGOTIATION_INFO,
     EXTENSION_SESSION_TICKET,
     HANDSHAKE_CLIENT_HELLO,
     HANDSHAKE_FINISHED,
+    HANDSHAKE_HELLO_VERIFY_REQUEST,
     HANDSHAKE_NEW_SESSION_TICKET,
     HANDSHAKE_SERVER_HELLO,
     HANDSHAKE_SERVER_HELLO_DONE,
 )
 from ..errors import PeerError
-from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES
+from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES, REPEAT_MIN_MS, REPEATS_MAX
 from ..reasons import E_FINISHED, E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from ..wire import Reader, Writer
 from .extensions import SERVER_HELLO, read_all, write_all
@@ -45,12 +47,11 @@ def read_hello_start(reader):
     return reader.uint(2), reader.take(RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
 
 
-def write_verify_request(cookie):
-    """Return the body of a HelloVerifyRequest."""
-    writer = Writer()
-    writer.uint(DTLS_1_0, 2)  # whatever version is negotiated
-    writer.vector(cookie, 1)
-    return writer.data
+def write_verify_request(cookie, message_seq):
+    """Return a HelloVerifyRequest with its header."""
+    body = DTLS_1_0.to_bytes(2, "big") + bytes((len(cookie),)) + cookie  # whatever version is negotiated
+    length = len(body).to_bytes(3, "big")
+    return bytes((HANDSHAKE_HELLO_VERIFY_REQUEST,)) + length + message_seq.to_bytes(2, "big") + bytes(3) + length + body
 
 
 class Server(Handshake):
@@ -70,6 +71,20 @@ class Server(Handshake):
         self._tickets = tickets
         self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
+        self.failures = 0  # of tags, that count
+        self._failed_at = 0  # the last of them
+
+    def doubts(self, now):
+        """The tag of a record has failed: return whether to tell the client that its key is not ours (RFC 7925, section 4.2).
+
+        Not for the first one, which may be damaged or spoofed: all clients give up when they hear this alert. A client with
+        another key retransmits. Never where our ChangeCipherSpec is out: the alert would be protected, and believed.
+        """
+        if self.epoch or (self.failures and ticks_diff(now, self._failed_at) < REPEAT_MIN_MS):
+            return False
+        self._failed_at = now
+        self.failures += 1
+        return 1 < self.failures <= REPEATS_MAX
 
     def read(self, kind, body, message):
         """Process the client's next message; see Handshake."""
@@ -117,6 +132,8 @@ class Server(Handshake):
         if EMPTY_RENEGOTIATION_INFO_SCSV in offered:  # it means the same (RFC 5746, section 3.3)
             extensions[EXTENSION_RENEGOTIATION_INFO] = b"\0"
         read_all(self, extensions)
+        if EXTENSION_RECORD_SIZE_LIMIT in extensions:  # one limit for both directions: what can be received can be echoed
+            self.size_limit = self.record_max = min(self.record_max, self.size_limit)
         self._flight = []
         if self._resume(session_id, extensions.get(EXTENSION_SESSION_TICKET), offered):
             self._put_server_hello(session_id)

@@ -88,6 +88,14 @@ def _report(connection, event, quiet):
         click.echo(f"{event}{': ' if used else ''}{', '.join(used)}", err=True)
 
 
+def _report_end(error, quiet):
+    """Print why a session ended that its client did not close."""
+    from dicectl.reasons import SENTENCES
+
+    if not quiet:
+        click.echo(f"ended: E{error.reason}: {SENTENCES[error.reason]}", err=True)
+
+
 @click.command("dtls-client")
 @click.argument("host")
 @click.argument("port", type=click.IntRange(1, 65535))
@@ -176,7 +184,9 @@ async def _converse(connection, message, timeout_s):
 @click.option("--host", help="Listen on this address of ours alone, such as ::1.  [default: all, IPv6 and IPv4]")
 @click.option("--echo", is_flag=True, help="Send messages back.  [default: print them]")
 @click.option("--alpn", multiple=True, help="Application protocol, the preferred one first.")
-@click.option("--cid-bytes", type=click.IntRange(0, 8), default=1, show_default=True, help="Length of connection ids; 0: none.")
+@click.option("--cid-bytes", type=click.IntRange(0, 8), default=4, show_default=True, help="Length of connection ids; 0: none.")
+@click.option("--sessions", "sessions_max", type=click.IntRange(1), default=4096, show_default=True, help="Sessions at a time.")
+@click.option("--half-open", "half_open_max", type=click.IntRange(1), default=256, show_default=True, help="Handshakes at a time.")
 @click.option("--connections", type=click.IntRange(1), help="Stop after this many sessions.")
 def server(port, **options):
     """Serve DTLS with a pre-shared key on a UDP port, for one identity.
@@ -195,7 +205,9 @@ async def _server(port, key, options):
 
     from dice.aio.session import serve
     from dice.dtls.kx_psk_server import PskLookup
+    from dice.errors import DiceError
     from dice.transport.udp import Unicast
+    from dicectl.manager.service import MESSAGES_MAX_BYTES
 
     try:
         listening = Unicast(None, port, options["host"])
@@ -210,23 +222,33 @@ async def _server(port, key, options):
         nonlocal count
         _append_keylog(options["keylog"], connection.session)
         _report(connection, f"connected: {printable(connection.session.identity)}", options["as_json"])
-        async for data in connection:
-            click.echo(printable(bytes(data).rstrip(b"\n")))
-            if options["echo"]:
-                await connection.send(data)
+        try:
+            async for data in connection:
+                click.echo(printable(bytes(data).rstrip(b"\n")))
+                if options["echo"]:
+                    await connection.send(data)
+        except DiceError as error:
+            _report_end(error, options["as_json"])
         count += 1
         if count == options["connections"]:
             done.set()
 
-    keys = {options["psk_identity"].encode(): key}
+    lookup = PskLookup({options["psk_identity"].encode(): key}.get)
+    lookup.bytes_max = MESSAGES_MAX_BYTES
     alpn = [name.encode() for name in options["alpn"]]
-    common = {"timer_ms": options["timer_ms"], "mtu": options["mtu"], "cid_bytes": options["cid_bytes"]}
-    service = await serve(port, PskLookup(keys.get), handle, transport=transport, alpn=alpn, **common)
+    common = {name: options[name] for name in ("timer_ms", "mtu", "cid_bytes", "sessions_max", "half_open_max")}
+    service = await serve(port, lookup, handle, transport=transport, alpn=alpn, **common)
     if not options["as_json"]:
         click.echo(f"listening on UDP port {port}", err=True)
     try:
         await done.wait()
     finally:
         service.close()
-    if options["as_json"]:
-        click.echo(json.dumps({"sessions": count, "refused": service.listener.refused, **transport.counts()}))
+    _report_counts(count, service.listener.refused, transport, options["as_json"])
+
+
+def _report_counts(sessions, refused, transport, as_json):
+    if as_json:
+        click.echo(json.dumps({"sessions": sessions, "refused": refused, **transport.counts()}))
+    elif refused:
+        click.echo(f"refused {refused} hellos, because all slots were taken: raise --half-open", err=True)

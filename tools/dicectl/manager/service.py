@@ -26,6 +26,7 @@ ROLES = (SENDER, ANSWERING, LISTENER)
 LAYOUTS = {"k08": K08, "d00": D00}
 SESSIONS_MAX = 4096
 HALF_OPEN_MAX = 64
+MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
 _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 _NAME = re.compile(r"[\w.-]{1,64}")
 
@@ -57,6 +58,7 @@ class ManagerService:
         self._timers = {}  # RekeyTimer by name
         self._rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
         self._lookup = PskLookup(self.registry.find)
+        self._lookup.bytes_max = MESSAGES_MAX_BYTES
         self._service = self._server = self._rekeying = self._serving = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):

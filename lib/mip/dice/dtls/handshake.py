@@ -18,7 +18,7 @@ _ALERT_DECRYPT_ERROR = const(51); _CONTENT_CHANGE_CIPHER_SPEC = const(20); _CONT
 from ..crypto import sha256
 from ..crypto.hmac import p_sha256
 from ..errors import PeerError
-_EARLY_MESSAGES_MAX = const(4); _HANDSHAKE_BYTES_MAX = const(1024); _MASTER_SECRET_BYTES = const(48); _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
+_EARLY_MESSAGES_MAX = const(4); _HANDSHAKE_BYTES_MAX = const(1024); _MASTER_SECRET_BYTES = const(48); _RECORD_PLAINTEXT_MAX_BYTES = const(1203)
 _E_FINISHED = const(57)
 
 _VERIFY_BYTES = const(12)

@@ -4,16 +4,22 @@
 """One socket of a server and its many sessions, sans-IO: cookies, slots, connection ids (RFC 6347, 4.2.1 and 4.2.8; RFC 9146).
 
 An address costs no memory before its cookie has come back. Then its handshake takes one of `half_open_max` slots. When all are
-taken, the oldest is evicted, because its cookie proves only an address. A slot younger than HALF_OPEN_SAFE_MS is kept (a new
-handshake from the same address still replaces it); meanwhile other hellos are ignored. When the handshake is done, and so the
-client authenticated, the session takes one of `sessions_max` places. When all are taken, the session that has been silent for
-longest is evicted: of those with the same identity, if there are any, else of all.
+taken, one is evicted, because its cookie proves only an address: the oldest of those whose tags failed, else the oldest. A slot
+younger than HALF_OPEN_SAFE_MS whose tags did not fail is kept (a new handshake from the same address still replaces it); meanwhile
+other hellos are ignored. When the handshake is done, and so the client authenticated, the session takes one of `sessions_max`
+places. When all are taken, the session that has been silent for longest is evicted: of those with the same identity, if there are
+any, else of all.
+
+A datagram belongs to the established session that verifies a record of it, found by connection id or by address, and only if none
+does to the handshake at its address. So a handshake in the name of a client does not affect its session. A handshake receives from
+its own address only, and does not move. When it is done, it replaces the session at its address that has the same identity, or that
+has no connection id, since such a session is found by its address alone.
 """
 
 from .._compat import ticks_add, ticks_diff
-_CONTENT_HANDSHAKE = const(22); _CONTENT_TLS12_CID = const(25); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
-from ..errors import FormatError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
-_COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HANDSHAKE_HEADER_BYTES = const(12); _RECORD_HEADER_BYTES = const(13); _TIMER_MS = const(9_000)
+_CONTENT_HANDSHAKE = const(22); _CONTENT_TLS12_CID = const(25); _HANDSHAKE_CLIENT_HELLO = const(1)
+from ..errors import FormatError, PeerError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
+_COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HELLOS_ADDRESSES_MAX = const(64); _HELLOS_MAX = const(20); _HELLOS_PERIOD_MS = const(1_000); _RANDOM_BYTES = const(32); _TIMER_MS = const(9_000)
 
 
 
@@ -24,7 +30,10 @@ _COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGR
 
 
 
-from ..wire import Reader, Writer
+
+
+_E_EVICTED = const(64); _E_REPLACED = const(63)
+from ..wire import Reader
 from .record_layer import RecordLayer
 from .resumption import Cookies
 from .server import Server, read_hello_start, write_verify_request
@@ -32,12 +41,18 @@ from .session import Session
 
 
 class ServerSession:
-    """A session, and the address of its client."""
+    """A session, and the address of its client. `moved` counts how often that has changed.
+
+    An address changes with a record that is authentic and newer than all before. Nobody checks that the client can be reached
+    there (RFC 9146, section 6, leaves open how): who copies a client's newest record, and is faster, gets the answers until its
+    next one. An application to which that matters asks for an answer from the new address before it sends more.
+    """
 
     def __init__(self, session, address, cid, hello, now, role):
         self.session = session
         self.role = role  # its server.Server, until it is connected
         self.credential = None  # what the client has proved then
+        self.moved = 0
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
@@ -48,7 +63,7 @@ class Listener:
     """The five calls of Session for many clients, with addresses.
 
     An address is of any type that can be compared; `encode` makes bytes of it. `refused` counts the hellos for which there was no
-    slot.
+    slot, or that came too often from one address.
     """
 
     def __init__(
@@ -91,6 +106,8 @@ class Listener:
         self._out = []
         self._ended = []  # by check_credentials(), not yet returned by timeout()
         self._current = None
+        self._hellos = {}  # how many were answered, by address
+        self._hellos_since = now
         self.refused = 0
         self.sessions = []  # established
         self.half_open = []
@@ -101,14 +118,16 @@ class Listener:
             if self._current is None:
                 return _NONE, None
             return self._result(self._current, self._current.session.receive(b"", now), address, now)
-        self._current = client = self._find(datagram, address)
+        self._current = None
         start = self._parse_hello(datagram)
-        if start:
-            client = self._answer(start, address, now)
+        for client in self._answer(start, address, now) if start else self._find(datagram, address):
             self._current = client
-        if client is None:
+            event = client.session.receive(datagram, now)
+            if client.session.newest is not None:
+                break
+        if self._current is None:
             return _NONE, None
-        return self._result(client, client.session.receive(datagram, now), address, now)
+        return self._result(client, event, address, now)
 
     def transmit(self):
         """Return (datagram, address) to put on the wire, or None."""
@@ -169,105 +188,115 @@ class Listener:
                 pass
 
     def _remove(self, client):
-        datagram = client.session.transmit()
-        if datagram:
-            self._out.append((datagram, client.address))
         for held in (self.sessions, self.half_open):
             if client in held:
                 held.remove(client)
+        datagram = client.session.transmit()
+        if datagram:
+            self._out.append((datagram, client.address))
 
     def _find(self, datagram, address):
-        """Return the ServerSession of a datagram, by connection id, else by address; a half-open one first."""
-        if datagram[0] == _CONTENT_TLS12_CID and self._cid_bytes:
+        """Return the ServerSessions that a datagram may belong to, in the order in which they try.
+
+        One that begins in plaintext goes to established ones too: a client that missed our last flight repeats its own, whose last
+        record is protected.
+        """
+        found = _at(self.sessions, address)
+        if datagram[0] == _CONTENT_TLS12_CID:
             cid = bytes(datagram[11 : 11 + self._cid_bytes])
-            for client in self.half_open + self.sessions:
-                if client.cid == cid:
-                    return client
-            return None
-        for client in self.half_open + self.sessions:
-            if client.address == address:
-                return client
-        return None
+            found = [client for client in self.sessions if client.cid == cid]
+        return found + _at(self.half_open, address)
 
     def _result(self, client, event, address, now):
         session = client.session
         if session.newest:
-            client.address = address  # a verified record, newer than all before (RFC 9146, section 6)
             client.last_record = now
+            if client.address != address:
+                client.address = address
+                client.moved += 1
         if event == _CONNECTED:
             client.credential, client.role = client.role.credential, None
-            self.half_open.remove(client)
-            self._make_room(client)
-            self.sessions.append(client)
-        elif event == _CLOSED:
+            try:
+                self._make_room(client)
+                self.sessions.append(client)
+                self.half_open.remove(client)
+            except MemoryError:  # the client learns that it is not served
+                session.close()
+                event = _CLOSED
+        if event == _CLOSED:
             if self._tickets and session.error and client in self.sessions:
                 self._tickets.forget(session.session_id)
             self._remove(client)
         return event, client
 
     def _make_room(self, newcomer):
-        """Close the session that a new handshake from its address replaces, else evict the one that was silent for longest."""
-        replaced = [client for client in self.sessions if client.address == newcomer.address]
-        if not replaced and len(self.sessions) >= self._sessions_max:
-            same = [client for client in self.sessions if client.session.identity == newcomer.session.identity]
-            replaced = [_oldest(same or self.sessions)]
-        for client in replaced:
+        """End the session that a new handshake replaces, else evict the one that was silent for longest.
+
+        The client of the former has no use for a close_notify under its old keys. In both, `error` says what has happened.
+        """
+        identity = newcomer.session.identity
+        for client in _at(self.sessions, newcomer.address):
+            session = client.session
+            if session.identity == identity or not session.layer.cid:
+                session.error = PeerError(None, _E_REPLACED)
+                session.abandon()
+                self.sessions.remove(client)
+        if len(self.sessions) >= self._sessions_max:
+            same = [client for client in self.sessions if client.session.identity == identity]
+            client = _oldest(same or self.sessions)
+            client.session.error = PeerError(None, _E_EVICTED)
             self.close(client)
 
     # Hellos of unknown addresses.
 
     def _parse_hello(self, datagram):
-        """Return (record sequence, message sequence, hello) of a datagram that begins with a ClientHello in plaintext, else
-        None."""
-        if (
-            datagram[0] != _CONTENT_HANDSHAKE
-            or len(datagram) < _RECORD_HEADER_BYTES + _HANDSHAKE_HEADER_BYTES
-            or datagram[3:5] != b"\0\0"
-        ):
+        """Return (record sequence, message sequence, hello) if a datagram begins with a ClientHello in plaintext, else None."""
+        if datagram[0] != _CONTENT_HANDSHAKE:
             return None
         reader = Reader(datagram)
-        reader.take(5)
-        record_seq = reader.uint(6)
-        reader.uint(2)
-        if reader.uint(1) != _HANDSHAKE_CLIENT_HELLO:
-            return None
-        reader.uint(3)
-        message_seq = reader.uint(2)
-        offset = reader.uint(3)
         try:
-            body = Reader(reader.vector(3))
-            hello = read_hello_start(body)
+            reader.uint(3)  # type, version
+            record_seq = reader.uint(8)  # with the epoch
+            kind = reader.uint(3) & 0xFF  # behind the record's length
+            message_seq = reader.uint(5) & 0xFFFF  # behind the message's length
+            offset = reader.uint(3)
+            hello = read_hello_start(Reader(reader.vector(3)))
         except FormatError:
             return None
         # Both sides go on counting from these.
-        return None if offset or record_seq >> 31 or message_seq >> 15 else (record_seq, message_seq, hello)
+        if kind != _HANDSHAKE_CLIENT_HELLO or offset or record_seq >> 31 or message_seq >> 15:
+            return None
+        return record_seq, message_seq, hello
 
     def _answer(self, start, address, now):
-        """Answer a hello statelessly, or give its sender a slot; return the ServerSession that gets the datagram, or None."""
+        """Answer a hello statelessly, or give its sender a slot; return [the ServerSession that gets the datagram], or ()."""
         record_seq, message_seq, hello = start
+        _, random, _, _, _ = hello
         encoded = self._encode(address)
-        if not self._cookies.verify(encoded, hello, now):
-            writer = Writer()
-            body = write_verify_request(self._cookies.make(encoded, hello, now))
-            writer.uint(_HANDSHAKE_HELLO_VERIFY_REQUEST, 1)
-            writer.uint(len(body), 3)
-            writer.uint(message_seq << 24, 5)
-            writer.vector(body, 3)
+        for client in _at(self.sessions, address):
+            if client.session.secrets.randoms[:_RANDOM_BYTES] == random:
+                return ()  # a copy
+        verified = self._cookies.verify(encoded, hello, now)
+        before = _at(self.half_open, address)
+        if verified and before and before[0].hello == (message_seq, hello):
+            return before  # a repetition
+        if not self._may_answer(encoded, now):
+            return ()
+        if not verified:
             if not self._out:
                 layer = self._layer(record_seq)
-                self._out.append((layer.seal(_CONTENT_HANDSHAKE, layer.epoch, writer.data), address))
-            return None
-        for client in self.half_open:
-            if client.address == address:
-                if client.hello == (message_seq, hello):
-                    return client  # a repetition
-                client.session.abandon()
-                self.half_open.remove(client)
+                request = write_verify_request(self._cookies.make(encoded, hello, now), message_seq)
+                self._out.append((layer.seal(_CONTENT_HANDSHAKE, layer.epoch, request), address))
+            return ()
+        for client in before:
+            client.session.abandon()
+            self.half_open.remove(client)
         if len(self.half_open) >= self._half_open_max:
-            oldest = _oldest(self.half_open)
-            if ticks_diff(now, oldest.last_record) < _HALF_OPEN_SAFE_MS:
+            failed = [client for client in self.half_open if client.role.failures]
+            oldest = _oldest(failed or self.half_open)
+            if not failed and ticks_diff(now, oldest.last_record) < _HALF_OPEN_SAFE_MS:
                 self.refused += 1
-                return None
+                return ()
             oldest.session.give_up()
             self._remove(oldest)
         cid = self._new_cid()
@@ -276,7 +305,19 @@ class Listener:
         session = Session(role, self._layer(record_seq), now, self._timer_ms, self._mtu, message_seq)
         client = ServerSession(session, address, cid, (message_seq, hello), now, role)
         self.half_open.append(client)
-        return client
+        return (client,)
+
+    def _may_answer(self, encoded, now):
+        """Return whether a hello that is no repetition may be answered: else two sides that cannot agree could answer endlessly."""
+        if not 0 <= ticks_diff(now, self._hellos_since) < _HELLOS_PERIOD_MS or len(self._hellos) >= _HELLOS_ADDRESSES_MAX:
+            self._hellos.clear()
+            self._hellos_since = now
+        count = self._hellos.get(encoded, 0)
+        if count >= _HELLOS_MAX:
+            self.refused += 1
+            return False
+        self._hellos[encoded] = count + 1
+        return True
 
     def _new_cid(self):
         """Return a connection id that no session has, or None if they are not used, or none is left."""
@@ -287,6 +328,11 @@ class Listener:
             cid = self._random(self._cid_bytes)
             if cid not in taken:
                 return cid
+
+
+def _at(sessions, address):
+    """Return those whose client has this address."""
+    return [client for client in sessions if client.address == address]
 
 
 def _oldest(sessions):

@@ -24,7 +24,7 @@ from .. import record
 
 _CONTENT_TLS12_CID = const(25); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD)
 from ..errors import LimitError
-_RECORD_HEADER_BYTES = const(13); _RECORD_MIN_BYTES = const(21); _RECORD_PLAINTEXT_MAX_BYTES = const(1152); _WINDOW_BYTES = const(8)
+_DATAGRAM_MAX_BYTES = const(1232); _RECORD_HEADER_BYTES = const(13); _RECORD_MIN_BYTES = const(21); _RECORD_PLAINTEXT_MAX_BYTES = const(1203); _WINDOW_BYTES = const(8)
 _E_SPENT = const(40)
 from ..replay import Window
 
@@ -81,7 +81,8 @@ class RecordLayer:
     and sets `cid`, `peer_cid`, `record_max`, `epoch`, `oldest`, `newest`, `forged` and `dropped`. `dropped` counts records by
     kind:
 
-      malformed   not a record of DTLS 1.2, or too long
+      malformed   not a record of DTLS 1.2
+      long        longer than any that we can send
       epoch       of an epoch that is not read: in plaintext after the handshake, or beyond it
       cid         with another connection id than ours
       replayed    seen before, or older than the replay window
@@ -141,7 +142,9 @@ class RecordLayer:
             at = 11 + (len(self.cid) if datagram[0] == _CONTENT_TLS12_CID else 0)
             if size >= at + 2:
                 end = at + 2 + (datagram[at] << 8 | datagram[at + 1])
-                if end <= size and end - at <= _RECORD_PLAINTEXT_MAX_BYTES + 64:
+                if end > _DATAGRAM_MAX_BYTES:
+                    return self.drop("long")
+                if end <= size:
                     return end
         return self.drop("malformed")
 

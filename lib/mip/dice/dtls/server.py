@@ -6,8 +6,10 @@
 The messages that only a server reads or writes are here, so that a client does not carry them; see `messages` for their structs.
 """
 
+from .._compat import ticks_diff
+_ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RECORD_SIZE_LIMIT = const(28); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
 
-_ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_ILLEGAL_PARAMETER = const(47); _ALERT_NO_APPLICATION_PROTOCOL = const(120); _ALERT_PROTOCOL_VERSION = const(70); _ALERT_UNEXPECTED_MESSAGE = const(10); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD); _EMPTY_RENEGOTIATION_INFO_SCSV = const(0x00FF); _EXTENSION_RENEGOTIATION_INFO = const(0xFF01); _EXTENSION_SESSION_TICKET = const(35); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_NEW_SESSION_TICKET = const(4); _HANDSHAKE_SERVER_HELLO = const(2); _HANDSHAKE_SERVER_HELLO_DONE = const(14)
+
 
 
 
@@ -26,7 +28,7 @@ _ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_I
 
 
 from ..errors import PeerError
-_RANDOM_BYTES = const(32); _RECORD_PLAINTEXT_MAX_BYTES = const(1152)
+_RANDOM_BYTES = const(32); _RECORD_PLAINTEXT_MAX_BYTES = const(1203); _REPEAT_MIN_MS = const(300); _REPEATS_MAX = const(20)
 _E_FINISHED = const(57); _E_ILLEGAL = const(56); _E_NO_PROTOCOL = const(59); _E_NO_SUITE = const(54); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
 from ..wire import Reader, Writer
 from .extensions import read_all, write_all; _SERVER_HELLO = const(2)
@@ -46,12 +48,11 @@ def read_hello_start(reader):
     return reader.uint(2), reader.take(_RANDOM_BYTES), reader.vector(1), reader.vector(1), reader.vector(2)
 
 
-def write_verify_request(cookie):
-    """Return the body of a HelloVerifyRequest."""
-    writer = Writer()
-    writer.uint(_DTLS_1_0, 2)  # whatever version is negotiated
-    writer.vector(cookie, 1)
-    return writer.data
+def write_verify_request(cookie, message_seq):
+    """Return a HelloVerifyRequest with its header."""
+    body = _DTLS_1_0.to_bytes(2, "big") + bytes((len(cookie),)) + cookie  # whatever version is negotiated
+    length = len(body).to_bytes(3, "big")
+    return bytes((_HANDSHAKE_HELLO_VERIFY_REQUEST,)) + length + message_seq.to_bytes(2, "big") + bytes(3) + length + body
 
 
 class Server(Handshake):
@@ -71,6 +72,20 @@ class Server(Handshake):
         self._tickets = tickets
         self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
+        self.failures = 0  # of tags, that count
+        self._failed_at = 0  # the last of them
+
+    def doubts(self, now):
+        """The tag of a record has failed: return whether to tell the client that its key is not ours (RFC 7925, section 4.2).
+
+        Not for the first one, which may be damaged or spoofed: all clients give up when they hear this alert. A client with
+        another key retransmits. Never where our ChangeCipherSpec is out: the alert would be protected, and believed.
+        """
+        if self.epoch or (self.failures and ticks_diff(now, self._failed_at) < _REPEAT_MIN_MS):
+            return False
+        self._failed_at = now
+        self.failures += 1
+        return 1 < self.failures <= _REPEATS_MAX
 
     def read(self, kind, body, message):
         """Process the client's next message; see Handshake."""
@@ -118,6 +133,8 @@ class Server(Handshake):
         if _EMPTY_RENEGOTIATION_INFO_SCSV in offered:  # it means the same (RFC 5746, section 3.3)
             extensions[_EXTENSION_RENEGOTIATION_INFO] = b"\0"
         read_all(self, extensions)
+        if _EXTENSION_RECORD_SIZE_LIMIT in extensions:  # one limit for both directions: what can be received can be echoed
+            self.size_limit = self.record_max = min(self.record_max, self.size_limit)
         self._flight = []
         if self._resume(session_id, extensions.get(_EXTENSION_SESSION_TICKET), offered):
             self._put_server_hello(session_id)

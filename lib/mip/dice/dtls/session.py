@@ -8,8 +8,8 @@ records, reassembly, flights and their timer, alerts. It drops the role when the
 the record layer drops and counts, and `_fail` alone makes an alert of an error of the handshake.
 
 The states of RFC 6347, section 4.2.4, for a flight of ours: PREPARING is Handshake.read(); SENDING is transmit() until it returns
-None; WAITING is until `_flight.due`, when _flight.timeout() goes back to SENDING, as _retransmit() does when the peer repeats
-itself; FINISHED is until `_discard_at` if the last flight is ours, since the peer may ask for it again, else at once.
+None; WAITING is until `_flight.due`, when _flight.timeout() goes back to SENDING, as _repeat() does when the peer repeats itself;
+FINISHED is until `_wait_end` if the last flight is ours, since the peer may ask for it again, else at once.
 
 A session ends in one of four ways. Each overwrites its keys and makes `connected` false:
 
@@ -18,10 +18,13 @@ A session ends in one of four ways. Each overwrites its keys and makes `connecte
     give_up()     close_notify            E_NO_ANSWER, ...   when a handshake takes too long
     _fail(error)  the alert of `error`    `error`            when the peer breaks the protocol; by give_up() if a tag failed
     abandon()     nothing                 as it was          when the peer has ended the session; when it is saved or replaced
+
+No end needs memory, except for its alert, and timeout() repeats one that was interrupted.
 """
 
 from .._compat import ticks_add, ticks_diff
-_ALERT_CLOSE_NOTIFY = const(0); _ALERT_DECODE_ERROR = const(50); _ALERT_DECRYPT_ERROR = const(51); _ALERT_INTERNAL_ERROR = const(80); _ALERT_LEVEL_FATAL = const(2); _ALERT_LEVEL_WARNING = const(1); _ALERT_NO_RENEGOTIATION = const(100); _CONTENT_ALERT = const(21); _CONTENT_APPLICATION_DATA = const(23); _CONTENT_CHANGE_CIPHER_SPEC = const(20); _CONTENT_HANDSHAKE = const(22); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
+_ALERT_CLOSE_NOTIFY = const(0); _ALERT_DECODE_ERROR = const(50); _ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_INTERNAL_ERROR = const(80); _ALERT_LEVEL_FATAL = const(2); _ALERT_LEVEL_WARNING = const(1); _ALERT_NO_RENEGOTIATION = const(100); _CONTENT_ALERT = const(21); _CONTENT_APPLICATION_DATA = const(23); _CONTENT_CHANGE_CIPHER_SPEC = const(20); _CONTENT_HANDSHAKE = const(22); _HANDSHAKE_CLIENT_HELLO = const(1); _HANDSHAKE_FINISHED = const(20); _HANDSHAKE_HELLO_VERIFY_REQUEST = const(3)
+
 
 
 
@@ -38,7 +41,7 @@ _ALERT_CLOSE_NOTIFY = const(0); _ALERT_DECODE_ERROR = const(50); _ALERT_DECRYPT_
 
 
 from ..errors import DiceError, FormatError, PeerError, UsageError; _CLOSED = const(5); _CONNECTED = const(4); _DATA = const(1); _NONE = const(0)
-_ALERT_WAIT_MS = const(1_000); _DATAGRAM_MAX_BYTES = const(1232); _EARLY_RECORDS_MAX = const(2); _LAST_FLIGHT_MS = const(543_000); _MTU_MIN_BYTES = const(128); _RECORD_OVERHEAD_MAX_BYTES = const(37); _TIMER_MS = const(9_000)
+_ALERT_WAIT_MS = const(1_000); _DATAGRAM_MAX_BYTES = const(1232); _EARLY_RECORDS_MAX = const(2); _LAST_FLIGHT_MS = const(543_000); _MTU_MIN_BYTES = const(128); _RECORD_OVERHEAD_MAX_BYTES = const(37); _REPEAT_MIN_MS = const(300); _REPEATS_MAX = const(20); _TIMER_MS = const(9_000)
 
 
 
@@ -47,7 +50,10 @@ _ALERT_WAIT_MS = const(1_000); _DATAGRAM_MAX_BYTES = const(1232); _EARLY_RECORDS
 
 
 
-_E_ALERT = const(50); _E_FINISHED = const(57); _E_MEMORY = const(60); _E_NO_ANSWER = const(51); _E_NOT_BYTES = const(12); _E_NOT_CONNECTED = const(19); _E_NOT_SENT = const(13); _E_OPTION = const(18); _E_STALLED = const(53); _E_TOO_LONG = const(10)
+
+
+_E_ALERT = const(50); _E_FINISHED = const(57); _E_LONG_MESSAGE = const(65); _E_MEMORY = const(60); _E_NO_ANSWER = const(51); _E_NOT_BYTES = const(12); _E_NOT_CONNECTED = const(19); _E_NOT_SENT = const(13); _E_OPTION = const(18); _E_STALLED = const(53); _E_TOO_LONG = const(10)
+
 
 
 
@@ -69,23 +75,23 @@ class Session:
     """One side of a session: the five calls, and close().
 
     `data` is what the event DATA announces; `error` is None or, after CLOSED, the PeerError that ended the session. `layer.dropped`
-    counts what was dropped. `newest`: what was received last is authentic and newer than all before; only then may the peer's
-    address change (RFC 9146, section 6). `identity`, `alpn`, `server_name`, `resumed`, `suite` (a code point), `extended`
-    (an extended master secret), `secrets`, `session_id` and `ticket` are results of the handshake.
+    counts what was dropped. `newest`: None if nothing authentic was received last, else whether it is newer than all before; only
+    then may the peer's address change (RFC 9146, section 6). `identity`, `alpn`, `server_name`, `resumed`, `suite` (a code point),
+    `extended` (an extended master secret), `secrets`, `session_id` and `ticket` are results of the handshake.
     """
 
     def __init__(self, handshake, layer, now, timer_ms=_TIMER_MS, mtu=_DATAGRAM_MAX_BYTES, message_seq=0):
         """Begin with a role, client.Client or server.Server, and a new record layer, such as record_layer.RecordLayer.
 
         A role that is connected already, with a layer that has its keys, continues from there (see dice.dtls.sleep). `timer_ms`:
-        the time before the first retransmission; RFC 7925 recommends 9 s, and 1 s suits fast links. `mtu`: the longest datagram to
-        send, in bytes, of which a handshake needs 128. `message_seq`: the number of the first message in both directions, after a
-        HelloVerifyRequest (RFC 6347, section 4.2.1). Raises UsageError.
+        before the first retransmission; RFC 7925 recommends 9 s, and 1 s suits fast links. `mtu`: the longest datagram to send, in
+        bytes, at least 128. `message_seq`: of the first message in both directions (RFC 6347, section 4.2.1). Raises UsageError.
         """
         if not 0 < timer_ms < 1 << 29 or not _MTU_MIN_BYTES <= mtu <= _DATAGRAM_MAX_BYTES:
             raise UsageError(_E_OPTION)
         self.data = self.error = None
-        self.connected = self.newest = False
+        self.connected = False
+        self.newest = None
         self.is_client = handshake.is_client
         self.identity = self.alpn = self.server_name = None
         self.resumed = self.extended = False
@@ -96,14 +102,15 @@ class Session:
         handshake.next_send = message_seq
         self._reassembly = Reassembly(message_seq, handshake.credentials)
         self._flight = None
+        self._sent_at = now  # when we last sent it
+        self._repeats = 0  # what the peer made us repeat since it began
         self._answered = None  # message_seq of the last message that the flight answers
         self._rest = b""  # of the datagram that is being received
         self._early = []  # protected records that came before their keys
         self._held = []  # application data that came before Finished
         self._out = []  # sealed, to be sent
         self._alerted = None  # the PeerError of an unverified alert, which anybody may have sent
-        self._alert_at = None  # when that ends the session
-        self._discard_at = None  # when the last flight is discarded
+        self._wait_end = None  # when that ends the session; after the handshake, when the last flight is discarded
         if handshake.connected:
             self._connect(now)
         elif self.is_client:
@@ -115,7 +122,7 @@ class Session:
         A datagram may cause more than one event: call with b"" until NONE is returned.
         """
         self.data = None
-        self.newest = False
+        self.newest = None
         if datagram:
             self._rest = memoryview(datagram)
         while self._rest:
@@ -129,9 +136,10 @@ class Session:
             event = self._receive_record(self._early.pop(0), now)
             if event:
                 return event
-        if self._held and self.connected:
-            self.data = self._held.pop(0)
-            return _DATA
+        while self._held and self.connected:
+            event = self._receive_data(self._held.pop(0), now)
+            if event:
+                return event
         return _NONE
 
     def send(self, data, now):
@@ -164,30 +172,33 @@ class Session:
     def deadline(self):
         """Return the ticks at which timeout() wants to be called, or None."""
         due = self._flight.due if self._flight else None
-        for other in (self._alert_at, self._discard_at):
-            if other is not None and (due is None or ticks_diff(other, due) < 0):
-                due = other
-        return due
+        other = self._wait_end
+        return other if due is None or (other is not None and ticks_diff(other, due) < 0) else due
 
     def timeout(self, now):
         """Do what has become due; return NONE or CLOSED."""
-        if self._discard_at is not None and ticks_diff(now, self._discard_at) >= 0:
-            self._discard_at = self._flight = None
-        if self._alerted and ticks_diff(now, self._alert_at) >= 0:
-            self.error = self._alerted
-            return self.abandon()
+        if not self.connected and not self._handshake:
+            return self.abandon()  # again: the first time was interrupted
+        if self._wait_end is not None and ticks_diff(now, self._wait_end) >= 0:
+            if self._alerted:
+                self.error = self._alerted
+                return self.abandon()
+            self._wait_end = self._flight = None
         flight = self._flight
-        if flight and flight.due is not None and ticks_diff(now, flight.due) >= 0 and not flight.timeout(now):
-            return self.give_up()
+        if flight and flight.due is not None and ticks_diff(now, flight.due) >= 0:
+            self._sent_at = now
+            if not flight.timeout(now):
+                return self.give_up()
         return _NONE
 
     def give_up(self):
         """End a handshake that takes too long, and notify the peer, which may be connected; return CLOSED."""
-        if "forged" in self.layer.dropped:
-            return self._fail(PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED))
         self.error = PeerError(None, _E_STALLED) if self._reassembly.next else PeerError(None, _E_NO_ANSWER)
-        self._alert(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY)
-        return self.abandon()
+        if "forged" in self.layer.dropped:
+            self.error = PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED)
+            if self._handshake and not self._handshake.epoch:  # nothing is sealed because of what did not verify
+                return self._fail(self.error)
+        return self._end(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY)
 
     def export(self, label, length, context=None):
         """Return keying material that only both sides know (RFC 5705); `label` and `context` are bytes.
@@ -206,52 +217,50 @@ class Session:
 
     def close(self):
         """Send close_notify, if there is a peer, and overwrite the keys; transmit() returns what is left to send."""
-        if self.connected or self._handshake:
-            self._alert(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY)
-        self.abandon()
+        self._end(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY)
 
     # Records.
 
     def _receive_record(self, data, now):
         layer = self.layer
-        no_keys = self._handshake and not layer.epoch
-        if no_keys and layer.epoch_of(data) == layer.epoch + 1 and len(self._early) < _EARLY_RECORDS_MAX:
+        if self._handshake and not layer.epoch and layer.epoch_of(data) == 1 and len(self._early) < _EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
             return _NONE
         opened = layer.open(data)
-        self.newest = self.newest or layer.newest
         if opened is None:
-            # The client's key is not ours, or somebody else sent this: say so (RFC 7925, section 4.2), and go on waiting.
-            if self._handshake and layer.forged and not self.is_client:
-                self._alert(_ALERT_LEVEL_FATAL, _ALERT_DECRYPT_ERROR)
+            if layer.forged and self._handshake and not self.is_client and self._handshake.doubts(now):
+                self._alert(_ALERT_LEVEL_FATAL, _ALERT_DECRYPT_ERROR)  # and go on waiting for the right one
             return _NONE
         epoch, content_type, plaintext = opened
+        if epoch:
+            self.newest = self.newest or layer.newest
         try:
             if content_type == _CONTENT_HANDSHAKE:
                 return self._receive_handshake(epoch, plaintext, now)
             if content_type == _CONTENT_ALERT:
                 return self._receive_alert(epoch, plaintext, now)
             if content_type == _CONTENT_APPLICATION_DATA and epoch:
-                return self._receive_data(plaintext)
+                return self._receive_data(plaintext, now)
             if content_type != _CONTENT_CHANGE_CIPHER_SPEC:  # which says no more than the epoch of the next record
                 layer.drop("malformed")
         except PeerError as error:
             return self._fail(error)
-        except FormatError as error:
-            return self._fail(PeerError(_ALERT_DECODE_ERROR, error.reason))
         except DiceError as error:
-            return self._fail(PeerError(_ALERT_INTERNAL_ERROR, error.reason))
+            alert = _ALERT_DECODE_ERROR if isinstance(error, FormatError) else _ALERT_INTERNAL_ERROR
+            return self._fail(PeerError(alert, error.reason))
         return _NONE
 
-    def _receive_data(self, plaintext):
+    def _receive_data(self, plaintext, now):
         if self.connected:
-            if self._discard_at is not None:  # the peer has received our last flight
-                self._discard_at = self._flight = None
-            self.data = plaintext
-            return _DATA
-        if len(self._held) < _EARLY_RECORDS_MAX:
+            if len(plaintext) <= self.data_max():
+                self._wait_end = self._flight = None  # the peer has received our last flight
+                self.data = plaintext
+                return _DATA
+            self.layer.drop("long")  # it could not be echoed
+        elif len(self._held) < _EARLY_RECORDS_MAX:
             self._held.append(plaintext)
-            self._retransmit()  # the peer is connected, and its Finished is lost
+            if self._flight:  # the peer is connected, and its Finished is lost
+                self._flight.due = ticks_add(now, _REPEAT_MIN_MS)  # it may have sent that just now
         else:
             self.layer.drop("early")
         return _NONE
@@ -262,9 +271,7 @@ class Session:
             return _NONE
         level, alert = plaintext
         if alert == _ALERT_CLOSE_NOTIFY and epoch:
-            if self.connected:
-                self._alert(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY)
-            return self.abandon()
+            return self._end(_ALERT_LEVEL_WARNING, _ALERT_CLOSE_NOTIFY) if self.connected else self.abandon()
         if level != _ALERT_LEVEL_FATAL and alert:
             return _NONE
         error = PeerError(alert, _E_ALERT)
@@ -273,12 +280,16 @@ class Session:
             return self.abandon()
         if self._handshake and not self._alerted:
             self._alerted = error
-            self._alert_at = ticks_add(now, _ALERT_WAIT_MS)
-            self._retransmit()  # the peer does not answer if it sent this
+            self._wait_end = ticks_add(now, _ALERT_WAIT_MS)
+            if self._flight:
+                self._flight.restart()  # the peer does not answer if it sent this
         return _NONE
 
-    def _retransmit(self):
-        if self._flight:
+    def _repeat(self, now):
+        """Retransmit the flight: the peer repeats itself, and may do that again at once (see `flights`)."""
+        if self._flight and self._repeats < _REPEATS_MAX and ticks_diff(now, self._sent_at) >= _REPEAT_MIN_MS:
+            self._repeats += 1
+            self._sent_at = now
             self._flight.restart()
 
     # Handshake messages.
@@ -301,24 +312,25 @@ class Session:
                     self._answer(kind, part, b"", now)
                     self._reassembly.next = max(self._reassembly.next, sequence + 1)
             elif sequence == self._answered and offset + len(part) == length:
-                self._retransmit()
+                self._repeat(now)
             elif (kind == _HANDSHAKE_FINISHED) != bool(epoch) or not self._reassembly.add(
                 epoch, kind, length, sequence, offset, part
             ):
+                if length > self._handshake.credentials.bytes_max:
+                    raise PeerError(_ALERT_HANDSHAKE_FAILURE, _E_LONG_MESSAGE)
                 self.layer.drop("unexpected")
             else:
                 event = self._take_messages(now)
         return event
 
     def _take_messages(self, now):
-        while self._handshake:
+        event = _NONE
+        while not event:
             message = self._reassembly.take()
             if message is None:
-                return _NONE
-            self._answer(message[0], message[12:], message, now)
-            if self._handshake.connected:
-                return self._connect(now)
-        return _NONE
+                break
+            event = self._answer(message[0], message[12:], message, now)
+        return event
 
     def _answer(self, kind, body, message, now):
         handshake = self._handshake
@@ -333,6 +345,7 @@ class Session:
                 layer.set_keys(handshake.secrets.key_block(suite), self.is_client, suite)
             if flight:
                 self._begin(flight, now)
+            return self._connect(now) if handshake.connected else _NONE
         except MemoryError:  # the role cannot repeat a step that is half done
             raise PeerError(_ALERT_INTERNAL_ERROR, _E_MEMORY)
 
@@ -340,6 +353,8 @@ class Session:
         self._answered = self._reassembly.next - 1
         self._flight = Flight(flight, self._timer_ms, min(self._mtu, self.layer.record_max + _RECORD_OVERHEAD_MAX_BYTES))
         self._flight.start(now)
+        self._sent_at = now
+        self._repeats = 0
 
     def _connect(self, now):
         handshake = self._handshake
@@ -350,12 +365,12 @@ class Session:
         self.suite = handshake.suite
         self.secrets = handshake.secrets
         self.session_id, self.ticket = handshake.session_id, handshake.ticket
-        self._handshake = self._alerted = self._alert_at = None
-        self._early = []
+        self._handshake = self._alerted = self._wait_end = None
+        self._early = ()
         self.layer.oldest = self.layer.epoch
         if self._flight and self.is_client == self.resumed:  # ours is the last flight, which the peer may not have received
             self._flight.due = None
-            self._discard_at = ticks_add(now, _LAST_FLIGHT_MS)
+            self._wait_end = ticks_add(now, _LAST_FLIGHT_MS)
         else:
             self._flight = None
         return _CONNECTED
@@ -363,9 +378,11 @@ class Session:
     def _receive_late(self, kind, sequence, is_end, now):
         """Process an authentic handshake message after the handshake."""
         if kind == _HANDSHAKE_FINISHED and sequence == self._reassembly.next - 1 and is_end:
-            self._retransmit()
+            self._repeat(now)
         elif kind <= _HANDSHAKE_CLIENT_HELLO:  # or HelloRequest
-            self._alert(_ALERT_LEVEL_WARNING, _ALERT_NO_RENEGOTIATION)
+            self._repeats += 1
+            if self._repeats <= _REPEATS_MAX:
+                self._alert(_ALERT_LEVEL_WARNING, _ALERT_NO_RENEGOTIATION)
         else:
             self.layer.drop("unexpected")
 
@@ -384,17 +401,27 @@ class Session:
     def _fail(self, error):
         """Send an error as a fatal alert, and end; return CLOSED."""
         self.error = error
-        self._alert(_ALERT_LEVEL_FATAL, error.alert)
-        return self.abandon()
+        return self._end(_ALERT_LEVEL_FATAL, error.alert)
+
+    def _end(self, level, alert):
+        """Send an alert, and end; return CLOSED."""
+        self._flight = None  # there may be room for the alert then
+        self._early = self._held = ()
+        try:
+            self._alert(level, alert)
+        finally:
+            self.abandon()
+        return _CLOSED
 
     def abandon(self):
-        """Overwrite the keys without an alert; return CLOSED."""
-        self.layer.close()
-        secrets = self._handshake.secrets if self._handshake else self.secrets
-        if secrets and secrets.master:
-            secrets.close()
+        """Overwrite the keys without an alert; return CLOSED. Nothing is allocated; first comes what stops all use of the keys."""
+        if self._handshake:
+            self.secrets = self._handshake.secrets
         self.connected = False
-        self._handshake = self._flight = self._alerted = self._alert_at = self._discard_at = None
+        self._handshake = self._flight = self._alerted = self._wait_end = None
         self._rest = b""
-        self._early, self._held = [], []
+        self._early = self._held = ()
+        self.layer.close()
+        if self.secrets and self.secrets.master:
+            self.secrets.close()
         return _CLOSED
