@@ -33,6 +33,7 @@ from dice import (
 _AGAIN_S = 5  # before the next attempt to reach the manager; doubled up to the maximum
 _AGAIN_MAX_S = 300
 _TIMER_MS = 1000
+_PASSING = (DiceError, OSError, MemoryError)  # what may work the next time; anything else is an error in the program, and ends it
 
 
 class Node:
@@ -62,24 +63,22 @@ class Node:
 
     async def run(self):
         """Run the node endlessly; with the option `sleep_s`, sleep once everything is sent."""
-        self._status("joining")
+        self._show("joining")
         for managed in self.groups.values():
             try:
                 self._take_part(managed, await managed.resume())
-            except (DiceError, OSError) as error:  # such as a network that is not up yet
+            except _PASSING as error:  # such as a network that is not up yet
                 self._trouble(error)
-        try:
-            await self._serve()
-        except OSError as error:
-            self._trouble(error)
-        self._tasks[None] = asyncio.create_task(self._publish())
+        keys = self._clients()
+        for work in (self._publish, self._serve) if keys else (self._publish,):
+            self._tasks[work] = asyncio.create_task(self._again_and_again(work, keys))
         again_s = _AGAIN_S
         while True:
             try:
                 await self._connect()
                 again_s = _AGAIN_S
                 await self._stay()
-            except (DiceError, OSError) as error:
+            except _PASSING as error:
                 self._trouble(error)
                 if self.manager:
                     self.manager.close()
@@ -99,7 +98,7 @@ class Node:
                     await managed.group.send(self._sensor())
             except UsageError:
                 pass  # not a sender there
-            except (DiceError, OSError) as error:
+            except Exception as error:  # of the sensor, too
                 self._print(error)  # the next may get through
 
     async def _connect(self):
@@ -111,7 +110,7 @@ class Node:
         self.manager = Coap(connection, self._routes)
         for managed in self.groups.values():
             self._take_part(managed, await managed.join(self.manager))
-        self._status("joined")
+        self._show("joined")
 
     async def _stay(self):
         """Be reachable for the manager until the session ends, or until it is time to sleep."""
@@ -158,19 +157,31 @@ class Node:
         self.on = on
         self._light(on)
 
-    async def _publish(self):
+    async def _again_and_again(self, work, keys):
+        """Call `work(keys)` endlessly: a task that nobody awaits must not end. Its exceptions are shown."""
+        while True:
+            try:
+                await work(keys)
+            except Exception as error:
+                self._trouble(error)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _publish(self, _):
         period_s = self._options.get("publish_s", 60)
         while period_s:
             await asyncio.sleep(period_s)
             await self.publish()
 
-    async def _serve(self):
-        """Serve the clients in clients.json, such as {"desk": "32 hex digits"}; their keys are not those of the manager."""
+    def _clients(self):
+        """Return the keys of the clients in clients.json, such as {"desk": "32 hex digits"}: not those of the manager."""
         try:
             with open("clients.json") as file:
-                keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
+                return {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
         except OSError:
-            return
+            return {}
+
+    async def _serve(self, keys):
+        """Serve the clients until the network fails."""
 
         async def answer(connection):
             identity = bytes(connection.session.identity)
@@ -182,7 +193,11 @@ class Node:
                     del self._sessions[identity]
 
         port = self._options.get("port", 5684)
-        await dice.serve(port, PskLookup(keys.get), answer, network=self._network, timer_ms=_TIMER_MS)
+        service = await dice.serve(port, PskLookup(keys.get), answer, network=self._network, timer_ms=_TIMER_MS)
+        try:
+            await service.wait_closed()
+        finally:
+            service.close()
 
     async def _sleep(self, seconds):
         """Enter deep sleep, after which the program starts again, or wait if the board has none."""
@@ -191,7 +206,7 @@ class Node:
             if self.manager and not self.manager.ended:
                 try:
                     await managed.report(self.manager)
-                except (DiceError, OSError) as error:
+                except _PASSING as error:
                     self._print(error)
         if self.manager:
             self.manager.close()
@@ -204,8 +219,14 @@ class Node:
             deepsleep(seconds * 1000)
 
     def _trouble(self, error):
-        self._status("trouble")
         self._print(error)
+        self._show("trouble")
+
+    def _show(self, word):
+        try:
+            self._status(word)
+        except Exception as error:  # the light of this board
+            self._print(error)
 
     def _print(self, error):
         print("trouble:", type(error).__name__, error)

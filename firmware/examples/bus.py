@@ -14,6 +14,7 @@ import asyncio
 import dice
 
 _BUTTON = 14  # number of the pin; pressing connects it to ground
+_AGAIN_S = 2
 
 
 def line():
@@ -30,22 +31,40 @@ async def obey(group, switch_lamp):
             switch_lamp(message == b"on")
 
 
-async def main():
-    """Join the group, obey it, and send at each press."""
-    from machine import Pin
-
-    lamp = Pin("LED", Pin.OUT)
-    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
-    group = await dice.join("node.gsa", transport=line())
-    obeying = asyncio.create_task(obey(group, lamp.value))
+async def watch(group, lamp, button):
+    """Switch the lamp and send at each press."""
     pressed = False
-    while not obeying.done():
+    while True:
         if pressed != (button.value() == 0):
             pressed = not pressed
             if pressed:
                 lamp.toggle()
-                await group.send(b"on" if lamp.value() else b"off")
+                try:
+                    await group.send(b"on" if lamp.value() else b"off")
+                except (dice.DiceError, OSError, MemoryError) as error:  # this message is lost
+                    print(error)
         await asyncio.sleep(0.03)  # a button bounces
+
+
+async def main():
+    """Join the group, obey it, and send at each press; after a failure, begin again."""
+    from machine import Pin
+
+    lamp = Pin("LED", Pin.OUT)
+    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
+    while True:
+        group, tasks = None, []
+        try:
+            group = await dice.join("node.gsa", transport=line())
+            tasks = [asyncio.create_task(work) for work in (obey(group, lamp.value), watch(group, lamp, button))]
+            await asyncio.gather(*tasks)
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        for task in tasks:
+            task.cancel()
+        if group:
+            group.close()
+        await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from binascii import unhexlify
 import dice
 
 _PORT = 5684
+_AGAIN_S = 2
 
 
 async def collect(connection):
@@ -18,12 +19,25 @@ async def collect(connection):
         await connection.send(b"thanks")
 
 
+async def serve(keys):
+    """Serve until the network fails."""
+    service = await dice.serve(_PORT, dice.PskLookup(keys.get), collect, timer_ms=1000)
+    try:
+        await service.wait_closed()
+    finally:
+        service.close()
+
+
 async def main():
-    """Serve all sensors that have a key in keys.json."""
+    """Serve all sensors that have a key in keys.json; without a network, try again until there is one."""
     with open("keys.json") as file:
         keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
-    service = await dice.serve(_PORT, dice.PskLookup(keys.get), collect, timer_ms=1000)
-    await service.wait_closed()
+    while True:
+        try:
+            await serve(keys)
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,33 @@ import asyncio
 
 import dice
 
+_AGAIN_S = 2
 
-async def main(lamp):
-    """Join the group and obey it. Forged and replayed messages are dropped and counted before they get here."""
-    group = await dice.join("lamp.gsa")
+
+async def obey(group, lamp):
+    """Obey the group. Forged and replayed messages are dropped and counted before they get here."""
     async for _sender, message in group:
         if message in (b"on", b"off"):
             lamp.value(message == b"on")
 
 
-if __name__ == "__main__":
-    from machine import Pin
+async def main(lamp=None):
+    """Join the group and obey it; without a network, try again until there is one."""
+    if lamp is None:
+        from machine import Pin
 
-    asyncio.run(main(Pin("LED", Pin.OUT)))
+        lamp = Pin("LED", Pin.OUT)
+    while True:
+        group = None
+        try:
+            group = await dice.join("lamp.gsa")
+            await obey(group, lamp)
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        if group:
+            group.close()
+        await asyncio.sleep(_AGAIN_S)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

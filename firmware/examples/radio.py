@@ -12,6 +12,8 @@ import dice
 
 _LAMP = 2  # numbers of pins; pressing the button connects it to ground
 _BUTTON = 0
+_RECEIVED_BYTES = 2700  # ten frames; by default the radio keeps two
+_AGAIN_S = 2
 
 
 def air():
@@ -21,6 +23,7 @@ def air():
 
     WLAN(STA_IF).active(True)
     radio = ESPNow()
+    radio.config(rxbuf=_RECEIVED_BYTES)
     radio.active(True)
     return dice.EspNow(radio)
 
@@ -32,22 +35,40 @@ async def obey(group, switch_lamp):
             switch_lamp(message == b"on")
 
 
-async def main():
-    """Join the group, obey it, and send at each press."""
-    from machine import Pin
-
-    lamp = Pin(_LAMP, Pin.OUT)
-    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
-    group = await dice.join("node.gsa", transport=air())
-    obeying = asyncio.create_task(obey(group, lamp.value))
+async def watch(group, lamp, button):
+    """Switch the lamp and send at each press."""
     pressed = False
-    while not obeying.done():
+    while True:
         if pressed != (button.value() == 0):
             pressed = not pressed
             if pressed:
                 lamp.value(not lamp.value())
-                await group.send(b"on" if lamp.value() else b"off")
+                try:
+                    await group.send(b"on" if lamp.value() else b"off")
+                except (dice.DiceError, OSError, MemoryError) as error:  # this message is lost
+                    print(error)
         await asyncio.sleep(0.03)  # a button bounces
+
+
+async def main():
+    """Join the group, obey it, and send at each press; after a failure, begin again."""
+    from machine import Pin
+
+    lamp = Pin(_LAMP, Pin.OUT)
+    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
+    while True:
+        group, tasks = None, []
+        try:
+            group = await dice.join("node.gsa", transport=air())
+            tasks = [asyncio.create_task(work) for work in (obey(group, lamp.value), watch(group, lamp, button))]
+            await asyncio.gather(*tasks)
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        for task in tasks:
+            task.cancel()
+        if group:
+            group.close()
+        await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ import asyncio
 import json
 from binascii import unhexlify
 
-from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, PskLookup, Router, serve
+from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, DiceError, PskLookup, Router, serve
+
+_AGAIN_S = 2
 
 
 def temperature(_request, _peer):
@@ -44,13 +46,26 @@ async def answer(connection):
     await Coap(connection, Router(ROUTES)).closed()
 
 
+async def offer(keys):
+    """Serve until the network fails."""
+    service = await serve(5684, PskLookup(keys.get), answer, timer_ms=1000)
+    try:
+        await service.wait_closed()
+    finally:
+        service.close()
+
+
 async def main():
-    """Serve all clients that have the key."""
+    """Serve all clients that have the key; without a network, try again until there is one."""
     with open("node.json") as file:
         node = json.load(file)
     keys = {node["identity"].encode(): unhexlify(node["key"])}
-    service = await serve(5684, PskLookup(keys.get), answer, timer_ms=1000)
-    await service.wait_closed()
+    while True:
+        try:
+            await offer(keys)
+        except (DiceError, OSError, MemoryError) as error:
+            print(error)
+        await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from binascii import unhexlify
 
 import dice
 
+_ANSWER_S = 30
+
 
 def measure():
     """Return what to report."""
@@ -22,10 +24,11 @@ async def report(settings):
     """Connect, report a measurement, and return the answer of the server."""
     psk = dice.Psk(settings["identity"].encode(), unhexlify(settings["key"]))
     connection = await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
-    await connection.send(measure())
-    answer = await connection.receive()
-    connection.close()
-    return answer
+    try:
+        await connection.send(measure())
+        return await asyncio.wait_for(connection.receive(), _ANSWER_S)
+    finally:
+        connection.close()
 
 
 async def main():
@@ -33,7 +36,10 @@ async def main():
     with open("session.json") as file:
         settings = json.load(file)
     while True:
-        print(await report(settings))
+        try:
+            print(await report(settings))
+        except (dice.DiceError, OSError, MemoryError, asyncio.TimeoutError) as error:  # the next report may get through
+            print(error)
         await asyncio.sleep(600)
 
 

@@ -69,10 +69,10 @@ async def report():
 
 
 async def main():
-    """Report once; errors are printed."""
+    """Report once; errors are printed, and the next report may get through."""
     try:
         await report()
-    except (dice.DiceError, OSError) as error:
+    except (dice.DiceError, OSError, MemoryError) as error:
         print(error)
 
 

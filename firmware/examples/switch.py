@@ -11,6 +11,7 @@ import asyncio
 import dice
 
 _BUTTON = 14  # number of the pin; pressing connects it to ground
+_AGAIN_S = 2
 
 
 async def watch(group, button):
@@ -21,8 +22,21 @@ async def watch(group, button):
             pressed = not pressed
             if pressed:
                 on = not on
-                await group.send(b"on" if on else b"off")
+                try:
+                    await group.send(b"on" if on else b"off")
+                except (dice.DiceError, OSError, MemoryError) as error:  # such as no network: this message is lost
+                    print(error)
         await asyncio.sleep(0.03)  # a button bounces
+
+
+async def join():
+    """Return the group; without a network, try again until there is one."""
+    while True:
+        try:
+            return await dice.join("switch.gsa")
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def main():
@@ -30,8 +44,7 @@ async def main():
     from machine import Pin
 
     button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
-    group = await dice.join("switch.gsa")
-    await watch(group, button)
+    await watch(await join(), button)
 
 
 if __name__ == "__main__":
