@@ -21,7 +21,9 @@ ONLY = {
     "cryptography": {"crypto"},
     "cryptolib": {"crypto"},
     "errno": {"transport"},
+    "fcntl": {"dice._posix"},
     "hashlib": {"crypto"},
+    "importlib": {"dice._posix"},
     "micropython": {"dice._compat", "crypto"},
     "os": {"dice._posix", "dice.store", "aio"},
     "select": {"transport"},
@@ -29,6 +31,7 @@ ONLY = {
     "struct": {"dice.record", "dtls", "group"},
     "sys": {"dice._compat", "dice._posix", "crypto"},
     "time": {"dice._compat", "dice.aio.wait"},
+    "weakref": {"dice._posix"},
 }
 
 

@@ -176,7 +176,7 @@ def _scenario(site):
 def life(request, tmp_path_factory):
     from host_tests.net.conftest import _run
 
-    return _run(_life, tmp_path_factory.mktemp("house"))
+    return _run(False, _life, tmp_path_factory.mktemp("house"))
 
 
 def test_a_group_lists_its_members_and_their_roles(life):

@@ -17,7 +17,7 @@ which saves writes; after a reboot, counting continues at the stored value, and 
 
 import os
 
-from ._compat import const, create, sync
+from ._compat import Locked, const, create, sync
 from ._typing import TYPING
 from .errors import DiceError, StoreError
 from .reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
@@ -94,13 +94,15 @@ def _decode(data: bytes) -> int:
     return value
 
 
-class FileStore:
+class FileStore(Locked):
     """A store with a file of 16 bytes for each counter, in `folder`. `writes` counts the writes, each of which wears the flash.
 
-    One program at a time may use a folder: two that start together could read the same value before either has written.
+    One program at a time may use a folder: two that start together could read the same value before either has written. On Linux
+    and macOS, CPython locks the folder until the store is deleted; MicroPython's unix port and CPython on Windows cannot.
     """
 
     def __init__(self, folder: str = ".") -> None:
+        """Keep the files in `folder`; raises StoreError if another program uses it."""
         self._prefix = folder.rstrip("/") + "/"
         self.writes = 0
 

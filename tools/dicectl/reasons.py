@@ -36,7 +36,10 @@ SENTENCES = {
         "The stored counter for this GSA is missing; sending or answering would reuse nonces. "
         "Give the device a new SenderID, or re-key."
     ),
-    reasons.E_STORE_SHARED: "Another program counts in the same store. Let one program use a GSA, and give each its own SenderID.",
+    reasons.E_STORE_SHARED: (
+        "Another program uses the same store, or its folder cannot be locked. "
+        "Let one program use a GSA, and give each its own SenderID."
+    ),
     reasons.E_STALE: (
         "The saved session is not the last one saved, or is from another device. Connect again: it could reuse nonces."
     ),

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Differences between operating systems: file locks, and the commands that need a certain system."""
 
+import os
 import sys
 import time
+from pathlib import Path
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.text import printable
 
 WINDOWS = sys.platform == "win32"
 _POLL_S = 0.1
@@ -36,6 +39,23 @@ def lock(descriptor):
         return
     while not try_lock(descriptor):
         time.sleep(_POLL_S)
+
+
+def holder(folder):
+    """Return which other process has locked a folder, such as `process 4711 (dicectl group monitor lamps)`, as far as is known."""
+    found = "another program"
+    try:
+        inode = os.stat(folder).st_ino
+        for line in Path("/proc/locks").read_text().splitlines():
+            _, kind, _, _, process, place, *_ = line.split()
+            if kind == "FLOCK" and place.rpartition(":")[2] == str(inode):
+                found = f"process {process}"
+                words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+                words = [os.fsdecode(word.rpartition(b"/")[2] or word) for word in words]
+                return f"{found} ({printable(' '.join(words).encode())})"
+    except (OSError, ValueError):
+        pass
+    return found
 
 
 def require_linux(what):

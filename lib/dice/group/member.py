@@ -379,4 +379,4 @@ class Member:
             self._context.close()
         self._lifetime_end = None
         self._forget_other()
-        self._context = None
+        self._context = self.counters = None  # also whatever lock the store has

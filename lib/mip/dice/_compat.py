@@ -19,9 +19,10 @@ else:
     from micropython import const  # type: ignore[import-not-found,no-redef] # noqa: F401
 
 if sys.platform in ("linux", "darwin"):
-    from ._posix import create, sync
+    from ._posix import Locked, create, sync
 else:
     create = open
+    Locked = object
 
     def sync(path: str) -> None:
         """Do nothing: the littlefs and FAT of a board are durable on close and on rename."""

@@ -18,7 +18,7 @@ which saves writes; after a reboot, counting continues at the stored value, and 
 
 import os
 
-from ._compat import create, sync
+from ._compat import Locked, create, sync
 _TYPING = const(0)
 from .errors import DiceError, StoreError
 _E_STORE_DAMAGED = const(32); _E_STORE_READ = const(31); _E_STORE_WRITE = const(30)
@@ -95,13 +95,15 @@ def _decode(data: bytes) -> int:
     return value
 
 
-class FileStore:
+class FileStore(Locked):
     """A store with a file of 16 bytes for each counter, in `folder`. `writes` counts the writes, each of which wears the flash.
 
-    One program at a time may use a folder: two that start together could read the same value before either has written.
+    One program at a time may use a folder: two that start together could read the same value before either has written. On Linux
+    and macOS, CPython locks the folder until the store is deleted; MicroPython's unix port and CPython on Windows cannot.
     """
 
     def __init__(self, folder: str = ".") -> None:
+        """Keep the files in `folder`; raises StoreError if another program uses it."""
         self._prefix = folder.rstrip("/") + "/"
         self.writes = 0
 

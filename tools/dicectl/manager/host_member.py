@@ -15,7 +15,9 @@ from dice.coap.message import GET
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
+from dice.reasons import E_STORE_SHARED
 from dice.transport.udp import Multicast
+from dicectl import system
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.node_file import FILE
 from dicectl.reasons import SENTENCES
@@ -23,6 +25,8 @@ from dicectl.reasons import SENTENCES
 _RECONNECT_S = 5
 _TIMER_MS = 1000
 _CONNECT_S = 20
+_STORE_TRIES = 200  # while another command uses the folder: longer than one that sends or asks takes
+_STORE_TRY_S = 0.05
 
 
 @contextlib.contextmanager
@@ -54,9 +58,20 @@ class HostMember:
         self._managed = ManagedGroup(name, str(self.path), self._tapped)
         self._coap = None  # with the manager
 
+    async def _locked(self):
+        """Return a store that locks the folder; wait a little for another program that uses it. Raises CommandError."""
+        for _ in range(_STORE_TRIES):
+            try:
+                return dice.FileStore(str(self.folder))
+            except DiceError:
+                await asyncio.sleep(_STORE_TRY_S)
+        used = f"{self.folder} is in use by {system.holder(self.folder)}"
+        raise CommandError(f"E{E_STORE_SHARED}: {used}: wait for it, or give each program a member of its own")
+
     async def join(self):
         """Connect to the manager and return the group; raises CommandError."""
         settings = self._settings
+        store = await self._locked()
         try:
             with _in_one_line():
                 psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
@@ -65,6 +80,8 @@ class HostMember:
                 group = await self._managed.join(self._coap)
         except OSError as error:
             raise CommandError(f"network: {error}")
+        finally:
+            del store  # the group has one of its own, which is released with it
         if self._tapped:
             self._tapped.member = group.member
         return group
