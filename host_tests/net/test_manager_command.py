@@ -518,3 +518,30 @@ def _ended_monitor(folder):
 def test_a_signal_ends_the_monitor(in_network, tmp_path):
     assert in_network(_ended_monitor, tmp_path) == (0, "")
     assert (tmp_path / "ear.pcapng").stat().st_size
+
+
+def _two_at_once(folder):
+    site = ManagedSite(folder)
+    try:
+        site.manager()
+        site("group", "new", "lamps")
+        site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        site("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+        site._start("ear", [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--count", "4", "--json"], folder)
+        shown = site("group", "show", "lamps", "--json")
+        site.until(lambda: is_bound(shown["port"]), "the monitor")
+        for name in ("1", "2", "3", "4"):
+            site._start(name, [*DICECTL, "group", "send", "lamps", name, "--as", "desk"], folder)
+        done = {name: site.processes[name].wait() for name in ("1", "2", "3", "4")}
+        assert set(done.values()) == {0}, [site.log(name) for name in done]
+        site.until(lambda: site.processes["ear"].poll() is not None, "four messages")
+        return [json.loads(line) for line in site.log("ear").splitlines()]
+    finally:
+        site.close()
+
+
+def test_commands_that_are_started_at_once_use_the_folder_one_after_another(in_network, tmp_path):
+    """No number is used twice, and none of them fails."""
+    received = in_network(_two_at_once, tmp_path)
+    assert sorted(said["message"] for said in received) == ["1", "2", "3", "4"]
+    assert len({(said["epoch"], said["number"]) for said in received}) == 4
