@@ -14,7 +14,7 @@ from dice.group.gsa import decode
 from dice.group.gsa_encode import encode
 from dice.limits import MESSAGES_MAX
 from dice.reasons import E_ANSWERED, E_CLASH, E_CLOSED, E_DAMAGED, E_EXPIRED, E_OPTION, E_STORE_READ, E_STORE_WRITE
-from dice.store import FileStore, read_file
+from dice.store import FileStore, folder_of, read_file
 
 
 def write_gsa(**changes):
@@ -65,15 +65,16 @@ def test_join_rewrites_the_file_without_fresh_flag_and_reserves_counters():
     async def main():
         path = write_gsa(own_id=A)
         recorder = Recorder()
-        for expected in (0, 64, 128):
+        for expected in (0, 1, 2):
             group = await dice.join(path, transport=Transport(recorder))
             gsa = read_file(path, decode)
             assert not gsa.fresh
             assert (gsa.own_id, gsa.key, gsa.senders) == (A, bytearray(range(16)), make_gsa().senders)
             await group.send(b"x")
             assert recorder.datagrams[-1][5:11] == b"\1" + expected.to_bytes(5, "big")
+            assert FileStore(folder_of(path)).get("01020304t0001") == (1 << 48) + expected + 64
             group.close()
-        assert FileStore(path.rpartition("/")[0]).get("01020304t0001") == 1 << 48 | 192
+            assert FileStore(folder_of(path)).get("01020304t0001") == (1 << 48) + expected + 1
         assert not exists(path + ".tmp")
 
     run(main)

@@ -7,11 +7,12 @@ from array import array
 
 from support import A, B, RamStore, forge, keys_of, make_gsa, make_member, raises, seal, sealed
 
-from dice.errors import DATA, NONE, StoreError, UsageError
+from dice.errors import CLASH, DATA, NONE, LimitError, StoreError, UsageError
 from dice.group.context import Context
 from dice.group.gsa import D00, DERIVE_SENDER, DERIVE_SHARED, K08, UNKNOWN
 from dice.group.member import Member
-from dice.reasons import E_CLOSED, E_NOT_A_SENDER, E_NOT_BYTES, E_NOT_SENT, E_OPTION, E_STORE_SHARED, E_TOO_LONG
+from dice.limits import RESERVE_RECORDS
+from dice.reasons import E_CLASH, E_CLOSED, E_NOT_A_SENDER, E_NOT_BYTES, E_NOT_SENT, E_OPTION, E_STORE_SHARED, E_TOO_LONG
 from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8
 
 
@@ -210,6 +211,64 @@ def test_writes_to_flash_are_as_rare_as_configured():
         for sequence in range(64):
             assert listener.receive(sealed(sequence), 0) == DATA
         assert store.writes == expected
+
+
+SENT = "01020304t0001"
+
+
+def test_a_sender_that_leaves_in_good_order_continues_where_it_stopped():
+    """A sensor that wakes for one message uses one number, and not the 64 that it reserves."""
+    store = RamStore()
+    writes = []
+    for wake in range(20):
+        sender = make_member(A, store=store, fresh=not wake)
+        before = store.writes
+        assert seal(sender, b"%d" % wake)[6:11] == wake.to_bytes(5, "big")
+        assert store.values[SENT] == (1 << 48) + wake + RESERVE_RECORDS
+        sender.close()
+        sender.close()
+        writes.append(store.writes - before)
+        assert store.values[SENT] == (1 << 48) + wake + 1
+    assert writes == [2] * 20
+    sender = make_member(A, store=store, fresh=False)
+    sender.close()
+    assert store.values[SENT] == (1 << 48) + 20 and store.writes == before + 2, "nothing was reserved"
+
+
+def test_reserved_numbers_are_skipped_if_they_cannot_be_returned():
+    """The store is broken, or counts for another program; then nothing is returned, and nothing is raised."""
+    for broken, held in ((True, 64), (False, 70), (False, 0)):
+        store = RamStore()
+        sender = make_member(A, store=store)
+        seal(sender, b"on")
+        store.broken = broken
+        store.values[SENT] = (1 << 48) + held
+        sender.close()
+        assert store.values[SENT] == (1 << 48) + held
+
+
+def test_a_member_without_memory_is_closed():
+    class FullStore(RamStore):
+        def put(self, name, value):
+            if value == (1 << 48) + 1:
+                raise MemoryError
+            super().put(name, value)
+
+    sender = make_member(A, store=FullStore())
+    keys = keys_of(sender.held(1))
+    seal(sender)
+    sender.close()
+    assert not any(keys) and sender.held(1) is None
+
+
+def test_a_sender_that_knows_of_a_clash_returns_nothing():
+    store = RamStore()
+    sender = make_member(A, store=store)
+    seal(sender)
+    assert sender.receive(sealed(40), 0) == CLASH
+    sender.close()
+    raises(LimitError, E_CLASH, make_member(A, store=store, fresh=False).send, b"on", 0)
+    assert store.values[SENT] == (1 << 48) + RESERVE_RECORDS
 
 
 def test_a_closed_member_overwrites_its_keys_and_refuses_to_work():

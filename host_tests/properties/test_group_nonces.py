@@ -139,7 +139,7 @@ class Device:
 
     def close(self):
         """Leave in good order, and start again."""
-        self.member.close()
+        self.guarded(self.member.close)
         self.boot()
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The persistent counters of a group, in the store of a device.
 
-Each is a 64-bit number, epoch (16 bits) | number (48 bits) as in RFC 6347, section 4.1, that never decreases. Its name has 13
-characters: the group id, a letter, a SenderID.
+Each is a 64-bit number, epoch (16 bits) | number (48 bits) as in RFC 6347, section 4.1, that never decreases, except that
+Member.close returns what was reserved and not used. Its name has 13 characters: the group id, a letter, a SenderID.
 
     t  the sequence number at which sending continues after a reboot
     r  the lowest sequence number of a sender that is fresh after a reboot

@@ -261,8 +261,14 @@ class Member:
         return found
 
     def close(self):
-        """Overwrite all keys; only the counts remain."""
-        self._end(UsageError, E_CLOSED)
+        """Overwrite all keys; only the counts remain. Sequence numbers that are reserved are returned to the store, if it works."""
+        context, counters = self._context, self.counters
+        self._end(UsageError, E_CLOSED)  # first: nothing is sealed from here on
+        if context and context.own_mark > context.own_next:
+            try:
+                counters.reserve(counters.name("t", context.own_id), context.base, context.own_mark, context.own_next)
+            except (StoreError, MemoryError):
+                pass  # a restart skips them
 
     def _drop(self, kind):
         self.dropped[kind] = self.dropped.get(kind, 0) + 1
