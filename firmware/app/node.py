@@ -64,11 +64,7 @@ class Node:
     async def run(self):
         """Run the node endlessly; with the option `sleep_s`, sleep once everything is sent."""
         self._show("joining")
-        for managed in self.groups.values():
-            try:
-                self._take_part(managed, await managed.resume())
-            except _PASSING as error:  # such as a network that is not up yet
-                self._trouble(error)
+        await self._resume()
         keys = self._clients()
         for work in (self._publish, self._serve) if keys else (self._publish,):
             self._tasks[work] = asyncio.create_task(self._again_and_again(work, keys))
@@ -89,6 +85,15 @@ class Node:
                 self.manager = None
             await asyncio.sleep(again_s)
             again_s = min(2 * again_s, _AGAIN_MAX_S)
+            await self._resume()
+
+    async def _resume(self):
+        """Take part in the groups as they were left, or as their files say if they have ended, also without the manager."""
+        for managed in self.groups.values():
+            try:
+                self._take_part(managed, await managed.resume())
+            except _PASSING as error:  # such as a network that is not up yet
+                self._trouble(error)
 
     async def publish(self):
         """Send the value of the sensor to the groups in which this node may send."""
@@ -136,7 +141,8 @@ class Node:
                 continue
             except Exception as error:  # such as the end of the key's lifetime
                 self._trouble(error)
-                managed.leave()
+                if managed.group is group:
+                    managed.leave()
                 if self.manager:
                     self.manager.close()  # so that we connect to the manager again
                 return

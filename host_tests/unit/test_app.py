@@ -235,6 +235,38 @@ def test_deep_sleep_does_not_count_as_a_failed_start(app, monkeypatch):
             asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, FakeManagedGroup(), []).run())
 
 
+def test_a_group_that_ended_is_taken_up_again_also_without_the_manager(app):
+    """F15: the keys of the next epoch were in the file, and the node waited for its manager to use them."""
+    groups = []
+
+    class Managed(FakeManagedGroup):
+        async def resume(self):
+            if self.group is None:
+                self.group = FakeGroup(LimitError(41))
+                groups.append(self.group)
+            return self.group
+
+        def leave(self):
+            self.group = None
+
+    node = _node(app, {}, Managed(), [])
+
+    async def unreachable():
+        raise OSError(113)
+
+    node._connect = unreachable
+    _run_for(node, 0.5)
+    assert len(groups) > 2
+
+
+def test_a_group_that_replaced_an_ended_one_is_not_left_with_it(app):
+    node = _node(app, {}, FakeManagedGroup(), [])
+    left = []
+    managed = types.SimpleNamespace(leave=lambda: left.append(True), group=FakeGroup())
+    asyncio.run(node._obey(managed, FakeGroup(LimitError(41))))
+    assert left == []
+
+
 @pytest.mark.parametrize("call", ["resume", "report", "stay"])
 def test_network_errors_do_not_end_the_node(app, call):
     """No network at the start, or a manager that is silent when the node goes to sleep or while it is awake."""
@@ -315,8 +347,8 @@ def test_a_message_that_cannot_be_obeyed_costs_that_message(app, capsys):
     node = _node(app, {}, FakeManagedGroup(), [])
     node._light = light
     left = []
-    managed = types.SimpleNamespace(leave=lambda: left.append(True))
     group = FakeGroup(b"on", b"on", MemoryError(), b"\x51\1\0\1t" + bytes(1190), b"off", LimitError(41))
+    managed = types.SimpleNamespace(leave=lambda: left.append(True), group=group)
     asyncio.run(node._obey(managed, group))
     assert switched == [True, True, False] and left == [True] and not group.messages
     assert capsys.readouterr().out.splitlines() == ["trouble: MemoryError ", "trouble: ValueError ", "trouble: LimitError E41"]

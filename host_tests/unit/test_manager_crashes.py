@@ -22,12 +22,14 @@ from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dice.suites import PSK_AES_128_CCM_8, SUITES
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
+from host_tests import bounds
 
 pytestmark = pytest.mark.long
 KILLS = 150  # for each seed
 MEMBERS_MAX = 10
 DAYS_MAX = 2  # of virtual time
 QUIET_S = 400  # the time in which all faults are repaired
+SPEAK_S = 40  # between two messages of the expelled meanwhile
 
 
 class Killed(Exception):
@@ -100,7 +102,11 @@ class Scenario:
         self.nodes = {}  # members, by identity
         self.off = set()
         self.expelled = {}  # (node, first epoch that it must not have), by identity
+        self.expelled_at = {}  # by identity
         self.sent = 0
+        self.sent_by = {}  # identity, by message
+        self.checked = {}  # how many messages of a node are known to be in order, by identity
+        self.reached_at = {}  # since when a node has had power, a manager and a network, by identity
 
     async def run(self):
         while sum(self.process.kills.values()) < KILLS:
@@ -113,6 +119,7 @@ class Scenario:
                 await self.something()
             except (Killed, DiceError):
                 pass
+            self.note_reach()
         self.process.deadly = False
         self.network.cut.clear()
         self.network.loss = 0
@@ -121,11 +128,42 @@ class Scenario:
         self.noticed()
         for identity in list(self.off):
             self.nodes[identity].power_on()
+        self.off.clear()
+        self.note_reach()
         for _ in range(2):  # a member that missed an epoch notices it when others send in it
-            await asyncio.sleep(QUIET_S)
+            await self.quiet()
             await self.send_from_all()
-        await asyncio.sleep(QUIET_S)
+        await self.quiet()
         return await self.convergence()
+
+    async def quiet(self):
+        """Let only the expelled speak for a while."""
+        for _ in range(QUIET_S // SPEAK_S):
+            await asyncio.sleep(SPEAK_S)
+            await self.send_from(self.expelled.items())
+            await asyncio.sleep(1)
+            self.check_obedience()
+
+    def note_reach(self):
+        """Note since when each node has been able to reach the manager without a break."""
+        for identity, node in self.nodes.items():
+            if not self.process.alive or identity in self.off or node.name in self.network.cut:
+                self.reached_at.pop(identity, None)
+            else:
+                self.reached_at.setdefault(identity, asyncio.get_running_loop().time())
+        self.check_obedience()
+
+    def check_obedience(self):
+        """No member that can reach the manager obeys an expelled one later than the bound."""
+        for identity, node in self.nodes.items():
+            first = self.checked.get(identity, 0)
+            self.checked[identity] = len(node.received)
+            for at, _, message in node.received[first:]:
+                gone = self.sent_by.get(message)
+                if gone in self.expelled_at and identity in self.reached_at:
+                    since = max(self.expelled_at[gone], self.reached_at[identity])
+                    late_s = at - since - bounds.without_session_s(len(self.nodes))
+                    assert late_s < 0, f"{node.name} obeys {gone}, {late_s:.0f} s after the bound"
 
     def noticed(self):
         """Record which interrupted changes were committed, as the registry has them."""
@@ -135,6 +173,7 @@ class Scenario:
 
     def gone(self, identity, epoch):
         self.expelled[identity] = (self.nodes.pop(identity), epoch)
+        self.expelled_at[identity] = asyncio.get_running_loop().time()
         self.off.discard(identity)
 
     async def something(self):
@@ -151,8 +190,7 @@ class Scenario:
                     self.nodes[identity] = node
                     node.power_on()
         elif what == "remove" and len(self.nodes) > 4:
-            _first, *others = self.nodes  # the first one is a sender and remains, because a group needs a sender
-            identity = chance.choice(others)
+            identity = chance.choice(list(self.nodes))  # also the last sender
             manager.remove([identity], now())
             self.gone(identity, manager.state.epoch)
         elif what == "rekey" and self.nodes:
@@ -183,9 +221,14 @@ class Scenario:
 
     async def send_from_all(self):
         """Let every node with a SenderID send, including expelled ones."""
-        for node in [*self.nodes.values(), *[node for node, _ in self.expelled.values()]]:
+        await self.send_from([*[(identity, (node, 0)) for identity, node in self.nodes.items()], *self.expelled.items()])
+
+    async def send_from(self, nodes):
+        """Let (identity, (node, epoch)) send, if they can."""
+        for identity, (node, _) in nodes:
             if node.member:
                 self.sent += 1
+                self.sent_by[b"%d" % self.sent] = identity
                 try:
                     await node.send(b"%d" % self.sent)
                 except DiceError:
