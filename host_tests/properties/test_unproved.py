@@ -102,7 +102,7 @@ class World:
                 return client
         return None
 
-    # What is authentic.
+    # Those with keys.
 
     def established(self):
         """Return the state of all that is authenticated, on both sides."""
@@ -199,7 +199,7 @@ class World:
             peer.connect(self, key=b"wrong" if wrong else None, **options)
         self.run(self.chance.choice((0.0, 0.0, 0.3)), rounds=self.chance.choice((1, 2, 12)))
 
-    # What the attacker does.
+    # The attacker.
 
     def forged(self):
         """Return (datagram, address) of the attacker's own making, from what it has read."""
