@@ -333,3 +333,28 @@ def test_a_slot_with_only_part_of_a_hello_times_out():
 
 def test_an_empty_first_datagram_is_ignored():
     assert listener().receive(b"", b"a", 0) == (NONE, None)
+
+
+def test_one_identity_with_many_sessions_evicts_nobody_else():
+    """One enrolled device took all places, kept its sessions busy, and each newcomer evicted another silent client."""
+    names = [b"%d" % number for number in range(6)]
+    keys = dict.fromkeys(names + [b"greedy"], KEY)
+    server = Listener(PskLookup(keys.get), RANDOM, 0, lambda address: address, sessions_max=8)
+
+    def connect(identity, now):
+        session = client(identity)
+        assert CONNECTED in exchange(session, server, b"%s at %d" % (identity, now), now)
+
+    def held(identity):
+        return len([peer for peer in server.sessions if peer.session.identity == identity])
+
+    connect(names[0], 10)
+    server.sessions[0].last_record = 15
+    for now in range(20, 40):
+        connect(b"greedy", now)
+    assert held(b"greedy") == 7 and held(names[0]) == 1
+    for i in range(1, 6):
+        connect(names[i], 50 + i)
+        assert [held(name) for name in names] == [1] * (i + 1) + [0] * (5 - i), "the silent were evicted"
+        connect(b"greedy", 60 + i)
+    assert held(b"greedy") == 2

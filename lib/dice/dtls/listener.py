@@ -6,8 +6,8 @@ An address costs no memory before its cookie has come back. Then its handshake t
 taken, one is evicted, because its cookie proves only an address: the oldest of those whose tags failed, else the oldest. A slot
 younger than HALF_OPEN_SAFE_MS whose tags did not fail is kept (a new handshake from the same address still replaces it); meanwhile
 other hellos are ignored. When the handshake is done, and so the client authenticated, the session takes one of `sessions_max`
-places. When all are taken, the session that has been silent for longest is evicted: of those with the same identity, if there are
-any, else of all.
+places. When all are taken, the session that has been silent for longest is evicted, of the identities that have most, with the
+newcomer's. So who has many loses one before who has one.
 
 A datagram belongs to the established session that verifies a record of it, found by connection id or by address, and only if none
 does to the handshake at its address. So a handshake in the name of a client does not affect its session. A handshake receives from
@@ -104,7 +104,7 @@ class Listener:
         self._check_at = ticks_add(now, CREDENTIAL_CHECK_MS)
         self._out = []
         self._ended = []  # by check_credentials(), not yet returned by timeout()
-        self._current = None
+        self._current = ()  # the one that has received the last datagram
         self._hellos = {}  # how many were answered, by address
         self._hellos_since = now
         self.refused = 0
@@ -113,20 +113,17 @@ class Listener:
 
     def receive(self, datagram, address, now):
         """Receive a datagram; return (event, ServerSession or None). As with Session, call with b"" until the event is NONE."""
-        if not datagram:
-            if self._current is None:
-                return NONE, None
-            return self._result(self._current, self._current.session.receive(b"", now), address, now)
-        self._current = None
-        start = self._parse_hello(datagram)
-        for client in self._answer(start, address, now) if start else self._find(datagram, address):
-            self._current = client
+        clients = self._current
+        if datagram:
+            start = self._parse_hello(datagram)
+            clients = self._answer(start, address, now) if start else self._find(datagram, address)
+        self._current = ()
+        for client in clients:
+            self._current = (client,)
             event = client.session.receive(datagram, now)
             if client.session.newest is not None:
                 break
-        if self._current is None:
-            return NONE, None
-        return self._result(client, event, address, now)
+        return self._result(client, event, address, now) if self._current else (NONE, None)
 
     def transmit(self):
         """Return (datagram, address) to put on the wire, or None."""
@@ -241,8 +238,11 @@ class Listener:
                 session.abandon()
                 self.sessions.remove(client)
         if len(self.sessions) >= self._sessions_max:
-            same = [client for client in self.sessions if client.session.identity == identity]
-            client = _oldest(same or self.sessions)
+            held = {identity: 1}  # sessions by identity
+            for client in self.sessions:
+                held[client.session.identity] = held.get(client.session.identity, 0) + 1
+            most = max(held.values())
+            client = _oldest([client for client in self.sessions if held[client.session.identity] == most])
             client.session.error = PeerError(None, E_EVICTED)
             self.close(client)
 
