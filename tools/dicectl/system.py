@@ -50,9 +50,9 @@ def holder(folder):
             _, kind, _, _, process, place, *_ = line.split()
             if kind == "FLOCK" and place.rpartition(":")[2] == str(inode):
                 found = f"process {process}"
-                words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
-                words = [os.fsdecode(word.rpartition(b"/")[2] or word) for word in words]
-                return f"{found} ({printable(' '.join(words).encode())})"
+                parts = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+                command = b" ".join(part.rpartition(b"/")[2] or part for part in parts)
+                return f"{found} ({printable(command)})"
     except (OSError, ValueError):
         pass
     return found
