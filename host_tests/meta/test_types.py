@@ -50,9 +50,9 @@ def test_type_checkers_and_programs_know_the_same_names():
     stub = ast.parse((profiles.LIB / "dice" / "__init__.pyi").read_text())
     homes = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     offered = {name: line.split(" ")[0] for line in names._OFFERED.split(",") for name in line.split(" ")[1:]}
-    codes = ast.parse((profiles.LIB / "dice" / "coap" / "message.py").read_text())
+    codes = ast.parse((profiles.LIB / "dice" / "coap" / "codes.py").read_text())
     assigned = [node.targets[0].id for node in codes.body if isinstance(node, ast.Assign)]
-    offered.update({name: "coap.message" for name in assigned if not name.startswith("_")})
+    offered.update({name: "coap.codes" for name in assigned if not name.startswith("_")})
     offered.update({name: "errors" for name in vars(errors) if name.endswith("Error")})
     assert homes == offered
     assert all(hasattr(dice, name) for name in homes)

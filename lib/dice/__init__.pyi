@@ -10,7 +10,7 @@ from .aio.managed import ManagedGroup
 from .aio.session import Connection, Service, attach, connect, serve
 from .aio.slip_host import SlipHost
 from .aio.wait import now
-from .coap.message import (
+from .coap.codes import (
     ACK,
     BAD_REQUEST,
     BLOCK1,

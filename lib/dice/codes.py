@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Code points of DTLS, of GSAs and of MicroPython's cryptolib. No board carries this module: compiling folds it away.
 
-Names are those of the IANA registries, behind the name of the registry. Cipher suites are in `suites`, CoAP's in `coap.message`.
+Names are those of the IANA registries, behind the name of the registry. Cipher suites are in `suites`, CoAP's in `coap.codes`.
 """
 
 from ._compat import const

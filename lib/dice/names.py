@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The names that the package dice offers, and the modules that they come from. `__init__.pyi` has the same for type checkers."""
 
-# Besides these, a name in capitals comes from coap.message, and one that ends in Error from errors.
+# Besides these, a name in capitals comes from coap.codes, and one that ends in Error from errors.
 _OFFERED = (
     "aio.group join Group,aio.session connect serve attach Connection Service,aio.wait now,aio.slip_host SlipHost,"
     "dtls.kx_psk Psk,dtls.kx_psk_server PskLookup,dtls.sleep save restore,aio.coap Coap,coap.resource Router,"
@@ -13,7 +13,7 @@ _OFFERED = (
 
 def find(name: str) -> object:
     """Import and return what has this name in the package dice; raises AttributeError."""
-    home = "coap.message" if name.isupper() else "errors" if name.endswith("Error") else None
+    home = "coap.codes" if name.isupper() else "errors" if name.endswith("Error") else None
     for line in _OFFERED.split(","):
         names = line.split(" ")
         if name in names[1:]:

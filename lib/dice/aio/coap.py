@@ -11,8 +11,8 @@ import os
 
 from .._compat import ticks_diff
 from .._typing import TYPING
+from ..coap.codes import NOT_FOUND
 from ..coap.exchange import Endpoint, Exchange
-from ..coap.message import NOT_FOUND
 from ..limits import COAP_ACK_TIMEOUT_MS
 from .wait import now
 

@@ -14,7 +14,7 @@ import asyncio
 
 from .._compat import const, ticks_diff
 from .._typing import TYPING
-from ..coap.message import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
+from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router, links
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode

@@ -16,7 +16,7 @@ from os import urandom
 
 from .._compat import const
 from .._typing import TYPING
-from ..coap.message import BAD_REQUEST, CHANGED, CREATED, POST, PUT
+from ..coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT
 from ..errors import FormatError, PeerError, StoreError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..limits import (

@@ -13,7 +13,8 @@ from ..crypto import sha256
 from ..errors import PeerError
 from ..limits import COAP_BODY_MAX_BYTES, COAP_TOKEN_BYTES
 from ..reasons import E_BLOCKS
-from .message import BAD_REQUEST, BLOCK1, BLOCK2, ETAG, GET, OBSERVE, uint
+from .codes import BAD_REQUEST, BLOCK1, BLOCK2, ETAG, GET, OBSERVE
+from .message import uint
 
 if TYPING:
     from collections.abc import Sequence

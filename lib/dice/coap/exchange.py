@@ -22,7 +22,8 @@ from ..limits import (
     COAP_TOKEN_BYTES,
 )
 from ..reasons import E_QUEUE
-from .message import ACK, CON, GET, NON, OBSERVE, RST, Message, decode, path_options
+from .codes import ACK, CON, GET, NON, OBSERVE, RST
+from .message import Message, decode, path_options
 
 if TYPING:
     from collections.abc import Callable, Sequence

@@ -13,39 +13,12 @@ from .._typing import TYPING
 from ..errors import FormatError
 from ..limits import COAP_OPTIONS_MAX
 from ..reasons import E_COAP
+from .codes import URI_PATH
 
 if TYPING:
     from collections.abc import Sequence
 
     from ..types import Option
-
-# Types (section 3) and codes (section 12.1): class in the high three bits.
-CON = const(0)
-NON = const(1)
-ACK = const(2)
-RST = const(3)
-
-GET = const(1)
-POST = const(2)
-PUT = const(3)
-DELETE = const(4)
-CREATED = const(0x41)  # 2.01
-DELETED = const(0x42)  # 2.02
-CHANGED = const(0x44)  # 2.04
-CONTENT = const(0x45)  # 2.05
-BAD_REQUEST = const(0x80)  # 4.00
-FORBIDDEN = const(0x83)  # 4.03
-NOT_FOUND = const(0x84)  # 4.04
-METHOD_NOT_ALLOWED = const(0x85)  # 4.05
-
-# Options (section 12.2, RFC 7641, RFC 7959); odd ones are critical.
-ETAG = const(4)
-OBSERVE = const(6)
-URI_PATH = const(11)
-CONTENT_FORMAT = const(12)
-URI_QUERY = const(15)
-BLOCK2 = const(23)
-BLOCK1 = const(27)
 
 _VERSION = const(1)
 _TOKEN_MAX_BYTES = const(8)
@@ -53,6 +26,13 @@ _PAYLOAD_MARKER = const(0xFF)
 _ONE_BYTE = const(13)  # four bits of a delta or a length: 13 plus one byte
 _TWO_BYTES = const(14)  # 269 plus two bytes
 _RESERVED = const(15)
+
+
+def __getattr__(name: str) -> int:
+    """Return a constant of coap.codes."""
+    from . import codes
+
+    return getattr(codes, name)
 
 
 class Message:

@@ -9,7 +9,8 @@ from .._compat import const
 from .._typing import TYPING
 from ..errors import FormatError
 from ..limits import COAP_LEISURE_MS, COAP_TOKEN_BYTES
-from .message import NON, Message, decode, path_options
+from .codes import NON
+from .message import Message, decode, path_options
 
 if TYPING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@
 from .._compat import const
 from .._typing import TYPING
 from ..limits import COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
-from .message import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH, URI_QUERY
+from .codes import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH, URI_QUERY
 
 if TYPING:
     from collections.abc import Iterable

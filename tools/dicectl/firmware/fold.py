@@ -47,8 +47,8 @@ def constants(path):
 
 
 def only_constants(path):
-    """Return whether a file has only constants. Such a module is not shipped."""
-    return _home(str(path), os.stat(path).st_mtime_ns)[1]
+    """Return whether a file of dice itself has only constants. It is not shipped. One in a folder is: programs may import it."""
+    return Path(path).parent.name == _LIBRARY and _home(str(path), os.stat(path).st_mtime_ns)[1]
 
 
 def short_names(lib):

@@ -12,8 +12,8 @@ import os
 
 from .._compat import ticks_diff
 _TYPING = const(0)
-from ..coap.exchange import Endpoint, Exchange
 _NOT_FOUND = const(0x84)
+from ..coap.exchange import Endpoint, Exchange
 _COAP_ACK_TIMEOUT_MS = const(2000)
 from .wait import now
 

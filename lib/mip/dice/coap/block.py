@@ -14,7 +14,8 @@ from ..crypto import sha256
 from ..errors import PeerError
 _COAP_BODY_MAX_BYTES = const(4096); _COAP_TOKEN_BYTES = const(4)
 _E_BLOCKS = const(62)
-from .message import uint; _BAD_REQUEST = const(0x80); _BLOCK1 = const(27); _BLOCK2 = const(23); _ETAG = const(4); _GET = const(1); _OBSERVE = const(6)
+_BAD_REQUEST = const(0x80); _BLOCK1 = const(27); _BLOCK2 = const(23); _ETAG = const(4); _GET = const(1); _OBSERVE = const(6)
+from .message import uint
 
 if _TYPING:
     from collections.abc import Sequence

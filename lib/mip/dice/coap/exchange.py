@@ -23,7 +23,8 @@ _COAP_ACK_TIMEOUT_MS = const(2000); _COAP_EXCHANGE_LIFETIME_MS = const(247_000);
 
 
 _E_QUEUE = const(72)
-from .message import Message, decode, path_options; _ACK = const(2); _CON = const(0); _GET = const(1); _NON = const(1); _OBSERVE = const(6); _RST = const(3)
+_ACK = const(2); _CON = const(0); _GET = const(1); _NON = const(1); _OBSERVE = const(6); _RST = const(3)
+from .message import Message, decode, path_options
 
 if _TYPING:
     from collections.abc import Callable, Sequence

@@ -10,7 +10,8 @@ dice.aio.group_coap sends them over groups and sessions.
 _TYPING = const(0)
 from ..errors import FormatError
 _COAP_LEISURE_MS = const(5000); _COAP_TOKEN_BYTES = const(4)
-from .message import Message, decode, path_options; _NON = const(1)
+_NON = const(1)
+from .message import Message, decode, path_options
 
 if _TYPING:
     from collections.abc import Callable
