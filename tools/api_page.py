@@ -17,9 +17,9 @@ GROUPS = (
         "DTLS 1.2 between a client and a server.",
         (
             ("aio.session", "connect"),
-            ("aio.session", "serve"),
+            ("aio.service", "serve"),
             ("aio.session", "Connection"),
-            ("aio.session", "Service"),
+            ("aio.service", "Service"),
             ("dtls.kx_psk", "Psk"),
             ("dtls.kx_psk_server", "PskLookup"),
         ),

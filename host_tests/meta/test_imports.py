@@ -256,7 +256,7 @@ def test_code_that_runs_at_import_time_is_found(text):
 
 # The only modules that read a clock or draw random numbers. All others get both as arguments.
 CLOCKS = {"dice.aio.wait", "dice.aio._cpython"}
-CHANCES = {"dice.aio.session", "dice.aio.coap", "dice.aio.group_coap", "dice.aio.managed", "dice.aio.slip_host"}
+CHANCES = {"dice.aio.service", "dice.aio.session", "dice.aio.coap", "dice.aio.group_coap", "dice.aio.managed", "dice.aio.slip_host"}
 
 
 def names_in(path):

@@ -7,7 +7,8 @@ from .aio.group import Group, join
 from .aio.group_coap import Responder, request_group
 from .aio.kdc import Kdc
 from .aio.managed import ManagedGroup
-from .aio.session import Connection, Service, attach, connect, serve
+from .aio.service import Service, serve
+from .aio.session import Connection, attach, connect
 from .aio.slip_host import SlipHost
 from .aio.wait import now
 from .coap.codes import (

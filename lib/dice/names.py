@@ -4,7 +4,7 @@
 
 # Besides these, a name in capitals comes from coap.codes, and one that ends in Error from errors.
 _OFFERED = (
-    "aio.group join Group,aio.session connect serve attach Connection Service,aio.wait now,aio.slip_host SlipHost,"
+    "aio.group join Group,aio.session connect attach Connection,aio.service serve Service,aio.wait now,aio.slip_host SlipHost,"
     "dtls.kx_psk Psk,dtls.kx_psk_server PskLookup,dtls.sleep save restore,aio.coap Coap,coap.resource Router,"
     "aio.group_coap Responder request_group,aio.managed ManagedGroup,aio.kdc Kdc,group.manager Manager GroupState,"
     "store FileStore read_file replace_file,transport.slip Serial,transport.espnow EspNow"

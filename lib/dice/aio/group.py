@@ -18,6 +18,7 @@ from ..group.member import Member
 from ..limits import GRACE_MS, MESSAGES_MAX, RESERVE_RECORDS
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
 from ..store import FileStore, folder_of, read_file, replace_file
+from ..transport import network_or_udp
 from .wait import now, repeat, wait
 
 if TYPING:
@@ -58,11 +59,7 @@ async def join(
         raise StoreError(E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        if network is None:
-            from ..transport import udp
-
-            network = udp
-        transport = network.Multicast(gsa.address, gsa.port)
+        transport = network_or_udp(network).Multicast(gsa.address, gsa.port)
     member = None
     try:
         if store is None:

@@ -203,7 +203,7 @@ def server(port, **options):
 async def _server(port, key, options):
     import asyncio
 
-    from dice.aio.session import serve
+    from dice.aio.service import serve
     from dice.dtls.kx_psk_server import PskLookup
     from dice.errors import DiceError
     from dice.transport.udp import Unicast

@@ -19,6 +19,7 @@ from ..group.member import Member
 _GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RESERVE_RECORDS = const(64)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
 from ..store import FileStore, folder_of, read_file, replace_file
+from ..transport import network_or_udp
 from .wait import now, repeat, wait
 
 if _TYPING:
@@ -59,11 +60,7 @@ async def join(
         raise StoreError(_E_STORE_READ)
     gsa, encoded = found
     if transport is None:  # before the member: its lifetime begins with it
-        if network is None:
-            from ..transport import udp
-
-            network = udp
-        transport = network.Multicast(gsa.address, gsa.port)
+        transport = network_or_udp(network).Multicast(gsa.address, gsa.port)
     member = None
     try:
         if store is None:

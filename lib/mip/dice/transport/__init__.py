@@ -25,3 +25,17 @@ default; dice.aio.slip_host.SlipHost is another.
     Unicast(address, port=None)     a session's transport to (host, port), or, if `address` is None, from anybody to our `port`
     Multicast(address, port)        a group's transport; `address` has 4 bytes, or 16 for IPv6
 """
+
+_TYPING = const(0)
+
+if _TYPING:
+    from ..types import Network
+
+
+def network_or_udp(network: "Network | None") -> "Network":
+    """Return `network`, or the system's UDP if it is None."""
+    if network is None:
+        from . import udp
+
+        return udp
+    return network
