@@ -6,7 +6,7 @@ import asyncio
 
 from memory_transport import Signal, expect, run, until
 
-from dice.aio import session as dtls
+from dice.aio import service, session
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import PeerError
@@ -56,7 +56,9 @@ class EchoServer:
         self.service = None
 
     async def start(self):
-        self.service = await dtls.serve(0, PskLookup({b"node": KEY}.get), self.begin, transport=self.transport, timer_ms=TIMER_MS)
+        self.service = await service.serve(
+            0, PskLookup({b"node": KEY}.get), self.begin, transport=self.transport, timer_ms=TIMER_MS
+        )
         return self
 
     def begin(self, connection):
@@ -79,7 +81,7 @@ class EchoServer:
 
 
 def connect(transport, timeout_s=10, key=KEY, **options):
-    return dtls.connect(None, Psk(b"node", key), timeout_s=timeout_s, transport=transport, timer_ms=TIMER_MS, **options)
+    return session.connect(None, Psk(b"node", key), timeout_s=timeout_s, transport=transport, timer_ms=TIMER_MS, **options)
 
 
 async def talk(connection, message):
@@ -190,7 +192,7 @@ def test_a_lack_of_memory_in_the_handshake_fails_it_at_once():
                 raise MemoryError
 
         await expect(
-            PeerError, E_MEMORY, dtls.connect(None, Short(b"node", KEY), transport=server.add_client(b"b"), timer_ms=TIMER_MS)
+            PeerError, E_MEMORY, session.connect(None, Short(b"node", KEY), transport=server.add_client(b"b"), timer_ms=TIMER_MS)
         )
         await until(lambda: not server.service.listener.half_open)
         server.service.close()

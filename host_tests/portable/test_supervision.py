@@ -11,7 +11,7 @@ from memory_transport import Signal, Transport, run, until
 from support import A, RamStore, make_folder, make_gsa, sealed
 
 import dice
-from dice.aio import session as dtls
+from dice.aio import service, session
 from dice.aio.slip_host import SlipHost
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
@@ -80,7 +80,7 @@ class Town:
 
     async def start(self):
         options = {"transport": self.link, "timer_ms": TIMER_MS, "half_open_max": 64}
-        self.service = await dtls.serve(0, self.lookup, self.handler, **options)
+        self.service = await service.serve(0, self.lookup, self.handler, **options)
         return self
 
     async def echo(self, connection):
@@ -92,7 +92,7 @@ class Town:
         link = Link(address)
         link.peers[None] = self.link
         self.link.peers[address] = link
-        return await dtls.connect(None, Psk(identity, KEY), timeout_s=10, transport=link, timer_ms=TIMER_MS), link
+        return await session.connect(None, Psk(identity, KEY), timeout_s=10, transport=link, timer_ms=TIMER_MS), link
 
 
 async def talks(connection):
