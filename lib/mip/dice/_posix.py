@@ -22,7 +22,7 @@ else:
     def create(path, mode):
         """Return a new file that only its owner can read, since it may hold keys; `mode` is "wb". Raises OSError.
 
-        What is there is removed, and not written to: it may be a link to another file, or readable for others.
+        A file at `path` is removed, and not written to: it may be a link to another file, or readable for others.
         """
         try:
             os.unlink(path)
