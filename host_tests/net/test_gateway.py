@@ -165,6 +165,61 @@ def test_noise_and_floods_are_counted_and_bounded(in_network):
     assert frames[0][16:20] == b"\x0a\x4d\0\1"
 
 
+def knock():
+    """A stranger finds the port of a node. Return what reaches the bus, by the seconds since the node has sent to whom."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        seconds = [0.0]
+        near, far = socket.socketpair()
+        for end in (near, far, peer, stranger):
+            end.setblocking(False)
+        for end in (peer, stranger):
+            end.bind(("127.0.0.1", 0))
+        with near.makefile("rwb", buffering=0) as line_end, far.makefile("rwb", buffering=0) as gateway_end:
+            gateway = Gateway(gateway_end, (), "127.0.0.1", lambda: seconds[0])
+            line, node = Serial(line_end, 1300), b"\x0a\x4d\0\1\x15\xe0"
+
+            def say(address):
+                line.send(packet(node, socket.inet_aton(address[0]) + address[1].to_bytes(2, "big"), b"question"))
+                gateway.step(1)
+
+            def reach(end, count=1):
+                """Return how many of `count` datagrams of an end reach the bus."""
+                before = gateway.counts["to_bus"]
+                (port,) = gateway._nodes.values()
+                for _ in range(count):
+                    end.sendto(b"answer", ("127.0.0.1", port.sock.getsockname()[1]))
+                    gateway.step(1)
+                while near.recv(4096) if select.select([near], [], [], 0)[0] else b"":
+                    pass
+                return gateway.counts["to_bus"] - before
+
+            say(peer.getsockname())
+            unicast = reach(peer), reach(stranger)
+            say(GROUP)
+            group = reach(stranger), reach(stranger, 300)
+            seconds[0] += 61
+            later = reach(peer), reach(stranger)
+            seconds[0] += 1740
+            late = reach(peer)
+            for number in range(100):
+                say(("127.0.0.1", 20_000 + number))
+            (port,) = gateway._nodes.values()
+            size = len(port._peers)
+            gateway.close()
+        near.close()
+        far.close()
+        return unicast, group, later, late, size
+
+
+def test_a_stranger_who_finds_the_port_of_a_node_cannot_fill_the_bus(in_network):
+    unicast, group, later, late, size = in_network(knock)
+    assert unicast == (1, 0)
+    assert group == (1, 255), "the answers to a group message"
+    assert later == (1, 0)
+    assert late == 0, "half an hour after the last datagram to it"
+    assert size == 64
+
+
 def lose_interface():
     with GatewayLine(()) as bus:
         bus.gateway._interface = socket.inet_aton("203.0.113.7")

@@ -31,8 +31,9 @@ def command(port, baud, groups, interface):
     """Connect nodes on a serial bus to the network.
 
     PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway translates each of
-    their ports to one of its own, as a home router does. So nodes reach the manager and groups, and receive the answers. They also
-    receive the messages of the groups that --group names. The gateway has no keys and cannot read any message. It sends whatever
+    their ports to one of its own. So nodes reach the manager and groups, and receive the answers: from addresses that they have
+    sent to, and, for a minute after a message to a group, from its members. They also receive the messages of the groups that
+    --group names. The gateway has no keys and cannot read any message. It sends whatever
     the bus sends to any address that the bus names: whoever has access to the bus can send to this computer and its network.
 
     \b

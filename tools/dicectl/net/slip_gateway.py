@@ -1,12 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Network address translation between a serial bus and UDP, for `dicectl gateway` and the demo."""
+"""Network address translation between a serial bus and UDP, for `dicectl gateway` and the demo.
+
+A port of a node receives from the addresses that it has sent to, and, for a while after a message to a group, the answers of
+members, whose addresses nobody knows before. Whoever else finds the port of the gateway cannot fill the bus, which is slow.
+"""
 
 import contextlib
 import selectors
 import socket
 import struct
 import threading
+import time
 from collections import OrderedDict
 
 from dice.limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES
@@ -16,6 +21,10 @@ from dicectl.errors import NO_DEVICE, CommandError
 
 _ENDPOINTS_MAX = 64  # sockets for nodes' ports; the least recently used one is evicted
 _ECHOES_MAX = 64
+_PEERS_MAX = 64  # addresses that a node's port may receive from; the least recently used one is evicted
+_PEER_S = 1800  # how long after the last datagram to it: three reports of a node to its manager, which calls it in between
+_ANSWERS_S = 60  # how long after a message to a group its answers may arrive
+_ANSWERS_MAX = 256  # how many of them
 
 
 def _address(raw):
@@ -32,6 +41,36 @@ def _remember(recent, what):
     recent[what] = None
     while len(recent) > _ECHOES_MAX:
         recent.popitem(last=False)
+
+
+class _NodePort:
+    """The socket for a port of a node, and what it may receive."""
+
+    def __init__(self, sock, clock):
+        self.sock = sock
+        self._clock = clock
+        self._peers = OrderedDict()  # address: time of the last datagram to it
+        self._answers_until = self._answers_left = 0
+
+    def sent(self, target, is_group):
+        """Note that the node has sent to an address."""
+        if is_group:
+            self._answers_until, self._answers_left = self._clock() + _ANSWERS_S, _ANSWERS_MAX
+            return
+        self._peers[target] = self._clock()
+        self._peers.move_to_end(target)
+        if len(self._peers) > _PEERS_MAX:
+            self._peers.popitem(last=False)
+
+    def admits(self, source):
+        """Return whether a datagram from this address may pass to the node."""
+        now = self._clock()
+        if now - self._peers.get(source, -_PEER_S) < _PEER_S:
+            return True
+        if now >= self._answers_until or not self._answers_left:
+            return False
+        self._answers_left -= 1
+        return True
 
 
 @contextlib.contextmanager
@@ -69,14 +108,15 @@ class Gateway:
     `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` has the datagrams in each direction, and those dropped.
     """
 
-    def __init__(self, stream, groups=(), interface="0.0.0.0"):
-        """`groups` are (address, port); raises OSError."""
+    def __init__(self, stream, groups=(), interface="0.0.0.0", clock=time.monotonic):
+        """`groups` are (address, port), `clock()` returns seconds; raises OSError."""
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
         self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
         self._interface = socket.inet_aton(interface)
+        self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._selector.register(stream, selectors.EVENT_READ, self._from_bus)
-        self._nodes = OrderedDict()  # address | port of a node: its socket
+        self._nodes = OrderedDict()  # address | port of a node: its _NodePort
         self._echoes = OrderedDict()  # sent to a group, so they return to us: (address | port, datagram)
         self._written = OrderedDict()  # sent on the line, which may echo them: (source, target, datagram)
         self._groups = []
@@ -90,7 +130,7 @@ class Gateway:
 
     def close(self):
         """Close all sockets; the line stays open."""
-        for sock in (*self._groups, *self._nodes.values()):
+        for sock in (*self._groups, *[port.sock for port in self._nodes.values()]):
             sock.close()
         self._selector.close()
 
@@ -101,7 +141,7 @@ class Gateway:
         sock.bind(group)  # receives only datagrams to the group
         membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, _raw(group), True))
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, _raw(group), None))
         return sock
 
     def _from_bus(self):
@@ -118,12 +158,14 @@ class Gateway:
                 self._to_network(*parsed)
 
     def _to_network(self, node, target, datagram):
-        if target[0] >> 4 == 0xE:  # multicast
+        is_group = target[0] >> 4 == 0xE  # multicast
+        if is_group:
             _remember(self._echoes, (target, datagram))
         try:
-            sock = self._nodes.get(node) or self._open(node)
+            port = self._nodes.get(node) or self._open(node)
             self._nodes.move_to_end(node)
-            sock.sendto(datagram, _address(target))
+            port.sent(_address(target), is_group)
+            port.sock.sendto(datagram, _address(target))
             self.counts["to_network"] += 1
         except OSError:
             self.counts["dropped"] += 1
@@ -132,8 +174,8 @@ class Gateway:
         """Create the socket for a port of a node."""
         if len(self._nodes) >= _ENDPOINTS_MAX:
             _, oldest = self._nodes.popitem(last=False)
-            self._selector.unregister(oldest)
-            oldest.close()
+            self._selector.unregister(oldest.sock)
+            oldest.sock.close()
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         try:
@@ -142,19 +184,20 @@ class Gateway:
         except OSError:
             sock.close()
             raise
-        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, node, False))
-        self._nodes[node] = sock
-        return sock
+        port = self._nodes[node] = _NodePort(sock, self._clock)
+        self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, node, port))
+        return port
 
-    def _from_network(self, sock, target, is_group):
+    def _from_network(self, sock, target, port):
+        """Forward a datagram to `target`: for a group, or for the _NodePort of a node."""
         try:
             datagram, source = sock.recvfrom(DATAGRAM_MAX_BYTES + 1)
         except OSError:  # no datagram, or an ICMP error for an earlier one
             return
-        if is_group and (target, datagram) in self._echoes:
+        if port is None and (target, datagram) in self._echoes:
             del self._echoes[target, datagram]  # the bus has it from its node; a second one is a replay, which nodes drop
             return
-        if len(datagram) > DATAGRAM_MAX_BYTES:
+        if len(datagram) > DATAGRAM_MAX_BYTES or (port and not port.admits(source)):
             self.counts["dropped"] += 1
             return
         _remember(self._written, (_raw(source), target, datagram))
