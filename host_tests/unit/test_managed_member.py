@@ -186,6 +186,7 @@ def test_the_file_is_not_fresh_any_more_once_its_epoch_is_in_use(tmp_path, how):
         assert file_of(tmp_path).fresh is (how != "active"), "needed after a restart"
         if how == "activate":
             activate(managed, 2)
+            assert not file_of(tmp_path).fresh, "the application could send before"
         elif how == "record":
             other = Context(decode(gsa(2)))
             other.own_id = 2

@@ -208,15 +208,14 @@ class Group:
         """Receive one datagram, or wait for one; return whether the task has ended."""
         if self._task is not asyncio.current_task():  # CPython before 3.12 can swallow a cancellation
             return True
-        if self.watch:
-            self.watch()
         datagram = self._transport.receive()
+        event = self.member.timeout(now()) if datagram is None else self.member.receive(datagram, now())
+        if self.watch:
+            self.watch()  # before the application can send in an epoch that was just entered
         if datagram is None:
-            event = self.member.timeout(now())
             if event == NONE:
                 await wait(self._transport.socket, self.member.deadline())
             return event == EXPIRED
-        event = self.member.receive(datagram, now())
         if event == DATA:
             if len(self._messages) == MESSAGES_MAX:
                 self._messages.pop(0)

@@ -193,6 +193,7 @@ class ManagedGroup:
             self.group.activate()  # type: ignore[union-attr]
         except UsageError:
             pass  # the first record of another member has activated it
+        self._note_entered()  # before anything is sent in it
 
     def _note_entered(self) -> None:
         """Once the epoch of the file is in use, its numbers are in the store: write it back without the flag `fresh`."""
