@@ -33,7 +33,8 @@ def _firmware():
     help="Write the demo to FILE, an animated SVG of about 40 seconds. Long pauses are shortened.",
 )
 @click.option("--no-board", is_flag=True, help="Omit the emulated RP2040, and so the build of its firmware.")
-def command(pcap, record, no_board):
+@click.option("--ipv6", is_flag=True, help="Use a network of IPv6 alone, without the RP2040, whose bus is IPv4.")
+def command(pcap, record, no_board, ipv6):
     """Watch a secured group at work, and under attack.
 
     A switch and three lamps are MicroPython processes with a heap of 64 KB (the switch: 160 KB). They run in a network namespace:
@@ -59,11 +60,11 @@ def command(pcap, record, no_board):
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
         folder = Path(folder)
         unix_port.compile_to(folder / "code")
-        image = None if no_board else _firmware()
-        namespace.enter()
+        image = None if no_board or ipv6 else _firmware()
+        namespace.enter(ipv6)
         recording = Recording("dicectl demo") if record else None
         with Display(recording) as display:
-            testbed = Testbed(folder, folder / "code", create_group(folder / "lamps.group"), display.refresh)
+            testbed = Testbed(folder, folder / "code", create_group(folder / "lamps.group", ipv6), display.refresh)
             try:
                 scenario.play(testbed, display, image)
             finally:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The manager of the demo, a separate process on loopback."""
+"""The manager of the demo, a separate process in its network."""
 
 import json
 import signal
@@ -18,8 +18,9 @@ _TIMEOUT_S = 60
 class ManagerProcess:
     """`dicectl manager run` as a context manager, which kills it at the end."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
         self.registry = folder / "dice.db"
+        self._host = host
         self._process = None
 
     def __enter__(self):
@@ -32,7 +33,7 @@ class ManagerProcess:
     def start(self):
         """Start the manager, and wait until it serves."""
         argv = [sys.executable, "-m", "dicectl", "manager", "run", str(self.registry)]
-        argv += ["--port", str(PORT), "--host", "127.0.0.1", "--json"]
+        argv += ["--port", str(PORT), "--host", self._host, "--json"]
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self._process.stdout.readline()
         if not line.startswith("{") or json.loads(line)["event"] != "serving":

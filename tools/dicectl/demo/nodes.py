@@ -19,6 +19,7 @@ from dicectl.errors import CommandError
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 from dicectl.net import namespace
+from dicectl.net.address import draw
 
 HEAP_KB = 64
 SERVER_HEAP_KB = 160  # of a node with DTLS sessions, on a 64-bit machine
@@ -129,9 +130,9 @@ def repeated_nonces(datagrams):
     return len(headers) - len(set(headers))
 
 
-def create_group(path):
+def create_group(path, ipv6=False):
     """Write the group file of the switch and the lamps."""
-    group = group_file.new("lamps")
+    group = group_file.new("lamps", draw(ipv6))
     group_file.add_sender(group, "switch")
     group_file.add_listener(group, "lamp-1")  # which answers requests
     group_file.add_sender(group, IDENTITY)  # a sender that never sends: the attacker uses its SenderID
@@ -149,11 +150,12 @@ class Testbed:
         self.key = secrets.token_bytes(16)  # of IDENTITY, for this run only
         self.nodes = {}
         self.genuine = []  # datagrams of the group's members, in the order of sending
-        self.tap = namespace.Tap(group["port"])
+        self.ipv6 = ":" in group["address"]
+        self.tap = namespace.Tap(group["port"], self.ipv6)
         self.folder = Path(folder)
         self._code = code
         self._tick = tick
-        self._attacker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._attacker = socket.socket(socket.AF_INET6 if self.ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
         self._attacker.bind(("", 0))
         self.attacker_port = self._attacker.getsockname()[1]
         self._selector = selectors.DefaultSelector()

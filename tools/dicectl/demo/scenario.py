@@ -14,6 +14,7 @@ from dicectl.demo.emulated_node import EmulatedNode
 from dicectl.demo.manager_process import PORT, ManagerProcess
 from dicectl.demo.nodes import HEAP_KB, IDENTITY, SERVER_HEAP_KB, repeated_nonces
 from dicectl.net import namespace
+from dicectl.net.address import draw
 
 LAMPS = 3
 ROOMS = 8
@@ -25,7 +26,8 @@ _NEXT = 1 << 20  # a sequence number that the switch does not reach
 
 def play(testbed, display, image):
     """Run all parts; `display` counts the checks. `image` is the firmware of a board to emulate, or None."""
-    with ManagerProcess(testbed.folder) as manager, contextlib.closing(_ManagedNodes(testbed, manager, image)) as managed:
+    process = ManagerProcess(testbed.folder, namespace.ADDRESS6 if testbed.ipv6 else "127.0.0.1")
+    with process as manager, contextlib.closing(_ManagedNodes(testbed, manager, image)) as managed:
         display.title("A switch and three lamps join a group")
         # Export the GSAs of listeners first: then they know that no message was sent before.
         lamps = [testbed.add(f"lamp-{number}", "demo_lamp", listener=number == 1) for number in range(1, LAMPS + 1)]
@@ -177,7 +179,7 @@ class _ManagedNodes:
     """The manager, the dimmer and the rooms of the last part; with firmware also a porch on a serial bus."""
 
     def __init__(self, testbed, manager, image):
-        manager("new", group="rooms")
+        manager("new", group="rooms", address=draw(testbed.ipv6))
         self.manager = manager
         self._testbed = testbed
         shown = manager("show", group="rooms")
@@ -188,7 +190,7 @@ class _ManagedNodes:
             testbed.power_on(self.porch)  # it boots during the first parts
         self.dimmer = testbed.adopt(self._provision("dimmer", "sender"))
         self.rooms = [testbed.adopt(self._provision(f"room-{number}", "listener")) for number in range(1, ROOMS + 1)]
-        self.tap = namespace.Tap(self.to[1])
+        self.tap = namespace.Tap(self.to[1], testbed.ipv6)
 
     def _provision(self, name, role):
         return self.manager("provision", name=name, groups={"rooms": role})

@@ -70,8 +70,10 @@ def add_ipv4_address(name, address, mask="255.255.255.0"):
 
 def add_cable(name, address):
     """Add an interface with an IPv6 address, switched on, whose other end is the interface `name` + "x"; raises OSError."""
-    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")  # nobody else can have our addresses
+    conf = Path("/proc/sys/net/ipv6/conf")
+    (conf / "default" / "accept_dad").write_text("0")  # nobody else can have our addresses
     add_pair(name, name + "x")
+    (conf / (name + "x") / "disable_ipv6").write_text("1")  # nobody lives there
     for end in (name, name + "x"):
         set_up(end)
     add_address(name, address)

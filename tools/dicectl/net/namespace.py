@@ -15,11 +15,13 @@ from dicectl.errors import CommandError
 from dicectl.system import require_linux
 
 ADDRESS6 = "fd00::1"
+_INTERFACE6 = "ipv6"
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCADDRT = 0x890B
 _RTF_UP = 1
 _ETH_P_IP = 0x0800
+_ETH_P_IPV6 = 0x86DD
 _LINKTYPE_ETHERNET = 1
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
@@ -92,7 +94,7 @@ def enter(ipv6=False):
         )
     links.set_up("lo")
     if ipv6:
-        links.add_cable("ipv6", ADDRESS6)
+        links.add_cable(_INTERFACE6, ADDRESS6)
         return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         route = _RouteEntry(dst=_inet("239.0.0.0"), genmask=_inet("255.0.0.0"), flags=_RTF_UP, dev=b"lo")
@@ -100,13 +102,17 @@ def enter(ipv6=False):
 
 
 class Tap:
-    """Captures every datagram that is sent on `lo` to a UDP port, as any device on a shared network could."""
+    """Captures every datagram that is sent to a UDP port, as any device on a shared network could.
 
-    def __init__(self, port):
+    The network is `lo` and IPv4, or, with `ipv6`, the far end of the interface of enter(ipv6=True), where multicast arrives.
+    """
+
+    def __init__(self, port, ipv6=False):
         self.frames = []  # (seconds, Ethernet frame)
         self._port = port
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_IP))
-        self._socket.bind(("lo", _ETH_P_IP))
+        interface, protocol = (_INTERFACE6 + "x", _ETH_P_IPV6) if ipv6 else ("lo", _ETH_P_IP)
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+        self._socket.bind((interface, protocol))
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self._socket.setblocking(False)
 
@@ -122,8 +128,9 @@ class Tap:
                 frame = self._socket.recv(1 << 16)
             except BlockingIOError:
                 return datagrams
-            udp = frame[14 + (frame[14] & 0xF) * 4 :]  # after the Ethernet and IP headers
-            if frame[23] != socket.IPPROTO_UDP or struct.unpack("!H", udp[2:4])[0] != self._port:
+            ipv6 = frame[14] >> 4 == 6
+            udp = frame[14 + (40 if ipv6 else (frame[14] & 0xF) * 4) :]  # after the Ethernet and IP headers
+            if frame[20 if ipv6 else 23] != socket.IPPROTO_UDP or struct.unpack("!H", udp[2:4])[0] != self._port:
                 continue
             self.frames.append((time.time(), frame))
             datagrams.append((struct.unpack("!H", udp[:2])[0], udp[8:]))
