@@ -138,6 +138,14 @@ def test_without_a_firmware_the_demo_reports_it_and_runs():
     assert "is omitted" in done.stdout and "9 nodes, each with its own key, have joined" in done.stdout
 
 
+def test_the_demo_runs_in_a_network_of_ipv6_alone(tmp_path):
+    """Without the board, whose bus is IPv4. The capture has the group's datagrams."""
+    done = _demo("--ipv6", "--pcap", str(tmp_path / "demo.pcap"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All checks passed: " in done.stdout and "WRONG" not in done.stdout
+    assert (tmp_path / "demo.pcap").read_bytes().count(b"\x86\xdd\x60") > 1000
+
+
 def test_without_openssl_the_demo_reports_it_and_runs():
     """All other checks pass."""
     done = _demo(before="from dicectl.demo import openssl; openssl.available = lambda: False")
