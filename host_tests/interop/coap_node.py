@@ -12,7 +12,8 @@ from binascii import unhexlify
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.message import CHANGED, CONTENT, GET, OBSERVE, PUT, uint
+from dice.coap.codes import CHANGED, CONTENT, GET, OBSERVE, PUT
+from dice.coap.message import uint
 from dice.coap.resource import Router
 from dice.dtls.kx_psk_server import PskLookup
 

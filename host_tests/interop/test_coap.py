@@ -13,7 +13,7 @@ import pytest
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.message import CHANGED, CONTENT, CREATED, GET, PUT, URI_QUERY
+from dice.coap.codes import CHANGED, CONTENT, CREATED, GET, PUT, URI_QUERY
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
 from dice.group.gsa import decode

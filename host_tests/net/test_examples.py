@@ -13,7 +13,7 @@ import pytest
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
+from dice.coap.codes import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
 from dicectl import resources

@@ -20,7 +20,7 @@ import pytest
 import dice
 from dice.aio.coap import Coap
 from dice.aio.group_coap import request_group
-from dice.coap.message import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
+from dice.coap.codes import BAD_REQUEST, CHANGED, CONTENT, GET, NOT_FOUND, PUT
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dicectl import resources

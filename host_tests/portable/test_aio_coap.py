@@ -10,7 +10,8 @@ import asyncio
 from memory_transport import run
 
 from dice.aio.coap import Coap
-from dice.coap.message import CHANGED, CONTENT, ETAG, GET, OBSERVE, PUT, URI_QUERY, uint
+from dice.coap.codes import CHANGED, CONTENT, ETAG, GET, OBSERVE, PUT, URI_QUERY
+from dice.coap.message import uint
 from dice.coap.resource import Router
 from dice.errors import PeerError, UsageError
 from dice.reasons import E_BLOCKS

@@ -6,25 +6,9 @@ from support import raises
 from test_coap_exchange import Random, carry
 
 from dice.coap.block import Blockwise, Transfer
+from dice.coap.codes import ACK, BLOCK1, BLOCK2, CHANGED, CON, CONTENT, ETAG, GET, OBSERVE, POST, PUT, URI_QUERY
 from dice.coap.exchange import Endpoint
-from dice.coap.message import (
-    ACK,
-    BLOCK1,
-    BLOCK2,
-    CHANGED,
-    CON,
-    CONTENT,
-    ETAG,
-    GET,
-    OBSERVE,
-    POST,
-    PUT,
-    URI_QUERY,
-    Message,
-    decode,
-    path_options,
-    uint,
-)
+from dice.coap.message import Message, decode, path_options, uint
 from dice.errors import PeerError
 from dice.reasons import E_BLOCKS
 

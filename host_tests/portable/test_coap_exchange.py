@@ -5,22 +5,9 @@
 from support import raises
 
 from dice._compat import ticks_add
+from dice.coap.codes import ACK, CON, CONTENT, GET, NON, OBSERVE, POST, RST, URI_PATH
 from dice.coap.exchange import Endpoint
-from dice.coap.message import (
-    ACK,
-    CON,
-    CONTENT,
-    GET,
-    NON,
-    OBSERVE,
-    POST,
-    RST,
-    URI_PATH,
-    Message,
-    decode,
-    path_options,
-    uint,
-)
+from dice.coap.message import Message, decode, path_options, uint
 from dice.errors import DATA, NONE, UsageError
 from dice.limits import COAP_EXCHANGE_LIFETIME_MS, COAP_OPTIONS_MAX
 from dice.reasons import E_QUEUE

@@ -4,7 +4,8 @@
 
 from support import raises
 
-from dice.coap.message import ACK, CON, CONTENT, GET, NON, RST, URI_PATH, Message, decode, path_options, uint
+from dice.coap.codes import ACK, CON, CONTENT, GET, NON, RST, URI_PATH
+from dice.coap.message import Message, decode, path_options, uint
 from dice.errors import FormatError
 from dice.limits import COAP_OPTIONS_MAX
 from dice.reasons import E_COAP

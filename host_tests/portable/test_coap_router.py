@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Resources of a CoAP server by their paths, and the bounds of what is looked up."""
 
-from dice.coap.message import CHANGED, CON, CONTENT, GET, NOT_FOUND, POST, URI_PATH, Message, path_options
+from dice.coap.codes import CHANGED, CON, CONTENT, GET, NOT_FOUND, POST, URI_PATH
+from dice.coap.message import Message, path_options
 from dice.coap.resource import Router, links
 from dice.limits import COAP_OPTIONS_MAX, COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
 

@@ -10,7 +10,8 @@ from test_coap_exchange import Random
 
 from dice.aio.group_coap import Responder, request_group
 from dice.coap import multicast
-from dice.coap.message import CHANGED, CON, CONTENT, GET, NON, PUT, Message, decode, path_options
+from dice.coap.codes import CHANGED, CON, CONTENT, GET, NON, PUT
+from dice.coap.message import Message, decode, path_options
 from dice.coap.multicast import ANSWER_OVER
 from dice.coap.resource import Router
 from dice.errors import UsageError

@@ -12,8 +12,9 @@ import zlib
 
 from dice.coap import block
 from dice.coap.block import Blockwise, Transfer
+from dice.coap.codes import BLOCK2, CHANGED, CONTENT, ETAG, GET, OBSERVE, POST, PUT, URI_PATH, URI_QUERY
 from dice.coap.exchange import Endpoint
-from dice.coap.message import BLOCK2, CHANGED, CONTENT, ETAG, GET, OBSERVE, POST, PUT, URI_PATH, URI_QUERY, Message, uint
+from dice.coap.message import Message, uint
 from dice.errors import UsageError
 from host_tests.seeds import seeds
 

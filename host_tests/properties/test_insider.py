@@ -14,7 +14,8 @@ import random
 import pytest
 
 import dice
-from dice.coap.message import CON, GET, NON, POST, PUT, URI_PATH, Message, path_options
+from dice.coap.codes import CON, GET, NON, POST, PUT, URI_PATH
+from dice.coap.message import Message, path_options
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.record_layer import RecordLayer

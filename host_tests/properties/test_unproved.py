@@ -10,8 +10,8 @@ sides of each session talk, and a new client gets in.
 
 import random
 
+from dice.coap.codes import CONTENT, GET
 from dice.coap.exchange import Endpoint
-from dice.coap.message import CONTENT, GET
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup

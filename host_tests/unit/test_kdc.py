@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.message import BAD_REQUEST, CHANGED, CON, GET, POST, Message, path_options
+from dice.coap.codes import BAD_REQUEST, CHANGED, CON, GET, POST
+from dice.coap.message import Message, path_options
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 

@@ -10,7 +10,7 @@ import pytest
 
 from dice.aio.managed import ManagedGroup
 from dice.aio.wait import now
-from dice.coap.message import BAD_REQUEST, CHANGED, POST, PUT
+from dice.coap.codes import BAD_REQUEST, CHANGED, POST, PUT
 from dice.errors import LimitError, StoreError, UsageError
 from dice.group import member
 from dice.group.context import Context

@@ -13,7 +13,7 @@ import pytest
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.message import POST
+from dice.coap.codes import POST
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError

@@ -11,7 +11,7 @@ import dice
 from dice.aio.coap import Coap
 from dice.aio.group_coap import request_group
 from dice.aio.managed import ManagedGroup
-from dice.coap.message import GET
+from dice.coap.codes import GET
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
