@@ -224,7 +224,7 @@ def _manage(testbed, display, managed):
     testbed.start(*rooms)
     if managed.porch:
         testbed.until(lambda: managed.porch.ready, "the porch to join")
-    testbed.start(managed.dimmer)  # the last: so the others are told that it has sent nothing
+    testbed.start(managed.dimmer)  # the last one, so that the GSAs of the others say that it has sent nothing
     manager.until_settled(testbed, "rooms")
     everybody = managed.listeners()
     _send(
