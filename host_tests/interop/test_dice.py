@@ -185,7 +185,7 @@ def test_a_session_is_resumed_as_client(name, how):
 
 
 @pytest.mark.parametrize("how", ["id", "ticket"])
-@pytest.mark.parametrize("name", sorted(set(peers.with_feature("id", "ticket")) & set(CLIENTS) & {"MbedTLS"}))
+@pytest.mark.parametrize("name", sorted(set(peers.with_feature("id", "ticket")) & set(CLIENTS) & {"MbedTLS", "wolfSSL"}))
 def test_a_session_is_resumed_as_server(name, how):
     sessions, _ = run_server(peers.get(name), connect={"resume": how})
     assert [session.resumed for session in sessions] == [False, True]

@@ -30,13 +30,16 @@ from host_tests.interop.peers.libcoap import LibCoAP
 from host_tests.interop.peers.mbedtls import MbedTLS
 from host_tests.interop.peers.openssl import OpenSSL
 from host_tests.interop.peers.pypi import PythonMbedTLS, TinyDTLS
+from host_tests.interop.peers.wolfssl import WolfSSL
 
 __all__ = [
     "CCM", "CCM_8", "HOST", "IDENTITY", "KEY", "NAMES", "PEERS", "Failed", "Missing", "Peer", "PeerProcess", "free_port", "get",
     "with_feature",
 ]  # fmt: skip
 
-_ALL = [OpenSSL(), GnuTLS(), MbedTLS(), PythonMbedTLS(), TinyDTLS(), LibCoAP("OpenSSL"), LibCoAP("GnuTLS"), BouncyCastle()]
+_ALL = [
+    OpenSSL(), GnuTLS(), MbedTLS(), WolfSSL(), PythonMbedTLS(), TinyDTLS(), LibCoAP("OpenSSL"), LibCoAP("GnuTLS"), BouncyCastle()
+]  # fmt: skip
 PEERS = {peer.name: peer for peer in _ALL}
 NAMES = list(PEERS)
 
