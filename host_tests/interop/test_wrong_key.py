@@ -16,7 +16,7 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import PeerError
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay
-from host_tests.interop.test_dice import CLIENTS, SERVERS, connect_and_ask, psk
+from host_tests.interop.test_dice import CLIENTS, SERVERS, psk
 
 WRONG = bytes(range(100, 116))
 TRY_S = 5  # in real time: on a slow machine there are fewer datagrams, not more

@@ -176,6 +176,19 @@ def test_an_established_session_ends_when_its_key_is_deleted_or_changed():
             assert step(server, others, 0, b"o") == [DATA]
 
 
+def test_a_flood_does_not_keep_a_revoked_session_alive():
+    """A program that always has a datagram to read does not call timeout()."""
+    keys = Keys()
+    server = serve(keys)
+    ours = settle(server, client())
+    keys.change(None)
+    ours.send(b"on", 0)
+    assert step(server, ours, CREDENTIAL_CHECK_MS - 1) == [DATA]
+    ours.send(b"on", 0)
+    assert step(server, ours, CREDENTIAL_CHECK_MS) == [] and not ours.connected
+    assert [ended.session.identity for ended in server.timeout(CREDENTIAL_CHECK_MS)] == [IDENTITY]
+
+
 def test_an_application_can_end_it_at_once():
     keys = Keys()
     server = serve(keys)

@@ -21,16 +21,16 @@ _OPTIONS = (
     "WOLFSSL_DTLS WOLFSSL_DTLS_MTU WOLFSSL_STATIC_PSK HAVE_AESCCM HAVE_TLS_EXTENSIONS HAVE_EXTENDED_MASTER HAVE_MAX_FRAGMENT"
     " HAVE_SESSION_TICKET HAVE_AESGCM WOLFSSL_TICKET_ENC_AES128_GCM"
     " NO_CERTS NO_ASN NO_RSA NO_DH NO_DSA NO_MD4 NO_MD5 NO_SHA NO_RC4 NO_DES3 NO_PWDBASED NO_FILESYSTEM NO_OLD_TLS SINGLE_THREADED"
-).split()
-_TLS = "ssl tls internal keys wolfio dtls".split()
-_CRYPTO = "aes hmac sha256 random hash memory wc_port kdf error logging wolfmath coding".split()
+)
+_TLS = ("ssl", "tls", "internal", "keys", "wolfio", "dtls")
+_CRYPTO = ("aes", "hmac", "sha256", "random", "hash", "memory", "wc_port", "kdf", "error", "logging", "wolfmath", "coding")
 
 
 @functools.cache
 def program():
     """Return the program; build it if needed. Raises Missing."""
     folder = cache() / "peers" / "wolfssl"
-    digest = hashlib.sha256(_PROGRAM.read_bytes() + " ".join(_OPTIONS + _TLS + _CRYPTO).encode()).hexdigest()
+    digest = hashlib.sha256(_PROGRAM.read_bytes() + " ".join((_OPTIONS, *_TLS, *_CRYPTO)).encode()).hexdigest()
     built = folder / f"wolfssl-{digest[:16]}"
     try:
         with file_lock(folder, print):
@@ -53,7 +53,19 @@ def _build(folder, built):
         (folder / "unpacked").touch()
     files = [source / "src" / f"{name}.c" for name in _TLS] + [source / "wolfcrypt" / "src" / f"{name}.c" for name in _CRYPTO]
     temporary = built.with_suffix(".new")
-    words = ["gcc", "-O1", "-w", *[f"-D{option}" for option in _OPTIONS], "-I", source, _PROGRAM, *files, "-o", temporary, "-lm"]
+    words = [
+        "gcc",
+        "-O1",
+        "-w",
+        *[f"-D{option}" for option in _OPTIONS.split()],
+        "-I",
+        source,
+        _PROGRAM,
+        *files,
+        "-o",
+        temporary,
+        "-lm",
+    ]
     log.run("building wolfssl", words)
     temporary.rename(built)
 
