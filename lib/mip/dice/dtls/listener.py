@@ -116,6 +116,7 @@ class Listener:
         """Receive a datagram; return (event, ServerSession or None). As with Session, call with b"" until the event is NONE."""
         clients = self._current
         if datagram:
+            self._check(now)  # also here: whoever floods us keeps timeout() from being called
             start = self._parse_hello(datagram)
             clients = self._answer(start, address, now) if start else self._find(datagram, address)
         self._current = ()
@@ -153,9 +154,7 @@ class Listener:
         self._cookies.secrets(now)
         if self._tickets:
             self._tickets.secrets(now)
-        if ticks_diff(now, self._check_at) >= 0:
-            self._check_at = ticks_add(now, _CREDENTIAL_CHECK_MS)
-            self.check_credentials()
+        self._check(now)
         ended, self._ended = self._ended, []
         for client in self.half_open + self.sessions:
             late = client in self.half_open and ticks_diff(now, client.last_record) >= _HALF_OPEN_MS
@@ -170,6 +169,11 @@ class Listener:
         """Close a session; transmit() returns what is left to send."""
         client.session.close()
         self._remove(client)
+
+    def _check(self, now):
+        if ticks_diff(now, self._check_at) >= 0:
+            self._check_at = ticks_add(now, _CREDENTIAL_CHECK_MS)
+            self.check_credentials()
 
     def check_credentials(self):
         """Close each session whose client has not proved what it would have to prove now: its key was deleted or changed.

@@ -252,7 +252,7 @@ class Session:
 
     def _receive_data(self, plaintext, now):
         if self.connected:
-            if len(plaintext) <= self.data_max():
+            if len(plaintext) <= self.layer.record_max:
                 self._wait_end = self._flight = None  # the peer has received our last flight
                 self.data = plaintext
                 return _DATA
