@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl dtls-client` and `dicectl dtls-server` with each other on loopback, and their error messages."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -12,7 +13,10 @@ import sys
 
 import pytest
 
+import dice
+from dice.dtls.kx_psk import Psk
 from dicectl.net.dissect import describe
+from host_tests.patience import soon
 from host_tests.ports import free_port
 
 KEY = "000102030405060708090a0b0c0d0e0f"
@@ -214,3 +218,46 @@ def test_the_help_shows_an_example(command):
 )
 def test_datagrams_are_described_record_by_record(datagram, words):
     assert describe(bytes.fromhex(datagram)) == words
+
+
+def test_an_echo_server_survives_records_of_any_length(key):
+    """What it receives it can send back; longer records are dropped. No length prints a traceback or ends a session."""
+    port = free_port()
+
+    async def talk():
+        options = {"fragment_code": None, "cid": None, "timer_ms": 500}
+        connection = await dice.connect(("127.0.0.1", port), Psk(b"node1", bytes.fromhex(KEY)), **options)
+        session = connection.session
+        echoed = []
+        for size in (1, 1152, 1153, 1160, 1198, 1199, 1203, 1204, 1216, 1400, 4000):
+            session._out.append(session.layer.seal(23, 1, bytes(size)))
+            connection._owner.flush()
+            await connection.send(b"next")
+            while (answer := await soon(connection.receive())) != b"next":
+                echoed.append(len(answer))
+        connection.close()
+        return echoed
+
+    with serving(port, key, "--connections", "1") as server:
+        assert asyncio.run(talk()) == [1, 1152, 1153, 1160, 1198, 1199, 1203]
+        assert server.wait() == 0
+        assert "Traceback" not in server.stderr.read()
+
+
+def test_a_server_has_options_for_its_sessions_and_handshakes(key):
+    """With one place the second client evicts the first, and the server prints why that session ended."""
+    port = free_port()
+
+    async def connect_twice():
+        options = {"timer_ms": 500}
+        psk = Psk(b"node1", bytes.fromhex(KEY))
+        first = await dice.connect(("127.0.0.1", port), psk, **options)
+        second = await dice.connect(("127.0.0.1", port), psk, **options)
+        assert await soon(first.receive()) is None
+        second.close()
+        first.close()
+
+    with serving(port, key, "--sessions", "1", "--half-open", "1", "--connections", "2") as server:
+        asyncio.run(connect_twice())
+        assert server.wait() == 0
+        assert "ended: E64: " in server.stderr.read()
