@@ -189,6 +189,16 @@ def test_a_flood_does_not_keep_a_revoked_session_alive():
     assert [ended.session.identity for ended in server.timeout(CREDENTIAL_CHECK_MS)] == [IDENTITY]
 
 
+def test_a_key_that_is_overwritten_in_place_has_changed():
+    keys = Keys()
+    keys.values[IDENTITY] = bytearray(KEY)
+    server = serve(keys)
+    settle(server, client())
+    keys.values[IDENTITY][0] ^= 1
+    server.check_credentials()
+    assert not server.sessions
+
+
 def test_an_application_can_end_it_at_once():
     keys = Keys()
     server = serve(keys)

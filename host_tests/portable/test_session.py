@@ -242,8 +242,8 @@ def test_a_server_resumes_only_with_an_extended_master_secret_and_the_same_suite
 def test_a_server_resumes_the_last_sessions_by_id():
     tickets = Tickets(RANDOM, 1000, 0, remember=2)
     resumptions = [connected(server={"tickets": (tickets, 0)})[0].resumption() for _ in range(3)]
-    found = [tickets.recall(resumption.session_id, 0, lambda identity: KEY) for resumption in resumptions]
-    assert [session is not None for session in found] == [False, True, True]
+    found = [tickets.recall(resumption.session_id) for resumption in resumptions]
+    assert [bool(ticket) for ticket in found] == [False, True, True]
 
 
 def test_a_resumption_takes_three_flights():
@@ -281,7 +281,10 @@ def test_an_expired_ticket_is_refused():
     ticket = tickets.make(0xC0A8, bytes(48), b"n", KEY, 0)
     tickets.remember(b"id", 0xC0A8, bytes(48), b"n", KEY, 0)
     for now, known in ((0, True), (1999, True), (2000, False)):
-        for found in (tickets.read(ticket, now, lambda identity: KEY), tickets.recall(b"id", now, lambda identity: KEY)):
+        for found in (
+            tickets.read(ticket, now, lambda identity: KEY),
+            tickets.read(tickets.recall(b"id"), now, lambda identity: KEY),
+        ):
             assert (found is not None) == known, now
             assert not known or found == (0xC0A8, bytes(48), b"n", KEY)
 

@@ -17,12 +17,14 @@ from dice.coap.codes import POST
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
+from dice.limits import ACKNOWLEDGE_EACH_MS, EXPEL_MS
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import MANAGER, VirtualNetwork, VirtualNode
 
 SECRET = b"of the device"
 TRIES_S = (0.1, 10, 400)  # after the change
+GROUP_S = (EXPEL_MS + 3 * ACKNOWLEDGE_EACH_MS) / 1000 + 1  # until an epoch that shuts somebody out is in use, with three members
 LAMPS = "ace-group/lamps"
 
 
@@ -227,6 +229,33 @@ async def _life(network, folder, credential, change):
 def run(life, *arguments):
     network = VirtualNetwork(lambda sides: 0)
     return network.run(life, network, *arguments)
+
+
+async def _group_keys(network, folder, change):
+    """Let the device go on in the group that it was in; return how many of its messages the others obey, before and after."""
+    house = House(network, folder)
+    await house.start()
+    thief = house.node(house.settings)
+    thief.power_on()
+    await asyncio.sleep(30)
+    await thief.send(b"before")
+    await asyncio.sleep(1)
+    house.service.do({"do": change, "name": "thief"})
+    await asyncio.sleep(GROUP_S)
+    for pause in TRIES_S:
+        await asyncio.sleep(pause)
+        await thief.send(b"after")
+    await asyncio.sleep(1)
+    heard = [message for node in (house.desk, house.lamp) for _, _, message in node.received]
+    house.service.close()
+    house.service.registry.close()
+    return heard.count(b"before"), heard.count(b"after")
+
+
+@pytest.mark.parametrize("change", ["wipe", "replace"])
+def test_a_device_that_was_wiped_or_replaced_is_not_obeyed_in_its_groups(change, tmp_path):
+    """Nobody else speaks. The members are connected: the bound of the others is that of an expulsion (docs/protocol.md)."""
+    assert run(_group_keys, tmp_path, change) == (2, 0)
 
 
 @pytest.mark.parametrize("change", ["wipe", "replace"])

@@ -97,7 +97,6 @@ class Server(Handshake):
             self._read_finished(b"client", self.session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
             if self._current(self.identity) != self.credential:  # deleted or changed during the handshake
-                self.connected = False
                 raise PeerError(ALERT_DECRYPT_ERROR, E_FINISHED)
             return None if self.resumed else self._finish()
         complete = self.credentials.read(self, kind, body) if state == _EXPECT_CLIENT_KEY_EXCHANGE else None
@@ -187,7 +186,7 @@ class Server(Handshake):
         if not self._tickets or not self.extended:
             return False
         tickets, now = self._tickets
-        known = tickets.read(ticket, now, self._current) if ticket else tickets.recall(session_id, now, self._current)
+        known = tickets.read(ticket or tickets.recall(session_id), now, self._current)
         if not known or known[0] not in offered or known[0] not in self.credentials.suites:
             return False
         self.suite, self.secrets.master, self.identity, self.credential = known

@@ -58,7 +58,7 @@ class PskLookup(KeyExchange):
         try:
             key = self._find(identity) if len(identity) <= _PSK_IDENTITY_MAX_BYTES else None
             if key is None or isinstance(key, (bytes, bytearray, memoryview)):
-                return key or None
+                return bytes(key) if key else None  # a copy, which does not change if the application's does
             raise TypeError
         except Exception as error:
             self.errors += 1
