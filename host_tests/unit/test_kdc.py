@@ -8,10 +8,12 @@ from types import SimpleNamespace
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, CON, GET, POST
+from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONTENT, GET, POST
 from dice.coap.message import Message, path_options
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
+from dice.limits import KDC_REQUESTS_MAX, KDC_REQUESTS_PERIOD_MS
+from dicectl.net.virtual import VirtualNetwork
 
 
 class FakeMember:
@@ -119,3 +121,24 @@ def test_the_links_of_a_member_are_those_of_its_groups():
         kdc.close()
 
     asyncio.run(main())
+
+
+def test_a_client_that_floods_the_service_gets_4_29():
+    """Its requests cost next to nothing then, also in a new session, and others are served. The next period is a new one."""
+
+    async def main():
+        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+        manager.add([b"switch", b"greedy"], SENDER, now())
+        kdc = Kdc()
+        kdc.add(manager)
+
+        def ask(identity):
+            return kdc._answer(Message(CON, GET, 1, b"", path_options("ace-group/lamps/num")), identity)[0]
+
+        for _ in range(2):
+            assert [ask(b"greedy") for _ in range(KDC_REQUESTS_MAX + 5)] == [CONTENT] * KDC_REQUESTS_MAX + [0x9D] * 5
+            assert ask(b"switch") == CONTENT
+            await asyncio.sleep(KDC_REQUESTS_PERIOD_MS / 1000)
+        kdc.close()
+
+    VirtualNetwork(lambda sides: 0).run(main)

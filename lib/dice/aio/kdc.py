@@ -12,17 +12,18 @@ fetches its GSA when it wakes up.
 
 import asyncio
 
-from .._compat import const, ticks_diff
+from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
 from ..coap.resource import Router, links
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
-from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS
+from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS, KDC_REQUESTS_MAX, KDC_REQUESTS_PERIOD_MS
 from ..wire import Reader
 from .coap import Coap
 from .wait import now, repeat
 
+_TOO_MANY = const(0x9D)  # 4.29 (RFC 8516)
 _SHORT_REPORT_BYTES = const(11)  # without `forged`
 _CLASH_FLAG = const(1)
 _ENTERED_FLAG = const(2)
@@ -48,6 +49,8 @@ class Kdc:
         self.connected: dict[bytes, Coap] = {}
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
         self._router = Router({".well-known/core": {GET: self._links}})
+        self._requests: dict[bytes, int] = {}  # by identity, in this period
+        self._period_end = now()
 
     def add(self, manager: "Manager") -> None:
         """Serve one more group, that of a dice.group.manager.Manager."""
@@ -61,7 +64,7 @@ class Kdc:
         identity = bytes(connection.session.identity)
         if identity in self.connected:
             self.connected[identity].close()
-        session = Coap(connection, lambda request, _: self._router(request, identity))
+        session = Coap(connection, lambda request, _: self._answer(request, identity))
         self.connected[identity] = session
         for name in self._deliveries:
             self.changed(name)
@@ -72,6 +75,17 @@ class Kdc:
         finally:
             if self.connected.get(identity) is session:
                 del self.connected[identity]
+
+    def _answer(self, request: "Message", identity: bytes) -> "Response | None":
+        """Answer a request of a client, unless it has sent too many: whatever it asks for, others are served too."""
+        if ticks_diff(now(), self._period_end) >= 0 or ticks_diff(self._period_end, now()) > KDC_REQUESTS_PERIOD_MS:
+            self._period_end = ticks_add(now(), KDC_REQUESTS_PERIOD_MS)
+            self._requests = {}
+        count = self._requests.get(identity, 0)
+        if count >= KDC_REQUESTS_MAX:
+            return _TOO_MANY, b""
+        self._requests[identity] = count + 1
+        return self._router(request, identity)
 
     def changed(self, name: str) -> None:
         """Deliver the changes of a group to its members."""

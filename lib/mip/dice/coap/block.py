@@ -41,9 +41,9 @@ def _option(number: int, more: int, szx: int) -> bytes:
 
 
 def _parse(value: "bytes | None") -> "tuple[int, int, int]":
-    """Return (block number, 1 if more blocks follow, SZX) of the value of a block option (section 2.2)."""
+    """Return (block number, whether more blocks follow, SZX) of the value of a block option (section 2.2)."""
     number = int.from_bytes(value or b"", "big")
-    return number >> 4, number >> 3 & 1, number & 7
+    return number >> 4, number & 8, number & 7
 
 
 def _without(options: "Sequence[Option]", *numbers: int) -> "list[Option]":
@@ -143,10 +143,9 @@ class Transfer:
         """Send or request the next block, or finish; do none of them if the blocks do not fit together."""
         sent = self._sent + (16 << self._szx)
         is_success = response.code >> 5 == 2
-        # A server that keeps no state answers each block as if it were the request (section 2.3).
-        if response.code == _CONTINUE or (is_success and sent < len(self._payload)):
-            number, _, szx = _parse(response.option(_BLOCK1) or b"\7")
-            if szx <= self._szx and number == self._sent >> self._szx + 4 and sent < len(self._payload):
+        if is_success and sent < len(self._payload):  # 2.31, or 2.04 of a server that keeps no state (section 2.3)
+            _, _, szx = _parse(response.option(_BLOCK1) or b"\7")
+            if szx <= self._szx:
                 self._sent = sent
                 self._szx = szx  # the server may want smaller blocks
                 self._send(now)
@@ -232,12 +231,13 @@ class Blockwise:
             options = [] if first is None else [(_BLOCK1, first)]
             if len(response) > 2:
                 options += response[2]
-            if second is None and len(response[1]) <= 16 << szx:
-                return response[0], response[1], options
+            code, payload = response[:2]
+            if second is None and len(payload) <= 16 << szx:
+                return code, payload, options
             if _ETAG not in dict(options):
-                options.append((_ETAG, sha256(response[1]).digest()[:_ETAG_BYTES]))
+                options.append((_ETAG, sha256(payload).digest()[:_ETAG_BYTES]))
             self._request = [_key(request)]
-            self._held = response[0], response[1], options
+            self._held = code, payload, options
         code, payload, options = self._held
         at = number << szx + 4
         if at:
