@@ -254,6 +254,18 @@ def test_what_is_received_can_be_echoed_and_the_rest_is_counted():
             assert talks(session, server, b"a")
 
 
+def test_a_client_takes_no_record_that_it_could_not_send_back():
+    """Its own records carry a connection id, those of the server do not."""
+    for cid_bytes in (0, 1, 8):
+        server, session = listener(cid_bytes=cid_bytes), client(fragment_code=None)
+        peer = connect(session, server, b"a").session
+        longest = session.data_max()
+        for size, received in ((longest, True), (longest + 1, False)):
+            datagram = peer.layer.seal(23, 1, bytes(size))
+            assert give(session, [bytes(datagram)]) == ([bytes(size)] if received else [])
+        assert talks(session, server, b"a")
+
+
 def test_half_open_slots_are_evicted_after_a_while_as_before():
     server = listener()
     for number in range(HALF_OPEN_MAX):

@@ -244,6 +244,22 @@ def test_an_echo_server_survives_records_of_any_length(key):
         assert "Traceback" not in server.stderr.read()
 
 
+def test_an_echo_server_with_a_small_mtu_stays_after_a_message_that_it_cannot_send_back(key):
+    port = free_port()
+
+    async def talk():
+        connection = await dice.connect(("127.0.0.1", port), Psk(b"node1", bytes.fromhex(KEY)), timer_ms=500)
+        for message in (bytes(900), b"short"):
+            await connection.send(message)
+        answer = await soon(connection.receive())
+        connection.close()
+        return answer
+
+    with serving(port, key, "--mtu", "256", "--connections", "1") as server:
+        assert asyncio.run(talk()) == b"short"
+        assert server.wait() == 0
+
+
 def test_a_server_has_options_for_its_sessions_and_handshakes(key):
     """With one place the second client evicts the first, and the server prints why that session ended."""
     port = free_port()

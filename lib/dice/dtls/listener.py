@@ -49,7 +49,7 @@ class ServerSession:
 
     def __init__(self, session, address, cid, hello, now, role):
         self.session = session
-        self.role = role  # its server.Server, until it is connected
+        self.role = role  # its server.Server, until it is connected, else None
         self.credential = None  # what the client has proved then
         self.moved = 0
         self.address = address
@@ -141,7 +141,7 @@ class Listener:
         due = self._cookies.due
         for client in self.half_open + self.sessions:
             others = [client.session.deadline()]
-            if client in self.half_open:
+            if client.role:
                 others.append(ticks_add(client.last_record, HALF_OPEN_MS))
             for other in others:
                 if other is not None and ticks_diff(other, due) < 0:
@@ -156,7 +156,7 @@ class Listener:
         self._check(now)
         ended, self._ended = self._ended, []
         for client in self.half_open + self.sessions:
-            late = client in self.half_open and ticks_diff(now, client.last_record) >= HALF_OPEN_MS
+            late = client.role and ticks_diff(now, client.last_record) >= HALF_OPEN_MS
             if late:
                 client.session.give_up()
             if late or client.session.timeout(now) == CLOSED:
@@ -274,11 +274,10 @@ class Listener:
     def _answer(self, start, address, now):
         """Answer a hello statelessly, or give its sender a slot; return [the ServerSession that gets the datagram], or ()."""
         record_seq, message_seq, hello = start
-        _, random, _, _, _ = hello
         encoded = self._encode(address)
         for client in _at(self.sessions, address):
-            if client.session.secrets.randoms[:RANDOM_BYTES] == random:
-                return ()  # a copy
+            if client.session.secrets.randoms[:RANDOM_BYTES] == hello[1]:
+                return ()  # a copy: the client's random is that of the session
         verified = self._cookies.verify(encoded, hello, now)
         before = _at(self.half_open, address)
         if verified and before and before[0].hello == (message_seq, hello):

@@ -225,7 +225,7 @@ async def _server(port, key, options):
         try:
             async for data in connection:
                 click.echo(printable(bytes(data).rstrip(b"\n")))
-                if options["echo"]:
+                if options["echo"] and len(data) <= connection.session.data_max():  # --mtu may be smaller than the client's
                     await connection.send(data)
         except DiceError as error:
             _report_end(error, options["as_json"])

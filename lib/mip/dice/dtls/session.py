@@ -252,11 +252,12 @@ class Session:
 
     def _receive_data(self, plaintext, now):
         if self.connected:
-            if len(plaintext) <= self.layer.record_max:
+            layer = self.layer
+            if len(plaintext) <= min(_DATAGRAM_MAX_BYTES - layer.overhead(layer.epoch), layer.record_max):
                 self._wait_end = self._flight = None  # the peer has received our last flight
                 self.data = plaintext
                 return _DATA
-            self.layer.drop("long")  # it could not be echoed
+            layer.drop("long")  # it could not be echoed
         elif len(self._held) < _EARLY_RECORDS_MAX:
             self._held.append(plaintext)
             if self._flight:  # the peer is connected, and its Finished is lost
