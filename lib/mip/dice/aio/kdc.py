@@ -51,7 +51,7 @@ class Kdc:
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
         self._router = Router({".well-known/core": {_GET: self._links}})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
-        self._period_end = now()
+        self._period_end = 0
 
     def add(self, manager: "Manager") -> None:
         """Serve one more group, that of a dice.group.manager.Manager."""
@@ -79,7 +79,7 @@ class Kdc:
 
     def _answer(self, request: "Message", identity: bytes) -> "Response | None":
         """Answer a request of a client, unless it has sent too many: whatever it asks for, others are served too."""
-        if ticks_diff(now(), self._period_end) >= 0 or ticks_diff(self._period_end, now()) > _KDC_REQUESTS_PERIOD_MS:
+        if not 0 < ticks_diff(self._period_end, now()) <= _KDC_REQUESTS_PERIOD_MS:
             self._period_end = ticks_add(now(), _KDC_REQUESTS_PERIOD_MS)
             self._requests = {}
         count = self._requests.get(identity, 0)
