@@ -110,7 +110,12 @@ class HostMember:
     async def report(self):
         """Report to the manager how far this member has sent, and close the session."""
         await self._managed.report(self._coap)
-        self._coap.close()
+        self.close()
+
+    def close(self):
+        """Close the session with the manager, which then does not wait for this member any more."""
+        if self._coap:
+            self._coap.close()
 
     async def stay(self):
         """Install the keys that the manager delivers, and reconnect if the session ends; never returns."""

@@ -56,6 +56,7 @@ class Monitor:
                 for task in tasks:
                     task.cancel()
                 group.close()
+                self._member.close()
 
     async def _drain(self, group):
         """Discard the group's messages: _report() has printed them."""
