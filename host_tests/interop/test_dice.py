@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from dice.aio import session as dtls
+import dice
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dicectl.firmware import unix_port
@@ -46,7 +46,7 @@ async def connect_and_ask(port, peer, suite=peers.CCM_8, look=None, **options):
 
     `look` is called with the session while it is open.
     """
-    connection = await dtls.connect((peers.HOST, port), psk(suite), timer_ms=1000, **{"timeout_s": PATIENCE_S, **options})
+    connection = await dice.connect((peers.HOST, port), psk(suite), timer_ms=1000, **{"timeout_s": PATIENCE_S, **options})
     question, answer = peer.ask(b"ping")
     await connection.send(question)
     received = b""
@@ -95,7 +95,7 @@ def run_server(peer, suite=peers.CCM_8, connect=None, look=None, **options):
     async def run():
         port = peers.free_port()
         credentials = with_suite(PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), suite)
-        service = await dtls.serve(port, credentials, handle, timer_ms=1000, **options)
+        service = await dice.serve(port, credentials, handle, timer_ms=1000, **options)
         try:
             with Relay(port) as relay:
                 await asyncio.get_running_loop().run_in_executor(None, drive, relay)
@@ -228,7 +228,7 @@ def test_a_client_that_changes_its_address_keeps_its_session(who):
     async def run():
         nonlocal service
         port = peers.free_port()
-        service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, timer_ms=1000)
+        service = await dice.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, timer_ms=1000)
         with Relay(port) as relay:
             await asyncio.get_running_loop().run_in_executor(None, drive, relay)
         service.close()
@@ -243,7 +243,7 @@ def test_dice_client_keeps_its_session_behind_a_nat_that_changes_its_address():
     peer = peers.get("BouncyCastle")
 
     async def run(relay):
-        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=b"\5")
+        connection = await dice.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=b"\5")
         for text in (b"before", b"after"):
             question, answer = peer.ask(text)
             await connection.send(question)

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from dice.aio import session as dtls
+import dice
 from dice.dtls.kx_psk_server import PskLookup
 from dicectl.net.dissect import keylog
 from host_tests.interop import peers
@@ -36,9 +36,9 @@ async def talk(cid, cid_bytes):
             await connection.send(b"done: " + message)
 
     port = peers.free_port()
-    service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, cid_bytes=cid_bytes)
+    service = await dice.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, cid_bytes=cid_bytes)
     with Relay(port) as relay:
-        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=cid)
+        connection = await dice.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=cid)
         secret = keylog(connection.session)
         await connection.send(SECRET_TEXT)
         assert await connection.receive() == b"done: " + SECRET_TEXT
@@ -74,7 +74,7 @@ def test_renegotiation_is_refused_with_an_alert_and_no_hello(way):
 async def refuse_as_client(peer):
     port = peers.free_port()
     with peer.serve(port) as server, Relay(port) as relay:
-        connection = await dtls.connect((peers.HOST, relay.port), psk(), timer_ms=1000)
+        connection = await dice.connect((peers.HOST, relay.port), psk(), timer_ms=1000)
         await connection.send(b"before\n")
         await asyncio.get_running_loop().run_in_executor(None, server.read_until, b"before")
         server.write(b"r\n")
@@ -89,7 +89,7 @@ async def refuse_as_server(peer):
             await connection.send(b"pong\n")
 
     port = peers.free_port()
-    service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle)
+    service = await dice.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle)
     with Relay(port) as relay, peer.connect(relay.port) as client:
         await asyncio.get_running_loop().run_in_executor(None, client.read_until, b"pong")
         client.write(b"R\n")

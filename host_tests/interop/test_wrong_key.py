@@ -10,7 +10,6 @@ import asyncio
 import pytest
 
 import dice
-from dice.aio import session as dtls
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import PeerError
@@ -85,11 +84,11 @@ def test_a_client_with_a_wrong_key_fails_quietly_and_keeps_nobody_out(name):
 
     async def run():
         port = peers.free_port()
-        service = await dtls.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, timer_ms=1000)
+        service = await dice.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, timer_ms=1000)
         try:
             await asyncio.get_running_loop().run_in_executor(None, drive, port)
             assert not service.listener.sessions
-            connection = await dtls.connect((peers.HOST, port), psk(), timer_ms=1000)
+            connection = await dice.connect((peers.HOST, port), psk(), timer_ms=1000)
             connection.close()
         finally:
             service.close()
