@@ -185,7 +185,8 @@ def test_aiocoap_client_joins_a_group_of_the_manager(tmp_path):
     assert done.returncode == 0, done.stderr
     number, joined, refused, unknown = [json.loads(line) for line in done.stdout.splitlines()]
     assert number == ["2.05 Content", "0001"]
-    gsa = decode(bytes.fromhex(joined[1]))
+    _grace_s, _active, *encoded = bytes.fromhex(joined[1])
+    gsa = decode(bytes(encoded))
     assert (joined[0], gsa.epoch, gsa.own_id, gsa.gid.hex()) == ("2.01 Created", 1, None, shown["gid"])
     assert refused == ["4.03 Forbidden", ""]
     assert unknown == ["4.04 Not Found", ""]
