@@ -225,6 +225,8 @@ class VirtualNode:
             end.close()
         if self._peer:
             self._peer.close()
+        if self.member:
+            self.member.counters = None  # nothing is written any more, as closing would
         if self.managed:
             self.managed.leave()
         self.managed = self._peer = None

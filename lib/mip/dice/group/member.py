@@ -268,7 +268,7 @@ class Member:
         if context and context.own_mark > context.own_next:
             try:
                 counters.reserve(counters.name("t", context.own_id), context.base, context.own_mark, context.own_next)
-            except (StoreError, MemoryError):
+            except Exception:  # of a store, or for lack of memory: all is closed
                 pass  # a restart skips them
 
     def _drop(self, kind):
