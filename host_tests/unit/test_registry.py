@@ -123,6 +123,21 @@ def test_a_key_deleted_while_somebody_reads_the_log_is_gone_after_the_next_chang
     assert traces(registry, [key]) == []
 
 
+def test_a_key_deleted_by_a_manager_that_was_killed_then_is_gone_when_the_next_one_starts(registry, tmp_path, monkeypatch):
+    _, key = registry.enrol("lamp")
+    monkeypatch.setattr(registry, "_erase", lambda: None)
+    registry.wipe("lamp")
+    (tmp_path / "copy").mkdir()
+    for path in registry.path.parent.glob("house.db*"):
+        (tmp_path / "copy" / path.name).write_bytes(path.read_bytes())
+        (tmp_path / "copy" / path.name).chmod(0o600)
+    monkeypatch.undo()
+    assert any(key in path.read_bytes() for path in (tmp_path / "copy").iterdir()), "this test looks for what is not there"
+    again = SqliteRegistry(tmp_path / "copy" / "house.db")
+    assert traces(again, [key]) == [] and not again.devices()
+    again.close()
+
+
 def test_a_registry_that_others_can_read_or_write_is_refused(tmp_path):
     path = tmp_path / "house.db"
     SqliteRegistry(path).close()

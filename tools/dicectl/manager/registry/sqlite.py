@@ -41,13 +41,14 @@ class SqliteRegistry(Registry):
     def __init__(self, path, now=time.time):
         super().__init__(now)
         self.path = Path(path)
-        self._deleted = False  # whether old contents may still be in the write-ahead log
+        self._deleted = True  # whether what was deleted may still be in the write-ahead log: that of a manager that was killed
         self._lock = _lock(self.path)
         try:
             self._database = self._open()
         except BaseException:
             os.close(self._lock)
             raise
+        self._erase()
         self.opened()
 
     def _open(self):
