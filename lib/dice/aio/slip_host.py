@@ -10,9 +10,7 @@ import asyncio
 import os
 
 from .._typing import TYPING
-from ..errors import UsageError
 from ..limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES, SLIP_DATAGRAMS_MAX
-from ..reasons import E_HOST
 from ..transport.slip import Serial
 from ..transport.slip_ip import Multicast, Unicast, address_of, packet, parse
 from .wait import repeat, wait
@@ -56,7 +54,7 @@ class SlipHost:
     def Multicast(self, address: "Bytes", port: int) -> Multicast:
         """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port; raises UsageError for IPv6."""
         if address[4:]:
-            raise UsageError(E_HOST)
+            address_of("::")  # raises UsageError
         return self._add(Multicast(self, asyncio.Event(), bytes(address) + port.to_bytes(2, "big"), None))
 
     def send(self, source: bytes, target: "Any", data: "Bytes") -> None:

@@ -11,9 +11,7 @@ import asyncio
 import os
 
 _TYPING = const(0)
-from ..errors import UsageError
 _DATAGRAM_MAX_BYTES = const(1232); _IP_UDP_HEADERS_BYTES = const(28); _SLIP_DATAGRAMS_MAX = const(8)
-_E_HOST = const(74)
 from ..transport.slip import Serial
 from ..transport.slip_ip import Multicast, Unicast, address_of, packet, parse
 from .wait import repeat, wait
@@ -57,7 +55,7 @@ class SlipHost:
     def Multicast(self, address: "Bytes", port: int) -> Multicast:
         """Return a transport to the group of an IPv4 multicast address, 4 bytes, and a port; raises UsageError for IPv6."""
         if address[4:]:
-            raise UsageError(_E_HOST)
+            address_of("::")  # raises UsageError
         return self._add(Multicast(self, asyncio.Event(), bytes(address) + port.to_bytes(2, "big"), None))
 
     def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
