@@ -100,15 +100,14 @@ class Endpoint:
     ) -> Exchange:
         """Send a confirmable request for "a/b"; return its Exchange. Raises UsageError if COAP_QUEUE_MAX are waiting."""
         options = path_options(path) + list(options)
-        return self._enqueue(Message(_CON, code, self._next_id(), self.random(_COAP_TOKEN_BYTES), options, payload), now, observe)
+        return self._enqueue(Message(_CON, code, 0, self.random(_COAP_TOKEN_BYTES), options, payload), now, observe)
 
     def respond(self, request: Message, response: "Response", now: int) -> Exchange:
         """Answer a request that was only acknowledged (section 5.2.2), or notify an observer; return the Exchange.
 
         Raises UsageError if COAP_QUEUE_MAX messages are waiting.
         """
-        message = _answer(_CON, self._next_id(), request, response)
-        return self._enqueue(message, now, None)
+        return self._enqueue(_answer(_CON, 0, request, response), now, None)
 
     def expect(self, token: bytes, observe: "Observer") -> Exchange:
         """Call `observe(response)` for each response with this token, to a request that was sent to a group; see forget()."""
@@ -119,7 +118,7 @@ class Endpoint:
 
     def ping(self, now: int) -> Exchange:
         """Send an empty confirmable message (section 4.3); the Exchange is `acknowledged` if the other endpoint is alive."""
-        return self._enqueue(Message(_CON, 0, self._next_id()), now, None)
+        return self._enqueue(Message(_CON, 0, 0), now, None)
 
     def forget(self, exchange: Exchange, now: int) -> None:
         """Stop waiting. Later notifications are rejected, which ends the observation (RFC 7641, section 3.6)."""
@@ -147,12 +146,11 @@ class Endpoint:
                     self._out.append(earlier)
                 return _NONE
         if message.code == 0:
-            self._reply(Message(_RST, 0, message.message_id))  # a ping
+            self._empty(_RST, message)  # a ping
             return _NONE
         event = _NONE
         if message.code >> 5:
-            event, reply = self._response(message, now)
-            sent = self._reply(reply) if reply else None
+            event, sent = self._response(message, now)
         else:
             sent = self._request(message)
         self._replies = self._replies[1 - _COAP_REPLIES_MAX :]
@@ -190,6 +188,7 @@ class Endpoint:
     def _enqueue(self, message: Message, now: int, observe: "Observer | None") -> Exchange:
         if len(self._queue) == _COAP_QUEUE_MAX:
             raise UsageError(_E_QUEUE)
+        message.message_id = self._next_id()
         exchange = Exchange(message, observe)
         self._queue.append(exchange)
         if len(self._queue) == 1:
@@ -207,39 +206,36 @@ class Endpoint:
         exchange.response = response
         exchange.done = True
         if exchange in self._queue:
-            outstanding = exchange is self._queue[0]
+            outstanding = self._queue[0]
             self._queue.remove(exchange)
-            if outstanding and self._queue:
+            if self._queue and self._queue[0] is not outstanding:
                 self._send(self._queue[0], now)
         return _DATA
 
     def _acknowledged(self, message: Message, now: int) -> int:
         """Process an ACK, empty or with a response, or a RST."""
         exchange = self._queue[0] if self._queue else None
-        if exchange is None or message.message_id != exchange.message.message_id:
-            self.dropped += 1
-            return _NONE
-        is_request = 0 < exchange.message.code < 32  # it is done with its response only
-        if message.kind == _RST or (message.code == 0 and not is_request):
-            exchange.acknowledged = message.kind == _ACK or exchange.message.code == 0
-            return self._finish(exchange, None, now)
-        if message.code == 0:
-            exchange.acknowledged = True
-            exchange.due = ticks_add(now, _COAP_RESPONSE_WAIT_MS)
-            return _NONE
-        if message.token != exchange.message.token or not is_request or not message.code >> 5:
-            self.dropped += 1
-            return _NONE
-        return self._responded(exchange, message, now)
+        if exchange and message.message_id == exchange.message.message_id:
+            is_request = 0 < exchange.message.code < 32  # it is done with its response only
+            if message.kind == _RST or (message.code == 0 and not is_request):
+                exchange.acknowledged = message.kind == _ACK or exchange.message.code == 0
+                return self._finish(exchange, None, now)
+            if message.code == 0:
+                exchange.acknowledged = True
+                exchange.due = ticks_add(now, _COAP_RESPONSE_WAIT_MS)
+                return _NONE
+            if message.token == exchange.message.token and is_request and message.code >> 5:
+                return self._responded(exchange, message, now)
+        self.dropped += 1
+        return _NONE
 
-    def _response(self, message: Message, now: int) -> "tuple[int, Message | None]":
-        """Process a response in a message of its own; return (event, our reply or None)."""
+    def _response(self, message: Message, now: int) -> "tuple[int, bytearray | None]":
+        """Process a response in a message of its own; return (event, the bytes of our reply or None)."""
         for exchange in self._queue[:1] + self._observed:
             if message.token == exchange.message.token and 0 < exchange.message.code < 32:
-                acknowledgment = Message(_ACK, 0, message.message_id) if message.kind == _CON else None
-                return self._responded(exchange, message, now), acknowledgment
+                return self._responded(exchange, message, now), self._empty(_ACK, message)
         self.dropped += 1
-        return _NONE, Message(_RST, 0, message.message_id) if message.kind == _CON else None
+        return _NONE, self._empty(_RST, message)
 
     def _responded(self, exchange: Exchange, message: Message, now: int) -> int:
         if exchange.done:
@@ -263,7 +259,11 @@ class Endpoint:
         except Exception as error:  # an error in a handler, or of what it returned, must not end the task that serves it
             self.error = error
             return self._reply(Message(kind, _INTERNAL_ERROR, message_id, message.token))
-        return self._reply(Message(_ACK, 0, message_id)) if kind == _ACK else None
+        return self._empty(_ACK, message)
+
+    def _empty(self, kind: int, message: Message) -> "bytearray | None":
+        """Reply with an ACK or RST to a confirmable message; return its bytes."""
+        return self._reply(Message(kind, 0, message.message_id)) if message.kind == _CON else None
 
     def _reply(self, message: Message) -> bytearray:
         """Queue a reply; return its bytes."""
