@@ -13,7 +13,7 @@ from host_tests.interop.test_dice import connect_and_ask, run_client, run_server
 
 LABEL = "EXPORTER-dice"
 NAME = "dice.test"
-OWN_MAX_BYTES = 1152
+OWN_MAX_BYTES = 1203
 TALKERS = peers.with_feature("hello")
 LIMITERS = peers.with_feature("limit")
 

@@ -395,8 +395,10 @@ class Session:
         if len(self._out) < EARLY_RECORDS_MAX:
             try:
                 self._out.append(self.layer.seal(CONTENT_ALERT, epoch, bytes((level, alert))))
-            except (DiceError, MemoryError):
-                pass  # the key is spent, or there is no memory: the peer gets no alert
+            except DiceError:
+                pass  # the key is spent: the peer gets no alert
+            except MemoryError:  # not in a tuple, which would need memory
+                pass
 
     def _fail(self, error):
         """Send an error as a fatal alert, and end; return CLOSED."""

@@ -4,7 +4,7 @@
 
 from dtls_pair import connected, drain, give, pair
 from test_listener import RANDOM, client, half_open, listener, transmitted
-from test_unproved import wrong
+from test_outsiders import wrong
 
 from dice.codes import CONTENT_HANDSHAKE
 from dice.dtls.resumption import Tickets
