@@ -221,7 +221,7 @@ def test_datagrams_are_described_record_by_record(datagram, words):
 
 
 def test_an_echo_server_survives_records_of_any_length(key):
-    """What it receives it can send back; longer records are dropped. No length prints a traceback or ends a session."""
+    """The server echoes what it receives, and drops longer records. No length prints a traceback or ends a session."""
     port = free_port()
 
     async def talk():
