@@ -3,7 +3,7 @@
 """Network address translation between a serial bus and UDP, for `dicectl gateway` and the demo.
 
 A port of a node receives from the addresses that it has sent to, and, for a while after a message to a group, the answers of
-members, whose addresses nobody knows before. Whoever else finds the port of the gateway cannot fill the bus, which is slow.
+members, whose addresses nobody knows before. A stranger who finds the port of the gateway cannot fill the bus, which is slow.
 """
 
 import contextlib
