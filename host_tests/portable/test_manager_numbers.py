@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The sequence numbers that a GSA has for a device that joins late, and the epoch that begins for such a device."""
 
-from support import RamStore, seal
+from support import RamStore, raises, seal
 from test_manager import BASE, WAIT, CountingRandom, MemberDevice, MemoryDisk, new_manager
 
 from dice.errors import DATA
@@ -123,14 +123,19 @@ def test_a_number_is_good_while_its_sender_can_be_reached():
         assert told(manager) == BASE + 51
 
 
-def test_a_manager_that_was_killed_does_not_know_who_has_an_epoch():
-    """A GSA may have been on its way."""
+def test_a_manager_that_was_killed_knows_to_whom_it_has_given_an_epoch():
+    """It commits that before it gives a GSA to a sender, which may be on its way when the manager is killed."""
     disk = MemoryDisk()
     manager = Manager(GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, K08), disk, CountingRandom(), 0)
     manager.add([b"switch"], SENDER, 0)
     manager.add([b"lamp"], LISTENER, 0)
-    assert told(manager) == BASE
-    assert told(Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 0)) == UNKNOWN
+    assert told(manager) == told(Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 0)) == BASE
+    disk.broken = True
+    raises(OSError, None, manager.gsa, b"switch")
+    disk.broken = False
+    manager.gsa(b"switch")
+    assert told(manager) == told(Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 0)) == UNKNOWN
+    manager.report(b"switch", 1, 5, False, 0)
     state = manager.state
     manager.rekey(0)
     assert told(manager) == 2 * BASE

@@ -134,7 +134,25 @@ class Scenario:
             await self.quiet()
             await self.send_from_all()
         await self.quiet()
-        return await self.convergence()
+        late = await self.convergence()
+        await self.expel_all_senders()
+        return late
+
+    async def expel_all_senders(self):
+        """Without any fault, expel the first member and every sender: no member obeys one after the bound of those connected."""
+        state = self.process.manager.state
+        first, *others = state.members
+        for identity in [first, *[i for i in others if state.members[i].role == SENDER]]:
+            self.process.manager.remove([identity], now())
+            self.gone(identity, self.process.manager.state.epoch)
+            self.process.kdc.changed("lamps")
+            await asyncio.sleep(bounds.connected_s(len(self.nodes)) + 1)
+            before = {name: len(node.received) for name, node in self.nodes.items()}
+            for _ in range(3):  # the first may be of unknown freshness
+                await self.send_from(self.expelled.items())
+                await asyncio.sleep(1)
+            obeyed = [node.name for name, node in self.nodes.items() if len(node.received) > before[name]]
+            assert not obeyed, f"{obeyed} obey somebody who was expelled"
 
     async def quiet(self):
         """Let only the expelled speak for a while."""

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from dice.errors import DiceError
-from dice.group.gsa import K08
+from dice.group.gsa import K08, UNKNOWN
 from dice.group.manager import ANSWERING, LISTENER, SENDER, GroupState, Manager
 from dicectl.errors import CommandError
 from dicectl.manager.registry.sqlite import SqliteRegistry, read_audit
@@ -321,3 +321,32 @@ def test_a_registry_killed_at_any_time_loses_no_change_and_issues_nothing_twice(
     assert len(set(keys.values())) == len(keys), "two epochs have the same key"
     print(f"{changes} changes, {KILLS} kills, {last['epoch']} epochs")
     assert changes > KILLS and last["epoch"] > KILLS // 10
+
+
+def test_a_registry_of_the_first_version_is_continued(tmp_path):
+    """It did not say to whom GSAs were given: anybody may have one, so no sequence number is known until a report."""
+    path = tmp_path / "house.db"
+    registry = SqliteRegistry(path)
+    manager = group(registry)
+    switch, lamp = (registry.enrol(name)[0] for name in ("switch", "lamp"))
+    manager.add([switch], SENDER, 0)
+    registry.close()
+    database = sqlite3.connect(path)
+    database.executescript("ALTER TABLE member DROP COLUMN offered; PRAGMA user_version = 1;")
+    database.close()
+    for _ in range(2):
+        registry = SqliteRegistry(path)
+        (stored,) = registry.states()
+        again = Manager(stored.state, registry.commit, os.urandom, 0)
+        if lamp not in again.state.members:
+            again.add([lamp], LISTENER, 0)
+        assert again.gsa(lamp).senders == [(1, UNKNOWN)]
+        registry.close()
+    registry = SqliteRegistry(path)
+    (stored,) = registry.states()
+    again = Manager(stored.state, registry.commit, os.urandom, 0)
+    again.rekey(0)
+    again.gsa(switch)
+    again.rekey(0)
+    assert again.gsa(lamp).senders == [(1, 3 << 48)]
+    registry.close()

@@ -52,11 +52,12 @@ _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
 class MemberRecord:
     """A member, as the manager stores it."""
 
-    def __init__(self, role, device_id, held=0, sent=0):
+    def __init__(self, role, device_id, held=0, sent=0, offered=0):
         self.role = role
         self.id = device_id  # SenderID or ListenerID in this epoch, or None
         self.held = held  # the latest epoch whose GSA it has acknowledged
         self.sent = sent  # the next sequence number that it sends, by its last report
+        self.offered = offered  # of a sender: the latest epoch whose GSA it may have
 
 
 class GroupState:
@@ -94,7 +95,7 @@ class GroupState:
         other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s, self.suite)
         for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
-        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent) for i, m in self.members.items()}
+        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent, m.offered) for i, m in self.members.items()}
         return other
 
 
@@ -122,7 +123,6 @@ class Manager:
         self._due: int | None = None  # the end of the wait for acknowledgements
         self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
-        self._offered: set[bytes] | None = None  # members that may have the GSA of this epoch; None: all
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
         self._clashed: set[bytes] = set()  # members that get another id in the next epoch
         self._ration = Ration(bool(state.epoch))
@@ -133,7 +133,6 @@ class Manager:
         self.state = state
         self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
         self._expelled = max(self._expelled, state.epoch)
-        self._offered = None
         self._heard = {}
         self._clashed = set()
 
@@ -186,24 +185,24 @@ class Manager:
         return gsa
 
     def gsa(self, identity: bytes) -> "Gsa | None":
-        """Return the Gsa of the current epoch for a member, who counts as having it from now on; None for others.
+        """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
 
         It is fresh until the member has acknowledged it: a device that loses its counters later must not start again at 0.
         """
-        state = self.state
-        member = state.members.get(identity)
+        member = self.state.members.get(identity)
         if member is None:
             return None
+        if member.role == SENDER and member.offered != self.state.epoch:
+            state = self.state.copy()
+            state.members[identity].offered = state.epoch
+            self._keep(state)
+        state = self.state
         base = state.epoch << 48
         senders = []
         for other, record in state.members.items():
             if record.role == SENDER:
-                known = other == identity or (other in self._heard and self._has_session(other))
-                if self._offered is not None and other not in self._offered:
-                    known = True  # it has no key of this epoch
+                known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
                 senders.append((record.id, base + record.sent if known else UNKNOWN))
-        if self._offered is not None:
-            self._offered.add(identity)
         return Gsa(
             gid=state.gid,
             address=state.address,
@@ -342,7 +341,7 @@ class Manager:
         for identity, member in state.members.items():
             member.sent = 0
             if state.epoch == 1:
-                member.held = 0
+                member.held = member.offered = 0
             if identity in self._clashed:
                 member.id = None
             senders += member.role == SENDER
@@ -355,7 +354,6 @@ class Manager:
         due = self._end_of_wait(state, now) if self._due is None or self.state.grace_s else self._due  # an expulsion waits once
         self._keep(state)
         self._due = due
-        self._offered = set()
         self._heard = {}
         self._clashed = set()
         if expel:

@@ -16,10 +16,11 @@ from dicectl import system
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry.base import Registry, RegistryError, StoredGroup, entry
 
-VERSION = 1
+VERSION = 2
 _STATE_FIELDS = ("gid", "address", "port", "layout", "lifetime_s", "epoch", "active", "grace_s", "tgk", "cs_id", "rand")
 _SECRET_FIELDS = ("tgk", "cs_id", "rand")
-_MEMBER_FIELDS = ("role", "id", "held", "sent")
+_MEMBER_FIELDS = ("role", "id", "held", "sent", "offered")
+_FROM_1 = "ALTER TABLE member ADD COLUMN offered INTEGER NOT NULL DEFAULT 65535;"  # any GSA may have been given out
 # The tables say "roster" for a group, as in the first version of the format.
 _SCHEMA = """
 CREATE TABLE device (identity BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL, made REAL NOT NULL);
@@ -27,7 +28,7 @@ CREATE TABLE roster (name TEXT PRIMARY KEY, gid BLOB, address BLOB, port INTEGER
     epoch INTEGER, active INTEGER, grace_s INTEGER, tgk BLOB, cs_id BLOB, rand BLOB,
     rekey_s INTEGER NOT NULL, since REAL NOT NULL);
 CREATE TABLE member (roster TEXT REFERENCES roster, identity BLOB REFERENCES device, role TEXT, id INTEGER, held INTEGER,
-    sent INTEGER, PRIMARY KEY (roster, identity));
+    sent INTEGER, offered INTEGER NOT NULL, PRIMARY KEY (roster, identity));
 CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, event TEXT NOT NULL, roster TEXT, device TEXT,
     detail TEXT NOT NULL);
 CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
@@ -59,6 +60,8 @@ class SqliteRegistry(Registry):
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
                 database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            elif version == 1:
+                database.executescript(f"BEGIN IMMEDIATE; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")
             elif version != VERSION:
                 raise CommandError(f"{self.path} is no registry of this dicectl (version {VERSION}): choose another file", USAGE)
             _check_owner(self.path)
@@ -173,7 +176,7 @@ class SqliteRegistry(Registry):
     def _store_member(self, group, identity, old, member):
         values = [getattr(member, field) for field in _MEMBER_FIELDS]
         if old is None:
-            self._execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?)", (group, identity, *values))
+            self._execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?)", (group, identity, *values))
         elif values != [getattr(old, field) for field in _MEMBER_FIELDS]:
             fields = ", ".join(f"{field} = ?" for field in _MEMBER_FIELDS)
             self._execute(f"UPDATE member SET {fields} WHERE roster = ? AND identity = ?", (*values, group, identity))
