@@ -16,13 +16,14 @@ KEY = bytes(range(16))
 IDENTITY = b"node"
 
 
-def pair(client=None, server=None, key=KEY, mtu=1232, psk=None, lookup=None):
+def pair(client=None, server=None, key=KEY, mtu=1232, psk=None, lookup=None, randoms=(os.urandom, os.urandom)):
     """Return (client session, server session); neither has sent anything. `client` and `server` are options of the roles.
 
     `psk` and `lookup` are the credentials of client and server, by default those of IDENTITY with `key` and with KEY.
+    `randoms` are the random sources of both.
     """
-    ours = Session(Client(psk or Psk(IDENTITY, key), os.urandom, **(client or {})), RecordLayer(), 0, mtu=mtu)
-    theirs = Session(Server(lookup or PskLookup({IDENTITY: KEY}.get), os.urandom, **(server or {})), RecordLayer(), 0, mtu=mtu)
+    ours = Session(Client(psk or Psk(IDENTITY, key), randoms[0], **(client or {})), RecordLayer(), 0, mtu=mtu)
+    theirs = Session(Server(lookup or PskLookup({IDENTITY: KEY}.get), randoms[1], **(server or {})), RecordLayer(), 0, mtu=mtu)
     return ours, theirs
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -100,16 +101,27 @@ def alert(text):
 
 
 def ticket(text):
-    """A server whose random source repeats."""
-    wrap(KEY, bytes, text)
-    return lambda: wrap(KEY, bytes, text + b"!")
+    """A server whose tickets had the same 16 bytes."""
+    with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+        wrap(KEY, os.urandom, text)
+
+    def again():
+        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+            wrap(KEY, os.urandom, text + b"!")
+
+    return again
 
 
 def saved_session(text):
-    """A device whose random source repeats."""
-    store = Store()
-    save(connected()[0], store, KEY, bytes, "one")
-    return lambda: save(connected()[0], store, KEY, bytes, "two")
+    """A device whose saved sessions had the same 16 bytes."""
+
+    def saved():
+        client, _ = connected()
+        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+            save(client, Store(), KEY, os.urandom)
+
+    saved()
+    return saved
 
 
 @pytest.fixture

@@ -16,8 +16,12 @@ _IDENTITY_AT = const(58)  # to the end
 
 
 def wrap(secret, random, data):
-    """Return `data` (bytes) encrypted and authenticated under `secret`, with a key of its own, of 16 random bytes."""
-    nonce = random(_NONCE_BYTES)
+    """Return `data` (bytes) encrypted and authenticated under `secret`, with a key of its own.
+
+    The key comes from 16 bytes, which come from the data as well as from `random`: a random source that repeats after a restart
+    repeats no nonce, unless for the same data.
+    """
+    nonce = p_sha256(secret, random(_NONCE_BYTES) + data, _NONCE_BYTES)
     out = bytearray(_NONCE_BYTES + len(data) + _TAG_BYTES)
     out[:_NONCE_BYTES] = nonce
     _crypt(secret, out, data)
