@@ -215,3 +215,45 @@ def test_a_request_that_fails_is_answered_and_ends_nothing(tmp_path):
         server.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(5), ValueError("x"), RegistryError("disk I/O error")], ids=repr)
+def test_the_delivery_of_keys_survives_each_exception(tmp_path, error):
+    """Also of one that comes from Manager.deadline()."""
+
+    async def scenario(service):
+        manager = service.managers["lamps"]
+        manager.deadline = failing_once(manager.deadline, error)
+        service.do({"do": "rekey", "group": "lamps"})
+        await asyncio.sleep(200)
+        shown = service.do({"do": "show", "group": "lamps"})
+        assert (shown["epoch"], shown["active"]) == (2, True)
+        assert service.kdc.errors() == {"lamps": error}
+
+    in_virtual_time(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(5), ValueError("x"), PeerError(None, 51)], ids=repr)
+def test_a_push_that_fails_is_tried_again(tmp_path, error):
+    class Session:
+        ended = False
+        requests = 0
+
+        async def request(self, *request):
+            self.requests += 1
+            if self.requests == 1:
+                raise error
+
+        def close(self):
+            pass
+
+    async def scenario(service):
+        session = Session()
+        (identity,) = service.managers["lamps"].state.members
+        service.kdc.connected[identity] = session
+        service.kdc.changed("lamps")
+        await asyncio.sleep(60)
+        assert session.requests > 1
+        del service.kdc.connected[identity]
+
+    in_virtual_time(scenario, tmp_path)

@@ -13,7 +13,7 @@ from host_tests.near_wrap import PERIOD
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
 WRAPS = {"the wrap after 1 ms": PERIOD - 1, "the wrap after 2.5 s": PERIOD - 2500, "half of the period": PERIOD // 2 - 1}
-REAL_TIME = ("test_aio_", "test_supervision", "test_slip_ip", "test_espnow")  # their ticks are those of the event loop
+REAL_TIME = ("test_aio_", "test_slip_ip", "test_espnow")  # their ticks are those of the event loop
 
 
 def portable(offset, files, **more):

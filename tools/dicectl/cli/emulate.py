@@ -59,6 +59,9 @@ def _run(board, number, script, timeout_s, printer, failed):
     except CommandError as failure:
         error = failure.format_message()
         failed.append(number)
+    except Exception as failure:  # in a thread: nobody else would tell
+        error = f"{type(failure).__name__}: {failure}"
+        failed.append(number)
     printer.end(number, board, error)
 
 

@@ -55,8 +55,12 @@ class Bus:
         while self._open:
             with self._lock:
                 streams = dict(self._streams)
-            for stream in select.select(streams, (), (), 0.02)[0]:
-                data = stream.recv(1 << 16)
+            closed = [stream for stream in streams if stream.fileno() < 0]
+            for stream in closed or select.select(streams, (), (), 0.02)[0]:
+                try:
+                    data = stream.recv(1 << 16)
+                except OSError:  # its board has ended
+                    data = b""
                 if data:
                     self._spread(stream, streams[stream], data)
                 else:

@@ -122,7 +122,7 @@ class HostMember:
         while True:
             try:
                 await self._managed.stay(self._coap)
-            except DiceError:
+            except (DiceError, OSError, MemoryError):
                 self._coap.close()
             await asyncio.sleep(_RECONNECT_S)
             with contextlib.suppress(CommandError):
@@ -154,9 +154,9 @@ class _TappedMulticast:
 
     def receive(self):
         """Return the next datagram, or None. The member has processed the previous one by now, so that one is passed on."""
-        if self._last:
-            self._network.on_datagram(*self._last)
-            self._last = None
+        last, self._last = self._last, None
+        if last:
+            self._network.on_datagram(*last)
         datagram = self._inner.receive()
         member = self._network.member
         if datagram is not None and member:

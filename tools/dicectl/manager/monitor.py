@@ -12,12 +12,14 @@ from ipaddress import ip_address
 import rich_click as click
 
 from dice import record
+from dice.errors import DiceError
 from dice.group.gsa import decode
 from dice.store import read_file
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.host_member import HostMember
 from dicectl.net import pcapng
 from dicectl.net.address import text_of
+from dicectl.reasons import SENTENCES
 from dicectl.text import printable
 
 
@@ -41,6 +43,7 @@ class Monitor:
         self._count = count
         self._as_json = as_json
         self._done = asyncio.Event()
+        self._failure = None  # of a report, such as a full disk
 
     async def run(self):
         """Join and report, until `count` datagrams were received."""
@@ -51,7 +54,15 @@ class Monitor:
                 click.echo(f"listening to {text_of(gsa.address)} port {gsa.port}, epoch {gsa.epoch}", err=True)
             tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._member.stay(), self._done.wait())]
             try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+                if self._failure:
+                    raise self._failure
+            except DiceError as error:
+                raise CommandError(f"the monitor ends: E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+            except OSError as error:
+                raise CommandError(f"the monitor ends: {error}", FAILED)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -63,7 +74,15 @@ class Monitor:
         async for _ in group:
             pass
 
-    def _report(self, datagram, source, member, before):
+    def _report(self, *processed):
+        """Print a datagram; what that raises ends the monitor, since the group's task would survive it."""
+        try:
+            self._print(*processed)
+        except Exception as error:
+            self._failure = error
+            self._done.set()
+
+    def _print(self, datagram, source, member, before):
         """Print a datagram that the member has processed; `before` has its counters before that."""
         now = time.time()
         accepted, dropped = before

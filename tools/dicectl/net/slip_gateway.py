@@ -21,6 +21,8 @@ from dicectl.errors import NO_DEVICE, CommandError
 
 _ENDPOINTS_MAX = 64  # sockets for nodes' ports; the least recently used one is evicted
 _ECHOES_MAX = 64
+_PAUSE_S = 0.1  # after a step that failed
+_FAILED_MAX = 50
 _PEERS_MAX = 64  # addresses that a node's port may receive from; the least recently used one is evicted
 _PEER_S = 1800  # how long after the last datagram to it: three reports of a node to its manager, which calls it in between
 _ANSWERS_S = 60  # how long after a message to a group its answers may arrive
@@ -75,12 +77,16 @@ class _NodePort:
 
 @contextlib.contextmanager
 def at_work(gateway):
-    """Run a gateway in a thread while the block runs, then close it."""
+    """Run a gateway in a thread while the block runs, then close it, and raise what ended the gateway."""
     end = threading.Event()
+    errors = []
 
     def run():
-        while not end.is_set():
-            gateway.step(0.02)
+        try:
+            while not end.is_set():
+                gateway.step(0.02)
+        except Exception as error:
+            errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -90,6 +96,8 @@ def at_work(gateway):
         end.set()
         thread.join()
         gateway.close()
+    for error in errors:
+        raise error
 
 
 def open_serial(port, baud):
@@ -111,6 +119,8 @@ class Gateway:
     def __init__(self, stream, groups=(), interface="0.0.0.0", clock=time.monotonic):
         """`groups` are (address, port), `clock()` returns seconds; raises OSError."""
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
+        self.error = None
+        self._failed = 0  # steps in a row
         self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
         self._interface = socket.inet_aton(interface)
         self._clock = clock
@@ -124,9 +134,21 @@ class Gateway:
             self._groups.append(self._join(group))
 
     def step(self, wait_s=None):
-        """Forward the datagrams that have arrived; wait at most `wait_s` seconds for the first one, or without a limit."""
+        """Forward the datagrams that have arrived; wait at most `wait_s` seconds for the first one, or without a limit.
+
+        An exception costs a datagram, and is kept in `error`. Raises OSError when the line has failed for 5 s without a break.
+        """
         for key, _ in self._selector.select(wait_s):
-            key.data()
+            try:
+                key.data()
+                self._failed = 0
+            except Exception as error:
+                self.error = error
+                self.counts["dropped"] += 1
+                self._failed += isinstance(error, OSError)
+                if self._failed == _FAILED_MAX:
+                    raise
+                time.sleep(_PAUSE_S)
 
     def close(self):
         """Close all sockets; the line stays open."""

@@ -135,6 +135,7 @@ class VirtualNetwork:
         self.counts = {}
         self.group_datagrams = []
         self.cut = set()
+        self.failures = []  # of nodes, which run() raises
         self.ends = {}
         self._chance = chance
         self._groups = {}
@@ -181,7 +182,10 @@ class VirtualNetwork:
         fsync = os.fsync
         os.fsync = lambda descriptor: None  # a virtual power failure does not lose data of the real disk's cache
         try:
-            return loop.run_until_complete(coroutine_function(*arguments))
+            result = loop.run_until_complete(coroutine_function(*arguments))
+            for error in self.failures:
+                raise error
+            return result
         finally:
             os.fsync = fsync
             for task in asyncio.all_tasks(loop):
@@ -215,7 +219,7 @@ class VirtualNode:
         """Start."""
         os.makedirs(f"{self._folder}/{self.name}", exist_ok=True)
         self.managed = ManagedGroup(self._group, f"{self._folder}/{self.name}/{self._group}.gsa", self._host)
-        self._tasks = [asyncio.ensure_future(self._live())]
+        self._tasks = [self._start(self._live())]
 
     def power_off(self):
         """Stop at once; only the files remain."""
@@ -240,6 +244,18 @@ class VirtualNode:
         """Send a message to the group."""
         await self.managed.group.send(message)
 
+    def _start(self, program):
+        """Return a task; an exception that no node may raise is raised at the end of VirtualNetwork.run()."""
+
+        def ended(task):
+            error = None if task.cancelled() else task.exception()
+            if error and not isinstance(error, (DiceError, OSError)):
+                self._network.failures.append(error)
+
+        task = asyncio.ensure_future(program)
+        task.add_done_callback(ended)
+        return task
+
     async def _live(self):
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -251,7 +267,7 @@ class VirtualNode:
                 self._peer = peer = Coap(connection, Router(self.managed.routes))
                 group = await self.managed.join(peer)
                 if listening is None or listening.done():
-                    listening = asyncio.ensure_future(self._listen(group))
+                    listening = self._start(self._listen(group))
                     self._tasks.append(listening)
                 if self.joined_s is None:
                     self.joined_s = loop.time() - started

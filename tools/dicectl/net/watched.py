@@ -70,14 +70,17 @@ def _stdin_lines():
 
     def read():
         rest, part = b"", b"-"
-        with contextlib.suppress(RuntimeError, OSError):  # the program has ended
-            while part:
-                part = os.read(sys.stdin.fileno(), 1 << 16)
-                *lines, rest = (rest + part).split(b"\n")
-                if not part and rest:
-                    lines.append(rest)
-                for line in lines:
-                    loop.call_soon_threadsafe(queue.put_nowait, line + b"\n")
+        with contextlib.suppress(RuntimeError):  # the program has ended
+            try:
+                while part:
+                    part = os.read(sys.stdin.fileno(), 1 << 16)
+                    *lines, rest = (rest + part).split(b"\n")
+                    if not part and rest:
+                        lines.append(rest)
+                    for line in lines:
+                        loop.call_soon_threadsafe(queue.put_nowait, line + b"\n")
+            except (OSError, ValueError) as error:  # a terminal that was closed: the last line was read
+                print(f"standard input: {error}", file=sys.stderr)
             loop.call_soon_threadsafe(queue.put_nowait, None)
 
     threading.Thread(target=read, daemon=True).start()

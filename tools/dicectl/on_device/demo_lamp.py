@@ -27,11 +27,8 @@ async def answer(group):
     sys.exit()
 
 
-async def main():
-    """Join and obey until killed. A lamp with a ListenerID answers the request "lit?"."""
-    group = await dice.join("lamp.gsa", answering=True)
-    task = asyncio.create_task(answer(group))
-    report(ready=True)
+async def obey(group):
+    """Obey. A lamp with a ListenerID answers the request "lit?"."""
     on = False
     async for _sender, message in group:
         if message in (b"on", b"off"):
@@ -42,7 +39,13 @@ async def main():
                 await group.answer(b"on" if on else b"off")
             except UsageError:
                 pass  # this lamp has no id to answer with
-    task.cancel()
+
+
+async def main():
+    """Join and obey until killed; an exception ends the program."""
+    group = await dice.join("lamp.gsa", answering=True)
+    report(ready=True)
+    await asyncio.gather(answer(group), obey(group))
 
 
 asyncio.run(main())

@@ -13,6 +13,8 @@ import sys
 import link
 from node import Node
 
+from dice import DiceError
+
 gc.threshold(4096)  # collect early: a small heap must not fragment
 
 
@@ -39,19 +41,20 @@ async def talk(group):
             member = group.group.member
             report(accepted=member.accepted, dropped=member.dropped, used=gc.mem_alloc(), free=gc.mem_free())
         else:
-            await group.group.send(line.strip())
+            try:
+                await group.group.send(line.strip())
+            except (DiceError, OSError) as error:  # this line is lost
+                print(error, file=sys.stderr)
 
 
 async def main():
-    """Run the node until it is killed."""
+    """Run the node until it is killed; an exception ends the program."""
     with open("node.json") as file:
         settings = json.load(file)
     with open("app.json") as file:
         options = json.load(file)
     node = Node(settings, options, lambda: b"20.0", light=lambda on: report(on=on), status=show, network=link.up(options))
-    task = asyncio.create_task(talk(node.groups[settings["groups"][0]]))
-    await node.run()
-    task.cancel()
+    await asyncio.gather(talk(node.groups[settings["groups"][0]]), node.run())
 
 
 asyncio.run(main())

@@ -7,6 +7,7 @@ meta/test_supervision.py has the list of all tasks.
 
 import asyncio
 
+from faulty import ONCE, Faulty
 from memory_transport import Signal, Transport, run, until
 from support import A, RamStore, make_folder, make_gsa, sealed
 
@@ -21,23 +22,6 @@ from dice.transport.slip_ip import packet
 
 KEY = bytes(range(16))
 TIMER_MS = 100
-ONCE = (OSError(5), MemoryError(), ValueError("buffer error"), KeyError("x"), TypeError("x"))  # each may be raised once
-
-
-class Faulty:
-    """Calls `call`, but first raises the exceptions in `errors`, and `last` whenever it is set."""
-
-    def __init__(self, call):
-        self.errors = []
-        self.last = None
-        self._call = call
-
-    def __call__(self, *arguments):
-        if self.errors:
-            raise self.errors.pop(0)
-        if self.last:
-            raise self.last
-        return self._call(*arguments)
 
 
 class Link:
@@ -133,6 +117,21 @@ def test_a_group_survives_each_exception_that_a_datagram_causes():
             group.member.receive.errors.append(error)
             transport.feed(b"odd")
             transport.feed(sealed(number))
+            assert await group.__anext__() == (A, b"message")
+            assert group.error is error
+        group.close()
+
+    run(main)
+
+
+def test_a_group_survives_the_same_after_a_re_key():
+    async def main():
+        group, transport = await joined()
+        group.install(make_gsa(epoch=2))
+        group.activate()
+        for number, error in enumerate(ONCE):
+            transport.receive.errors.append(error)
+            transport.feed(sealed(number, epoch=2))
             assert await group.__anext__() == (A, b"message")
             assert group.error is error
         group.close()

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Every task, thread and server of the tree has tests that show what it survives, or how its end is reported (invariant 6).
+
+A new one fails here until it is listed with its tests: an odd datagram, a callback that raises, an I/O error and a lack of memory,
+as far as they apply. A task that nobody keeps could fail unseen.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTS = {
+    "create_task",
+    "ensure_future",
+    "start_server",
+    "start_unix_server",
+    "Thread",
+    "run_in_executor",
+    "to_thread",
+    "start_soon",
+}
+P, C, APP, TOOL, MANAGER = (
+    f"host_tests/{name}.py::test_"
+    for name in (
+        "portable/test_aio_supervision",
+        "portable/test_aio_supervision_coap",
+        "unit/test_app_supervision",
+        "unit/test_tool_supervision",
+        "unit/test_manager_supervision",
+    )
+)
+OUTAGE = "host_tests/net/test_examples_outage.py::test_"
+GONE = f"{P}a_transport_that_is_gone_for_good_ends_its_tasks_audibly"
+
+# Where a task begins: the tests of what it survives and of its end.
+TASKS = {
+    "lib/dice/aio/group.py:Group.__init__": [
+        f"{P}a_group_survives_each_exception_of_its_transport_and_receives_the_next_message",
+        f"{P}a_group_survives_each_exception_that_a_datagram_causes",
+        "host_tests/portable/test_espnow.py::test_a_radio_whose_ring_has_lost_step_is_activated_again",
+        GONE,
+    ],
+    "lib/dice/aio/group.py:Group.activate": [f"{P}a_group_survives_the_same_after_a_re_key"],
+    "lib/dice/aio/session.py:_Endpoint.__init__": [f"{P}a_client_survives_each_exception_of_its_transport", GONE],
+    "lib/dice/aio/service.py:Service.__init__": [
+        f"{P}a_service_survives_each_exception_of_its_transport",
+        f"{P}a_service_survives_each_exception_that_a_datagram_causes",
+        f"{P}a_look_up_that_raises_or_returns_nonsense_is_an_unknown_identity",
+        GONE,
+    ],
+    "lib/dice/aio/service.py:Service._take": [
+        f"{P}a_handler_that_raises_costs_its_own_session_and_is_kept",
+        "host_tests/portable/test_aio_session.py::test_a_client_that_gets_no_task_is_notified",
+    ],
+    "lib/dice/aio/slip_host.py:SlipHost._add": [f"{P}a_host_on_a_line_survives_each_exception_of_the_line", GONE],
+    "lib/dice/aio/coap.py:Coap.__init__": [f"{C}a_coap_session_survives_each_exception_that_a_datagram_causes"],
+    "lib/dice/aio/group_coap.py:Responder.respond": [f"{C}a_response_that_cannot_be_sent_costs_itself"],
+    "lib/dice/aio/kdc.py:_KeyDelivery.__init__": [f"{MANAGER}the_delivery_of_keys_survives_each_exception"],
+    "lib/dice/aio/kdc.py:_KeyDelivery._start": [f"{MANAGER}a_push_that_fails_is_tried_again"],
+    "firmware/app/safe.py:stay_up": ["host_tests/unit/test_app.py::test_an_exception_of_the_program_is_raised"],
+    "firmware/app/node.py:Node.run": [
+        f"{APP}a_sensor_that_fails_costs_one_value",
+        f"{APP}a_service_that_fails_is_started_again",
+        f"{APP}a_manager_that_cannot_be_reached_is_tried_again",
+        f"{APP}a_status_light_that_fails_ends_nothing",
+    ],
+    "firmware/app/node.py:Node._take_part": [
+        f"{APP}a_light_that_fails_costs_one_message",
+        f"{APP}a_group_that_ends_is_joined_again",
+        f"{APP}a_lack_of_memory_while_waiting_for_a_message_costs_nothing_more",
+    ],
+    "firmware/examples/bus.py:main": [f"{TOOL}an_example_with_two_tasks_begins_again"],
+    "firmware/examples/radio.py:main": [f"{TOOL}an_example_with_two_tasks_begins_again"],
+    "tools/dicectl/net/slip_gateway.py:at_work": [
+        f"{TOOL}a_gateway_survives_a_line_that_fails_once",
+        f"{TOOL}a_gateway_whose_line_is_gone_ends_audibly",
+        f"{TOOL}the_end_of_a_gateway_in_a_thread_is_raised",
+    ],
+    "tools/dicectl/net/watched.py:_stdin_lines": [f"{TOOL}a_standard_input_that_fails_ends_the_session"],
+    "tools/dicectl/net/watched.py:pipe": [f"{TOOL}a_line_that_cannot_be_sent_ends_the_command_audibly"],
+    "tools/dicectl/net/virtual.py:VirtualNode._start": [f"{TOOL}an_exception_of_a_virtual_node_is_raised_at_the_end"],
+    "tools/dicectl/emulator/bus.py:Bus.__init__": [f"{TOOL}a_bus_survives_a_board_that_ends"],
+    "tools/dicectl/emulator/runner.py:lines": [f"{TOOL}an_exception_of_a_script_on_a_board_is_raised"],
+    "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],
+    "tools/dicectl/manager/monitor.py:Monitor.run": [
+        f"{TOOL}a_monitor_that_cannot_go_on_ends_audibly",
+        f"{TOOL}a_member_on_a_host_survives_its_session_with_the_manager",
+    ],
+    "tools/dicectl/manager/service.py:ManagerService.start": [
+        f"{MANAGER}a_failed_read_costs_no_re_key_and_is_shown",
+        f"{MANAGER}a_part_that_ends_ends_the_manager_audibly",
+        f"{MANAGER}the_command_fails_with_one_line_if_its_service_fails",
+        f"{MANAGER}the_command_survives_a_registry_that_cannot_be_read_for_a_moment",
+    ],
+    "tools/dicectl/manager/control.py:serve": [f"{MANAGER}a_request_that_fails_is_answered_and_ends_nothing"],
+}
+
+
+def _trees():
+    for folder in ("lib/dice", "firmware", "tools"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text())
+
+
+def _found(node, scope=""):
+    """Yield (qualified name of the function, call, its statement) of each start of a task."""
+    for child in ast.iter_child_nodes(node):
+        name = scope
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            name = f"{scope}.{child.name}" if scope else child.name
+        if isinstance(child, ast.Call):
+            called = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+            if called in STARTS:
+                yield name, called, isinstance(node, ast.Expr)
+        yield from _found(child, name)
+
+
+def test_each_task_is_listed_with_its_tests():
+    found = {f"{path}:{name}" for path, tree in _trees() for name, *_ in _found(tree)}
+    assert found == set(TASKS), "list a new task with tests of what it survives, and how its end is reported"
+
+
+def test_nobody_starts_a_task_and_forgets_it():
+    assert not [f"{path}:{name}" for path, tree in _trees() for name, _, forgotten in _found(tree) if forgotten]
+
+
+@pytest.mark.parametrize("test", sorted({test for tests in TASKS.values() for test in tests}))
+def test_the_test_exists(test):
+    path, _, name = test.partition("::")
+    functions = [node.name for node in ast.parse((ROOT / path).read_text()).body if isinstance(node, ast.FunctionDef)]
+    assert name in functions
