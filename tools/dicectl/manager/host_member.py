@@ -112,6 +112,15 @@ class HostMember:
         await self._managed.report(self._coap)
         self.close()
 
+    @property
+    def group(self):
+        """Return the dice.aio.group.Group, or None."""
+        return self._managed.group
+
+    def leave(self):
+        """Close the group."""
+        self._managed.leave()
+
     def close(self):
         """Close the session with the manager, which then does not wait for this member any more."""
         if self._coap:

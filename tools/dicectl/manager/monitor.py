@@ -22,6 +22,8 @@ from dicectl.net.address import text_of
 from dicectl.reasons import SENTENCES
 from dicectl.text import printable
 
+_AGAIN_S = 1  # before the group that replaces an ended one is looked for
+
 
 def _create(path, mode):
     """Return a new file that only its owner can read, because it contains messages or keys; raises CommandError."""
@@ -48,11 +50,11 @@ class Monitor:
     async def run(self):
         """Join and report, until `count` datagrams were received."""
         with self._files:
-            group = await self._member.join()
+            await self._member.join()
             gsa = read_file(str(self._member.path), decode)
             if not self._as_json:
                 click.echo(f"listening to {text_of(gsa.address)} port {gsa.port}, epoch {gsa.epoch}", err=True)
-            tasks = [asyncio.ensure_future(work) for work in (self._drain(group), self._member.stay(), self._done.wait())]
+            tasks = [asyncio.ensure_future(work) for work in (self._drain(), self._member.stay(), self._done.wait())]
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -66,13 +68,16 @@ class Monitor:
             finally:
                 for task in tasks:
                     task.cancel()
-                group.close()
+                self._member.leave()
                 self._member.close()
 
-    async def _drain(self, group):
-        """Discard the group's messages: _report() has printed them."""
-        async for _ in group:
-            pass
+    async def _drain(self):
+        """Discard the group's messages: _report() has printed them. HostMember.stay() replaces a group that has ended."""
+        while True:
+            with contextlib.suppress(DiceError, OSError):
+                while self._member.group:
+                    await anext(self._member.group)
+            await asyncio.sleep(_AGAIN_S)
 
     def _report(self, *processed):
         """Print a datagram; what that raises ends the monitor, since the group's task would survive it."""
