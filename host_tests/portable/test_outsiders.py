@@ -12,8 +12,9 @@ from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.session import Session
 from dice.errors import CONNECTED, DATA, NONE
-from dice.limits import HALF_OPEN_MAX, HALF_OPEN_SAFE_MS, REPEAT_MIN_MS
+from dice.limits import HALF_OPEN_MAX, HALF_OPEN_SAFE_MS, RECORD_SIZE_LIMIT_BYTES, REPEAT_MIN_MS
 from dice.reasons import E_EVICTED, E_REPLACED
+from dice.suites import PSK_AES_128_CCM
 
 
 def wrong(identity=IDENTITY):
@@ -238,7 +239,15 @@ def echoed(session, server, size):
 
 def test_what_is_received_can_be_echoed_and_the_rest_is_counted():
     limits = {"fragment_code": None, "size_limit": None}
-    for changes in ({}, {"fragment_code": 1}, {"fragment_code": 2}, {"size_limit": 100}, {"size_limit": 1000}, {"cid": None}):
+    for changes in (
+        {},
+        {"fragment_code": 1},
+        {"fragment_code": 2},
+        {"size_limit": 100},
+        {"size_limit": 1000},
+        {"size_limit": 16_384},
+        {"cid": None},
+    ):
         for options in ({}, {"size_limit": 300}, {"mtu": 500}):
             server, session = listener(**options), client(**dict(limits, **changes))
             connect(session, server, b"a")
@@ -274,3 +283,11 @@ def test_half_open_slots_are_evicted_after_a_while_as_before():
     assert server.refused == 1
     half_open(client(), server, b"late", HALF_OPEN_SAFE_MS)
     assert server.refused == 1 and server.half_open[-1].address == b"late"
+
+
+def test_a_record_as_long_as_the_server_says_arrives_with_any_suite_and_connection_id():
+    server, session = listener(cid_bytes=8), client(fragment_code=None, size_limit=16_384)
+    server._credentials.suites = (PSK_AES_128_CCM,)
+    connect(session, server, b"a")
+    assert session.layer.record_max == RECORD_SIZE_LIMIT_BYTES and len(session.layer.peer_cid) == 8
+    assert echoed(session, server, RECORD_SIZE_LIMIT_BYTES)

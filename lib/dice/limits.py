@@ -11,6 +11,7 @@ from ._compat import const
 DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after IPv6 and UDP headers
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16
 RECORD_PLAINTEXT_MAX_BYTES = const(1203)  # what fits DATAGRAM_MAX_BYTES with a tag of 8 and no CID
+RECORD_SIZE_LIMIT_BYTES = const(1152)  # what fits with a tag of 16 and any CID; a server says so to a client that asks (RFC 8449)
 RECORD_HEADER_BYTES = const(13)  # RFC 6347, section 4.1; without a connection id
 RECORD_MIN_BYTES = const(21)  # protected: header and explicit nonce, or header and a tag of 8 bytes
 KEY_RECORDS_MAX = const(1 << 23)  # sealed with one key, summed over all who use it (RFC 9147, section 4.5.3)

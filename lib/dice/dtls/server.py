@@ -27,7 +27,7 @@ from ..codes import (
     HANDSHAKE_SERVER_HELLO_DONE,
 )
 from ..errors import PeerError
-from ..limits import RANDOM_BYTES, RECORD_PLAINTEXT_MAX_BYTES, REPEAT_MIN_MS, REPEATS_MAX
+from ..limits import RANDOM_BYTES, RECORD_SIZE_LIMIT_BYTES, REPEAT_MIN_MS, REPEATS_MAX
 from ..reasons import E_FINISHED, E_ILLEGAL, E_NO_PROTOCOL, E_NO_SUITE, E_PEER_VERSION, E_UNEXPECTED
 from ..wire import Reader, Writer
 from .extensions import SERVER_HELLO, read_all, write_all
@@ -67,7 +67,7 @@ class Server(Handshake):
         super().__init__(credentials, random, cid)
         self._state = _EXPECT_CLIENT_HELLO
         self.protocols = alpn
-        self.size_limit = size_limit or RECORD_PLAINTEXT_MAX_BYTES
+        self.size_limit = size_limit or RECORD_SIZE_LIMIT_BYTES
         self._tickets = tickets
         self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)

@@ -251,4 +251,6 @@ def _report_counts(sessions, refused, transport, as_json):
     if as_json:
         click.echo(json.dumps({"sessions": sessions, "refused": refused, **transport.counts()}))
     elif refused:
-        click.echo(f"refused {refused} hellos, because all slots were taken: raise --half-open", err=True)
+        click.echo(
+            f"refused {refused} hellos: all slots were taken, or too many came from one address; raise --half-open", err=True
+        )

@@ -28,7 +28,7 @@ _ALERT_DECRYPT_ERROR = const(51); _ALERT_HANDSHAKE_FAILURE = const(40); _ALERT_I
 
 
 from ..errors import PeerError
-_RANDOM_BYTES = const(32); _RECORD_PLAINTEXT_MAX_BYTES = const(1203); _REPEAT_MIN_MS = const(300); _REPEATS_MAX = const(20)
+_RANDOM_BYTES = const(32); _RECORD_SIZE_LIMIT_BYTES = const(1152); _REPEAT_MIN_MS = const(300); _REPEATS_MAX = const(20)
 _E_FINISHED = const(57); _E_ILLEGAL = const(56); _E_NO_PROTOCOL = const(59); _E_NO_SUITE = const(54); _E_PEER_VERSION = const(55); _E_UNEXPECTED = const(52)
 from ..wire import Reader, Writer
 from .extensions import read_all, write_all; _SERVER_HELLO = const(2)
@@ -68,7 +68,7 @@ class Server(Handshake):
         super().__init__(credentials, random, cid)
         self._state = _EXPECT_CLIENT_HELLO
         self.protocols = alpn
-        self.size_limit = size_limit or _RECORD_PLAINTEXT_MAX_BYTES
+        self.size_limit = size_limit or _RECORD_SIZE_LIMIT_BYTES
         self._tickets = tickets
         self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
