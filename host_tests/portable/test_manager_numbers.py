@@ -95,6 +95,35 @@ def test_latecomers_do_not_cause_epochs_often():
     assert manager.fetch(b"lamp", AUTOMATIC_REKEY_MIN_MS).epoch == 3
 
 
+def test_forged_records_do_not_use_up_the_epochs_of_new_devices_and_returning_ones_share_theirs():
+    manager, *_ = group_in_use()
+    ticks = 0
+
+    def begins(action):
+        """Return whether an epoch begins, 10 minutes after the last one; both senders report, and lose their sessions."""
+        nonlocal ticks
+        ticks += AUTOMATIC_REKEY_MIN_MS
+        manager.timeout(ticks)
+        for identity in (b"switch", b"panel"):
+            manager.gsa(identity)
+        while not manager.state.active:
+            manager.timeout(ticks + WAIT)
+        before = manager.state.epoch
+        action()
+        return manager.state.epoch != before
+
+    def forge():
+        manager.report(b"panel", manager.state.epoch, 0, False, ticks, 1 << 23)
+
+    assert [begins(forge) for _ in range(5)] == [True, True, False, True, False]
+    for identity in (b"new-1", b"new-2"):
+        manager.add([identity], LISTENER, ticks)
+        assert begins(lambda: manager.fetch(identity, ticks))  # noqa: B023
+        manager.acknowledge(identity, manager.state.epoch, ticks)
+    returned = [begins(lambda: manager.fetch(identity, ticks)) for identity in (b"new-1", b"new-2", b"new-1")]  # noqa: B023
+    assert returned == [True, True, False]
+
+
 def test_who_holds_the_epoch_causes_none():
     """Its own counters say how far others have sent; the numbers of a GSA that is not fresh are ignored."""
     manager, *_ = group_in_use()

@@ -45,6 +45,8 @@ _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
 _GID_BYTES = const(4)
 _SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
+_FORGED = "forged"  # causes of automatic epochs that are those of no member, because anybody can bring them about,
+_RETURNED = "returned"  # or because all members may, whenever they wake
 _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
 
 
@@ -178,10 +180,11 @@ class Manager:
         messages to it. So an epoch in which nobody has sent begins for it first, if that is not too often.
         """
         gsa = self.gsa(identity)
-        if gsa and gsa.fresh and [1 for i, number in gsa.senders if number == UNKNOWN] and self._automatic(None, now):
+        if not gsa or not gsa.fresh or UNKNOWN not in dict(gsa.senders).values():
+            return gsa
+        if self._automatic(_RETURNED if self.state.members[identity].held else identity, now):
             self._begin(self.state.copy(), now)
-            gsa = self.gsa(identity)
-        return gsa
+        return self.gsa(identity)
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
@@ -259,7 +262,7 @@ class Manager:
         self.acknowledge(identity, epoch, now)
         if entered:
             self.entered(identity, epoch)
-        cause: Any = None
+        cause: Any = _FORGED
         due = forged >= (FORGED_SHORT_TAG_MAX if SUITES[self.state.suite].overhead == _SHORT_TAG_OVERHEAD else FORGED_MAX)
         if self.state.members[identity].role == SENDER:
             self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
