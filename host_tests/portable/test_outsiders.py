@@ -54,6 +54,9 @@ def test_a_copy_of_the_hello_of_a_session_takes_no_slot_and_silences_nobody():
             assert server.receive(hello[0], b"a", now) == (NONE, None)
             assert not server.half_open and not transmitted(server)
             assert talks(session, server, b"a", now)
+        if session.layer.peer_cid:
+            assert talks(session, server, b"b")  # it has moved
+            assert server.receive(hello[0], b"a", 5000) == (NONE, None) and not server.half_open
 
 
 def test_a_handshake_in_the_name_of_a_client_without_connection_id_does_not_silence_it():

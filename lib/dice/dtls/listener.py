@@ -275,10 +275,11 @@ class Listener:
         """Answer a hello statelessly, or give its sender a slot; return [the ServerSession that gets the datagram], or ()."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)
-        for client in _at(self.sessions, address):
-            if client.session.secrets.randoms[:RANDOM_BYTES] == hello[1]:
-                return ()  # a copy: the client's random is that of the session
         verified = self._cookies.verify(encoded, hello, now)
+        for client in self.sessions:
+            secrets = client.session.secrets
+            if verified and secrets and secrets.randoms[:RANDOM_BYTES] == hello[1]:
+                return ()  # a copy: the client's random is that of the session
         before = _at(self.half_open, address)
         if verified and before and before[0].hello == (message_seq, hello):
             return before  # a repetition
