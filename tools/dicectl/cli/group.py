@@ -62,8 +62,7 @@ def _follow(registry, shown, wait, as_json):
     with bar(not as_json) as report:
         while wait and (shown["untold"] or not shown["active"]) and time.monotonic() < end:
             if report:
-                late = set(shown["missing"]) | set(shown["untold"])
-                report(f"epoch {shown['epoch']}", 1 - len(late) / max(1, shown["members"]))
+                report(f"epoch {shown['epoch']}", 1 - len(shown["missing"]) / max(1, shown["members"]))
             time.sleep(_POLL_S)
             shown = control.call(registry, "show", group=shown["name"])
     _print(shown, as_json)
