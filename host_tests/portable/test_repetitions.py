@@ -67,8 +67,11 @@ def test_a_flight_of_which_one_message_was_missing_is_answered_once():
     size = 13 + (datagram[11] << 8 | datagram[12])
     first, second = datagram[:size], datagram[size:]
     assert give(ours, [second]) == [] and not drain(ours)
-    give(ours, [first, second], 1000)
-    assert [datagram[0] for datagram in drain(ours)] == [22]
+    sent = 0
+    for datagram in (first, second):
+        give(ours, [datagram], 1000)
+        sent += len(drain(ours))
+    assert sent == 1
 
 
 def test_a_server_without_state_answers_so_many_hellos_from_an_address():

@@ -201,10 +201,11 @@ class Listener:
         One that begins in plaintext goes to established ones too: a client that missed our last flight repeats its own, whose last
         record is protected.
         """
-        found = _at(self.sessions, address)
         if datagram[0] == CONTENT_TLS12_CID:
             cid = bytes(datagram[11 : 11 + self._cid_bytes])
             found = [client for client in self.sessions if client.cid == cid]
+        else:
+            found = _at(self.sessions, address)
         return found + _at(self.half_open, address)
 
     def _result(self, client, event, address, now):
