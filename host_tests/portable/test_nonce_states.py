@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What each nonce space rests on: the state is missing, older, held twice, or a step of sealing fails.
+"""The state that each nonce space rests on is missing, older or held twice, or sealing fails half way.
 
 Here is what no other file has: test_member_replay, test_member_sender_ids and test_response have the counters of a group,
 test_sleep those of a saved session, test_store and host_tests/unit/test_store_lock.py the files.
