@@ -34,6 +34,16 @@ def _nonces(request):
         pytest.fail(wrong, pytrace=False)
 
 
+@pytest.fixture
+def recorded_processes(_nonces, tmp_path, monkeypatch):
+    """Record what the Python processes seal that the test starts, as what the test itself does."""
+    path = tmp_path / "sealed"
+    for name, value in nonces.environment(path).items():
+        monkeypatch.setenv(name, value)
+    yield path
+    nonces.RECORD.read(path)
+
+
 def _markers(item):
     """Return the markers of a test that follow from its folder and its fixtures."""
     path = item.path

@@ -7,13 +7,17 @@ sessions. install() puts a recorder before each of them, and host_tests/conftest
 two contents. A retransmission has the same content, and is no fault.
 
 A test with several worlds that have the same keys and nothing else in common calls RECORD.new_world() before each. A test that
-repeats a nonce on purpose is in EXEMPT with the reason. Processes that a test starts are not seen.
+repeats a nonce on purpose is in EXEMPT with the reason. Processes that a test starts are seen, if they are CPython,
+in a test with the fixture `recorded_processes`.
 """
 
+import os
 import sys
+from pathlib import Path
 
 from dice.suites import SUITES
 
+_SITE = str(Path(__file__).parent / "recorded")
 _FRAMES = 6  # of each use that are shown
 
 # Test: why it repeats nonces.
@@ -71,6 +75,11 @@ class Record:
             uses = ["\n".join(f"    {path}:{line}" for path, line in where) for where in (frames, _caller())]
             self.repeated.append(f"key {key.hex()}, nonce {nonce.hex()} sealed\n{uses[0]}\n  and something else\n{uses[1]}")
 
+    def read(self, path):
+        """Note what other processes have sealed (see recorded/sitecustomize.py)."""
+        for line in path.read_text().splitlines() if path.exists() else ():
+            self.note(*map(bytes.fromhex, line.split(" ")))
+
     def around(self, crypt):
         """Return a suite's `crypt` that notes what it seals."""
 
@@ -95,6 +104,11 @@ def install():
     for suite in SUITES.values():
         crypt, *others = suite.cipher
         suite.cipher = (RECORD.around(crypt), *others)
+
+
+def environment(path):
+    """Return what Python processes need in their environment to append what they seal to the file `path`."""
+    return {"DICE_NONCES": str(path), "PYTHONPATH": os.pathsep.join(filter(None, (_SITE, os.environ.get("PYTHONPATH"))))}
 
 
 def exempt(nodeid):

@@ -331,7 +331,7 @@ def _questions(folder):
         site.close()
 
 
-def test_group_requests_are_answered_over_a_session_or_with_response_keys(in_network, tmp_path):
+def test_group_requests_are_answered_over_a_session_or_with_response_keys(in_network, tmp_path, recorded_processes):
     """Members with an id respond within the Leisure, over the session if there is one. No response is readable on the wire."""
     (first, second), ids, received, asked = in_network(_questions, tmp_path)
     assert first == {"session": b"off", ids["lamp-2"]: b"off"}
@@ -481,7 +481,7 @@ def _capture(folder):
         site.close()
 
 
-def test_monitor_prints_messages_and_writes_a_capture(in_network, tmp_path):
+def test_monitor_prints_messages_and_writes_a_capture(in_network, tmp_path, recorded_processes):
     received, shown = in_network(_capture, tmp_path)
     assert [(said.get("message"), said.get("dropped"), said.get("epoch")) for said in received] == [
         ("hello", None, shown["epoch"]),
@@ -540,8 +540,9 @@ def _two_at_once(folder):
         site.close()
 
 
-def test_commands_that_are_started_at_once_use_the_folder_one_after_another(in_network, tmp_path):
+def test_commands_that_are_started_at_once_use_the_folder_one_after_another(in_network, tmp_path, recorded_processes):
     """No number is used twice, and none of them fails."""
     received = in_network(_two_at_once, tmp_path)
     assert sorted(said["message"] for said in received) == ["1", "2", "3", "4"]
     assert len({(said["epoch"], said["number"]) for said in received}) == 4
+    assert recorded_processes.read_text().count("\n") > 20, "nothing was recorded"

@@ -201,3 +201,21 @@ def test_an_exemption_names_a_test_and_is_needed(monkeypatch, record):
     record.repeated.append("a nonce")
     assert nonces.verdict("host_tests/unit/test_nonces.py::test_it") is None
     assert "a nonce" in nonces.verdict("host_tests/unit/test_nonces.py::test_other")
+
+
+CHILD = """
+import os, sys
+from dice.record import seal
+from dice.suites import SUITES
+seal(SUITES[0xC0A8].cipher, bytes(16), b"salt", 23, 1, 7, sys.argv[1].encode())
+"""
+
+
+def test_other_processes_are_seen_in_a_test_that_asks_for_it(tmp_path, record, recorded_processes):
+    """Also what this process and another one have sealed with one nonce."""
+    for text in ("on", "on", "off"):
+        subprocess.run([sys.executable, "-c", CHILD, text], check=True)
+    seal(SUITES[PSK_AES_128_CCM_8].cipher, bytes(16), b"salt", 23, 1, 7, b"on")
+    record.read(recorded_processes)
+    assert record.seals == 4 and len(record.repeated) == 1
+    recorded_processes.unlink()

@@ -12,8 +12,9 @@ import pytest
 
 import dice
 from dice.errors import StoreError
-from dice.group.gsa import DERIVE_SENDER, K08, Gsa
+from dice.group.gsa import DERIVE_SENDER, K08, Gsa, decode
 from dice.group.gsa_encode import encode
+from dice.group.member import Member
 from dice.reasons import E_STORE_SHARED
 from dice.store import FileStore
 from dice.suites import PSK_AES_128_CCM_8
@@ -43,6 +44,28 @@ if not process:
 os.waitpid(process, 0)
 FileStore(sys.argv[1])
 print("open", flush=True)
+"""
+SLOW = """
+import os, sys
+from dice.errors import StoreError
+from dice.group.gsa import decode
+from dice.group.member import Member
+from dice.store import FileStore
+
+class SlowStore(FileStore):
+    def put(self, name, value):
+        print("writing", flush=True)
+        sys.stdin.readline()
+        super().put(name, value)
+
+try:
+    gsa = decode(open(sys.argv[1], "rb").read())
+    gsa.fresh = False
+    sender = Member(gsa, SlowStore(os.path.dirname(sys.argv[1])), 0)
+    sender.send(b"%d" % os.getpid(), 0)
+    print("sent", sender.transmit()[6:11].hex())
+except StoreError as error:
+    print(error)
 """
 
 
@@ -106,6 +129,18 @@ def test_other_folders_and_one_that_is_missing_are_not_locked(tmp_path, other):
     assert FileStore(str(tmp_path / "missing")).get("a") is None
 
 
+def test_programs_that_start_at_once_use_no_number_twice(tmp_path, recorded_processes):
+    """Without the lock, each reads the counter before another one has written it."""
+    (tmp_path / "desk").mkdir()
+    path = gsa_file(tmp_path / "desk", 1)
+    Member(decode((tmp_path / "desk" / "lamps.gsa").read_bytes()), FileStore(str(tmp_path / "desk")), 0)
+    started = [python(SLOW, path) for _ in range(3)]
+    first = [process.stdout.readline() for process in started]
+    said = [line + process.communicate("\n")[0] for line, process in zip(first, started)]
+    assert sorted(said) == ["E34\n", "E34\n", "writing\nsent 0000000000\n"]
+    assert len(recorded_processes.read_text().splitlines()) == 1
+
+
 class Transport:
     """A transport that receives nothing."""
 
@@ -120,10 +155,10 @@ class Transport:
         os.close(self._far)
 
 
-def gsa_file(folder):
-    """Write the GSA of a listener; return its path."""
+def gsa_file(folder, own_id=None):
+    """Write the GSA of a member, by default a listener; return its path."""
     fields = {"gid": b"grp1", "address": b"\xef\1\2\3", "port": 1, "suite": PSK_AES_128_CCM_8, "layout": K08, "budget": 99}
-    fields |= {"derive": DERIVE_SENDER, "epoch": 1, "key": bytearray(16), "own_id": None, "own_next": 0, "lifetime_s": 0}
+    fields |= {"derive": DERIVE_SENDER, "epoch": 1, "key": bytearray(16), "own_id": own_id, "own_next": 0, "lifetime_s": 0}
     (folder / "lamps.gsa").write_bytes(encode(Gsa(senders=[(1, 0)], fresh=True, **fields)))
     return str(folder / "lamps.gsa")
 
