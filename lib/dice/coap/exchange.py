@@ -137,7 +137,7 @@ class Endpoint:
             return NONE
         if message.kind in (ACK, RST):
             return self._acknowledged(message, now)
-        if ticks_diff(now, self._forget_at) >= 0:  # its id may belong to another message by now
+        if not 0 < ticks_diff(self._forget_at, now) <= COAP_EXCHANGE_LIFETIME_MS:  # its id may belong to another message by now
             self._replies = []
         for message_id, earlier in self._replies:
             if message_id == message.message_id:

@@ -55,7 +55,7 @@ class ServerSession:
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
-        self.last_record = now  # when the last authentic record was received
+        self.last_record = now  # while it is half-open, which has a deadline
 
 
 class Listener:
@@ -108,7 +108,7 @@ class Listener:
         self._hellos = {}  # how many were answered, by address
         self._hellos_since = now
         self.refused = 0
-        self.sessions = []  # established
+        self.sessions = []  # established, those first that have been silent for longest: ticks do not measure days
         self.half_open = []
 
     def receive(self, datagram, address, now):
@@ -211,7 +211,10 @@ class Listener:
     def _result(self, client, event, address, now):
         session = client.session
         if session.newest:
-            client.last_record = now
+            sessions = self.sessions
+            if client in sessions:
+                sessions.remove(client)
+                sessions.append(client)
             if client.address != address:
                 client.address = address
                 client.moved += 1
@@ -247,9 +250,11 @@ class Listener:
             for client in self.sessions:
                 held[client.session.identity] = held.get(client.session.identity, 0) + 1
             most = max(held.values())
-            client = _oldest([client for client in self.sessions if held[client.session.identity] == most])
-            client.session.error = PeerError(None, E_EVICTED)
-            self.close(client)
+            for client in self.sessions:
+                if held[client.session.identity] == most:
+                    client.session.error = PeerError(None, E_EVICTED)
+                    self.close(client)
+                    break
 
     # Hellos of unknown addresses.
 
@@ -297,7 +302,7 @@ class Listener:
             self.half_open.remove(client)
         if len(self.half_open) >= self._half_open_max:
             failed = [client for client in self.half_open if client.role.failures]
-            oldest = _oldest(failed or self.half_open)
+            oldest = max(failed or self.half_open, key=lambda client: ticks_diff(now, client.last_record))
             if not failed and ticks_diff(now, oldest.last_record) < HALF_OPEN_SAFE_MS:
                 self.refused += 1
                 return ()
@@ -337,12 +342,3 @@ class Listener:
 def _at(sessions, address):
     """Return those whose client has this address."""
     return [client for client in sessions if client.address == address]
-
-
-def _oldest(sessions):
-    """Return the one that has been silent for longest."""
-    oldest = sessions[0]
-    for client in sessions:
-        if ticks_diff(client.last_record, oldest.last_record) < 0:
-            oldest = client
-    return oldest

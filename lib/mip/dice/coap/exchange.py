@@ -138,7 +138,7 @@ class Endpoint:
             return _NONE
         if message.kind in (_ACK, _RST):
             return self._acknowledged(message, now)
-        if ticks_diff(now, self._forget_at) >= 0:  # its id may belong to another message by now
+        if not 0 < ticks_diff(self._forget_at, now) <= _COAP_EXCHANGE_LIFETIME_MS:  # its id may belong to another message by now
             self._replies = []
         for message_id, earlier in self._replies:
             if message_id == message.message_id:
