@@ -82,7 +82,7 @@ def iter_random():
 def test_a_coap_message_id_of_days_ago_belongs_to_another_message():
     """Also if nobody calls timeout(), as where no task waits for the session: except for 4 minutes in each 12.4 days."""
     for calls_timeout in (True, False):
-        for ms in (COAP_EXCHANGE_LIFETIME_MS, *AGES[: None if calls_timeout else 3]):
+        for ms in (COAP_EXCHANGE_LIFETIME_MS,) + (AGES if calls_timeout else AGES[:3]):
             handled = []
             endpoint = Endpoint(lambda request, _, handled=handled: handled.append(1) or (CONTENT, b""), lambda n: bytes(n))
             datagram = bytes(Message(CON, GET, 7, b"t").encode())
