@@ -321,16 +321,10 @@ class Session:
                     raise PeerError(_ALERT_HANDSHAKE_FAILURE, _E_LONG_MESSAGE)
                 self.layer.drop("unexpected")
             else:
-                event = self._take_messages(now)
-        return event
-
-    def _take_messages(self, now):
-        event = _NONE
-        while not event:
-            message = self._reassembly.take()
-            if message is None:
-                break
-            event = self._answer(message[0], message[12:], message, now)
+                message = self._reassembly.take()
+                while message:
+                    event = self._answer(message[0], message[12:], message, now)
+                    message = not event and self._reassembly.take()
         return event
 
     def _answer(self, kind, body, message, now):
