@@ -142,3 +142,26 @@ def test_a_client_that_floods_the_service_gets_4_29():
         kdc.close()
 
     VirtualNetwork(lambda sides: 0).run(main)
+
+
+def test_a_member_that_did_not_take_the_last_epoch_gets_the_next_one_at_once():
+    """It was about to join. The wait before an epoch is tried again does not delay another one, such as that of an expulsion."""
+
+    class Joining(FakeMember):
+        async def request(self, code, path, payload):
+            self.bodies.append(payload)
+            return SimpleNamespace(code=CHANGED, payload=bytes(15))  # nothing is installed
+
+    async def main():
+        manager, kdc = group({b"switch": SENDER, b"gone": SENDER})
+        switch = kdc.connected[b"switch"] = Joining()
+        for epoch in range(2, 6):
+            await until(lambda: switch.bodies)
+            assert decode(switch.bodies.pop()[2:]).epoch == epoch
+            await asyncio.sleep(0.2)
+            assert not switch.bodies
+            manager.rekey(now())
+            kdc.changed("lamps")
+        kdc.close()
+
+    asyncio.run(asyncio.wait_for(main(), 4))

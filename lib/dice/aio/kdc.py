@@ -123,6 +123,7 @@ class _KeyDelivery:
         self._manager = manager
         self._connected = connected
         self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
+        self._failed: dict[bytes, int] = {}  # the epoch of a push that has failed and waits, by identity
         path = "ace-group/" + manager.state.name
         self._target = "gsa/" + manager.state.name
         self.routes: Any = {path: {POST: self._join}, path + "/num": {GET: self._number}, path + "/node": {POST: self._report}}
@@ -203,22 +204,29 @@ class _KeyDelivery:
             pass
 
     async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        """Start a push to each device that is connected and has none."""
+        """Start a push to each device that is connected and has none. One that failed for another epoch, and waits, is replaced."""
         for identity in identities:
+            if self._failed.get(identity, self._manager.state.epoch) != self._manager.state.epoch:
+                del self._failed[identity]
+                self._pushes.pop(identity).cancel()
             if identity in self._connected and identity not in self._pushes:
                 self._pushes[identity] = asyncio.create_task(self._push(identity, push))
                 await asyncio.sleep(DELIVERY_PACE_MS / 1000)
 
     async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
+        self._failed.pop(identity, None)
+        epoch = self._manager.state.epoch
         try:
-            if not await push(identity):
-                await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
+            delivered = await push(identity)
         except Exception as error:  # an acknowledgement that cannot be stored
             self.error = error
+            delivered = False
+        if not delivered:
+            self._failed[identity] = epoch
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-        finally:
-            del self._pushes[identity]
-            self.changed.set()
+            del self._failed[identity]
+        del self._pushes[identity]
+        self.changed.set()
 
     async def _push_gsa(self, identity: bytes) -> bool:
         """Deliver its GSA to a member; return whether it was acknowledged."""
