@@ -24,6 +24,15 @@ def up(options):
     return None
 
 
+def ready(options):
+    """Return whether names can be looked up. Without a network that would block, for longer than the watchdog waits."""
+    try:
+        import network
+    except ImportError:
+        return True
+    return "serial" in options or network.WLAN(network.STA_IF).isconnected()
+
+
 def _serial(options):
     from machine import UART
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Starts the node, unless it failed too often in a row: then the board stays at its prompt, where it can be repaired.
+"""Starts the node. If it failed too often in a row, the board rests for ten minutes before each start; Ctrl-C leads to its prompt.
 
 Copy this folder, and edit sensors.py and node() below. docs/app.md describes the files beside it.
 """
@@ -27,7 +27,8 @@ def node():
         settings = json.load(file)
     led = Led(options.get("led"))
     sensor = sensors.make(options.get("sensor", "chip"), options)
-    return Node(settings, options, sensor, light=led.light, status=led.show, network=link.up(options))
+    network = link.up(options)
+    return Node(settings, options, sensor, light=led.light, status=led.show, network=network, ready=lambda: link.ready(options))
 
 
 async def main():
@@ -36,11 +37,12 @@ async def main():
 
 
 if __name__ == "__main__":
-    if safe.may_start():
-        try:
-            asyncio.run(main())
-        except KeyboardInterrupt:
-            safe.interrupted()
-            raise
-    else:
-        print("safe mode: the program failed %d times in a row; repair it, then call safe.reset()" % safe.STARTS_MAX)
+    while not safe.may_start():
+        print("safe mode: the program failed %d times in a row; it starts again in %d s" % (safe.STARTS_MAX, safe.REST_S))
+        print("Ctrl-C leads to the prompt: repair it, then call safe.reset()")
+        safe.rest()
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        safe.interrupted()
+        raise

@@ -8,6 +8,7 @@ and PUT `light`.
 """
 
 import asyncio
+import errno
 import json
 from binascii import unhexlify
 
@@ -39,10 +40,10 @@ _PASSING = (DiceError, OSError, MemoryError)  # what may work the next time; any
 class Node:
     """One node; `settings` is node.json, `options` is app.json."""
 
-    def __init__(self, settings, options, sensor, light=print, status=print, network=None):
+    def __init__(self, settings, options, sensor, light=print, status=print, network=None, ready=lambda: True):
         """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble".
 
-        `network` is the result of link.up().
+        `network` is the result of link.up(); `ready()` returns whether the manager can be looked up, as link.ready() does.
         """
         self.on = False
         self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
@@ -53,6 +54,7 @@ class Node:
         self._light = light
         self._status = status
         self._network = network
+        self._ready = ready
         self._tasks = {}
         self._sessions = {}  # {identity: Coap} of our clients
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
@@ -108,6 +110,8 @@ class Node:
 
     async def _connect(self):
         """Open a session with the manager, and fetch the newest GSA of each group."""
+        if not self._ready():
+            raise OSError(errno.ENODEV)
         where = self._settings["manager"]
         psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
         address = where["host"], where["port"]

@@ -1,12 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Keeps a node that fails from restarting endlessly: counts starts, and lets the watchdog reset a program that hangs."""
+"""Keeps a node that fails from restarting all the time: counts starts, and lets the watchdog reset a program that hangs.
+
+After too many failed starts in a row the board rests between two, since what failed may have been its surroundings, such as a name
+server that was away.
+"""
 
 import asyncio
 import os
 import sys
+import time
 
 STARTS_MAX = 5
+REST_S = 600
 _FILE = "starts"
 _UP_S = 60  # after this time, a start is a success
 _FEED_S = 2
@@ -29,6 +35,14 @@ def may_start():
     with open(_FILE, "a") as file:  # its length is the count
         file.write("s")
     return True
+
+
+def rest():
+    """Wait; then allow one more start. Ctrl-C leads to the prompt."""
+    for _ in range(REST_S):
+        time.sleep(1)
+    with open(_FILE, "w") as file:
+        file.write("s" * (STARTS_MAX - 1))
 
 
 def reset():

@@ -4,10 +4,14 @@
 
 import asyncio
 import json
+import runpy
+import sys
+import types
 
 import pytest
 
 from dice.errors import LimitError, PeerError
+from dicectl import resources
 from dicectl.net.virtual import Loop
 from host_tests.unit.test_app import FakeManagedGroup, FakeManagerSession, app  # noqa: F401 - a fixture
 
@@ -258,3 +262,61 @@ def test_clients_that_cannot_be_read_end_the_program(app, tmp_path):  # noqa: F8
     bench = Bench(app)
     with pytest.raises(ValueError):
         asyncio.run(bench.node.run())
+
+
+def test_a_node_without_a_network_looks_nothing_up(app, monkeypatch):  # noqa: F811
+    """A look-up would block for longer than the watchdog waits, and its restarts would count as failures of the program."""
+    up, looked_up = [False], []
+
+    async def connect(address, *arguments, **options):
+        looked_up.append(address)
+        raise OSError(-2)
+
+    bench = Bench(app, ready=lambda: up[0])
+    bench.node._connect = type(bench.node)._connect.__get__(bench.node)
+    monkeypatch.setattr(bench.module.dice, "connect", connect)
+
+    async def scenario(bench):
+        await asyncio.sleep(60)
+        assert looked_up == [] and "trouble" in bench.status
+        up[0] = True
+        await asyncio.sleep(120)
+        assert looked_up[0] == ("x", 1)
+
+    bench.run(scenario)
+
+
+@pytest.mark.parametrize("options, connected, ready", [({}, True, True), ({}, False, False), ({"serial": {}}, False, True)])
+def test_the_network_is_ready_once_wifi_is_connected(app, monkeypatch, options, connected, ready):  # noqa: F811
+    wlan = types.SimpleNamespace(isconnected=lambda: connected)
+    monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace(WLAN=lambda interface: wlan, STA_IF=0))
+    assert app("link").ready(options) == ready
+
+
+def test_a_board_without_wifi_is_always_ready(app):  # noqa: F811
+    assert app("link").ready({})
+
+
+def test_safe_mode_ends_by_itself(app, monkeypatch):  # noqa: F811
+    """One start each ten minutes, until one lasts: then five may fail again."""
+    safe = app("safe")
+    slept = []
+    monkeypatch.setattr(safe, "time", types.SimpleNamespace(sleep=slept.append))
+    assert [safe.may_start() for _ in range(6)] == [True] * 5 + [False]
+    for _ in range(3):
+        safe.rest()
+        assert [safe.may_start(), safe.may_start()] == [True, False]
+    assert sum(slept) == 3 * 600
+    safe.reset()
+    assert [safe.may_start() for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_main_rests_and_starts_again(app, monkeypatch, tmp_path, capsys):  # noqa: F811
+    (tmp_path / "starts").write_text("sssss")
+    (tmp_path / "node.json").write_text("{")
+    slept = []
+    safe = app("safe")
+    monkeypatch.setattr(safe, "time", types.SimpleNamespace(sleep=slept.append))
+    with pytest.raises(ValueError):
+        runpy.run_path(str(resources.APP / "main.py"), run_name="__main__")
+    assert sum(slept) == 600 and "safe mode" in capsys.readouterr().out
