@@ -25,6 +25,7 @@ NAMES = sorted({path.stem for path in FOLDER.glob("test_*.py")} - NOT_ON_BOARDS)
 ON_DEMAND = {"test_aio_group", "test_lifetime", "test_member", "test_replay"}
 ON_DEMAND |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
 ON_DEMAND |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_ages", "test_aio_supervision"}
+ON_DEMAND |= {"test_resumption", "test_revocation"}
 
 
 @pytest.fixture(scope="session")

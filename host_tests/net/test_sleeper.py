@@ -45,7 +45,7 @@ def deepsleep(ms):
 
 
 class RecordingSocket(Unicast):
-    """The server's socket. `passed` lists (direction, (host, port, life), datagram) of all its datagrams.
+    """The server's socket. `passed` lists (direction, (host, port, ..., life), datagram) of all its datagrams.
 
     `life` is part of the address, because the kernel may give a port to more than one life.
     """
@@ -65,11 +65,11 @@ class RecordingSocket(Unicast):
 
     def send(self, datagram, address=None):
         self.passed.append(("down", address, bytes(datagram)))
-        super().send(datagram, address[:2])
+        super().send(datagram, address[:-1])
 
     def ports(self):
         """Return the source port of each life that sent."""
-        return [port for port, _ in dict.fromkeys((port, life) for _, (_, port, life), _ in self.passed)]
+        return [port for port, _ in dict.fromkeys((address[1], address[-1]) for _, address, _ in self.passed)]
 
     def handshakes(self):
         """Return how many handshakes have begun: the client randoms of all ClientHellos."""
