@@ -481,7 +481,7 @@ def _capture(folder):
         site.close()
 
 
-def test_monitor_prints_messages_and_writes_a_capture(in_network, tmp_path, recorded_processes):
+def test_monitor_prints_messages_and_writes_a_capture(in_network, tmp_path):
     received, shown = in_network(_capture, tmp_path)
     assert [(said.get("message"), said.get("dropped"), said.get("epoch")) for said in received] == [
         ("hello", None, shown["epoch"]),
