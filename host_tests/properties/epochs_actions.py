@@ -3,10 +3,9 @@
 """What can happen to a group (epochs_world.World), by the operator, the network, an adversary, power, and time.
 
 An action is (name, ...); `enabled(world)` lists them, `apply(world, action)` returns the next state, `told(action)` says it.
-Messages take no time; time passes only in "wait", and only when no request of the manager is under way: who is connected is reached.
+Messages take no time. Time passes only in "wait", when no request of the manager is under way: it reaches who is connected.
 """
 
-from dice._compat import ticks_diff
 from dice.errors import DiceError
 from dice.group.manager import LISTENER, SENDER
 from dice.limits import MISSED_EPOCH_MIN_S
@@ -22,7 +21,7 @@ class Suspended(Exception):
 
 
 def first_world(roles, budget, lifetime_s=0, outside=()):
-    """Return the state in which all devices of `roles`, {name: role}, are connected and in epoch 1; `outside` are no members yet."""
+    """Return the state in which all devices of `roles`, {name: role}, are connected and in epoch 1; `outside` are not members."""
     world = World()
     CLOCK[0] = 0
     world.add(World.MANAGER, ManagerSide(lifetime_s))
@@ -137,9 +136,8 @@ def _disconnect(world, name):
 
 def _connect(world, name, answered=9, handled=True):
     """Connect and join; the session breaks after `answered` responses, and the next request is `handled` or not."""
-    side, device = world.manager, world.part(name)
-    identity = name.encode()
-    connect(side.kdc, identity)
+    side = world.manager
+    connect(side.kdc, name.encode())
     world.since[name] = world.now
     side.work()
     _join(world, name, [], answered, handled)
@@ -180,8 +178,7 @@ def _join(world, name, responses, answered, handled, suspend_at=None, sent_befor
 def _join_late(world, name):
     """Connect; the response to the request for the GSA is still under way."""
     side = world.manager
-    identity = name.encode()
-    connect(side.kdc, identity)
+    connect(side.kdc, name.encode())
     world.since[name] = world.now
     side.work()
     _join(world, name, [], 9, True, suspend_at=0)
@@ -336,7 +333,7 @@ def enabled(world):
     """Return the actions that the budget allows."""
     side = world.facts[World.MANAGER]
     found = []
-    for name, (what, due) in side.pushes.items():
+    for name, (_, due) in side.pushes.items():
         if due is None and world.facts[name].powered:
             found.append(("push arrives", name))
             found += [(action, name) for action in ("response lost", "push lost")]

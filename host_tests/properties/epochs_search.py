@@ -70,7 +70,10 @@ def actions_of(trace):
 
 
 def walk(first, chance, length, also=None):
-    """Take `length` random actions; call also(state) at the end. Raises Found, with as few actions as lead to the same violation."""
+    """Take `length` random actions; call also(state) at the end.
+
+    Raises Found, with as few actions as lead to the same violation.
+    """
     world, actions = first, []
     try:
         for _ in range(length):

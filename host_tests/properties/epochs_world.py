@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """One state of a group: its manager, its devices, what was sent, and the clock; and what can happen next.
 
-A World is copied by sharing: each part is kept as its pickle, which is loaded when an action touches it. So a copy costs nothing, the
-pickles are the key by which a state is recognised, and only the parts that an action touches are pickled again.
+A World is copied by sharing: each part is kept as its pickle, which is loaded when an action touches it. So a copy costs nothing,
+the pickles are the key by which a state is recognised, and only the parts that an action touches are pickled again.
 """
 
 import pickle
@@ -12,9 +12,10 @@ from collections import namedtuple
 from dice._compat import ticks_diff
 from dice.aio.kdc import Kdc
 from dice.aio.managed import ManagedGroup
-from dice.errors import EXPIRED, DiceError
+from dice.errors import DiceError
 from dice.group.gsa import K08, UNKNOWN, decode
 from dice.group.manager import GroupState, Manager
+from host_tests.nonces import RECORD
 from host_tests.properties.stepped import CLOCK, DISK, SENT, Answer, Transport, run, run_delivery, run_group
 
 GROUP = "g"
@@ -279,6 +280,7 @@ class World:
         other.budget = dict(self.budget)
         CLOCK[0] = self.now
         SENT[0] = len(self.sent)
+        RECORD.new_world()  # what other schedules seal is compared with nothing; epochs_actions compares what this one does
         return other
 
     def add(self, name, part):

@@ -17,16 +17,26 @@ from dice.aio import group as aio_group
 from dice.aio import kdc as aio_kdc
 from dice.aio import managed as aio_managed
 from dice.errors import LimitError, PeerError, StoreError, UsageError
+from dice.group.context import Context
 from dice.limits import DELIVERY_RETRY_MS
 from dice.reasons import E_EXPIRED, E_NO_ANSWER
+from dice.suites import PSK_AES_128_CCM_8, SUITES
 
 copyreg.pickle(memoryview, lambda view: (memoryview, (view.obj,)))  # for the snapshots
+copyreg.pickle(Context, lambda context: (_context, ({name: value for name, value in vars(context).items() if name != "cipher"},)))
 for _error in (LimitError, PeerError, StoreError, UsageError):
     copyreg.pickle(_error, lambda error: (type(error), (error.reason,)))
 
 CLOCK = [0]  # in ms
 SENT = [0]  # how many records have been sent
 DISK = {}  # of the device that runs: {path: bytes}
+
+
+def _context(fields):
+    """Return a Context from a snapshot; functions are not part of that."""
+    context = Context.__new__(Context)
+    vars(context).update(fields, cipher=SUITES[PSK_AES_128_CCM_8].cipher)
+    return context
 
 
 class Lost(Exception):

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The bound of an expulsion in seconds: the real service, sessions and nodes in virtual time, members in every situation.
 
-Somebody is expelled, and keeps sending. No member obeys it later than its bound (docs/security.md), whether others send or are silent,
-on a network that loses datagrams or not, also if the manager is killed just then.
+Somebody is expelled, and keeps sending. No member obeys it later than its bound (docs/security.md), whether others send or are
+silent, on a network that loses datagrams or not, also if the manager is killed just then.
 """
 
 import asyncio
