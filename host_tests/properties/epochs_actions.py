@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What can happen to a group (epochs_world.World), by the operator, the network, an adversary, power, and time.
+"""The actions that change a group (epochs_world.World), by the operator, the network, an adversary, power, and time.
 
 An action is (name, ...); `enabled(world)` lists them, `apply(world, action)` returns the next state, `told(action)` says it.
 Messages take no time. Time passes only in "wait", when no request of the manager is under way: it reaches who is connected.

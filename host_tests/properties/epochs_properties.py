@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What must be true in every state of a group (DESIGN, invariant 3), whatever led to it.
+"""The properties of every state of a group (DESIGN, invariant 3), whatever led to it.
 
 The adversary has every record that was ever sent, and may deliver any of them to any member at any time. So in every state each
 member is given, on a copy of it, every record that it must not obey.

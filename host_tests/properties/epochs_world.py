@@ -52,7 +52,7 @@ class Entropy:
 
 
 class Registry:
-    """What the manager has committed."""
+    """The state that the manager has committed."""
 
     def __init__(self, lifetime_s):
         self.state = GroupState(GROUP, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08, lifetime_s)
@@ -209,7 +209,7 @@ def newest(member):
 
 
 class DeviceFacts:
-    """What the search asks a device in every state."""
+    """The facts about a device that the search needs in every state."""
 
     def __init__(self, device):
         member = device.member
@@ -236,7 +236,7 @@ class DeviceFacts:
 
 
 class ManagerFacts:
-    """What the search asks the manager in every state."""
+    """The facts about the manager that the search needs in every state."""
 
     def __init__(self, side):
         state = side.manager.state

@@ -86,7 +86,7 @@ class Session:
 
 
 class Waiting:
-    """What asyncio's sleep() and wait_for() are here."""
+    """An asyncio.sleep() or wait_for() of a stepped coroutine."""
 
     def __init__(self, seconds):
         self.seconds = seconds

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Who is in which epoch when: a search through the states of a group, its manager and an adversary (DESIGN, invariant 3).
+"""A search through the states of a group, its manager and an adversary (DESIGN, invariant 3).
 
 The states are those of the library's own classes, Manager, Kdc, ManagedGroup, Group and Member, with a clock, a network, files and
 sessions that are made up (`stepped`, `epochs_world`). Actions are in `epochs_actions`, properties in `epochs_properties` and
@@ -31,7 +31,7 @@ LIFETIME_S = 600
 NONE = dict.fromkeys(["add", "remove", "rekey", "send", "record", "fault", "wait", "push late"], 0)
 WALK = 50  # actions
 
-# What may happen, how often, and how many states are visited in the gate. Each group starts in epoch 1.
+# The members, how often each action may be taken, options, and how many states are visited in the gate. Each group starts in epoch 1.
 BUDGETS = {
     "an expulsion and a re-key": (GROUP, {"remove": 1, "rekey": 1, "wait": 2}, {}, 4000),
     "an expulsion and a fault": (GROUP, {"remove": 1, "wait": 2, "fault": 1}, {}, 4000),

@@ -66,9 +66,9 @@ class Kdc:
         if identity in self.connected:
             self.connected[identity].close()
         session = Coap(connection, lambda request, _: self._answer(request, identity))
+        for delivery in self._deliveries.values():
+            delivery.reconnected(identity)
         self.connected[identity] = session
-        for name in self._deliveries:
-            self.changed(name)
         try:
             await session.closed()
         except DiceError:
@@ -140,6 +140,10 @@ class _KeyDelivery:
         self._task.cancel()
         for task in list(self._pushes.values()):
             task.cancel()
+
+    def reconnected(self, identity: bytes) -> None:
+        self._manager.reconnected(identity)
+        self.changed.set()
 
     def admits(self, identity: bytes) -> bool:
         return identity in self._manager.state.members

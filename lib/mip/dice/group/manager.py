@@ -248,6 +248,10 @@ class Manager:
         if identity in self.state.members and epoch == self.state.epoch:
             self._entered[identity] = epoch
 
+    def reconnected(self, identity: bytes) -> None:
+        """Note that a member has a new session: how far it has sent is unknown until it reports over it."""
+        self._heard.pop(identity, None)
+
     def report(self, identity: bytes, epoch: int, sent: int, clash: bool, now: int, forged: int = 0, entered: bool = False) -> None:
         """Record the report of a member, which acknowledges `epoch`.
 
@@ -323,7 +327,7 @@ class Manager:
 
     def _begin(self, state, now, expel=False):
         """Begin the next epoch with the members of `state`: draw its keys and ids, and commit it."""
-        urgent = not self.state.grace_s and [1 for i in self.not_activated if self._has_session(i)]  # an expulsion is under way
+        urgent = [1 for i in self.state.members if not self.grace_s(i)]  # the expelled may still reach these
         had = {member.id for member in self.state.members.values()}
         had.update([member.id for member in state.members.values()])
         if state.epoch == _GROUP_EPOCH_MAX:  # epochs never go back: another group id, which members take from their manager alone
