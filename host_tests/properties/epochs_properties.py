@@ -9,25 +9,22 @@ member is given, on a copy of it, every record that it must not obey.
 import pickle
 
 from dice.errors import DATA
-from dice.limits import ACKNOWLEDGE_EACH_MS, EXPEL_MS
+from host_tests import bounds
 from host_tests.properties.epochs_world import World, violated
 
 
 def bound_ms(world, name):
-    """Return until when a member may obey what was expelled, in ms, or None if nothing bounds it.
+    """Return until when a member may obey an expelled one, in ms, or None if nothing bounds it.
 
-    * A member that is connected: as long as the manager waits for acknowledgements after an expulsion, from the expulsion, or from
-      when the member was reached again. (Here messages take no time.)
-    * A member without a session: two lifetimes of a key, its present one and the one that it already held, if keys have one. They
-      are counted while it has power and is awake.
+    For a member that is connected, from the expulsion, or from when it was reached again. For others from when it last started or
+    woke up, because the lifetime of keys is the time in which it has power.
     """
     when, _ = max(world.expelled.values())
-    wait_ms = EXPEL_MS + ACKNOWLEDGE_EACH_MS * (len(world.facts[World.MANAGER].members) + 1)
     reached = world.since.get(name)
     if reached is not None:
-        return max(when, reached) + wait_ms
-    lifetime_s = world.facts[World.MANAGER].lifetime_s
-    return max(when, world.awake_since.get(name, 0)) + 2000 * lifetime_s if lifetime_s else None
+        return max(when, reached) + int(1000 * bounds.connected_s(len(world.facts[World.MANAGER].members) + 1))
+    left_s = bounds.without_manager_s(world.facts[World.MANAGER].lifetime_s)
+    return None if left_s is None else max(when, world.awake_since.get(name, 0)) + 1000 * left_s
 
 
 def check(world, touched):

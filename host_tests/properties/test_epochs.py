@@ -31,7 +31,7 @@ LIFETIME_S = 600
 NONE = dict.fromkeys(["add", "remove", "rekey", "send", "record", "fault", "wait", "push late"], 0)
 WALK = 50  # actions
 
-# The members, how often each action may be taken, options, and how many states are visited in the gate. Each group starts in epoch 1.
+# The members, how often each action may be taken, options, and how many states are visited in the gate. All start in epoch 1.
 BUDGETS = {
     "an expulsion and a re-key": (GROUP, {"remove": 1, "rekey": 1, "wait": 2}, {}, 4000),
     "an expulsion and a fault": (GROUP, {"remove": 1, "wait": 2, "fault": 1}, {}, 4000),
