@@ -105,7 +105,7 @@ class Listener:
         self._out = []
         self._ended = []  # by check_credentials(), not yet returned by timeout()
         self._current = ()  # the one that has received the last datagram
-        self._hellos = {}  # how many were answered, by address
+        self._hellos = {}  # how many were answered, by the hash of the address
         self._hellos_since = now
         self.refused = 0
         self.sessions = []  # established, those first that have been silent for longest: ticks do not measure days
@@ -321,11 +321,12 @@ class Listener:
         if not 0 <= ticks_diff(now, self._hellos_since) < HELLOS_PERIOD_MS or len(self._hellos) >= HELLOS_ADDRESSES_MAX:
             self._hellos.clear()
             self._hellos_since = now
-        count = self._hellos.get(encoded, 0)
+        key = hash(encoded) & 0xFFFF  # a small integer: an address in a dict costs a board 60 bytes
+        count = self._hellos.get(key, 0)
         if count >= HELLOS_MAX:
             self.refused += 1
             return False
-        self._hellos[encoded] = count + 1
+        self._hellos[key] = count + 1
         return True
 
     def _new_cid(self):

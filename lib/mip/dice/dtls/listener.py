@@ -19,7 +19,7 @@ has no connection id, since such a session is found by its address alone.
 from .._compat import ticks_add, ticks_diff
 _CONTENT_HANDSHAKE = const(22); _CONTENT_TLS12_CID = const(25); _HANDSHAKE_CLIENT_HELLO = const(1)
 from ..errors import FormatError, PeerError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
-_COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HELLOS_ADDRESSES_MAX = const(64); _HELLOS_MAX = const(20); _HELLOS_PERIOD_MS = const(1_000); _RANDOM_BYTES = const(32); _TIMER_MS = const(9_000)
+_COOKIE_PERIOD_MS = const(60_000); _CREDENTIAL_CHECK_MS = const(60_000); _DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _HALF_OPEN_MS = const(303_000); _HALF_OPEN_SAFE_MS = const(20_000); _HELLOS_ADDRESSES_MAX = const(32); _HELLOS_MAX = const(20); _HELLOS_PERIOD_MS = const(1_000); _RANDOM_BYTES = const(32); _TIMER_MS = const(9_000)
 
 
 
@@ -106,7 +106,7 @@ class Listener:
         self._out = []
         self._ended = []  # by check_credentials(), not yet returned by timeout()
         self._current = ()  # the one that has received the last datagram
-        self._hellos = {}  # how many were answered, by address
+        self._hellos = {}  # how many were answered, by the hash of the address
         self._hellos_since = now
         self.refused = 0
         self.sessions = []  # established, those first that have been silent for longest: ticks do not measure days
@@ -322,11 +322,12 @@ class Listener:
         if not 0 <= ticks_diff(now, self._hellos_since) < _HELLOS_PERIOD_MS or len(self._hellos) >= _HELLOS_ADDRESSES_MAX:
             self._hellos.clear()
             self._hellos_since = now
-        count = self._hellos.get(encoded, 0)
+        key = hash(encoded) & 0xFFFF  # a small integer: an address in a dict costs a board 60 bytes
+        count = self._hellos.get(key, 0)
         if count >= _HELLOS_MAX:
             self.refused += 1
             return False
-        self._hellos[encoded] = count + 1
+        self._hellos[key] = count + 1
         return True
 
     def _new_cid(self):
