@@ -26,8 +26,8 @@ def group_in_use():
 
 
 def told(manager, identity=b"lamp"):
-    """Return the number of sender 1 in the GSA of a device."""
-    return dict(manager.gsa(identity).senders)[1]
+    """Return the number of the switch in the GSA of a device."""
+    return dict(manager.gsa(identity).senders)[manager.state.members[b"switch"].id]
 
 
 def test_the_reported_sequence_numbers_are_told_and_never_decrease():

@@ -45,8 +45,8 @@ _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
 _GID_BYTES = const(4)
 _SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch begins
-_FORGED = "forged"  # causes of automatic epochs that are those of no member, because anybody can bring them about,
-_RETURNED = "returned"  # or because all members may, whenever they wake
+_FORGED = const(1)  # causes of automatic epochs that are those of no member, because anybody can bring them about,
+_RETURNED = const(2)  # or because all members may, whenever they wake
 _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
 
 

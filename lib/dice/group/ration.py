@@ -2,20 +2,20 @@
 # SPDX-License-Identifier: MIT
 """How often epochs begin that the operator has not asked for; only dice.group.manager imports it. docs/protocol.md, section 14.
 
-A cause is the identity of a member that joins for the first time, or reports a clash or a key that is nearly used up, or the name
-of a cause that is that of no member. The time to the next epoch of a cause doubles with each one, from AUTOMATIC_REKEY_MIN_MS to
+A cause is the identity of a member that joins for the first time, or reports a clash or a key that is nearly used up, or a number
+for a cause that is that of no member. The time to the next epoch of a cause doubles with each one, from AUTOMATIC_REKEY_MIN_MS to
 AUTOMATIC_REKEY_MAX_MS, and each time the latter has passed, one doubling is forgotten. Between two epochs of any causes is the
 former. All times end in a call of timeout(), so that no ticks are compared past their half period.
 """
 
-from .._compat import ticks_add, ticks_diff
+from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
 from ..limits import AUTOMATIC_REKEY_MAX_MS, AUTOMATIC_REKEY_MIN_MS
 
 if TYPING:
     from typing import Any
 
-_ANY = ""  # all causes together
+_ANY = const(0)  # all causes together
 
 
 class Ration:
@@ -27,7 +27,7 @@ class Ration:
         self._waits: dict[Any, int] = {}  # until when a cause has to wait
         self._forget_due: int | None = None  # when a doubling is forgotten
 
-    def take(self, cause: "bytes | str", now: int) -> bool:
+    def take(self, cause: "bytes | int", now: int) -> bool:
         """Return whether an epoch may begin now because of `cause`; if so, count it."""
         if self.rests:
             self.rests = False
