@@ -14,7 +14,7 @@ from dice.coap import block
 from dice.coap.block import Blockwise, Transfer
 from dice.coap.codes import BLOCK2, CHANGED, CONTENT, ETAG, GET, OBSERVE, POST, PUT, URI_PATH, URI_QUERY
 from dice.coap.exchange import Endpoint
-from dice.coap.message import Message, uint
+from dice.coap.message import Message, decode, uint
 from dice.errors import UsageError
 from host_tests.seeds import seeds
 
@@ -261,6 +261,66 @@ def test_what_our_server_and_client_deliver_is_one_version_of_one_resource():
 def test_what_a_stateless_server_delivers_is_one_version_of_one_resource():
     total = search(120, False)
     assert total["whole"] > 2 * total["failed"] and total["failed"], total
+
+
+def hostile(seed):
+    """Let an authenticated peer send anything to an endpoint that serves and requests; nothing escapes, all stays bounded."""
+    chance = random.Random(seed)
+    stored = []
+
+    def handler(request, session):
+        stored.append(len(request.payload))
+        return chance.choice((None, (CONTENT, bytes(chance.choice((0, 64, 65, 3000)))), (CHANGED, b"", [(ETAG, b"own")])))
+
+    blockwise = Blockwise(handler, BLOCK_SZX, 1400)
+    end = Endpoint(blockwise, chance.randbytes)
+    asked, now, transfer, seen = None, 0, None, []
+    for _ in range(200):
+        now += chance.choice((0, 1, 1000, 100_000))
+        if transfer is None or transfer.done:
+            code, body = chance.choice(((GET, b""), (PUT, bytes(300)), (POST, bytes(10))))
+            options = [(OBSERVE, b"")] if code == GET and chance.random() < 0.5 else []
+            try:
+                transfer = Transfer(end, code, "a", body, now, BLOCK_SZX, 1400, options, seen.append)
+            except UsageError:
+                transfer = None
+        datagram = end.transmit()
+        while datagram:
+            asked = decode(datagram) if datagram[1] and datagram[1] < 32 else asked
+            datagram = end.transmit()
+        kind, code = (
+            chance.randrange(4),
+            chance.choice((0, GET, PUT, POST, 0x44, 0x45, 0x5F, 0x80, 0x88, 0xA0, chance.randrange(256))),
+        )
+        values = [b"", chance.randbytes(1), uint(chance.randrange(40) << 4 | chance.choice((2, 10, 7))), chance.randbytes(4)]
+        options = [(chance.choice((4, 6, 11, 15, 23, 23, 27, 27, 292)), chance.choice(values)) for _ in range(chance.randrange(4))]
+        if chance.random() < 0.05:
+            options *= 20
+        known = asked is not None and chance.random() < 0.7
+        message_id, token = (asked.message_id, asked.token) if known else (chance.randrange(20), chance.randbytes(2))
+        data = Message(kind, code, message_id, token, options, bytes(chance.choice((0, 1, 32, 64, 1100)))).encode()
+        if chance.random() < 0.1:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        end.receive(data, now)
+        end.timeout(now)
+        if transfer:
+            try:
+                transfer.advance(now)
+            except UsageError:
+                transfer = None
+        assert len(end._queue) <= 4 and len(end._replies) <= 8 and len(end._out) <= 4
+        held = blockwise._held
+        assert held is None or len(held if isinstance(held, bytes) else held[1]) <= 3000
+        assert end.error is None, end.error
+    assert max(stored, default=0) <= 1400
+
+
+def test_a_hostile_peer_makes_nothing_escape_or_grow():
+    for seed in seeds(150):
+        try:
+            hostile(seed)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error!r}") from error
 
 
 def finds(own, *expected):
