@@ -4,7 +4,7 @@
 
 from dice.coap.codes import CHANGED, CON, CONTENT, GET, NOT_FOUND, POST, URI_PATH
 from dice.coap.message import Message, path_options
-from dice.coap.resource import Router, links
+from dice.coap.resource import Router
 from dice.limits import COAP_OPTIONS_MAX, COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
 
 
@@ -40,8 +40,3 @@ def test_the_router_bounds_what_it_looks_up():
     assert ask(b"a", bytes(COAP_PATH_MAX_BYTES - 1)) == NOT_FOUND
     assert ask(*[b""] * COAP_OPTIONS_MAX) == NOT_FOUND
     assert len(found) == 2
-
-
-def test_a_route_of_the_program_replaces_the_built_in_links():
-    router = Router({"a": {}, ".well-known/core": {GET: lambda request, peer: links(["b", "a"])}})
-    assert router(Message(CON, GET, 1, b"", path_options(".well-known/core")), None)[1] == b"</a>,</b>"

@@ -115,7 +115,7 @@ def test_the_links_of_a_member_are_those_of_its_groups():
             manager.add([member], SENDER, now())
             kdc.add(manager)
         request = Message(CON, GET, 1, b"", path_options(".well-known/core"))
-        links = {identity: kdc._router(request, identity)[1] for identity in (b"switch", b"guard", b"stranger")}
+        links = {identity: kdc._answer(request, identity)[1] for identity in (b"switch", b"guard", b"stranger")}
         assert links[b"switch"] == b"</ace-group/lamps>,</ace-group/lamps/node>,</ace-group/lamps/num>"
         assert links[b"guard"] == links[b"switch"].replace(b"lamps", b"safe") and links[b"stranger"] == b""
         kdc.close()

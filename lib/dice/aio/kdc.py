@@ -14,8 +14,8 @@ import asyncio
 
 from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
-from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT
-from ..coap.resource import Router, links
+from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, URI_PATH
+from ..coap.resource import Router
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
 from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS, KDC_REQUESTS_MAX, KDC_REQUESTS_PERIOD_MS
@@ -48,7 +48,7 @@ class Kdc:
     def __init__(self) -> None:
         self.connected: dict[bytes, Coap] = {}
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
-        self._router = Router({".well-known/core": {GET: self._links}})
+        self._router = Router({})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
         self._period_end = 0
 
@@ -85,7 +85,11 @@ class Kdc:
         if count >= KDC_REQUESTS_MAX:
             return _TOO_MANY, b""
         self._requests[identity] = count + 1
-        return self._router(request, identity)
+        router = self._router
+        if (URI_PATH, b".well-known") in request.options:  # a member sees its groups, and no other
+            own = [delivery.routes for delivery in self._deliveries.values() if delivery.admits(identity)]
+            router = Router({path: methods for routes in own for path, methods in routes.items()})
+        return router(request, identity)
 
     def changed(self, name: str) -> None:
         """Deliver the changes of a group to its members."""
@@ -102,10 +106,6 @@ class Kdc:
     def errors(self) -> "dict[str, Exception]":
         """Return {name of a group: the last exception of storing its state}."""
         return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
-
-    def _links(self, request: "Message", identity: bytes) -> "Response":
-        """List the resources of the groups of a member, and of no other."""
-        return links([path for delivery in self._deliveries.values() if delivery.admits(identity) for path in delivery.routes])
 
     def close(self) -> None:
         """Stop all deliveries; sessions stay open."""

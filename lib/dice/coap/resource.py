@@ -8,7 +8,6 @@ from ..limits import COAP_PATH_MAX_BYTES, COAP_PATH_SEGMENTS_MAX
 from .codes import BAD_REQUEST, BLOCK1, BLOCK2, CONTENT, CONTENT_FORMAT, GET, METHOD_NOT_ALLOWED, NOT_FOUND, URI_PATH, URI_QUERY
 
 if TYPING:
-    from collections.abc import Iterable
     from typing import Any
 
     from ..types import Response, Routes
@@ -25,8 +24,8 @@ class Router:
     `routes` is {path: {method: handler}}, such as {"lamp": {GET: get_lamp}}; the path "a/*" matches all paths below "a". It may
     change. A handler takes (request, where it came from) and returns (code, payload), (code, payload, options) or None: see Coap.
     Other paths get 4.04, also those of more than COAP_PATH_SEGMENTS_MAX segments or COAP_PATH_MAX_BYTES; other methods 4.05, and
-    unknown critical options 4.02. /.well-known/core is answered with the paths, unless `routes` has it. Uri-Query does not choose
-    the handler, which finds it among `request.options`, as (URI_QUERY, b"n=1"); one that does not look at it ignores it.
+    unknown critical options 4.02. /.well-known/core is answered with the paths. Uri-Query does not choose the handler, which finds
+    it among `request.options`, as (URI_QUERY, b"n=1"); one that does not look at it ignores it.
     """
 
     def __init__(self, routes: "Routes") -> None:
@@ -43,9 +42,9 @@ class Router:
             return BAD_REQUEST, b""
         if path.count("/") >= COAP_PATH_SEGMENTS_MAX or len(path) > COAP_PATH_MAX_BYTES:
             return NOT_FOUND, b""
+        if path == ".well-known/core" and request.code == GET:
+            return CONTENT, ",".join(["</%s>" % name for name in sorted(self.routes)]).encode(), [(CONTENT_FORMAT, _LINK_FORMAT)]
         methods = self.routes.get(path)
-        if methods is None and path == ".well-known/core" and request.code == GET:
-            return links(self.routes)
         while methods is None and path:
             path = path[: max(path.rfind("/"), 0)]
             methods = self.routes.get(path + "/*")
@@ -53,8 +52,3 @@ class Router:
             return NOT_FOUND, b""
         function = methods.get(request.code)
         return function(request, session) if function else (METHOD_NOT_ALLOWED, b"")
-
-
-def links(paths: "Iterable[str]") -> "Response":
-    """Return the response of /.well-known/core with these paths (RFC 6690)."""
-    return CONTENT, ",".join(["</%s>" % name for name in sorted(paths)]).encode(), [(CONTENT_FORMAT, _LINK_FORMAT)]

@@ -15,8 +15,8 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
-_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3)
-from ..coap.resource import Router, links
+_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _URI_PATH = const(11)
+from ..coap.resource import Router
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
 _DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000); _KDC_REQUESTS_MAX = const(256); _KDC_REQUESTS_PERIOD_MS = const(10_000)
@@ -49,7 +49,7 @@ class Kdc:
     def __init__(self) -> None:
         self.connected: dict[bytes, Coap] = {}
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
-        self._router = Router({".well-known/core": {_GET: self._links}})
+        self._router = Router({})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
         self._period_end = 0
 
@@ -86,7 +86,11 @@ class Kdc:
         if count >= _KDC_REQUESTS_MAX:
             return _TOO_MANY, b""
         self._requests[identity] = count + 1
-        return self._router(request, identity)
+        router = self._router
+        if (_URI_PATH, b".well-known") in request.options:  # a member sees its groups, and no other
+            own = [delivery.routes for delivery in self._deliveries.values() if delivery.admits(identity)]
+            router = Router({path: methods for routes in own for path, methods in routes.items()})
+        return router(request, identity)
 
     def changed(self, name: str) -> None:
         """Deliver the changes of a group to its members."""
@@ -103,10 +107,6 @@ class Kdc:
     def errors(self) -> "dict[str, Exception]":
         """Return {name of a group: the last exception of storing its state}."""
         return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
-
-    def _links(self, request: "Message", identity: bytes) -> "Response":
-        """List the resources of the groups of a member, and of no other."""
-        return links([path for delivery in self._deliveries.values() if delivery.admits(identity) for path in delivery.routes])
 
     def close(self) -> None:
         """Stop all deliveries; sessions stay open."""

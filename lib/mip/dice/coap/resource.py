@@ -9,7 +9,6 @@ _COAP_PATH_MAX_BYTES = const(255); _COAP_PATH_SEGMENTS_MAX = const(8)
 _BAD_REQUEST = const(0x80); _BLOCK1 = const(27); _BLOCK2 = const(23); _CONTENT = const(0x45); _CONTENT_FORMAT = const(12); _GET = const(1); _METHOD_NOT_ALLOWED = const(0x85); _NOT_FOUND = const(0x84); _URI_PATH = const(11); _URI_QUERY = const(15)
 
 if _TYPING:
-    from collections.abc import Iterable
     from typing import Any
 
     from ..types import Response, Routes
@@ -26,8 +25,8 @@ class Router:
     `routes` is {path: {method: handler}}, such as {"lamp": {GET: get_lamp}}; the path "a/*" matches all paths below "a". It may
     change. A handler takes (request, where it came from) and returns (code, payload), (code, payload, options) or None: see Coap.
     Other paths get 4.04, also those of more than COAP_PATH_SEGMENTS_MAX segments or COAP_PATH_MAX_BYTES; other methods 4.05, and
-    unknown critical options 4.02. /.well-known/core is answered with the paths, unless `routes` has it. Uri-Query does not choose
-    the handler, which finds it among `request.options`, as (URI_QUERY, b"n=1"); one that does not look at it ignores it.
+    unknown critical options 4.02. /.well-known/core is answered with the paths. Uri-Query does not choose the handler, which finds
+    it among `request.options`, as (URI_QUERY, b"n=1"); one that does not look at it ignores it.
     """
 
     def __init__(self, routes: "Routes") -> None:
@@ -44,9 +43,9 @@ class Router:
             return _BAD_REQUEST, b""
         if path.count("/") >= _COAP_PATH_SEGMENTS_MAX or len(path) > _COAP_PATH_MAX_BYTES:
             return _NOT_FOUND, b""
+        if path == ".well-known/core" and request.code == _GET:
+            return _CONTENT, ",".join(["</%s>" % name for name in sorted(self.routes)]).encode(), [(_CONTENT_FORMAT, _LINK_FORMAT)]
         methods = self.routes.get(path)
-        if methods is None and path == ".well-known/core" and request.code == _GET:
-            return links(self.routes)
         while methods is None and path:
             path = path[: max(path.rfind("/"), 0)]
             methods = self.routes.get(path + "/*")
@@ -54,8 +53,3 @@ class Router:
             return _NOT_FOUND, b""
         function = methods.get(request.code)
         return function(request, session) if function else (_METHOD_NOT_ALLOWED, b"")
-
-
-def links(paths: "Iterable[str]") -> "Response":
-    """Return the response of /.well-known/core with these paths (RFC 6690)."""
-    return _CONTENT, ",".join(["</%s>" % name for name in sorted(paths)]).encode(), [(_CONTENT_FORMAT, _LINK_FORMAT)]
