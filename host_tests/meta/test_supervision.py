@@ -84,9 +84,10 @@ TASKS = {
     "tools/dicectl/net/virtual.py:VirtualNode._start": [f"{TOOL}an_exception_of_a_virtual_node_is_raised_at_the_end"],
     "tools/dicectl/emulator/bus.py:Bus.__init__": [f"{TOOL}a_bus_survives_a_board_that_ends"],
     "tools/dicectl/emulator/runner.py:lines": [f"{TOOL}an_exception_of_a_script_on_a_board_is_raised"],
+    "tools/dicectl/cli/dtls.py:_serve_until": [f"{TOOL}a_dtls_server_whose_network_fails_ends_audibly"],
     "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],
     "tools/dicectl/manager/monitor.py:Monitor.run": [
-        f"{TOOL}a_monitor_that_cannot_go_on_ends_audibly",
+        f"{TOOL}a_monitor_survives_the_end_of_a_group_and_ends_audibly_if_it_cannot_report",
         f"{TOOL}a_member_on_a_host_survives_its_session_with_the_manager",
     ],
     "tools/dicectl/manager/service.py:ManagerService.start": [

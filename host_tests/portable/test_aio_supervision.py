@@ -334,3 +334,46 @@ def test_a_transport_that_is_gone_for_good_ends_its_tasks_audibly():
         town.service.close()
 
     run(main)
+
+
+def test_a_handler_learns_of_the_end_of_its_session_although_the_step_that_ended_it_failed():
+    async def main():
+        ended = []
+
+        async def handler(connection):
+            await connection.receive()
+            ended.append(connection)
+
+        town = await Town(handler=handler).start()
+        connection, link = await town.connect(b"a")
+        await until(lambda: town.service.listener.sessions)
+        receive = town.service.listener.receive
+
+        def fails(*arguments):
+            town.service.listener.close(town.service.listener.sessions[0])
+            town.service.listener.receive = receive
+            raise MemoryError
+
+        town.service.listener.receive = fails
+        link.send(b"odd")
+        await until(lambda: ended)
+        town.service.close()
+        connection.close()
+
+    run(main)
+
+
+def test_a_service_closes_its_transport_also_when_that_cannot_send():
+    async def main():
+        town = await Town().start()
+        connection, _ = await town.connect(b"a")
+
+        def fails(*arguments):
+            raise OSError(101)
+
+        town.link.send = fails
+        town.service.close()
+        assert town.link.closed
+        connection.close()
+
+    run(main)

@@ -15,7 +15,7 @@ from dice.errors import LimitError, PeerError
 from dice.reasons import E_EXPIRED, E_NO_ANSWER
 from dice.transport.slip_ip import packet
 from dicectl import resources
-from dicectl.cli import emulate
+from dicectl.cli import dtls, emulate
 from dicectl.emulator import runner
 from dicectl.emulator.bus import Bus
 from dicectl.errors import CommandError
@@ -65,7 +65,6 @@ def line():
 
 @pytest.fixture
 def peer():
-    """Return a socket that receives what the gateway sends."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))
         peer.settimeout(60)
@@ -108,8 +107,6 @@ def test_the_end_of_a_gateway_in_a_thread_is_raised():
 
 
 def test_a_standard_input_that_fails_ends_the_session(monkeypatch, capsys):
-    """As its end does: nobody would close the session otherwise."""
-
     def broken(descriptor, count):
         raise OSError(5, "I/O error")
 
@@ -152,24 +149,22 @@ def test_an_exception_in_the_thread_of_a_board_is_printed_and_fails():
 
 
 class FakeMember:
-    """A double of HostMember: its group ends with `error`, or calls `report` for one datagram."""
+    """A double of HostMember, and its group: the iteration raises `errors`, and then reports a datagram."""
 
-    error = None
+    errors = ()
     path = "lamps.gsa"
 
     def __init__(self, folder, name, report):
         self.report = report
+        self.group = self
 
     async def join(self):
         return self
 
-    def __aiter__(self):
-        return self
-
     async def __anext__(self):
         await asyncio.sleep(0)
-        if self.error:
-            raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
         self.report(b"", None, None, None)
         await asyncio.sleep(3600)
 
@@ -182,20 +177,20 @@ class FakeMember:
     leave = close
 
 
-@pytest.mark.parametrize(
-    "error", [LimitError(E_EXPIRED), OSError(19, "no device"), None], ids=["expired", "no device", "full disk"]
-)
-def test_a_monitor_that_cannot_go_on_ends_audibly(monkeypatch, error):
+@pytest.mark.parametrize("errors", [[], [LimitError(E_EXPIRED)], [OSError(19, "no device")]], ids=repr)
+def test_a_monitor_survives_the_end_of_a_group_and_ends_audibly_if_it_cannot_report(monkeypatch, errors):
     def full(self, *processed):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(FakeMember, "error", error)
+    monkeypatch.setattr(FakeMember, "errors", errors)
     monkeypatch.setattr(monitor, "HostMember", FakeMember)
+    monkeypatch.setattr(monitor, "_AGAIN_S", 0)
     monkeypatch.setattr(monitor.Monitor, "_print", full)
     gsa = types.SimpleNamespace(address=bytes((239, 1, 2, 3)), port=1, epoch=1)
     monkeypatch.setattr(monitor, "read_file", lambda path, decode: gsa)
-    with pytest.raises(CommandError, match=r"the monitor ends: .*(E|no device|No space)"):
+    with pytest.raises(CommandError, match=r"the monitor ends: .*No space"):
         asyncio.run(asyncio.wait_for(monitor.Monitor("lamps", ".", None, False, 0, True).run(), 60))
+    assert not errors
 
 
 @pytest.mark.parametrize("error", [PeerError(None, E_NO_ANSWER), OSError(101, "unreachable"), MemoryError()], ids=repr)
@@ -390,3 +385,14 @@ def test_an_exception_of_a_script_on_a_board_is_raised(monkeypatch):
     monkeypatch.setattr(runner.mpy, "compile_here", lambda *arguments: b"")
     with pytest.raises(ValueError, match="odd"):
         list(runner.lines("firmware", "bench.py"))
+
+
+def test_a_dtls_server_whose_network_fails_ends_audibly():
+    async def wait_closed():
+        raise OSError(19, "No such device")
+
+    async def main():
+        await asyncio.wait_for(dtls._serve_until(asyncio.Event(), types.SimpleNamespace(wait_closed=wait_closed)), 60)
+
+    with pytest.raises(CommandError, match="No such device"):
+        asyncio.run(main())

@@ -110,7 +110,10 @@ class Service:
                 self._forget(client)
                 if connection is None:
                     task.cancel()
-        self.flush()
+        try:
+            self.flush()
+        except OSError:
+            pass
         if connection is None:
             self._task.cancel()
             self._transport.close()
@@ -134,6 +137,9 @@ class Service:
             served = [client for client, _, _ in self._connections]
             for client in [client for client in self.listener.sessions if client not in served]:
                 self.listener.close(client)
+            for client in served:
+                if client not in self.listener.sessions:  # it has ended, which nobody was told
+                    self._forget(client)
             raise
 
     async def _exchange(self) -> None:

@@ -241,10 +241,26 @@ async def _server(port, key, options):
     if not options["as_json"]:
         click.echo(f"listening on UDP port {port}", err=True)
     try:
-        await done.wait()
+        await _serve_until(done, service)
     finally:
         service.close()
     _report_counts(count, service.listener.refused, transport, options["as_json"])
+
+
+async def _serve_until(done, service):
+    """Wait for an event; raises CommandError if the service fails before."""
+    import asyncio
+
+    tasks = [asyncio.ensure_future(work) for work in (done.wait(), service.wait_closed())]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    except OSError as error:
+        raise CommandError(f"the network has failed: {error.strerror or error}")
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _report_counts(sessions, refused, transport, as_json):

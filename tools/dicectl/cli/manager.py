@@ -73,7 +73,7 @@ async def _run(registry, port, host, metrics_port, as_json):
                     dashboard.refresh()
                     if metrics:
                         metrics.update(service)
-                except RegistryError as error:  # such as a disk that fails for a moment
+                except (RegistryError, CommandError) as error:  # such as a disk that fails for a moment
                     troubles["the registry"] = error
                 dashboard.warn(troubles)
                 await service.watch(_REFRESH_S)

@@ -28,14 +28,18 @@ async def main():
 
     with open("keys.json") as file:
         keys = {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
-    await dice.serve(5684, PskLookup(keys.get), report, timer_ms=1000)
+    service = await dice.serve(5684, PskLookup(keys.get), report, timer_ms=1000)
     lines = asyncio.StreamReader(sys.stdin)
     print(json.dumps({"ready": True}))
-    while True:
-        line = await lines.readline()
-        if not line:
-            return
-        await group.send(line.strip())
+
+    async def send():
+        while True:
+            line = await lines.readline()
+            if not line:
+                sys.exit()
+            await group.send(line.strip())
+
+    await asyncio.gather(send(), service.wait_closed())  # an exception ends the program
 
 
 asyncio.run(main())
