@@ -210,7 +210,8 @@ class _KeyDelivery:
     async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
         """Start a push to each device that is connected and has none. One that failed for another epoch, and waits, is replaced."""
         for identity in identities:
-            if self._failed.get(identity, self._manager.state.epoch) != self._manager.state.epoch:
+            epoch = self._manager.state.epoch
+            if identity in self._pushes and self._failed.get(identity, epoch) != epoch:
                 del self._failed[identity]
                 self._pushes.pop(identity).cancel()
             if identity in self._connected and identity not in self._pushes:
