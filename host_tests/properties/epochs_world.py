@@ -80,7 +80,7 @@ class ManagerSide:
         """Let the task of the deliveries run, as after each change and at each deadline."""
         for identity, push in list(self.pushes.items()):
             if push.due is not None and ticks_diff(CLOCK[0], push.due) >= 0:
-                del self.pushes[identity]
+                push.forget(self.delivery)
         run_delivery(self.delivery)
 
     @property

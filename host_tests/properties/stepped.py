@@ -147,6 +147,11 @@ class Push:
         delivery._pushes[self.identity] = self
         return False
 
+    def forget(self, delivery):
+        """End the wait after a push that has failed."""
+        getattr(delivery, "_failed", {}).pop(self.identity, None)
+        del delivery._pushes[self.identity]
+
     def cancel(self):
         """As a task's."""
 
