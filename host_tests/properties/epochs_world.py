@@ -78,7 +78,7 @@ class ManagerSide:
 
     def work(self):
         """Let the task of the deliveries run, as after each change and at each deadline."""
-        for identity, push in list(self.pushes.items()):
+        for push in list(self.pushes.values()):
             if push.due is not None and ticks_diff(CLOCK[0], push.due) >= 0:
                 push.forget(self.delivery)
         run_delivery(self.delivery)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Keys that are deleted, changed and put back at any time, between any two datagrams, while clients connect and resume.
 
-What must hold, whatever the order: nobody connects or resumes whose key is not the one of its identity at that moment; a session
-whose key is gone ends within two minutes; nothing older than two periods of the tickets resumes; and a session whose key stays is
-left alone, also while the look-up fails.
+Invariants of every schedule: a client connects or resumes only if its key is the one of its identity at that moment; a session ends
+within two minutes after its key is gone; a session of before two periods of the tickets is not resumed; a session with the same key
+is left alone, also while the look-up fails.
 """
 
 import os
