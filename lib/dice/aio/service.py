@@ -138,7 +138,7 @@ class Service:
             for client in [client for client in self.listener.sessions if client not in served]:
                 self.listener.close(client)
             for client in served:
-                if client not in self.listener.sessions:  # it has ended, which nobody was told
+                if client not in self.listener.sessions:  # it has ended, and its handler does not know yet
                     self._forget(client)
             raise
 
