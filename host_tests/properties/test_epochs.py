@@ -33,12 +33,12 @@ WALK = 50  # actions
 
 # The members, how often each action may be taken, options, and how many states are visited in the gate. All start in epoch 1.
 BUDGETS = {
-    "an expulsion and a re-key": (GROUP, {"remove": 1, "rekey": 1, "wait": 2}, {}, 3000),
-    "an expulsion and a fault": (GROUP, {"remove": 1, "wait": 2, "fault": 1}, {}, 3000),
-    "an expulsion, a fault, a message": (GROUP, {"remove": 1, "wait": 2, "fault": 1, "send": 1, "record": 1}, {}, 3000),
-    "the only sender": (ONE_SENDER, {"remove": 2, "wait": 2, "fault": 1}, {}, 3000),
-    "a lifetime": (GROUP, {"rekey": 1, "wait": 3, "fault": 1}, {"lifetime_s": LIFETIME_S}, 3000),
-    "a latecomer": (GROUP, {"rekey": 1, "add": 1, "fault": 1, "send": 1, "wait": 1}, {"outside": ["new"]}, 3000),
+    "an expulsion and a re-key": (GROUP, {"remove": 1, "rekey": 1, "wait": 2}, {}, 2500),
+    "an expulsion and a fault": (GROUP, {"remove": 1, "wait": 2, "fault": 1}, {}, 2500),
+    "an expulsion, a fault, a message": (GROUP, {"remove": 1, "wait": 2, "fault": 1, "send": 1, "record": 1}, {}, 2500),
+    "the only sender": (ONE_SENDER, {"remove": 2, "wait": 2, "fault": 1}, {}, 2500),
+    "a lifetime": (GROUP, {"rekey": 1, "wait": 3, "fault": 1}, {"lifetime_s": LIFETIME_S}, 2500),
+    "a latecomer": (GROUP, {"rekey": 1, "add": 1, "fault": 1, "send": 1, "wait": 1}, {"outside": ["new"]}, 2500),
 }
 
 
