@@ -57,6 +57,7 @@ class Node:
         self._ready = ready
         self._tasks = {}
         self._sessions = {}  # {identity: Coap} of our clients
+        self._refused = []  # groups that we could not join, such as those from which this device was expelled
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
         self._open = Router(dict(routes))
         for managed in self.groups.values():
@@ -117,8 +118,15 @@ class Node:
         address = where["host"], where["port"]
         connection = await dice.connect(address, psk, network=self._network, timer_ms=_TIMER_MS)
         self.manager = Coap(connection, self._routes)
+        self._refused = []
         for managed in self.groups.values():
-            self._take_part(managed, await managed.join(self.manager))
+            try:
+                self._take_part(managed, await managed.join(self.manager))
+            except DiceError as error:
+                self._refused.append(managed)
+                if len(self._refused) == len(self.groups):
+                    raise
+                self._trouble(error)
         self._show("joined")
 
     async def _stay(self):
@@ -126,7 +134,24 @@ class Node:
         if self._options.get("sleep_s"):
             await asyncio.sleep(self._options.get("awake_s", 5))
         else:
-            await asyncio.gather(*[managed.stay(self.manager) for managed in self.groups.values()])
+            await asyncio.gather(*[self._follow(managed, self.manager) for managed in self.groups.values()])
+
+    async def _follow(self, managed, manager):
+        """Follow a group until the session ends. One that we could not join is tried again, and others do not suffer from it."""
+        waited_s = 0
+        while managed in self._refused:
+            await asyncio.sleep(_AGAIN_S)
+            if manager.ended:
+                return
+            waited_s += _AGAIN_S
+            if waited_s >= _AGAIN_MAX_S:
+                waited_s = 0
+                try:
+                    self._take_part(managed, await managed.join(manager))
+                    self._refused.remove(managed)
+                except DiceError as error:
+                    self._print(error)
+        await managed.stay(manager)
 
     def _take_part(self, managed, group):
         """Start to obey a group."""

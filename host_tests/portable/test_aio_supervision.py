@@ -196,15 +196,15 @@ def test_a_look_up_that_raises_or_returns_nonsense_is_an_unknown_identity():
     async def main():
         town = await Town(find).start()
         connection, _ = await town.connect(b"a")
-        for number, wrong in enumerate(ONCE[2:4] + ("text", 7, find)):
+        for number, wrong in enumerate(ONCE[2:4] + (asyncio.CancelledError(), "text", 7, find)):
             found[:] = [wrong]
             try:
-                await town.connect(b"b%d" % number, b"other" if isinstance(wrong, Exception) else b"node")
+                await town.connect(b"b%d" % number, b"other" if isinstance(wrong, BaseException) else b"node")
                 raise AssertionError(wrong)
             except PeerError as error:
                 assert error.alert == 51, wrong
             assert town.lookup.errors > number and town.lookup.error
-            assert not isinstance(wrong, Exception) or town.lookup.error is wrong
+            assert not isinstance(wrong, BaseException) or town.lookup.error is wrong
             found[:] = []
             await talks(connection)
         again, _ = await town.connect(b"c")

@@ -320,3 +320,42 @@ def test_main_rests_and_starts_again(app, monkeypatch, tmp_path, capsys):  # noq
     with pytest.raises(ValueError):
         runpy.run_path(str(resources.APP / "main.py"), run_name="__main__")
     assert sum(slept) == 600 and "safe mode" in capsys.readouterr().out
+
+
+class Refused(Managed):
+    """A double of a managed group from which the device was expelled, until it is `admitted`."""
+
+    admitted = False
+    joined = 0
+
+    async def join(self, peer):
+        if not self.admitted:
+            raise PeerError(None, 57)
+        self.joined += 1
+        return await super().join(peer)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_device_that_was_expelled_from_one_group_follows_the_others(app, monkeypatch, first):  # noqa: F811
+    """It reconnected all the time, and did not even ask for the keys of the groups behind the one that refused it."""
+    session = FakeManagerSession()
+
+    async def connect(*_, **__):
+        return None
+
+    async def scenario(bench):
+        module, node = bench.module, bench.node
+        monkeypatch.setattr(module.dice, "connect", connect)
+        monkeypatch.setattr(module, "Coap", lambda *_: session)
+        del node._connect
+        refused, other = Refused(), Refused()
+        other.admitted = True
+        node.groups = {"a": refused, "b": other} if first else {"a": other, "b": refused}
+        node.manager.ended = True  # the session of before
+        await asyncio.sleep(20)
+        assert other.joined == 1 and not session.ended
+        refused.admitted = True
+        await asyncio.sleep(310)
+        assert refused.joined == other.joined == 1 and not session.ended and not node._refused
+
+    Bench(app).run(scenario)

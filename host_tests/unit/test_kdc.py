@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONTENT, GET, POST
+from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONTENT, GET, POST, URI_PATH
 from dice.coap.message import Message, path_options
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -118,6 +118,8 @@ def test_the_links_of_a_member_are_those_of_its_groups():
         links = {identity: kdc._answer(request, identity)[1] for identity in (b"switch", b"guard", b"stranger")}
         assert links[b"switch"] == b"</ace-group/lamps>,</ace-group/lamps/node>,</ace-group/lamps/num>"
         assert links[b"guard"] == links[b"switch"].replace(b"lamps", b"safe") and links[b"stranger"] == b""
+        request.options = [(URI_PATH, b".well-known/core")]  # in one piece
+        assert kdc._answer(request, b"stranger")[1] == b""
         kdc.close()
 
     asyncio.run(main())
