@@ -84,7 +84,7 @@ class Responder:
           with `answering` can respond over these alone.
         * `leisure_ms`: responses are sent at a random moment within so many ms (RFC 7252, section 8.2).
         """
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._group = group
         self._handler = handler
         self._sessions: Any = {} if sessions is None else sessions
@@ -102,7 +102,9 @@ class Responder:
             response = request and multicast.respond(request, self._handler, sender)
             if response and len(self._tasks) < _MESSAGES_MAX:
                 self._tasks.append(asyncio.create_task(self._send(self._group.asked, request, response, message)))  # type: ignore[arg-type]
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # also CancelledError, which is that of another task
             self.error = error
         return request is not None
 

@@ -87,7 +87,8 @@ class Kdc:
             return _TOO_MANY, b""
         self._requests[identity] = count + 1
         router = self._router
-        if (_URI_PATH, b".well-known") in request.options:  # a member sees its groups, and no other
+        if [1 for number, value in request.options if number == _URI_PATH and value.startswith(b".well-known")]:
+            # A member sees its groups, and no other.
             own = [delivery.routes for delivery in self._deliveries.values() if delivery.admits(identity)]
             router = Router({path: methods for routes in own for path, methods in routes.items()})
         return router(request, identity)

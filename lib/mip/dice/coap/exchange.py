@@ -77,7 +77,7 @@ class Endpoint:
         * `ack_timeout_ms`: ACK_TIMEOUT in ms, the time before the first retransmission (section 4.8).
         """
         self.dropped = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._session = session
         self._handler = handler
         self.random = random
@@ -241,7 +241,9 @@ class Endpoint:
         if exchange.done:
             try:
                 exchange.observe(message)  # type: ignore[misc] # only an observed one gets here
-            except Exception as error:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # also CancelledError, which is that of another task: nothing is awaited here
                 self.error = error
             return _NONE
         exchange.acknowledged = True
@@ -256,7 +258,9 @@ class Endpoint:
             response = self._handler(message, self._session)
             if response is not None:
                 return self._reply(_answer(kind, message_id, message, response))
-        except Exception as error:  # an error in a handler, or of what it returned, must not end the task that serves it
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # an error in a handler, or of what it returned, must not end the task that serves it
             self.error = error
             return self._reply(Message(kind, _INTERNAL_ERROR, message_id, message.token))
         return self._empty(_ACK, message)

@@ -28,7 +28,7 @@ class PskLookup(KeyExchange):
 
     def __init__(self, find: "Callable[[bytes], bytes | None]") -> None:
         self.errors = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._find = find
 
     def flight(self, handshake):
@@ -60,7 +60,9 @@ class PskLookup(KeyExchange):
             if key is None or isinstance(key, (bytes, bytearray, memoryview)):
                 return bytes(key) if key else None  # a copy, which does not change if the application's does
             raise TypeError
-        except Exception as error:
+        except BaseException as error:
             self.errors += 1
             self.error = error
-            raise
+            if isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
+                raise
+            raise ValueError  # such as CancelledError of another task: this one, which serves all, was not cancelled
