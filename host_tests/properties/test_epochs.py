@@ -27,6 +27,7 @@ from host_tests.properties.stepped import stepped
 
 GROUP = {"switch": SENDER, "panel": SENDER, "lamp": LISTENER}
 ONE_SENDER = {"switch": SENDER, "lamp": LISTENER, "lantern": LISTENER}
+PAIR = {"switch": SENDER, "lamp": LISTENER}
 LIFETIME_S = 600
 NONE = dict.fromkeys(["add", "remove", "rekey", "send", "record", "fault", "wait", "push late"], 0)
 WALK = 50  # actions
@@ -38,6 +39,7 @@ BUDGETS = {
     "an expulsion, a fault, a message": (GROUP, {"remove": 1, "wait": 2, "fault": 1, "send": 1, "record": 1}, {}, 2500),
     "the only sender": (ONE_SENDER, {"remove": 2, "wait": 2, "fault": 1}, {}, 2500),
     "a lifetime": (GROUP, {"rekey": 1, "wait": 3, "fault": 1}, {"lifetime_s": LIFETIME_S}, 2500),
+    "a sender without a session": (PAIR, {"add": 1, "fault": 2, "send": 1}, {"outside": ["new"]}, 2500),
     "a latecomer": (GROUP, {"rekey": 1, "add": 1, "fault": 1, "send": 1, "wait": 1}, {"outside": ["new"]}, 2500),
 }
 
@@ -125,11 +127,17 @@ def _every_number_is_known():
     return mock.patch.object(Manager, "gsa", gsa)
 
 
+def _a_number_is_known_in_the_next_session():
+    """A sender that sent without a session, and has not reported yet, is believed to have sent what it reported before."""
+    return mock.patch.object(Manager, "reconnected", lambda self, identity: None)
+
+
 MUTATIONS = {
     "F1": (_senders_alone_are_told, "an expulsion and a fault", "word"),
     "F2": (_no_keys_without_a_sender, "the only sender", "expulsion"),
     "F4": (_who_fetches_is_told_nothing, "an expulsion and a fault", "word"),
     "F15": (_a_lifetime_ends_all_epochs, "a lifetime", "lifetime"),
+    "reconnected": (_a_number_is_known_in_the_next_session, "a sender without a session", "latecomer"),
     "F17": (_every_number_is_known, "a latecomer", "latecomer"),
 }
 
