@@ -47,6 +47,7 @@ class Record:
     """The nonces of one test, and those that were repeated."""
 
     def __init__(self):
+        self._strict = False
         self._used = {}  # (key, nonce): (what was sealed, frames)
         self.repeated = []  # sentences
         self.seals = 0
@@ -57,9 +58,14 @@ class Record:
         self.repeated.clear()
         self.seals = 0
 
-    def new_world(self):
-        """Forget the nonces, but not the repeated ones: from here on, equal keys are other keys."""
+    def new_world(self, strict=False):
+        """Forget the nonces, but not the repeated ones: from here on, equal keys are other keys.
+
+        `strict`: the same content twice is a repetition too. Nothing of dice seals anything twice, so this is for tests in which
+        each world exists once: a number that is used again is found although all messages are alike.
+        """
         self._used.clear()
+        self._strict = strict
 
     def check(self, where=""):
         """Raise AssertionError if a nonce was repeated; `where` begins its message. For tests with many worlds."""
@@ -70,10 +76,12 @@ class Record:
     def note(self, key, nonce, sealed):
         """Note that `sealed`, ciphertext and tag, was made with a key and a nonce: another one has another content."""
         self.seals += 1
+        first = (key, nonce) not in self._used
         before, frames = self._used.setdefault((key, nonce), (sealed, _caller()))
-        if before != sealed:
+        if before != sealed or (self._strict and not first):
             uses = ["\n".join(f"    {path}:{line}" for path, line in where) for where in (frames, _caller())]
-            self.repeated.append(f"key {key.hex()}, nonce {nonce.hex()} sealed\n{uses[0]}\n  and something else\n{uses[1]}")
+            again = "the same" if before == sealed else "something else"
+            self.repeated.append(f"key {key.hex()}, nonce {nonce.hex()} sealed\n{uses[0]}\n  and {again}\n{uses[1]}")
 
     def read(self, path):
         """Note what other processes have sealed (see recorded/sitecustomize.py)."""

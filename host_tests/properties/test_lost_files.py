@@ -78,7 +78,7 @@ async def _live(network, folder, random):
 def test_no_nonce_is_used_twice_whatever_a_managed_node_loses(tmp_path):
     sent = 0
     for seed in seeds(12):
-        RECORD.new_world()
+        RECORD.new_world(strict=True)
         random = Random(seed)
         network = VirtualNetwork(random.randrange, random.choice((0, 0, 20)))
         folder = tmp_path / str(seed)

@@ -142,10 +142,15 @@ def test_a_number_that_is_used_twice_is_seen_wherever_dice_seals(seal, record):
     assert not record.repeated, "a repetition is reported twice"
 
 
-def test_the_same_content_again_is_no_fault(record):
+def test_the_same_content_again_is_a_fault_only_in_a_strict_world(record):
     datagram = sent(member(SWITCH), b"on")
     assert sent(member(SWITCH), b"on") == datagram
     assert record.seals == 2 and not record.repeated
+    record.new_world(strict=True)
+    sent(member(SWITCH), b"on")
+    assert not record.repeated
+    sent(member(SWITCH), b"on")
+    assert len(record.repeated) == 1 and "and the same" in record.repeated[0]
 
 
 def test_a_new_world_has_other_keys(record):
