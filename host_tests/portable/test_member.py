@@ -261,6 +261,32 @@ def test_a_member_without_memory_is_closed():
     assert not any(keys) and sender.held(1) is None
 
 
+def test_whatever_a_store_raises_costs_one_message():
+    """An OSError was taken for one of the network: 50 of them ended the group."""
+
+    class OddStore(RamStore):
+        error = None
+
+        def get(self, name):
+            if self.error:
+                raise self.error
+            return super().get(name)
+
+    for error in (OSError(5), MemoryError(), ValueError()):
+        store = OddStore()
+        lamp = make_member(store=store)
+        sealed_next = sealed(0, epoch=2)
+        lamp.install(make_gsa(epoch=2), 0)
+        store.error = error
+        dropped_as("unsaved", lamp, sealed(0))
+        dropped_as("unsaved", lamp, sealed_next)
+        sender = make_member(A)
+        sender.counters._store = store
+        assert sender.receive(sealed(40), 0) == CLASH
+        store.error = None
+        assert lamp.receive(sealed_next, 0) == DATA and lamp.held(0).epoch == 2
+
+
 def test_a_sender_that_knows_of_a_clash_returns_nothing():
     store = RamStore()
     sender = make_member(A, store=store)

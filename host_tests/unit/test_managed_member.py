@@ -254,3 +254,25 @@ async def stay_for_one_look(managed, session):
         await managed.stay(session)
     finally:
         asyncio.sleep = sleep
+
+
+def test_a_damaged_file_is_replaced_by_what_the_manager_has(tmp_path):
+    """The node stayed out of service: it refused each GSA, because it could not compare it with the file."""
+
+    async def main():
+        managed = await resumed(tmp_path, 1)
+        install(managed, 2)
+        path = tmp_path / "lamps.gsa"
+        path.write_bytes(path.read_bytes()[:40])
+        managed.group.activate()
+        managed._note_entered()  # it costs no message
+        assert install(managed, 3, active=1) == (CHANGED, (3, 0, ENTERED, 0)) and file_of(tmp_path).epoch == 3
+        managed.leave()
+        path.write_bytes(b"")
+        managed = ManagedGroup("lamps", str(path), IdleNetwork())
+        assert install(managed, 3, fresh=False)[0] == CHANGED
+        await managed.resume()
+        assert epoch_in_use(managed) == 3
+        managed.leave()
+
+    asyncio.run(main())

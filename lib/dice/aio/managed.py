@@ -17,7 +17,7 @@ from os import urandom
 from .._compat import const
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT
-from ..errors import FormatError, PeerError, StoreError, UsageError
+from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..limits import (
     GRACE_MS,
@@ -171,7 +171,10 @@ class ManagedGroup:
         """
         encoded = body[2:]
         gsa = decode(encoded)
-        held = read_file(self._path, decode)
+        try:
+            held = read_file(self._path, decode)
+        except FormatError:  # damaged; epochs that are over are in the store, too
+            held = None
         if held and held.gid != gsa.gid:
             self.leave()
             held = None
@@ -202,7 +205,7 @@ class ManagedGroup:
             try:
                 replace_file(self._path, read_file(self._path, without_fresh_flag))  # type: ignore[arg-type]
                 self._fresh = False
-            except StoreError:
+            except Exception:  # of the store, or the file is damaged: that costs no message
                 pass  # tried again after the next datagram
 
     def _install(self, request: "Message", _session: "Any") -> "Response":
