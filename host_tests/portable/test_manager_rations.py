@@ -183,6 +183,19 @@ def test_after_the_last_epoch_comes_another_group_id():
         deliver(manager, 0)
 
 
+def test_another_group_id_that_cannot_be_stored_shortens_no_expulsion():
+    manager = in_use(epoch=GROUP_EPOCH_MAX - 1, count=2)
+    manager.remove([b"s1"], 0)
+
+    def full(_):
+        raise OSError(28)
+
+    manager._commit = full
+    assert manager.grace_s(b"lamp") == 0
+    raises(OSError, None, manager.rekey, 0)
+    assert manager.grace_s(b"lamp") == 0, "it may obey s1"
+
+
 def test_the_last_sender_can_be_removed():
     """F2: nobody was given the epoch that shuts it out."""
     manager, _ = new_manager()

@@ -76,8 +76,10 @@ def test_a_flight_of_which_one_message_was_missing_is_answered_once():
 
 def test_a_server_without_state_answers_so_many_hellos_from_an_address():
     """A client whose cookie never comes back right, since its hello changes on the way."""
-    server = listener()
-    other = drain(client())[0]
+    server, session = listener(), client()
+    server.receive(drain(session)[0], b"c", 0)
+    give(session, [transmitted(server)[0][0]])
+    other = drain(session)[0]  # with the cookie of another address
     sent = 0
     for now in range(3 * HELLOS_PERIOD_MS):
         server.receive(other, b"a", now)
@@ -97,7 +99,26 @@ def test_handshakes_that_begin_anew_and_anew_are_bounded():
     for number in range(1000):
         server.receive(hello[:17] + number.to_bytes(2, "big") + hello[19:], b"a", 0)
         sent += len(transmitted(server))
-    assert sent == HELLOS_MAX - 1 and len(server.half_open) == 1
+    assert sent == HELLOS_MAX and len(server.half_open) == 1
+
+
+def test_hellos_in_the_name_of_a_client_do_not_use_up_its_own():
+    """20 spoofed datagrams in a second kept it out, with or without a cookie that cannot be right."""
+    for start in (0, 1):
+        server, session, other = listener(), client(), client()
+        hello = drain(other)[0]
+        server.receive(hello, b"c", 0)
+        give(other, [transmitted(server)[0][0]])
+        spoofed = (hello, drain(other)[0])
+        for number in range(2):
+            for _ in range(2 * HELLOS_MAX):
+                server.receive(spoofed[start], b"a", 0)
+                transmitted(server)
+            server.receive(drain(session)[0], b"a", 0)
+            out = transmitted(server)
+            assert out, (start, number)
+            give(session, [out[0][0]])
+        assert len(server.half_open) == 1
 
 
 def test_renegotiation_is_refused_so_often():
