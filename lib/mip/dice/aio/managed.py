@@ -18,7 +18,7 @@ from os import urandom
 
 _TYPING = const(0)
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CREATED = const(0x41); _POST = const(2); _PUT = const(3)
-from ..errors import FormatError, PeerError, StoreError, UsageError
+from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 _GRACE_MS = const(60_000); _MANAGED_POLL_S = const(5); _MISSED_EPOCH_MIN_S = const(30); _REPORT_MAX_S = const(600); _REPORT_MIN_S = const(30); _RESERVE_RECORDS = const(64)
 
@@ -172,7 +172,10 @@ class ManagedGroup:
         """
         encoded = body[2:]
         gsa = decode(encoded)
-        held = read_file(self._path, decode)
+        try:
+            held = read_file(self._path, decode)
+        except FormatError:  # damaged; epochs that are over are in the store, too
+            held = None
         if held and held.gid != gsa.gid:
             self.leave()
             held = None
@@ -203,7 +206,7 @@ class ManagedGroup:
             try:
                 replace_file(self._path, read_file(self._path, without_fresh_flag))  # type: ignore[arg-type]
                 self._fresh = False
-            except StoreError:
+            except Exception:  # of the store, or the file is damaged: that costs no message
                 pass  # tried again after the next datagram
 
     def _install(self, request: "Message", _session: "Any") -> "Response":

@@ -45,24 +45,20 @@ class PskLookup(KeyExchange):
         reader = Reader(body)
         handshake.identity = identity = reader.vector(2)
         reader.end()
-        try:
-            key = self.current(identity)
-        except Exception:  # user code: an error in it must not end the task that serves the others
-            key = None
-        handshake.credential = key
+        handshake.credential = key = handshake.current(identity)
         handshake.premaster = premaster(key or handshake.random(16))
         return True
 
     def current(self, identity):
-        """Return the key that an identity has now, or None; see KeyExchange. Raises what `find` raises, and keeps it."""
+        """Return the key that an identity has now, or None; see KeyExchange. Raises ValueError if `find` has failed."""
         try:
             key = self._find(identity) if len(identity) <= _PSK_IDENTITY_MAX_BYTES else None
             if key is None or isinstance(key, (bytes, bytearray, memoryview)):
                 return bytes(key) if key else None  # a copy, which does not change if the application's does
             raise TypeError
-        except BaseException as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # also CancelledError of another task: this one, which serves all, was not cancelled
             self.errors += 1
             self.error = error
-            if isinstance(error, (Exception, KeyboardInterrupt, SystemExit)):
-                raise
-            raise ValueError  # such as CancelledError of another task: this one, which serves all, was not cancelled
+            raise ValueError

@@ -290,7 +290,8 @@ class Listener:
         before = _at(self.half_open, address)
         if verified and before and before[0].hello == (message_seq, hello):
             return before  # a repetition
-        if not self._may_answer(encoded, now):
+        # Whoever sends in the name of a client does not use up what it may ask: that is counted by what came back.
+        if hello[3] and not self._may_answer(hash(encoded) + verified, now):
             return ()
         if not verified:
             if not self._out:
@@ -317,12 +318,12 @@ class Listener:
         self.half_open.append(client)
         return (client,)
 
-    def _may_answer(self, encoded, now):
+    def _may_answer(self, key, now):
         """Return whether a hello that is no repetition may be answered: else two sides that cannot agree could answer endlessly."""
         if not 0 <= ticks_diff(now, self._hellos_since) < _HELLOS_PERIOD_MS or len(self._hellos) >= _HELLOS_ADDRESSES_MAX:
             self._hellos.clear()
             self._hellos_since = now
-        key = hash(encoded) & 0xFFFF  # a small integer: an address in a dict costs a board 60 bytes
+        key &= 0xFFFF  # a small integer: an address in a dict costs a board 60 bytes
         count = self._hellos.get(key, 0)
         if count >= _HELLOS_MAX:
             self.refused += 1

@@ -97,7 +97,7 @@ class Server(Handshake):
         if kind == _HANDSHAKE_FINISHED and state == _EXPECT_FINISHED:
             self._read_finished(b"client", self.session_hash or self._transcript.digest(), body, message)
             self._state = _EXPECT_NOTHING
-            if self._current(self.identity) != self.credential:  # deleted or changed during the handshake
+            if self.current(self.identity) != self.credential:  # deleted or changed during the handshake
                 raise PeerError(_ALERT_DECRYPT_ERROR, _E_FINISHED)
             return None if self.resumed else self._finish()
         complete = self.credentials.read(self, kind, body) if state == _EXPECT_CLIENT_KEY_EXCHANGE else None
@@ -187,7 +187,7 @@ class Server(Handshake):
         if not self._tickets or not self.extended:
             return False
         tickets, now = self._tickets
-        known = tickets.read(ticket or tickets.recall(session_id), now, self._current)
+        known = tickets.read(ticket or tickets.recall(session_id), now, self.current)
         if not known or known[0] not in offered or known[0] not in self.credentials.suites:
             return False
         self.suite, self.secrets.master, self.identity, self.credential = known
@@ -195,7 +195,7 @@ class Server(Handshake):
         self.resumed = True
         return True
 
-    def _current(self, identity):
+    def current(self, identity):
         """Return the credential that an identity has now; None if the key exchange cannot say."""
         try:
             return self.credentials.current(identity)

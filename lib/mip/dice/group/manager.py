@@ -334,8 +334,6 @@ class Manager:
             state.epoch = 0
             state.gid = self._random(_GID_BYTES)
             state.tgk = b""
-            self._entered = {}
-            self._expelled = 0
         state.epoch += 1
         state.active = False
         state.grace_s = 0 if expel or urgent else _GRACE_MS // 1000
@@ -360,6 +358,9 @@ class Manager:
             raise UsageError(_E_NO_ID)
         due = self._end_of_wait(state, now) if self._due is None or self.state.grace_s else self._due  # an expulsion waits once
         self._keep(state)
+        if state.epoch == 1:
+            self._entered = {}
+            self._expelled = 0
         self._due = due
         self._heard = {}
         self._clashed = set()

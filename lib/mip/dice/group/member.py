@@ -142,7 +142,7 @@ class Member:
                     return self._drop("replayed")
             if sequence >= sender.mark:
                 sender.mark = self.counters.reserve(sender.counter, context.base, sender.mark, sequence + self._remember_records)
-        except (StoreError, UsageError):
+        except Exception:  # whatever a store raises
             return self._drop("unsaved")
         if sequence == next_sequence:  # as see() does, without the 28 us of its call: fresh, so no activation has set it anew
             sender.next = sequence + 1
@@ -297,7 +297,7 @@ class Member:
         context.own_next = max(context.own_next, context.end)
         try:
             self.counters.mark("c", context.own_id, context.epoch)  # also after a reboot
-        except StoreError:
+        except Exception:  # whatever a store raises
             pass  # after a restart, sending fails as well, or the clash is detected again
         return _CLASH
 
@@ -351,7 +351,7 @@ class Member:
                 self._schedule()
                 try:
                     self._enter(self._other, None, now)
-                except (StoreError, UsageError):
+                except Exception:  # whatever a store raises
                     pass
                 return
             self._unit_s = min(2 * self._unit_s or 1, _LIFETIME_UNIT_MAX_S, left_s)
