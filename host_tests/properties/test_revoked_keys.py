@@ -12,6 +12,7 @@ import random
 
 import pytest
 
+from dice._compat import ticks_add, ticks_diff
 from dice.dtls.client import Client
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
@@ -44,7 +45,7 @@ class World:
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
-        self.now = 0
+        self.now = 0  # ms, which do not wrap, as ticks do
         self.keys = {identity: os.urandom(16) for identity in IDENTITIES}
         self.old = {identity: [key] for identity, key in self.keys.items()}
         self.changed = dict.fromkeys(IDENTITIES, 0)  # when the key of an identity changed last
@@ -55,6 +56,9 @@ class World:
         self.listener = Listener(PskLookup(self.find), os.urandom, 0, lambda address: address, sessions_max=64, tickets=tickets)
         self.devices = [Device(identity, bytes((i,)), self.keys[identity]) for i, identity in enumerate(IDENTITIES * 2)]
         self.done = dict.fromkeys(("connected", "resumed", "refused", "ended", "stayed", "expired"), 0)
+
+    def ticks(self):
+        return ticks_add(0, self.now)
 
     def find(self, identity):
         if self.broken:
@@ -76,7 +80,7 @@ class World:
         options = {"tickets": self.chance.random() < 0.5} if resume is None else {}
         role = Client(Psk(device.identity, key), os.urandom, resume=resume, **options)
         self.drop(device)
-        device.session = Session(role, RecordLayer(), self.now)
+        device.session = Session(role, RecordLayer(), self.ticks())
         for _ in range(5):
             while datagram := device.session.transmit():
                 if self.chance.random() < 0.05:
@@ -87,7 +91,7 @@ class World:
             while sent := self.listener.transmit():
                 for other in self.devices:
                     if other.session and other.address == sent[1]:
-                        give(other.session, [bytes(sent[0])], self.now)
+                        give(other.session, [bytes(sent[0])], self.ticks())
         if not device.session.connected:
             self.done["refused"] += 1
             self.drop(device)
@@ -98,7 +102,7 @@ class World:
 
     def receive(self, device, datagram, key, proved, since):
         """Let the listener receive a datagram; whoever connects by it must have the key of its identity now."""
-        event, client = self.listener.receive(datagram, device.address, self.now)
+        event, client = self.listener.receive(datagram, device.address, self.ticks())
         while event != NONE:
             if event == CONNECTED:
                 if client.session.resumed:
@@ -111,7 +115,7 @@ class World:
                 assert not self.broken and self.keys.get(device.identity) == self.proved[client][0], (
                     "connected with a key that is gone"
                 )
-            event, client = self.listener.receive(b"", device.address, self.now) if event != CLOSED else (NONE, None)
+            event, client = self.listener.receive(b"", device.address, self.ticks()) if event != CLOSED else (NONE, None)
 
     def resume(self, device):
         """Resume a session, of this device or of the other one with this identity, with whatever key the device has now."""
@@ -144,7 +148,7 @@ class World:
         if device.session and device.session.connected:
             device.session.close()
             while datagram := device.session.transmit():
-                self.listener.receive(bytes(datagram), device.address, self.now)
+                self.listener.receive(bytes(datagram), device.address, self.ticks())
 
     def drop(self, device):
         """The device has lost its session; that of the server may stay, until the next one from this address replaces it."""
@@ -154,9 +158,11 @@ class World:
         """Let time pass, as an event loop does."""
         end = self.now + self.chance.choice((1, 1000, 90_000, 200_000, HOUR_MS, 30 * HOUR_MS))
         while self.now < end:
-            self.now = min(end, self.listener.deadline())
+            due = ticks_diff(self.listener.deadline(), self.ticks())
+            assert due > 0, "what was due is still due"
+            self.now = min(end, self.now + due)
             self.failed_until = self.now if self.broken else self.failed_until
-            for client in self.listener.timeout(self.now):
+            for client in self.listener.timeout(self.ticks()):
                 if client in self.proved:
                     assert self.keys.get(client.session.identity) != self.proved[client][0], "a session ends whose key is the same"
                     assert not self.broken, "a look-up that fails ends a session"
@@ -164,7 +170,7 @@ class World:
             while sent := self.listener.transmit():
                 for other in self.devices:
                     if other.session and other.address == sent[1]:
-                        give(other.session, [bytes(sent[0])], self.now)
+                        give(other.session, [bytes(sent[0])], self.ticks())
 
     def check(self):
         """Compare the established sessions with the keys."""
