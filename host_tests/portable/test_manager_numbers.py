@@ -9,7 +9,7 @@ from dice.errors import DATA
 from dice.group.gsa import K08, UNKNOWN
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
 from dice.group.member import Member
-from dice.limits import AUTOMATIC_REKEY_MIN_MS, SENDER_HEARD_MS
+from dice.limits import AUTOMATIC_REKEY_MIN_MS, PENDING_EXPEL_MS, PENDING_MS, SENDER_HEARD_MS
 
 MINUTE = 60_000
 
@@ -46,6 +46,46 @@ def test_the_reported_sequence_numbers_are_told_and_never_decrease():
     assert told(manager) == BASE + 70
     manager.report(b"switch", 1, 20, False, 0)  # a report that arrived late
     assert told(manager) == BASE + 70
+
+
+def test_others_wait_for_the_report_of_a_sender_that_was_given_the_epoch():
+    """Else its number would be unknown to those that join at the same moment, and they would drop its first message."""
+    manager, _ = new_manager()
+    manager.add([b"switch"], SENDER, 0)
+    manager.add([b"lamp"], LISTENER, 0)
+    assert not manager.pending(b"lamp") and not manager.pending(b"stranger")
+    manager.fetch(b"switch", 0)
+    assert manager.pending(b"lamp") and not manager.pending(b"switch")
+    manager.report(b"switch", 1, 0, False, 10)
+    assert not manager.pending(b"lamp") and told(manager) == BASE
+    manager.rekey(20)
+    manager.fetch(b"switch", 20)
+    assert manager.pending(b"lamp") and manager.deadline() == 20 + PENDING_MS
+    manager.connected = [b"lamp"]  # without a session, it will not report
+    assert not manager.pending(b"lamp")
+    manager.connected = None
+    manager.timeout(20 + PENDING_MS)
+    manager.fetch(b"switch", 20 + PENDING_MS)  # as often as it likes: they wait once
+    assert not manager.pending(b"lamp") and told(manager) == UNKNOWN
+
+
+def test_an_expulsion_waits_for_reports_at_its_beginning_only():
+    manager, _ = new_manager()
+    manager.add([b"switch", b"panel", b"gone"], SENDER, 0)
+    manager.add([b"lamp"], LISTENER, 0)
+    manager.remove([b"gone"], 0)
+    manager.fetch(b"switch", 1000)
+    assert manager.pending(b"lamp")
+    manager.timeout(PENDING_EXPEL_MS)
+    assert not manager.pending(b"lamp")
+    manager.fetch(b"panel", PENDING_EXPEL_MS + 1)
+    manager.timeout(PENDING_EXPEL_MS + 1)
+    assert not manager.pending(b"lamp")
+    manager.timeout(WAIT)
+    manager.rekey(WAIT)  # the lamp has not entered the epoch of the expulsion
+    manager.timeout(2 * WAIT)
+    manager.fetch(b"switch", 2 * WAIT)
+    assert manager.state.active and not manager.pending(b"lamp")
 
 
 def test_a_sender_whose_acknowledgement_was_lost_is_unknown():

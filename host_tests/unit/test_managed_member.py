@@ -10,8 +10,8 @@ import pytest
 
 from dice.aio.managed import ManagedGroup
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, POST, PUT
-from dice.errors import LimitError, StoreError, UsageError
+from dice.coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT, SERVICE_UNAVAILABLE
+from dice.errors import LimitError, PeerError, StoreError, UsageError
 from dice.group import member
 from dice.group.context import Context
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa, decode
@@ -275,4 +275,32 @@ def test_a_damaged_file_is_replaced_by_what_the_manager_has(tmp_path):
         assert epoch_in_use(managed) == 3
         managed.leave()
 
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("busy", [0, 3, 100])
+def test_a_member_asks_again_while_the_manager_waits_for_a_sender(tmp_path, monkeypatch, busy):
+    answers = [(SERVICE_UNAVAILABLE, b"")] * busy + [(CREATED, bytes((60, 1)) + gsa(1))]
+    asked = []
+
+    async def answer(code, path, payload=b""):
+        asked.append(path)
+        return (
+            SimpleNamespace(code=answers[0][0], payload=answers.pop(0)[1])
+            if path == "ace-group/lamps"
+            else SimpleNamespace(payload=b"")
+        )
+
+    async def main():
+        managed = ManagedGroup("lamps", str(tmp_path / "lamps.gsa"), IdleNetwork())
+        if busy == 100:
+            with pytest.raises(PeerError):
+                await managed.join(SimpleNamespace(request=answer))
+            assert len(asked) < 20
+        else:
+            assert await managed.join(SimpleNamespace(request=answer))
+            assert len(asked) == busy + 2  # and its report
+            managed.leave()
+
+    monkeypatch.setattr(asyncio, "sleep", lambda s, _sleep=asyncio.sleep: _sleep(0) if 1 <= s <= 2 else _sleep(s))
     asyncio.run(main())

@@ -33,6 +33,7 @@ from .coap.codes import (
     POST,
     PUT,
     RST,
+    SERVICE_UNAVAILABLE,
     URI_PATH,
     URI_QUERY,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "POST",
     "PUT",
     "RST",
+    "SERVICE_UNAVAILABLE",
     "URI_PATH",
     "URI_QUERY",
     "Coap",

@@ -16,7 +16,7 @@ from os import urandom
 
 from .._compat import const
 from .._typing import TYPING
-from ..coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT
+from ..coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT, SERVICE_UNAVAILABLE
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..limits import (
@@ -33,6 +33,7 @@ from .group import join
 
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
+_JOINS_MAX = const(16)  # requests, 1 to 2 s apart, while the manager waits for the report of a sender
 
 if TYPING:
     from typing import Any
@@ -101,10 +102,15 @@ class ManagedGroup:
         Raises PeerError if the manager refuses or does not answer, FormatError for a GSA that is damaged, and what dice.join and
         Coap.request raise.
         """
-        response = await manager.request(POST, "ace-group/" + self._name)
-        if response is None or response.code != CREATED:
+        response: Any = None
+        for _ in range(_JOINS_MAX):
+            response = await manager.request(POST, "ace-group/" + self._name)
             if response is None:
                 raise PeerError(None, E_NO_ANSWER)
+            if response.code != SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(1 + urandom(1)[0] / 256)
+        if response.code != CREATED:
             raise PeerError(None, E_REFUSED)
         self._take(response.payload)
         await self.resume()

@@ -24,6 +24,8 @@ from ..limits import (
     GROUP_EPOCH_MAX,
     KEY_RECORDS_MAX,
     OPERATOR_EPOCHS,
+    PENDING_EXPEL_MS,
+    PENDING_MS,
     SENDER_HEARD_MS,
     SENDERS_MAX,
 )
@@ -125,6 +127,7 @@ class Manager:
         self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
+        self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
         self._clashed: set[bytes] = set()  # members that get another id in the next epoch
         self._ration = Ration(bool(state.epoch))
         self.restore(state, now)
@@ -135,6 +138,7 @@ class Manager:
         self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
         self._expelled = max(self._expelled, state.epoch)
         self._heard = {}
+        self._pending = {}
         self._clashed = set()
 
     def add(self, identities: "Iterable[bytes]", role: str, now: int) -> None:
@@ -179,12 +183,22 @@ class Manager:
         If it has not held this epoch, and the number of some sender is unknown, an attacker could replay that sender's recorded
         messages to it. So an epoch in which nobody has sent begins for it first, if that is not too often.
         """
+        member = self.state.members.get(identity)
+        first = member is not None and member.role == SENDER and member.offered != self.state.epoch
         gsa = self.gsa(identity)
+        if first:
+            self._expect_report(identity, now)
         if not gsa or not gsa.fresh or UNKNOWN not in dict(gsa.senders).values():
             return gsa
         if self._automatic(_RETURNED if self.state.members[identity].held else identity, now):
             self._begin(self.state.copy(), now)
         return self.gsa(identity)
+
+    def pending(self, identity: bytes) -> bool:
+        """Return whether a member had better fetch the epoch some moments later, when all senders that have it have reported."""
+        member = self.state.members.get(identity)
+        missing = self._pending.keys() - self._heard.keys() - {identity}
+        return member is not None and member.held < self.state.epoch and any(self._has_session(i) for i in missing)
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
@@ -285,11 +299,11 @@ class Manager:
     def undelivered(self) -> "list[bytes]":
         """Identities of members that have not acknowledged the current epoch.
 
-        Those first that the expelled may reach; then listeners, since they need its first record.
+        Listeners first: before a sender has the epoch, how far it has sent is known. Then those that the expelled may reach.
         """
         members = self.state.members
         missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
-        return sorted(missing, key=lambda i: (self.grace_s(i), members[i].role == SENDER))
+        return sorted(missing, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
 
     @property
     def not_activated(self) -> "list[bytes]":
@@ -304,7 +318,7 @@ class Manager:
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
         soonest = self._due
-        for due in self._ration.dues() + list(self._heard.values()):
+        for due in self._ration.dues() + list(self._heard.values()) + list(self._pending.values()):
             if due is not None and (soonest is None or ticks_diff(due, soonest) < 0):
                 soonest = due
         return soonest
@@ -312,6 +326,7 @@ class Manager:
     def timeout(self, now: int) -> bool:
         """Activate the epoch if the wait for acknowledgements is over; return whether it is active."""
         expire(self._heard, now)
+        expire(self._pending, now)
         self._ration.timeout(now)
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._activate()
@@ -319,6 +334,17 @@ class Manager:
 
     def _has_session(self, identity):
         return self.connected is None or identity in self.connected
+
+    def _expect_report(self, identity, now):
+        """Let the others wait for the report of a sender, once in an epoch; an expulsion waits at its beginning only."""
+        until = ticks_add(now, PENDING_MS)
+        if not self.state.grace_s:
+            if self._due is None:
+                return
+            latest = ticks_add(self._due, PENDING_EXPEL_MS - EXPEL_MS - ACKNOWLEDGE_EACH_MS * len(self.state.members))
+            if ticks_diff(latest, until) < 0:
+                until = latest
+        self._pending[identity] = until
 
     def _automatic(self, cause, now):
         """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
@@ -362,6 +388,7 @@ class Manager:
             self._expelled = 0
         self._due = due
         self._heard = {}
+        self._pending = {}
         self._clashed = set()
         if expel:
             self._expelled = state.epoch
