@@ -30,7 +30,8 @@ from ..limits import (
     SENDERS_MAX,
 )
 from ..reasons import E_NO_ID, E_OPTION
-from ..suites import PSK_AES_128_CCM_8, SUITES
+from ..suites import SUITES
+from .group_state import GroupState, MemberRecord
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import mul_id_of, sender_id_max, traffic_key
 from .ration import Ration, expire
@@ -50,56 +51,6 @@ _SPENT_RECORDS = KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch 
 _FORGED = const(1)  # causes of automatic epochs that are those of no member, because anybody can bring them about,
 _RETURNED = const(2)  # or because all members may, whenever they wake
 _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
-
-
-class MemberRecord:
-    """A member, as the manager stores it."""
-
-    def __init__(self, role, device_id, held=0, sent=0, offered=0):
-        self.role = role
-        self.id = device_id  # SenderID or ListenerID in this epoch, or None
-        self.held = held  # the latest epoch whose GSA it has acknowledged
-        self.sent = sent  # the next sequence number that it sends, by its last report
-        self.offered = offered  # of a sender: the latest epoch whose GSA it may have
-
-
-class GroupState:
-    """The persistent state of one group: plain values, so that it can be copied and stored.
-
-    `epoch` is 0, and there are no keys, before the first member is added. `active`: whether the epoch is in use. `members` is
-    {identity: MemberRecord}.
-    """
-
-    def __init__(
-        self, name: str, gid: bytes, address: bytes, port: int, layout: int, lifetime_s: int = 0, suite: int = PSK_AES_128_CCM_8
-    ) -> None:
-        """A new group.
-
-        * `gid`: the group id, 4 random bytes; `address` and `port`: its multicast address, 4 or 16 bytes, and UDP port.
-        * `layout`: K08 or D00 of dice.group.gsa, how sequence numbers contain SenderIDs (docs/protocol.md, section 2).
-        * `lifetime_s`: the time in s after which the keys of an epoch expire, 0 for never.
-        * `suite`: the code point of a cipher suite in dice.suites.SUITES.
-        """
-        self.name = name
-        self.gid = gid
-        self.address = address
-        self.port = port
-        self.layout = layout
-        self.lifetime_s = lifetime_s
-        self.suite = suite
-        self.epoch = 0
-        self.active = False
-        self.grace_s = GRACE_MS // 1000  # how long members still receive the previous epoch; 0 after an expulsion
-        self.tgk = self.cs_id = self.rand = b""
-        self.members = {}  # MemberRecord by identity
-
-    def copy(self):
-        """Return a copy that can be changed."""
-        other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s, self.suite)
-        for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
-            setattr(other, name, getattr(self, name))
-        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent, m.offered) for i, m in self.members.items()}
-        return other
 
 
 class Manager:
