@@ -215,7 +215,10 @@ def test_a_saved_session_contains_no_key_in_the_clear():
 def test_save_in_clear_round_trips():
     client, server = connected()
     store = RamStore()
-    client = restore_in_clear(save_in_clear(client, store, "s1"), store, 0, "s1")
+    saved = save_in_clear(client, store, "s1")
+    for suite in (0, 0xFFFF):  # memory that has lost its contents
+        raises(StoreError, E_STALE, restore_in_clear, saved[:2] + suite.to_bytes(2, "big") + saved[4:], store, 0, "s1")
+    client = restore_in_clear(saved, store, 0, "s1")
     assert deliver(client, server, b"x")[0] == DATA
 
 

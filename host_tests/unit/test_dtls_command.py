@@ -181,10 +181,15 @@ def test_a_silent_server_gives_E51(key):
     assert done.stderr.startswith("dicectl: E51: The peer did not answer")
 
 
-@pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65])
+def test_a_name_that_no_host_can_have_gives_one_line(key):
+    done = dicectl("dtls-client", "a..", 1, "--psk-identity", "node1", "--psk-file", key)
+    assert done.returncode == 1 and done.stderr.startswith("dicectl: network: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["", "0", "xyz", "00" * 65, b"\xff\xfe"])
 def test_a_malformed_key_is_refused(tmp_path, text):
     path = tmp_path / "key"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     done = connect(1, path)
     assert done.returncode == 2
     assert done.stderr == "dicectl: the key is not 1 to 64 bytes in hex, such as 00112233445566778899aabbccddeeff\n"

@@ -128,7 +128,9 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=TIMER_MS, mtu=DATAG
     role.is_client = bool(flags & 2)
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
-    suite = SUITES[role.suite]
+    suite = SUITES.get(role.suite)
+    if suite is None:
+        raise StoreError(E_STALE)
     record_max = reader.uint(2)
     generation = reader.uint(5)
     next_number = _mark(store, name, generation)

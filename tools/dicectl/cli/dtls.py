@@ -34,7 +34,7 @@ def _options(function):
 
 def _key(path, identity):
     """Return the key from a file, or prompt for it. It is no argument, because other users can read arguments."""
-    text = Path(path).read_text() if path else click.prompt(f"Key of {identity} in hex", hide_input=True, err=True)
+    text = Path(path).read_text(errors="replace") if path else click.prompt(f"Key of {identity} in hex", hide_input=True, err=True)
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
@@ -75,7 +75,7 @@ def _run(coroutine):
         raise CommandError(f"E{error.reason}{number}: {SENTENCES[error.reason]}")
     except (asyncio.TimeoutError, TimeoutError):
         raise CommandError("connected, but the answer to the message timed out")
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
         raise CommandError(f"network: {error}")
 
 

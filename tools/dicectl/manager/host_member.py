@@ -47,10 +47,11 @@ class HostMember:
         try:
             self._settings = json.loads((self.folder / FILE).read_text())
             self._address = (self._settings["manager"]["host"], self._settings["manager"]["port"])
+            self._psk = Psk(self._settings["identity"].encode(), bytes.fromhex(self._settings["key"]))
         except OSError:
             command = f"dicectl provision new NAME --group {name} --to {self.folder}"
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, DiceError):
             raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
         self.identity = self._settings.get("identity")
         self.path = self.folder / f"{name}.gsa"
@@ -70,15 +71,13 @@ class HostMember:
 
     async def join(self):
         """Connect to the manager and return the group; raises CommandError."""
-        settings = self._settings
         store = await self._locked()
         try:
             with _in_one_line():
-                psk = Psk(settings["identity"].encode(), bytes.fromhex(settings["key"]))
-                connection = await dice.connect(self._address, psk, timer_ms=_TIMER_MS, timeout_s=_CONNECT_S)
+                connection = await dice.connect(self._address, self._psk, timer_ms=_TIMER_MS, timeout_s=_CONNECT_S)
                 self._coap = Coap(connection, Router(self._managed.routes))
                 group = await self._managed.join(self._coap)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
             raise CommandError(f"network: {error}")
         finally:
             del store  # the group has one of its own, which is released with it
