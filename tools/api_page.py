@@ -43,7 +43,7 @@ GROUPS = (
     (
         "Managed groups",
         "Groups whose keys are distributed and renewed by a group manager, over sessions.",
-        (("aio.managed", "ManagedGroup"), ("aio.kdc", "Kdc"), ("group.manager", "Manager"), ("group.manager", "GroupState")),
+        (("aio.managed", "ManagedGroup"), ("aio.kdc", "Kdc"), ("group.manager", "Manager"), ("group.group_state", "GroupState")),
     ),
     (
         "Transports",

@@ -34,12 +34,6 @@ CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py", "dice/transport/udp_system.py"}
 UNIX = {"dice/_posix.py", "dice/transport/udp_system.py"}
 MANAGER = {*(f"dice/group/{name}.py" for name in ("gsa_encode", "group_state", "manager", "ration")), "dice/aio/kdc.py"}
-    "dice/group/gsa_encode.py",
-    "dice/group/group_state.py",
-    "dice/group/manager.py",
-    "dice/group/ration.py",
-    "dice/aio/kdc.py",
-}
 _NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
 

@@ -15,7 +15,7 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
-_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _URI_PATH = const(11)
+_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3); _URI_PATH = const(11)
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
@@ -125,7 +125,7 @@ class _KeyDelivery:
         self._manager = manager
         self._connected = connected
         self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
-        self._failed: dict[bytes, int] = {}  # the epoch of a push that has failed and waits, by identity
+        self._epochs: dict[bytes, int] = {}  # of the last push, by identity
         path = "ace-group/" + manager.state.name
         self._target = "gsa/" + manager.state.name
         self.routes: Any = {path: {_POST: self._join}, path + "/num": {_GET: self._number}, path + "/node": {_POST: self._report}}
@@ -150,6 +150,8 @@ class _KeyDelivery:
         return identity in self._manager.state.members
 
     def _join(self, request: "Message", identity: bytes) -> "Response":
+        if self._manager.pending(identity):
+            return _SERVICE_UNAVAILABLE, b""
         body = self._body(identity)
         return (_FORBIDDEN, b"") if body is None else (_CREATED, body)
 
@@ -210,28 +212,23 @@ class _KeyDelivery:
             pass
 
     async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        """Start a push to each device that is connected and has none. One that failed for another epoch, and waits, is replaced."""
+        """Start a push to each device that is connected and has none. One of an older epoch is replaced."""
         for identity in identities:
-            epoch = self._manager.state.epoch
-            if identity in self._pushes and self._failed.get(identity, epoch) != epoch:
-                del self._failed[identity]
+            if self._epochs.get(identity) != self._manager.state.epoch and identity in self._pushes:
                 self._pushes.pop(identity).cancel()
-            if identity in self._connected and identity not in self._pushes:
+            if identity in self._connected and identity not in self._pushes and not self._manager.pending(identity):
+                self._epochs[identity] = self._manager.state.epoch
                 self._pushes[identity] = asyncio.create_task(self._push(identity, push))
                 await asyncio.sleep(_DELIVERY_PACE_MS / 1000)
 
     async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        self._failed.pop(identity, None)
-        epoch = self._manager.state.epoch
         try:
             delivered = await push(identity)
         except Exception as error:  # an acknowledgement that cannot be stored
             self.error = error
             delivered = False
         if not delivered:
-            self._failed[identity] = epoch
             await asyncio.sleep(_DELIVERY_RETRY_MS / 1000)
-            del self._failed[identity]
         del self._pushes[identity]
         self.changed.set()
 

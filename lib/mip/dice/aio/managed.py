@@ -17,7 +17,7 @@ from os import urandom
 
 
 _TYPING = const(0)
-_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CREATED = const(0x41); _POST = const(2); _PUT = const(3)
+_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CREATED = const(0x41); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3)
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 _GRACE_MS = const(60_000); _MANAGED_POLL_S = const(5); _MISSED_EPOCH_MIN_S = const(30); _REPORT_MAX_S = const(600); _REPORT_MIN_S = const(30); _RESERVE_RECORDS = const(64)
@@ -34,6 +34,7 @@ from .group import join
 
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
+_JOINS_MAX = const(16)  # requests, 1 to 2 s apart, while the manager waits for the report of a sender
 
 if _TYPING:
     from typing import Any
@@ -102,10 +103,15 @@ class ManagedGroup:
         Raises PeerError if the manager refuses or does not answer, FormatError for a GSA that is damaged, and what dice.join and
         Coap.request raise.
         """
-        response = await manager.request(_POST, "ace-group/" + self._name)
-        if response is None or response.code != _CREATED:
+        response: Any = None
+        for _ in range(_JOINS_MAX):
+            response = await manager.request(_POST, "ace-group/" + self._name)
             if response is None:
                 raise PeerError(None, _E_NO_ANSWER)
+            if response.code != _SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(1 + urandom(1)[0] / 256)
+        if response.code != _CREATED:
             raise PeerError(None, _E_REFUSED)
         self._take(response.payload)
         await self.resume()

@@ -15,7 +15,9 @@ continues where it was; what it knew of sequence numbers and of who has entered 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
 from ..errors import UsageError
-_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = const(5_000); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _SENDER_HEARD_MS = const(700_000); _SENDERS_MAX = const(50)
+_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = const(5_000); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _PENDING_EXPEL_MS = const(4_000); _PENDING_MS = const(20_000); _SENDER_HEARD_MS = const(700_000); _SENDERS_MAX = const(50)
+
+
 
 
 
@@ -29,7 +31,8 @@ _ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = c
 
 
 _E_NO_ID = const(73); _E_OPTION = const(18)
-from ..suites import SUITES; _PSK_AES_128_CCM_8 = const(0xC0A8)
+from ..suites import SUITES
+from .group_state import GroupState, MemberRecord
 from .gsa import UNKNOWN, Gsa; _DERIVE_SENDER = const(1)
 from .gsa_encode import mul_id_of, sender_id_max, traffic_key
 from .ration import Ration, expire
@@ -49,56 +52,6 @@ _SPENT_RECORDS = _KEY_RECORDS_MAX // 4 * 3  # of one sender: then the next epoch
 _FORGED = const(1)  # causes of automatic epochs that are those of no member, because anybody can bring them about,
 _RETURNED = const(2)  # or because all members may, whenever they wake
 _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
-
-
-class MemberRecord:
-    """A member, as the manager stores it."""
-
-    def __init__(self, role, device_id, held=0, sent=0, offered=0):
-        self.role = role
-        self.id = device_id  # SenderID or ListenerID in this epoch, or None
-        self.held = held  # the latest epoch whose GSA it has acknowledged
-        self.sent = sent  # the next sequence number that it sends, by its last report
-        self.offered = offered  # of a sender: the latest epoch whose GSA it may have
-
-
-class GroupState:
-    """The persistent state of one group: plain values, so that it can be copied and stored.
-
-    `epoch` is 0, and there are no keys, before the first member is added. `active`: whether the epoch is in use. `members` is
-    {identity: MemberRecord}.
-    """
-
-    def __init__(
-        self, name: str, gid: bytes, address: bytes, port: int, layout: int, lifetime_s: int = 0, suite: int = _PSK_AES_128_CCM_8
-    ) -> None:
-        """A new group.
-
-        * `gid`: the group id, 4 random bytes; `address` and `port`: its multicast address, 4 or 16 bytes, and UDP port.
-        * `layout`: K08 or D00 of dice.group.gsa, how sequence numbers contain SenderIDs (docs/protocol.md, section 2).
-        * `lifetime_s`: the time in s after which the keys of an epoch expire, 0 for never.
-        * `suite`: the code point of a cipher suite in dice.suites.SUITES.
-        """
-        self.name = name
-        self.gid = gid
-        self.address = address
-        self.port = port
-        self.layout = layout
-        self.lifetime_s = lifetime_s
-        self.suite = suite
-        self.epoch = 0
-        self.active = False
-        self.grace_s = _GRACE_MS // 1000  # how long members still receive the previous epoch; 0 after an expulsion
-        self.tgk = self.cs_id = self.rand = b""
-        self.members = {}  # MemberRecord by identity
-
-    def copy(self):
-        """Return a copy that can be changed."""
-        other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s, self.suite)
-        for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
-            setattr(other, name, getattr(self, name))
-        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent, m.offered) for i, m in self.members.items()}
-        return other
 
 
 class Manager:
@@ -126,6 +79,7 @@ class Manager:
         self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
+        self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
         self._clashed: set[bytes] = set()  # members that get another id in the next epoch
         self._ration = Ration(bool(state.epoch))
         self.restore(state, now)
@@ -136,6 +90,7 @@ class Manager:
         self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
         self._expelled = max(self._expelled, state.epoch)
         self._heard = {}
+        self._pending = {}
         self._clashed = set()
 
     def add(self, identities: "Iterable[bytes]", role: str, now: int) -> None:
@@ -180,12 +135,22 @@ class Manager:
         If it has not held this epoch, and the number of some sender is unknown, an attacker could replay that sender's recorded
         messages to it. So an epoch in which nobody has sent begins for it first, if that is not too often.
         """
+        member = self.state.members.get(identity)
+        first = member is not None and member.role == SENDER and member.offered != self.state.epoch
         gsa = self.gsa(identity)
+        if first:
+            self._expect_report(identity, now)
         if not gsa or not gsa.fresh or UNKNOWN not in dict(gsa.senders).values():
             return gsa
         if self._automatic(_RETURNED if self.state.members[identity].held else identity, now):
             self._begin(self.state.copy(), now)
         return self.gsa(identity)
+
+    def pending(self, identity: bytes) -> bool:
+        """Return whether a member had better fetch the epoch some moments later, when all senders that have it have reported."""
+        member = self.state.members.get(identity)
+        missing = self._pending.keys() - self._heard.keys() - {identity}
+        return member is not None and member.held < self.state.epoch and any(self._has_session(i) for i in missing)
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
@@ -286,11 +251,11 @@ class Manager:
     def undelivered(self) -> "list[bytes]":
         """Identities of members that have not acknowledged the current epoch.
 
-        Those first that the expelled may reach; then listeners, since they need its first record.
+        Listeners first: before a sender has the epoch, how far it has sent is known. Then those that the expelled may reach.
         """
         members = self.state.members
         missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
-        return sorted(missing, key=lambda i: (self.grace_s(i), members[i].role == SENDER))
+        return sorted(missing, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
 
     @property
     def not_activated(self) -> "list[bytes]":
@@ -305,7 +270,7 @@ class Manager:
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
         soonest = self._due
-        for due in self._ration.dues() + list(self._heard.values()):
+        for due in self._ration.dues() + list(self._heard.values()) + list(self._pending.values()):
             if due is not None and (soonest is None or ticks_diff(due, soonest) < 0):
                 soonest = due
         return soonest
@@ -313,6 +278,7 @@ class Manager:
     def timeout(self, now: int) -> bool:
         """Activate the epoch if the wait for acknowledgements is over; return whether it is active."""
         expire(self._heard, now)
+        expire(self._pending, now)
         self._ration.timeout(now)
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._activate()
@@ -320,6 +286,17 @@ class Manager:
 
     def _has_session(self, identity):
         return self.connected is None or identity in self.connected
+
+    def _expect_report(self, identity, now):
+        """Let the others wait for the report of a sender, once in an epoch; an expulsion waits at its beginning only."""
+        until = ticks_add(now, _PENDING_MS)
+        if not self.state.grace_s:
+            if self._due is None:
+                return
+            latest = ticks_add(self._due, _PENDING_EXPEL_MS - _EXPEL_MS - _ACKNOWLEDGE_EACH_MS * len(self.state.members))
+            if ticks_diff(latest, until) < 0:
+                until = latest
+        self._pending[identity] = until
 
     def _automatic(self, cause, now):
         """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
@@ -363,6 +340,7 @@ class Manager:
             self._expelled = 0
         self._due = due
         self._heard = {}
+        self._pending = {}
         self._clashed = set()
         if expel:
             self._expelled = state.epoch
