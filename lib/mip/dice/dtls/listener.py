@@ -290,7 +290,7 @@ class Listener:
         before = _at(self.half_open, address)
         if verified and before and before[0].hello == (message_seq, hello):
             return before  # a repetition
-        # Whoever sends in the name of a client does not use up what it may ask: that is counted by what came back.
+        # Hellos in the name of a client do not use up its own, since they have no valid cookie.
         if hello[3] and not self._may_answer(hash(encoded) + verified, now):
             return ()
         if not verified:

@@ -129,7 +129,9 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=_TIMER_MS, mtu=_DAT
     role.is_client = bool(flags & 2)
     role.extended = bool(flags & 1)
     role.suite = reader.uint(2)
-    suite = SUITES[role.suite]
+    suite = SUITES.get(role.suite)
+    if suite is None:
+        raise StoreError(_E_STALE)
     record_max = reader.uint(2)
     generation = reader.uint(5)
     next_number = _mark(store, name, generation)
