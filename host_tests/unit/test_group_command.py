@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from dicectl.cli import group
-from dicectl.manager import control
+from dicectl.errors import CommandError
+from dicectl.manager import control, host_member
 
 
 @pytest.fixture
@@ -65,3 +66,11 @@ def test_an_expulsion_waits_until_all_connected_members_have_entered_the_epoch(a
     assert json.loads(output)["untold"] == []
     output, requests = ask("remove", "lamps", "switch", "--no-wait", answers=[shown(untold=["lamp"])])
     assert len(requests) == 1 and "is being delivered" in output
+
+
+@pytest.mark.parametrize("wrong", [{"key": "zz"}, {"key": 5}, {"key": None}, {"identity": 5}, {"identity": "x" * 300}], ids=repr)
+def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
+    settings = {"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00", **wrong}
+    (tmp_path / "node.json").write_text(json.dumps(settings))
+    with pytest.raises(CommandError, match="is damaged"):
+        host_member.HostMember(tmp_path, "lamps")

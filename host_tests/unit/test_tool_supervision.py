@@ -4,7 +4,6 @@
 
 import asyncio
 import importlib
-import json
 import os
 import socket
 import sys
@@ -221,14 +220,6 @@ def test_a_member_on_a_host_survives_its_session_with_the_manager(tmp_path, monk
         task.cancel()
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize("wrong", [{"key": "zz"}, {"key": 5}, {"key": None}, {"identity": 5}, {"identity": "x" * 300}], ids=repr)
-def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
-    settings = {"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00", **wrong}
-    (tmp_path / "node.json").write_text(json.dumps(settings))
-    with pytest.raises(CommandError, match="is damaged"):
-        host_member.HostMember(tmp_path, "lamps")
 
 
 def test_a_transport_whose_observer_raises_goes_on():
