@@ -102,11 +102,11 @@ def alert(text):
 
 def ticket(text):
     """A server whose tickets had the same 16 bytes."""
-    with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+    with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytearray(length)):
         wrap(KEY, os.urandom, text)
 
     def again():
-        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytearray(length)):
             wrap(KEY, os.urandom, text + b"!")
 
     return again
@@ -117,7 +117,7 @@ def saved_session(text):
 
     def saved():
         client, _ = connected()
-        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytes(length)):
+        with mock.patch("dice.dtls.resumption.p_sha256", lambda secret, seed, length: bytearray(length)):
             save(client, Store(), KEY, os.urandom)
 
     saved()

@@ -21,9 +21,7 @@ def wrap(secret, random, data):
     The key comes from 16 bytes, which come from the data as well as from `random`: a random source that repeats after a restart
     repeats no nonce, unless for the same data.
     """
-    nonce = p_sha256(secret, random(_NONCE_BYTES) + data, _NONCE_BYTES)
-    out = bytearray(_NONCE_BYTES + len(data) + _TAG_BYTES)
-    out[:_NONCE_BYTES] = nonce
+    out = p_sha256(secret, random(_NONCE_BYTES) + data, _NONCE_BYTES) + bytes(len(data) + _TAG_BYTES)
     _crypt(secret, out, data)
     return out
 
