@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a group manager stores of a group and of its members."""
+"""The persistent state of a group manager: a group and its members."""
 
 from ..limits import GRACE_MS
 from ..suites import PSK_AES_128_CCM_8
