@@ -158,11 +158,15 @@ def test_native_code_is_compiled_for_the_boards_processor_and_version(tmp_path):
 
 
 def test_compiled_files_do_not_contain_the_path_of_the_source(tmp_path):
-    for name in ("wire.py", "reasons.py"):
-        (tmp_path / name).write_bytes((resources.LIB / "dice" / name).read_bytes())
     flavour, emitted = mpy.Flavour(RP2040), mpy.cross_version()
-    here = mpy.compile_file(resources.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
-    assert here == mpy.compile_file(tmp_path / "wire.py", "dice/wire.py", flavour, emitted, private=True)
+    compiled = []
+    for folder in (tmp_path / "a", tmp_path / "somewhere else"):
+        folder.mkdir()
+        for name in ("wire.py", "reasons.py"):
+            (folder / name).write_bytes((resources.LIB / "dice" / name).read_bytes())
+        compiled.append(mpy.compile_file(folder / "wire.py", "dice/wire.py", flavour, emitted, private=True))
+    assert compiled[0] == compiled[1]
+    assert str(resources.LIB).encode() not in mpy.compile_file(resources.LIB / "dice" / "wire.py", "dice/wire.py", flavour, emitted)
 
 
 class BoardWithFiles:
