@@ -148,8 +148,8 @@ class Manager:
     def pending(self, identity: bytes) -> bool:
         """Return whether a member had better fetch the epoch some moments later, when all senders that have it have reported."""
         member = self.state.members.get(identity)
-        missing = self._pending.keys() - self._heard.keys() - {identity}
-        return member is not None and member.held < self.state.epoch and any(self._has_session(i) for i in missing)
+        missing = [i for i in self._pending if i != identity and i not in self._heard and self._has_session(i)]
+        return member is not None and member.held < self.state.epoch and bool(missing)
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
