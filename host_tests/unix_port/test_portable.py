@@ -16,7 +16,6 @@ from host_tests import vectors
 
 FOLDER = Path(__file__).resolve().parents[1] / "portable"
 HEAP = "256k"  # pointers have 8 bytes on the unix port; a board needs about half
-HEAP_FROM_SOURCE = {"test_names": "448k"}  # compiles everything, the group manager as well, which no board has
 FILES = sorted(path.stem for path in FOLDER.glob("test_*.py"))
 
 
@@ -39,7 +38,7 @@ def compiled_folder(tmp_path_factory):
 @pytest.mark.parametrize("name", FILES)
 def test_portable_tests_pass_from_source(name, vector_folder, tmp_path):
     assert_passes(
-        ["-X", f"heapsize={HEAP_FROM_SOURCE.get(name, HEAP)}", str(FOLDER / "run.py"), name],
+        ["-X", f"heapsize={HEAP}", str(FOLDER / "run.py"), name],
         f"{resources.LIB}:{resources.ON_DEVICE}",
         vector_folder,
         tmp_path,
