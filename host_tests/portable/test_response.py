@@ -12,7 +12,7 @@ from dice.errors import CLASH, DATA, NONE, FormatError, LimitError, StoreError, 
 from dice.group.gsa import D00, DERIVE_SHARED, UNKNOWN, decode
 from dice.group.gsa_encode import encode
 from dice.group.response import PendingRequest, ReceivedRequest
-from dice.limits import DATAGRAM_MAX_BYTES
+from dice.limits import ANSWER_RAM_BYTES, ANSWERS_MAX_BYTES, DATAGRAM_MAX_BYTES
 from dice.reasons import (
     E_ANSWERED,
     E_CLASH,
@@ -112,6 +112,24 @@ def test_an_answer_has_the_bounds_of_a_message():
         sender, datagram, request = asked(L, gid=bytes(wide)[:1] * 4)
         pending = PendingRequest(sender, datagram)
         assert pending.receive(request.answer(memoryview(wide))) == L and pending.answers[L] == bytes(memoryview(wide))
+
+
+def test_answers_of_all_ids_that_one_member_forges_take_bounded_memory():
+    listener = make_member(own_id=L, layout=D00)
+    sender, datagram, request = received(listener, layout=D00)
+    pending = PendingRequest(sender, datagram)
+    number = request._number
+    for listener_id in range(1000, 3000):
+        listener.held(1).id = listener_id
+        request._number = number
+        pending.receive(request.answer(bytes(1000)))
+        if pending.dropped:
+            break
+    taken = len(pending.answers) * (1000 + ANSWER_RAM_BYTES)
+    assert ANSWERS_MAX_BYTES * 9 // 10 < taken < 16 * ANSWERS_MAX_BYTES
+    listener.held(1).id = 5
+    request._number = number
+    assert pending.receive(request.answer(b"")) is not None  # a short one may still fit
 
 
 def lost_counter(own_id):

@@ -59,6 +59,8 @@ SENDERS_MAX = const(50)  # of one group (draft-keoh-dice-multicast-security-08, 
 GROUP_EPOCH_MAX = const(0xFFFF)
 GRACE_MS = const(60_000)  # how long the old epoch is still read after a re-key
 LIFETIME_UNIT_MAX_S = const(3600)  # of lifetime, accounted for by one write to the store
+ANSWERS_MAX_BYTES = const(65_536)  # of RAM for the answers to one message; a computer has 16 times as much
+ANSWER_RAM_BYTES = const(64)  # that one answer takes beside its own bytes
 
 # The group manager.
 ACKNOWLEDGE_MS = const(60_000)  # how long an epoch waits for all to acknowledge it

@@ -10,10 +10,11 @@ messages: neither answers until the next epoch.
 """
 
 from .. import record
+from .._compat import MICROPYTHON
 from ..codes import CONTENT_APPLICATION_DATA
 from ..crypto.hmac import p_sha256
 from ..errors import LimitError, StoreError, UsageError
-from ..limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
+from ..limits import ANSWER_RAM_BYTES, ANSWERS_MAX_BYTES, DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from ..reasons import E_ANSWERED, E_CLASH, E_COUNTER_LOST, E_NO_LISTENER_ID, E_NOT_A_SENDER, E_NOT_BYTES, E_TOO_LONG
 
 
@@ -71,7 +72,8 @@ class ReceivedRequest:
 class PendingRequest:
     """A message of ours to the group, of which answers are received, at most one of each listener.
 
-    `answers` is {ListenerID: bytes}; `dropped` counts the datagrams that are not an answer to this message.
+    `answers` is {ListenerID: bytes}; `dropped` counts the datagrams that are not an answer to this message, and answers for which
+    there was no room: any member can forge those of all ListenerIDs, so they may take ANSWERS_MAX_BYTES.
     """
 
     def __init__(self, member, datagram):
@@ -82,6 +84,7 @@ class PendingRequest:
         if context is None or context.own_id is None:
             raise UsageError(E_NOT_A_SENDER)
         self._sequence = bytes(datagram[5 + context.id_bytes : 11])
+        self._room = ANSWERS_MAX_BYTES if MICROPYTHON else 16 * ANSWERS_MAX_BYTES
         self.answers = {}
         self.dropped = 0
 
@@ -91,11 +94,13 @@ class PendingRequest:
         if context is not None and record.well_formed(datagram):
             at = 5 + context.id_bytes
             listener_id = int.from_bytes(datagram[5:at], "big")
-            if datagram[at:11] == self._sequence and listener_id not in self.answers:
+            room = self._room - len(datagram) - ANSWER_RAM_BYTES
+            if datagram[at:11] == self._sequence and listener_id not in self.answers and room >= 0:
                 key, salt = _keys(context, context.own_id, listener_id)
                 answer = record.open(context.cipher, key, salt, datagram)
                 if answer is not None:
                     self.answers[listener_id] = answer
+                    self._room = room
                     return listener_id
         self.dropped += 1
         return None

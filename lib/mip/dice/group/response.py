@@ -11,10 +11,11 @@ messages: neither answers until the next epoch.
 """
 
 from .. import record
+from .._compat import MICROPYTHON
 _CONTENT_APPLICATION_DATA = const(23)
 from ..crypto.hmac import p_sha256
 from ..errors import LimitError, StoreError, UsageError
-_DATAGRAM_MAX_BYTES = const(1232); _RECORD_OVERHEAD_MAX_BYTES = const(37)
+_ANSWER_RAM_BYTES = const(64); _ANSWERS_MAX_BYTES = const(65_536); _DATAGRAM_MAX_BYTES = const(1232); _RECORD_OVERHEAD_MAX_BYTES = const(37)
 _E_ANSWERED = const(70); _E_CLASH = const(42); _E_COUNTER_LOST = const(33); _E_NO_LISTENER_ID = const(71); _E_NOT_A_SENDER = const(11); _E_NOT_BYTES = const(12); _E_TOO_LONG = const(10)
 
 
@@ -72,7 +73,8 @@ class ReceivedRequest:
 class PendingRequest:
     """A message of ours to the group, of which answers are received, at most one of each listener.
 
-    `answers` is {ListenerID: bytes}; `dropped` counts the datagrams that are not an answer to this message.
+    `answers` is {ListenerID: bytes}; `dropped` counts the datagrams that are not an answer to this message, and answers for which
+    there was no room: any member can forge those of all ListenerIDs, so they may take ANSWERS_MAX_BYTES.
     """
 
     def __init__(self, member, datagram):
@@ -83,6 +85,7 @@ class PendingRequest:
         if context is None or context.own_id is None:
             raise UsageError(_E_NOT_A_SENDER)
         self._sequence = bytes(datagram[5 + context.id_bytes : 11])
+        self._room = _ANSWERS_MAX_BYTES if MICROPYTHON else 16 * _ANSWERS_MAX_BYTES
         self.answers = {}
         self.dropped = 0
 
@@ -92,11 +95,13 @@ class PendingRequest:
         if context is not None and record.well_formed(datagram):
             at = 5 + context.id_bytes
             listener_id = int.from_bytes(datagram[5:at], "big")
-            if datagram[at:11] == self._sequence and listener_id not in self.answers:
+            room = self._room - len(datagram) - _ANSWER_RAM_BYTES
+            if datagram[at:11] == self._sequence and listener_id not in self.answers and room >= 0:
                 key, salt = _keys(context, context.own_id, listener_id)
                 answer = record.open(context.cipher, key, salt, datagram)
                 if answer is not None:
                     self.answers[listener_id] = answer
+                    self._room = room
                     return listener_id
         self.dropped += 1
         return None
