@@ -14,3 +14,19 @@ FIRST, LAST = ([0, *map(int, os.environ.get("DICE_SEEDS", "0").split(":"))])[-2:
 def seeds(count):
     """Return the seeds to try, a range: the first `count`, unless DICE_SEEDS names others. A failure must print its seed."""
     return range(FIRST, LAST) if LAST else range(count)
+
+
+def search(run, count):
+    """Call `run(seed)` for the first `count` seeds; it returns {what: how often it happened}. Return and print the sums.
+
+    A failure says its seed.
+    """
+    done = {}
+    for seed in seeds(count):
+        try:
+            for what, often in run(seed).items():
+                done[what] = done.get(what, 0) + often
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+    print(done)
+    return done

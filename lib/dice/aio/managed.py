@@ -12,7 +12,7 @@ The next epoch arrives over the session with the manager. When stay() has ended,
 """
 
 import asyncio
-from os import urandom
+import os
 
 from .._compat import const
 from .._typing import TYPING
@@ -109,7 +109,7 @@ class ManagedGroup:
                 raise PeerError(None, E_NO_ANSWER)
             if response.code != SERVICE_UNAVAILABLE:
                 break
-            await asyncio.sleep(1 + urandom(1)[0] / 256)
+            await asyncio.sleep(1 + os.urandom(1)[0] / 256)
         if response.code != CREATED:
             raise PeerError(None, E_REFUSED)
         self._take(response.payload)
@@ -138,7 +138,7 @@ class ManagedGroup:
             waited_s += MANAGED_POLL_S
             dropped = self.group.member.dropped.get("epoch", 0)
             if dropped > missed and limit_s == REPORT_MAX_S:
-                limit_s = min(limit_s - 1, waited_s + pause_s * urandom(1)[0] // 256)
+                limit_s = min(limit_s - 1, waited_s + pause_s * os.urandom(1)[0] // 256)
             last = self._reported
             report = self._report()
             news = report[:_FORGED_AT] != last[:_FORGED_AT] and (waited_s >= REPORT_MIN_S or last[2:10] == bytes(8))

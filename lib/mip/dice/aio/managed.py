@@ -13,7 +13,7 @@ The next epoch arrives over the session with the manager. When stay() has ended,
 """
 
 import asyncio
-from os import urandom
+import os
 
 
 _TYPING = const(0)
@@ -110,7 +110,7 @@ class ManagedGroup:
                 raise PeerError(None, _E_NO_ANSWER)
             if response.code != _SERVICE_UNAVAILABLE:
                 break
-            await asyncio.sleep(1 + urandom(1)[0] / 256)
+            await asyncio.sleep(1 + os.urandom(1)[0] / 256)
         if response.code != _CREATED:
             raise PeerError(None, _E_REFUSED)
         self._take(response.payload)
@@ -139,7 +139,7 @@ class ManagedGroup:
             waited_s += _MANAGED_POLL_S
             dropped = self.group.member.dropped.get("epoch", 0)
             if dropped > missed and limit_s == _REPORT_MAX_S:
-                limit_s = min(limit_s - 1, waited_s + pause_s * urandom(1)[0] // 256)
+                limit_s = min(limit_s - 1, waited_s + pause_s * os.urandom(1)[0] // 256)
             last = self._reported
             report = self._report()
             news = report[:_FORGED_AT] != last[:_FORGED_AT] and (waited_s >= _REPORT_MIN_S or last[2:10] == bytes(8))

@@ -223,7 +223,8 @@ class Session:
 
     def _receive_record(self, data, now):
         layer = self.layer
-        if self._handshake and not layer.epoch and layer.epoch_of(data) == 1 and len(self._early) < _EARLY_RECORDS_MAX:
+        no_keys = self._handshake and not layer.epoch
+        if no_keys and layer.epoch_of(data) == layer.epoch + 1 and len(self._early) < _EARLY_RECORDS_MAX:
             self._early.append(bytes(data))
             return _NONE
         opened = layer.open(data)
