@@ -4,6 +4,7 @@
 
 import asyncio
 import random
+from types import SimpleNamespace
 
 import pytest
 from virtual_house import House
@@ -283,7 +284,7 @@ def test_forged_datagrams_of_an_unknown_epoch_do_not_bring_about_a_storm(tmp_pat
         for datagrams, octets, busiest in later:  # 200 and 10.9 KB are those of the reports of each 10 minutes
             assert datagrams <= 500 and octets <= 30_000 and busiest <= 16, figures
 
-    monkeypatch.setattr(managed, "urandom", random.Random(1).randbytes)
+    monkeypatch.setattr(managed, "os", SimpleNamespace(urandom=random.Random(1).randbytes))
     House(tmp_path, {"switch": SENDER, **members}).run(scene)
 
 
