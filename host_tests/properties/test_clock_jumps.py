@@ -41,7 +41,7 @@ class Computer:
         self.started_s = self.true_s()
         self.service = ManagerService(self.registry, self.folder / "house.db")
         for group in self.registry.states():
-            self.service._manage(group.state, group.rekey_s)
+            self.service.manage(group.state, group.rekey_s)
         self.task = asyncio.ensure_future(self.service.rekey_when_due())
 
     def stop(self):

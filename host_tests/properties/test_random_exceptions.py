@@ -110,7 +110,7 @@ async def live(folder, network, chance, monkeypatch):
             town.do({"do": "rekey", "group": "lamps"})
     faults.on = False
     assert faults.raised > 50
-    town.service._rekey_s["lamps"] = 0
+    town.service.rekey_s["lamps"] = 0
     await asyncio.sleep(QUIET_S)
     assert not any(task.done() for task in town.tasks), town.tasks
     shown = town.service.do({"do": "show", "group": "lamps"})

@@ -3,6 +3,7 @@
 """One or two sentences for each reason code: what happened, and what to do. The numbers are those of dice.reasons."""
 
 from dice import reasons
+from dice.errors import DiceError
 from dicectl.errors import USAGE, CommandError
 
 SENTENCES = {
@@ -97,3 +98,10 @@ def explain(reason):
             f"there is no reason code {reason}; codes range from E{first} to E{last}, and not every number exists", USAGE
         )
     return number, SENTENCES[number]
+
+
+def describe(error):
+    """Return an exception, or nothing, as a text."""
+    if isinstance(error, DiceError):
+        return f"E{error.reason}: {SENTENCES[error.reason]}"
+    return str(error) or repr(error) if error else ""

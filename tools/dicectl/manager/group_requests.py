@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The requests of commands about groups and their members."""
+
+import re
+import secrets
+
+from dice.aio.wait import now
+from dice.group.manager import SENDER, GroupState
+from dicectl.errors import USAGE, CommandError
+from dicectl.manager import group_file
+from dicectl.net import address as multicast
+from dicectl.reasons import describe
+
+NAME = re.compile(r"[\w.-]{1,64}")  # of groups and devices
+
+
+class GroupRequests:
+    """Executes requests on a service.ManagerService: do_X(...) is the request X; values are those of JSON."""
+
+    def __init__(self, service):
+        self._service = service
+
+    def do_groups(self):
+        return [self.do_show(name) for name in self._service.managers]
+
+    def do_show(self, group):
+        state = self._service.manager(group).state
+        missing = self._service.manager(group).undelivered
+        return {
+            "name": state.name,
+            "gid": state.gid.hex(),
+            "address": multicast.text_of(state.address),
+            "port": state.port,
+            "epoch": state.epoch,
+            "active": state.active,
+            "settled": self._service.kdc.settled(group),
+            "since": self._service.registry.since(group),
+            "rekey_s": self._service.rekey_s[group],
+            "lifetime_s": state.lifetime_s,
+            "members": len(state.members),
+            "senders": sum(member.role == SENDER for member in state.members.values()),
+            "error": describe(self._service.rekey_errors.get(group) or self._service.kdc.errors().get(group, "")),
+            "missing": [self._service.registry.name(identity) for identity in missing],
+            "untold": [self._service.registry.name(identity) for identity in self._service.kdc.not_activated(group)],
+        }
+
+    def do_members(self, group):
+        state = self._service.manager(group).state
+        return [
+            {
+                "device": self._service.registry.name(identity),
+                "identity": identity.decode(),
+                "role": member.role,
+                "id": member.id,
+                "epoch": member.held,
+                "sent": member.sent,
+                "connected": identity in self._service.kdc.connected,
+            }
+            for identity, member in state.members.items()
+        ]
+
+    def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
+        if not NAME.fullmatch(group) or group in self._service.managers:
+            raise CommandError(
+                f"{group} cannot be the name of a new group: it is taken, or not 1 to 64 letters, digits, . _ -", USAGE
+            )
+        drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
+        packed = multicast.packed(drawn["address"])
+        if any(manager.state.port == drawn["port"] for manager in self._service.managers.values()):
+            raise CommandError(f"another group has port {drawn['port']}: each group needs its own", USAGE)
+        state = GroupState(group, secrets.token_bytes(4), packed, drawn["port"], group_file.LAYOUTS[layout], lifetime_s)
+        rekey_s = rekey_s or lifetime_s // 2
+        self._service.registry.create(state, rekey_s)
+        self._service.manage(state, rekey_s)
+        return self.do_show(group)
+
+    def do_add(self, group, devices, role):
+        manager = self._service.manager(group)
+        identities = [self._service.identity(name) for name in devices]
+        for name, identity in zip(devices, identities):
+            if identity in manager.state.members:
+                raise CommandError(f"{name} is already a member of {group}", USAGE)
+        manager.add(identities, role, now())
+        self._service.kdc.changed(group)
+        return self.do_show(group)
+
+    def do_remove(self, group, devices):
+        manager = self._service.manager(group)
+        identities = [self._service.identity(name) for name in devices]
+        for name, identity in zip(devices, identities):
+            if identity not in manager.state.members:
+                raise CommandError(f"{name} is not a member of {group}", USAGE)
+        manager.remove(identities, now())
+        self._service.kdc.changed(group)
+        return self.do_show(group)
+
+    def do_rekey(self, group):
+        self._service.manager(group).rekey(now())
+        self._service.kdc.changed(group)
+        return self.do_show(group)
