@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tests import nonces, time_limit
+from host_tests import nonces, postgresql, time_limit
 
 FOLDER = Path(__file__).parent
 OF_FOLDER = {"emulated": "firmware", "install": "long", "interop": "interop", "net": "network"}  # markers
@@ -42,6 +42,15 @@ def recorded_processes(_nonces, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     yield path
     nonces.RECORD.read(path)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Return a postgresql.Server, one for each worker; database() makes a new database."""
+    if not postgresql.programs():
+        pytest.skip(f"PostgreSQL is missing: {postgresql.HOW}")
+    with postgresql.server() as running:
+        yield running
 
 
 def _markers(item):

@@ -140,7 +140,7 @@ def test_the_metadata_is_complete_for_pypi(built):
     assert (said.name, str(said.version), said.license_expression) == ("dice-dtls", __version__, "MIT")
     assert str(said.requires_python) == ">=3.10"
     assert said.license_files == ["LICENSE"]
-    assert said.provides_extra == ["emulator"]
+    assert said.provides_extra == ["emulator", "postgresql"]
     assert said.description_content_type == "text/markdown"
     assert email.message_from_bytes(text).get_payload().strip().startswith("# dice")
 

@@ -20,7 +20,7 @@ from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, mul_id_of, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.store import sync
-from dicectl import system
+from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
 from dicectl.net import address as multicast
 
@@ -232,18 +232,11 @@ def write_secret(path, data):
     """Write a new file that only its owner can read; if it raises CommandError, there is no file."""
     _vacant(path)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        file = private_file.create(path)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", USAGE)
-    try:
-        with _writing(path), open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            sync(Path(path).parent)
-    except BaseException:
-        os.unlink(path)
-        raise
+    with _writing(path):
+        private_file.fill(file, path, data)
 
 
 def _vacant(path):
@@ -291,7 +284,7 @@ def _encode(group):
 
 def _opened(path):
     try:
-        return open(path, "rb")
+        return private_file.opened(path, "the keys of a group")
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}; dicectl keyring new creates a group", USAGE)
 
