@@ -96,7 +96,11 @@ TASKS = {
         f"{MANAGER}the_command_fails_with_one_line_if_its_service_fails",
         f"{MANAGER}the_command_survives_a_registry_that_cannot_be_read_for_a_moment",
     ],
-    "tools/dicectl/manager/control.py:serve": [f"{MANAGER}a_request_that_fails_is_answered_and_ends_nothing"],
+    "tools/dicectl/manager/line_socket.py:serve": [
+        f"{MANAGER}a_request_that_fails_is_answered_and_ends_nothing",
+        "host_tests/unit/test_line_socket.py::test_an_odd_client_costs_nothing",
+        "host_tests/unit/test_line_socket.py::test_streams_reach_several_readers_and_end_with_them",
+    ],
 }
 
 
