@@ -6,6 +6,7 @@ Copy this folder, and edit sensors.py and node() below. docs/app.md describes th
 """
 
 import asyncio
+import errno
 import json
 
 import link
@@ -13,6 +14,8 @@ import safe
 import sensors
 from node import Node
 from status import Led
+
+from dice import read_file
 
 
 def node():
@@ -23,8 +26,9 @@ def node():
             options = json.load(file)
     except OSError:
         pass
-    with open("node.json") as file:
-        settings = json.load(file)
+    settings = read_file("node.json", json.loads)  # also after a power cut while it was replaced
+    if settings is None:
+        raise OSError(errno.ENOENT, "node.json")
     led = Led(options.get("led"))
     sensor = sensors.make(options.get("sensor", "chip"), options)
     network = link.up(options)

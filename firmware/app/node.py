@@ -13,6 +13,7 @@ import json
 from binascii import unhexlify
 
 import safe
+from managers import Managers
 
 import dice
 from dice import (
@@ -24,7 +25,6 @@ from dice import (
     Coap,
     DiceError,
     ManagedGroup,
-    Psk,
     PskLookup,
     Responder,
     Router,
@@ -48,7 +48,7 @@ class Node:
         self.on = False
         self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
         self.manager = None  # the Coap of the session with the manager
-        self._settings = settings
+        self._managers = Managers(settings)
         self._options = options
         self._sensor = sensor
         self._light = light
@@ -62,6 +62,7 @@ class Node:
         self._open = Router(dict(routes))
         for managed in self.groups.values():
             routes.update(managed.routes)
+        routes.update(self._managers.routes)
         self._routes = Router(routes)
 
     async def run(self):
@@ -110,14 +111,10 @@ class Node:
                 self._print(error)  # the next may get through
 
     async def _connect(self):
-        """Open a session with the manager, and fetch the newest GSA of each group."""
+        """Open a session with a manager, and fetch the newest GSA of each group."""
         if not self._ready():
             raise OSError(errno.ENODEV)
-        where = self._settings["manager"]
-        psk = Psk(self._settings["identity"].encode(), unhexlify(self._settings["key"]))
-        address = where["host"], where["port"]
-        connection = await dice.connect(address, psk, network=self._network, timer_ms=_TIMER_MS)
-        self.manager = Coap(connection, self._routes)
+        self.manager = Coap(await self._managers.connect(self._network), self._routes)
         self._refused = []
         for managed in self.groups.values():
             try:

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The managers that a node connects to and the key that it connects with: node.json, which the manager changes over the session.
+
+Each change is stored beside what it replaces, which is removed when a session has proved the change. So neither a power cut nor a
+mistake leaves a node that cannot connect. docs/protocol.md, section 15, has the resources; dicectl uses this file too.
+"""
+
+import errno
+import json
+from binascii import unhexlify
+
+import dice
+from dice import BAD_REQUEST, CHANGED, PUT, DiceError, Psk, replace_file
+
+MANAGERS_MAX = 8
+_HOST_MAX_BYTES = 253
+_KEY_BYTES = 16
+_TRY_S = 30  # for one manager and key of several
+_TIMER_MS = 1000
+_GARBLED = (ValueError, TypeError, AttributeError, RuntimeError, DiceError)  # what else than such a JSON body raises
+
+
+class Managers:
+    """The contents of node.json, and their changes.
+
+    * "managers": [{"host", "port"}, ...], or "manager" alone, as in older files; "before": one of the former list.
+    * "identity", "key"; "next": {"identity", "key"} that no session has proved yet.
+
+    `routes` are the resources for a session with the manager, and for nobody else.
+    """
+
+    def __init__(self, settings, path="node.json"):
+        self.routes = {"dice/managers": {PUT: self._put_managers}, "dice/key": {PUT: self._put_key}}
+        self._settings = settings
+        self._path = path
+        self._last = None  # {"host", "port"} of the latest session
+        self._key = settings  # {"identity", "key"} of it
+
+    def listed(self):
+        """Return [{"host", "port"}, ...]: that of the latest session, the list, and what it has replaced."""
+        found = [self._last] if self._last else []
+        settings = self._settings
+        for manager in (settings.get("managers") or [settings["manager"]]) + settings.get("before", []):
+            if manager not in found:
+                found.append(manager)
+        return found
+
+    def prefer(self, manager):
+        """Try `manager`, one of listed(), first from now on."""
+        self._last = manager
+
+    async def connect(self, network=None, timer_ms=_TIMER_MS, timeout_s=60):
+        """Return a Connection with the first manager that answers; raises the last error if none does."""
+        settings = self._settings
+        keys = [settings["next"], settings] if "next" in settings else [settings]
+        managers = self.listed()
+        if len(managers) + len(keys) > 2:
+            timeout_s = min(timeout_s, _TRY_S)
+        failure = None
+        for manager in managers:
+            for key in keys:
+                psk = Psk(key["identity"].encode(), unhexlify(key["key"]))
+                address = manager["host"], manager["port"]
+                try:
+                    connection = await dice.connect(address, psk, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
+                except (DiceError, OSError, MemoryError) as error:
+                    failure = error
+                except ValueError:  # a name that no host can have
+                    failure = OSError(errno.EINVAL)
+                else:
+                    self._proved(manager, key)
+                    return connection
+        raise failure
+
+    def _proved(self, manager, key):
+        """Remove what the manager and the key of a session have replaced."""
+        self._last = manager
+        self._key = key
+        settings = dict(self._settings)
+        if key is settings.get("next"):
+            settings.update(settings.pop("next"))
+        if manager in settings.get("managers", ()):
+            settings.pop("before", None)
+        try:
+            self._store(settings)
+        except DiceError:
+            pass  # after the next handshake
+
+    def _store(self, settings):
+        if settings != self._settings:
+            replace_file(self._path, json.dumps(settings).encode())
+            self._settings = settings
+
+    def _put_managers(self, request, _session):
+        """Take a JSON list of managers. That of this session is kept until one of the list has answered."""
+        try:
+            managers = [_manager(**each) for each in json.loads(request.payload)]
+        except _GARBLED:
+            managers = ()
+        if not 0 < len(managers) <= MANAGERS_MAX:
+            return BAD_REQUEST, b""
+        settings = dict(self._settings)
+        settings["managers"] = managers
+        settings["manager"] = managers[0]  # for a program that knows no list
+        if self._last and self._last not in managers:
+            settings["before"] = [self._last]
+        else:
+            settings.pop("before", None)
+        self._store(settings)
+        return CHANGED, b""
+
+    def _put_key(self, request, _session):
+        """Take {"identity", "key"}. Those of this session are kept until the others have been used."""
+        try:
+            following = _key(**json.loads(request.payload))
+        except _GARBLED:
+            return BAD_REQUEST, b""
+        settings = dict(self._settings)
+        settings.update(identity=self._key["identity"], key=self._key["key"])
+        settings["next"] = following
+        self._store(settings)
+        return CHANGED, b""
+
+
+def _manager(host, port):
+    """Return a manager; raises one of _GARBLED."""
+    if not 0 < len(host.encode()) <= _HOST_MAX_BYTES or type(port) is not int or not 0 < port < 65536:
+        raise ValueError
+    return {"host": host, "port": port}
+
+
+def _key(identity, key):
+    """Return a key with its identity; raises one of _GARBLED."""
+    if len(unhexlify(key)) != _KEY_BYTES:
+        raise ValueError
+    Psk(identity.encode(), unhexlify(key))
+    return {"identity": identity, "key": key}
