@@ -76,7 +76,7 @@ class NodeProcess:
 
 async def _life(folder):
     state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(state, lambda state: None, os.urandom, now())
+    manager = Manager(state, lambda state, change: None, os.urandom, now())
     manager.add([b"switch"], SENDER, now())
     manager.add([b"lamp-1", b"lamp-2"], LISTENER, now())
     kdc = Kdc()
@@ -158,7 +158,7 @@ async def _through_kills(folder, tap):
     sent = []
     asyncio.get_running_loop().add_reader(tap, lambda: sent.extend(payload for _, payload in tap.read()))
     state = GroupState("lamps", os.urandom(4), bytes((239, 7, 7, 7)), 45007, K08)
-    manager = Manager(state, lambda state: None, os.urandom, now())
+    manager = Manager(state, lambda state, change: None, os.urandom, now())
     manager.add([b"switch"], SENDER, now())
     manager.add([b"lamp-1", b"lamp-2"], LISTENER, now())
     kdc = Kdc()

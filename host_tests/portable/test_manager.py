@@ -36,10 +36,11 @@ class MemoryDisk:
         self.commits = []
         self.broken = False
 
-    def __call__(self, state):
+    def __call__(self, state, change):
         if self.broken:
             raise OSError(5)
         self.commits.append(state.copy())
+        self.commits[-1].apply(change)
 
 
 def new_manager(layout=K08, random=None):
@@ -166,7 +167,7 @@ def test_a_member_that_slept_through_several_epochs_catches_up():
 
 def test_an_expelled_member_gets_no_later_key():
     manager, one, two, switch = joined_group()
-    before = manager.state
+    before = manager.state.copy()
     manager.remove([b"lamp-2"], 0)
     assert manager.state.epoch == 2 and manager.state.tgk != before.tgk
     assert manager.gsa(b"lamp-2") is None and not manager.acknowledge(b"lamp-2", 2, 0)
@@ -184,7 +185,7 @@ def test_an_expelled_member_gets_no_later_key():
 
 def test_a_rekey_keeps_the_tgk_and_changes_the_derived_keys():
     manager, *_ = joined_group()
-    before, gsa = manager.state, manager.gsa(b"switch")
+    before, gsa = manager.state.copy(), manager.gsa(b"switch")
     manager.rekey(0)
     after = manager.state
     assert after.tgk == before.tgk and after.cs_id != before.cs_id and after.rand != before.rand

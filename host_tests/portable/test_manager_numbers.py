@@ -205,7 +205,7 @@ def test_a_manager_that_was_killed_knows_to_whom_it_has_given_an_epoch():
     manager.gsa(b"switch")
     assert told(manager) == told(Manager(disk.commits[-1], MemoryDisk(), CountingRandom(), 0)) == UNKNOWN
     manager.report(b"switch", 1, 5, False, 0)
-    state = manager.state
+    state = manager.state.copy()
     manager.rekey(0)
     assert told(manager) == 2 * BASE
     manager.restore(state, 0)  # as the service does when a transaction fails

@@ -30,7 +30,7 @@ def in_use(suite=PSK_AES_128_CCM_8, epoch=1, count=1):
     """Return a manager of senders s0 ... and a lamp; its epoch is active."""
     state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5684, K08, suite=suite)
     state.epoch = epoch - 1
-    manager = Manager(state, lambda state: None, CountingRandom(), 0)
+    manager = Manager(state, lambda state, change: None, CountingRandom(), 0)
     manager._ration.rests = False  # it has run for long
     manager.add([b"s%d" % i for i in range(count)], SENDER, 0)
     manager.add([b"lamp"], LISTENER, 0)
@@ -167,7 +167,7 @@ def test_after_the_last_epoch_comes_another_group_id():
     """F3: at 65,535, `remove`, `replace` and `rekey` were refused."""
     for change in (lambda m: m.remove([b"s1"], 0), lambda m: m.replace(b"s1", b"s2", 0), lambda m: m.rekey(0)):
         manager = in_use(epoch=GROUP_EPOCH_MAX, count=2)
-        before = manager.state
+        before = manager.state.copy()
         store = RamStore()
         lamp = MemberDevice(manager, b"lamp")
         lamp.member = Member(manager.gsa(b"lamp"), store, 0)
@@ -187,7 +187,7 @@ def test_another_group_id_that_cannot_be_stored_shortens_no_expulsion():
     manager = in_use(epoch=GROUP_EPOCH_MAX - 1, count=2)
     manager.remove([b"s1"], 0)
 
-    def full(_):
+    def full(*_):
         raise OSError(28)
 
     manager._commit = full

@@ -65,12 +65,12 @@ def test_a_fresh_gsa_that_is_put_back_changes_no_counter():
 
 def test_a_group_manager_that_went_back_gives_other_keys_to_the_same_epoch():
     """Its registry was restored from a backup. Members that hold that epoch refuse it: epochs never go back."""
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, 0)
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, 0)
     manager.add([b"switch"], SENDER, 0)
     backup = manager.state.copy()
     keys = set()
     for state in (manager.state, backup):
-        manager = Manager(state, lambda state: None, os.urandom, 0)
+        manager = Manager(state, lambda state, change: None, os.urandom, 0)
         manager.rekey(0)
         gsa = manager.gsa(b"switch")
         assert gsa.epoch == 2

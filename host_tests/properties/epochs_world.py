@@ -58,8 +58,8 @@ class Registry:
         self.state = GroupState(GROUP, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08, lifetime_s)
         self.random = Entropy()
 
-    def commit(self, state):
-        self.state = state
+    def commit(self, state, change):
+        self.state.apply(change)
 
 
 class ManagerSide:
@@ -71,7 +71,7 @@ class ManagerSide:
 
     def start(self):
         """Start the process, with no sessions."""
-        self.manager = Manager(self.registry.state, self.registry.commit, self.registry.random, CLOCK[0])
+        self.manager = Manager(self.registry.state.copy(), self.registry.commit, self.registry.random, CLOCK[0])
         self.kdc = Kdc()
         self.kdc.add(self.manager)
         self.delivery = self.kdc._deliveries[GROUP]

@@ -3,8 +3,8 @@
 """The coroutines of dice.aio.kdc and dice.aio.managed, stepped by hand, so that a search can stop between any two of their steps.
 
 The code that runs is the library's. Replaced are only its surroundings: the clock, asyncio, the files, the transport. A coroutine
-cannot be copied, but a push of the group manager can: it reads the group state (which is never changed in place) before its request
-only, so it is begun anew with the state of then, beside the manager, and continued with the response.
+cannot be copied, but a push of the group manager can: it reads the group state before its request only, so it is begun anew with a
+copy of the state of then, beside the manager, and continued with the response.
 """
 
 import copy
@@ -121,9 +121,10 @@ class Push:
         local = coroutine.cr_frame.f_locals
         self.identity, self.what = local["identity"], local["push"].__name__
         self.ask = self.due = None
+        state = delivery._manager.state.copy()
         if self._step(delivery, coroutine, None):
             self.due = CLOCK[0]
-        self.state = delivery._manager.state
+        self.state = state
 
     def resume(self, delivery, answer):
         """Continue with an Answer or Lost; return whether the push is over."""
@@ -162,8 +163,8 @@ def _beside(manager, state):
     for name, value in list(vars(manager).items()):
         if isinstance(value, (dict, set, list)):
             setattr(other, name, copy.copy(value))
-    other.state = state
-    other._commit = lambda state: None
+    other.state = state.copy()
+    other._commit = lambda state, change: None
     return other
 
 

@@ -72,12 +72,12 @@ class Expulsion:
         self.state = GroupState("g", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08, LIFETIME_S)
         self.back_s = {}  # when each situation ends
 
-    def commit(self, state):
-        self.state = state
+    def commit(self, state, change):
+        self.state.apply(change)
 
     async def serve(self):
         """Start the manager with what it has committed."""
-        self.manager = Manager(self.state, self.commit, secrets.token_bytes, now())
+        self.manager = Manager(self.state.copy(), self.commit, secrets.token_bytes, now())
         self.kdc = Kdc()
         self.kdc.add(self.manager)
         find = PskLookup(self.keys.get)

@@ -37,7 +37,7 @@ def lose(folder, random):
 async def _live(network, folder, random):
     sent = 0
     layout = random.choice((K08, D00))
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, layout), lambda state: None, os.urandom, now())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, layout), lambda state, change: None, os.urandom, now())
     manager.add(list(KEYS), SENDER, now())
     kdc = Kdc()
     kdc.add(manager)

@@ -77,11 +77,13 @@ class MemoryRegistry(Registry):
         self._check()
         self._stored["groups"][state.name] = StoredGroup(state.copy(), rekey_s, self.now())
 
-    def store_changes(self, before, after):
+    def store_changes(self, state, change):
         self._check()
-        old = self._stored["groups"][after.name]
-        since = self.now() if after.epoch != before.epoch else old.since
-        self._stored["groups"][after.name] = StoredGroup(after.copy(), old.rekey_s, since)
+        old = self._stored["groups"][state.name]
+        since = self.now() if "epoch" in change.fields else old.since
+        after = old.state.copy()
+        after.apply(change)
+        self._stored["groups"][state.name] = StoredGroup(after, old.rekey_s, since)
 
     def append(self, event, group, device, detail):
         self._check()

@@ -232,7 +232,7 @@ def test_expulsion_goes_on_after_the_last_epoch(tmp_path):
 
     async def scene(house):
         house.nodes["away"].power_off()
-        before = house.manager.state
+        before = house.manager.state.copy()
         assert before.epoch == GROUP_EPOCH_MAX
         house.expel("gone")
         for power_cut in range(20):

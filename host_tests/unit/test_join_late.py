@@ -17,7 +17,7 @@ KEYS = {b"switch": bytes(16), b"lamp": bytes(range(16))}
 
 
 async def _live(network, folder):
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, now())
     manager.add([b"switch"], SENDER, now())
     kdc = Kdc()
     kdc.add(manager)

@@ -35,7 +35,7 @@ class FakeMember:
 
 def group(roles):
     """Return (Manager, Kdc) of a group with these members, {identity: role}, all connected."""
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, now())
     for identity, role in roles.items():
         manager.add([identity], role, now())
     kdc = Kdc()
@@ -111,7 +111,9 @@ def test_the_links_of_a_member_are_those_of_its_groups():
     async def main():
         kdc = Kdc()
         for name, member in (("lamps", b"switch"), ("safe", b"guard")):
-            manager = Manager(GroupState(name, b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+            manager = Manager(
+                GroupState(name, b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, now()
+            )
             manager.add([member], SENDER, now())
             kdc.add(manager)
         request = Message(CON, GET, 1, b"", path_options(".well-known/core"))
@@ -129,7 +131,7 @@ def test_a_client_that_floods_the_service_gets_4_29():
     """Its requests cost next to nothing then, also in a new session, and others are served. The next period is a new one."""
 
     async def main():
-        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+        manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, now())
         manager.add([b"switch", b"greedy"], SENDER, now())
         kdc = Kdc()
         kdc.add(manager)

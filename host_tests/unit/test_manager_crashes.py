@@ -68,14 +68,14 @@ class KillableManager:
         )
         self.alive = True
 
-    def _commit(self, state):
+    def _commit(self, state, change):
         """Commit a change, or be killed just before or just after it is committed."""
         if not self.alive:
             raise Killed
         fate = self.chance.randrange(12) if self.deadly else 12
         if fate == 0:
             self.kill("before")
-        self.registry.commit(state)
+        self.registry.commit(state, change)
         if fate == 1:
             self.kill("after")
 

@@ -104,7 +104,7 @@ def test_replacing_a_device_expels_the_old_one(run_with_service):
         service.do({"do": "new", "group": "lamps"})
         service.do({"do": "provision", "name": "desk", "groups": {"lamps": "sender"}})
         old = service.do({"do": "provision", "name": "lamp", "groups": {"lamps": "answering"}})
-        before = service.managers["lamps"].state
+        before = service.managers["lamps"].state.copy()
         new = service.do({"do": "replace", "name": "lamp"})
         after = service.managers["lamps"].state
         assert new["name"] == old["name"] and new["identity"] != old["identity"] and new["key"] != old["key"]

@@ -73,7 +73,7 @@ class PowerSupply:
 
 async def _live(network, folder, power):
     loop = asyncio.get_running_loop()
-    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state: None, os.urandom, now())
+    manager = Manager(GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08), lambda state, change: None, os.urandom, now())
     manager.add([b"switch"], SENDER, now())
     manager.add([b"lamp", b"thief"], LISTENER, now())
     kdc = Kdc()

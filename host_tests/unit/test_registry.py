@@ -96,14 +96,14 @@ def test_deleted_and_replaced_keys_are_in_no_file(registry):
     stays, goes = devices[:20], devices[20:]
     old = []
     for identity, key in goes:
-        state = manager.state
+        state = manager.state.copy()
         old += [key, state.tgk, state.rand]
         assert traces(registry, [key, state.tgk]), "this test looks for what is not there"
         with registry.together():
             manager.remove([identity], 0)
             registry.wipe(registry.name(identity))
         assert traces(registry, old) == []
-    state = manager.state
+    state = manager.state.copy()
     manager.rekey(0)
     changed = [getattr(state, field) for field in ("rand", "tgk") if getattr(state, field) != getattr(manager.state, field)]
     assert changed and traces(registry, changed) == []

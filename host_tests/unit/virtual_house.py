@@ -46,7 +46,7 @@ class House:
 
     async def start(self):
         """Start the manager's process, also after stop()."""
-        self.manager = Manager(self.state, self._commit, os.urandom, now())
+        self.manager = Manager(self.state.copy(), self._commit, os.urandom, now())
         self.manager._ration.rests = False  # it has run for long
         self.kdc = Kdc()
         self.kdc.add(self.manager)
@@ -60,8 +60,8 @@ class House:
         self.kdc.close()
         self._service.close()
 
-    def _commit(self, state):
-        self.state = state
+    def _commit(self, state, change):
+        self.state.apply(change)
 
     def node(self, name):
         """Return a new VirtualNode, without power."""

@@ -75,7 +75,7 @@ async def managed_node(bus: dice.SlipHost) -> None:
 
 async def center(state: dice.GroupState) -> None:
     kdc = dice.Kdc()
-    kdc.add(dice.Manager(state, lambda state: None, bytes, dice.now()))
+    kdc.add(dice.Manager(state, lambda state, change: None, bytes, dice.now()))
     await dice.serve(5684, PskLookup(KEYS.get), kdc.serve)
     print(kdc.connected[b"lamp"].ended)
 

@@ -31,7 +31,7 @@ from ..limits import (
 )
 from ..reasons import E_NO_ID, E_OPTION
 from ..suites import SUITES
-from .group_state import GroupState, MemberRecord
+from .group_state import Change, GroupState, MemberRecord
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import mul_id_of, sender_id_max, traffic_key
 from .ration import Ration, expire
@@ -61,12 +61,12 @@ class Manager:
     """
 
     def __init__(
-        self, state: GroupState, commit: "Callable[[GroupState], object]", random: "Callable[[int], bytes]", now: int
+        self, state: GroupState, commit: "Callable[[GroupState, Change], object]", random: "Callable[[int], bytes]", now: int
     ) -> None:
         """Continue with `state`; if its epoch was not active, the wait for acknowledgements starts again.
 
-        * `commit(state)` stores a GroupState durably, or raises an exception, which the call that changed the state raises too;
-          then nothing has changed.
+        * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
+          exception, which the call that changes the state raises too; then nothing has changed.
         * `random(n)` returns n random bytes.
         * `now`: the time in ticks, here and in the other calls.
         """
@@ -76,6 +76,8 @@ class Manager:
         self._random = random
         self._due: int | None = None  # the end of the wait for acknowledgements
         self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
+        self._undelivered: dict[bytes, bool] = {}  # members that have not acknowledged the epoch,
+        self._not_entered: dict[bytes, bool] = {}  # and that are not known to have entered it
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
         self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
@@ -86,7 +88,8 @@ class Manager:
     def restore(self, state: GroupState, now: int) -> None:
         """Continue with `state`, an earlier one that is durable, as after a restart."""
         self.state = state
-        self._due = None if state.active or not state.epoch else self._end_of_wait(state, now)
+        self._begun()
+        self._due = None if state.active or not state.epoch else self._end_of_wait(state.grace_s, len(state.members), now)
         self._expelled = max(self._expelled, state.epoch)
         self._heard = {}
         self._pending = {}
@@ -97,36 +100,37 @@ class Manager:
 
         Raises UsageError for a device that is a member already, and if no id is free or there are 50 senders.
         """
-        state = self.state.copy()
+        change = Change()
         for identity in identities:
-            if identity in state.members or role not in (SENDER, ANSWERING, LISTENER):
+            if identity in self.state.members or identity in change.members or role not in (SENDER, ANSWERING, LISTENER):
                 raise UsageError(E_OPTION)
-            state.members[identity] = MemberRecord(role, None)
-        if role != LISTENER or not state.epoch:
-            self._begin(state, now)
+            change.members[identity] = MemberRecord(role, None)
+        if role != LISTENER or not self.state.epoch:
+            self._begin(change, now)
         else:
-            self._keep(state)
+            self._keep(change)
 
     def remove(self, identities: "Iterable[bytes]", now: int) -> None:
         """Expel members: begin an epoch with a new master key. Raises UsageError for a device that is not a member."""
-        state = self.state.copy()
+        change = Change()
         for identity in identities:
-            if identity not in state.members:
+            if identity not in self.state.members or identity in change.members:
                 raise UsageError(E_OPTION)
-            del state.members[identity]
-        self._begin(state, now, True)
+            change.members[identity] = None
+        self._begin(change, now, True)
 
     def replace(self, identity: bytes, other: bytes, now: int) -> None:
         """Expel a member, and add `other` in its role, in one new epoch. Raises UsageError unless only the first is a member."""
-        state = self.state.copy()
-        if identity not in state.members or other in state.members:
+        members = self.state.members
+        if identity not in members or other in members:
             raise UsageError(E_OPTION)
-        state.members[other] = MemberRecord(state.members.pop(identity).role, None)
-        self._begin(state, now, True)
+        change = Change()
+        change.members = {identity: None, other: MemberRecord(members[identity].role, None)}
+        self._begin(change, now, True)
 
     def rekey(self, now: int) -> None:
         """Begin a new epoch, with new keys. After the last epoch, 65,535, it is epoch 1 of another group id."""
-        self._begin(self.state.copy(), now)
+        self._begin(Change(), now)
 
     def fetch(self, identity: bytes, now: int) -> "Gsa | None":
         """Return gsa(identity) for a member that gets it now.
@@ -142,7 +146,7 @@ class Manager:
         if not gsa or not gsa.fresh or UNKNOWN not in dict(gsa.senders).values():
             return gsa
         if self._automatic(_RETURNED if self.state.members[identity].held else identity, now):
-            self._begin(self.state.copy(), now)
+            self._begin(Change(), now)
         return self.gsa(identity)
 
     def pending(self, identity: bytes) -> bool:
@@ -160,9 +164,7 @@ class Manager:
         if member is None:
             return None
         if member.role == SENDER and member.offered != self.state.epoch:
-            state = self.state.copy()
-            state.members[identity].offered = state.epoch
-            self._keep(state)
+            member = self._change(identity, "offered", self.state.epoch)
         state = self.state
         base = state.epoch << 48
         senders = []
@@ -200,10 +202,8 @@ class Manager:
         if member is None or epoch != self.state.epoch:
             return False
         if member.held < epoch:
-            state = self.state.copy()
-            state.members[identity].held = epoch
-            self._keep(state)
-        if not self.state.active and not self.undelivered:
+            self._change(identity, "held", epoch)
+        if not self.state.active and not self._undelivered:
             self._activate()
         return self.state.active
 
@@ -211,6 +211,7 @@ class Manager:
         """Note that a member has entered `epoch`: it obeys nobody any more who was expelled before."""
         if identity in self.state.members and epoch == self.state.epoch:
             self._entered[identity] = epoch
+            self._not_entered.pop(identity, None)
 
     def reconnected(self, identity: bytes) -> None:
         """Note that a member has a new session: how far it has sent is unknown until it reports over it."""
@@ -236,15 +237,14 @@ class Manager:
         if self.state.members[identity].role == SENDER:
             self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
             if sent > self.state.members[identity].sent:
-                state = self.state.copy()
-                state.members[identity].sent = sent
-                self.state = state
+                self.state.members[identity] = member = self.state.members[identity].copy()
+                member.sent = sent
             if clash:
                 self._clashed.add(identity)
             if clash or sent >= _SPENT_RECORDS:
                 cause, due = identity, True
         if due and self._automatic(cause, now):
-            self._begin(self.state.copy(), now)
+            self._begin(Change(), now)
 
     @property
     def undelivered(self) -> "list[bytes]":
@@ -253,8 +253,7 @@ class Manager:
         Listeners first: before a sender has the epoch, how far it has sent is known. Then those that the expelled may reach.
         """
         members = self.state.members
-        missing = [identity for identity, member in members.items() if member.held < self.state.epoch]
-        return sorted(missing, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
+        return sorted(self._undelivered, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
 
     @property
     def not_activated(self) -> "list[bytes]":
@@ -263,8 +262,7 @@ class Manager:
         Those first that the expelled may reach; then senders, since others follow their first record.
         """
         members = self.state.members
-        missing = [identity for identity in members if self._entered.get(identity) != self.state.epoch]
-        return sorted(missing, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
+        return sorted(self._not_entered, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
 
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
@@ -301,27 +299,46 @@ class Manager:
         """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
         return self.state.active and self.state.epoch < GROUP_EPOCH_MAX - OPERATOR_EPOCHS and self._ration.take(cause, now)
 
-    def _begin(self, state, now, expel=False):
-        """Begin the next epoch with the members of `state`: draw its keys and ids, and commit it."""
+    def _begin(self, change, now, expel=False):
+        """Begin the next epoch, with the members after `change`: draw its keys and ids, and commit it."""
+        state = self.state.copy()
+        state.apply(change)
         urgent = [1 for i in self.state.members if not self.grace_s(i)]  # the expelled may still reach these
         had = {member.id for member in self.state.members.values()}
-        had.update([member.id for member in state.members.values()])
         if state.epoch == GROUP_EPOCH_MAX:  # epochs never go back: another group id, which members take from their manager alone
             state.epoch = 0
-            state.gid = self._random(_GID_BYTES)
-            state.tgk = b""
-        state.epoch += 1
-        state.active = False
-        state.grace_s = 0 if expel or urgent else GRACE_MS // 1000
-        if expel or not state.tgk:
-            state.tgk = self._random(_TGK_BYTES)
-        state.cs_id = self._random(4)
-        state.rand = self._random(_RAND_BYTES)
-        free = iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had])
+            change.fields["gid"] = self._random(_GID_BYTES)
+        epoch = state.epoch + 1
+        change.fields["epoch"] = epoch
+        change.fields["active"] = False
+        change.fields["grace_s"] = 0 if expel or urgent else GRACE_MS // 1000
+        if expel or not state.tgk or epoch == 1:
+            change.fields["tgk"] = self._random(_TGK_BYTES)
+        change.fields["cs_id"] = self._random(4)
+        change.fields["rand"] = self._random(_RAND_BYTES)
+        self._number(state, change, iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had]))
+        due = self._due
+        if due is None or self.state.grace_s:  # an expulsion waits once
+            due = self._end_of_wait(change.fields["grace_s"], len(state.members), now)
+        self._keep(change)
+        if epoch == 1:
+            self._entered = {}
+            self._expelled = 0
+        self._due = due
+        self._heard = {}
+        self._pending = {}
+        self._clashed = set()
+        if expel:
+            self._expelled = epoch
+        self._begun()
+
+    def _number(self, state, change, free):
+        """Give ids to the members of `state` in the next epoch, out of `free`, and let their counts begin anew."""
         senders = 0
-        for identity, member in state.members.items():
+        for identity, old in state.members.items():
+            member = old.copy()
             member.sent = 0
-            if state.epoch == 1:
+            if change.fields["epoch"] == 1:
                 member.held = member.offered = 0
             if identity in self._clashed:
                 member.id = None
@@ -330,31 +347,48 @@ class Manager:
                 member.id = next(free, None)
                 if member.id is None:
                     raise UsageError(E_NO_ID)
+            if (member.id, member.sent, member.held, member.offered) != (old.id, old.sent, old.held, old.offered):
+                change.members[identity] = member
         if senders > SENDERS_MAX:
             raise UsageError(E_NO_ID)
-        due = self._end_of_wait(state, now) if self._due is None or self.state.grace_s else self._due  # an expulsion waits once
-        self._keep(state)
-        if state.epoch == 1:
-            self._entered = {}
-            self._expelled = 0
-        self._due = due
-        self._heard = {}
-        self._pending = {}
-        self._clashed = set()
-        if expel:
-            self._expelled = state.epoch
 
     def _activate(self):
-        state = self.state.copy()
-        state.active = True
-        self._keep(state)
+        change = Change()
+        change.fields["active"] = True
+        self._keep(change)
         self._due = None
 
-    def _keep(self, state):
-        """Commit a change, and only then make it visible."""
-        self._commit(state)
-        self.state = state
+    def _change(self, identity, name, value):
+        """Commit a member with another value; return its record."""
+        change = Change()
+        change.members[identity] = member = self.state.members[identity].copy()
+        setattr(member, name, value)
+        self._keep(change)
+        return member
 
-    def _end_of_wait(self, state, now):
-        wait_ms = (ACKNOWLEDGE_MS if state.grace_s else EXPEL_MS) + ACKNOWLEDGE_EACH_MS * len(state.members)
-        return ticks_add(now, wait_ms)
+    def _keep(self, change):
+        """Commit a change, and only then make it visible."""
+        self._commit(self.state, change)
+        self.state.apply(change)
+        for identity in change.members:
+            self._note(identity)
+
+    def _begun(self):
+        """Note anew which members are behind."""
+        self._undelivered = {}
+        self._not_entered = {}
+        for identity in self.state.members:
+            self._note(identity)
+
+    def _note(self, identity):
+        """Note whether a member is behind."""
+        member = self.state.members.get(identity)
+        self._undelivered.pop(identity, None)
+        self._not_entered.pop(identity, None)
+        if member and member.held < self.state.epoch:
+            self._undelivered[identity] = True
+        if member and self._entered.get(identity) != self.state.epoch:
+            self._not_entered[identity] = True
+
+    def _end_of_wait(self, grace_s, members, now):
+        return ticks_add(now, (ACKNOWLEDGE_MS if grace_s else EXPEL_MS) + ACKNOWLEDGE_EACH_MS * members)

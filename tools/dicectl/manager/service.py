@@ -130,14 +130,19 @@ class ManagerService:
 
     @contextlib.contextmanager
     def together(self):
-        """Make all changes of the block one transaction, in the registry and in memory."""
-        before = {name: manager.state for name, manager in self.managers.items()}
+        """Make all changes of the block one transaction, in the registry and in memory: if it fails, that is read anew.
+
+        Copies of before are used only if the registry cannot be read either.
+        """
+        before = {name: manager.state.copy() for name, manager in self.managers.items()}
         try:
             with self.registry.together():
                 yield
         except BaseException:
-            for name, state in before.items():
-                self.managers[name].restore(state, now())
+            with contextlib.suppress(Exception):
+                before.update({group.state.name: group.state for group in self.registry.states()})
+            for name, manager in self.managers.items():
+                manager.restore(before[name], now())
             raise
 
     async def rekey_when_due(self):

@@ -63,7 +63,7 @@ class LargeGroup:
         self.network = VirtualNetwork(self.chance.randrange, loss)
         self.keys = {b"%06d" % number: self.chance.randbytes(16) for number in range(count)}
         state = GroupState("lamps", b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08)
-        self.manager = Manager(state, lambda state: None, os.urandom, 0)
+        self.manager = Manager(state, lambda state, change: None, os.urandom, 0)
         self.nodes = [VirtualNode(self.network, folder, i.decode(), "lamps", i, key) for i, key in self.keys.items()]
         self.lines = []
         self.kdc = None

@@ -8,7 +8,7 @@ _PSK_AES_128_CCM_8 = const(0xC0A8)
 
 
 class MemberRecord:
-    """A member, as the manager stores it."""
+    """A member, as the manager stores it. It is never changed: a member that changes gets another record."""
 
     def __init__(self, role, device_id, held=0, sent=0, offered=0):
         self.role = role
@@ -17,9 +17,21 @@ class MemberRecord:
         self.sent = sent  # the next sequence number that it sends, by its last report
         self.offered = offered  # of a sender: the latest epoch whose GSA it may have
 
+    def copy(self):
+        """Return another record with the same values."""
+        return MemberRecord(self.role, self.id, self.held, self.sent, self.offered)
+
+
+class Change:
+    """A change of a GroupState: `fields` {name: value}, and `members` {identity: MemberRecord, or None if it is removed}."""
+
+    def __init__(self):
+        self.fields = {}
+        self.members = {}
+
 
 class GroupState:
-    """The persistent state of one group: plain values, so that it can be copied and stored.
+    """The persistent state of one group: plain values, so that it can be stored by the row.
 
     `epoch` is 0, and there are no keys, before the first member is added. `active`: whether the epoch is in use. `members` is
     {identity: MemberRecord}.
@@ -49,9 +61,19 @@ class GroupState:
         self.members = {}  # MemberRecord by identity
 
     def copy(self):
-        """Return a copy that can be changed."""
+        """Return a copy, to which changes can be applied. It shares the records of members, which never change."""
         other = GroupState(self.name, self.gid, self.address, self.port, self.layout, self.lifetime_s, self.suite)
         for name in ("epoch", "active", "grace_s", "tgk", "cs_id", "rand"):
             setattr(other, name, getattr(self, name))
-        other.members = {i: MemberRecord(m.role, m.id, m.held, m.sent, m.offered) for i, m in self.members.items()}
+        other.members = dict(self.members)
         return other
+
+    def apply(self, change):
+        """Make a Change; new members come last."""
+        for name, value in change.fields.items():
+            setattr(self, name, value)
+        for identity, member in change.members.items():
+            if member:
+                self.members[identity] = member
+            else:
+                del self.members[identity]

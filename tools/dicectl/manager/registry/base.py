@@ -52,12 +52,10 @@ class Registry(abc.ABC):
     def __init__(self, now=time.time):
         self.now = now
         self._names = {}
-        self._states = {}
 
     def opened(self):
-        """Read the names of all devices and the states of all groups, to compare later changes with them."""
+        """Read the names of all devices."""
         self._names = {identity: name for name, identity in self.devices().items()}
-        self._states = {group.state.name: group.state.copy() for group in self.states()}
 
     @abc.abstractmethod
     def close(self):
@@ -70,12 +68,12 @@ class Registry(abc.ABC):
     @contextlib.contextmanager
     def together(self):
         """Make all changes of the block one transaction."""
-        names, states = dict(self._names), dict(self._states)
+        names = dict(self._names)
         try:
             with self.transaction():
                 yield
         except BaseException:
-            self._names, self._states = names, states
+            self._names = names
             raise
 
     # Devices.
@@ -151,24 +149,24 @@ class Registry(abc.ABC):
         """Store a new group without members, without a log entry."""
 
     @abc.abstractmethod
-    def store_changes(self, before, after):
-        """Store the differences between two GroupStates of one group, without a log entry. A new epoch begins now()."""
+    def store_changes(self, state, change):
+        """Store a group_state.Change of the GroupState `state`, which is that before it, without a log entry.
+
+        A new epoch begins now().
+        """
 
     def create(self, state, rekey_s):
         """Store a new group."""
         with self.transaction():
             self.store_group(state, rekey_s)
             self.log("group", state.name, gid=state.gid.hex())
-        self._states[state.name] = state.copy()
 
-    def commit(self, state):
-        """Store the changed GroupState of a group; for dice.group.manager.Manager."""
-        before = self._states[state.name]
+    def commit(self, state, change):
+        """Store a Change of the GroupState of a group; for dice.group.manager.Manager."""
         with self.transaction():
-            self.store_changes(before, state)
-            for event, identity, detail in _events(before, state):
+            self.store_changes(state, change)
+            for event, identity, detail in _events(state, change):
                 self.log(event, state.name, identity and self.name(identity), **detail)
-        self._states[state.name] = state.copy()
 
     # The audit log.
 
@@ -190,12 +188,15 @@ def entry(number, at, event, group, device, detail):
     return {"number": number, "at": at, "event": event, "group": group, "device": device, **json.loads(detail)}
 
 
-def _events(before, after):
-    """Yield (event, identity or None, detail) for the differences between two GroupStates."""
-    for identity in before.members.keys() - after.members.keys():
-        yield "removed", identity, {}
-    for identity, member in after.members.items():
-        old = before.members.get(identity)
+def _events(state, change):
+    """Yield (event, identity or None, detail) for what a Change of a GroupState does."""
+    for identity, member in change.members.items():
+        if member is None:
+            yield "removed", identity, {}
+    for identity, member in change.members.items():
+        old = state.members.get(identity)
+        if member is None:
+            continue
         if old is None:
             yield "added", identity, {"role": member.role, "id": member.id}
             continue
@@ -203,7 +204,8 @@ def _events(before, after):
             yield "acknowledged", identity, {"epoch": member.held}
         if member.id != old.id:
             yield "id", identity, {"id": member.id}
-    if after.epoch != before.epoch:
-        yield "epoch", None, {"epoch": after.epoch, "new_master_key": after.tgk != before.tgk}
-    if after.active and (not before.active or after.epoch != before.epoch):
-        yield "active", None, {"epoch": after.epoch}
+    epoch = change.fields.get("epoch", state.epoch)
+    if epoch != state.epoch:
+        yield "epoch", None, {"epoch": epoch, "new_master_key": "tgk" in change.fields}
+    if change.fields.get("active") and not state.active:
+        yield "active", None, {"epoch": epoch}

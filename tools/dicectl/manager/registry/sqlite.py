@@ -160,26 +160,26 @@ class SqliteRegistry(Registry):
         marks = ", ".join("?" * len(values))
         self._execute(f"INSERT INTO roster (name, rekey_s, since, {', '.join(_STATE_FIELDS)}) VALUES ({marks})", values)
 
-    def store_changes(self, before, after):
-        """Update the fields and members that differ."""
-        for field in _STATE_FIELDS:
-            if getattr(after, field) != getattr(before, field):
-                self._execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (getattr(after, field), after.name))
-                self._deleted = self._deleted or field in _SECRET_FIELDS
-        if after.epoch != before.epoch:
-            self._execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), after.name))
-        for identity in before.members.keys() - after.members.keys():
-            self._execute("DELETE FROM member WHERE roster = ? AND identity = ?", (after.name, identity))
-        for identity, member in after.members.items():
-            self._store_member(after.name, identity, before.members.get(identity), member)
+    def store_changes(self, state, change):
+        """Update the fields and members that change."""
+        for field, value in change.fields.items():
+            self._execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (value, state.name))
+            self._deleted = self._deleted or field in _SECRET_FIELDS
+        if "epoch" in change.fields:
+            self._execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), state.name))
+        for identity, member in change.members.items():
+            self._store_member(state.name, identity, member, identity in state.members)
 
-    def _store_member(self, group, identity, old, member):
+    def _store_member(self, group, identity, member, known):
+        if member is None:
+            self._execute("DELETE FROM member WHERE roster = ? AND identity = ?", (group, identity))
+            return
         values = [getattr(member, field) for field in _MEMBER_FIELDS]
-        if old is None:
-            self._execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?)", (group, identity, *values))
-        elif values != [getattr(old, field) for field in _MEMBER_FIELDS]:
+        if known:
             fields = ", ".join(f"{field} = ?" for field in _MEMBER_FIELDS)
             self._execute(f"UPDATE member SET {fields} WHERE roster = ? AND identity = ?", (*values, group, identity))
+        else:
+            self._execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?)", (group, identity, *values))
 
     # The audit log.
 
