@@ -101,6 +101,9 @@ TASKS = {
         "host_tests/unit/test_line_socket.py::test_an_odd_client_costs_nothing",
         "host_tests/unit/test_line_socket.py::test_streams_reach_several_readers_and_end_with_them",
     ],
+    "tools/dicectl/manager/http_server.py:HttpServer.__init__": [
+        "host_tests/unit/test_http_server.py::test_a_page_that_fails_costs_its_request"
+    ],
 }
 
 

@@ -4,7 +4,7 @@
 
 import rich_click as click
 
-_REFRESH_S = 0.5
+from dicectl.cli import manager_service
 
 
 @click.group("manager")
@@ -27,58 +27,71 @@ def command():
 @click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
 @click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
 @click.option("--host", help="Name or address that devices connect to.  [default: the address of this computer]")
-@click.option("--metrics", type=click.IntRange(1, 65535), help="TCP port on loopback for Prometheus.  [default: none]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
-def run(registry, port, host, metrics, as_json):
-    """Serve devices and commands until Ctrl-C. REGISTRY is created if it does not exist.
+@click.option(
+    "--metrics",
+    type=click.IntRange(1, 65535),
+    help="TCP port on loopback with the pages /metrics for Prometheus, /healthz and /readyz.  [default: none]",
+)
+@click.option(
+    "--log-format",
+    "asked",
+    type=click.Choice(["plain", "json", "journal"]),
+    help="Form of the printed lines.  [default: journal in a systemd service, else plain]",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --log-format json.")
+@click.option(
+    "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
+)
+def run(registry, port, host, metrics, asked, as_json, detach):
+    """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. REGISTRY is created if it does not exist.
 
     The registry contains the keys of all devices and groups. Keep it on this computer, readable only by its owner, and back it up
     only while no manager runs on it. The manager may be killed at any time: no change that it reported is lost.
+
+    \b
+    Examples:
+      dicectl manager run house.db
+      dicectl manager run house.db --detach --metrics 9684
     """
     import asyncio
 
+    from dicectl.manager import detach as background
+    from dicectl.manager import log_format
     from dicectl.manager.registry.sqlite import SqliteRegistry
     from dicectl.net.address import own
     from dicectl.system import require_unix
 
     require_unix("the group manager")
+    if detach:
+        log, pid = background.start(registry)
+        click.echo(f"serving devices on UDP port {port} as process {pid}; its log is {log}")
+        click.echo(f"to end it: dicectl manager stop {registry}")
+        return
     opened = SqliteRegistry(registry)
+    chosen = log_format.chosen("json" if as_json else asked)
     try:
-        asyncio.run(_run(opened, port, host or own(), metrics, as_json))
+        asyncio.run(_run(opened, port, host or own(), metrics, chosen))
     except KeyboardInterrupt:
         pass
     finally:
         opened.close()
 
 
-async def _run(registry, port, host, metrics_port, as_json):
-    from dicectl.errors import CommandError
+async def _run(registry, port, host, metrics_port, log_format):
+    from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
+    from dicectl.manager.http_server import HttpServer
     from dicectl.manager.metrics import Metrics
-    from dicectl.manager.registry.base import RegistryError
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, registry.path)
+    http = HttpServer(metrics_port, Metrics()) if metrics_port else None
     try:
-        await service.start(port, host)
-    except OSError as error:
-        raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port")
-    try:
-        metrics = Metrics(metrics_port) if metrics_port else None
-        with Dashboard(service, as_json) as dashboard:
-            dashboard.begin(port, host)
-            while True:
-                troubles = service.troubles()
-                try:
-                    dashboard.refresh()
-                    if metrics:
-                        metrics.update(service)
-                except (RegistryError, CommandError) as error:  # such as a disk that fails for a moment
-                    troubles["the registry"] = error
-                dashboard.warn(troubles)
-                await service.watch(_REFRESH_S)
+        with Dashboard(service, log_format) as dashboard:
+            await process.run(service, port, host, dashboard, http)
     finally:
-        service.close()
+        if http:
+            http.close()
 
 
 @command.command()
@@ -96,3 +109,7 @@ def audit(registry, as_json):
 
     for entry in read_audit(registry):
         click.echo(json.dumps(entry) if as_json else line(entry))
+
+
+for _command in (manager_service.status, manager_service.stop, manager_service.unit):
+    command.add_command(_command)

@@ -3,12 +3,16 @@
 """The output of a running manager: a line for each event, and on a terminal a live table of members below."""
 
 import datetime
-import json
+import os
+import sys
+import time
 
 from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from dicectl.manager import log_format as log
 
 _ROWS_MAX = 30
 _OWN = ("number", "at", "event", "group", "device")
@@ -17,28 +21,42 @@ _OWN = ("number", "at", "event", "group", "device")
 def line(entry):
     """Return an entry of the audit log as a line of text."""
     at = datetime.datetime.fromtimestamp(entry["at"]).isoformat(" ", "seconds")
+    return f"{at}  {event(entry)}"
+
+
+def event(entry):
+    """Return an entry of the audit log as a line of text without its time."""
     whose = " ".join(entry[key] for key in ("group", "device") if entry[key])
     more = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in _OWN and value is not None)
-    return f"{at}  {entry['event']:13}{whose}{'  ' if more else ''}{more}"
+    return f"{entry['event']:13}{whose}{'  ' if more else ''}{more}"
+
+
+def _in_foreground(stream):
+    """Return whether this process is what the user of the terminal `stream` sees, not a job in the background."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    except (AttributeError, OSError, ValueError):  # Windows, or no terminal
+        return False
 
 
 class Dashboard:
-    """Shows a service.ManagerService; call refresh() periodically."""
+    """Shows a service.ManagerService; call refresh() periodically. `log_format` is one of log_format.FORMATS.
 
-    def __init__(self, service, as_json):
+    The table is drawn only in the foreground of a terminal, so that it does not cover what is typed and printed there.
+    """
+
+    def __init__(self, service, log_format=log.PLAIN):
         self._service = service
-        self._as_json = as_json
+        self._format = log_format
         self._console = Console(highlight=False)
         self._live = None
-        if self._console.is_terminal and not as_json:
+        if self._console.is_terminal and log_format == log.PLAIN:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        log = service.registry.audit()
-        self._last = log[-1]["number"] if log else 0
+        entries = service.registry.audit()
+        self._last = entries[-1]["number"] if entries else 0
         self._warned = {}
 
     def __enter__(self):
-        if self._live:
-            self._live.start()
         return self
 
     def __exit__(self, *_):
@@ -47,34 +65,39 @@ class Dashboard:
 
     def begin(self, port, host):
         """Print that the manager serves."""
-        if self._as_json:
-            print(json.dumps({"event": "serving", "port": port, "host": host}), flush=True)
-        else:
-            self._console.print(f"serving devices on UDP port {port}; they connect to {host}", soft_wrap=True)
+        self._print(f"serving devices on UDP port {port}; they connect to {host}", {"event": "serving", "port": port, "host": host})
 
     def refresh(self):
         """Print the events since the last call, and draw the table again."""
+        self._begin_or_stop_drawing()
         for entry in self._service.registry.audit(self._last):
             self._last = entry["number"]
-            if self._as_json:
-                print(json.dumps(entry), flush=True)
-            else:
-                self._console.print(line(entry), soft_wrap=True)
-        if self._live:
+            self._print(event(entry) if self._format == log.JOURNAL else line(entry), entry)
+        if self._live and self._live.is_started:
             self._live.update(self.table(), refresh=True)
 
     def warn(self, troubles):
         """Print each exception of service.troubles() that was not printed yet."""
         for what, error in troubles.items():
             if self._warned.get(what) is not error and str(self._warned.get(what)) != str(error):
-                shown = {"event": "trouble", "what": what, "error": f"{type(error).__name__}: {error}"}
-                if self._as_json:
-                    print(json.dumps(shown), flush=True)
-                else:
-                    self._console.print(
-                        f"warning: {shown['what']} failed ({shown['error']}); the manager goes on", soft_wrap=True, markup=False
-                    )
+                shown = {"event": "trouble", "what": what, "error": f"{type(error).__name__}: {error}", "at": time.time()}
+                text = f"warning: {what} failed ({shown['error']}); the manager goes on"
+                self._print(text, shown, log.WARNING)
         self._warned = dict(troubles)
+
+    def _begin_or_stop_drawing(self):
+        """Follow the shell's `fg` and `bg`."""
+        if self._live and self._live.is_started != _in_foreground(sys.stdout):
+            if self._live.is_started:
+                self._live.stop()
+            else:
+                self._live.start()
+
+    def _print(self, text, fields, level=log.INFO):
+        if self._format == log.PLAIN:
+            self._console.print(text, soft_wrap=True, markup=False)
+        else:
+            print(log.formatted(self._format, level, text, fields), flush=True)
 
     def table(self):
         """Return a table of the members of all groups; those without the current epoch come first, then those without a session."""

@@ -1,13 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Metrics of a running manager for Prometheus, on loopback."""
+"""Metrics of a running manager for Prometheus."""
 
 import time
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
-
-from dicectl.errors import CommandError
 
 _OF_A_GROUP = (
     ("members", "Members of the group", lambda shown: shown["members"]),
@@ -20,16 +17,10 @@ _OF_A_GROUP = (
 
 
 class Metrics:
-    """Serves the values of the last update(); the thread that serves them accesses nothing else."""
+    """Has the values of the last update(); http_server.HttpServer serves them."""
 
-    def __init__(self, port):
+    def __init__(self):
         self._families = []
-        registry = CollectorRegistry()
-        registry.register(self)
-        try:
-            start_http_server(port, addr="127.0.0.1", registry=registry)
-        except OSError as error:
-            raise CommandError(f"cannot serve metrics on TCP port {port}: {error.strerror}; choose another with --metrics")
 
     def collect(self):
         """Return the metrics; for prometheus_client."""

@@ -24,6 +24,7 @@ from dicectl.reasons import SENTENCES, describe
 SESSIONS_MAX = 4096
 HALF_OPEN_MAX = 64
 MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
+_PROBE_S = 5.0  # how often the service tries to write after the registry has failed
 _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 
 
@@ -43,7 +44,9 @@ class ManagerService:
         self._timers = {}  # RekeyTimer by name
         self.rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
         groups = GroupRequests(self)
-        self._requests = (groups, DeviceRequests(self, groups))
+        self.requests = [groups, DeviceRequests(self, groups)]  # each do_X() of one of them executes the request X
+        self.write_error = None  # the last one of the registry, until a change is stored again
+        self._probed_s = 0.0
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
         self._service = self._server = self._rekeying = self._serving = None
@@ -65,11 +68,12 @@ class ManagerService:
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())
 
-    async def watch(self, seconds):
-        """Wait so many seconds; raises CommandError as soon as a part of the service has ended."""
+    async def watch(self, seconds, ending=None):
+        """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
         parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
-        done, _ = await asyncio.wait(parts, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
+        tasks = [*parts, ending] if ending else parts
+        done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {ending}:
             error = None if task.cancelled() else task.exception()
             raise CommandError(f"the manager ends, because its {parts[task]} has ended: {describe(error)}", FAILED)
         if not self._server.is_serving():
@@ -82,6 +86,35 @@ class ManagerService:
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
         return {what: error for what, error in found.items() if error}
 
+    def problems(self):
+        """Return sentences about what is wrong now, for an operator; none if all is well."""
+        found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
+        if self.write_error and not self._is_writable():
+            found.append(f"the registry cannot be written: {describe(self.write_error)}")
+        return found
+
+    def _is_writable(self):
+        """Return whether the registry stores a change, which changes nothing; it is tried each few seconds."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._probed_s >= _PROBE_S:
+            self._probed_s = now_s
+            try:
+                for name in list(self.managers)[:1]:
+                    self.registry.restamp(name, self.registry.since(name))
+                self.write_error = None
+            except Exception as error:
+                self.write_error = error
+        return self.write_error is None
+
+    def _commit(self, *change):
+        """Store a change of a group; for dice.group.manager.Manager."""
+        try:
+            self.registry.commit(*change)
+        except Exception as error:
+            self.write_error = error
+            raise
+        self.write_error = None
+
     def close(self):
         """Stop serving. A service that is killed instead loses nothing."""
         self._rekeying.cancel()
@@ -93,7 +126,7 @@ class ManagerService:
     def do(self, request):
         """Execute the request of a command and return the answer, both plain values; raises CommandError."""
         name = request.pop("do", None)
-        action = next((getattr(requests, f"do_{name}") for requests in self._requests if hasattr(requests, f"do_{name}")), None)
+        action = next((getattr(requests, f"do_{name}") for requests in self.requests if hasattr(requests, f"do_{name}")), None)
         if action is None:
             raise CommandError(f"this manager does not know the request {name}: is it another version of dicectl?")
         try:
@@ -101,6 +134,7 @@ class ManagerService:
         except DiceError as error:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except RegistryError as error:
+            self.write_error = error
             raise CommandError(
                 f"the registry cannot be written ({error}): free space on its disk, and look at dicectl group show", FAILED
             )
@@ -109,7 +143,7 @@ class ManagerService:
 
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
-        self.managers[state.name] = manager = Manager(state, self.registry.commit, secrets.token_bytes, now())
+        self.managers[state.name] = manager = Manager(state, self._commit, secrets.token_bytes, now())
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
 

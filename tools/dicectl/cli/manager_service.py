@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl manager status`, `stop` and `unit`: a manager that runs in the background or as a service."""
+
+import json
+
+import rich_click as click
+
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+
+_registry = click.argument("registry", type=click.Path(dir_okay=False), default="dice.db", envvar="DICE_MANAGER")
+_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+@click.command()
+@_registry
+@_json
+@click.pass_context
+def status(context, registry, as_json):
+    """Tell whether a manager runs on REGISTRY, and how it is.
+
+    Exit status: 0 it runs and nothing is wrong, 1 it does not run, or something is wrong.
+
+    \b
+    Example:
+      dicectl manager status house.db
+    """
+    from dicectl.manager import control
+
+    try:
+        found = control.call(registry, "status")
+    except CommandError as failure:
+        if failure.exit_code != NO_DEVICE:
+            raise
+        found = {"role": "stopped", "problems": [failure.format_message()]}
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        for label, text in _lines(found):
+            click.echo(f"{label:9}{text}")
+    context.exit(FAILED if found["problems"] else 0)
+
+
+def _lines(found):
+    """Yield (label, text) of what status prints."""
+    import datetime
+
+    if found["role"] == "stopped":
+        yield "stopped", found["problems"][0]
+        return
+    since = datetime.datetime.fromtimestamp(found["since"]).isoformat(" ", "seconds")
+    yield found["role"], f"since {since}, process {found['pid']}, dice {found['version']}"
+    yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
+    yield "has", f"{found['groups']} groups, {found['devices']} devices, {found['connected']} connected"
+    for problem in found["problems"]:
+        yield "problem", problem
+
+
+@click.command()
+@_registry
+@_json
+def stop(registry, as_json):
+    """End the manager that runs on REGISTRY, and wait until it has ended. Groups go on without it until their keys expire.
+
+    \b
+    Example:
+      dicectl manager stop house.db
+    """
+    from dicectl.manager import control, detach
+
+    pid = control.call(registry, "stop")["pid"]
+    detach.wait_for_end(pid)
+    click.echo(json.dumps({"stopped": pid}) if as_json else f"process {pid} has ended")
+
+
+@click.command()
+@click.argument("registry", default="/var/lib/dice/dice.db")
+@click.option("--user", help="Existing user who runs it.  [default: a user of its own, which systemd makes]")
+@click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
+@click.option("--host", help="Name or address that devices connect to; a name can move to another computer.  [required]")
+@click.option("--metrics", type=click.IntRange(1, 65535), default=9684, show_default=True, help="TCP port on loopback for probes.")
+@click.option("--install", is_flag=True, help="Write it to /etc/systemd/system/dice-manager.service, as root.")
+@click.option("--to", "path", type=click.Path(dir_okay=False), help="Write it to another file.")
+@click.option("--dry-run", is_flag=True, help="Print the unit and where it would be written; write nothing.")
+def unit(registry, user, port, host, metrics, install, path, dry_run):
+    """Print or install a unit of systemd that runs the manager at each start of this computer, shielded from the rest of it.
+
+    \b
+    Examples:
+      dicectl manager unit --host manager.example.org
+      sudo dicectl manager unit --host manager.example.org --install
+    """
+    from pathlib import Path
+
+    from dicectl.manager import systemd_unit
+
+    if not host:
+        raise CommandError("name this computer as devices shall find it, also years from now: --host manager.example.org", USAGE)
+    options = {"registry": registry, "user": user, "port": port, "host": host, "metrics": metrics}
+    text = systemd_unit.text(**options)
+    target = path or (systemd_unit.PATH if install else None)
+    if target is None or dry_run:
+        click.echo(text, nl=False)
+        if target:
+            click.echo(f"would be written to {target}", err=True)
+    else:
+        try:
+            Path(target).write_text(text)
+        except OSError as error:
+            raise CommandError(f"cannot write {target}: {error.strerror}; run it as root, or choose a file with --to", USAGE)
+        click.echo(f"written to {target}; next:\n  systemctl daemon-reload\n  systemctl enable --now {Path(target).stem}")
+    for note in systemd_unit.notes(user):
+        click.echo(f"note: {note}", err=True)

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A manager in the background: the same command once more, in a session of its own, whose output goes to a log file."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dicectl.errors import FAILED, USAGE, CommandError
+from dicectl.sd_notify import READY
+
+_STATE_MAX_BYTES = 65_536
+_POLL_S = 0.1
+_STOP_S = 30
+
+
+def start(registry, arguments=None):
+    """Start this command without --detach; return (path of the log, process id) as soon as the manager is ready.
+
+    Raises CommandError if it ends instead, with the last line that it printed.
+    """
+    log = Path(f"{registry}.log").absolute()
+    given = sys.argv[1:] if arguments is None else arguments
+    script = Path(sys.argv[0])
+    program = [script] if script.name.startswith("dicectl") else ["-m", "dicectl"]
+    argv = [sys.executable, *program, *(argument for argument in given if argument != "--detach")]
+    with tempfile.TemporaryDirectory(prefix="dice-") as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        address = f"{folder}/ready"
+        channel.bind(address)
+        try:
+            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise CommandError(f"cannot write {log}: {error.strerror}", USAGE)
+        begin = os.fstat(descriptor).st_size
+        try:
+            child = subprocess.Popen(
+                argv,
+                env={**os.environ, "NOTIFY_SOCKET": address},
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        try:
+            _until_ready(child, channel, log, begin)
+        except BaseException:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+            raise
+    return str(log), child.pid
+
+
+def _until_ready(child, channel, log, begin):
+    while True:
+        if select.select([channel], (), (), _POLL_S)[0] and READY in channel.recv(_STATE_MAX_BYTES).decode().splitlines():
+            return
+        if child.poll() is not None:
+            with log.open("rb") as file:
+                file.seek(begin)
+                said = file.read().decode(errors="replace").split("\n")
+            last = next((line for line in reversed(said) if line.strip()), f"status {child.returncode}")
+            raise CommandError(last.removeprefix("dicectl: "), child.returncode if child.returncode > 0 else FAILED)
+
+
+def wait_for_end(pid, seconds=_STOP_S):
+    """Wait until a process has ended; raises CommandError if it does not."""
+    end = time.monotonic() + seconds
+    while _runs(pid):
+        if time.monotonic() > end:
+            raise CommandError(f"process {pid} does not end: look at its log, then kill -{signal.SIGKILL.value} {pid}", FAILED)
+        time.sleep(_POLL_S)
+
+
+def _runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"  # a zombie has ended
+    except OSError:
+        return True

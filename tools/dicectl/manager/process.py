@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The process of `dicectl manager run`: its loop, what it tells systemd and probes, and the requests `status` and `stop`."""
+
+import asyncio
+import os
+import time
+
+from dice import __version__
+from dicectl import sd_notify
+from dicectl.errors import FAILED, CommandError
+from dicectl.manager.registry.base import RegistryError
+
+ACTIVE = "active"
+STANDBY = "standby"
+_REFRESH_S = 0.5
+
+
+class ProcessRequests:
+    """The requests about the process of a service.ManagerService: do_X(...) is the request X; values are those of JSON."""
+
+    def __init__(self, service):
+        self.ending = asyncio.get_running_loop().create_future()
+        self._service = service
+        self._since = time.time()
+        self._began_s = time.monotonic()
+
+    def do_status(self):
+        service = self._service
+        return {
+            "role": ACTIVE,
+            "pid": os.getpid(),
+            "version": __version__,
+            "since": self._since,
+            "uptime_s": int(time.monotonic() - self._began_s),
+            **service.address,
+            "groups": len(service.managers),
+            "devices": len(service.registry.devices()),
+            "connected": len(service.kdc.connected),
+            "problems": service.problems(),
+        }
+
+    def do_stop(self):
+        """End the process, after this answer."""
+        if not self.ending.done():
+            self.ending.set_result(None)
+        return {"pid": os.getpid()}
+
+
+class _Watchdog:
+    """Tells systemd in time that the process is alive, as long as alive() is called."""
+
+    def __init__(self):
+        self._period_s = sd_notify.watchdog_s()
+        self._last_s = 0.0
+        self._status = ""
+
+    def alive(self, text):
+        """Call it often. `text` describes the state."""
+        now_s = time.monotonic()
+        if self._period_s is not None and now_s - self._last_s >= min(self._period_s, 1):
+            self._last_s = now_s
+            sd_notify.notify(sd_notify.ALIVE)
+        if text != self._status:
+            self._status = text
+            sd_notify.notify(sd_notify.status(text))
+
+
+def _summary(status):
+    """Return a status as one line for systemd."""
+    wrong = f"; {'; '.join(status['problems'])}" if status["problems"] else ""
+    return f"{status['groups']} groups, {status['devices']} devices, {status['connected']} connected{wrong}"
+
+
+async def run(service, port, host, output, http):
+    """Serve devices and commands until `stop`, or until this task is cancelled; raises CommandError if a part of it ends.
+
+    `output` is a dashboard.Dashboard that was entered, `http` an http_server.HttpServer or None.
+    """
+    requests = ProcessRequests(service)
+    service.requests.append(requests)
+    try:
+        await service.start(port, host)
+    except OSError as error:
+        raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port", FAILED)
+    try:
+        output.begin(port, host)
+        sd_notify.notify(sd_notify.READY, sd_notify.status(f"serving devices on UDP port {port}"))
+        watchdog = _Watchdog()
+        while not requests.ending.done():
+            troubles = service.troubles()
+            try:
+                output.refresh()
+                status = requests.do_status()
+                if http:
+                    http.update(service, status["problems"])
+                watchdog.alive(_summary(status))
+            except (RegistryError, CommandError) as error:  # such as a disk that fails for a moment
+                troubles["the registry"] = error
+                if http:
+                    http.failed(f"the registry cannot be read: {error}")
+                watchdog.alive(f"the registry cannot be read: {error}")
+            output.warn(troubles)
+            await service.watch(_REFRESH_S, requests.ending)
+    finally:
+        sd_notify.notify(sd_notify.STOPPING)
+        service.close()

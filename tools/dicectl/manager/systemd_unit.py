@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A unit of systemd for `dicectl manager run`.
+
+The service may write in its state directory and nowhere else, has no privileges, sees no device and no home, and speaks UDP and TCP
+only. systemd restarts it when it ends with an error, or when it has not said for 30 s that it is alive.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from dicectl.errors import USAGE, CommandError
+
+PATH = "/etc/systemd/system/dice-manager.service"
+STATE = Path("/var/lib/dice")  # systemd's StateDirectory=dice
+_PRIVILEGED_PORTS = 1024
+_TEXT = """\
+# Written by: dicectl manager unit
+[Unit]
+Description=dice group manager
+Documentation=https://github.com/dice-dtls/dice
+Wants=network-online.target
+After=network-online.target time-sync.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+Restart=on-failure
+RestartSec=1
+RestartPreventExitStatus=2
+WatchdogSec=30
+TimeoutStartSec=5min
+TimeoutStopSec=30
+
+{user}
+{state}
+UMask=0077
+
+{capabilities}
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RemoveIPC=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def text(registry, user, port, host, metrics):
+    """Return the unit; raises CommandError for a registry that the service could not write."""
+    path = Path(registry)
+    if not path.is_absolute():
+        raise CommandError(f"{registry}: name the registry with its whole path, such as {STATE}/dice.db", USAGE)
+    own = path.is_relative_to(STATE)
+    if not own and not user:
+        raise CommandError(f"a user that systemd makes can write in {STATE} alone: move the registry there, or give --user", USAGE)
+    arguments = ["manager", "run", str(path), "--host", host, "--port", str(port), "--metrics", str(metrics)]
+    capability = "CAP_NET_BIND_SERVICE" if port < _PRIVILEGED_PORTS else ""
+    return _TEXT.format(
+        command=" ".join(map(_quoted, [*_program(), *arguments])),
+        user=f"User={user}" if user else "DynamicUser=yes",
+        state="StateDirectory=dice\nStateDirectoryMode=0700" if own else f"ReadWritePaths={_quoted(str(path.parent))}",
+        capabilities=f"CapabilityBoundingSet={capability}" + (f"\nAmbientCapabilities={capability}" if capability else ""),
+    )
+
+
+def _program():
+    """Return the words that start this dicectl."""
+    script = Path(sys.prefix, "bin", "dicectl")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "dicectl"]
+
+
+def _quoted(word):
+    """Return a word as systemd reads it in a command: % and $ stand for themselves."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if any(c in escaped for c in " \t;'\"\\") else escaped
+
+
+def notes(user):
+    """Yield sentences about what keeps the service from running here."""
+    prefix = Path(sys.prefix)
+    if prefix.is_relative_to("/home") or prefix.is_relative_to("/root"):
+        yield f"the service cannot read {prefix}, where this dicectl is: install it for all users (pipx install --global)"
+    if not shutil.which("systemctl"):
+        yield "this computer has no systemd"
+    if user:
+        yield f"{user} must own the registry and its folder"
