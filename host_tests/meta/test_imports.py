@@ -29,7 +29,7 @@ ONLY = {
     "select": {"transport"},
     "socket": {"transport"},
     "struct": {"dice.record", "dtls", "group"},
-    "sys": {"dice._compat", "dice._posix", "crypto"},
+    "sys": {"dice._compat", "dice._posix", "dice.transport.udp_network", "crypto"},
     "time": {"dice._compat", "dice.aio.wait"},
     "weakref": {"dice._posix"},
 }

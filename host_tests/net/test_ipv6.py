@@ -241,6 +241,41 @@ def test_what_is_sent_goes_where_the_group_listens(in_network, tmp_path, interpr
     assert sent == [(interface, hops)] * 2
 
 
+_NAMED = """
+import sys
+from binascii import unhexlify
+from dice.transport.udp_network import UdpNetwork
+address, interface, hops = sys.argv[1:]
+group = UdpNetwork(interface, int(hops)).Multicast(unhexlify(address), 50123)
+group.send(b"hello from dice")
+group.ask(b"hello from dice, who is there").close()
+datagram = None
+while datagram != b"hello from dice, who is there":
+    datagram = group.receive()
+print("received")
+"""
+
+
+def _on_named_interface(folder, interpreter, address, interface, hops):
+    """As _on_interface(), with an interface as a user writes it; the routes of multicast lead elsewhere."""
+    _wires()
+    taps = {}
+    for name in ("home", "iot"):
+        taps[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+        taps[name].bind((name + "x", 0x0003))
+        taps[name].setblocking(False)
+    return _output(folder, interpreter, _NAMED, address.hex(), interface, str(hops)), _heard(taps)
+
+
+@BOTH
+@pytest.mark.parametrize("address, interface", [(GROUP4, "iot"), (GROUP4, "10.9.1.1"), (GROUP6, "iot"), (GROUP6, "fd00:2::1")])
+def test_an_interface_has_a_name_or_an_address(in_network, tmp_path, interpreter, address, interface):
+    """The routes lead to `lo` (IPv4) and to `home` (IPv6)."""
+    output, sent = in_network(_on_named_interface, tmp_path, interpreter, address, interface, 8)
+    assert output == ["received"]
+    assert sent == [("iot", 8)] * 2
+
+
 def _loses(interface):
     try:
         return repr(Multicast(GROUP6, 50_123, struct.pack("=I", interface)))

@@ -118,7 +118,8 @@ class Multicast(Unicast):
         """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, also on a board if the address is one of IPv6.
 
         * `interface`: where to listen, and to send: 4 bytes, an address of ours for IPv4, or for IPv6 the index of the interface
-          in the byte order of the machine; by default the system chooses one by its routes.
+          in the byte order of the machine; by default the system chooses one by its routes. A computer knows names of interfaces:
+          see dice.transport.udp_network.
         * `hops`: how many routers less one may pass on what is sent; a board has the default.
         """
         self.source: Any = None

@@ -72,7 +72,7 @@ def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interfac
     if address[4:]:
         sock.setsockopt(level, _number(*_V6ONLY), 1)
     if any(interface):
-        sock.setsockopt(level, _number(*outgoing), interface)
+        sock.setsockopt(level, _number(*outgoing), bytes(4) + interface if interface[4:] else interface)
     if hops != 1:
         sock.setsockopt(level, _number(*limit), hops)
     if port:
