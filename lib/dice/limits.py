@@ -83,6 +83,8 @@ FORGED_MAX = const(1 << 23)  # the same, tags of 16 bytes
 MANAGED_POLL_S = const(5)  # between two looks at what there is to report or to ask
 REPORT_MIN_S = const(30)  # at the least between two reports of how far we have sent
 MISSED_EPOCH_MIN_S = const(30)  # a random time up to this, doubled each time, before we ask for a newer epoch: anybody can make us
+REPORT_PERIOD_MIN_S = const(10)  # that a manager may want between two reports,
+REPORT_PERIOD_MAX_S = const(3600)  # instead of
 REPORT_MAX_S = const(600)  # a group manager that was cut off from us, or lost our session, is noticed by then
 
 # CoAP.
