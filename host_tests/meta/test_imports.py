@@ -23,6 +23,7 @@ ONLY = {
     "errno": {"transport"},
     "fcntl": {"dice._posix"},
     "hashlib": {"crypto"},
+    "heapq": {"dice.group.presence"},
     "importlib": {"dice._posix"},
     "micropython": {"dice._compat", "crypto"},
     "os": {"dice._posix", "dice.store", "aio"},

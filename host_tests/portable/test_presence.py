@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Who is awake, by what was heard and when (dice.group.presence)."""
+"""The devices that are awake, by when each has sent something (dice.group.presence)."""
 
 from dice._compat import ticks_add, ticks_diff
 from dice.group.presence import ASLEEP, CONNECTED, LEFT, NEVER, RETURNING, SILENT, Presence, silent_s
@@ -61,7 +61,7 @@ def test_a_device_that_misses_a_report_is_silent():
     assert life.presence.news() == []
 
 
-def test_a_period_counts_from_when_the_device_was_told():
+def test_a_period_counts_from_the_report_whose_response_has_it():
     life = Life(60)
     life.does("connected", LAMP)
     assert life.wait(silent_s(REPORT_MAX_S) - 1) == []

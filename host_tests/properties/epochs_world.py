@@ -249,7 +249,7 @@ class ManagerFacts:
         self.connected = {identity.decode() for identity in side.kdc.connected}
         self.pushes = {identity.decode(): (push.what, push.due) for identity, push in side.pushes.items()}
         self.settled = side.kdc.settled(GROUP)
-        self.in_use = state.active and not side.kdc.not_activated(GROUP)
+        self.in_use = state.active and not side.kdc.awaited(GROUP)
 
 
 class World:

@@ -135,7 +135,7 @@ def _a_number_is_known_in_the_next_session():
 MUTATIONS = {
     "F1": (_senders_alone_are_told, "an expulsion and a fault", "word"),
     "F2": (_no_keys_without_a_sender, "the only sender", "expulsion"),
-    "F4": (_who_fetches_is_told_nothing, "an expulsion and a fault", "word"),
+    "F4": (_who_fetches_is_told_nothing, "an expulsion and a fault", "expulsion"),
     "F15": (_a_lifetime_ends_all_epochs, "a lifetime", "lifetime"),
     "reconnected": (_a_number_is_known_in_the_next_session, "a sender without a session", "latecomer"),
     "F17": (_every_number_is_known, "a latecomer", "latecomer"),

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import dice
+from dice.aio.wait import now
 from dice.dtls.kx_psk import Psk
 from dice.errors import PeerError
 from dicectl.__main__ import cli as command
@@ -228,6 +229,18 @@ def test_the_delivery_of_keys_survives_each_exception(tmp_path, error):
         shown = service.do({"do": "show", "group": "lamps"})
         assert (shown["epoch"], shown["active"]) == (2, True)
         assert service.kdc.errors() == {"lamps": error}
+
+    in_virtual_time(scenario, tmp_path)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(5), ValueError("x")], ids=repr)
+def test_the_watch_over_silent_devices_survives_each_exception(tmp_path, error):
+    async def scenario(service):
+        presence = service.kdc.presence
+        presence.connected(b"lamp", now())
+        presence.timeout = failing_once(presence.timeout, error)
+        await asyncio.sleep(DAY_S)
+        assert presence.state(b"lamp") == "silent" and service.kdc.error is error
 
     in_virtual_time(scenario, tmp_path)
 

@@ -12,16 +12,21 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.group.gsa import K08
 from dice.group.manager import GroupState, Manager
+from dice.limits import REPORT_MAX_S
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
 
 
 class House:
-    """A manager and its members. start() in virtual time; `roles` is {name: role}, `epoch` the first one."""
+    """A manager and its members. start() in virtual time; `roles` is {name: role}, `epoch` the first one.
 
-    def __init__(self, folder, roles, lifetime_s=0, epoch=1, loss=0, chance=lambda sides: 0):
+    `report_s`: how often members report.
+    """
+
+    def __init__(self, folder, roles, lifetime_s=0, epoch=1, loss=0, chance=lambda sides: 0, report_s=REPORT_MAX_S):
         self.folder = folder
         self.network = VirtualNetwork(chance, loss)
         self.roles = roles
+        self.report_s = report_s
         self.nodes = {}
         self.keys = {}
         self.state = GroupState("lamps", b"\1\2\3\4", b"\xef\1\2\3", 5000, K08, lifetime_s)
@@ -48,7 +53,7 @@ class House:
         """Start the manager's process, also after stop()."""
         self.manager = Manager(self.state.copy(), self._commit, os.urandom, now())
         self.manager._ration.rests = False  # it has run for long
-        self.kdc = Kdc()
+        self.kdc = Kdc(self.report_s)
         self.kdc.add(self.manager)
         options = {"timer_ms": 1000, "cid_bytes": 4, "sessions_max": 256, "half_open_max": 64, "network": self.network.host()}
         self._service = await dice.serve(5684, PskLookup(self.keys.get), self.kdc.serve, **options)
@@ -102,6 +107,10 @@ class House:
         except DiceError:
             pass
         await asyncio.sleep(0.1)
+
+    def presence(self, name):
+        """Return the state in which the manager believes a node to be."""
+        return self.kdc.presence.find(name.encode(), now()).state
 
     def heard(self, name):
         """Return the messages that a node has obeyed."""

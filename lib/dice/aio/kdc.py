@@ -16,10 +16,19 @@ from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, SERVICE_UNAVAILABLE, URI_PATH
 from ..coap.resource import Router
-from ..errors import DiceError, FormatError
+from ..errors import DiceError, FormatError, UsageError
 from ..group.gsa_encode import encode
 from ..group.presence import ASLEEP, RETURNING, SILENT, Presence
-from ..limits import DELIVERY_PACE_MS, DELIVERY_RETRY_MS, KDC_REQUESTS_MAX, KDC_REQUESTS_PERIOD_MS, REPORT_MAX_S
+from ..limits import (
+    DELIVERY_PACE_MS,
+    DELIVERY_RETRY_MS,
+    KDC_REQUESTS_MAX,
+    KDC_REQUESTS_PERIOD_MS,
+    REPORT_MAX_S,
+    REPORT_PERIOD_MAX_S,
+    REPORT_PERIOD_MIN_S,
+)
+from ..reasons import E_OPTION
 from ..wire import Reader
 from .coap import Coap
 from .wait import now, repeat
@@ -52,7 +61,9 @@ class Kdc:
     """
 
     def __init__(self, report_s: int = REPORT_MAX_S) -> None:
-        """Serve no group yet. `report_s`: how often devices report, in s, 10 to 3,600; one that does not is silent."""
+        """Serve no group yet. `report_s`: the period in s, 10 to 3,600, in which devices report; one that does not is silent."""
+        if not REPORT_PERIOD_MIN_S <= report_s <= REPORT_PERIOD_MAX_S:
+            raise UsageError(E_OPTION)
         self.connected: dict[bytes, Coap] = {}
         self.presence = Presence(report_s)
         self.overrun = 0
@@ -141,7 +152,11 @@ class Kdc:
         return self._deliveries[name].settled()
 
     def not_activated(self, name: str) -> "list[bytes]":
-        """Return the identities of members that are awake, and have not yet entered the current epoch."""
+        """Return the identities of members that are connected, and have not yet entered the current epoch."""
+        return [identity for identity in self._deliveries[name].not_activated() if identity in self.connected]
+
+    def awaited(self, name: str) -> "list[bytes]":
+        """Return the identities of members that are awake, and not known to have entered the current epoch."""
         return [identity for identity in self._deliveries[name].not_activated() if self.is_awake(identity)]
 
     def is_awake(self, identity: bytes) -> bool:

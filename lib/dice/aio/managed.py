@@ -123,10 +123,10 @@ class ManagedGroup:
 
         Raises PeerError if the manager does not answer or refuses this device, and what has ended the group; then join() again.
 
-        Sends a report every 10 minutes, or as often as the manager wants, and soon after this device has changed its epoch or sent its first message in it, so that
-        a device that joins later can tell new messages from old ones. If others use an epoch that is not held, its GSA may have
-        been lost: a report, whose response has the epoch of the manager, follows after a random time. It doubles while there is
-        nothing new, because anybody can make us ask.
+        Sends a report every 10 minutes, or as often as the manager wants, and soon after this device has changed its epoch or sent
+        its first message in it, so that a device that joins later can tell new messages from old ones. If others use an epoch that
+        is not held, its GSA may have been lost: a report, whose response has the epoch of the manager, follows after a random time.
+        It doubles while there is nothing new, because anybody can make us ask.
         """
         waited_s = missed = 0
         limit_s, pause_s = self._period_s, MISSED_EPOCH_MIN_S

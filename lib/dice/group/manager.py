@@ -283,9 +283,9 @@ class Manager:
 
     def settle(self, is_awake: "Callable[[bytes], bool]") -> None:
         """Activate the epoch if all members that are awake have acknowledged it; `is_awake(identity)` tells who is."""
-        if self._due is not None and any(is_awake(i) for i in self.state.members):
-            if not any(is_awake(i) for i in self._undelivered):
-                self._activate()
+        is_due = self._due is not None and any(is_awake(i) for i in self.state.members)
+        if is_due and not any(is_awake(i) for i in self._undelivered):
+            self._activate()
 
     def _has_session(self, identity):
         return self.connected is None or identity in self.connected

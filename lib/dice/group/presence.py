@@ -1,17 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Who of a manager's devices is awake: when each was heard last, and what follows from its silence; the sans-IO core of that.
+"""The devices of a manager that are awake, by when each has sent something last; the sans-IO core of that.
 
 presence = Presence()
 presence.connected(identity, now), presence.heard(identity, now), presence.ended(identity, now)
 presence.timeout(presence.deadline())
 presence.find(identity, now).state
 
-Whatever is fed in was authenticated: it came over the session of that device. docs/protocol.md, section 15, has the states. There is
-one row for each device that had a session; forget() it with the device.
+All that is fed in was authenticated: it came over the session of that device. docs/protocol.md, section 15, has the states. There
+is one row for each device that had a session; forget() it with the device.
 
 Ages are counted here, in ms that do not wrap: ticks are compared with those of the last call only, and deadline() asks for a call
-at least each hour. What a clock on the wall says of the time before the manager started is for display.
+at least each hour. The ages from before a start of the manager are those of a wall clock, and are for display.
 """
 
 from heapq import heapify, heappop, heappush
@@ -46,7 +46,7 @@ def silent_s(period_s: int) -> int:
 
 
 class Seen:
-    """What is known of a device: `state`; `heard_s`: for how long it was not heard, or None; `back_s`: when it will be back, or None."""
+    """The `state` of a device; `heard_s`: the time since something arrived from it, `back_s`: until it will be back; or None."""
 
     def __init__(self, state: str, heard_s: "int | None" = None, back_s: "int | None" = None) -> None:
         self.state = state
@@ -68,7 +68,7 @@ class _Row:
 class Presence:
     """The states of all devices that have, or had, a session. Time is in ticks, as everywhere.
 
-    `report_s`: how often a device reports that has been told so.
+    `report_s`: the period in which a device reports, from its first report on.
     """
 
     def __init__(self, report_s: int = REPORT_MAX_S) -> None:
@@ -82,7 +82,7 @@ class Presence:
     def connected(self, identity: bytes, now: int) -> None:
         """Note a new session."""
         row = self._row(identity, now)
-        row.period_s = REPORT_MAX_S  # until it is told
+        row.period_s = REPORT_MAX_S  # until its first report, whose response has another
         self._hear(identity, row, CONNECTED)
 
     def heard(self, identity: bytes, now: int) -> None:
@@ -92,7 +92,7 @@ class Presence:
             self._hear(identity, row, ASLEEP if row.state == ASLEEP else CONNECTED)
 
     def reported(self, identity: bytes, back_s: int, now: int) -> None:
-        """Note a report: the device goes away and will be back within `back_s`, or it stays if that is 0. It is told `report_s`."""
+        """Note a report, whose response has `report_s`: the device goes away and will be back within `back_s`, or it stays if 0."""
         row = self._known(identity, now)
         if row:
             row.period_s = self.report_s
@@ -106,13 +106,13 @@ class Presence:
             self._enqueue(identity, row)
 
     def unanswered(self, identity: bytes, now: int) -> None:
-        """Note that all retransmissions of a request were in vain."""
+        """Note that a request has timed out, after all retransmissions."""
         row = self._known(identity, now)
         if row and row.state == CONNECTED:
             self._become(identity, row, SILENT)
 
     def ended(self, identity: bytes, now: int) -> None:
-        """Note the end of a session that the device has closed, or been told of."""
+        """Note the end of a session that the device knows of."""
         row = self._known(identity, now)
         if row and row.state in (CONNECTED, SILENT):
             row.due = row.asked = None
@@ -124,7 +124,7 @@ class Presence:
             self.restored(identity, RETURNING, now)
 
     def restored(self, identity: bytes, state: str, now: int, heard_s: "int | None" = None, back_s: int = 0) -> None:
-        """Note in which state a device was when the manager stopped, when it was heard, and in how many s it will be back."""
+        """Note in which state a device was when the manager stopped, the time since it sent something, and until it is back."""
         row = self._row(identity, now)
         if row.state not in (NEVER, RETURNING):
             return  # it has a session already, maybe for another group
@@ -163,7 +163,9 @@ class Presence:
 
     def news(self) -> "list[tuple[bytes, str]]":
         """Return (identity, state) of each device that has become silent, or has come back from that, since the last call."""
-        news = [(i, self._rows[i].state) for i, before in self._news.items() if (before == SILENT) != (self._rows[i].state == SILENT)]
+        news = [
+            (i, self._rows[i].state) for i, before in self._news.items() if (before == SILENT) != (self._rows[i].state == SILENT)
+        ]
         self._news = {}
         return news
 

@@ -17,15 +17,28 @@ from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3); _URI_PATH = const(11)
 from ..coap.resource import Router
-from ..errors import DiceError, FormatError
+from ..errors import DiceError, FormatError, UsageError
 from ..group.gsa_encode import encode
-_DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000); _KDC_REQUESTS_MAX = const(256); _KDC_REQUESTS_PERIOD_MS = const(10_000)
+from ..group.presence import ASLEEP, RETURNING, SILENT, Presence
+_DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000); _KDC_REQUESTS_MAX = const(256); _KDC_REQUESTS_PERIOD_MS = const(10_000); _REPORT_MAX_S = const(600); _REPORT_PERIOD_MAX_S = const(3600); _REPORT_PERIOD_MIN_S = const(10)
+
+
+
+
+
+
+
+
+_E_OPTION = const(18)
 from ..wire import Reader
 from .coap import Coap
 from .wait import now, repeat
 
 _TOO_MANY = const(0x9D)  # 4.29 (RFC 8516)
-_SHORT_REPORT_BYTES = const(11)  # without `forged`
+_REPORT_BYTES = const(19)
+_NO_BACK_BYTES = const(15)  # without `back_s`
+_NO_FORGED_BYTES = const(11)  # without `forged`, too
+_WATCH_S = const(5)  # between two looks at who is silent
 _CLASH_FLAG = const(1)
 _ENTERED_FLAG = const(2)
 
@@ -42,12 +55,21 @@ if _TYPING:
 class Kdc:
     """Serves the members of groups, and delivers keys to them.
 
-    `connected` is {identity: Coap} of all devices that have a session. Call changed() after each add(), remove(), replace() or
-    rekey() of a Manager.
+    * `connected`: {identity: Coap} of all devices that have a session; `presence`: the dice.group.presence.Presence of all devices.
+    * `overrun` and `error`: how many exceptions the watch over silent devices has survived, and the last one.
+
+    Call changed() after each add(), remove(), replace() or rekey() of a Manager, and forget() with a device that is deleted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, report_s: int = _REPORT_MAX_S) -> None:
+        """Serve no group yet. `report_s`: the period in s, 10 to 3,600, in which devices report; one that does not is silent."""
+        if not _REPORT_PERIOD_MIN_S <= report_s <= _REPORT_PERIOD_MAX_S:
+            raise UsageError(_E_OPTION)
         self.connected: dict[bytes, Coap] = {}
+        self.presence = Presence(report_s)
+        self.overrun = 0
+        self.error: Exception | None = None
+        self._watching: Any = None
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
         self._router = Router({})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
@@ -56,9 +78,14 @@ class Kdc:
     def add(self, manager: "Manager") -> None:
         """Serve one more group, that of a dice.group.manager.Manager."""
         manager.connected = self.connected
-        delivery = _KeyDelivery(manager, self.connected)
+        for identity, member in manager.state.members.items():
+            if member.held:
+                self.presence.expected(identity, now())
+        delivery = _KeyDelivery(manager, self.connected, self)
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
+        if self._watching is None:
+            self._watching = asyncio.create_task(repeat(self, self._watch))
 
     async def serve(self, connection: "Connection") -> None:
         """Serve one client until its session ends: a handler for dice.serve. A new session replaces one of the same identity."""
@@ -69,6 +96,7 @@ class Kdc:
         for delivery in self._deliveries.values():
             delivery.reconnected(identity)
         self.connected[identity] = session
+        self.presence.connected(identity, now())
         try:
             await session.closed()
         except DiceError:
@@ -76,9 +104,32 @@ class Kdc:
         finally:
             if self.connected.get(identity) is session:
                 del self.connected[identity]
+                self.presence.ended(identity, now())
+                self._changed()
+
+    def forget(self, identity: bytes) -> None:
+        """Close the session of a device that is deleted, and forget it."""
+        if identity in self.connected:
+            self.connected.pop(identity).close()
+        self.presence.forget(identity)
+
+    async def _watch(self) -> None:
+        """Close the sessions of devices that have missed a report: they have none any more."""
+        for identity in self.presence.timeout(now()):
+            if identity in self.connected:
+                self.connected.pop(identity).close()
+        self._changed()
+        await asyncio.sleep(_WATCH_S)
+
+    def _changed(self) -> None:
+        """Epochs wait for nobody who is away."""
+        for delivery in self._deliveries.values():
+            if not delivery.is_active():
+                delivery.changed.set()
 
     def _answer(self, request: "Message", identity: bytes) -> "Response | None":
         """Answer a request of a client, unless it has sent too many: whatever it asks for, others are served too."""
+        self.presence.heard(identity, now())
         if not 0 < ticks_diff(self._period_end, now()) <= _KDC_REQUESTS_PERIOD_MS:
             self._period_end = ticks_add(now(), _KDC_REQUESTS_PERIOD_MS)
             self._requests = {}
@@ -105,12 +156,23 @@ class Kdc:
         """Return the identities of members that are connected, and have not yet entered the current epoch."""
         return [identity for identity in self._deliveries[name].not_activated() if identity in self.connected]
 
+    def awaited(self, name: str) -> "list[bytes]":
+        """Return the identities of members that are awake, and not known to have entered the current epoch."""
+        return [identity for identity in self._deliveries[name].not_activated() if self.is_awake(identity)]
+
+    def is_awake(self, identity: bytes) -> bool:
+        """Return whether a device is awake: connected, or returning after a start of the manager, and not silent."""
+        state = self.presence.state(identity)
+        return state == RETURNING or (identity in self.connected and state not in (SILENT, ASLEEP))
+
     def errors(self) -> "dict[str, Exception]":
         """Return {name of a group: the last exception of storing its state}."""
         return {name: delivery.error for name, delivery in self._deliveries.items() if delivery.error}
 
     def close(self) -> None:
         """Stop all deliveries; sessions stay open."""
+        if self._watching:
+            self._watching.cancel()
         for delivery in self._deliveries.values():
             delivery.close()
 
@@ -118,12 +180,14 @@ class Kdc:
 class _KeyDelivery:
     """The resources of one group, and the deliveries to its members, several at a time: a silent member delays no other."""
 
-    def __init__(self, manager: "Manager", connected: "dict[bytes, Coap]") -> None:
+    def __init__(self, manager: "Manager", connected: "dict[bytes, Coap]", kdc: Kdc) -> None:
         self.changed = asyncio.Event()
         self.error: Exception | None = None  # the last one, such as of storing the state
         self.overrun = 0  # how many there were
         self._manager = manager
         self._connected = connected
+        self._kdc = kdc
+        self._presence = kdc.presence
         self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
         self._epochs: dict[bytes, int] = {}  # of the last push, by identity
         path = "ace-group/" + manager.state.name
@@ -136,6 +200,9 @@ class _KeyDelivery:
 
     def not_activated(self) -> "list[bytes]":
         return self._manager.not_activated
+
+    def is_active(self) -> bool:
+        return self._manager.state.active
 
     def close(self) -> None:
         self._task.cancel()
@@ -169,15 +236,23 @@ class _KeyDelivery:
         return _CONTENT, self._manager.state.epoch.to_bytes(2, "big")
 
     def _report(self, request: "Message", identity: bytes) -> "Response":
-        """Handle a report; the response is the current epoch, so that a member sees that it has missed one."""
+        """Handle a report; the response is the current epoch, so that a member sees that it has missed one.
+
+        A report with `back_s` is answered with struct { uint16 epoch; uint16 report_s; }.
+        """
         if not self.admits(identity):
             return _FORBIDDEN, b""
+        report = bytes(request.payload)
         try:
-            self._reported(identity, request.payload)
+            self._reported(identity, report[:_NO_BACK_BYTES] if len(report) == _REPORT_BYTES else report)
         except FormatError:
             return _BAD_REQUEST, b""
         self.changed.set()
-        return _CHANGED, self._manager.state.epoch.to_bytes(2, "big")
+        answer = self._manager.state.epoch.to_bytes(2, "big")
+        if len(report) == _REPORT_BYTES:
+            self._presence.reported(identity, int.from_bytes(report[_NO_BACK_BYTES:], "big"), now())
+            answer += self._presence.report_s.to_bytes(2, "big")
+        return _CHANGED, answer
 
     def _reported(self, identity: bytes, report: bytes) -> int:
         """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch.
@@ -187,7 +262,7 @@ class _KeyDelivery:
         """
         reader = Reader(report)
         epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
-        forged = reader.uint(4) if len(report) > _SHORT_REPORT_BYTES else 0
+        forged = reader.uint(4) if len(report) > _NO_FORGED_BYTES else 0
         reader.end()
         self._manager.report(identity, epoch, sent, bool(flags & _CLASH_FLAG), now(), forged, bool(flags & _ENTERED_FLAG))
         return epoch
@@ -197,6 +272,7 @@ class _KeyDelivery:
         self.changed.clear()
         try:
             self._manager.timeout(now())
+            self._manager.settle(self._kdc.is_awake)
         except Exception as error:  # the state cannot be stored: nothing has changed, and it is still due
             self.error = error
             await asyncio.sleep(_DELIVERY_RETRY_MS / 1000)
@@ -252,9 +328,17 @@ class _KeyDelivery:
     async def _request(self, identity: bytes, epoch: int, code: int, path: str, payload: bytes) -> bool:
         """Send a request to a member; return whether the response is 2.04, with a report of `epoch` if it has one."""
         session = self._connected.get(identity)
+        if session is None:
+            return False
+        self._presence.asked(identity, now())
         try:
-            response = await session.request(code, path, payload) if session else None
-            if response is None or response.code != _CHANGED:
+            response = await session.request(code, path, payload)
+            if response is None:
+                if self._connected.get(identity) is session:
+                    self._presence.unanswered(identity, now())
+                return False
+            self._presence.heard(identity, now())
+            if response.code != _CHANGED:
                 return False
             report = getattr(response, "payload", b"")
             return not report or self._reported(identity, report) == epoch

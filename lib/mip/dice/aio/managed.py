@@ -73,6 +73,7 @@ class ManagedGroup:
         self._options: Any = (store, None, network, answering, reserve_records, remember_records, grace_ms)
         self._epoch = 0  # of the GSA in the file
         self._fresh = False  # whether the GSA in the file is
+        self._period_s = _REPORT_MAX_S  # between two reports
         self._reported = bytes(_REPORT_BYTES)
         self.routes: Routes = {"gsa/" + name: {_PUT: self._install}, "gsa/" + name + "/activate": {_POST: self._activate}}
 
@@ -123,13 +124,13 @@ class ManagedGroup:
 
         Raises PeerError if the manager does not answer or refuses this device, and what has ended the group; then join() again.
 
-        Sends a report every REPORT_MAX_S, and soon after this device has changed its epoch or sent its first message in it, so that
-        a device that joins later can tell new messages from old ones. If others use an epoch that is not held, its GSA may have
-        been lost: a report, whose response has the epoch of the manager, follows after a random time. It doubles while there is
-        nothing new, because anybody can make us ask.
+        Sends a report every 10 minutes, or as often as the manager wants, and soon after this device has changed its epoch or sent
+        its first message in it, so that a device that joins later can tell new messages from old ones. If others use an epoch that
+        is not held, its GSA may have been lost: a report, whose response has the epoch of the manager, follows after a random time.
+        It doubles while there is nothing new, because anybody can make us ask.
         """
         waited_s = missed = 0
-        limit_s, pause_s = _REPORT_MAX_S, _MISSED_EPOCH_MIN_S
+        limit_s, pause_s = self._period_s, _MISSED_EPOCH_MIN_S
         while True:
             await asyncio.sleep(_MANAGED_POLL_S)
             if manager.ended:
@@ -138,7 +139,7 @@ class ManagedGroup:
                 raise UsageError(_E_CLOSED)
             waited_s += _MANAGED_POLL_S
             dropped = self.group.member.dropped.get("epoch", 0)
-            if dropped > missed and limit_s == _REPORT_MAX_S:
+            if dropped > missed and limit_s == self._period_s:
                 limit_s = min(limit_s - 1, waited_s + pause_s * os.urandom(1)[0] // 256)
             last = self._reported
             report = self._report()
@@ -148,22 +149,25 @@ class ManagedGroup:
                 if await self.report(manager) not in (b"", report[:2]):
                     await self.join(manager)
                     pause_s = _MISSED_EPOCH_MIN_S
-                elif limit_s < _REPORT_MAX_S:
+                elif limit_s < self._period_s:
                     pause_s = min(2 * pause_s, _REPORT_MAX_S)
                 waited_s = 0
-                limit_s = _REPORT_MAX_S
+                limit_s = self._period_s
                 missed = dropped
 
-    async def report(self, manager: "Coap") -> bytes:
+    async def report(self, manager: "Coap", back_s: int = 0) -> bytes:
         """Report which epoch is installed, how far this device has sent in it, and what went wrong in it.
+
+        * `back_s`: this device goes to sleep, or leaves, and will be back within so many seconds; 0: it stays reachable.
 
         Returns the epoch of the manager, 2 bytes, or b"" if it does not tell. Raises PeerError if the manager does not answer, and
         what Coap.request raises.
         """
-        response = await manager.request(_POST, "ace-group/%s/node" % self._name, self._report())
+        response = await manager.request(_POST, "ace-group/%s/node" % self._name, self._report() + back_s.to_bytes(4, "big"))
         if response is None:
             raise PeerError(None, _E_NO_ANSWER)
-        return response.payload
+        self._period_s = int.from_bytes(response.payload[2:], "big") or _REPORT_MAX_S
+        return response.payload[:2]
 
     def _report(self) -> bytes:
         """Return Member.report() of the GSA in the file if it is installed; all is 0 without a group."""

@@ -282,6 +282,12 @@ class Manager:
             self._activate()
         return self.state.active
 
+    def settle(self, is_awake: "Callable[[bytes], bool]") -> None:
+        """Activate the epoch if all members that are awake have acknowledged it; `is_awake(identity)` tells who is."""
+        is_due = self._due is not None and any(is_awake(i) for i in self.state.members)
+        if is_due and not any(is_awake(i) for i in self._undelivered):
+            self._activate()
+
     def _has_session(self, identity):
         return self.connected is None or identity in self.connected
 
