@@ -237,7 +237,7 @@ class Node:
         for managed in self.groups.values():
             if self.manager and not self.manager.ended:
                 try:
-                    await managed.report(self.manager, seconds)
+                    await managed.report(self.manager, int(seconds) + 1)
                 except _PASSING as error:
                     self._print(error)
         if self.manager:

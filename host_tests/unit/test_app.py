@@ -171,7 +171,7 @@ class FakeManagedGroup:
     async def join(self, peer):
         self._raise("join")
 
-    async def report(self, peer):
+    async def report(self, peer, back_s=0):
         self._raise("report")
 
     async def stay(self, peer):
