@@ -22,6 +22,7 @@ STARTS = {
     "to_thread",
     "start_soon",
 }
+LEADER = "host_tests/unit/test_leader.py::test_"
 P, C, APP, TOOL, MANAGER = (
     f"host_tests/{name}.py::test_"
     for name in (
@@ -90,6 +91,10 @@ TASKS = {
     "tools/dicectl/manager/monitor.py:Monitor.run": [
         f"{TOOL}a_monitor_survives_the_end_of_a_group_and_ends_audibly_if_it_cannot_report",
         f"{TOOL}a_member_on_a_host_survives_its_session_with_the_manager",
+    ],
+    "tools/dicectl/manager/leader.py:Leader.start": [
+        f"{LEADER}a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly",
+        f"{LEADER}a_lock_that_was_lost_is_taken_again_if_nobody_had_it",
     ],
     "tools/dicectl/manager/service.py:ManagerService.start": [
         f"{MANAGER}a_failed_read_costs_no_re_key_and_is_shown",

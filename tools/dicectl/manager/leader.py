@@ -95,19 +95,20 @@ class Leader:
     # The election.
 
     def campaign(self):
-        """Try once to become the leader; return whether it succeeded. What others do is in `active`, what failed in `error`."""
+        """Try once to become the leader; return whether it succeeded. `active` says who leads, `error` what has failed."""
         sent = self._clock()
         try:
             if not self._try_lock():
                 return False
             with self._session.transaction():
                 self._session.execute(_CREATE)
-                self.number = self._session.execute(_TAKE, (self._holder,)).fetchone()[0]
+                number = self._session.execute(_TAKE, (self._holder,)).fetchone()[0]
         except self._psycopg.Error as error:
             self._failed(error)
             return False
         self._lease = lease.Lease(sent)
         self._held = True
+        self.number = number
         return True
 
     def _try_lock(self):

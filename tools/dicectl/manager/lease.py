@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a manager knows of its own leadership between two answers of the database: the logic of `leader`, without input or output.
+"""The knowledge of a manager that it leads, between two answers of the database: the logic of `leader`, without input or output.
 
 The database ends the session that holds the lock LEASE_S after its last query. So until then, by our clock and less a margin for
 clocks that run differently, nobody else leads. A process that was stopped, or hung, cannot know for how long; so its event loop

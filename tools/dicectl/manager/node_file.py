@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The files of a provisioned node, node.json and its GSAs: in a folder, or on a connected board."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.board import sync
 from dicectl.board.raw_repl import Device
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -14,6 +16,17 @@ from dicectl.manager.group_file import write_secret
 FILE = "node.json"
 # Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
 _OURS = re.compile(r"node\.json.*|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
+
+
+def managers(folder, settings):
+    """Return the Managers of a node in `folder`, with which this computer connects: those of firmware/app, which nodes have too.
+
+    `settings` is the contents of its node.json.
+    """
+    spec = importlib.util.spec_from_file_location("managers", resources.APP / "managers.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Managers(settings, str(Path(folder) / FILE))
 
 
 def open_target(folder, port):

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""manager/leader.py on a real PostgreSQL: what each loss does to the one that leads. test_leaders.py has the searches."""
+
+import threading
+import time
+
+import pytest
+
+from dicectl.errors import FAILED, CommandError
+from dicectl.manager import leader, lease
+from host_tests.patience import until
+
+psycopg = pytest.importorskip("psycopg")
+
+
+@pytest.fixture
+def candidates(postgres, monkeypatch):
+    """Return a function that makes a Leader whose event loop runs; a lease is short."""
+    for name, seconds in {"HEARTBEAT_S": 0.1, "LEASE_S": 1.5, "CALL_S": 1.0}.items():
+        monkeypatch.setattr(lease, name, seconds)
+    url = postgres.database()
+    made = []
+    ended = threading.Event()
+
+    def make(name):
+        candidate = leader.Leader(url, name)
+        candidate.url = url
+        made.append(candidate)
+        return candidate
+
+    def loop():
+        while not ended.wait(0.02):
+            for candidate in made:
+                if candidate.number and candidate.is_looping:
+                    candidate.looped()
+
+    leader.Leader.is_looping = True
+    runs = threading.Thread(target=loop)
+    runs.start()
+    yield make
+    ended.set()
+    runs.join()
+    del leader.Leader.is_looping
+    for candidate in made:
+        candidate.stop()
+
+
+def fenced(candidate):
+    """Run a transaction with the fence; raises NotLeader."""
+    with psycopg.connect(candidate.url) as writer:
+        candidate.fence(lambda sql: writer.execute(sql).fetchone())
+
+
+def end_sessions(url):
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'dicectl%'")
+
+
+def lead(candidate):
+    until(candidate.campaign)
+    candidate.start()
+    return candidate
+
+
+def test_one_leads_and_the_other_knows_who(candidates):
+    first, second = lead(candidates("first")), candidates("second")
+    assert not second.campaign()
+    assert second.active[:2] == (1, "first") and second.error is None
+    assert abs(second.active[2] - time.time()) < 3600
+    fenced(first)
+    first.stop()
+    until(second.campaign)
+    assert second.number == 2
+
+
+def test_a_lock_that_was_lost_is_taken_again_if_nobody_had_it(candidates):
+    first = lead(candidates("first"))
+    for _ in range(3):
+        end_sessions(first.url)
+        until(lambda: first.error)
+        until(lambda: first.error is None and first.may_distribute())
+    assert first.number == 1 and first.lost is None
+    fenced(first)
+
+
+def test_one_whose_loop_hangs_is_superseded_and_says_nothing_more(candidates):
+    first, second = lead(candidates("first")), candidates("second")
+    first.is_looping = False
+    until(second.campaign)
+    assert not first.may_send() and not first.may_distribute()
+    with pytest.raises(leader.NotLeader, match="taken over"):
+        fenced(first)
+    first.is_looping = True
+    until(lambda: first.lost)
+    assert not first.may_send()
+    with pytest.raises(CommandError, match=r"the manager ends, because another manager has taken over \(number 2") as raised:
+        first.raise_if_lost()
+    assert raised.value.exit_code == FAILED
+    second.start()
+    fenced(second)
+
+
+def test_a_database_that_is_away_stops_the_keys_only_and_comes_back(candidates, postgres):
+    first = lead(candidates("first"))
+    until(first.may_distribute)
+    postgres.stop()
+    try:
+        until(lambda: not first.may_distribute())
+        assert first.may_send() and first.lost is None and first.error
+    finally:
+        postgres.start()
+    until(first.may_distribute)
+    fenced(first)
+    assert first.number == 1
+
+
+def test_a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly(candidates):
+    first = lead(candidates("first"))
+    with psycopg.connect(first.url, autocommit=True) as database:
+        database.execute("DELETE FROM leader")
+    until(lambda: first.lost)
+    with pytest.raises(CommandError, match="heartbeat failed"):
+        first.raise_if_lost()
+    assert not first.may_send() and not first.may_distribute()
+
+
+def test_no_lock_is_kept_out_by_a_transaction_of_one_that_was_stopped(candidates):
+    """Its transaction holds the row of the fence: the database ends it."""
+    first, second = lead(candidates("first")), candidates("second")
+    settings = " ".join(f"-c {name}={value}" for name, value in leader.session_options(1.0).items())
+    with psycopg.connect(first.url, options=settings) as writer:
+        first.fence(lambda sql: writer.execute(sql).fetchone())
+        first.is_looping = False
+        until(second.campaign)
+        with pytest.raises(psycopg.Error):
+            writer.execute("SELECT 1")
