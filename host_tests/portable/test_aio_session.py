@@ -212,3 +212,37 @@ def test_a_client_that_gets_no_task_is_notified():
         server.service.close()
 
     run(main)
+
+
+def test_a_recall_ends_a_session_and_nothing_else_does():
+    """By a server that has lost it, from whatever address. What is wrong, comes early or again, changes nothing."""
+
+    async def main():
+        server = await EchoServer().start()
+        transport = server.add_client(b"a")
+        for early in (b"\xff", b"\xff" + bytes(16)):
+            transport.waiting.append((early, b"elsewhere"))
+        connection = await connect(transport)
+        served = server.service.listener.sessions[0].session
+        token = served.export(b"dice recall", 16)
+        for wrong in (b"\xff", b"\xff" + token[:15], b"\xff" + token + b"\0", b"\xfe" + token, b"\xff" + bytes(16), b"\xff" * 17):
+            transport.waiting.append((wrong, b"elsewhere"))
+            await talk(connection, b"hello")
+        sent = len(server.received)
+        transport.waiting.append((b"\xff" + token, b"elsewhere"))
+        transport.socket.set(True)
+        assert await connection.receive() is None
+        assert connection.recalled == b"elsewhere" and connection.ended and connection.error is None
+        connection.close()
+        await asyncio.sleep(0.05)
+        assert len(server.received) == sent and len(server.service.listener.sessions) == 1  # it said nothing: no nonce is used
+        again = server.add_client(b"a")
+        connection = await connect(again)
+        assert server.service.listener.sessions[-1].session.export(b"dice recall", 16) != token
+        again.waiting.append((b"\xff" + token, b"elsewhere"))
+        await talk(connection, b"still there")
+        assert connection.recalled is None
+        connection.close()
+        server.service.close()
+
+    run(main)

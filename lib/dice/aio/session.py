@@ -11,6 +11,7 @@ import asyncio
 import os
 
 from .._typing import TYPING
+from ..codes import RECALL
 from ..dtls.session import Session
 from ..errors import CLOSED, DATA, NONE, PeerError
 from ..limits import DATAGRAM_MAX_BYTES, MESSAGES_MAX, TIMER_MS
@@ -104,6 +105,8 @@ class Connection:
     * `overrun`: messages that were lost here: evicted because nobody received them (the newest MESSAGES_MAX are kept), or, of a
       client, because of an exception such as a lack of memory; `error` is the last one.
     * `ended`: whether the session has ended.
+    * `recalled`: of a client whose server has lost the session and called it back (docs/protocol.md, section 11): the address that
+      the call came from; else None.
     """
 
     def __init__(self, session: Session, owner: "_Endpoint | Service") -> None:
@@ -114,6 +117,7 @@ class Connection:
         self._messages: list[bytes] = []
         self._changed = asyncio.Event()
         self.ended = False
+        self.recalled: object = None
         self._error: Exception | None = None  # of the transport
 
     def __aiter__(self) -> "Connection":
@@ -216,8 +220,15 @@ class _Endpoint:
         """Receive one datagram, or wait for one; return whether the session has ended."""
         session = self._session
         self.flush()
-        datagram, _ = self._transport.receive()
-        event = session.receive(datagram, now()) if datagram else session.timeout(now())
+        datagram, source = self._transport.receive()
+        event = NONE
+        if not datagram:
+            event = session.timeout(now())
+        elif datagram[0] != RECALL:
+            event = session.receive(datagram, now())
+        elif session.extended and datagram[1:] == session.export(b"dice recall", 16):
+            self.connection.recalled = source
+            event = session.abandon()
         if datagram is None and event == NONE:
             self.flush()
             await wait(self._transport.socket, session.deadline())
