@@ -10,6 +10,7 @@ and PUT `light`.
 import asyncio
 import errno
 import json
+import os
 from binascii import unhexlify
 
 import safe
@@ -84,10 +85,13 @@ class Node:
                     self.manager.close()
             if self._options.get("sleep_s"):
                 await self._sleep(self._options["sleep_s"])
+            pause_s = again_s
             if self.manager:
+                if self.manager.connection.recalled:  # the manager has started again, and calls all its members one by one
+                    pause_s = os.urandom(1)[0] / 256
                 self.manager.close()
                 self.manager = None
-            await asyncio.sleep(again_s)
+            await asyncio.sleep(pause_s)
             again_s = min(2 * again_s, _AGAIN_MAX_S)
             await self._resume()
 

@@ -215,7 +215,7 @@ def test_a_client_that_gets_no_task_is_notified():
 
 
 def test_a_recall_ends_a_session_and_nothing_else_does():
-    """By a server that has lost it, from whatever address. What is wrong, comes early or again, changes nothing."""
+    """By a server that has lost it, from whatever address. One that is wrong, early or repeated changes nothing."""
 
     async def main():
         server = await EchoServer().start()

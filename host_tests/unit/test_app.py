@@ -188,6 +188,7 @@ class FakeManagerSession:
 
     def __init__(self):
         self.ended = False
+        self.connection = types.SimpleNamespace(recalled=None)
 
     def close(self):
         self.ended = True

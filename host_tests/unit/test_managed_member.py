@@ -5,12 +5,13 @@
 import asyncio
 from struct import unpack
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from dice.aio.managed import ManagedGroup
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT, SERVICE_UNAVAILABLE
+from dice.coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CREATED, POST, PUT, SERVICE_UNAVAILABLE
 from dice.errors import LimitError, PeerError, StoreError, UsageError
 from dice.group import member
 from dice.group.context import Context
@@ -20,15 +21,18 @@ from dice.reasons import E_COUNTER_LOST
 from dice.store import replace_file
 from dice.suites import PSK_AES_128_CCM_8
 
-CLASH, ENTERED = 1, 2
+CLASH, ENTERED, CONFLICTS = 1, 2, 4
+KEY = bytes(range(16))
 
 
-def gsa(epoch, fresh=True, gid=b"gidx", lifetime_s=0):
+def gsa(epoch, fresh=True, gid=b"gidx", lifetime_s=0, key=KEY):
     """Return the GSA of device 1, encoded."""
     senders = [(1, epoch << 48), (2, epoch << 48)]
-    key, begin = bytearray(16), epoch << 48
+    begin = epoch << 48
     fields = {"gid": gid, "address": b"\xef\1\2\3", "port": 9000, "suite": PSK_AES_128_CCM_8, "layout": K08}
-    fields.update({"derive": DERIVE_SENDER, "epoch": epoch, "key": key, "own_id": 1, "own_next": begin, "lifetime_s": lifetime_s})
+    fields.update(
+        {"derive": DERIVE_SENDER, "epoch": epoch, "key": bytearray(key), "own_id": 1, "own_next": begin, "lifetime_s": lifetime_s}
+    )
     return bytes(encode(Gsa(budget=1000, senders=senders, fresh=fresh, **fields)))
 
 
@@ -233,7 +237,7 @@ def test_a_group_that_has_ended_is_replaced_by_that_of_the_file(tmp_path):
             await asyncio.sleep(0.1)
         assert isinstance(first.ended, LimitError)
         assert install(managed, 2) == (CHANGED, (0, 0, 0, 0)), "stored, and not installed"
-        session = SimpleNamespace(ended=False)
+        session = SimpleNamespace(ended=False, closed=asyncio.Event().wait)
         with pytest.raises(UsageError):
             await stay_for_one_look(managed, session)
         assert (await managed.resume()) is not first and epoch_in_use(managed) == 2
@@ -243,17 +247,37 @@ def test_a_group_that_has_ended_is_replaced_by_that_of_the_file(tmp_path):
 
 
 async def stay_for_one_look(managed, session):
-    """Call stay() with a clock that does not wait."""
-    sleep = asyncio.sleep
-
-    async def short(_):
-        await sleep(0)
-
-    asyncio.sleep = short
-    try:
+    """Call stay() without the time between two looks."""
+    with mock.patch("dice.aio.managed.MANAGED_POLL_S", 0):
         await managed.stay(session)
-    finally:
-        asyncio.sleep = sleep
+
+
+def test_d3_an_older_epoch_is_refused_with_a_report(tmp_path):
+    """The manager's registry was restored from a backup. It got 2.04 Changed."""
+
+    async def main():
+        managed = await resumed(tmp_path, 4)
+        assert install(managed, 2) == (CONFLICT, (4, 0, ENTERED, 0))
+        assert file_of(tmp_path).epoch == 4 and epoch_in_use(managed) == 4
+        assert managed._report()[10] == ENTERED, "a late request of the right manager looks the same, and is no conflict"
+        managed.leave()
+
+    asyncio.run(main())
+
+
+def test_d3_the_same_epoch_with_another_key_is_refused_and_reported_until_one_comes_that_is_newer(tmp_path):
+    """A registry that was restored gave the number anew: its keys are others, and the expelled may have ours."""
+
+    async def main():
+        managed = await resumed(tmp_path, 3)
+        assert install(managed, 3) == (CHANGED, (3, 0, ENTERED, 0)), "a repetition"
+        assert install(managed, 3, active=1, key=bytes(16)) == (CONFLICT, (3, 0, ENTERED | CONFLICTS, 0))
+        assert file_of(tmp_path).key == KEY and managed._report()[10] == ENTERED | CONFLICTS
+        assert activate(managed, 3) == (CHANGED, (3, 0, ENTERED | CONFLICTS, 0))
+        assert install(managed, 4, active=1, key=bytes(16)) == (CHANGED, (4, 0, ENTERED, 0))
+        managed.leave()
+
+    asyncio.run(main())
 
 
 def test_a_damaged_file_is_replaced_by_what_the_manager_has(tmp_path):

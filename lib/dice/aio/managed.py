@@ -16,7 +16,7 @@ import os
 
 from .._compat import const
 from .._typing import TYPING
-from ..coap.codes import BAD_REQUEST, CHANGED, CREATED, POST, PUT, SERVICE_UNAVAILABLE
+from ..coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CREATED, POST, PUT, SERVICE_UNAVAILABLE
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..limits import (
@@ -33,6 +33,8 @@ from .group import join
 
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
+_FLAGS_AT = const(10)
+_CONFLICT_FLAG = const(4)
 _JOINS_MAX = const(16)  # requests, 1 to 2 s apart, while the manager waits for the report of a sender
 
 if TYPING:
@@ -74,6 +76,7 @@ class ManagedGroup:
         self._fresh = False  # whether the GSA in the file is
         self._period_s = REPORT_MAX_S  # between two reports
         self._reported = bytes(_REPORT_BYTES)
+        self._conflict = 0  # _CONFLICT_FLAG if the manager's GSA of our epoch has another key than ours
         self.routes: Routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self) -> "Group | None":
@@ -131,7 +134,10 @@ class ManagedGroup:
         waited_s = missed = 0
         limit_s, pause_s = self._period_s, MISSED_EPOCH_MIN_S
         while True:
-            await asyncio.sleep(MANAGED_POLL_S)
+            try:
+                await asyncio.wait_for(manager.closed(), MANAGED_POLL_S)
+            except asyncio.TimeoutError:
+                pass
             if manager.ended:
                 return
             if self.group is None or self.group.ended:
@@ -169,15 +175,18 @@ class ManagedGroup:
         return response.payload[:2]
 
     def _report(self) -> bytes:
-        """Return Member.report() of the GSA in the file if it is installed; all is 0 without a group."""
-        self._reported = self.group.member.report(self._epoch) if self.group else bytes(_REPORT_BYTES)
+        """Return Member.report() of the GSA in the file if it is installed, with _CONFLICT_FLAG; all is 0 without a group."""
+        report = bytearray(self.group.member.report(self._epoch) if self.group else _REPORT_BYTES)
+        report[_FLAGS_AT] |= self._conflict
+        self._reported = bytes(report)
         return self._reported
 
-    def _take(self, body: bytes) -> None:
+    def _take(self, body: bytes) -> bool:
         """Handle struct { uint8 grace_s; uint8 active; GSA gsa; }: store a newer GSA, install it, and enter an active epoch.
 
-        A GSA of another group id follows the last epoch of ours: the group is left, and resume() enters the new one. Raises
-        FormatError, StoreError, UsageError.
+        A GSA of another group id follows the last epoch of ours: the group is left, and resume() enters the new one. Returns False
+        for a GSA that is refused: it is older than ours, or of the same epoch with another key, so the manager's registry is an old
+        copy. Raises FormatError, StoreError, UsageError.
         """
         encoded = body[2:]
         gsa = decode(encoded)
@@ -188,11 +197,15 @@ class ManagedGroup:
         if held and held.gid != gsa.gid:
             self.leave()
             held = None
+        self._conflict = 0
         if held is None or gsa.epoch > held.epoch:
             replace_file(self._path, encoded)
             self._fresh = True
         elif gsa.epoch < held.epoch:
-            return
+            return False
+        elif gsa.key != held.key:
+            self._conflict = _CONFLICT_FLAG
+            return False
         self._epoch = gsa.epoch
         if self.group and not self.group.ended:
             if self.group.member.held(gsa.epoch) is None:  # the file's: maybe it came before, when there was no memory for it
@@ -200,6 +213,7 @@ class ManagedGroup:
             self.group.member.grace_ms = 1000 * body[0]
             if body[1]:
                 self._enter()
+        return True
 
     def _enter(self) -> None:
         try:
@@ -221,10 +235,10 @@ class ManagedGroup:
     def _install(self, request: "Message", _session: "Any") -> "Response":
         """Handle the body of _take(); it may arrive before join() has returned."""
         try:
-            self._take(request.payload)
+            code = CHANGED if self._take(request.payload) else CONFLICT
         except (FormatError, UsageError):
             return BAD_REQUEST, b""
-        return CHANGED, self._report()  # what is installed: a StoreError would have become 5.00
+        return code, self._report()  # what is installed: a StoreError would have become 5.00
 
     def _activate(self, request: "Message", _session: "Any") -> "Response":
         epoch = int.from_bytes(request.payload, "big")

@@ -62,8 +62,8 @@ def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = 
 class Unicast:
     """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets.
 
-    Its socket is not connected, because a recall (dice.aio.session) may come from another address than that of the peer. Whatever
-    else does is dropped.
+    Its socket is not connected, because a recall (dice.aio.session) may come from another address than that of the peer. All else
+    that does is dropped.
     """
 
     def __init__(self, address: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> None:
@@ -85,7 +85,7 @@ class Unicast:
                 self.errors += 1
 
     def receive(self) -> "tuple[Any, Any]":
-        """Return (datagram, address), or (None, None) if there is none; raises OSError. What was dropped is an empty datagram.
+        """Return (datagram, address), or (None, None) if there is none; raises OSError. One that is dropped is returned empty.
 
         An error is counted as one of a packet, such as what ICMP, which anybody may have sent, says was refused: the system reports
         it once. An error that is there again each time is one of the socket, and is raised.

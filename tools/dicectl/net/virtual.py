@@ -274,9 +274,11 @@ class VirtualNode:
                 await self.managed.stay(peer)
             except (DiceError, OSError):
                 pass
+            recalled = None
             if self._peer:
+                recalled = self._peer.connection.recalled
                 self._peer.close()
-            await asyncio.sleep(5)
+            await asyncio.sleep(os.urandom(1)[0] / 256 if recalled else 5)
 
     async def _listen(self, group):
         async for sender, message in group:

@@ -12,6 +12,7 @@ import asyncio
 import os
 
 _TYPING = const(0)
+_RECALL = const(0xFF)
 from ..dtls.session import Session
 from ..errors import PeerError; _CLOSED = const(5); _DATA = const(1); _NONE = const(0)
 _DATAGRAM_MAX_BYTES = const(1232); _MESSAGES_MAX = const(8); _TIMER_MS = const(9_000)
@@ -105,6 +106,8 @@ class Connection:
     * `overrun`: messages that were lost here: evicted because nobody received them (the newest MESSAGES_MAX are kept), or, of a
       client, because of an exception such as a lack of memory; `error` is the last one.
     * `ended`: whether the session has ended.
+    * `recalled`: of a client whose server has lost the session and called it back (docs/protocol.md, section 11): the address that
+      the call came from; else None.
     """
 
     def __init__(self, session: Session, owner: "_Endpoint | Service") -> None:
@@ -115,6 +118,7 @@ class Connection:
         self._messages: list[bytes] = []
         self._changed = asyncio.Event()
         self.ended = False
+        self.recalled: object = None
         self._error: Exception | None = None  # of the transport
 
     def __aiter__(self) -> "Connection":
@@ -217,8 +221,15 @@ class _Endpoint:
         """Receive one datagram, or wait for one; return whether the session has ended."""
         session = self._session
         self.flush()
-        datagram, _ = self._transport.receive()
-        event = session.receive(datagram, now()) if datagram else session.timeout(now())
+        datagram, source = self._transport.receive()
+        event = _NONE
+        if not datagram:
+            event = session.timeout(now())
+        elif datagram[0] != _RECALL:
+            event = session.receive(datagram, now())
+        elif session.extended and datagram[1:] == session.export(b"dice recall", 16):
+            self.connection.recalled = source
+            event = session.abandon()
         if datagram is None and event == _NONE:
             self.flush()
             await wait(self._transport.socket, session.deadline())

@@ -26,6 +26,7 @@ BAD_REQUEST = const(0x80)  # 4.00
 FORBIDDEN = const(0x83)  # 4.03
 NOT_FOUND = const(0x84)  # 4.04
 METHOD_NOT_ALLOWED = const(0x85)  # 4.05
+CONFLICT = const(0x89)  # 4.09 (RFC 8132)
 SERVICE_UNAVAILABLE = const(0xA3)  # 5.03
 
 # Options (section 12.2, RFC 7641, RFC 7959); odd ones are critical.
