@@ -25,6 +25,7 @@ from dicectl.cli import (
     footprint,
     gateway,
     group,
+    group_changes,
     keyring,
     manager,
     provision,
@@ -59,6 +60,8 @@ for module in (
     provision,
 ):
     cli.add_command(module.command)
+for more in group_changes.commands[:1]:  # XX
+    group.command.add_command(more)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)
 

@@ -270,6 +270,15 @@ def _write(device, path, temporary, data, progress):
     progress(path, len(data), len(data))
 
 
+def call(device, function, *arguments):
+    """Call a function of board_files.py and return the values that it printed; raises CommandError."""
+    device.load("board_files.py")
+    try:
+        return device.call(function, *arguments)
+    except DeviceError as error:
+        raise CommandError(f"the board's file system failed: {error}")
+
+
 def put(device, path, data):
     """Write one file to a board atomically; raises CommandError."""
     device.load("board_files.py")

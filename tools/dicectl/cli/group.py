@@ -6,7 +6,8 @@ import json
 
 import rich_click as click
 
-from dicectl.cli.options import Period, with_address
+from dicectl.cli import changes
+from dicectl.cli.options import Period, complete_device, complete_group, with_address
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control
 from dicectl.text import printable
@@ -16,7 +17,7 @@ _POLL_S = 0.2
 _LIFETIME_S = 7 * 86_400  # of keys, unless the operator says another
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_wait = click.option(
+wait_option = click.option(
     "--wait/--no-wait", default=True, show_default=True, help="Wait until the connected members have the new keys."
 )
 _as = click.option(
@@ -52,7 +53,7 @@ def _print(shown, as_json):
     click.echo(f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; epoch {shown['epoch']} {state}{missing}")
 
 
-def _follow(registry, shown, wait, as_json):
+def follow(registry, shown, wait, as_json):
     """Wait until the epoch is in use: all members that are connected have entered it. Then print the state of the group."""
     import time
 
@@ -84,7 +85,7 @@ def listing(as_json, registry):
 
 
 @command.command()
-@click.argument("group")
+@click.argument("group", shell_complete=complete_group)
 @_json
 @control.option
 def show(group, as_json, registry):
@@ -100,7 +101,7 @@ def show(group, as_json, registry):
 
 
 @command.command()
-@click.argument("group")
+@click.argument("group", shell_complete=complete_group)
 @_json
 @control.option
 def members(group, as_json, registry):
@@ -131,10 +132,16 @@ def members(group, as_json, registry):
     "manager obeys expelled ones for so long.  [default: 7d, or twice --rekey-every]",
 )
 @click.option("--rekey-every", type=Period(), help="Period of automatic re-keys: 7d.  [default: half the lifetime, else on demand]")
+@changes.dry_run
 @_json
 @control.option
-def new(group, address, ipv6, port, layout, lifetime, rekey_every, as_json, registry):
-    """Create a group."""
+def new(group, address, ipv6, port, layout, lifetime, rekey_every, dry_run, as_json, registry):
+    """Create a group.
+
+    \b
+    Example:
+      dicectl group new lamps --rekey-every 7d
+    """
     from dicectl.net.address import draw
 
     if lifetime is None:
@@ -148,47 +155,77 @@ def new(group, address, ipv6, port, layout, lifetime, rekey_every, as_json, regi
     }
     if lifetime and rekey_every and rekey_every >= lifetime:
         raise CommandError("keys must be renewed before their lifetime ends: choose a shorter --rekey-every", USAGE)
+    if dry_run:
+        changes.planned(registry, as_json, "new", group=group, **options)
+        return
     _print(control.call(registry, "new", group=group, **options), as_json)
 
 
 @command.command()
-@click.argument("group")
-@click.argument("devices", nargs=-1, required=True)
+@click.argument("group", shell_complete=complete_group)
+@click.argument("devices", nargs=-1, required=True, shell_complete=complete_device)
 @click.option("--role", type=click.Choice(["listener", "answering", "sender"]), default="listener", show_default=True)
-@_wait
+@changes.yes
+@changes.dry_run
+@wait_option
 @_json
 @control.option
-def add(group, devices, role, wait, as_json, registry):
+def add(group, devices, role, is_sure, dry_run, wait, as_json, registry):
     """Add devices to a group. Listeners receive messages, answering listeners may also answer requests, senders may send.
 
-    A new sender or answering listener begins a new epoch; a new listener does not.
+    A new sender or answering listener begins a new epoch; a new listener does not. DEVICES may be patterns: '*' is all that are not
+    in the group yet.
+
+    \b
+    Examples:
+      dicectl group add lamps lamp-1 lamp-2
+      dicectl group add lamps 'lamp-*' --role answering
     """
-    _follow(registry, control.call(registry, "add", group=group, devices=devices, role=role), wait, as_json)
+    names = changes.devices(registry, devices, is_sure or dry_run, f"add to {group}", group, False)
+    if dry_run:
+        changes.planned(registry, as_json, "add", group=group, devices=names, role=role)
+        return
+    follow(registry, control.call(registry, "add", group=group, devices=names, role=role), wait, as_json)
 
 
 @command.command()
-@click.argument("group")
-@click.argument("devices", nargs=-1, required=True)
-@_wait
+@click.argument("group", shell_complete=complete_group)
+@click.argument("devices", nargs=-1, required=True, shell_complete=complete_device)
+@changes.yes
+@changes.dry_run
+@wait_option
 @_json
 @control.option
-def remove(group, devices, wait, as_json, registry):
+def remove(group, devices, is_sure, dry_run, wait, as_json, registry):
     """Expel devices from a group: all other members get new keys, from a new master key.
 
     Members that are connected change to the new keys within 5 s plus 110 ms for each member, and obey nobody any more who was
-    expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends.
+    expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends. DEVICES may be patterns.
+
+    \b
+    Examples:
+      dicectl group remove lamps lamp-2
+      dicectl group remove lamps 'lamp-*' --dry-run
     """
-    _follow(registry, control.call(registry, "remove", group=group, devices=devices), wait, as_json)
+    names = changes.devices(registry, devices, is_sure or dry_run, f"remove from {group}", group)
+    if dry_run:
+        changes.planned(registry, as_json, "remove", group=group, devices=names)
+        return
+    follow(registry, control.call(registry, "remove", group=group, devices=names), wait, as_json)
 
 
 @command.command()
-@click.argument("group")
-@_wait
+@click.argument("group", shell_complete=complete_group)
+@changes.dry_run
+@wait_option
 @_json
 @control.option
-def rekey(group, wait, as_json, registry):
+def rekey(group, dry_run, wait, as_json, registry):
     """Renew the keys of a group."""
-    _follow(registry, control.call(registry, "rekey", group=group), wait, as_json)
+    if dry_run:
+        changes.planned(registry, as_json, "rekey", group=group)
+        return
+    follow(registry, control.call(registry, "rekey", group=group), wait, as_json)
 
 
 @command.command()

@@ -86,6 +86,29 @@ def complete_reason(ctx, param, incomplete):
     return [CompletionItem(code, help=codes[code]) for code in _starting_with(incomplete, codes)]
 
 
+def _names(ctx, kind):
+    """Return the names of groups or devices that the running manager has; none without a manager."""
+    import os
+
+    from dicectl.errors import CommandError
+    from dicectl.manager import control
+
+    try:
+        return control.call(ctx.params.get("registry") or os.environ.get("DICE_MANAGER") or "dice.db", "names")[kind]
+    except CommandError:
+        return []
+
+
+def complete_group(ctx, param, incomplete):
+    """Return the groups of the running manager."""
+    return _starting_with(incomplete, _names(ctx, "groups"))
+
+
+def complete_device(ctx, param, incomplete):
+    """Return the devices of the running manager."""
+    return _starting_with(incomplete, _names(ctx, "devices"))
+
+
 def complete_port(ctx, param, incomplete):
     """Return the serial ports of USB devices."""
     from dicectl.board.raw_repl import found

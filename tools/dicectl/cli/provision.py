@@ -6,12 +6,16 @@ import json
 
 import rich_click as click
 
-from dicectl.cli.options import complete_port
-from dicectl.errors import FAILED, CommandError
+from dicectl.cli import changes
+from dicectl.cli.options import complete_device, complete_port
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 
 _to = click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder of a node on the unix port or this computer.")
 _port = click.option("--port", shell_complete=complete_port, help="Serial port of a board.")
+_name = click.argument("name", shell_complete=complete_device)
+_force = click.option("--force", is_flag=True, help="Overwrite the key of another device that is there.")
+_SHOWN_MAX = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -35,55 +39,161 @@ def _memberships(values):
     return {group: role or "listener" for group, _, role in (value.partition(":") for value in values)}
 
 
+def _plain(settings, where):
+    """Return what may be printed of a configuration: not its key."""
+    return {**{key: settings[key] for key in ("name", "identity", "groups")}, "written": where}
+
+
 def _report(settings, where, as_json):
     groups = settings["groups"]
     if as_json:
-        click.echo(json.dumps({**{key: settings[key] for key in ("name", "identity", "groups")}, "written": where}))
+        click.echo(json.dumps(_plain(settings, where)))
         return
     click.echo(f"{settings['name']}: identity {settings['identity']}, {', '.join(groups) or 'in no group yet'}; written to {where}")
 
 
 @command.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--group", "groups", multiple=True, help="Group to join, as GROUP or GROUP:ROLE; roles: listener, answering, sender.")
+@click.option("--count", type=click.IntRange(1, 1000), help="Create NAME-1 to NAME-COUNT; numbers have leading zeros.")
 @_to
 @_port
+@click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write name, identity, groups and place of what was made.")
+@click.option(
+    "--labels",
+    type=click.Path(),
+    help="Write labels with QR codes: a page .svg or .html, or a folder *.png. They have name and identity, and no key.",
+)
+@_force
+@changes.dry_run
 @_json
 @control.option
-def new(name, groups, folder, port, as_json, registry):
-    """Create a device, add it to groups, and write its configuration.
+def new(names, groups, count, folder, port, table, labels, force, dry_run, as_json, registry):
+    """Create devices, add them to groups, and write their configurations.
 
-    Without --to and --port the configuration is written to the only board that is connected by USB.
+    Without --to and --port the configuration is written to the only board that is connected by USB. Of several devices, each gets a
+    folder of its own in the one that --to names: they are created together, in one epoch, or not at all.
+
+    \b
+    Examples:
+      dicectl provision new lamp-1 --group lamps --port /dev/ttyACM0
+      dicectl provision new lamp --count 50 --group lamps --to lamps/ --csv lamps.csv --labels lamps.html
     """
+    from dicectl.manager import labels as label_file
+
+    if labels:
+        label_file.check(labels)
+    devices = [{"name": name, "groups": _memberships(groups)} for name in _numbered(names, count)]
+    if dry_run:
+        changes.planned(registry, as_json, "provision_all", devices=devices)
+        return
+    if len(devices) == 1 and not count:
+        made = [_one(registry, devices[0], folder, port, force)]
+    else:
+        made = _many(registry, devices, folder, port, not as_json)
+    if table:
+        _write_table(table, made)
+    if labels:
+        label_file.write(labels, [settings for settings, _ in made])
+    if as_json and (count or len(made) > 1):
+        click.echo(json.dumps([_plain(settings, where) for settings, where in made]))
+        return
+    for settings, where in made[:_SHOWN_MAX]:
+        _report(settings, where, as_json)
+    if len(made) > _SHOWN_MAX:
+        click.echo(f"and {len(made) - _SHOWN_MAX} more in {folder}")
+
+
+def _numbered(names, count):
+    """Return the names of all devices to create."""
+    if not count:
+        return names
+    if len(names) > 1:
+        raise CommandError("--count needs one NAME, to which numbers are appended", USAGE)
+    return [f"{names[0]}-{number:0{len(str(count))}}" for number in range(1, count + 1)]
+
+
+def _one(registry, device, folder, port, force):
+    """Create a device in a folder or on a board; return its configuration and where it is."""
     from dicectl.manager.node_file import open_target
 
     with open_target(folder, port) as target:
-        target.check()
-        settings = control.call(registry, "provision", name=name, groups=_memberships(groups))
+        target.check(force=force)
+        settings = control.call(registry, "provision", **device)
         try:
-            where = target.write(settings)
+            return settings, target.write(settings)
         except BaseException:
-            control.call(registry, "wipe", name=name)  # no device has its key
+            control.call(registry, "wipe", name=device["name"])  # no device has its key
             raise
-        _report(settings, where, as_json)
+
+
+def _many(registry, devices, folder, port, shows):
+    """Create devices, each with a folder in `folder`; return [(configuration, where it is)]."""
+    from pathlib import Path
+
+    from dicectl.cli.progress import bar
+    from dicectl.manager.node_file import FolderTarget
+
+    if port or not folder:
+        raise CommandError("several devices need a folder for their folders: --to FOLDER", USAGE)
+    targets = [FolderTarget(Path(folder, device["name"])) for device in devices]
+    for target in targets:
+        target.check()
+    settings = control.call(registry, "provision_all", devices=devices)
+    made = []
+    try:
+        with bar(shows) as report:
+            for device, target in zip(settings, targets, strict=True):
+                if report:
+                    report(device["name"], len(made) / len(devices))
+                made.append((device, target.write(device)))
+    except BaseException:
+        control.call(registry, "wipe_all", names=[device["name"] for device in settings])
+        for _, target in zip(made, targets, strict=False):
+            target.erase()
+        raise
+    return made
+
+
+def _write_table(path, made):
+    """Write what was made, without keys, as CSV."""
+    import csv
+
+    try:
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("name", "identity", "groups", "written"))
+            for settings, where in made:
+                writer.writerow((settings["name"], settings["identity"], " ".join(settings["groups"]), where))
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}; the devices are made", FAILED)
 
 
 @command.command()
-@click.argument("name")
+@_name
 @_to
 @_port
+@_force
+@changes.dry_run
 @_json
 @control.option
-def replace(name, folder, port, as_json, registry):
+def replace(name, folder, port, force, dry_run, as_json, registry):
     """Replace a broken or lost device: the new one gets the same name and groups, a new identity and a new key.
 
     The old device is expelled from all its groups. If the new one does not receive its configuration, for example because it lost
     power, run the command again.
+
+    \b
+    Example:
+      dicectl provision replace lamp-1 --port /dev/ttyACM0
     """
     from dicectl.manager.node_file import open_target
 
+    if dry_run:
+        changes.planned(registry, as_json, "replace", name=name)
+        return
     with open_target(folder, port) as target:
-        target.check()
+        target.check(name, force)
         settings = control.call(registry, "replace", name=name)
         hint = f"the old device is already expelled: run dicectl provision replace {name} again"
         try:
@@ -97,31 +207,104 @@ def replace(name, folder, port, as_json, registry):
 
 
 @command.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_device)
 @_to
 @_port
+@_force
+@changes.yes
+@changes.dry_run
 @_json
 @control.option
-def wipe(name, folder, port, as_json, registry):
-    """Delete a device: it is expelled from its groups, and the registry deletes its key.
+def wipe(names, folder, port, force, is_sure, dry_run, as_json, registry):
+    """Delete devices: they are expelled from their groups, and the registry deletes their keys. NAME may be a pattern.
 
-    With --to or --port, its configuration, keys and counters are also removed there; files that you have written, such as
+    With --to or --port, the device's configuration, keys and counters are also removed there; files that you have written, such as
     app.json, wifi.json and clients.json, stay. A flash chip may still contain removed files: erase a device before you give it
     away (`dicectl flash --erase`).
+
+    \b
+    Examples:
+      dicectl provision wipe lamp-1 --port /dev/ttyACM0
+      dicectl provision wipe 'lamp-*' --dry-run
     """
     from contextlib import nullcontext
 
     from dicectl.manager.node_file import open_target
 
+    chosen = changes.devices(registry, names, is_sure or dry_run, "wipe")
+    if dry_run:
+        changes.planned(registry, as_json, "wipe_all", names=chosen)
+        return
+    if (folder or port) and len(chosen) > 1:
+        raise CommandError("a folder or a board is one device: name that one", USAGE)
     with open_target(folder, port) if folder or port else nullcontext() as target:
-        wiped = control.call(registry, "wipe", name=name)
+        if target:
+            target.check(chosen[0], force)
+        wiped = control.call(registry, "wipe_all", names=chosen)
         if target:
             try:
                 target.erase()
             except CommandError as failure:
                 rest = "the device is deleted, but may still have its files: remove node.json and *.gsa* there"
                 raise CommandError(f"{failure.format_message()}; {rest}", FAILED)
-    click.echo(json.dumps(wiped) if as_json else f"{name} is deleted; it was in {', '.join(wiped['groups']) or 'no group'}")
+    if as_json:
+        click.echo(json.dumps(wiped[0] if len(names) == len(wiped) == 1 and wiped[0]["name"] == names[0] else wiped))
+        return
+    for one in wiped:
+        click.echo(f"{one['name']} is deleted; it was in {', '.join(one['groups']) or 'no group'}")
+
+
+@command.command()
+@_name
+@click.argument("other", metavar="NEW")
+@changes.dry_run
+@_json
+@control.option
+def rename(name, other, dry_run, as_json, registry):
+    """Give a device another name. Its identity, key and groups stay, and the device itself need not be reached.
+
+    \b
+    Example:
+      dicectl provision rename lamp-1 hall-ceiling
+    """
+    if dry_run:
+        changes.planned(registry, as_json, "rename", name=name, other=other)
+        return
+    renamed = control.call(registry, "rename", name=name, other=other)
+    click.echo(json.dumps(renamed) if as_json else f"{name} is {other} now; its identity is still {renamed['identity']}")
+
+
+@command.command()
+@_name
+@_json
+@control.option
+def show(name, as_json, registry):
+    """Show a device: its identity, its groups with role and epoch, and when it was there last. Its key is never shown.
+
+    \b
+    Example:
+      dicectl provision show lamp-1
+    """
+    import datetime
+
+    from dicectl.cli.table import print_table
+
+    device = control.call(registry, "device", name=name)
+    if as_json:
+        click.echo(json.dumps(device))
+        return
+    created = device["created"] and datetime.datetime.fromtimestamp(device["created"]).isoformat(" ", "seconds")
+    click.echo(f"{device['name']}: identity {device['identity']}, {'connected' if device['connected'] else 'not connected'}")
+    if created:
+        click.echo(f"created {created}")
+    lines = []
+    for member in device["groups"]:
+        more = [str(member[key]) for key in ("state", "heard") if member.get(key)]
+        number = "" if member["id"] is None else f"id {member['id']}"
+        lines.append((member["group"], member["role"], number, f"epoch {member['epoch']}", " ".join(more)))
+    print_table(("group", "role", "id", "epoch", "state"), lines, headed=False, text_columns=5)
+    if not lines:
+        click.echo("in no group yet: dicectl group add")
 
 
 @command.command("list")

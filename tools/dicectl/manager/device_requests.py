@@ -2,12 +2,20 @@
 # SPDX-License-Identifier: MIT
 """The requests of commands about devices."""
 
+import fnmatch
+
 from dice.aio.wait import now
 from dice.group.manager import ANSWERING, LISTENER, SENDER
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.group_requests import NAME
 
 ROLES = (SENDER, ANSWERING, LISTENER)
+_WILDCARDS = "*?["
+
+
+def is_pattern(word):
+    """Return whether a word stands for all names that match it; a name has no such characters."""
+    return any(c in word for c in _WILDCARDS)
 
 
 class DeviceRequests:
@@ -30,19 +38,66 @@ class DeviceRequests:
             for name, identity in self._service.registry.devices().items()
         ]
 
+    def do_device(self, name):
+        """Return what is known of one device, without its key."""
+        identity = self._service.identity(name)
+        groups = [
+            {"group": group, **member}
+            for group in self._service.groups_of(identity)
+            for member in self._groups.do_members(group)
+            if member["identity"] == identity.decode()
+        ]
+        connected = identity in self._service.kdc.connected
+        created = next(
+            (entry["at"] for entry in self._service.registry.audit() if entry.get("identity") == identity.decode()), None
+        )
+        return {"name": name, "identity": identity.decode(), "connected": connected, "created": created, "groups": groups}
+
+    def do_names(self):
+        """Return the names of all groups and devices, for completion."""
+        return {"groups": sorted(self._service.managers), "devices": list(self._service.registry.devices())}
+
+    def do_matching(self, patterns, group=None, member=True):
+        """Return the names of devices that match one of the patterns, such as "lamp-*"; of a group: its members, or all others.
+
+        A word that is no pattern stands for itself.
+        """
+        members = self._service.manager(group).state.members if group else {}
+        found = []
+        for pattern in patterns:
+            if not is_pattern(pattern):
+                found.append(pattern)
+                continue
+            found += [
+                name
+                for name, identity in self._service.registry.devices().items()
+                if fnmatch.fnmatchcase(name, pattern) and (not group or (identity in members) == member)
+            ]
+        return list(dict.fromkeys(found))
+
     def do_provision(self, name, groups):
         """Create a device that is a member of `groups`, {name: role}; return its configuration."""
-        if not NAME.fullmatch(name):
-            raise CommandError(f"{name!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
-        for group, role in groups.items():
-            self._service.manager(group)
-            if role not in ROLES:
-                raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
+        return self.do_provision_all([{"name": name, "groups": groups}])[0]
+
+    def do_provision_all(self, devices):
+        """Create devices, each as do_provision() does, in one transaction; return their configurations.
+
+        A group begins one epoch for all of one role.
+        """
+        joining = {}  # names by group and role
+        for device in devices:
+            if not NAME.fullmatch(device["name"]):
+                raise CommandError(f"{device['name']!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+            for group, role in device["groups"].items():
+                self._service.manager(group)
+                if role not in ROLES:
+                    raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
+                joining.setdefault((group, role), []).append(device["name"])
         with self._service.together():
-            identity, key = self._service.registry.enrol(name)
-            for group, role in groups.items():
-                self._groups.do_add(group, [name], role)
-        return self._settings(name, identity, key, groups)
+            made = {device["name"]: self._service.registry.enrol(device["name"]) for device in devices}
+            for (group, role), names in joining.items():
+                self._groups.do_add(group, names, role)
+        return [self._settings(device["name"], *made[device["name"]], device["groups"]) for device in devices]
 
     def _settings(self, name, identity, key, groups):
         """Return the configuration of a device, for its node.json."""
@@ -69,13 +124,31 @@ class DeviceRequests:
         self._service.disconnect(old)
         return self._settings(name, identity, key, groups)
 
+    def do_rename(self, name, other):
+        """Give a device another name; nothing changes for the device itself."""
+        identity = self._service.identity(name)
+        if not NAME.fullmatch(other):
+            raise CommandError(f"{other!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+        if other in self._service.registry.devices():
+            raise CommandError(f"there is a device {other} already: choose another name", USAGE)
+        self._service.registry.rename(name, other)
+        return {"name": other, "identity": identity.decode(), "groups": list(self._service.groups_of(identity))}
+
     def do_wipe(self, name):
         """Expel a device from its groups and delete it."""
-        identity = self._service.identity(name)
-        groups = self._service.groups_of(identity)
+        return self.do_wipe_all([name])[0]
+
+    def do_wipe_all(self, names):
+        """Expel devices from their groups, each of which begins one epoch, and delete them."""
+        identities = {name: self._service.identity(name) for name in names}
+        groups = {name: list(self._service.groups_of(identity)) for name, identity in identities.items()}
         with self._service.together():
-            for group in groups:
-                self._groups.do_remove(group, [name])
-            self._service.registry.wipe(name)
-        self._service.disconnect(identity)
-        return {"name": name, "groups": list(groups)}
+            for group in self._service.managers:
+                leaving = [name for name in identities if group in groups[name]]
+                if leaving:
+                    self._groups.do_remove(group, leaving)
+            for name in identities:
+                self._service.registry.wipe(name)
+        for identity in identities.values():
+            self._service.disconnect(identity)
+        return [{"name": name, "groups": groups[name]} for name in identities]

@@ -36,6 +36,14 @@ def open_target(folder, port):
     return FolderTarget(folder) if folder else BoardTarget(port)
 
 
+def _occupied(what, found):
+    """Return the CommandError for a place where a node is already; `found` is its name, or None if its node.json is damaged."""
+    if not found:
+        return CommandError(f"{what} a device whose {FILE} is damaged: --force overwrites it", USAGE)
+    hint = f"dicectl provision wipe {found}, or replace {found}"
+    return CommandError(f"{what} {found}, whose key would be lost: {hint}; --force overwrites it", USAGE)
+
+
 class FolderTarget:
     """A folder: of a node on the unix port, or of this computer as a member."""
 
@@ -48,10 +56,17 @@ class FolderTarget:
     def __exit__(self, *_):
         pass
 
-    def check(self):
-        """Raise CommandError if there is a node already."""
-        if (self._folder / FILE).exists():
-            raise CommandError(f"{self._folder / FILE} already exists: wipe that device first, or choose another folder", USAGE)
+    def check(self, name=None, force=False):
+        """Raise CommandError if there is a node already. `name`: whose files may be there; `force`: any may."""
+        path = self._folder / FILE
+        if force or not path.exists():
+            return
+        try:
+            found = json.loads(path.read_text()).get("name")
+        except (OSError, ValueError, AttributeError):
+            found = None
+        if name is None or found != name:
+            raise _occupied(f"{path} already exists: it is", found)
 
     def write(self, settings):
         """Write node.json, readable by its owner only, and return where it is; raises CommandError."""
@@ -59,6 +74,8 @@ class FolderTarget:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise CommandError(f"cannot create {self._folder}: {error.strerror}", USAGE)
+        if (self._folder / FILE).exists():  # check() has allowed it
+            self.erase()
         write_secret(self._folder / FILE, json.dumps(settings).encode())
         return str(self._folder / FILE)
 
@@ -77,6 +94,7 @@ class BoardTarget:
 
     def __init__(self, port):
         self._device = Device(port)
+        self._had_one = False  # a node was there
 
     def __enter__(self):
         self._device.__enter__()
@@ -85,12 +103,18 @@ class BoardTarget:
     def __exit__(self, *details):
         self._device.__exit__(*details)
 
-    def check(self):
-        """A board's node.json is replaced, so there is nothing to check."""
+    def check(self, name=None, force=False):
+        """Raise CommandError if the board is a node already. `name`: which it may be; `force`: any."""
+        found = sync.call(self._device, "named", f"/{FILE}")
+        self._had_one = bool(found)
+        if found and not force and (name is None or found[0][0] != name):
+            raise _occupied("this board is", found[0][0])
 
     def write(self, settings):
-        """Write node.json and return where it is; raises CommandError."""
+        """Write node.json and return where it is; keys and counters of a node that was there are removed. Raises CommandError."""
         sync.put(self._device, f"/{FILE}", json.dumps(settings).encode())
+        if self._had_one:
+            sync.remove(self._device, lambda path: path != f"/{FILE}" and _OURS.fullmatch(path.rpartition("/")[2]))
         return f"{FILE} on {self._device.port}"
 
     def erase(self):

@@ -4,6 +4,7 @@
 
 import asyncio
 import contextlib
+import copy
 import secrets
 
 import dice
@@ -14,8 +15,9 @@ from dice.errors import DiceError
 from dice.group.manager import Manager
 from dice.limits import TIMER_MS
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control
+from dicectl.manager import control, plan
 from dicectl.manager.device_requests import DeviceRequests
+from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
@@ -26,6 +28,12 @@ HALF_OPEN_MAX = 64
 MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
 _PROBE_S = 5.0  # how often the service tries to write after the registry has failed
 _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
+
+
+def requests_of(service):
+    """Return the objects that execute requests on a ManagerService: do_X() of one of them executes the request X."""
+    groups = GroupRequests(service)
+    return [groups, GroupChanges(service, groups), DeviceRequests(service, groups)]
 
 
 class ManagerService:
@@ -43,8 +51,7 @@ class ManagerService:
         self.rekey_s = {}
         self._timers = {}  # RekeyTimer by name
         self.rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
-        groups = GroupRequests(self)
-        self.requests = [groups, DeviceRequests(self, groups)]  # each do_X() of one of them executes the request X
+        self.requests = requests_of(self)
         self.write_error = None  # the last one of the registry, until a change is stored again
         self._probed_s = 0.0
         self._lookup = PskLookup(self.registry.find)
@@ -106,7 +113,7 @@ class ManagerService:
                 self.write_error = error
         return self.write_error is None
 
-    def _commit(self, *change):
+    def commit(self, *change):
         """Store a change of a group; for dice.group.manager.Manager."""
         try:
             self.registry.commit(*change)
@@ -126,6 +133,8 @@ class ManagerService:
     def do(self, request):
         """Execute the request of a command and return the answer, both plain values; raises CommandError."""
         name = request.pop("do", None)
+        if request.pop("dry_run", False):
+            return plan.of(self, {"do": name, **request})
         action = next((getattr(requests, f"do_{name}") for requests in self.requests if hasattr(requests, f"do_{name}")), None)
         if action is None:
             raise CommandError(f"this manager does not know the request {name}: is it another version of dicectl?")
@@ -143,9 +152,25 @@ class ManagerService:
 
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
-        self.managers[state.name] = manager = Manager(state, self._commit, secrets.token_bytes, now())
+        self.managers[state.name] = manager = Manager(state, self.commit, secrets.token_bytes, now())
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
+
+    def shadow(self, kdc):
+        """Return a copy without groups, without sockets, and with another Kdc, for plan.of()."""
+        shadow = copy.copy(self)
+        shadow.kdc = kdc
+        shadow.managers = {}
+        shadow.rekey_s, shadow.rekey_errors, shadow._timers = dict(self.rekey_s), dict(self.rekey_errors), {}
+        shadow.requests = requests_of(shadow)
+        shadow._service = None
+        return shadow
+
+    def unmanage(self, group):
+        """End the management of a group."""
+        self.kdc.remove(group)
+        for table in (self.managers, self.rekey_s, self._timers, self.rekey_errors):
+            table.pop(group, None)
 
     def manager(self, group):
         """Return the Manager of a group; raises CommandError if there is none."""

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Reads and changes the files of a board; `dicectl deploy` sends this file to its RAM. Contents are never printed."""
 
+import json
 import os
 from binascii import a2b_base64, hexlify
 from hashlib import sha256
@@ -80,6 +81,18 @@ def remove(path):
     for name in names:
         remove("%s/%s" % (path, name))
     os.rmdir(path)
+
+
+def named(path):
+    """Print (name, identity) of a node.json without its key; nothing if there is none, (None, None) if it is damaged."""
+    try:
+        with open(path) as file:
+            settings = json.load(file)
+        print(repr((settings["name"], settings["identity"])))
+    except OSError:
+        pass
+    except (ValueError, KeyError, TypeError):
+        print(repr((None, None)))
 
 
 def commit(renames, removals):
