@@ -78,9 +78,9 @@ def manager(tmp_path, monkeypatch):
     def run(*arguments, status=0, answer=None):
         result = CliRunner().invoke(cli, arguments, input=answer)
         assert result.exit_code == status, result.output
-        return (
-            json.loads(result.stdout) if "--json" in arguments and not status else " ".join(result.output.replace("│", "").split())
-        )
+        if "--json" in arguments and not status:
+            return json.loads(result.stdout)
+        return " ".join(re.sub("[│╭╮╰╯─]", "", result.output).split())  # errors have a frame
 
     yield run
     loop.call_soon_threadsafe(ended.set)
