@@ -87,6 +87,13 @@ class Kdc:
         if self._watching is None:
             self._watching = asyncio.create_task(repeat(self, self._watch))
 
+    def remove(self, name: str) -> None:
+        """Serve a group no longer. Its members stay connected."""
+        delivery = self._deliveries.pop(name)
+        delivery.close()
+        for path in delivery.routes:
+            del self._router.routes[path]
+
     async def serve(self, connection: "Connection") -> None:
         """Serve one client until its session ends: a handler for dice.serve. A new session replaces one of the same identity."""
         identity = bytes(connection.session.identity)

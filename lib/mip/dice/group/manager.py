@@ -107,7 +107,7 @@ class Manager:
                 raise UsageError(_E_OPTION)
             change.members[identity] = MemberRecord(role, None)
         if role != LISTENER or not self.state.epoch:
-            self._begin(change, now)
+            self.begin(change, now)
         else:
             self._keep(change)
 
@@ -118,7 +118,7 @@ class Manager:
             if identity not in self.state.members or identity in change.members:
                 raise UsageError(_E_OPTION)
             change.members[identity] = None
-        self._begin(change, now, True)
+        self.begin(change, now, True)
 
     def replace(self, identity: bytes, other: bytes, now: int) -> None:
         """Expel a member, and add `other` in its role, in one new epoch. Raises UsageError unless only the first is a member."""
@@ -127,11 +127,11 @@ class Manager:
             raise UsageError(_E_OPTION)
         change = Change()
         change.members = {identity: None, other: MemberRecord(members[identity].role, None)}
-        self._begin(change, now, True)
+        self.begin(change, now, True)
 
     def rekey(self, now: int) -> None:
         """Begin a new epoch, with new keys. After the last epoch, 65,535, it is epoch 1 of another group id."""
-        self._begin(Change(), now)
+        self.begin(Change(), now)
 
     def fetch(self, identity: bytes, now: int) -> "Gsa | None":
         """Return gsa(identity) for a member that gets it now.
@@ -147,7 +147,7 @@ class Manager:
         if not gsa or not gsa.fresh or UNKNOWN not in dict(gsa.senders).values():
             return gsa
         if self._automatic(_RETURNED if self.state.members[identity].held else identity, now):
-            self._begin(Change(), now)
+            self.begin(Change(), now)
         return self.gsa(identity)
 
     def pending(self, identity: bytes) -> bool:
@@ -245,7 +245,7 @@ class Manager:
             if clash or sent >= _SPENT_RECORDS:
                 cause, due = identity, True
         if due and self._automatic(cause, now):
-            self._begin(Change(), now)
+            self.begin(Change(), now)
 
     @property
     def undelivered(self) -> "list[bytes]":
@@ -306,8 +306,11 @@ class Manager:
         """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
         return self.state.active and self.state.epoch < _GROUP_EPOCH_MAX - _OPERATOR_EPOCHS and self._ration.take(cause, now)
 
-    def _begin(self, change, now, expel=False):
-        """Begin the next epoch, with the members after `change`: draw its keys and ids, and commit it."""
+    def begin(self, change: Change, now: int, expel: bool = False) -> None:
+        """Begin the next epoch, after a Change of members, such as of roles, and fields: draw its keys and ids, and commit it.
+
+        A member without an id gets one if its role has one. `expel`: with a new master key, and no grace for the epoch before.
+        """
         state = self.state.copy()
         state.apply(change)
         urgent = [1 for i in self.state.members if not self.grace_s(i)]  # the expelled may still reach these
