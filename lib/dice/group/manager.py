@@ -306,10 +306,7 @@ class Manager:
         return self.state.active and self.state.epoch < GROUP_EPOCH_MAX - OPERATOR_EPOCHS and self._ration.take(cause, now)
 
     def begin(self, change: Change, now: int, expel: bool = False) -> None:
-        """Begin the next epoch, after a Change of members, such as of roles, and fields: draw its keys and ids, and commit it.
-
-        A member without an id gets one if its role has one. `expel`: with a new master key, and no grace for the epoch before.
-        """
+        """Begin the next epoch, after a Change: draw its keys and ids. `expel`: with a new master key, and no time of grace."""
         state = self.state.copy()
         state.apply(change)
         urgent = [1 for i in self.state.members if not self.grace_s(i)]  # the expelled may still reach these

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What commands that change something share: patterns of names, the question before they do it, and --dry-run."""
+"""Parts of commands that change something: patterns of names, the question before they do it, and --dry-run."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ def devices(registry, words, is_sure, doing, group=None, member=True):
 
     `doing` says what is done with them, such as "remove from lamps".
     """
-    if not any(c in word for word in words for c in "*?["):
+    if not set("*?[").intersection("".join(words)):
         return list(words)
     names = control.call(registry, "matching", patterns=words, group=group, member=member)
     if not names:

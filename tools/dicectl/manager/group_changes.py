@@ -25,7 +25,7 @@ class GroupChanges:
         self._groups = groups
 
     def do_role(self, group, devices, role):
-        """Give members another role, in one new epoch. Who may send no more is obeyed no longer than somebody who is expelled."""
+        """Give members another role, in one new epoch. A device that may send no more is obeyed no longer than an expelled one."""
         manager = self._service.manager(group)
         members = manager.state.members
         change = Change()

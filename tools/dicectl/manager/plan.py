@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a request would do: it is executed on a shadow of the service, in a transaction of the registry that is undone.
+"""The effects of a request before it is made: it is executed on a shadow of the service, in a transaction of the registry that is undone.
 
 So it takes the way of a real one, with the same errors, and leaves no trace: not in the registry, in no group, in no session. The
 answer has no keys.
