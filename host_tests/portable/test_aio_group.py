@@ -4,7 +4,7 @@
 
 import asyncio
 
-from memory_transport import Transport, expect, run, until
+from memory_transport import Signal, Transport, expect, run, until
 from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
 
 import dice
@@ -400,5 +400,40 @@ def test_answering_needs_a_transport_that_carries_answers():
         transport = Transport()
         await expect(UsageError, E_OPTION, dice.join(write_gsa(own_id=A), RamStore(), transport, answering=True))
         assert transport.closed
+
+    run(main)
+
+
+class Renewing(Transport):
+    """A transport in memory with memberships: renew() raises `failure`, or else gives it a new socket."""
+
+    failure = None
+    renewed = 0
+
+    def renew(self):
+        self.renewed += 1
+        if self.failure:
+            raise self.failure
+        ready, self.socket = self.socket, Signal()
+        ready.close()
+
+
+def test_a_membership_is_renewed_while_there_is_nothing_to_receive():
+    """A renewal may replace the socket, and one that fails costs nothing."""
+
+    async def main():
+        one, to_one = await joined(A)
+        for failure in (None, OSError(19)):
+            transport = Renewing()
+            transport.failure = failure
+            to_one.others = (transport,)
+            group = await dice.join(write_gsa(own_id=B), RamStore(), transport)
+            await asyncio.sleep(0.1)
+            assert transport.renewed == 1
+            await one.send(b"on")
+            assert await asyncio.wait_for(group.__anext__(), 1) == (A, b"on"), "heard by the old socket alone"
+            assert group.error is failure and not group.ended and transport.renewed == 1, "again at once"
+            group.close()
+        one.close()
 
     run(main)

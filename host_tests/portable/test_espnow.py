@@ -242,3 +242,37 @@ def test_a_radio_that_is_off_raises():
         raise AssertionError
     except OSError as error:
         assert error.args[-1] == "ESP_ERR_ESPNOW_NOT_INIT"
+
+
+def test_a_radio_that_heard_nothing_for_long_is_activated_again():
+    """Its WLAN interface was deactivated and activated, and the radio with it: it is deaf, and says nothing."""
+    radio = FakeRadio(RadioMedium())
+    transport = EspNow(radio)
+    radio.active(False)
+    for _ in range(14):
+        transport.renew()
+        assert transport.receive() is None
+    assert not radio.on
+    radio.take(bytes(6), b"frame")
+    assert transport.receive() == b"frame"
+    for _ in range(14):
+        transport.renew()
+    assert not radio.on, "it has received a frame"
+    transport.renew()
+    assert radio.on and radio.peers == {EVERYBODY}
+
+
+def test_a_radio_that_cannot_send_is_activated_again():
+    medium = RadioMedium()
+    radio = FakeRadio(medium)
+    transport = EspNow(radio)
+    radio.active(False)
+    transport.send(b"on")
+    assert medium.frames == [b"on"] and radio.on
+    radio.active(False)
+    radio.broken = OSError(-12385, "ESP_ERR_ESPNOW_INTERNAL")
+    try:
+        transport.send(b"on")
+        raise AssertionError
+    except OSError:
+        pass

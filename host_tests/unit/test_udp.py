@@ -372,6 +372,10 @@ def test_boards_serve_and_join_groups_on_ipv4(monkeypatch, getaddrinfo):
         ("bind", ("0.0.0.0", 50_000)),
         ("setsockopt", 0, 0x400, GROUP4 + bytes(4)),
     ]
+    group = Multicast(GROUP4, 50_000)
+    before = group.socket
+    group.renew()
+    assert group.socket is before and before.asked[-2:] == asked[-1:] * 2, "joined again, by the same socket"
     client = Unicast(("192.0.2.7", 5684))
     client.send(b"hello")
     assert client.socket.asked[-1] == ("sendto", b"hello", ("192.0.2.7", 5684))

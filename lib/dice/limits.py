@@ -57,6 +57,7 @@ TICKET_PERIOD_MS = const(86_400_000)  # how long a ticket secret is in use; it i
 # Groups.
 SENDERS_MAX = const(50)  # of one group (draft-keoh-dice-multicast-security-08, section 2.2)
 GROUP_EPOCH_MAX = const(0xFFFF)
+RENEW_MS = const(2_000)  # between two looks at whether the network still knows that we are in the group
 GRACE_MS = const(60_000)  # how long the old epoch is still read after a re-key
 LIFETIME_UNIT_MAX_S = const(3600)  # of lifetime, accounted for by one write to the store
 ANSWERS_MAX_BYTES = const(65_536)  # of RAM for the answers to one message; a computer has 16 times as much

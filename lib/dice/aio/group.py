@@ -15,7 +15,7 @@ from .._typing import TYPING
 from ..errors import DATA, EXPIRED, NONE, DiceError, LimitError, StoreError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
-from ..limits import GRACE_MS, MESSAGES_MAX, RESERVE_RECORDS
+from ..limits import GRACE_MS, MESSAGES_MAX, RENEW_MS, RESERVE_RECORDS
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
 from ..store import FileStore, folder_of, read_file, replace_file
 from ..transport import network_or_udp
@@ -107,6 +107,8 @@ class Group:
                 raise UsageError(E_OPTION)
             self._received_request = ReceivedRequest
         self._transport: Any = transport
+        self._renew: Any = getattr(transport, "renew", None)
+        self._renew_at = now()
         self._messages: list[tuple[int, bytes, tuple[Any, ...]]] = []
         self._arrived = asyncio.Event()
         self.ended: Exception | None = None
@@ -214,7 +216,8 @@ class Group:
             self.watch()  # before the application can send in an epoch that was just entered
         if datagram is None:
             if event == NONE:
-                await wait(self._transport.socket, self.member.deadline())
+                end = self._deadline()  # first: it may replace the socket
+                await wait(self._transport.socket, end)
             return event == EXPIRED
         if event == DATA:
             if len(self._messages) == MESSAGES_MAX:
@@ -224,3 +227,17 @@ class Group:
             self._messages.append((self.member.sender, self.member.data, asked))
             self._arrived.set()
         return event == EXPIRED
+
+    def _deadline(self) -> "int | None":
+        """Return when to go on, in ticks, or None. If it is time, renew the membership, which ends with the interface."""
+        end = self.member.deadline()
+        if self._renew:
+            if ticks_diff(now(), self._renew_at) >= 0:
+                self._renew_at = ticks_add(now(), RENEW_MS)
+                try:
+                    self._renew()
+                except OSError as error:  # such as no network: it may come back
+                    self.error = error
+            if end is None or ticks_diff(end, self._renew_at) > 0:
+                end = self._renew_at
+        return end

@@ -17,6 +17,8 @@ A group's transport (`transport` of dice.join):
     receive()                       the next datagram, or None
     answer(datagram, source)        to one member, where `source` is the attribute of this name after receive(); optional
     ask(datagram)                   send(), and a session's transport on which the answers arrive; optional
+    renew()                         is called every 2 s, when there is nothing to receive: join again if the network has forgotten
+                                    us, for which `socket` may change; raises OSError if that fails; optional
 
 A network makes transports (`network` of dice.connect, dice.serve, dice.join and ManagedGroup). The module `udp` is one, and the
 default; dice.aio.slip_host.SlipHost is another.

@@ -27,16 +27,22 @@ _WSAEWOULDBLOCK = const(10035)
 _NOTHING = (errno.EAGAIN, _WSAEWOULDBLOCK)
 
 
-def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> "Any":
+def _open(
+    to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = (), sock: "Any" = None
+) -> "Any":
     """Return (socket, None) bound to `port` of ours, or (socket, address) to send to the address `to` alone; raises OSError.
 
     * `host`: our address on which to listen.
     * `group`: address, interface and hops of a group to send to; unless `port` is 0, the socket joins it and shares its port.
+    * `sock`: the socket that has joined `group` before, which joins it again if it is no member any more.
     """
     if hasattr(socket, "SO_LINGER"):  # a computer, not a board
         from .udp_system import open_socket
 
-        return open_socket(to, port, host, group)
+        return open_socket(to, port, host, group, sock)
+    if sock:
+        _join(sock, group)
+        return sock, None
     found: Any = socket.getaddrinfo(*to or (host or "0.0.0.0", port))[0]
     address = found[-1]
     if not address or (group and group[0][4:]):  # on an ESP32 an IPv6 address is None
@@ -52,11 +58,15 @@ def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = 
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         if port and group:
-            sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
+            _join(sock, group)
     except OSError:
         sock.close()
         raise
     return sock, None
+
+
+def _join(sock: "Any", group: "Any") -> None:
+    sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
 
 
 class Unicast:
@@ -125,6 +135,7 @@ class Multicast(Unicast):
         """
         self.source: Any = None
         self._group = address, interface, hops
+        self._port = port
         Unicast.__init__(self, None, port, None, self._group)
         text = socket.inet_ntop(socket.AF_INET6, address) if address[4:] else "%d.%d.%d.%d" % tuple(address)
         self._to = socket.getaddrinfo(text, port)[0][-1]
@@ -137,6 +148,10 @@ class Multicast(Unicast):
         """Return the next datagram, or None; raises OSError. One that is too long is truncated, and still too long."""
         datagram, self.source = Unicast.receive(self)
         return datagram
+
+    def renew(self) -> None:
+        """Join again if the membership was lost, as when its interface went away and came back; raises OSError."""
+        self.socket, _ = _open(None, self._port, None, self._group, self.socket)
 
     def answer(self, datagram: "Bytes", source: "Any") -> None:
         """Send to one member, at `source`; a datagram that the system refuses is lost."""

@@ -21,12 +21,17 @@ _IPV4 = (0, ("IP_ADD_MEMBERSHIP", 35), ("IP_MULTICAST_IF", 32), ("IP_MULTICAST_T
 _IPV6 = (_IPPROTO_IPV6, ("IPV6_JOIN_GROUP", 20), ("IPV6_MULTICAST_IF", 17), ("IPV6_MULTICAST_HOPS", 18))
 
 
-def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any") -> "Any":
+def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any", sock: "Any" = None) -> "Any":
     """Return (socket, address or None) as dice.transport.udp describes it; raises OSError."""
+    if sock and _is_member(sock, *group):
+        return sock, None
     if to:
         return _first(to[0], to[1], _reach)
     if group:
-        return _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+        made = _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+        if sock:
+            sock.close()
+        return made
     try:
         return _first(host or "::", port, _listen)
     except OSError as error:
@@ -89,6 +94,24 @@ def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interfac
     sock.bind(ours)
     if port:
         sock.setsockopt(level, _number(*membership), bytes(address) + interface)
+
+
+def _is_member(sock: "Any", address: bytes, interface: bytes, hops: int) -> bool:
+    """Return whether a socket is in its group on the interface that is the right one now; raises OSError without a network.
+
+    Joining where it is a member already is refused: EADDRINUSE. Of IPv6 this cannot be asked: the system refuses for any interface,
+    also for one that has gone.
+    """
+    if address[4:]:
+        return False
+    try:
+        sock.setsockopt(0, _number(*_IPV4[1]), bytes(address) + interface)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return True
+        if error.errno != errno.ENOBUFS:
+            raise
+    return False  # it is now, but on the interface of before, too: a new socket is on one alone
 
 
 def _number(name: str, on_linux: int) -> "Any":

@@ -153,12 +153,17 @@ class _TappedMulticast:
     """A multicast transport that passes on a copy of each received datagram."""
 
     def __init__(self, inner, network):
-        self.socket = inner.socket
         self.send = inner.send
         self.close = inner.close
+        self.renew = inner.renew
         self._inner = inner
         self._network = network
         self._last = None
+
+    @property
+    def socket(self):
+        """Return the socket, which renew() may replace."""
+        return self._inner.socket
 
     def receive(self):
         """Return the next datagram, or None. The member has processed the previous one by now, so that one is passed on."""

@@ -16,7 +16,7 @@ _TYPING = const(0)
 from ..errors import DiceError, LimitError, StoreError, UsageError; _DATA = const(1); _EXPIRED = const(3); _NONE = const(0)
 from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
-_GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RESERVE_RECORDS = const(64)
+_GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RENEW_MS = const(2_000); _RESERVE_RECORDS = const(64)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
 from ..store import FileStore, folder_of, read_file, replace_file
 from ..transport import network_or_udp
@@ -108,6 +108,8 @@ class Group:
                 raise UsageError(_E_OPTION)
             self._received_request = ReceivedRequest
         self._transport: Any = transport
+        self._renew: Any = getattr(transport, "renew", None)
+        self._renew_at = now()
         self._messages: list[tuple[int, bytes, tuple[Any, ...]]] = []
         self._arrived = asyncio.Event()
         self.ended: Exception | None = None
@@ -215,7 +217,8 @@ class Group:
             self.watch()  # before the application can send in an epoch that was just entered
         if datagram is None:
             if event == _NONE:
-                await wait(self._transport.socket, self.member.deadline())
+                end = self._deadline()  # first: it may replace the socket
+                await wait(self._transport.socket, end)
             return event == _EXPIRED
         if event == _DATA:
             if len(self._messages) == _MESSAGES_MAX:
@@ -225,3 +228,17 @@ class Group:
             self._messages.append((self.member.sender, self.member.data, asked))
             self._arrived.set()
         return event == _EXPIRED
+
+    def _deadline(self) -> "int | None":
+        """Return when to go on, in ticks, or None. If it is time, renew the membership, which ends with the interface."""
+        end = self.member.deadline()
+        if self._renew:
+            if ticks_diff(now(), self._renew_at) >= 0:
+                self._renew_at = ticks_add(now(), _RENEW_MS)
+                try:
+                    self._renew()
+                except OSError as error:  # such as no network: it may come back
+                    self.error = error
+            if end is None or ticks_diff(end, self._renew_at) > 0:
+                end = self._renew_at
+        return end

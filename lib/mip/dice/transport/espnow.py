@@ -9,6 +9,7 @@ between two devices, and cannot protect a broadcast; a record of dice does not n
 
 import errno
 
+
 _TYPING = const(0)
 _ESPNOW_FRAME_MAX_BYTES = const(250)
 
@@ -18,6 +19,7 @@ if _TYPING:
     from ..types import Bytes
 
 _BROADCAST = b"\xff" * 6
+_QUIET_MAX = const(15)  # calls of renew() in which nothing was received: 30 s
 
 
 class EspNow:
@@ -27,7 +29,9 @@ class EspNow:
     * `error`: what it raised last.
 
     MicroPython's ring of received frames can lose step; recv() then raises ValueError again and again. So a frame that cannot be
-    read is lost, and from the second one in a row on, the radio is deactivated and activated again.
+    read is lost, and from the second one in a row on, the radio is deactivated and activated again. The same is done when it
+    cannot send, and every 30 s while nothing is received: it is deaf after its WLAN interface was deactivated and activated.
+    Peers other than the broadcast address are forgotten then.
     """
 
     def __init__(self, radio: "Any") -> None:
@@ -39,35 +43,52 @@ class EspNow:
         self.errors = 0
         self.error: Exception | None = None
         self._failed = 0  # receptions in a row
+        self._quiet = 0  # calls of renew() since the last reception
         self._add_peer()
 
     def send(self, datagram: "Bytes") -> None:
         """Send to all devices; raises OSError, also for a datagram that does not fit a frame."""
         if len(datagram) > _ESPNOW_FRAME_MAX_BYTES:
             raise OSError(errno.EINVAL)
-        self.socket.send(_BROADCAST, datagram, False)
+        try:
+            self.socket.send(_BROADCAST, datagram, False)
+        except OSError:
+            self._restart()
+            self.socket.send(_BROADCAST, datagram, False)
 
     def receive(self) -> "bytes | None":
         """Return the next datagram, or None; raises OSError if the radio cannot be read even when it was activated again."""
         try:
             _, datagram = self.socket.recv(0)
             self._failed = 0
+            if datagram is not None:
+                self._quiet = 0
             return datagram
         except (OSError, ValueError) as error:
             self.errors += 1
             self.error = error
         self._failed += 1
         if self._failed > 1:
-            self.socket.active(False)  # which forgets the peers
-            self.socket.active(True)
-            self._add_peer()
+            self._restart()
         if self._failed > 2:
             raise OSError(errno.EIO)
         return None
 
+    def renew(self) -> None:
+        """Activate the radio again if nothing was received for long; raises OSError if that fails."""
+        self._quiet += 1
+        if self._quiet >= _QUIET_MAX:
+            self._restart()
+            self._quiet = 0
+
     def close(self) -> None:
         """Deactivate ESP-NOW."""
         self.socket.active(False)
+
+    def _restart(self) -> None:
+        self.socket.active(False)  # which forgets the peers
+        self.socket.active(True)
+        self._add_peer()
 
     def _add_peer(self) -> None:
         try:

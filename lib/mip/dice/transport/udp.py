@@ -12,7 +12,6 @@ import socket
 
 
 _TYPING = const(0)
-_RECALL = const(0xFF)
 _DATAGRAM_MAX_BYTES = const(1232)
 
 if _TYPING:
@@ -28,16 +27,22 @@ _WSAEWOULDBLOCK = const(10035)
 _NOTHING = (errno.EAGAIN, _WSAEWOULDBLOCK)
 
 
-def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> "Any":
-    """Return (socket, None) bound to `port` of ours, or (socket, address) to send to the address `to` alone; raises OSError.
+def _open(
+    to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = (), sock: "Any" = None
+) -> "Any":
+    """Return a socket that is connected to the address `to`, or, if that is None, bound to `port` of ours; raises OSError.
 
     * `host`: our address on which to listen.
     * `group`: address, interface and hops of a group to send to; unless `port` is 0, the socket joins it and shares its port.
+    * `sock`: the socket that has joined `group` before, which joins it again if it is no member any more.
     """
     if hasattr(socket, "SO_LINGER"):  # a computer, not a board
         from .udp_system import open_socket
 
-        return open_socket(to, port, host, group)
+        return open_socket(to, port, host, group, sock)
+    if sock:
+        _join(sock, group)
+        return sock
     found: Any = socket.getaddrinfo(*to or (host or "0.0.0.0", port))[0]
     address = found[-1]
     if not address or (group and group[0][4:]):  # on an ESP32 an IPv6 address is None
@@ -48,24 +53,25 @@ def _open(to: "Address | None", port: "int | None" = None, host: "str | None" = 
         if to:
             if ":" in address[0]:  # on a Pico W a socket that is not bound is one of IPv4
                 sock.bind(("::", 0))
-            return sock, address
-        if port and group:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        if port and group:
-            sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
+            sock.connect(address)
+        else:
+            if port and group:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+            if port and group:
+                _join(sock, group)
     except OSError:
         sock.close()
         raise
-    return sock, None
+    return sock
+
+
+def _join(sock: "Any", group: "Any") -> None:
+    sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
 
 
 class Unicast:
-    """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets.
-
-    Its socket is not connected, because a recall (dice.aio.session) may come from another address than that of the peer. All else
-    that does is dropped.
-    """
+    """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets."""
 
     def __init__(self, address: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> None:
         """Use `address`, (host, port), alone; or, if that is None, `port` of ours, 0 for any. Raises OSError.
@@ -73,20 +79,23 @@ class Unicast:
         * `host`: our address on which to listen, by default all of IPv6 and IPv4; on a board all of IPv4.
         * `group`: for Multicast.
         """
-        self.socket, self._peer = _open(address, port, host, group)
+        self.socket = _open(address, port, host, group)
         self.errors = 0
 
     def send(self, datagram: "Bytes", address: "Any" = None) -> None:
         """Send; a datagram that the system refuses is lost, as on a bad link: the protocol above retransmits."""
         for _ in range(2):  # what is refused first may be an earlier datagram, by ICMP
             try:
-                self.socket.sendto(datagram, address or self._peer)
+                if address is None:
+                    self.socket.send(datagram)
+                else:
+                    self.socket.sendto(datagram, address)
                 return
             except OSError:
                 self.errors += 1
 
     def receive(self) -> "tuple[Any, Any]":
-        """Return (datagram, address), or (None, None) if there is none; raises OSError. One that is dropped is returned empty.
+        """Return (datagram, address), or (None, None) if there is none; raises OSError.
 
         An error is counted as one of a packet, such as what ICMP, which anybody may have sent, says was refused: the system reports
         it once. An error that is there again each time is one of the socket, and is raised.
@@ -95,8 +104,7 @@ class Unicast:
         while True:
             try:
                 # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
-                datagram, source = self.socket.recvfrom(_DATAGRAM_MAX_BYTES + 1)
-                return datagram if self._peer in (None, source) or _RECALL in datagram[:1] else b"", source
+                return self.socket.recvfrom(_DATAGRAM_MAX_BYTES + 1)
             except OSError as error:
                 if error.errno in _NOTHING:
                     return None, None
@@ -120,12 +128,12 @@ class Multicast(Unicast):
         """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, also on a board if the address is one of IPv6.
 
         * `interface`: where to listen, and to send: 4 bytes, an address of ours for IPv4, or for IPv6 the index of the interface
-          in the byte order of the machine; by default the system chooses one by its routes. A computer knows names of interfaces:
-          see dice.transport.udp_network.
+          in the byte order of the machine; by default the system chooses one by its routes.
         * `hops`: how many routers less one may pass on what is sent; a board has the default.
         """
         self.source: Any = None
         self._group = address, interface, hops
+        self._port = port
         Unicast.__init__(self, None, port, None, self._group)
         text = socket.inet_ntop(socket.AF_INET6, address) if address[4:] else "%d.%d.%d.%d" % tuple(address)
         self._to = socket.getaddrinfo(text, port)[0][-1]
@@ -138,6 +146,10 @@ class Multicast(Unicast):
         """Return the next datagram, or None; raises OSError. One that is too long is truncated, and still too long."""
         datagram, self.source = Unicast.receive(self)
         return datagram
+
+    def renew(self) -> None:
+        """Join again if the membership was lost, as when its interface went away and came back; raises OSError."""
+        self.socket = _open(None, self._port, None, self._group, self.socket)
 
     def answer(self, datagram: "Bytes", source: "Any") -> None:
         """Send to one member, at `source`; a datagram that the system refuses is lost."""

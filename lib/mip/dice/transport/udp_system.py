@@ -22,12 +22,17 @@ _IPV4 = (0, ("IP_ADD_MEMBERSHIP", 35), ("IP_MULTICAST_IF", 32), ("IP_MULTICAST_T
 _IPV6 = (_IPPROTO_IPV6, ("IPV6_JOIN_GROUP", 20), ("IPV6_MULTICAST_IF", 17), ("IPV6_MULTICAST_HOPS", 18))
 
 
-def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any") -> "Any":
-    """Return (socket, address or None) as dice.transport.udp describes it; raises OSError."""
+def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any", sock: "Any" = None) -> "Any":
+    """Return a socket as dice.transport.udp describes it; raises OSError."""
+    if sock and _is_member(sock, *group):
+        return sock
     if to:
-        return _first(to[0], to[1], _reach)
+        return _first(to[0], to[1], lambda sock, family, address: sock.connect(address))
     if group:
-        return _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+        made = _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+        if sock:
+            sock.close()
+        return made
     try:
         return _first(host or "::", port, _listen)
     except OSError as error:
@@ -37,7 +42,7 @@ def open_socket(to: "Address | None", port: "int | None", host: "str | None", gr
 
 
 def _first(host: str, port: "int | None", use: "Any") -> "Any":
-    """Return (socket, what use() returns) of the first address of `host` with which `use(socket, family, address)` succeeds.
+    """Return a socket of the first address of `host` with which `use(socket, family, address)` succeeds.
 
     Addresses of IPv4 are tried first: a server that has both may serve IPv4 alone, and over UDP one learns of that by waiting.
     Raises the OSError of the last address.
@@ -50,23 +55,13 @@ def _first(host: str, port: "int | None", use: "Any") -> "Any":
         try:
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setblocking(False)
-            return sock, use(sock, family, address)
+            use(sock, family, address)
+            return sock
         except OSError as error:
             failure = error
             if sock:
                 sock.close()
     raise failure
-
-
-def _reach(sock: "Any", family: int, address: "Any") -> "Any":
-    """Bind a socket to any port, and return the address to send to; raises OSError if there is no route to it."""
-    probe = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        probe.connect(address)
-    finally:
-        probe.close()
-    sock.bind(socket.getaddrinfo("::" if family == socket.AF_INET6 else "0.0.0.0", 0)[0][-1])
-    return address
 
 
 def _listen(sock: "Any", family: int, address: "Any") -> None:
@@ -82,7 +77,7 @@ def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interfac
     if address[4:]:
         sock.setsockopt(level, _number(*_V6ONLY), 1)
     if any(interface):
-        sock.setsockopt(level, _number(*outgoing), bytes(4) + interface if interface[4:] else interface)
+        sock.setsockopt(level, _number(*outgoing), interface)
     if hops != 1:
         sock.setsockopt(level, _number(*limit), hops)
     if port:
@@ -90,6 +85,24 @@ def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interfac
     sock.bind(ours)
     if port:
         sock.setsockopt(level, _number(*membership), bytes(address) + interface)
+
+
+def _is_member(sock: "Any", address: bytes, interface: bytes, hops: int) -> bool:
+    """Return whether a socket is in its group on the interface that is the right one now; raises OSError without a network.
+
+    Joining where it is a member already is refused: EADDRINUSE. Of IPv6 this cannot be asked: the system refuses for any interface,
+    also for one that has gone.
+    """
+    if address[4:]:
+        return False
+    try:
+        sock.setsockopt(0, _number(*_IPV4[1]), bytes(address) + interface)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return True
+        if error.errno != errno.ENOBUFS:
+            raise
+    return False  # it is now, but on the interface of before, too: a new socket is on one alone
 
 
 def _number(name: str, on_linux: int) -> "Any":
