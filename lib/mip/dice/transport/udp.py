@@ -12,6 +12,7 @@ import socket
 
 
 _TYPING = const(0)
+_RECALL = const(0xFF)
 _DATAGRAM_MAX_BYTES = const(1232)
 
 if _TYPING:
@@ -30,7 +31,7 @@ _NOTHING = (errno.EAGAIN, _WSAEWOULDBLOCK)
 def _open(
     to: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = (), sock: "Any" = None
 ) -> "Any":
-    """Return a socket that is connected to the address `to`, or, if that is None, bound to `port` of ours; raises OSError.
+    """Return (socket, None) bound to `port` of ours, or (socket, address) to send to the address `to` alone; raises OSError.
 
     * `host`: our address on which to listen.
     * `group`: address, interface and hops of a group to send to; unless `port` is 0, the socket joins it and shares its port.
@@ -42,7 +43,7 @@ def _open(
         return open_socket(to, port, host, group, sock)
     if sock:
         _join(sock, group)
-        return sock
+        return sock, None
     found: Any = socket.getaddrinfo(*to or (host or "0.0.0.0", port))[0]
     address = found[-1]
     if not address or (group and group[0][4:]):  # on an ESP32 an IPv6 address is None
@@ -53,17 +54,16 @@ def _open(
         if to:
             if ":" in address[0]:  # on a Pico W a socket that is not bound is one of IPv4
                 sock.bind(("::", 0))
-            sock.connect(address)
-        else:
-            if port and group:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            if port and group:
-                _join(sock, group)
+            return sock, address
+        if port and group:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        if port and group:
+            _join(sock, group)
     except OSError:
         sock.close()
         raise
-    return sock
+    return sock, None
 
 
 def _join(sock: "Any", group: "Any") -> None:
@@ -71,7 +71,11 @@ def _join(sock: "Any", group: "Any") -> None:
 
 
 class Unicast:
-    """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets."""
+    """A session's transport to one address, or on one of our ports. `errors` counts what the network reported of single packets.
+
+    Its socket is not connected, because a recall (dice.aio.session) may come from another address than that of the peer. All else
+    that does is dropped.
+    """
 
     def __init__(self, address: "Address | None", port: "int | None" = None, host: "str | None" = None, group: "Any" = ()) -> None:
         """Use `address`, (host, port), alone; or, if that is None, `port` of ours, 0 for any. Raises OSError.
@@ -79,23 +83,20 @@ class Unicast:
         * `host`: our address on which to listen, by default all of IPv6 and IPv4; on a board all of IPv4.
         * `group`: for Multicast.
         """
-        self.socket = _open(address, port, host, group)
+        self.socket, self._peer = _open(address, port, host, group)
         self.errors = 0
 
     def send(self, datagram: "Bytes", address: "Any" = None) -> None:
         """Send; a datagram that the system refuses is lost, as on a bad link: the protocol above retransmits."""
         for _ in range(2):  # what is refused first may be an earlier datagram, by ICMP
             try:
-                if address is None:
-                    self.socket.send(datagram)
-                else:
-                    self.socket.sendto(datagram, address)
+                self.socket.sendto(datagram, address or self._peer)
                 return
             except OSError:
                 self.errors += 1
 
     def receive(self) -> "tuple[Any, Any]":
-        """Return (datagram, address), or (None, None) if there is none; raises OSError.
+        """Return (datagram, address), or (None, None) if there is none; raises OSError. One that is dropped is returned empty.
 
         An error is counted as one of a packet, such as what ICMP, which anybody may have sent, says was refused: the system reports
         it once. An error that is there again each time is one of the socket, and is raised.
@@ -104,7 +105,8 @@ class Unicast:
         while True:
             try:
                 # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
-                return self.socket.recvfrom(_DATAGRAM_MAX_BYTES + 1)
+                datagram, source = self.socket.recvfrom(_DATAGRAM_MAX_BYTES + 1)
+                return datagram if self._peer in (None, source) or _RECALL in datagram[:1] else b"", source
             except OSError as error:
                 if error.errno in _NOTHING:
                     return None, None
@@ -128,7 +130,8 @@ class Multicast(Unicast):
         """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, also on a board if the address is one of IPv6.
 
         * `interface`: where to listen, and to send: 4 bytes, an address of ours for IPv4, or for IPv6 the index of the interface
-          in the byte order of the machine; by default the system chooses one by its routes.
+          in the byte order of the machine; by default the system chooses one by its routes. A computer knows names of interfaces:
+          see dice.transport.udp_network.
         * `hops`: how many routers less one may pass on what is sent; a board has the default.
         """
         self.source: Any = None
@@ -149,7 +152,7 @@ class Multicast(Unicast):
 
     def renew(self) -> None:
         """Join again if the membership was lost, as when its interface went away and came back; raises OSError."""
-        self.socket = _open(None, self._port, None, self._group, self.socket)
+        self.socket, _ = _open(None, self._port, None, self._group, self.socket)
 
     def answer(self, datagram: "Bytes", source: "Any") -> None:
         """Send to one member, at `source`; a datagram that the system refuses is lost."""

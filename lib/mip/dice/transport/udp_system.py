@@ -23,11 +23,11 @@ _IPV6 = (_IPPROTO_IPV6, ("IPV6_JOIN_GROUP", 20), ("IPV6_MULTICAST_IF", 17), ("IP
 
 
 def open_socket(to: "Address | None", port: "int | None", host: "str | None", group: "Any", sock: "Any" = None) -> "Any":
-    """Return a socket as dice.transport.udp describes it; raises OSError."""
+    """Return (socket, address or None) as dice.transport.udp describes it; raises OSError."""
     if sock and _is_member(sock, *group):
-        return sock
+        return sock, None
     if to:
-        return _first(to[0], to[1], lambda sock, family, address: sock.connect(address))
+        return _first(to[0], to[1], _reach)
     if group:
         made = _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
         if sock:
@@ -42,7 +42,7 @@ def open_socket(to: "Address | None", port: "int | None", host: "str | None", gr
 
 
 def _first(host: str, port: "int | None", use: "Any") -> "Any":
-    """Return a socket of the first address of `host` with which `use(socket, family, address)` succeeds.
+    """Return (socket, what use() returns) of the first address of `host` with which `use(socket, family, address)` succeeds.
 
     Addresses of IPv4 are tried first: a server that has both may serve IPv4 alone, and over UDP one learns of that by waiting.
     Raises the OSError of the last address.
@@ -55,13 +55,23 @@ def _first(host: str, port: "int | None", use: "Any") -> "Any":
         try:
             sock = socket.socket(family, socket.SOCK_DGRAM)
             sock.setblocking(False)
-            use(sock, family, address)
-            return sock
+            return sock, use(sock, family, address)
         except OSError as error:
             failure = error
             if sock:
                 sock.close()
     raise failure
+
+
+def _reach(sock: "Any", family: int, address: "Any") -> "Any":
+    """Bind a socket to any port, and return the address to send to; raises OSError if there is no route to it."""
+    probe = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        probe.connect(address)
+    finally:
+        probe.close()
+    sock.bind(socket.getaddrinfo("::" if family == socket.AF_INET6 else "0.0.0.0", 0)[0][-1])
+    return address
 
 
 def _listen(sock: "Any", family: int, address: "Any") -> None:
@@ -77,7 +87,7 @@ def _join(sock: "Any", ours: "Any", port: "int | None", address: bytes, interfac
     if address[4:]:
         sock.setsockopt(level, _number(*_V6ONLY), 1)
     if any(interface):
-        sock.setsockopt(level, _number(*outgoing), interface)
+        sock.setsockopt(level, _number(*outgoing), bytes(4) + interface if interface[4:] else interface)
     if hops != 1:
         sock.setsockopt(level, _number(*limit), hops)
     if port:
