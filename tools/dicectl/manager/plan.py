@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The effects of a request before it is made: it is executed on a shadow of the service, in a transaction of the registry that is undone.
+"""The effects of a request before it is made: it is executed on a shadow of the service.
 
-So it takes the way of a real one, with the same errors, and leaves no trace: not in the registry, in no group, in no session. The
-answer has no keys.
+The shadow's transaction in the registry is undone. So the request takes the way of a real one, with the same errors, and leaves no
+trace: not in the registry, in no group, in no session. The answer has no keys.
 """
 
 import secrets
