@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A manager that may be superseded at any moment: what its process says and gives out while it is not sure (see `leader`).
+
+A datagram that leaves although another manager has taken over is one that the network has delayed: all that it can contain was
+durable before, and so the next manager has read it. This module keeps the delay short, and a process that was stopped silent.
+"""
+
+from dice.group.manager import Manager
+
+
+class Alone:
+    """A leader that nobody can supersede, such as the one of an SQLite file, which is locked: for the calls see leader.Leader."""
+
+    lost = None
+    error = None
+
+    def looped(self):
+        """Nobody takes over from a process that hangs."""
+
+    def may_send(self):
+        return True
+
+    def may_distribute(self):
+        return True
+
+    def raise_if_lost(self):
+        """It cannot be lost."""
+
+
+class FencedTransport:
+    """A server's transport that says nothing, and hears nothing, unless `may_send()`."""
+
+    def __init__(self, inner, may_send):
+        self._inner = inner
+        self._may_send = may_send
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def send(self, datagram, address=None):
+        """Send; lost while we may not, as on a bad link."""
+        if self._may_send():
+            self._inner.send(datagram, address)
+
+    def receive(self):
+        """Return (datagram, address) or (None, None); what arrives while we may not send is lost."""
+        datagram, address = self._inner.receive()
+        while datagram is not None and not self._may_send():
+            datagram, address = self._inner.receive()
+        return datagram, address
+
+
+class FencedManager(Manager):
+    """A group's manager that gives no keys to anybody unless `may_distribute()`: members are told to ask again."""
+
+    may_distribute = staticmethod(lambda: True)
+
+    def pending(self, identity):
+        """Return whether a member had better fetch the epoch some moments later."""
+        return not self.may_distribute() or super().pending(identity)
