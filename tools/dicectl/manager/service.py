@@ -12,11 +12,12 @@ from dice.aio.kdc import Kdc
 from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
-from dice.group.manager import Manager
 from dice.limits import TIMER_MS
+from dice.transport import network_or_udp
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, plan
+from dicectl.manager import control, lease, plan
 from dicectl.manager.device_requests import DeviceRequests
+from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.registry.base import RegistryError
@@ -39,11 +40,13 @@ def requests_of(service):
 class ManagerService:
     """The service of `dicectl manager run`: start(), then do() answers the requests of the control socket, until close().
 
-    `registry` is a registry.base.Registry. Commands find the control socket beside the path `control_path`.
+    `registry` is a registry.base.Registry. Commands find the control socket beside the path `control_path`. `leader` is a
+    leader.Leader that leads, or None if no other manager can take over.
     """
 
-    def __init__(self, registry, control_path):
+    def __init__(self, registry, control_path, leader=None):
         self.registry = registry
+        self.leader = leader or Alone()
         self.managers = {}  # group.manager.Manager by name
         self.kdc = Kdc()
         self._control_path = control_path
@@ -56,7 +59,7 @@ class ManagerService:
         self._probed_s = 0.0
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
-        self._service = self._server = self._rekeying = self._serving = None
+        self._service = self._server = self._rekeying = self._serving = self._pulsing = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
@@ -68,18 +71,32 @@ class ManagerService:
             "half_open_max": HALF_OPEN_MAX,
             "cid_bytes": 4,
             "timer_ms": timer_ms,
-            "transport": transport,
+            "transport": FencedTransport(transport or network_or_udp(None).Unicast(None, port), self.leader.may_send),
         }
         self._service = await dice.serve(port, self._lookup, self.kdc.serve, **options)
         self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())
+        self._pulsing = asyncio.create_task(self._pulse())
+
+    async def _pulse(self):
+        """Tell the leader that the event loop runs, and deliver what had to wait while it was not sure that it leads."""
+        was_sure = True
+        while True:
+            self.leader.looped()
+            is_sure = self.leader.may_distribute()
+            if is_sure and not was_sure:
+                for name in self.managers:
+                    self.kdc.changed(name)
+            was_sure = is_sure
+            await asyncio.sleep(lease.LOOP_S)
 
     async def watch(self, seconds, ending=None):
         """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
-        parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
+        parts = {self._serving: "service of devices", self._rekeying: "re-key in time", self._pulsing: "pulse"}
         tasks = [*parts, ending] if ending else parts
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        self.leader.raise_if_lost()
         for task in done - {ending}:
             error = None if task.cancelled() else task.exception()
             raise CommandError(f"the manager ends, because its {parts[task]} has ended: {describe(error)}", FAILED)
@@ -125,6 +142,7 @@ class ManagerService:
     def close(self):
         """Stop serving. A service that is killed instead loses nothing."""
         self._rekeying.cancel()
+        self._pulsing.cancel()
         self._serving.cancel()
         self._server.close()
         self._service.close()
@@ -132,6 +150,9 @@ class ManagerService:
 
     def do(self, request):
         """Execute the request of a command and return the answer, both plain values; raises CommandError."""
+        self.leader.raise_if_lost()
+        if not self.leader.may_send():
+            raise CommandError("this manager was stopped, and asks its database whether it still leads: try again", FAILED)
         name = request.pop("do", None)
         if request.pop("dry_run", False):
             return plan.of(self, {"do": name, **request})
@@ -152,7 +173,8 @@ class ManagerService:
 
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
-        self.managers[state.name] = manager = Manager(state, self.commit, secrets.token_bytes, now())
+        self.managers[state.name] = manager = FencedManager(state, self.commit, secrets.token_bytes, now())
+        manager.may_distribute = self.leader.may_distribute
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
 
