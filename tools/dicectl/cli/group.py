@@ -3,22 +3,28 @@
 """`dicectl group`: the members, keys and messages of the groups of a running manager."""
 
 import json
+import time
 
 import rich_click as click
 
 from dicectl.cli import changes
 from dicectl.cli.options import Period, complete_device, complete_group, with_address
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
+from dicectl.manager.group_words import is_done, sentence
 from dicectl.text import printable
 
 _WAIT_S = 90
+_WAIT_EACH_S = 0.11  # longer for each member
 _POLL_S = 0.2
 _LIFETIME_S = 7 * 86_400  # of keys, unless the operator says another
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 wait_option = click.option(
-    "--wait/--no-wait", default=True, show_default=True, help="Wait until the connected members have the new keys."
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait until all members that are awake have the new keys; exit status 1 if that takes too long.",
 )
 _as = click.option(
     "--as", "folder", required=True, type=click.Path(file_okay=False), help="Folder of this computer as a member (provision --to)."
@@ -41,32 +47,43 @@ def command():
     """
 
 
-def _print(shown, as_json):
+def print_group(shown, as_json, expelled=()):
     """Print the state of a group."""
     if as_json:
         click.echo(json.dumps(shown))
         return
-    state = "in use" if shown["active"] and not shown["untold"] else "is being delivered" if shown["epoch"] else "none yet"
-    missing = f", {len(shown['missing'])} without it: {', '.join(shown['missing'][:5])}" if shown["missing"] else ""
     if shown["error"]:
         click.echo(f"warning: the last change of the manager failed: {shown['error']}", err=True)
-    click.echo(f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; epoch {shown['epoch']} {state}{missing}")
+    click.echo(sentence(shown, expelled))
 
 
-def follow(registry, shown, wait, as_json):
-    """Wait until the epoch is in use: all members that are connected have entered it. Then print the state of the group."""
-    import time
+def wait_for(registry, shown, wait, as_json, expelled=()):
+    """Wait until the epoch is in use: all members that are awake have entered it. Return the state of the group.
 
+    Raises CommandError if that takes too long; with `as_json`, the state is printed before.
+    """
     from dicectl.cli.progress import bar
 
-    end = time.monotonic() + _WAIT_S
+    end = time.monotonic() + _WAIT_S + _WAIT_EACH_S * shown["members"]
     with bar(not as_json) as report:
-        while wait and (shown["untold"] or not shown["active"]) and time.monotonic() < end:
+        while wait and not is_done(shown):
+            if time.monotonic() >= end:
+                if as_json:
+                    click.echo(json.dumps(shown))
+                later = f"that goes on; dicectl group show {shown['name']} tells when it is done"
+                raise CommandError(f"{sentence(shown, expelled)}; {later}", FAILED)
             if report:
-                report(f"epoch {shown['epoch']}", 1 - len(shown["missing"]) / max(1, shown["members"]))
+                report(f"epoch {shown['epoch']}", 1 - len(shown["untold"]) / max(1, shown["members"]))
+            began = time.monotonic()
             time.sleep(_POLL_S)
             shown = control.call(registry, "show", group=shown["name"])
-    _print(shown, as_json)
+            time.sleep(5 * max(0, time.monotonic() - began - _POLL_S))  # a large group: leave the manager its time
+    return shown
+
+
+def follow(registry, shown, wait, as_json, expelled=()):
+    """Wait until the epoch is in use, as wait_for(). Then print the state of the group."""
+    print_group(wait_for(registry, shown, wait, as_json, expelled), as_json, expelled)
 
 
 @command.command("list")
@@ -79,7 +96,7 @@ def listing(as_json, registry):
         click.echo(json.dumps(groups))
         return
     for shown in groups:
-        _print(shown, False)
+        print_group(shown, False)
     if not groups:
         click.echo("no group yet: dicectl group new")
 
@@ -93,7 +110,7 @@ def show(group, as_json, registry):
     import datetime
 
     shown = control.call(registry, "show", group=group)
-    _print(shown, as_json)
+    print_group(shown, as_json)
     if not as_json:
         since = datetime.datetime.fromtimestamp(shown["since"]).isoformat(" ", "seconds")
         rekey = datetime.timedelta(seconds=shown["rekey_s"]) if shown["rekey_s"] else "on demand"
@@ -102,22 +119,32 @@ def show(group, as_json, registry):
 
 @command.command()
 @click.argument("group", shell_complete=complete_group)
+@click.option("--offline", is_flag=True, help="Only those that are not connected, those first that were silent for longest.")
 @_json
 @control.option
-def members(group, as_json, registry):
-    """List the members of a group with their roles and their epochs."""
+def members(group, offline, as_json, registry):
+    """List the members of a group with their roles, their epochs, and when each was heard last.
+
+    A member that misses a report is silent: within the period of `dicectl manager run --report-every`, a tenth of it and 15 s.
+
+    \b
+    Example:
+      dicectl group members lamps --offline
+    """
     from dicectl.cli.table import print_table
+    from dicectl.manager.presence_words import rank, words
 
     found = control.call(registry, "members", group=group)
+    if offline:
+        found = sorted((member for member in found if not member["connected"]), key=rank)
     if as_json:
         click.echo(json.dumps(found))
         return
     lines = []
     for member in found:
         device_id = "" if member["id"] is None else f"id {member['id']}"
-        state = "connected" if member["connected"] else "-"
-        lines.append((member["device"], member["role"], device_id, f"epoch {member['epoch']}", state))
-    print_table(("device", "role", "id", "epoch", "session"), lines, headed=False, text_columns=5)
+        lines.append((member["device"], member["role"], device_id, f"epoch {member['epoch']}", words(member)))
+    print_table(("device", "role", "id", "epoch", "state"), lines, headed=False, text_columns=5)
 
 
 @command.command()
@@ -158,7 +185,7 @@ def new(group, address, ipv6, port, layout, lifetime, rekey_every, dry_run, as_j
     if dry_run:
         changes.planned(registry, as_json, "new", group=group, **options)
         return
-    _print(control.call(registry, "new", group=group, **options), as_json)
+    print_group(control.call(registry, "new", group=group, **options), as_json)
 
 
 @command.command()
@@ -199,8 +226,9 @@ def add(group, devices, role, is_sure, dry_run, wait, as_json, registry):
 def remove(group, devices, is_sure, dry_run, wait, as_json, registry):
     """Expel devices from a group: all other members get new keys, from a new master key.
 
-    Members that are connected change to the new keys within 5 s plus 110 ms for each member, and obey nobody any more who was
-    expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends. DEVICES may be patterns.
+    Members that are awake change to the new keys within 5 s plus 110 ms for each member, and obey nobody any more who was
+    expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends: the command names them.
+    DEVICES may be patterns.
 
     \b
     Examples:
@@ -211,7 +239,7 @@ def remove(group, devices, is_sure, dry_run, wait, as_json, registry):
     if dry_run:
         changes.planned(registry, as_json, "remove", group=group, devices=names)
         return
-    follow(registry, control.call(registry, "remove", group=group, devices=names), wait, as_json)
+    follow(registry, control.call(registry, "remove", group=group, devices=names), wait, as_json, names)
 
 
 @command.command()

@@ -311,8 +311,9 @@ def show(name, as_json, registry):
 @_json
 @control.option
 def listing(as_json, registry):
-    """List all devices."""
+    """List all devices, with when each was heard last."""
     from dicectl.cli.table import print_table
+    from dicectl.manager.presence_words import words
 
     devices = control.call(registry, "devices")
     if as_json:
@@ -321,5 +322,5 @@ def listing(as_json, registry):
     lines = []
     for device in devices:
         groups = ", ".join(f"{group} ({role})" for group, role in device["groups"].items()) or "no group"
-        lines.append((device["name"], device["identity"], "connected" if device["connected"] else "-", groups))
-    print_table(("name", "identity", "session", "groups"), lines, headed=False, text_columns=4)
+        lines.append((device["name"], device["identity"], words(device), groups))
+    print_table(("name", "identity", "state", "groups"), lines, headed=False, text_columns=4)

@@ -7,6 +7,7 @@ import fnmatch
 from dice.aio.wait import now
 from dice.group.manager import ANSWERING, LISTENER, SENDER
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager import presence
 from dicectl.manager.group_requests import NAME
 
 ROLES = (SENDER, ANSWERING, LISTENER)
@@ -27,13 +28,12 @@ class DeviceRequests:
         self._groups = groups
 
     def do_devices(self):
-        connected = self._service.kdc.connected
         return [
             {
                 "name": name,
                 "identity": identity.decode(),
                 "groups": self._service.groups_of(identity),
-                "connected": identity in connected,
+                **presence.of_device(self._service.kdc, identity),
             }
             for name, identity in self._service.registry.devices().items()
         ]

@@ -7,8 +7,9 @@ import secrets
 
 from dice.aio.wait import now
 from dice.group.manager import SENDER, GroupState
+from dice.group.presence import RETURNING
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import group_file
+from dicectl.manager import group_file, presence
 from dicectl.net import address as multicast
 from dicectl.reasons import describe
 
@@ -25,8 +26,9 @@ class GroupRequests:
         return [self.do_show(name) for name in self._service.managers]
 
     def do_show(self, group):
-        state = self._service.manager(group).state
-        missing = self._service.manager(group).undelivered
+        service, manager = self._service, self._service.manager(group)
+        state, kdc = manager.state, service.kdc
+        awaited = kdc.awaited(group)
         return {
             "name": state.name,
             "gid": state.gid.hex(),
@@ -34,16 +36,29 @@ class GroupRequests:
             "port": state.port,
             "epoch": state.epoch,
             "active": state.active,
-            "settled": self._service.kdc.settled(group),
-            "since": self._service.registry.since(group),
-            "rekey_s": self._service.rekey_s[group],
+            "in_use": state.active and not awaited,
+            "settled": kdc.settled(group),
+            "since": service.registry.since(group),
+            "rekey_s": service.rekey_s[group],
             "lifetime_s": state.lifetime_s,
             "members": len(state.members),
             "senders": sum(member.role == SENDER for member in state.members.values()),
-            "error": describe(self._service.rekey_errors.get(group) or self._service.kdc.errors().get(group, "")),
-            "missing": [self._service.registry.name(identity) for identity in missing],
-            "untold": [self._service.registry.name(identity) for identity in self._service.kdc.not_activated(group)],
+            "error": describe(service.rekey_errors.get(group) or kdc.errors().get(group, "")),
+            "missing": self._names(manager.undelivered),
+            "untold": self._names(awaited),
+            "awake": self._names([identity for identity in state.members if kdc.is_awake(identity)]),
+            "away": [self._away(*member, state.epoch) for member in state.members.items() if not kdc.is_awake(member[0])],
+            "returning": self._names([i for i in state.members if kdc.presence.state(i) == RETURNING]),
+            "started_s": service.uptime_s(),
         }
+
+    def _names(self, identities):
+        return [self._service.registry.name(identity) for identity in identities]
+
+    def _away(self, identity, member, epoch):
+        """Return what is known of a member that is not awake."""
+        found = presence.of_device(self._service.kdc, identity)
+        return {"device": self._service.registry.name(identity), "has_epoch": member.held == epoch, **found}
 
     def do_members(self, group):
         state = self._service.manager(group).state
@@ -55,7 +70,7 @@ class GroupRequests:
                 "id": member.id,
                 "epoch": member.held,
                 "sent": member.sent,
-                "connected": identity in self._service.kdc.connected,
+                **presence.of_device(self._service.kdc, identity),
             }
             for identity, member in state.members.items()
         ]

@@ -12,7 +12,7 @@ from dice.aio.kdc import Kdc
 from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
-from dice.limits import TIMER_MS
+from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport import network_or_udp
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, lease, plan
@@ -42,13 +42,15 @@ class ManagerService:
 
     `registry` is a registry.base.Registry. Commands find the control socket beside the path `control_path`. `leader` is a
     leader.Leader that leads, or None if no other manager can take over.
+    `report_s`: the period in which devices report.
     """
 
-    def __init__(self, registry, control_path, leader=None):
+    def __init__(self, registry, control_path, leader=None, report_s=REPORT_MAX_S):
         self.registry = registry
         self.leader = leader or Alone()
         self.managers = {}  # group.manager.Manager by name
-        self.kdc = Kdc()
+        self.kdc = Kdc(report_s)
+        self._began_s = None
         self._control_path = control_path
         self.address = {}  # where devices find the service
         self.rekey_s = {}
@@ -64,6 +66,7 @@ class ManagerService:
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
         self.address = {"host": host, "port": port}
+        self._began_s = asyncio.get_running_loop().time()
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
         options = {
@@ -138,6 +141,10 @@ class ManagerService:
             self.write_error = error
             raise
         self.write_error = None
+
+    def uptime_s(self):
+        """Return for how many s the service has run."""
+        return 0 if self._began_s is None else int(asyncio.get_running_loop().time() - self._began_s)
 
     def close(self):
         """Stop serving. A service that is killed instead loses nothing."""
@@ -267,5 +274,4 @@ class ManagerService:
         """Close the session of a device that was deleted, also one that the KDC does not serve yet."""
         if self._service:
             self._service.listener.check_credentials()
-        if identity in self.kdc.connected:
-            self.kdc.connected[identity].close()
+        self.kdc.forget(identity)

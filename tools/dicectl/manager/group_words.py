@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The state of a group as a sentence: what is true now, and what is still to come.
+
+A group is a dict, as the request "show" answers it. An epoch is in use if all members that are awake have entered it.
+"""
+
+from dicectl.manager.presence_words import span, words
+
+_NAMES_MAX = 5
+
+
+def is_done(shown):
+    """Return whether nothing is to be waited for: the epoch is in use, or nobody is awake to whom it could be delivered."""
+    nobody = len(shown.get("away", ())) == shown["members"] and not shown.get("returning")
+    return nobody or bool(shown["active"] and not shown["untold"])
+
+
+def sentence(shown, expelled=()):
+    """Return what is true of a group now. `expelled`: names of devices that members obey until they have the epoch."""
+    return f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; {_epoch(shown, expelled)}"
+
+
+def _epoch(shown, expelled):
+    epoch = f"epoch {shown['epoch']}"
+    late = [member for member in shown.get("away", ()) if not member["has_epoch"]]
+    returning = shown.get("returning", ())
+    if not shown["epoch"]:
+        return f"{epoch} none yet"
+    if returning:
+        return _after_start(shown, returning, expelled)
+    if len(shown.get("away", ())) == shown["members"]:
+        return f"nobody is awake; {_later(late, epoch, expelled)}" if late else f"{epoch}; nobody is awake"
+    if not is_done(shown):
+        waiting = shown["untold"] or shown["missing"]
+        return f"{epoch} is being delivered, {len(waiting)} without it: {_list(waiting)}{_until(expelled)}"
+    if late:
+        awake = shown["members"] - len(shown["away"])
+        return f"{epoch} in use by all {awake} that are awake; {_later(late, 'it', expelled)}"
+    return f"{epoch} in use"
+
+
+def _after_start(shown, returning, expelled):
+    """Return what is true as long as some have not come back since the manager started."""
+    here = len(shown["awake"]) - len(returning)
+    found = f"{here} of {len(shown['awake'])} are" if here else "nobody is"
+    called = f"{len(returning)} {'member is' if len(returning) == 1 else 'members are'} called back"
+    old = set(returning) & set(shown["missing"])
+    keys = "the old keys are in use until they are here" if old else f"they have epoch {shown['epoch']}"
+    text = f"{found} connected yet (started {span(shown['started_s'])} ago): {called}; {keys}: {_list(returning)}"
+    late = [member for member in shown["away"] if not member["has_epoch"]]
+    ending = f"; {_later(late, 'it', ())}" if late else ""
+    return f"epoch {shown['epoch']}: {text}{_until(expelled) if old else ''}{ending}"
+
+
+def _later(late, what, expelled):
+    named = ", ".join(f"{member['device']} ({words(member)})" for member in late[:_NAMES_MAX])
+    more = f" and {len(late) - _NAMES_MAX} more" if len(late) > _NAMES_MAX else ""
+    return f"{len(late)} will fetch {what} later: {named}{more}{_until(expelled)}"
+
+
+def _until(expelled):
+    return f" (until then they obey {', '.join(expelled)})" if expelled else ""
+
+
+def _list(names):
+    return ", ".join(names[:_NAMES_MAX]) + (f" and {len(names) - _NAMES_MAX} more" if len(names) > _NAMES_MAX else "")
