@@ -3,6 +3,7 @@
 """The requests of `dicectl group` to the manager, and for how long it waits; the manager is a double."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -10,13 +11,14 @@ from click.testing import CliRunner
 from dicectl.cli import group
 from dicectl.errors import CommandError
 from dicectl.manager import control, host_member
+from dicectl.manager.presence_words import span
 
 
 @pytest.fixture
 def ask(monkeypatch):
     """Return a function that runs a command; it returns (output, requests). `answers`: the manager's, the last stays."""
 
-    def run(*arguments, answers):
+    def run(*arguments, answers, status=0):
         requests = []
 
         def call(_registry, do, **request):
@@ -26,7 +28,7 @@ def ask(monkeypatch):
         monkeypatch.setattr(control, "call", call)
         monkeypatch.setattr(group, "_POLL_S", 0)
         result = CliRunner().invoke(group.command, arguments, catch_exceptions=False)
-        assert result.exit_code == 0, result.output
+        assert result.exit_code == status, result.output
         return result.output, requests
 
     return run
@@ -66,6 +68,79 @@ def test_an_expulsion_waits_until_all_connected_members_have_entered_the_epoch(a
     assert json.loads(output)["untold"] == []
     output, requests = ask("remove", "lamps", "switch", "--no-wait", answers=[shown(untold=["lamp"])])
     assert len(requests) == 1 and "is being delivered" in output
+
+
+def member(device, state="connected", heard_s=3, back_s=None, has_epoch=False):
+    """Return a member as the manager shows it."""
+    return {"device": device, "state": state, "heard_s": heard_s, "back_s": back_s, "has_epoch": has_epoch}
+
+
+AWAY = [member("lamp-4", "silent", 720), member("cat", "asleep", 60, 240), member("new", "never seen", None)]
+TRUTHS = {
+    "epoch 2 in use": shown(awake=["lamp", "fan"]),
+    "epoch 2 in use by all 1 that are awake; 1 will fetch it later: lamp-4 (silent for 12 min)": shown(
+        awake=["fan"], away=AWAY[:1]
+    ),
+    "epoch 2 in use by all 2 that are awake; 3 will fetch it later: lamp-4 (silent for 12 min), new (never seen), "
+    "cat (asleep, back in 4 min)": shown(members=5, away=AWAY),
+    "epoch 2 in use; 1 is away: lamp-4 (silent for 12 min)": shown(away=[{**AWAY[0], "has_epoch": True}]),
+    "nobody is awake; 2 will fetch epoch 2 later: lamp-4 (silent for 12 min), cat (asleep, back in 4 min)": shown(
+        active=False, away=AWAY[:2]
+    ),
+    "epoch 2 is being delivered, 1 without it: fan": shown(active=False, untold=["fan"], missing=["fan"]),
+    "epoch 2: nobody is connected yet (started 2 s ago): 2 members are called back; the old keys are in use until they are here: "
+    "lamp, fan": shown(
+        active=False, missing=["lamp", "fan"], untold=["lamp", "fan"], awake=["lamp", "fan"], returning=["lamp", "fan"], started_s=2
+    ),
+    "epoch 2: 1 of 2 are connected (started 12 s ago): 1 member is called back; they have epoch 2: fan": shown(
+        untold=["fan"], awake=["lamp", "fan"], returning=["fan"], started_s=12
+    ),
+    "epoch 0 none yet": shown(epoch=0, active=False),
+}
+
+
+@pytest.mark.parametrize("truth", TRUTHS)
+def test_what_is_said_of_a_group_is_what_is_true(ask, truth):
+    """D2, D13: an epoch was "in use" when nobody had it, and "handed out" as long as somebody was dead."""
+    output, _ = ask("show", "lamps", answers=[{**TRUTHS[truth], "since": 0, "rekey_s": 0, "gid": "", "address": "", "port": 1}])
+    (line, _) = output.splitlines()
+    assert line.partition("; ")[2] == truth
+
+
+@pytest.mark.parametrize("truth", [truth for truth in TRUTHS if TRUTHS[truth]["epoch"]])
+@pytest.mark.parametrize("command", [("rekey", "lamps"), ("remove", "lamps", "gone"), ("add", "lamps", "fan")], ids=lambda c: c[0])
+def test_a_command_that_waits_ends_with_1_unless_the_epoch_is_in_use(ask, monkeypatch, truth, command):
+    """D17, D13: it ended with 0 after 90 s."""
+    monkeypatch.setattr(group, "_WAIT_S", 0)
+    monkeypatch.setattr(group, "_WAIT_EACH_S", 0)
+    done = "being delivered" not in truth and "called back" not in truth
+    output, _ = ask(*command, answers=[TRUTHS[truth]], status=0 if done else 1)
+    output = re.sub(r"[│─╭╮╰╯\s]+", " ", output)  # the frame of an error
+    assert ("goes on; dicectl group show lamps tells" in output) == (not done)
+    obeyed = command[0] == "remove" and ("later" in truth or "old keys" in truth or "delivered" in truth)
+    assert ("until then they obey gone" in output) == obeyed
+    ask(*command, "--no-wait", answers=[TRUTHS[truth]])
+    output, _ = ask(*command, "--json", answers=[TRUTHS[truth]], status=0 if done else 1)
+    assert json.loads(output.splitlines()[0]) == TRUTHS[truth]
+
+
+def test_members_are_listed_with_when_they_were_heard(ask):
+    """D1."""
+    found = [
+        {**member, "connected": member["state"] == "connected", "role": "listener", "id": None, "epoch": 2, "identity": "x"}
+        for member in (member("fan"), *AWAY, member("bell", "left", 7200), member("door", "returning", 9))
+    ]
+    output, _ = ask("members", "lamps", answers=[found])
+    states = ["connected, heard 3 s ago", "silent for 12 min", "asleep, back in 4 min", "never seen", "left 2 h ago"]
+    for line, state in zip(output.splitlines(), [*states, "called back, heard 9 s ago"], strict=True):
+        assert line.endswith(state), line
+    output, _ = ask("members", "lamps", "--offline", "--json", answers=[found])
+    assert [member["device"] for member in json.loads(output)] == ["lamp-4", "door", "new", "bell", "cat"]
+
+
+@pytest.mark.parametrize("seconds, text", [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (172_800, "2 days")])
+def test_times_are_as_people_say_them(seconds, text):
+    assert span(seconds) == text
 
 
 @pytest.mark.parametrize("wrong", [{"key": "zz"}, {"key": 5}, {"key": None}, {"identity": 5}, {"identity": "x" * 300}], ids=repr)

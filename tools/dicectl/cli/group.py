@@ -57,19 +57,17 @@ def print_group(shown, as_json, expelled=()):
     click.echo(sentence(shown, expelled))
 
 
-def wait_for(registry, shown, wait, as_json, expelled=()):
+def wait_for(registry, shown, shows, expelled=()):
     """Wait until the epoch is in use: all members that are awake have entered it. Return the state of the group.
 
-    Raises CommandError if that takes too long; with `as_json`, the state is printed before.
+    Raises CommandError if that takes too long; it says what is true then. `shows`: with a bar on a terminal.
     """
     from dicectl.cli.progress import bar
 
     end = time.monotonic() + _WAIT_S + _WAIT_EACH_S * shown["members"]
-    with bar(not as_json) as report:
-        while wait and not is_done(shown):
+    with bar(shows) as report:
+        while not is_done(shown):
             if time.monotonic() >= end:
-                if as_json:
-                    click.echo(json.dumps(shown))
                 later = f"that goes on; dicectl group show {shown['name']} tells when it is done"
                 raise CommandError(f"{sentence(shown, expelled)}; {later}", FAILED)
             if report:
@@ -83,7 +81,28 @@ def wait_for(registry, shown, wait, as_json, expelled=()):
 
 def follow(registry, shown, wait, as_json, expelled=()):
     """Wait until the epoch is in use, as wait_for(). Then print the state of the group."""
-    print_group(wait_for(registry, shown, wait, as_json, expelled), as_json, expelled)
+    try:
+        shown = wait_for(registry, shown, not as_json, expelled) if wait else shown
+    except CommandError:
+        if as_json:
+            print_group(control.call(registry, "show", group=shown["name"]), as_json)
+        raise
+    print_group(shown, as_json, expelled)
+
+
+def follow_expulsion(registry, groups, devices, shows):
+    """Wait until all members of `groups` that are awake obey `devices` no more; return a sentence for each group.
+
+    Raises CommandError if that takes too long, with a word on what is done.
+    """
+    sentences = []
+    for name in groups:
+        try:
+            shown = wait_for(registry, control.call(registry, "show", group=name), shows, devices)
+        except CommandError as failure:
+            raise CommandError(f"{', '.join(devices)}: deleted and expelled, but {failure.format_message()}", FAILED)
+        sentences.append(sentence(shown, devices))
+    return sentences
 
 
 @command.command("list")

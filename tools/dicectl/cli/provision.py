@@ -7,6 +7,7 @@ import json
 import rich_click as click
 
 from dicectl.cli import changes
+from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
@@ -175,9 +176,10 @@ def _write_table(path, made):
 @_port
 @_force
 @changes.dry_run
+@wait_option
 @_json
 @control.option
-def replace(name, folder, port, force, dry_run, as_json, registry):
+def replace(name, folder, port, force, dry_run, wait, as_json, registry):
     """Replace a broken or lost device: the new one gets the same name and groups, a new identity and a new key.
 
     The old device is expelled from all its groups. If the new one does not receive its configuration, for example because it lost
@@ -203,7 +205,10 @@ def replace(name, folder, port, force, dry_run, as_json, registry):
         except BaseException:
             click.echo(hint, err=True)
             raise
-        _report(settings, where, as_json)
+    _report(settings, where, as_json)
+    for told in follow_expulsion(registry, settings["groups"], [f"the old {name}"], not as_json) if wait else ():
+        if not as_json:
+            click.echo(told)
 
 
 @command.command()
@@ -213,9 +218,10 @@ def replace(name, folder, port, force, dry_run, as_json, registry):
 @_force
 @changes.yes
 @changes.dry_run
+@wait_option
 @_json
 @control.option
-def wipe(names, folder, port, force, is_sure, dry_run, as_json, registry):
+def wipe(names, folder, port, force, is_sure, dry_run, wait, as_json, registry):
     """Delete devices: they are expelled from their groups, and the registry deletes their keys. NAME may be a pattern.
 
     With --to or --port, the device's configuration, keys and counters are also removed there; files that you have written, such as
@@ -247,11 +253,16 @@ def wipe(names, folder, port, force, is_sure, dry_run, as_json, registry):
             except CommandError as failure:
                 rest = "the device is deleted, but may still have its files: remove node.json and *.gsa* there"
                 raise CommandError(f"{failure.format_message()}; {rest}", FAILED)
+    groups = list(dict.fromkeys(group for one in wiped for group in one["groups"]))
     if as_json:
         click.echo(json.dumps(wiped[0] if len(names) == len(wiped) == 1 and wiped[0]["name"] == names[0] else wiped))
+    sentences = follow_expulsion(registry, groups, chosen, not as_json) if wait else ()
+    if as_json:
         return
     for one in wiped:
         click.echo(f"{one['name']} is deleted; it was in {', '.join(one['groups']) or 'no group'}")
+    for told in sentences:
+        click.echo(told)
 
 
 @command.command()
@@ -288,21 +299,21 @@ def show(name, as_json, registry):
     import datetime
 
     from dicectl.cli.table import print_table
+    from dicectl.manager.presence_words import words
 
     device = control.call(registry, "device", name=name)
     if as_json:
         click.echo(json.dumps(device))
         return
     created = device["created"] and datetime.datetime.fromtimestamp(device["created"]).isoformat(" ", "seconds")
-    click.echo(f"{device['name']}: identity {device['identity']}, {'connected' if device['connected'] else 'not connected'}")
+    click.echo(f"{device['name']}: identity {device['identity']}, {words(device)}")
     if created:
         click.echo(f"created {created}")
     lines = []
     for member in device["groups"]:
-        more = [str(member[key]) for key in ("state", "heard") if member.get(key)]
         number = "" if member["id"] is None else f"id {member['id']}"
-        lines.append((member["group"], member["role"], number, f"epoch {member['epoch']}", " ".join(more)))
-    print_table(("group", "role", "id", "epoch", "state"), lines, headed=False, text_columns=5)
+        lines.append((member["group"], member["role"], number, f"epoch {member['epoch']}"))
+    print_table(("group", "role", "id", "epoch"), lines, headed=False, text_columns=4)
     if not lines:
         click.echo("in no group yet: dicectl group add")
 

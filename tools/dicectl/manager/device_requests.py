@@ -47,11 +47,11 @@ class DeviceRequests:
             for member in self._groups.do_members(group)
             if member["identity"] == identity.decode()
         ]
-        connected = identity in self._service.kdc.connected
         created = next(
             (entry["at"] for entry in self._service.registry.audit() if entry.get("identity") == identity.decode()), None
         )
-        return {"name": name, "identity": identity.decode(), "connected": connected, "created": created, "groups": groups}
+        found = presence.of_device(self._service.kdc, identity)
+        return {"name": name, "identity": identity.decode(), "created": created, "groups": groups, **found}
 
     def do_names(self):
         """Return the names of all groups and devices, for completion."""

@@ -5,7 +5,7 @@
 A group is a dict, as the request "show" answers it. An epoch is in use if all members that are awake have entered it.
 """
 
-from dicectl.manager.presence_words import span, words
+from dicectl.manager.presence_words import rank, span, words
 
 _NAMES_MAX = 5
 
@@ -37,26 +37,29 @@ def _epoch(shown, expelled):
     if late:
         awake = shown["members"] - len(shown["away"])
         return f"{epoch} in use by all {awake} that are awake; {_later(late, 'it', expelled)}"
-    return f"{epoch} in use"
+    away = shown.get("away", ())
+    return f"{epoch} in use" + (f"; {len(away)} {'is' if len(away) == 1 else 'are'} away: {_named(away)}" if away else "")
 
 
 def _after_start(shown, returning, expelled):
     """Return what is true as long as some have not come back since the manager started."""
     here = len(shown["awake"]) - len(returning)
-    found = f"{here} of {len(shown['awake'])} are" if here else "nobody is"
+    found = f"{here} of {len(shown['awake'])} are connected" if here else "nobody is connected yet"
     called = f"{len(returning)} {'member is' if len(returning) == 1 else 'members are'} called back"
     old = set(returning) & set(shown["missing"])
     keys = "the old keys are in use until they are here" if old else f"they have epoch {shown['epoch']}"
-    text = f"{found} connected yet (started {span(shown['started_s'])} ago): {called}; {keys}: {_list(returning)}"
-    late = [member for member in shown["away"] if not member["has_epoch"]]
+    text = f"{found} (started {span(shown['started_s'])} ago): {called}; {keys}: {_list(returning)}"
+    late = [member for member in shown.get("away", ()) if not member["has_epoch"]]
     ending = f"; {_later(late, 'it', ())}" if late else ""
     return f"epoch {shown['epoch']}: {text}{_until(expelled) if old else ''}{ending}"
 
 
 def _later(late, what, expelled):
-    named = ", ".join(f"{member['device']} ({words(member)})" for member in late[:_NAMES_MAX])
-    more = f" and {len(late) - _NAMES_MAX} more" if len(late) > _NAMES_MAX else ""
-    return f"{len(late)} will fetch {what} later: {named}{more}{_until(expelled)}"
+    return f"{len(late)} will fetch {what} later: {_named(late)}{_until(expelled)}"
+
+
+def _named(members):
+    return _list([f"{member['device']} ({words(member)})" for member in sorted(members, key=rank)])
 
 
 def _until(expelled):
