@@ -322,7 +322,7 @@ def show(name, as_json, registry):
 @_json
 @control.option
 def listing(as_json, registry):
-    """List all devices, with when each was heard last."""
+    """List all devices, with when each was there last."""
     from dicectl.cli.table import print_table
     from dicectl.manager.presence_words import words
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The state of a device in words: "connected, heard 3 s ago", "silent for 12 min", "asleep, back in 4 min"."""
+"""The state of a device as text: "connected, heard 3 s ago", "silent for 12 min", "asleep, back in 4 min"."""
 
 from dice.group.presence import ASLEEP, CONNECTED, LEFT, NEVER, RETURNING, SILENT
 
@@ -8,7 +8,7 @@ _ORDER = (SILENT, RETURNING, NEVER, LEFT, ASLEEP, CONNECTED)
 
 
 def rank(member):
-    """Return a key that sorts devices by urgency: silent ones first, those first that were not heard for longest."""
+    """Return a key that sorts devices by urgency: silent ones first, those first that have said nothing for longest."""
     return _ORDER.index(member["state"]), -(member["heard_s"] or 0)
 
 
@@ -21,7 +21,7 @@ def span(seconds):
 
 
 def words(member):
-    """Return the state of a device, {"state", "heard_s", "back_s"}, in words."""
+    """Return the state of a device, {"state", "heard_s", "back_s"}, as text."""
     state, heard_s, back_s = (member.get(key) for key in ("state", "heard_s", "back_s"))
     ago = "" if heard_s is None else span(heard_s)
     if state == CONNECTED:

@@ -284,8 +284,7 @@ class Manager:
 
     def settle(self, is_awake: "Callable[[bytes], bool]") -> None:
         """Activate the epoch if all members that are awake have acknowledged it; `is_awake(identity)` tells who is."""
-        is_due = self._due is not None and any(is_awake(i) for i in self.state.members)
-        if is_due and not any(is_awake(i) for i in self._undelivered):
+        if self._due is not None and not any(map(is_awake, self._undelivered)) and any(map(is_awake, self.state.members)):
             self._activate()
 
     def _has_session(self, identity):
