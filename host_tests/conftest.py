@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tests import nonces, postgresql, time_limit
+from host_tests import nonces, postgresql, registries, time_limit
 
 FOLDER = Path(__file__).parent
 OF_FOLDER = {"emulated": "firmware", "install": "long", "interop": "interop", "net": "network"}  # markers
@@ -51,6 +51,24 @@ def postgres():
         pytest.skip(f"PostgreSQL is missing: {postgresql.HOW}")
     with postgresql.server() as running:
         yield running
+
+
+@pytest.fixture
+def sqlite_backend(tmp_path):
+    """Return a registries.SqliteBackend."""
+    return registries.SqliteBackend(tmp_path)
+
+
+@pytest.fixture
+def postgresql_backend(postgres):
+    """Return a registries.PostgresqlBackend."""
+    return registries.PostgresqlBackend(postgres)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backend(request):
+    """Return a registry's backend of each kind in turn."""
+    return request.getfixturevalue(f"{request.param}_backend")
 
 
 def _markers(item):

@@ -88,7 +88,10 @@ PHRASES = {
 
 # Files in which a phrase of the list cannot be avoided, and why.
 ALLOWED = {
-    "tools/dicectl/manager/registry/sqlite.py": {"roster"},  # tables and columns of registries that exist
+    # Tables and columns of registries that exist.
+    "tools/dicectl/manager/registry/migrations/versions/version_3.py": {"roster"},
+    "tools/dicectl/manager/registry/sqlite.py": {"roster"},
+    "host_tests/unit/test_registry_migrations.py": {"roster"},
 }
 
 

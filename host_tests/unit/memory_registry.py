@@ -1,13 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A registry in memory, without SQLite: it shows that the manager's service needs only the interface."""
+"""A registry in memory, without a database: it shows that the manager's service needs only the interface."""
 
-import contextlib
 import copy
-import dataclasses
 import time
 
-from dicectl.manager.registry.base import Registry, StoredGroup, entry
+from dicectl.manager.registry.base import Registry, StoredGroup
 
 
 class MemoryRegistry(Registry):
@@ -16,79 +14,96 @@ class MemoryRegistry(Registry):
     def __init__(self, now=time.time):
         super().__init__(now)
         self.before_write = None
-        self._stored = {"devices": {}, "groups": {}, "log": []}
-        self._nested = False
+        self._stored = {"devices": {}, "groups": {}, "sessions": {}, "settings": {}, "log": []}
+        self._before = None
         self.opened()
 
-    def close(self):
+    def close_storage(self):
         """Do nothing."""
 
-    @contextlib.contextmanager
-    def transaction(self):
-        """Restore the state from the beginning of the block if the block raises."""
-        if self._nested:
-            yield
-            return
-        before, self._nested = copy.deepcopy(self._stored), True
-        try:
+    def begin(self):
+        self._check()
+        self._before = copy.deepcopy(self._stored)
+
+    def end(self, durable):
+        if durable:
             self._check()
-            yield
-            self._check()
-        except BaseException:
-            self._stored = before
-            raise
-        finally:
-            self._nested = False
+        else:
+            self._stored = self._before
 
     def _check(self):
         if self.before_write:
             self.before_write()
 
-    def devices(self):
-        self._check()
-        return {name: identity for name, (identity, _) in sorted(self._stored["devices"].items())}
-
-    def find(self, identity):
-        return dict(self._stored["devices"].values()).get(identity)
+    def read_devices(self):
+        return [(identity, name, key) for identity, (name, key) in self._stored["devices"].items()]
 
     def store_device(self, identity, name, key):
         self._check()
-        self._stored["devices"][name] = (identity, key)
+        self._stored["devices"][identity] = (name, key)
 
-    def store_name(self, name, other):
+    def store_name(self, identity, name):
         self._check()
-        self._stored["devices"][other] = self._stored["devices"].pop(name)
+        self._stored["devices"][identity] = (name, self._stored["devices"][identity][1])
 
-    def delete_device(self, name):
+    def delete_device(self, identity):
         self._check()
-        del self._stored["devices"][name]
+        del self._stored["devices"][identity]
+        self._stored["sessions"].pop(identity, None)
 
-    def states(self):
-        return [StoredGroup(g.state.copy(), g.rekey_s, g.since) for _, g in sorted(self._stored["groups"].items())]
+    def read_states(self):
+        return [StoredGroup(g["state"].copy(), g["rekey_s"], g["since"]) for _, g in sorted(self._stored["groups"].items())]
 
-    def since(self, name):
-        return self._stored["groups"][name].since
-
-    def restamp(self, name, since):
+    def store_group(self, state, rekey_s, since):
         self._check()
-        self._stored["groups"][name] = dataclasses.replace(self._stored["groups"][name], since=since)
+        self._stored["groups"][state.name] = {"state": state.copy(), "rekey_s": rekey_s, "since": since}
 
-    def store_group(self, state, rekey_s):
+    def store_group_fields(self, name, **fields):
         self._check()
-        self._stored["groups"][state.name] = StoredGroup(state.copy(), rekey_s, self.now())
+        self._stored["groups"][name].update(fields)
+
+    def remove_group(self, name):
+        self._check()
+        del self._stored["groups"][name]
 
     def store_changes(self, state, change):
         self._check()
-        old = self._stored["groups"][state.name]
-        since = self.now() if "epoch" in change.fields else old.since
-        after = old.state.copy()
-        after.apply(change)
-        self._stored["groups"][state.name] = StoredGroup(after, old.rekey_s, since)
+        self._stored["groups"][state.name]["state"].apply(change)
 
-    def append(self, event, group, device, detail):
+    def store_held(self, rows):
+        for group, identity, record in rows:
+            self._stored["groups"][group]["state"].members[identity] = record
+
+    def store_session_rows(self, rows):
+        for identity, session in rows.items():
+            if session is None:
+                self._stored["sessions"].pop(identity, None)
+            else:
+                self._stored["sessions"][identity] = session
+
+    def sessions(self):
+        self.flush()
+        return dict(self._stored["sessions"])
+
+    def read_settings(self):
+        return dict(self._stored["settings"])
+
+    def write_setting(self, name, value):
         self._check()
-        log = self._stored["log"]
-        log.append(entry(len(log) + 1, self.now(), event, group, device, detail))
+        self._stored["settings"][name] = value
 
-    def audit(self, after=0):
-        return self._stored["log"][after:]
+    def append(self, entries):
+        self._check()
+        self._stored["log"] += entries
+
+    def read_audit(self, after, limit):
+        found = [entry for entry in self._stored["log"] if entry["number"] > after]
+        return found if limit is None else found[:limit]
+
+    def last_number(self):
+        return self._stored["log"][-1]["number"] if self._stored["log"] else 0
+
+    def delete_entries(self, before, event, limit):
+        found = [e["number"] for e in self._stored["log"] if e["at"] < before and event in (None, e["event"])][:limit]
+        self._stored["log"] = [entry for entry in self._stored["log"] if entry["number"] not in found]
+        return len(found)

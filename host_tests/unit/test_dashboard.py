@@ -12,7 +12,7 @@ from dicectl.manager.dashboard import Dashboard
 class FakeService:
     """A service with two groups; one of them waits for a member."""
 
-    registry = SimpleNamespace(audit=lambda after=0: [])
+    registry = SimpleNamespace(audit=lambda after=0: [], last_entry=0)
     managers = ("halls", "lamps")
 
     def do(self, request):

@@ -52,8 +52,7 @@ class Dashboard:
         self._live = None
         if self._console.is_terminal and log_format == log.PLAIN:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        entries = service.registry.audit()
-        self._last = entries[-1]["number"] if entries else 0
+        self._last = service.registry.last_entry
         self._warned = {}
 
     def __enter__(self):

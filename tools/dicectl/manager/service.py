@@ -67,6 +67,8 @@ class ManagerService:
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
         self.address = {"host": host, "port": port}
         self._began_s = asyncio.get_running_loop().time()
+        self.registry.later = asyncio.get_running_loop().call_later
+        self.registry.on_reload = self.reload
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
         options = {
@@ -200,6 +202,17 @@ class ManagerService:
         self.kdc.remove(group)
         for table in (self.managers, self.rekey_s, self._timers, self.rekey_errors):
             table.pop(group, None)
+
+    def reload(self):
+        """Read the states of all groups from the registry, which has a change that was reported as failed."""
+        stored = self.registry.states()
+        for group in stored:
+            if group.state.name in self.managers:
+                self.managers[group.state.name].restore(group.state, now())
+            else:
+                self.manage(group.state, group.rekey_s)
+        for name in self.managers.keys() - {group.state.name for group in stored}:
+            self.unmanage(name)
 
     def manager(self, group):
         """Return the Manager of a group; raises CommandError if there is none."""

@@ -2,258 +2,152 @@
 # SPDX-License-Identifier: MIT
 """A registry in an SQLite file: created 0600, in WAL mode with synchronous=FULL, locked by a file beside it.
 
-Keys that were deleted or replaced are overwritten: by secure_delete in the file, and by a checkpoint that cuts off the log.
+Keys that were deleted or replaced are overwritten: by secure_delete in the file, and by a checkpoint that cuts off the log. Other
+changes are in the file itself a second later, so that a copy of the file alone is complete.
 """
 
-import contextlib
 import os
 import sqlite3
 import time
 from pathlib import Path
 
-from dice.group.manager import GroupState, MemberRecord
-from dicectl import system
+import sqlalchemy as sa
+
+from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager.registry.base import Registry, RegistryError, StoredGroup, entry
+from dicectl.manager.registry import schema
+from dicectl.manager.registry.base import Occupied, RegistryError, entry
+from dicectl.manager.registry.relational import RelationalRegistry, engine_options
 
-VERSION = 2
-_STATE_FIELDS = ("gid", "address", "port", "layout", "lifetime_s", "epoch", "active", "grace_s", "tgk", "cs_id", "rand")
-_SECRET_FIELDS = ("tgk", "cs_id", "rand")
-_MEMBER_FIELDS = ("role", "id", "held", "sent", "offered")
-_FROM_1 = "ALTER TABLE member ADD COLUMN offered INTEGER NOT NULL DEFAULT 65535;"  # any GSA may have been given out
-# The tables say "roster" for a group, as in the first version of the format.
-_SCHEMA = """
-CREATE TABLE device (identity BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, key BLOB NOT NULL, made REAL NOT NULL);
-CREATE TABLE roster (name TEXT PRIMARY KEY, gid BLOB, address BLOB, port INTEGER, layout INTEGER, lifetime_s INTEGER,
-    epoch INTEGER, active INTEGER, grace_s INTEGER, tgk BLOB, cs_id BLOB, rand BLOB,
-    rekey_s INTEGER NOT NULL, since REAL NOT NULL);
-CREATE TABLE member (roster TEXT REFERENCES roster, identity BLOB REFERENCES device, role TEXT, id INTEGER, held INTEGER,
-    sent INTEGER, offered INTEGER NOT NULL, PRIMARY KEY (roster, identity));
-CREATE TABLE audit (number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, event TEXT NOT NULL, roster TEXT, device TEXT,
-    detail TEXT NOT NULL);
-CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER audit_is_written_once BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-"""
+_CHECKPOINT_S = 1.0
+_WHAT = "all keys"
+_SIDE_FILES = ("", "-wal", "-shm", "-journal", ".lock")
 
 
-class SqliteRegistry(Registry):
+class SqliteRegistry(RelationalRegistry):
     """The registry in the file `path`, which is created if it does not exist; raises CommandError if it cannot be opened."""
 
-    def __init__(self, path, now=time.time):
-        super().__init__(now)
+    BEGIN = "BEGIN IMMEDIATE"
+
+    def __init__(self, path, now=time.time, key=None):
+        """`key`: the 32 bytes of its key file, if it is encrypted, or is to be created so."""
+        super().__init__(now, str(path))
         self.path = Path(path)
-        self._deleted = True  # whether what was deleted may still be in the write-ahead log: that of a manager that was killed
+        self.deleted = True  # what was deleted may still be in the write-ahead log: that of a manager that was killed
+        self._checkpoint_due = False
+        _check_modes(self.path)
         self._lock = _lock(self.path)
         try:
-            self._database = self._open()
+            self._open(key)
         except BaseException:
+            if self._connection:
+                self._connection.close()
             os.close(self._lock)
             raise
-        self._erase()
-        self.opened()
 
-    def _open(self):
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        database = sqlite3.connect(self.path, isolation_level=None)
+    def _open(self, key):
+        new = not self.path.exists()
+        if new:
+            private_file.create(self.path).close()
         try:
-            version = database.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-            elif version == 1:
-                database.executescript(f"BEGIN IMMEDIATE; {_FROM_1} PRAGMA user_version = {VERSION}; COMMIT;")
-            elif version != VERSION:
-                raise CommandError(f"{self.path} is no registry of this dicectl (version {VERSION}): choose another file", USAGE)
-            _check_owner(self.path)
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, also in builds that do not by default
-            database.execute("PRAGMA busy_timeout = 0")  # nobody else writes; a checkpoint waits for no reader of the audit log
-            database.execute("PRAGMA foreign_keys = ON")
-        except sqlite3.DatabaseError as error:
-            database.close()
+            engine = sa.create_engine("sqlite://", creator=self._open_file, **engine_options())
+            with self.errors():
+                self._connection = engine.connect()
+                self.prepare(key)
+                self.run("PRAGMA journal_mode = WAL")
+                self.run("PRAGMA synchronous = FULL")
+                self.run("PRAGMA foreign_keys = ON")
+            self.checkpoint()
+            self.opened()
+        except RegistryError as error:
             raise CommandError(f"{self.path} is no registry, or is damaged ({error}): choose another file", USAGE)
-        except CommandError:
-            database.close()
-            raise
-        return database
 
-    def close(self):
-        """Close the file and release its lock."""
-        self._database.close()
+    def _open_file(self):
+        file = sqlite3.connect(self.path, isolation_level=None)
+        file.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, also in builds that do not by default
+        file.execute("PRAGMA busy_timeout = 0")  # nobody else writes; a checkpoint waits for no reader of the audit log
+        return file
+
+    def old_revision(self, names):
+        version = self.run("PRAGMA user_version")[0][0]
+        if schema.VERSION.name in names and {"device", "audit"} < names:
+            return None
+        if {"device", "audit", "member"} < names and 0 < version < schema.USER_VERSION:
+            return str(version)
+        raise CommandError(f"{self.path} is no registry of this dicectl: choose another file", USAGE)
+
+    def _create(self, key):
+        super()._create(key)
+        self.run(f"PRAGMA user_version = {schema.USER_VERSION}")
+
+    def end(self, durable):
+        super().end(durable)
+        if not durable:
+            return
+        if self.deleted or self.later is None:
+            self.checkpoint()
+        elif not self._checkpoint_due:
+            self._checkpoint_due = True
+            self.later(_CHECKPOINT_S, self._checkpoint_later)
+
+    def _checkpoint_later(self):
+        self._checkpoint_due = False
+        if self._connection and not self.checkpoint() and self.later:
+            self._checkpoint_due = True
+            self.later(_CHECKPOINT_S, self._checkpoint_later)
+
+    def checkpoint(self):
+        """Bring all changes into the file itself, and cut off the log; return whether that succeeded.
+
+        If it fails, as while another process reads the file, the change is made all the same, and the next checkpoint tries again.
+        """
+        try:
+            ((is_busy, _, _),) = self.run("PRAGMA wal_checkpoint(TRUNCATE)")
+        except RegistryError:
+            return False
+        self.deleted = self.deleted and bool(is_busy)
+        return not is_busy
+
+    def close_storage(self):
+        connection, self._connection = self._connection, None
+        connection.close()
         os.close(self._lock)
 
-    def transaction(self):
-        """Return a context manager that begins and ends a transaction, or joins the current one."""
-        return _Transaction(self._database, self._erase)
 
-    def _erase(self):
-        """Overwrite in the file what was deleted, and cut off the write-ahead log, which still has it.
-
-        If that fails, the change is made all the same, and the next one tries again. Closing the registry does it, too.
-        """
-        if self._deleted:
-            with contextlib.suppress(sqlite3.Error):
-                (is_busy, _, _) = self._database.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                self._deleted = bool(is_busy)
-
-    def _execute(self, statement, values=()):
-        """Execute a statement and return all rows; raises RegistryError."""
-        try:
-            return self._database.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise RegistryError(str(error)) from error
-
-    # Devices.
-
-    def devices(self):
-        """Return {name: identity}."""
-        return dict(self._execute("SELECT name, identity FROM device ORDER BY name"))
-
-    def find(self, identity):
-        """Return the key of an identity, or None."""
-        rows = self._execute("SELECT key FROM device WHERE identity = ?", (identity,))
-        return rows[0][0] if rows else None
-
-    def store_device(self, identity, name, key):
-        """Insert a device."""
-        self._execute("INSERT INTO device VALUES (?, ?, ?, ?)", (identity, name, key, self.now()))
-
-    def store_name(self, name, other):
-        """Rename a device."""
-        self._execute("UPDATE device SET name = ? WHERE name = ?", (other, name))
-
-    def delete_device(self, name):
-        """Delete a device."""
-        self._execute("DELETE FROM device WHERE name = ?", (name,))
-        self._deleted = True
-
-    # Groups.
-
-    def states(self):
-        """Return a list of StoredGroup."""
-        found = []
-        rows = self._execute(f"SELECT name, rekey_s, since, {', '.join(_STATE_FIELDS)} FROM roster ORDER BY name")
-        for name, rekey_s, since, *values in rows:
-            fields = dict(zip(_STATE_FIELDS, values))
-            state = GroupState(name, *(fields[field] for field in ("gid", "address", "port", "layout", "lifetime_s")))
-            for field in ("epoch", "grace_s", "tgk", "cs_id", "rand"):
-                setattr(state, field, fields[field])
-            state.active = bool(fields["active"])
-            members = f"SELECT identity, {', '.join(_MEMBER_FIELDS)} FROM member WHERE roster = ? ORDER BY rowid"
-            state.members = {identity: MemberRecord(*record) for identity, *record in self._execute(members, (name,))}
-            found.append(StoredGroup(state, rekey_s, since))
-        return found
-
-    def since(self, name):
-        """Return when the current epoch of a group began."""
-        return self._execute("SELECT since FROM roster WHERE name = ?", (name,))[0][0]
-
-    def restamp(self, name, since):
-        """Correct the time that since() returns."""
-        with self.transaction():
-            self._execute("UPDATE roster SET since = ? WHERE name = ?", (since, name))
-
-    def store_group(self, state, rekey_s):
-        """Insert a group."""
-        values = (state.name, rekey_s, self.now(), *(getattr(state, field) for field in _STATE_FIELDS))
-        marks = ", ".join("?" * len(values))
-        self._execute(f"INSERT INTO roster (name, rekey_s, since, {', '.join(_STATE_FIELDS)}) VALUES ({marks})", values)
-
-    def store_changes(self, state, change):
-        """Update the fields and members that change."""
-        for field, value in change.fields.items():
-            self._execute(f"UPDATE roster SET {field} = ? WHERE name = ?", (value, state.name))
-            self._deleted = self._deleted or field in _SECRET_FIELDS
-        if "epoch" in change.fields:
-            self._execute("UPDATE roster SET since = ? WHERE name = ?", (self.now(), state.name))
-        for identity, member in change.members.items():
-            self._store_member(state.name, identity, member, identity in state.members)
-
-    def _store_member(self, group, identity, member, known):
-        if member is None:
-            self._execute("DELETE FROM member WHERE roster = ? AND identity = ?", (group, identity))
-            return
-        values = [getattr(member, field) for field in _MEMBER_FIELDS]
-        if known:
-            fields = ", ".join(f"{field} = ?" for field in _MEMBER_FIELDS)
-            self._execute(f"UPDATE member SET {fields} WHERE roster = ? AND identity = ?", (*values, group, identity))
-        else:
-            self._execute("INSERT INTO member VALUES (?, ?, ?, ?, ?, ?, ?)", (group, identity, *values))
-
-    # The audit log.
-
-    def append(self, event, group, device, detail):
-        """Insert an entry."""
-        row = (self.now(), event, group, device, detail)
-        self._execute("INSERT INTO audit (at, event, roster, device, detail) VALUES (?, ?, ?, ?, ?)", row)
-
-    def audit(self, after=0):
-        """Return the entries with numbers above `after`."""
-        return [entry(*row) for row in self._execute(_ENTRIES, (after,))]
-
-
-_ENTRIES = "SELECT number, at, event, roster, device, detail FROM audit WHERE number > ? ORDER BY number"
-
-
-class _Transaction:
-    """A transaction that is durable when its block ends; inside another one, a part of that."""
-
-    def __init__(self, database, committed):
-        self._database = database
-        self._committed = committed
-        self._nested = database.in_transaction
-
-    def __enter__(self):
-        if not self._nested:
-            self._run("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind, *_):
-        if self._nested:
-            return
-        try:
-            self._run("ROLLBACK" if kind else "COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._run("ROLLBACK")
-            raise
-        self._committed()
-
-    def _run(self, statement):
-        try:
-            self._database.execute(statement)
-        except sqlite3.Error as error:
-            raise RegistryError(str(error)) from error
-
-
-def read_audit(path):
+def read_audit(path, after=0):
     """Return the audit log of a registry, even while a manager has it open; raises CommandError."""
     if not Path(path).exists():
         raise CommandError(f"there is no {path}: name the file that `dicectl manager run` uses", USAGE)
+    private_file.check(path, _WHAT)
     try:
         database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
         try:
-            return [entry(*row) for row in database.execute(_ENTRIES, (0,))]
+            old = database.execute("PRAGMA user_version").fetchone()[0] < schema.USER_VERSION
+            group = "roster" if old else "group_name"
+            entries = f"SELECT number, at, event, {group}, device, detail FROM audit WHERE number > ? ORDER BY number"
+            return [entry(*row) for row in database.execute(entries, (after,))]
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
         raise CommandError(f"{path} is no registry, or is damaged ({error})", USAGE)
 
 
-def _check_owner(path):
-    """Raise CommandError unless the file belongs to this user, and nobody else can read or write it."""
-    about = path.stat()
-    if not system.WINDOWS and (about.st_uid != os.geteuid() or about.st_mode & 0o077):
-        raise CommandError(f"others can read or write {path}, which has all keys: chmod 600 {path}, as its owner", USAGE)
+def _check_modes(path):
+    """Raise CommandError if a file of the registry can be read or written by others, or is a link."""
+    for name in _SIDE_FILES:
+        try:
+            private_file.check(f"{path}{name}", _WHAT)
+        except OSError:  # there is none
+            continue
 
 
 def _lock(path):
     """Return the descriptor of the lock file, which no other process can lock as long as it is open; raises CommandError."""
     try:
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise CommandError(f"cannot write beside {path}: {error.strerror}", USAGE)
     if not system.try_lock(descriptor):
         os.close(descriptor)
-        raise CommandError(f"another manager runs on {path}: two would give one SenderID to two devices. Stop that one first")
+        raise Occupied(f"another manager runs on {path}: two would give one SenderID to two devices. Stop that one first")
     return descriptor
