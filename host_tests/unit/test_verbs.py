@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dice.aio.wait import now
 from dicectl.errors import CommandError
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.manager.service import ManagerService
@@ -165,7 +166,7 @@ PLANS = {
     ),
     "remove": (
         {"do": "remove", "group": "lamps", "devices": ["lamp-2"]},
-        {"lamps": {"expelled": ["lamp-2"], "epoch": 1, "next_epoch": 2, "new_master_key": True, "members": 3, "connected": 3}},
+        {"lamps": {"expelled": ["lamp-2"], "epoch": 1, "next_epoch": 2, "new_master_key": True, "members": 3, "awake": 3}},
     ),
     "rekey": ({"do": "rekey", "group": "lamps"}, {"lamps": {"epoch": 1, "next_epoch": 2, "new_master_key": False}}),
     "role": (
@@ -199,6 +200,7 @@ def test_a_dry_run_says_what_happens_then_and_changes_nothing(run, name):
             sessions[device] = SimpleNamespace(closed=0)
             sessions[device].close = lambda session=sessions[device]: setattr(session, "closed", session.closed + 1)
             service.kdc.connected[service.registry.devices()[device]] = sessions[device]
+            service.kdc.presence.connected(service.registry.devices()[device], now())
         before = everything(do, service)
         told = []
         service.kdc.changed = told.append

@@ -78,7 +78,7 @@ def _group_lines(group):
             yield f"{name}: {label} would be {period(group[field])}"
     if "next_epoch" in group:
         new = ", from a new master key" if group["new_master_key"] else ""
-        who = f"{group['members']} members get new keys, {group['connected']} of them are connected"
+        who = f"{group['members']} members get new keys, {group['awake']} of them are awake"
         yield f"{name}: epoch {group['next_epoch']} would begin after epoch {group['epoch']}{new}: {who}"
     elif group.get("added"):
         yield f"{name}: no epoch would begin: the present keys stay in use"

@@ -37,6 +37,8 @@ class _NoDelivery:
     def not_activated(self, name):
         return []
 
+    awaited = not_activated
+
 
 class _NoSession:
     def close(self):
@@ -57,7 +59,7 @@ def of(service, request):
 
     * "devices": "created", "deleted": names; "renamed": {name: new name}.
     * "groups": those that would change: "name"; "epoch", "next_epoch"; "new_master_key": whether somebody is expelled; "added",
-      "expelled", "roles": {device: role}; "members", "connected": how many get new keys, and how many of them at once; "created",
+      "expelled", "roles": {device: role}; "members", "awake": how many get new keys, and how many of them at once; "created",
       "deleted"; "lifetime_s", "rekey_s" if they would change.
     """
     shadow = _shadow(service)
@@ -89,8 +91,8 @@ def _groups(service, shadow, names):
         if service.rekey_s[name] != shadow.rekey_s[name]:
             found["rekey_s"] = shadow.rekey_s[name]
         if found:
-            connected = sum(identity in service.kdc.connected for identity in after.state.members)
-            yield {"name": name, "members": len(after.state.members), "connected": connected, **found}
+            awake = sum(map(service.kdc.is_awake, after.state.members))
+            yield {"name": name, "members": len(after.state.members), "awake": awake, **found}
 
 
 def _difference(before, after, names):
