@@ -173,10 +173,10 @@ def test_sessions_are_stored_and_go_with_their_device(backend):
     first = {lamp: StoredSession(["10.0.0.1", 5], b"t" * 16, 1.5), other: StoredSession("ff", b"", 2.5)}
     registry.store_sessions({**first, b"unknown": StoredSession("x", b"y", 1)})
     assert registry.sessions() == first
-    registry.store_sessions({lamp: StoredSession(["10.0.0.2", 6], b"u" * 16, 3.5)})
+    registry.store_sessions({lamp: StoredSession(["10.0.0.2", 6], b"u" * 16, 3.5, "asleep", 9.5)})
     registry.close()
     registry = backend.open()
-    assert registry.sessions() == {**first, lamp: StoredSession(["10.0.0.2", 6], b"u" * 16, 3.5)}
+    assert registry.sessions() == {**first, lamp: StoredSession(["10.0.0.2", 6], b"u" * 16, 3.5, "asleep", 9.5)}
     registry.store_sessions({lamp: StoredSession("again", b"v" * 16, 4.5), other: None})
     registry.wipe("other")
     assert registry.sessions() == {lamp: StoredSession("again", b"v" * 16, 4.5)}

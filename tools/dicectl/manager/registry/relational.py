@@ -21,6 +21,7 @@ from dicectl.manager.registry.storage import detail_of, entry
 
 _FIXED = ("name", "gid", "address", "port", "layout", "lifetime_s", "suite")
 _VARIED = ("epoch", "active", "grace_s", "tgk", "cs_id", "rand")
+_SESSION = ("address", "token", "heard", "state", "back")
 _RECORD = ("role", "id", "held", "sent", "offered")
 _OURS = {"device", "audit"}  # tables that every registry has
 _OTHERS = {"leader"}  # those that may be there before
@@ -215,7 +216,7 @@ class RelationalRegistry(Registry):
         return [(identity, name, self._opened(DEVICE, "key", identity, key)) for identity, name, key in rows]
 
     def store_device(self, identity, name, key):
-        values = {"identity": identity, "name": name, "key": key, "made": self.now(), "key_number": 0, "next_key": None}
+        values = {"identity": identity, "name": name, "key": key, "made": self.now(), "key_number": 0, "next_key": None, "told": 0}
         self.execute(DEVICE.insert(), self._sealed(DEVICE, identity, values))
 
     def store_name(self, identity, name):
@@ -282,11 +283,13 @@ class RelationalRegistry(Registry):
 
     def sessions(self):
         self.flush()
-        rows = self.execute(sa.select(SESSION.c.identity, SESSION.c.address, SESSION.c.token, SESSION.c.heard))
-        return {
-            i: StoredSession(json.loads(address), self._opened(SESSION, "token", i, token), heard)
-            for i, address, token, heard in rows
-        }
+        found = {}
+        for identity, *values in self.execute(sa.select(SESSION.c.identity, *(SESSION.c[name] for name in _SESSION))):
+            values = dict(zip(_SESSION, values))
+            values["address"] = json.loads(values["address"])
+            values["token"] = self._opened(SESSION, "token", identity, values["token"])
+            found[identity] = StoredSession(**values)
+        return found
 
     def store_session_rows(self, rows):
         if not rows:
@@ -298,8 +301,8 @@ class RelationalRegistry(Registry):
             if session is None:
                 removed.append({"i": identity})
                 continue
-            values = {"address": json.dumps(session.address), "token": session.token, "heard": session.heard}
-            values = self._sealed(SESSION, identity, values)
+            values = {name: getattr(session, name) for name in _SESSION}
+            values = self._sealed(SESSION, identity, {**values, "address": json.dumps(session.address)})
             if identity in self._with_session:
                 changed.append({"i": identity, **{f"_{name}": value for name, value in values.items()}})
             else:
@@ -362,9 +365,7 @@ _CHANGE = (
 )
 _END_SESSION = SESSION.delete().where(SESSION.c.identity == sa.bindparam("i"))
 _CHANGE_SESSION = (
-    SESSION.update()
-    .where(SESSION.c.identity == sa.bindparam("i"))
-    .values({name: sa.bindparam(f"_{name}") for name in ("address", "token", "heard")})
+    SESSION.update().where(SESSION.c.identity == sa.bindparam("i")).values({name: sa.bindparam(f"_{name}") for name in _SESSION})
 )
 
 

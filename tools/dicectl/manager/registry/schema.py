@@ -24,6 +24,7 @@ DEVICE = sa.Table(
     sa.Column("made", _TIME, nullable=False),
     sa.Column("key_number", sa.Integer, nullable=False),  # how often the key was changed over a session
     sa.Column("next_key", sa.LargeBinary),  # the key that it changes to, or NULL
+    sa.Column("told", sa.Integer, nullable=False),  # the number of the list of managers that the device has acknowledged
 )
 GROUP = sa.Table(
     "group_state",
@@ -63,6 +64,8 @@ SESSION = sa.Table(
     sa.Column("address", sa.Text, nullable=False),  # JSON
     sa.Column("token", sa.LargeBinary, nullable=False),
     sa.Column("heard", _TIME, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("back", _TIME, nullable=False),
 )
 AUDIT = sa.Table(
     "audit",

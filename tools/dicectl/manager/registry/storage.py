@@ -41,9 +41,11 @@ class StoredSession:
     address: object  # a plain JSON value
     token: bytes  # a secret that recalls the member; b"" if it cannot be recalled
     heard: float  # when something was last received, by the clock of the registry
+    state: str = "connected"
+    back: float = 0.0  # when a device that sleeps will be back, by the same clock; 0: it does not
 
     def __repr__(self):
-        return f"StoredSession({self.address!r}, heard={self.heard})"
+        return f"StoredSession({self.address!r}, heard={self.heard}, state={self.state!r}, back={self.back})"
 
 
 class Storage(abc.ABC):

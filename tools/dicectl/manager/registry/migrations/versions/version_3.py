@@ -11,8 +11,8 @@ revision, down_revision = "3", "2"
 
 _TABLES = """
 CREATE TABLE device_3 (identity BLOB NOT NULL, name TEXT NOT NULL, "key" BLOB NOT NULL, made REAL NOT NULL,
-    key_number INTEGER NOT NULL, next_key BLOB, PRIMARY KEY (identity), UNIQUE (name));
-INSERT INTO device_3 SELECT identity, name, key, made, 0, NULL FROM device;
+    key_number INTEGER NOT NULL, next_key BLOB, told INTEGER NOT NULL, PRIMARY KEY (identity), UNIQUE (name));
+INSERT INTO device_3 SELECT identity, name, key, made, 0, NULL, 0 FROM device;
 CREATE TABLE group_state (name TEXT NOT NULL, gid BLOB NOT NULL, address BLOB NOT NULL, port INTEGER NOT NULL,
     layout INTEGER NOT NULL, lifetime_s INTEGER NOT NULL, suite INTEGER NOT NULL, epoch INTEGER NOT NULL, active BOOLEAN NOT NULL,
     grace_s INTEGER NOT NULL, tgk BLOB NOT NULL, cs_id BLOB NOT NULL, rand BLOB NOT NULL, rekey_s INTEGER NOT NULL,
@@ -36,7 +36,7 @@ ALTER TABLE device_3 RENAME TO device;
 ALTER TABLE member_3 RENAME TO member;
 ALTER TABLE audit_3 RENAME TO audit;
 CREATE TABLE session (identity BLOB NOT NULL, address TEXT NOT NULL, token BLOB NOT NULL, heard REAL NOT NULL,
-    PRIMARY KEY (identity), FOREIGN KEY(identity) REFERENCES device (identity));
+    state TEXT NOT NULL, back REAL NOT NULL,    PRIMARY KEY (identity), FOREIGN KEY(identity) REFERENCES device (identity));
 CREATE TABLE audit_pruning ("before" REAL NOT NULL, PRIMARY KEY ("before"));
 CREATE TABLE setting (name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name));
 PRAGMA user_version = 3
