@@ -18,12 +18,13 @@ TOOLS = import_graph.tools()
 # By external package: the only folders or modules of dice that may import it. A package that is not listed may not be imported.
 ONLY = {
     "asyncio": {"aio"},
+    "collections": {"dice.dtls.session_index"},
     "cryptography": {"crypto"},
     "cryptolib": {"crypto"},
     "errno": {"transport"},
     "fcntl": {"dice._posix"},
     "hashlib": {"crypto"},
-    "heapq": {"dice.group.presence"},
+    "heapq": {"dice.dtls.session_index", "dice.group.presence"},
     "importlib": {"dice._posix"},
     "micropython": {"dice._compat", "crypto"},
     "os": {"dice._posix", "dice.store", "aio"},

@@ -53,7 +53,7 @@ class EchoServer:
         self.lack = False
         self.transport = MemoryTransport(None)
         self.received = []
-        self.service = None
+        self.service = self.connection = None
 
     async def start(self):
         self.service = await service.serve(
@@ -62,6 +62,7 @@ class EchoServer:
         return self
 
     def begin(self, connection):
+        self.connection = connection
         if self.lack:
             self.lack = False
             raise MemoryError
@@ -242,6 +243,28 @@ def test_a_recall_ends_a_session_and_nothing_else_does():
         again.waiting.append((b"\xff" + token, b"elsewhere"))
         await talk(connection, b"still there")
         assert connection.recalled is None
+        connection.close()
+        server.service.close()
+
+    run(main)
+
+
+def test_deadlines_are_kept_while_datagrams_arrive_without_a_break():
+    """A flood does not leave the service a moment without a datagram, and timers do not run then."""
+
+    async def main():
+        server = await EchoServer().start()
+        connection = await connect(server.add_client(b"a"))
+        listener, looked = server.service.listener, []
+        original = listener.timeout
+        listener.timeout = lambda now: looked.append(now) or original(now)
+        server.transport.receive = lambda: (b"junk", b"flood")
+        server.transport.socket.set(True)
+        await until(lambda: len(looked) >= 2)
+        listener.check_credentials()
+        listener.close(listener.sessions[0])
+        listener._ended.append(server.service.client(server.connection))
+        await until(lambda: server.connection.ended)
         connection.close()
         server.service.close()
 

@@ -148,15 +148,16 @@ def test_a_hello_with_a_renewed_cookie_restarts_the_handshake():
         assert session.connected == (times < 3)
 
 
-Taken = namedtuple("Taken", ("session", "address", "cid", "last_record"))  # a ServerSession that takes little memory
+Taken = namedtuple("Taken", ("session", "address", "cid", "random"))  # a ServerSession that takes little memory
 
 
 def test_a_client_gets_no_connection_id_if_all_are_taken():
     """It is then found by its address."""
     server = listener(sessions_max=300)
     idle = client()
-    server.sessions = [Taken(idle, b"elsewhere", bytes((number & 255,)), 0) for number in range(260)]
-    del server.sessions[255:]  # the list has room for more then, although MicroPython's heap is fragmented later
+    taken = [Taken(idle, b"elsewhere", bytes((number & 255,)), b"") for number in range(260)]
+    del taken[255:]  # the list has room for more then, although MicroPython's heap is fragmented later
+    server.sessions = taken
     session = client()
     assert exchange(session, server, b"a") == [CONNECTED] and len(session.layer.peer_cid) == 1
     another = client()

@@ -28,7 +28,6 @@ from ..limits import (
     HELLOS_ADDRESSES_MAX,
     HELLOS_MAX,
     HELLOS_PERIOD_MS,
-    RANDOM_BYTES,
     TIMER_MS,
 )
 from ..reasons import E_EVICTED, E_REPLACED
@@ -55,6 +54,7 @@ class ServerSession:
         self.address = address
         self.cid = cid
         self.hello = hello  # its message_seq, and what read_hello_start() returns
+        self.random = hello[1][1]
         self.last_record = now  # while it is half-open, which has a deadline
 
 
@@ -63,7 +63,12 @@ class Listener:
 
     An address is of any type that can be compared; `encode` makes bytes of it. `refused` counts the hellos for which there was no
     slot, or that came too often from one address.
+
+    Clients are searched one by one, which is the smallest code, and fast for the few sessions of a board. On a computer
+    session_index.IndexedListener does the same with any number.
     """
+
+    _session = Session
 
     def __init__(
         self,
@@ -124,13 +129,13 @@ class Listener:
             event = client.session.receive(datagram, now)
             if client.session.newest is not None:
                 break
-        return self._result(client, event, address, now) if self._current else (NONE, None)
+        return self._result(client, event, address) if self._current else (NONE, None)
 
     def transmit(self):
         """Return (datagram, address) to put on the wire, or None."""
         if self._out:
             return self._out.pop(0)
-        for client in self.half_open + self.sessions:
+        for client in self._due():
             datagram = client.session.transmit()
             if datagram:
                 return datagram, client.address
@@ -139,11 +144,8 @@ class Listener:
     def deadline(self):
         """Return the ticks at which timeout() wants to be called: at the latest when the secret of the cookies changes."""
         due = self._cookies.due
-        for client in self.half_open + self.sessions:
-            others = [client.session.deadline()]
-            if client.role:
-                others.append(ticks_add(client.last_record, HALF_OPEN_MS))
-            for other in others:
+        for client in self._due():
+            for other in (client.session.deadline(), client.role and ticks_add(client.last_record, HALF_OPEN_MS)):
                 if other is not None and ticks_diff(other, due) < 0:
                     due = other
         return due
@@ -155,7 +157,7 @@ class Listener:
             self._tickets.secrets(now)
         self._check(now)
         ended, self._ended = self._ended, []
-        for client in self.half_open + self.sessions:
+        for client in self._due():
             late = client.role and ticks_diff(now, client.last_record) >= HALF_OPEN_MS
             if late:
                 client.session.give_up()
@@ -168,6 +170,10 @@ class Listener:
         """Close a session; transmit() returns what is left to send."""
         client.session.close()
         self._remove(client)
+
+    def _due(self):
+        """Return the clients that may have something to do."""
+        return self.half_open + self.sessions
 
     def _check(self, now):
         if ticks_diff(now, self._check_at) >= 0:
@@ -201,34 +207,34 @@ class Listener:
         One that begins in plaintext goes to established ones too: a client that missed our last flight repeats its own, whose last
         record is protected.
         """
+        name, value = "address", address
         if datagram[0] == CONTENT_TLS12_CID:
-            cid = bytes(datagram[11 : 11 + self._cid_bytes])
-            found = [client for client in self.sessions if client.cid == cid]
-        else:
-            found = _at(self.sessions, address)
-        return found + _at(self.half_open, address)
+            name, value = "cid", bytes(datagram[11 : 11 + self._cid_bytes])
+        return self._with(name, value, self.sessions) + self._with("address", address, self.half_open)
 
-    def _result(self, client, event, address, now):
-        session = client.session
-        if session.newest:
-            sessions = self.sessions
-            if client in sessions:
-                sessions.remove(client)
-                sessions.append(client)
+    def _with(self, name, value, sessions):
+        """Return those of `sessions` that have this address, cid or random."""
+        return [client for client in sessions if getattr(client, name) == value]
+
+    def _result(self, client, event, address):
+        session, sessions = client.session, self.sessions
+        if session.newest and client in sessions:
+            sessions.remove(client)
             if client.address != address:
                 client.address = address
                 client.moved += 1
+            sessions.append(client)
         if event == CONNECTED:
             client.credential, client.role = client.role.credential, None
             try:
                 self._make_room(client)
-                self.sessions.append(client)
+                sessions.append(client)
                 self.half_open.remove(client)
             except MemoryError:  # the client learns that it is not served
                 session.close()
                 event = CLOSED
         if event == CLOSED:
-            if self._tickets and session.error and client in self.sessions:
+            if self._tickets and session.error and client in sessions:
                 self._tickets.forget(session.session_id)
             self._remove(client)
         return event, client
@@ -239,22 +245,24 @@ class Listener:
         The client of the former has no use for a close_notify under its old keys. In both, `error` says what has happened.
         """
         identity = newcomer.session.identity
-        for client in _at(self.sessions, newcomer.address):
+        for client in self._with("address", newcomer.address, self.sessions):
             session = client.session
             if session.identity == identity or not session.layer.cid:
                 session.error = PeerError(None, E_REPLACED)
                 session.abandon()
                 self.sessions.remove(client)
         if len(self.sessions) >= self._sessions_max:
-            held = {identity: 1}  # sessions by identity
-            for client in self.sessions:
-                held[client.session.identity] = held.get(client.session.identity, 0) + 1
-            most = max(held.values())
-            for client in self.sessions:
-                if held[client.session.identity] == most:
-                    client.session.error = PeerError(None, E_EVICTED)
-                    self.close(client)
-                    break
+            client = self._victim(identity)
+            client.session.error = PeerError(None, E_EVICTED)
+            self.close(client)
+
+    def _victim(self, identity):
+        """Return the session that has been silent for longest, of the identities that have most with a new one of `identity`."""
+        held = {identity: 1}  # sessions by identity
+        for client in self.sessions:
+            other = client.session.identity
+            held[other] = held.get(other, 0) + 1
+        return max(self.sessions, key=lambda client: held[client.session.identity])  # the first of these
 
     # Hellos of unknown addresses.
 
@@ -273,20 +281,18 @@ class Listener:
         except FormatError:
             return None
         # Both sides go on counting from these.
-        if kind != HANDSHAKE_CLIENT_HELLO or offset or record_seq >> 31 or message_seq >> 15:
-            return None
-        return record_seq, message_seq, hello
+        if kind == HANDSHAKE_CLIENT_HELLO and not (offset or record_seq >> 31 or message_seq >> 15):
+            return record_seq, message_seq, hello
+        return None
 
     def _answer(self, start, address, now):
         """Answer a hello statelessly, or give its sender a slot; return [the ServerSession that gets the datagram], or ()."""
         record_seq, message_seq, hello = start
         encoded = self._encode(address)
         verified = self._cookies.verify(encoded, hello, now)
-        for client in self.sessions:
-            secrets = client.session.secrets
-            if verified and secrets and secrets.randoms[:RANDOM_BYTES] == hello[1]:
-                return ()  # a copy: the client's random is that of the session
-        before = _at(self.half_open, address)
+        if verified and self._with("random", hello[1], self.sessions):
+            return ()  # a copy
+        before = self._with("address", address, self.half_open)
         if verified and before and before[0].hello == (message_seq, hello):
             return before  # a repetition
         # Hellos in the name of a client do not use up its own, since they have no valid cookie.
@@ -300,7 +306,7 @@ class Listener:
             return ()
         for client in before:
             client.session.abandon()
-            self.half_open.remove(client)
+            self._remove(client)
         if len(self.half_open) >= self._half_open_max:
             failed = [client for client in self.half_open if client.role.failures]
             oldest = max(failed or self.half_open, key=lambda client: ticks_diff(now, client.last_record))
@@ -312,7 +318,7 @@ class Listener:
         cid = self._new_cid()
         tickets = (self._tickets, now) if self._tickets else None
         role = Server(self._credentials, self._random, cid, self._alpn, self._size_limit, tickets)
-        session = Session(role, self._layer(record_seq), now, self._timer_ms, self._mtu, message_seq)
+        session = self._session(role, self._layer(record_seq), now, self._timer_ms, self._mtu, message_seq)
         client = ServerSession(session, address, cid, (message_seq, hello), now, role)
         self.half_open.append(client)
         return (client,)
@@ -320,7 +326,7 @@ class Listener:
     def _may_answer(self, key, now):
         """Return whether a hello that is no repetition may be answered: else two sides that cannot agree could answer endlessly."""
         if not 0 <= ticks_diff(now, self._hellos_since) < HELLOS_PERIOD_MS or len(self._hellos) >= HELLOS_ADDRESSES_MAX:
-            self._hellos.clear()
+            self._hellos = {}
             self._hellos_since = now
         key &= 0xFFFF  # a small integer: an address in a dict costs a board 60 bytes
         count = self._hellos.get(key, 0)
@@ -332,15 +338,10 @@ class Listener:
 
     def _new_cid(self):
         """Return a connection id that no session has, or None if they are not used, or none is left."""
-        taken = [client.cid for client in self.half_open + self.sessions]
+        taken = [client.cid for client in self._due()]
         if not self._cid_bytes or len(taken) >> 8 * self._cid_bytes:
             return None
         while True:
             cid = self._random(self._cid_bytes)
             if cid not in taken:
                 return cid
-
-
-def _at(sessions, address):
-    """Return those whose client has this address."""
-    return [client for client in sessions if client.address == address]

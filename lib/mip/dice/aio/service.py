@@ -9,21 +9,26 @@ service = await dice.serve(5684, PskLookup(find), handler)      async def handle
 import asyncio
 import os
 
-from .._compat import MICROPYTHON
+from .._compat import MICROPYTHON, ticks_add, ticks_diff
 _TYPING = const(0)
-from ..dtls.listener import Listener
 from ..dtls.resumption import Tickets
 from ..errors import DiceError; _CLOSED = const(5); _CONNECTED = const(4); _NONE = const(0)
-_DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _TICKET_PERIOD_MS = const(86_400_000); _TIMER_MS = const(9_000)
+_DATAGRAM_MAX_BYTES = const(1232); _HALF_OPEN_MAX = const(4); _MESSAGES_MAX = const(8); _TICKET_PERIOD_MS = const(86_400_000); _TIMER_MS = const(9_000)
 from ..transport import network_or_udp
 from .session import Connection
 from .wait import now, repeat, wait
+
+if not MICROPYTHON:  # first, so that a type checker takes this one
+    from ..dtls.session_index import IndexedListener as Listener
+else:
+    from ..dtls.listener import Listener  # type: ignore[assignment]
 
 if _TYPING:
     from collections.abc import Sequence
     from typing import Any
 
     from ..dtls.listener import ServerSession
+    from ..dtls.session import Session
     from ..types import ConnectionHandler, Network, ServerCredentials, SessionTransport
 
 
@@ -73,6 +78,10 @@ async def serve(
     return Service(listener, transport, handler)
 
 
+_TIMEOUT_EACH_MS = const(100)  # at the latest, while datagrams arrive without a break
+_TOGETHER = 1 if MICROPYTHON else _MESSAGES_MAX
+
+
 def _encode(address: "Any") -> bytes:
     """Return an address of a transport as bytes; on MicroPython's unix port it is bytes already."""
     return address if isinstance(address, bytes) else repr(address).encode()
@@ -93,7 +102,8 @@ class Service:
         self.error: Exception | None = None
         self._transport = transport
         self._handler = handler
-        self._connections: list[tuple[ServerSession, Connection, Any]] = []  # (session, connection, the task of its handler)
+        self._connections: dict[Session, tuple[ServerSession, Connection, Any]] = {}  # (client, connection, its handler's task)
+        self._timeout_due = now()
         self._task = asyncio.create_task(self._run())
 
     def flush(self) -> None:
@@ -105,8 +115,9 @@ class Service:
 
     def close(self, connection: "Connection | None" = None) -> None:
         """Close one session, or, without an argument, all sessions and the service."""
-        for client, served, task in list(self._connections):
-            if connection in (None, served):
+        for session in list(self._connections) if connection is None else [connection.session]:
+            if session in self._connections:
+                client, _, task = self._connections[session]
                 self.listener.close(client)
                 self._forget(client)
                 if connection is None:
@@ -119,6 +130,10 @@ class Service:
             self._task.cancel()
             self._transport.close()
 
+    def client(self, connection: Connection) -> "ServerSession":
+        """Return the ServerSession of a connection, which has its `address`; raises KeyError if it has ended."""
+        return self._connections[connection.session][0]
+
     async def wait_closed(self) -> None:
         """Wait until close() is called; raises OSError if the transport fails for good."""
         await self._task
@@ -127,7 +142,7 @@ class Service:
         try:
             await repeat(self, self._step)
         except OSError as error:
-            for _, connection, _ in self._connections:
+            for _, connection, _ in self._connections.values():
                 connection.end(error)
             raise
 
@@ -135,49 +150,71 @@ class Service:
         try:
             await self._exchange()
         except Exception:  # such as a lack of memory: a client whose session has no task would wait endlessly
-            served = [client for client, _, _ in self._connections]
-            for client in [client for client in self.listener.sessions if client not in served]:
-                self.listener.close(client)
-            for client in served:
-                if client not in self.listener.sessions:  # it has ended, and its handler does not know yet
-                    self._forget(client)
+            for client in list(self.listener.sessions):
+                if client.session not in self._connections:
+                    self.listener.close(client)
+            for client in self._without_session():  # it has ended, and its handler does not know yet
+                self._forget(client)
             raise
 
     async def _exchange(self) -> None:
-        """Receive one datagram, or wait for one."""
-        listener = self.listener
-        self.flush()
-        datagram, address = self._transport.receive()
-        if datagram is None:
-            for client in listener.timeout(now()):
-                self._forget(client)
+        """Receive a datagram, on a computer as many as the queue of one connection can hold, or wait for one.
+
+        The handler of a new connection runs before its client is notified.
+        """
+        count = len(self._connections)
+        for _ in range(_TOGETHER):
             self.flush()
-            await wait(self._transport.socket, listener.deadline())
-        elif datagram:
-            event, client = listener.receive(datagram, address, now())
-            while event:
-                self._take(event, client)
-                event, client = listener.receive(b"", address, now()) if event != _CLOSED else (_NONE, None)
+            datagram, address = self._transport.receive()
+            if datagram is None:
+                self._timeout()
+                await wait(self._transport.socket, self.listener.deadline())
+                return
+            if datagram:
+                self._receive(datagram, address)
+            if len(self._connections) != count:
+                break
+        if ticks_diff(now(), self._timeout_due) >= 0:  # whoever floods us keeps nobody's deadline
+            self._timeout()
+
+    def _timeout(self) -> None:
+        self._timeout_due = ticks_add(now(), _TIMEOUT_EACH_MS)
+        for client in self.listener.timeout(now()):
+            self._forget(client)
+        self.flush()
+
+    def _receive(self, datagram: "Any", address: "Any") -> None:
+        listener = self.listener
+        event, client = listener.receive(datagram, address, now())
+        while event:
+            self._take(event, client)
+            event, client = listener.receive(b"", address, now()) if event != _CLOSED else (_NONE, None)
 
     def _take(self, event: int, client: "Any") -> None:
+        session = client.session
         if event == _CONNECTED:
-            connection = Connection(client.session, self)
-            self._connections.append((client, connection, asyncio.create_task(self._handle(connection))))
-            for other in [other for other, _, _ in self._connections]:
-                if other not in self.listener.sessions:  # it had to make room
-                    self._forget(other)
-        for other, connection, _ in self._connections:
-            if other is client:
-                connection.take(event)
+            connection = Connection(session, self)
+            self._connections[session] = client, connection, asyncio.create_task(self._handle(connection))
+            for other in self._displaced():
+                self._forget(other)
+        if session in self._connections:
+            self._connections[session][1].take(event)
         if event == _CLOSED:
             self._forget(client)
 
+    def _displaced(self) -> "list[ServerSession]":
+        """Return the clients whose sessions had to make room for others."""
+        if not MICROPYTHON:
+            return self.listener.displaced()
+        return self._without_session()
+
+    def _without_session(self) -> "list[ServerSession]":
+        return [client for client, _, _ in self._connections.values() if client not in self.listener.sessions]
+
     def _forget(self, client: "Any") -> None:
-        for entry in list(self._connections):
-            served, connection, _ = entry
-            if served is client:
-                self._connections.remove(entry)
-                connection.end()
+        entry = self._connections.pop(client.session, None)
+        if entry:
+            entry[1].end()
 
     async def _handle(self, connection: Connection) -> None:
         try:
