@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """A registry in memory, without a database: it shows that the manager's service needs only the interface."""
 
-import copy
 import time
 
 from dicectl.manager.registry.base import Registry, StoredGroup
@@ -18,12 +17,22 @@ class MemoryRegistry(Registry):
         self._before = None
         self.opened()
 
+    def saved(self):
+        """Return a copy of all that is stored, as a file would keep it."""
+        self.flush()
+        return _copied(self._stored)
+
+    def load(self, stored):
+        """Continue with what saved() returned."""
+        self._stored = _copied(stored)
+        self.opened()
+
     def close_storage(self):
         """Do nothing."""
 
     def begin(self):
         self._check()
-        self._before = copy.deepcopy(self._stored)
+        self._before = _copied(self._stored)
 
     def end(self, durable):
         if durable:
@@ -107,3 +116,10 @@ class MemoryRegistry(Registry):
         found = [e["number"] for e in self._stored["log"] if e["at"] < before and event in (None, e["event"])][:limit]
         self._stored["log"] = [entry for entry in self._stored["log"] if entry["number"] not in found]
         return len(found)
+
+
+def _copied(stored):
+    """Return a copy; keys, records of members and entries of the log are values that nobody changes."""
+    groups = {name: {**group, "state": group["state"].copy()} for name, group in stored["groups"].items()}
+    tables = {name: dict(rows) for name, rows in stored.items() if name not in ("groups", "log")}
+    return {**tables, "groups": groups, "log": list(stored["log"])}

@@ -28,6 +28,7 @@ class Loop(asyncio.SelectorEventLoop):
         self._now = 0.0
         super().__init__(selectors.SelectSelector())
         self._selector.select = self._skip
+        self._clock_resolution = 1e-6  # after half a year, a float has no shorter time
 
     def time(self):
         """Return the seconds of virtual time."""
