@@ -55,7 +55,7 @@ $(READY): pyproject.toml setup.py
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --editable '.[emulator,postgresql]' --group test --group lint
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[emulator,postgresql]' --group test --group lint
 	@$(BIN)/python -m dicectl.emulator.compile
 	@touch $@
 

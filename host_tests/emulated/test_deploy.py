@@ -143,12 +143,12 @@ def test_a_program_is_deployed_and_survives_a_power_cut(deployed, tmp_path):
     board, _ = deployed
     (tmp_path / "lamp.py").write_text("import helper\n")
     (tmp_path / "helper.py").write_text("A = 1\n")
-    (tmp_path / "lamp.gsa").write_bytes(bytes(range(256)) * 9)
-    arguments = ["--profile", "none", f"{tmp_path}/lamp.py=main.py", tmp_path / "helper.py", tmp_path / "lamp.gsa"]
-    assert sorted(dicectl(board, "deploy", *arguments)["copied"]) == ["/helper.mpy", "/lamp.gsa", "/main.py"]
+    (tmp_path / "lamp.bin").write_bytes(bytes(range(256)) * 9)
+    arguments = ["--profile", "none", f"{tmp_path}/lamp.py=main.py", tmp_path / "helper.py", tmp_path / "lamp.bin"]
+    assert sorted(dicectl(board, "deploy", *arguments)["copied"]) == ["/helper.mpy", "/lamp.bin", "/main.py"]
     files = board.files()
     assert files["main.py"] == b"import helper\n"
-    assert files["lamp.gsa"] == bytes(range(256)) * 9
+    assert files["lamp.bin"] == bytes(range(256)) * 9
     (tmp_path / "helper.py").write_text("A = 2\n")
     (tmp_path / "lamp.py").write_text("import helper\n" + "# and more\n" * 2000)
     cut_the_power_when(board, "main.py.new", [sys.executable, "-m", "dicectl", "deploy", "--port", board.port, *arguments])
@@ -158,7 +158,7 @@ def test_a_program_is_deployed_and_survives_a_power_cut(deployed, tmp_path):
     done = dicectl(board, "deploy", *arguments)
     assert (list(done["copied"]), done["unchanged"]) == (["/helper.mpy"], 2)
     assert "/main.py.new" in done["removed"]
-    code = "import helper, os\nprint(helper.A)\nfor name in ('/main.py', '/helper.mpy', '/lamp.gsa'): os.remove(name)"
+    code = "import helper, os\nprint(helper.A)\nfor name in ('/main.py', '/helper.mpy', '/lamp.bin'): os.remove(name)"
     assert run(board, code) == ["2"]
     assert board.files() == library()
 

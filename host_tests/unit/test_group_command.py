@@ -37,7 +37,7 @@ def ask(monkeypatch):
 def shown(**changes):
     """Return a group as the manager shows it."""
     fields = {"name": "lamps", "epoch": 2, "active": True, "members": 2, "senders": 0, "missing": [], "untold": [], "error": ""}
-    return {**fields, **changes}
+    return {**fields, "lifetime_s": 604_800, **changes}
 
 
 DAY = 86_400
@@ -103,7 +103,7 @@ TRUTHS = {
 def test_what_is_said_of_a_group_is_what_is_true(ask, truth):
     """D2, D13: an epoch was "in use" when nobody had it, and "handed out" as long as somebody was dead."""
     output, _ = ask("show", "lamps", answers=[{**TRUTHS[truth], "since": 0, "rekey_s": 0, "gid": "", "address": "", "port": 1}])
-    (line, _) = output.splitlines()
+    line, *_ = output.splitlines()
     assert line.partition("; ")[2] == truth
 
 

@@ -186,3 +186,11 @@ def test_a_signal_that_was_inherited_as_ignored_stays_ignored(tmp_path, name):
     ):
         read_until(lambda: process.stdout.read(4096), command.begins)
         assert name in ignored(process)
+
+
+def test_an_interrupted_command_says_so_with_its_status():
+    """D17: `deploy` ended with 1 on Ctrl-C, as if it had failed."""
+    code = "from dicectl import __main__ as m; m.cli.main = stop; m.main()"
+    stop = "def stop(**_):\n    import rich_click; raise rich_click.Abort()\n"
+    done = subprocess.run([sys.executable, "-c", stop + code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "dicectl: interrupted\n")

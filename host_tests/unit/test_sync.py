@@ -9,12 +9,13 @@ import sys
 
 import pytest
 
-from dicectl import resources
+from dicectl import resources, system
 from dicectl.board import sync
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy, profiles
+from host_tests.patience import until
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
 
@@ -99,12 +100,16 @@ def test_arguments_map_to_paths_on_the_board(tmp_path):
         ("lamp.py=../x", "cannot be the name"),
         ("lamp.py=/x", "cannot be the name"),
         ("lamp.py=a//b", "cannot be the name"),
+        ("empty.gsa", "empty.gsa is damaged, or no GSA"),
+        ("bad.gsa=lamps.gsa", "bad.gsa is damaged, or no GSA"),
     ],
 )
 def test_unsuitable_arguments_are_refused(tmp_path, monkeypatch, argument, match):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lamps.group").write_text("{}")
     (tmp_path / "lamp.py").write_text("")
+    (tmp_path / "empty.gsa").write_text("")
+    (tmp_path / "bad.gsa").write_bytes(bytes(range(90)))
     with pytest.raises(CommandError, match=match) as caught:
         sync.gather([argument], "")
     assert caught.value.exit_code == 2
@@ -217,11 +222,30 @@ def test_scripts_for_boards_lose_only_their_docstrings(name):
     assert not any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in ast.walk(bare))
 
 
-@pytest.mark.parametrize("arguments", [("--to", ":../x"), ("--port", "/dev/no-such"), ("no-such-file.py",)])
+@pytest.mark.parametrize("arguments", [("--to", ":../x"), ("--port", "/dev/no-such"), ("no-such-file.py",), ("--profile", "bogus")])
 def test_every_failure_gives_one_line(arguments):
     done = subprocess.run([sys.executable, "-m", "dicectl", "deploy", *arguments], capture_output=True, text=True)
     assert done.returncode == (3 if "--port" in arguments else 2)
     assert (done.stdout, len(done.stderr.splitlines())) == ("", 1)
+
+
+def test_a_syntax_error_in_a_program_that_boards_compile_is_found_here(tmp_path):
+    """D17: main.py is copied as source, so no compiler had seen it."""
+    (tmp_path / "main.py").write_text("def f(:\n")
+    with pytest.raises(CommandError, match="SyntaxError"):
+        sync._compiled({"/main.py": tmp_path / "main.py"}, "", mpy.Flavour(RP2040))
+
+
+def test_the_user_of_a_port_is_named(tmp_path):
+    """D17: such as a forgotten `mpremote repl`."""
+    path = tmp_path / "port"
+    path.write_text("")
+    assert system.users(path) == ""
+    code = f"file = open({str(path)!r}); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
+        until(lambda: system.users(path), "the other process")
+        assert f"process {process.pid} (python" in system.users(path)
+        process.communicate(b"\n")
 
 
 def test_no_option_takes_a_secret():

@@ -31,6 +31,8 @@ from dicectl.cli import (
     provision,
 )
 
+INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dicectl")
@@ -39,7 +41,7 @@ def cli():
 
     Begin with `dicectl demo`. To complete commands in your shell, see `dicectl completion --help`.
 
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 no device.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 no device, 130 interrupted.
     """
 
 
@@ -97,7 +99,7 @@ def main():
         status = error.exit_code
     except click.Abort:
         print("dicectl: interrupted", file=sys.stderr)
-        status = 1
+        status = INTERRUPTED
     sys.exit(status)
 
 

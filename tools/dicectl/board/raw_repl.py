@@ -12,8 +12,9 @@ import os
 import re
 import struct
 
-from dicectl import resources
+from dicectl import resources, system
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+from dicectl.text import printable
 
 _ANSWER_S = 30  # time limit of an answer; hashing a large file in an emulator takes seconds
 _READ_S = 1  # time limit of a read, after which mpremote checks its own timeouts
@@ -56,6 +57,8 @@ def _open(port):
     except (TransportError, OSError, ValueError):
         if os.path.exists(port) and not os.access(port, os.R_OK | os.W_OK):
             raise CommandError(f"{port} may not be opened: become a member of its group (on Debian: adduser $USER dialout)")
+        if users := system.users(port):
+            raise CommandError(f"{port} is in use by {users}: end that first", FAILED)
         if os.path.exists(port):
             raise CommandError(f"{port} is not a serial port, or another program uses it: close that program", FAILED)
         raise CommandError(f"{port} cannot be opened: check that the board is connected to that port", NO_DEVICE)
@@ -113,8 +116,9 @@ class Device:
 
         try:
             out, trouble = self._transport.exec_raw(code, timeout=_ANSWER_S)
-        except (TransportError, OSError, struct.error, IndexError):
-            raise CommandError(f"the board on {self.port} stopped answering; its old files are intact", NO_DEVICE)
+        except (TransportError, OSError, struct.error, IndexError) as error:
+            why = printable(str(error)) or type(error).__name__
+            raise CommandError(f"the board on {self.port} stopped answering ({why}); its old files are intact", NO_DEVICE)
         if trouble:
             raise DeviceError(trouble.decode(errors="replace").strip().splitlines()[-1])
         return out.decode(errors="replace")

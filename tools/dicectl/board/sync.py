@@ -13,6 +13,8 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dice.errors import DiceError
+from dice.group.gsa import decode
 from dicectl import resources
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
@@ -22,6 +24,10 @@ _TEMPORARY = ".new"
 _AS_SOURCE = ("main.py", "boot.py")  # boards run these as source only
 _CHUNK_BYTES = 1023  # of one call, as 1364 characters of base64
 OLDEST = (1, 24)
+NO_NETWORK = (
+    "the firmware has no network, which dice.join and dice.connect need: flash that of a board with a radio, or take part over a "
+    "serial line (docs/boards.md)"
+)
 
 
 @dataclass
@@ -94,9 +100,19 @@ def gather(paths, to):
             raise CommandError(
                 f"{path} contains the group's master key, which no device may have: use dicectl keyring export", USAGE
             )
+        if path.suffix == ".gsa":
+            _check_gsa(path)
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
             raise CommandError(f"{name} cannot be the name of a file on a board", USAGE)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
+
+
+def _check_gsa(path):
+    """Raise CommandError if a GSA has not the checksum that it should have: a board would only say so when it starts."""
+    try:
+        decode(path.read_bytes())
+    except DiceError:
+        raise CommandError(f"{path} is damaged, or no GSA: dicectl keyring export writes it anew", USAGE)
 
 
 def _hidden(path):
@@ -131,6 +147,8 @@ def plan(device, sources, to, profile, force):
         staged=None if folder is None or device.call("exists", folder)[0] else folder,
     )
     result.notes = _notes(facts, installed, to, folder, wanted, present, result.removals)
+    if "network" in missing:
+        result.notes.append(NO_NETWORK)
     return result
 
 
@@ -180,6 +198,8 @@ def _compiled(sources, to, flavour):
             wanted[path.removesuffix(".py") + ".mpy"] = mpy.compile_file(source, name, flavour, emitted)
         else:
             wanted[path] = source.read_bytes()
+            if path.lstrip("/") in _AS_SOURCE:
+                mpy.compile_file(source, path.lstrip("/"), flavour, emitted)  # so that its errors are found here
     return wanted
 
 

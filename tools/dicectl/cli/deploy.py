@@ -16,6 +16,14 @@ def _to(_context, _parameter, value):
     return f"/{folder}" if folder else ""
 
 
+def _known(_context, _parameter, value):
+    from dicectl.firmware import profiles
+
+    if value not in profiles.names():
+        raise click.BadParameter(f"{value} is no profile; choose one of {', '.join(profiles.names())}")
+    return value
+
+
 @click.command("deploy")
 @click.argument("paths", metavar="[PATH...]", nargs=-1, type=click.Path())
 @click.option("--port", shell_complete=complete_port, help="The board's serial port.  [default: the only one with USB]")
@@ -25,6 +33,7 @@ def _to(_context, _parameter, value):
     default="full",
     show_default=True,
     shell_complete=complete_profile,
+    callback=_known,
     help="Modules of dice: full, psk, group or none (lib/manifest.py).",
 )
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")

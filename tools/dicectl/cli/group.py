@@ -132,8 +132,10 @@ def show(group, as_json, registry):
     print_group(shown, as_json)
     if not as_json:
         since = datetime.datetime.fromtimestamp(shown["since"]).isoformat(" ", "seconds")
-        rekey = datetime.timedelta(seconds=shown["rekey_s"]) if shown["rekey_s"] else "on demand"
-        click.echo(f"id {shown['gid']}, address {shown['address']} port {shown['port']}; epoch since {since}, re-key {rekey}")
+        rekey = f"every {changes.period(shown['rekey_s'])}" if shown["rekey_s"] else "on demand"
+        lifetime = f"lifetime of keys {changes.period(shown['lifetime_s'])}" if shown["lifetime_s"] else "keys without a lifetime"
+        click.echo(f"id {shown['gid']}, address {shown['address']} port {shown['port']}")
+        click.echo(f"epoch since {since}, re-key {rekey}, {lifetime}")
 
 
 @command.command()

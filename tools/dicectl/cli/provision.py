@@ -330,6 +330,8 @@ def listing(as_json, registry):
     if as_json:
         click.echo(json.dumps(devices))
         return
+    if not devices:
+        click.echo("no device yet: dicectl provision new", err=True)
     lines = []
     for device in devices:
         groups = ", ".join(f"{group} ({role})" for group, role in device["groups"].items()) or "no group"

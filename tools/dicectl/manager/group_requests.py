@@ -76,10 +76,10 @@ class GroupRequests:
         ]
 
     def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
-        if not NAME.fullmatch(group) or group in self._service.managers:
-            raise CommandError(
-                f"{group} cannot be the name of a new group: it is taken, or not 1 to 64 letters, digits, . _ -", USAGE
-            )
+        if group in self._service.managers:
+            raise CommandError(f"{group} cannot be the name of a new group: there is one already", USAGE)
+        if not NAME.fullmatch(group):
+            raise CommandError(f"{group!r} cannot be the name of a group: use 1 to 64 letters, digits, . _ -", USAGE)
         drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
         packed = multicast.packed(drawn["address"])
         if any(manager.state.port == drawn["port"] for manager in self._service.managers.values()):
