@@ -158,6 +158,44 @@ def test_a_device_is_shown_without_its_key(run):
     run(scenario)
 
 
+def test_periods_change_and_say_when(run):
+    def scenario(do, service):
+        furnished(do)
+        before = copy.copy(service.managers["lamps"].state)
+        do("set", group="lamps", rekey_s=3600)
+        assert (do("show", group="lamps")["rekey_s"], do("show", group="lamps")["epoch"]) == (3600, 1)
+        shown = do("set", group="lamps", lifetime_s=7200)
+        state = service.managers["lamps"].state
+        assert (shown["lifetime_s"], shown["rekey_s"], shown["epoch"], state.tgk) == (7200, 3600, 2, before.tgk)
+        (identity, *_) = state.members
+        assert service.managers["lamps"].gsa(identity).lifetime_s == 7200, "it is part of the keys"
+        assert do("set", group="lamps", lifetime_s=3600)["rekey_s"] == 1800, "keys that expire before they are renewed"
+        with pytest.raises(CommandError, match="renewed before their lifetime ends"):
+            do("set", group="lamps", rekey_s=3600)
+        assert do("set", group="lamps", lifetime_s=0, rekey_s=0)["rekey_s"] == 0
+        assert do("set", group="fans", lifetime_s=600)["epoch"] == 0, "an epoch of a group without members"
+        stored = {group.state.name: (group.state.lifetime_s, group.rekey_s) for group in service.registry.states()}
+        assert stored == {"lamps": (0, 0), "fans": (600, 300)}
+
+    run(scenario)
+
+
+def test_a_deleted_group_is_gone_and_its_devices_are_not(run):
+    def scenario(do, service):
+        furnished(do)
+        paths = len(service.kdc._router.routes)
+        assert do("delete", group="lamps") == {"name": "lamps", "members": 4, "lifetime_s": 0, "epoch": 1}
+        assert [group.state.name for group in service.registry.states()] == list(service.managers) == ["fans"]
+        assert len(do("devices")) == 4 and not any(device["groups"] for device in do("devices"))
+        assert len(service.kdc._router.routes) == paths // 2, "its resources"
+        with pytest.raises(CommandError, match="there is no group lamps"):
+            do("delete", group="lamps")
+        assert do("new", group="lamps", port=7000)["epoch"] == 0
+        assert do("wipe", name="switch")["groups"] == []
+
+    run(scenario)
+
+
 PLANS = {
     "new": ({"do": "new", "group": "doors"}, {"doors": {"created": True, "members": 0}}),
     "add": (
@@ -180,6 +218,11 @@ PLANS = {
     ),
     "wipe": ({"do": "wipe_all", "names": ["switch", "lamp-1"]}, {"lamps": {"expelled": ["switch", "lamp-1"], "next_epoch": 2}}),
     "rename": ({"do": "rename", "name": "switch", "other": "knob"}, {}),
+    "set": (
+        {"do": "set", "group": "lamps", "lifetime_s": 7200, "rekey_s": 60},
+        {"lamps": {"lifetime_s": 7200, "rekey_s": 60, "epoch": 1, "next_epoch": 2, "new_master_key": False}},
+    ),
+    "delete": ({"do": "delete", "group": "lamps"}, {"lamps": {"deleted": True, "members": 4}}),
 }
 DEVICES = {
     "provision": {"created": ["x"], "deleted": [], "renamed": {}},
@@ -215,6 +258,8 @@ def test_a_dry_run_says_what_happens_then_and_changes_nothing(run, name):
         keys = [service.registry.find(identity).hex() for identity in service.registry.devices().values()]
         assert not any(key in json.dumps(plan) for key in keys)
         do(**request)
+        if name == "delete":
+            return
         epochs = {shown["name"]: shown["epoch"] for shown in do("groups")}
         assert all(epochs[group] == fields["next_epoch"] for group, fields in groups.items() if "next_epoch" in fields)
         assert everything(do, service) != before

@@ -62,7 +62,7 @@ for module in (
     provision,
 ):
     cli.add_command(module.command)
-for more in group_changes.commands[:1]:  # XX
+for more in group_changes.commands:
     group.command.add_command(more)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)
