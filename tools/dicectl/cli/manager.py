@@ -4,7 +4,7 @@
 
 import rich_click as click
 
-from dicectl.cli import manager_service
+from dicectl.cli import manager_audit, manager_key, manager_service
 
 
 @click.group("manager")
@@ -94,22 +94,13 @@ async def _run(registry, port, host, metrics_port, log_format):
             http.close()
 
 
-@command.command()
-@click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each entry.")
-def audit(registry, as_json):
-    """Print the audit log: when devices were added, expelled and given keys. It contains no secrets.
-
-    An entry is stored together with the change that it describes, and cannot be changed later.
-    """
-    import json
-
-    from dicectl.manager.dashboard import line
-    from dicectl.manager.registry.sqlite import read_audit
-
-    for entry in read_audit(registry):
-        click.echo(json.dumps(entry) if as_json else line(entry))
-
-
-for _command in (manager_service.status, manager_service.stop, manager_service.unit):
+for _command in (
+    manager_audit.audit,
+    manager_key.key,
+    manager_key.encrypt,
+    manager_key.decrypt,
+    manager_service.status,
+    manager_service.stop,
+    manager_service.unit,
+):
     command.add_command(_command)

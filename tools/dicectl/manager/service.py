@@ -16,11 +16,13 @@ from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport import network_or_udp
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, lease, plan
+from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.retention import Retention
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
 from dicectl.reasons import SENTENCES, describe
 
@@ -34,7 +36,7 @@ _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 def requests_of(service):
     """Return the objects that execute requests on a ManagerService: do_X() of one of them executes the request X."""
     groups = GroupRequests(service)
-    return [groups, GroupChanges(service, groups), DeviceRequests(service, groups)]
+    return [groups, GroupChanges(service, groups), DeviceRequests(service, groups), AuditRequests(service)]
 
 
 class ManagerService:
@@ -52,6 +54,7 @@ class ManagerService:
         self.kdc = Kdc(report_s)
         self._began_s = None
         self._control_path = control_path
+        self.audit_keep_s = 0  # how long entries of the audit log are kept, 0 forever
         self.address = {}  # where devices find the service
         self.rekey_s = {}
         self._timers = {}  # RekeyTimer by name
@@ -69,6 +72,7 @@ class ManagerService:
         self._began_s = asyncio.get_running_loop().time()
         self.registry.later = asyncio.get_running_loop().call_later
         self.registry.on_reload = self.reload
+        Retention(self.registry, self.audit_keep_s).start(self.registry.later)
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
         options = {

@@ -6,6 +6,8 @@ import time
 
 from dicectl.errors import USAGE, CommandError
 
+_PART = 10_000  # entries of the log
+
 
 def is_database(name):
     """Return whether the name of a registry is the URL of a database."""
@@ -24,16 +26,27 @@ def open_registry(name, now=time.time, key=None, fence=None):
     return PostgresqlRegistry(name, now, key, fence)
 
 
-def read_audit(name, after=0):
-    """Return the entries of the audit log with numbers above `after`, also while a manager runs; raises CommandError."""
+def audit_entries(name):
+    """Yield the entries of the audit log, also while a manager runs; they are read in parts. Raises CommandError."""
+    last = 0
+    while True:
+        entries = read_audit(name, last, _PART)
+        yield from entries
+        if len(entries) < _PART:
+            return
+        last = entries[-1]["number"]
+
+
+def read_audit(name, after=0, limit=None):
+    """Return the first `limit` entries with numbers above `after`, or all, also while a manager runs; raises CommandError."""
     if is_database(name):
         _check(name)
         from dicectl.manager.registry import postgresql
 
-        return postgresql.read_audit(name, after)
+        return postgresql.read_audit(name, after, limit)
     from dicectl.manager.registry import sqlite
 
-    return sqlite.read_audit(name, after)
+    return sqlite.read_audit(name, after, limit)
 
 
 def _check(name):

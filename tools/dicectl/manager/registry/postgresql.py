@@ -221,13 +221,13 @@ def engine(parsed, application="dicectl manager"):
         raise CommandError("PostgreSQL needs psycopg: pip install 'dice-dtls[postgresql]'", USAGE)
 
 
-def read_audit(url, after=0):
-    """Return the audit log of a registry, even while a manager has it open; raises CommandError."""
+def read_audit(url, after=0, limit=None):
+    """Return the first `limit` entries above `after`, or all, even while a manager has the registry open; raises CommandError."""
     parsed = parse(url)
     opened = engine(parsed, "dicectl manager audit")
     try:
         with opened.connect() as connection:
-            return [entry(*row) for row in connection.execute(entries_after(after))]
+            return [entry(*row) for row in connection.execute(entries_after(after, limit))]
     except DBAPIError as error:
         raise CommandError(f"cannot read {url}: {str(error.orig).strip().partition(chr(10))[0]}", USAGE)
     finally:

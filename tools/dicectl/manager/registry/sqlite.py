@@ -114,8 +114,8 @@ class SqliteRegistry(RelationalRegistry):
         os.close(self._lock)
 
 
-def read_audit(path, after=0):
-    """Return the audit log of a registry, even while a manager has it open; raises CommandError."""
+def read_audit(path, after=0, limit=None):
+    """Return the first `limit` entries above `after`, or all, even while a manager has the registry open; raises CommandError."""
     if not Path(path).exists():
         raise CommandError(f"there is no {path}: name the file that `dicectl manager run` uses", USAGE)
     private_file.check(path, _WHAT)
@@ -124,8 +124,8 @@ def read_audit(path, after=0):
         try:
             old = database.execute("PRAGMA user_version").fetchone()[0] < schema.USER_VERSION
             group = "roster" if old else "group_name"
-            entries = f"SELECT number, at, event, {group}, device, detail FROM audit WHERE number > ? ORDER BY number"
-            return [entry(*row) for row in database.execute(entries, (after,))]
+            entries = f"SELECT number, at, event, {group}, device, detail FROM audit WHERE number > ? ORDER BY number LIMIT ?"
+            return [entry(*row) for row in database.execute(entries, (after, -1 if limit is None else limit))]
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
