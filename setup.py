@@ -15,6 +15,7 @@ DATA = (
     "boards/**/*",
     "firmware/**/*.py",
     "tools/dicectl/on_device/*.py",
+    "tools/dicectl/monitoring/*",
     "docs/footprint.json",
 )
 

@@ -30,13 +30,22 @@ class FakeMetrics:
         return [GaugeMetricFamily("dice_devices", "x", value=3)]
 
 
+class FakeOperation:
+    """Metrics without values."""
+
+    def update(self, service, problems):
+        """Do nothing."""
+
+    standby = collect = lambda self: []
+
+
 class Site:
     """A server, and the time that it sees."""
 
     def __init__(self):
         self.now = 100.0
         self.port = free_port(socket.SOCK_STREAM)
-        self.server = HttpServer(self.port, FakeMetrics(), lambda: self.now)
+        self.server = HttpServer(self.port, FakeMetrics(), FakeOperation(), lambda: self.now)
 
     def get(self, path):
         """Return (status, text)."""
@@ -85,4 +94,4 @@ def test_a_page_that_fails_costs_its_request(site, capfd):
 
 def test_a_port_that_is_taken_is_named(site):
     with pytest.raises(CommandError, match=f"TCP port {site.port}"):
-        HttpServer(site.port, FakeMetrics())
+        HttpServer(site.port, FakeMetrics(), FakeOperation())

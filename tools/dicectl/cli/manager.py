@@ -82,10 +82,11 @@ async def _run(registry, port, host, metrics_port, log_format):
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.http_server import HttpServer
     from dicectl.manager.metrics import Metrics
+    from dicectl.manager.operation_metrics import OperationMetrics
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, registry.path)
-    http = HttpServer(metrics_port, Metrics()) if metrics_port else None
+    http = HttpServer(metrics_port, Metrics(), OperationMetrics()) if metrics_port else None
     try:
         with Dashboard(service, log_format) as dashboard:
             await process.run(service, port, host, dashboard, http)
@@ -99,8 +100,6 @@ for _command in (
     manager_key.key,
     manager_key.encrypt,
     manager_key.decrypt,
-    manager_service.status,
-    manager_service.stop,
-    manager_service.unit,
+    *manager_service.commands,
 ):
     command.add_command(_command)

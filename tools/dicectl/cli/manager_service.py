@@ -111,3 +111,34 @@ def unit(registry, user, port, host, metrics, install, path, dry_run):
         click.echo(f"written to {target}; next:\n  systemctl daemon-reload\n  systemctl enable --now {Path(target).stem}")
     for note in systemd_unit.notes(user):
         click.echo(f"note: {note}", err=True)
+
+
+@click.command()
+def rules():
+    """Print alert rules for Prometheus, as YAML. docs/operating.md has for each alert what to do.
+
+    \b
+    Example:
+      dicectl manager rules > /etc/prometheus/dice.yml
+    """
+    _print_file("alerts.yml")
+
+
+@click.command()
+def dashboard():
+    """Print a dashboard for Grafana, as JSON to import.
+
+    \b
+    Example:
+      dicectl manager dashboard > dice.json
+    """
+    _print_file("dashboard.json")
+
+
+def _print_file(name):
+    from dicectl import resources
+
+    click.echo((resources.MONITORING / name).read_text(), nl=False)
+
+
+commands = (status, stop, unit, rules, dashboard)

@@ -30,15 +30,17 @@ class _SilentHandler(WSGIRequestHandler):
 class HttpServer:
     """Serves what the last update() or failed() has left; its threads access nothing else of the manager."""
 
-    def __init__(self, port, metrics, clock=time.monotonic):
-        """`metrics` is a metrics.Metrics."""
+    def __init__(self, port, metrics, operation, clock=time.monotonic):
+        """`metrics` is a metrics.Metrics, `operation` an operation_metrics.OperationMetrics."""
         self._metrics = metrics
+        self._operation = operation
         self._clock = clock
         self._problems = ()
         self._not_ready = ("the manager has not begun to serve",)
         self._updated_s = clock()
         registry = CollectorRegistry()
         registry.register(metrics)
+        registry.register(operation)
         self._prometheus = make_wsgi_app(registry)
         try:
             self._server = make_server("127.0.0.1", port, self._answer, _Server, _SilentHandler)
@@ -55,10 +57,12 @@ class HttpServer:
     def update(self, service, problems):
         """Copy the metrics of a service.ManagerService, which serves devices; `problems` are sentences."""
         self._metrics.update(service)
+        self._operation.update(service, problems)
         self._problems, self._not_ready, self._updated_s = tuple(problems), (), self._clock()
 
     def standby(self, text):
         """Note that another manager serves the devices."""
+        self._operation.standby()
         self._problems, self._not_ready, self._updated_s = (), (text,), self._clock()
 
     def failed(self, text):

@@ -119,6 +119,10 @@ class ManagerService:
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
         return {what: error for what, error in found.items() if error}
 
+    def refused(self):
+        """Return how many handshakes found no place since the service has begun."""
+        return self._service.listener.refused if self._service else 0
+
     def problems(self):
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
