@@ -270,3 +270,24 @@ def test_a_push_that_fails_is_tried_again(tmp_path, error):
         del service.kdc.connected[identity]
 
     in_virtual_time(scenario, tmp_path)
+
+
+def test_a_registry_that_cannot_be_written_is_a_problem_until_it_can(tmp_path):
+    """So /healthz and `manager status` are well again without a change that somebody makes."""
+
+    async def scenario(service):
+        def full():
+            raise RegistryError("database or disk is full")
+
+        assert service.problems() == []
+        service.registry.before_write = full
+        with pytest.raises(CommandError, match="disk is full"):
+            service.do({"do": "provision", "name": "late", "groups": {}})
+        for _ in range(3):
+            assert service.problems() == ["the registry cannot be written: database or disk is full"]
+            await asyncio.sleep(6)
+        service.registry.before_write = None
+        await asyncio.sleep(6)
+        assert service.problems() == []
+
+    in_virtual_time(scenario, tmp_path)

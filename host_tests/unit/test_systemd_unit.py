@@ -37,6 +37,7 @@ def test_the_service_writes_in_its_state_directory_alone():
         assert line in unit.splitlines(), line
     assert re.search(r"^ExecStart=\S.* manager run /var/lib/dice/dice.db --host manager.example --port 5684 ", unit, re.MULTILINE)
     assert {"User=dice", "ReadWritePaths=/srv/dice"} <= set(text(user="dice", registry="/srv/dice/house.db").splitlines())
+    assert "LoadCredential=dice-key:/etc/dice/registry.key" in text(key_file="/etc/dice/registry.key").splitlines()
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in text(port=684)
 
 

@@ -79,10 +79,11 @@ def stop(registry, as_json):
 @click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
 @click.option("--host", help="Name or address that devices connect to; a name can move to another computer.  [required]")
 @click.option("--metrics", type=click.IntRange(1, 65535), default=9684, show_default=True, help="TCP port on loopback for probes.")
+@click.option("--key-file", help="Key of an encrypted registry, such as /etc/dice/registry.key, which root alone can read.")
 @click.option("--install", is_flag=True, help="Write it to /etc/systemd/system/dice-manager.service, as root.")
 @click.option("--to", "path", type=click.Path(dir_okay=False), help="Write it to another file.")
 @click.option("--dry-run", is_flag=True, help="Print the unit and where it would be written; write nothing.")
-def unit(registry, user, port, host, metrics, install, path, dry_run):
+def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
     """Print or install a unit of systemd that runs the manager at each start of this computer, shielded from the rest of it.
 
     \b
@@ -96,7 +97,7 @@ def unit(registry, user, port, host, metrics, install, path, dry_run):
 
     if not host:
         raise CommandError("name this computer as devices shall find it, also years from now: --host manager.example.org", USAGE)
-    options = {"registry": registry, "user": user, "port": port, "host": host, "metrics": metrics}
+    options = {"registry": registry, "user": user, "port": port, "host": host, "metrics": metrics, "key_file": key_file}
     text = systemd_unit.text(**options)
     target = path or (systemd_unit.PATH if install else None)
     if target is None or dry_run:

@@ -59,7 +59,7 @@ class GroupChanges:
                 if manager.state.epoch:
                     manager.begin(change, now())
                 else:
-                    self._service.commit(manager.state, change)
+                    self._service.registry.commit(manager.state, change)
                     manager.state.apply(change)
             if rekey_s != self._service.rekey_s[group]:
                 self._service.registry.set_rekey(group, rekey_s)

@@ -57,16 +57,15 @@ class OperationMetrics:
             for group in service.managers:
                 family.add_metric([group], value(service, group))
             families.append(family)
-        if service.write_error is not self._write_error:
-            self._errors += service.write_error is not None
-            self._write_error = service.write_error
+        error = service.registry.write_error
+        if error is not self._write_error:
+            self._errors += error is not None
+            self._write_error = error
         families.append(CounterMetricFamily("dice_registry_errors", "Failures of the registry to store", value=self._errors))
         families.append(CounterMetricFamily("dice_refused_hellos", "Handshakes that found no place", value=service.refused()))
         lost = dropped(service.address.get("port", 0))
         if lost is not None:
-            families.append(
-                CounterMetricFamily("dice_udp_dropped", "Datagrams that the full buffer of the socket lost", value=lost)
-            )
+            families.append(CounterMetricFamily("dice_udp_dropped", "Datagrams that the full buffer lost", value=lost))
         self._families = families
 
     def _about(self, problems, is_standby):

@@ -60,7 +60,6 @@ class ManagerService:
         self._timers = {}  # RekeyTimer by name
         self.rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
         self.requests = requests_of(self)
-        self.write_error = None  # the last one of the registry, until a change is stored again
         self._probed_s = 0.0
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
@@ -126,31 +125,19 @@ class ManagerService:
     def problems(self):
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
-        if self.write_error and not self._is_writable():
-            found.append(f"the registry cannot be written: {describe(self.write_error)}")
+        if self.registry.write_error and not self._is_writable():
+            found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found
 
     def _is_writable(self):
-        """Return whether the registry stores a change, which changes nothing; it is tried each few seconds."""
+        """Return whether the registry stores a change again; each few seconds one is tried that changes nothing."""
         now_s = asyncio.get_running_loop().time()
         if now_s - self._probed_s >= _PROBE_S:
             self._probed_s = now_s
-            try:
+            with contextlib.suppress(RegistryError), self.registry.transaction():
                 for name in list(self.managers)[:1]:
                     self.registry.restamp(name, self.registry.since(name))
-                self.write_error = None
-            except Exception as error:
-                self.write_error = error
-        return self.write_error is None
-
-    def commit(self, *change):
-        """Store a change of a group; for dice.group.manager.Manager."""
-        try:
-            self.registry.commit(*change)
-        except Exception as error:
-            self.write_error = error
-            raise
-        self.write_error = None
+        return self.registry.write_error is None
 
     def uptime_s(self):
         """Return for how many s the service has run."""
@@ -181,7 +168,6 @@ class ManagerService:
         except DiceError as error:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except RegistryError as error:
-            self.write_error = error
             raise CommandError(
                 f"the registry cannot be written ({error}): free space on its disk, and look at dicectl group show", FAILED
             )
@@ -190,7 +176,7 @@ class ManagerService:
 
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
-        self.managers[state.name] = manager = FencedManager(state, self.commit, secrets.token_bytes, now())
+        self.managers[state.name] = manager = FencedManager(state, self.registry.commit, secrets.token_bytes, now())
         manager.may_distribute = self.leader.may_distribute
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)

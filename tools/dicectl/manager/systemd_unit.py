@@ -37,7 +37,7 @@ TimeoutStopSec=30
 
 {user}
 {state}
-UMask=0077
+{key}UMask=0077
 
 {capabilities}
 NoNewPrivileges=yes
@@ -70,7 +70,7 @@ WantedBy=multi-user.target
 """
 
 
-def text(registry, user, port, host, metrics):
+def text(registry, user, port, host, metrics, key_file=None):
     """Return the unit; raises CommandError for a registry that the service could not write."""
     path = Path(registry)
     if not path.is_absolute():
@@ -84,6 +84,7 @@ def text(registry, user, port, host, metrics):
         command=" ".join(map(_quoted, [*_program(), *arguments])),
         user=f"User={user}" if user else "DynamicUser=yes",
         state="StateDirectory=dice\nStateDirectoryMode=0700" if own else f"ReadWritePaths={_quoted(str(path.parent))}",
+        key=f"LoadCredential=dice-key:{key_file}\n" if key_file else "",
         capabilities=f"CapabilityBoundingSet={capability}" + (f"\nAmbientCapabilities={capability}" if capability else ""),
     )
 
