@@ -55,6 +55,7 @@ GROUPS = (
             ("transport.espnow", "EspNow"),
             ("transport.udp", "Multicast"),
             ("transport.udp", "Unicast"),
+            ("transport.udp_network", "UdpNetwork"),
         ),
     ),
     ("Stores", "", (("store", None), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file"))),

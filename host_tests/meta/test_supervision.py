@@ -23,7 +23,7 @@ STARTS = {
     "start_soon",
 }
 LEADER = "host_tests/unit/test_leader.py::test_"
-P, C, APP, TOOL, MANAGER = (
+P, C, APP, TOOL, MANAGER, RESIDENT, MONITOR = (
     f"host_tests/{name}.py::test_"
     for name in (
         "portable/test_aio_supervision",
@@ -31,6 +31,8 @@ P, C, APP, TOOL, MANAGER = (
         "unit/test_app_supervision",
         "unit/test_tool_supervision",
         "unit/test_manager_supervision",
+        "unit/test_resident",
+        "unit/test_monitor",
     )
 )
 OUTAGE = "host_tests/net/test_examples_outage.py::test_"
@@ -88,9 +90,23 @@ TASKS = {
     "tools/dicectl/emulator/runner.py:lines": [f"{TOOL}an_exception_of_a_script_on_a_board_is_raised"],
     "tools/dicectl/cli/dtls.py:_serve_until": [f"{TOOL}a_dtls_server_whose_network_fails_ends_audibly"],
     "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],
-    "tools/dicectl/manager/monitor.py:Monitor.run": [
-        f"{TOOL}a_monitor_survives_the_end_of_a_group_and_ends_audibly_if_it_cannot_report",
-        f"{TOOL}a_member_on_a_host_survives_its_session_with_the_manager",
+    "tools/dicectl/manager/host_member.py:resolved": [f"{RESIDENT}a_name_server_that_is_away_holds_nobody_up"],
+    "tools/dicectl/manager/monitor.py:Monitor._alone": [
+        f"{MONITOR}a_monitor_that_cannot_report_ends_audibly",
+        f"{MONITOR}a_monitor_ends_with_its_member",
+    ],
+    "tools/dicectl/manager/resident.py:Resident.run": [
+        f"{RESIDENT}a_manager_that_is_away_is_tried_again",
+        f"{RESIDENT}a_part_that_ends_ends_the_member_audibly",
+    ],
+    "tools/dicectl/manager/resident.py:Resident._watch": [f"{RESIDENT}a_part_that_ends_ends_the_member_audibly"],
+    "tools/dicectl/manager/resident.py:Resident._take_part": [
+        f"{RESIDENT}a_group_that_ends_is_resumed_and_its_trouble_is_said_once",
+        f"{MONITOR}a_transport_whose_observer_raises_goes_on",
+    ],
+    "tools/dicectl/manager/resident.py:Resident._begin_to_follow": [
+        f"{RESIDENT}a_manager_that_is_away_is_tried_again",
+        f"{RESIDENT}a_group_that_the_manager_refuses_costs_the_others_nothing",
     ],
     "tools/dicectl/manager/leader.py:Leader.start": [
         f"{LEADER}a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly",

@@ -292,8 +292,9 @@ def test_the_application_publishes_readings_and_serves_clients(in_network, tmp_p
 
 async def _question(folder):
     """As desk, which lamp-1 knows as "tablet", ask the group; return the responses over a session with lamp-1 and without one."""
-    node = HostMember(folder / "desk", "lamps")
-    group = await node.join()
+    node = HostMember(folder / "desk", ["lamps"])
+    await node.lock()
+    group, _ = await node.ready("lamps")
     connection = await dice.connect(
         ("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=PATIENCE_S
     )
@@ -303,8 +304,7 @@ async def _question(folder):
         found = await request_group(group, GET, "light", b"", 7000, identity, peers)
         said.append({"session" if who is peer else who: bytes(message.payload) for who, message in found.items()})
     peer.close()
-    await node.report()
-    group.close()
+    await node.leave()
     return said
 
 

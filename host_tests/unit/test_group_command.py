@@ -147,5 +147,6 @@ def test_times_are_as_people_say_them(seconds, text):
 def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
     settings = {"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00", **wrong}
     (tmp_path / "node.json").write_text(json.dumps(settings))
+    (tmp_path / "node.json").chmod(0o600)
     with pytest.raises(CommandError, match="is damaged"):
-        host_member.HostMember(tmp_path, "lamps")
+        host_member.HostMember(tmp_path, ["lamps"])

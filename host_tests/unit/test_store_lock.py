@@ -5,6 +5,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -20,7 +21,8 @@ from dice.store import FileStore
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import system
 from dicectl.errors import FAILED, CommandError
-from dicectl.manager.host_member import HostMember
+from dicectl.manager import host_member
+from dicectl.manager.host_member import HostMember, ResidentAppeared
 from dicectl.manager.node_file import FILE
 
 OPEN = """
@@ -190,34 +192,70 @@ def test_join_is_refused_and_leaves_nothing_behind(tmp_path, other):
 def node_folder(folder):
     """Make a folder that dicectl group --as takes."""
     (folder / FILE).write_text('{"manager": {"host": "127.0.0.1", "port": 1}, "identity": "desk", "key": "00"}')
+    (folder / FILE).chmod(0o600)
     return folder
 
 
 def test_a_command_names_the_program_that_uses_its_folder(tmp_path, other, monkeypatch):
-    monkeypatch.setattr("dicectl.manager.host_member._STORE_TRIES", 2)
+    monkeypatch.setattr(host_member, "_STORE_TRIES", 2)
     message = rf"^E{E_STORE_SHARED}: .* is in use by process {other.pid} \(python.* -c .*\): wait for it"
     with pytest.raises(CommandError, match=message) as caught:
-        asyncio.run(HostMember(node_folder(tmp_path), "lamps").join())
+        asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
     assert caught.value.exit_code == FAILED and "\n" not in caught.value.message
 
 
-def test_a_command_waits_for_one_that_ends_soon(tmp_path, other, monkeypatch):
+def _naps(monkeypatch, at_the_third):
+    """Return a list of the times that are slept from now on; call `at_the_third()` then."""
     naps = []
-
-    async def connect(*_, **__):
-        raise OSError("that far")
 
     async def sleep(seconds):
         naps.append(seconds)
         if len(naps) == 3:
+            at_the_third()
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    return naps
+
+
+def test_a_command_waits_for_one_that_ends_soon(tmp_path, other, monkeypatch):
+    naps = _naps(monkeypatch, lambda: other.communicate(""))
+
+    async def main():
+        member = HostMember(node_folder(tmp_path), ["lamps"])
+        await member.lock()
+        assert len(naps) == 3 and refused(tmp_path)
+        await member.leave()
+
+    asyncio.run(main())
+    assert not refused(tmp_path)
+
+
+def test_a_command_waits_longer_for_many_short_ones(tmp_path, other, monkeypatch):
+    """As long as the holder changes, others were first."""
+    monkeypatch.setattr(host_member, "_STORE_TRIES", 2)
+    holders = iter(range(100))
+    monkeypatch.setattr(system, "holder", lambda folder: next(holders))
+    naps = []
+
+    async def sleep(seconds):
+        naps.append(seconds)
+        if len(naps) == 20:
             other.communicate("")
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    monkeypatch.setattr(dice, "connect", connect)
-    with pytest.raises(CommandError, match="that far"):
-        asyncio.run(HostMember(node_folder(tmp_path), "lamps").join())
+    asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
+    assert len(naps) == 20
+
+
+def test_a_command_that_waits_uses_a_resident_member_that_appears(tmp_path, other, monkeypatch):
+    """A socket that a killed one has left is none."""
+    monkeypatch.setattr(host_member, "_STORE_TRIES", 20)
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(tmp_path / "member.socket"))
+    naps = _naps(monkeypatch, left.listen)
+    with left, pytest.raises(ResidentAppeared):
+        asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
     assert len(naps) == 3
-    assert not refused(tmp_path)
 
 
 def test_who_holds_a_folder_may_be_unknown(tmp_path):

@@ -4,22 +4,18 @@
 
 import asyncio
 import importlib
-import os
 import socket
 import sys
 import types
 
 import pytest
 
-from dice.errors import LimitError, PeerError
-from dice.reasons import E_EXPIRED, E_NO_ANSWER
 from dice.transport.slip_ip import packet
 from dicectl import resources
 from dicectl.cli import dtls, emulate
 from dicectl.emulator import runner
 from dicectl.emulator.bus import Bus
 from dicectl.errors import CommandError
-from dicectl.manager import host_member, monitor
 from dicectl.net import slip_gateway, virtual, watched
 
 NODE = b"\x0a\x4d\0\1\0\7"
@@ -146,103 +142,6 @@ def test_an_exception_in_the_thread_of_a_board_is_printed_and_fails():
     printer = types.SimpleNamespace(end=lambda number, board, error: said.append(error))
     emulate._run(types.SimpleNamespace(run=run), 1, "script", 1, printer, failed)
     assert said == ["ValueError: odd"] and failed == [1]
-
-
-class FakeMember:
-    """A double of HostMember, and its group: the iteration raises `errors`, and then reports a datagram."""
-
-    errors = ()
-    path = "lamps.gsa"
-
-    def __init__(self, folder, name, report):
-        self.report = report
-        self.group = self
-
-    async def join(self):
-        return self
-
-    async def __anext__(self):
-        await asyncio.sleep(0)
-        if self.errors:
-            raise self.errors.pop(0)
-        self.report(b"", None, None, None)
-        await asyncio.sleep(3600)
-
-    async def stay(self):
-        await asyncio.sleep(3600)
-
-    def close(self):
-        pass
-
-    leave = close
-
-
-@pytest.mark.parametrize("errors", [[], [LimitError(E_EXPIRED)], [OSError(19, "no device")]], ids=repr)
-def test_a_monitor_survives_the_end_of_a_group_and_ends_audibly_if_it_cannot_report(monkeypatch, errors):
-    def full(self, *processed):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(FakeMember, "errors", errors)
-    monkeypatch.setattr(monitor, "HostMember", FakeMember)
-    monkeypatch.setattr(monitor, "_AGAIN_S", 0)
-    monkeypatch.setattr(monitor.Monitor, "_print", full)
-    gsa = types.SimpleNamespace(address=bytes((239, 1, 2, 3)), port=1, epoch=1)
-    monkeypatch.setattr(monitor, "read_file", lambda path, decode: gsa)
-    with pytest.raises(CommandError, match=r"the monitor ends: .*No space"):
-        asyncio.run(asyncio.wait_for(monitor.Monitor("lamps", ".", None, False, 0, True).run(), 60))
-    assert not errors
-
-
-@pytest.mark.parametrize("error", [PeerError(None, E_NO_ANSWER), OSError(101, "unreachable"), MemoryError()], ids=repr)
-def test_a_member_on_a_host_survives_its_session_with_the_manager(tmp_path, monkeypatch, error):
-    (tmp_path / "node.json").write_text('{"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00"}')
-    monkeypatch.setattr(host_member, "_RECONNECT_S", 0)
-    member = host_member.HostMember(tmp_path, "lamps")
-    member._coap = types.SimpleNamespace(close=lambda: None)
-    joined = []
-
-    async def stay(coap):
-        raise error
-
-    async def join():
-        joined.append(1)
-        if len(joined) == 1:
-            raise CommandError("away")
-
-    member._managed = types.SimpleNamespace(stay=stay)
-    member.join = join
-
-    async def main():
-        task = asyncio.ensure_future(member.stay())
-        for _ in range(50):
-            await asyncio.sleep(0.01)
-        assert len(joined) > 2 and not task.done()
-        task.cancel()
-
-    asyncio.run(main())
-
-
-def test_a_transport_whose_observer_raises_goes_on():
-    """The observer is called once for each datagram, also when it raises."""
-    seen = []
-
-    def observer(*processed):
-        seen.append(processed[0])
-        raise OSError(28, os.strerror(28))
-
-    inner = types.SimpleNamespace(socket=None, send=None, close=None, source=None)
-    waiting = [b"1", b"2", None]
-    inner.receive = lambda: waiting.pop(0)
-    network = host_member.TappedNetwork(observer)
-    network.member = types.SimpleNamespace(accepted=0, dropped={})
-    tapped = host_member._TappedMulticast(inner, network)
-    assert tapped.receive() == b"1"
-    with pytest.raises(OSError):
-        tapped.receive()
-    assert tapped.receive() == b"2"
-    with pytest.raises(OSError):
-        tapped.receive()
-    assert seen == [b"1", b"2"]
 
 
 def test_a_line_that_cannot_be_sent_ends_the_command_audibly(monkeypatch):

@@ -28,6 +28,7 @@ from dicectl.cli import (
     group_changes,
     keyring,
     manager,
+    member,
     provision,
 )
 
@@ -59,6 +60,7 @@ for module in (
     gateway,
     group,
     manager,
+    member,
     provision,
 ):
     cli.add_command(module.command)

@@ -7,12 +7,11 @@ import time
 
 import rich_click as click
 
-from dicectl.cli import changes
+from dicectl.cli import changes, group_messages
 from dicectl.cli.options import Period, complete_device, complete_group, with_address
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.manager.group_words import is_done, sentence
-from dicectl.text import printable
 
 _WAIT_S = 90
 _WAIT_EACH_S = 0.11  # longer for each member
@@ -25,9 +24,6 @@ wait_option = click.option(
     default=True,
     show_default=True,
     help="Wait until all members that are awake have the new keys; exit status 1 if that takes too long.",
-)
-_as = click.option(
-    "--as", "folder", required=True, type=click.Path(file_okay=False), help="Folder of this computer as a member (provision --to)."
 )
 
 
@@ -277,79 +273,5 @@ def rekey(group, dry_run, wait, as_json, registry):
     follow(registry, control.call(registry, "rekey", group=group), wait, as_json)
 
 
-@command.command()
-@click.argument("group")
-@click.argument("message")
-@_as
-def send(group, message, folder):
-    """Send a message to a group, as the member whose folder `dicectl provision` wrote. The member must be a sender."""
-    import asyncio
-
-    from dicectl.manager.host_member import HostMember
-
-    asyncio.run(HostMember(folder, group).send(message.encode()))
-
-
-@command.command()
-@click.argument("group")
-@click.argument("path")
-@_as
-@click.option("--wait", type=click.FloatRange(0.1, 60), default=7, show_default=True, help="Seconds to wait for answers.")
-@_json
-@control.option
-def ask(group, path, folder, wait, as_json, registry):
-    """GET a CoAP resource of all members of a group, such as `light`, as the member whose folder `dicectl provision` wrote.
-
-    Members with an id answer: answering listeners and senders. Each waits for a random time of up to 5 s first, so that they do not
-    answer at the same moment.
-
-    \b
-    Example:
-      dicectl group ask lamps light --as desk/
-    """
-    import asyncio
-    from contextlib import suppress
-
-    from dicectl.cli.progress import bar
-    from dicectl.cli.table import print_table
-    from dicectl.manager.host_member import HostMember
-
-    member = HostMember(folder, group)
-    with bar(not as_json) as report:
-        if report:
-            report(f"waiting {wait:g} s for answers")
-        found = asyncio.run(member.get(path, int(wait * 1000)))
-    members = []
-    with suppress(CommandError):  # the manager may run on another computer
-        members = control.call(registry, "members", group=group)
-    names = {m["id"]: m["device"] for m in members if m["id"] is not None and m["identity"] != member.identity}
-    answers = [{"id": who, "device": names.get(who), "answer": text} for who, text in sorted(found.items())]
-    silent = [name for who, name in names.items() if who not in found]
-    if as_json:
-        click.echo(json.dumps({"answers": answers, "silent": silent}))
-        return
-    lines = [(answer["device"] or f"id {answer['id']}", printable(answer["answer"])) for answer in answers]
-    print_table(("device", "answer"), lines, headed=False, text_columns=2)
-    if silent or not answers:
-        click.echo(f"no answer from {', '.join(silent) or 'any member'}", err=True)
-
-
-@command.command()
-@click.argument("group")
-@_as
-@click.option("--pcapng", type=click.Path(dir_okay=False), help="Write all datagrams, with comments, to a file for Wireshark.")
-@click.option("--keylog", is_flag=True, help="Write the group's keys to a file beside the capture: PCAPNG.keys.")
-@click.option("--count", type=click.IntRange(1), help="Stop after this many datagrams.")
-@_json
-def monitor(group, folder, pcapng, keylog, count, as_json):
-    """Show the messages of a group, and the datagrams that a member drops. Ctrl-C ends it."""
-    import asyncio
-
-    from dicectl.manager.monitor import Monitor
-
-    if keylog and not pcapng:
-        raise CommandError("the keys are written beside the capture: give --pcapng too", USAGE)
-    try:
-        asyncio.run(Monitor(group, folder, pcapng, keylog, count, as_json).run())
-    except KeyboardInterrupt:
-        pass
+for _command in (group_messages.send, group_messages.ask, group_messages.monitor):
+    command.add_command(_command)

@@ -1,10 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""This computer as a member of a managed group, with the folder that `dicectl provision` wrote."""
+"""This computer as a member of managed groups, with the folder that `dicectl provision` wrote.
+
+One process at a time is the member of a folder, because it counts the numbers that it has sent; it locks the folder.
+"""
 
 import asyncio
 import contextlib
+import errno
+import ipaddress
 import json
+import socket
+import threading
 from pathlib import Path
 
 import dice
@@ -14,164 +21,248 @@ from dice.aio.managed import ManagedGroup
 from dice.coap.codes import GET
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
-from dice.errors import DiceError
-from dice.reasons import E_STORE_SHARED
-from dice.transport.udp import Multicast
-from dicectl import system
+from dice.errors import DiceError, PeerError, StoreError
+from dice.reasons import E_NO_ANSWER, E_STALLED, E_STORE_SHARED
+from dice.transport.udp import Unicast
+from dicectl import private_file, system
 from dicectl.errors import FAILED, USAGE, CommandError
+from dicectl.manager import member_socket, node_file
 from dicectl.manager.node_file import FILE
+from dicectl.manager.observed import ObservedNetwork, OwnMessages
 from dicectl.reasons import SENTENCES
 
-_RECONNECT_S = 5
+CONNECT_S = 20
+KEPT_S = 1.5  # how long a member that has kept its keys waits for the manager before it sends
+KEPT_MAX_S = 2  # also if there are several managers
+_REPORT_S = 2
 _TIMER_MS = 1000
-_CONNECT_S = 20
-_STORE_TRIES = 200  # while another command uses the folder: longer than one that sends or asks takes
+_STORE_TRIES = 200  # while one other command uses the folder: longer than one that sends or asks takes
+_STORE_TRIES_MAX = 2400
 _STORE_TRY_S = 0.05
+_UNREACHABLE = (E_NO_ANSWER, E_STALLED)
 
 
-@contextlib.contextmanager
-def _in_one_line():
-    """Turn a DiceError into a CommandError."""
-    try:
-        yield
-    except DiceError as error:
-        raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
+class ResidentAppeared(Exception):
+    """While we waited for the folder, a resident member began to serve there: use its socket."""
+
+
+class _Store:
+    """The counters in a folder, which is locked until release(), also if something still has this object."""
+
+    def __init__(self, folder):
+        self._inner = dice.FileStore(str(folder))
+
+    def get(self, name):
+        return self._held().get(name)
+
+    def put(self, name, value):
+        self._held().put(name, value)
+
+    def _held(self):
+        if self._inner is None:
+            raise StoreError(E_STORE_SHARED)
+        return self._inner
+
+    def release(self):
+        self._inner = None
+
+
+def sentence(error):
+    """Return what a user reads of an exception."""
+    if isinstance(error, DiceError):
+        return f"E{error.reason}: {SENTENCES[error.reason]}"
+    return f"network: {getattr(error, 'strerror', None) or error or type(error).__name__}"
 
 
 class HostMember:
-    """A member. send() and get() do one thing and leave; join() and stay() are for a longer membership."""
+    """A member: lock() the folder, then ready() gives a group for a moment, or a Resident stays in its groups."""
 
-    def __init__(self, folder, name, on_datagram=None):
-        """`on_datagram(datagram, source, member, before)`, if given, is called with each datagram after the member processed it."""
+    def __init__(self, folder, names, interface=None, hops=1, observe=lambda *_: None):
+        """`names` are groups; more can be added. `observe` is that of ObservedNetwork, and gets the name of the group first."""
         self.folder = Path(folder)
         try:
-            self._settings = json.loads((self.folder / FILE).read_text())
-            self._address = (self._settings["manager"]["host"], self._settings["manager"]["port"])
-            self._psk = Psk(self._settings["identity"].encode(), bytes.fromhex(self._settings["key"]))
+            self.settings = json.loads(private_file.read(self.folder / FILE, "the key of this member"))
+            Psk(self.settings["identity"].encode(), bytes.fromhex(self.settings["key"]))
+            self._managers = node_file.managers(self.folder, self.settings)
+            self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
         except OSError:
-            command = f"dicectl provision new NAME --group {name} --to {self.folder}"
+            command = f"dicectl provision new NAME --group {next(iter(names), 'GROUP')} --to {self.folder}"
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
         except (ValueError, KeyError, TypeError, AttributeError, DiceError):
             raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
-        self.identity = self._settings.get("identity")
-        self.path = self.folder / f"{name}.gsa"
-        self._tapped = TappedNetwork(on_datagram) if on_datagram else None
-        self._managed = ManagedGroup(name, str(self.path), self._tapped)
-        self._coap = None  # with the manager
+        self.identity = self.settings["identity"]
+        self.interface = interface
+        self.hops = hops
+        self.managed = {}  # ManagedGroup by name
+        self.own = OwnMessages()
+        self.coap = None  # with the manager
+        self._networks = {}
+        self._observe = observe
+        self._router = Router(dict(self._managers.routes))
+        self._store = None
+        self._names = list(names)
 
-    async def _locked(self):
-        """Return a store that locks the folder; wait a little for another program that uses it. Raises CommandError."""
-        for _ in range(_STORE_TRIES):
+    def path(self, name):
+        """Return the path of a group's GSA."""
+        return self.folder / f"{name}.gsa"
+
+    async def lock(self):
+        """Lock the folder; wait a little for another program that uses it. Raises CommandError, and ResidentAppeared."""
+        holder, tries = None, 0
+        for _ in range(_STORE_TRIES_MAX):
             try:
-                return dice.FileStore(str(self.folder))
+                self._store = _Store(self.folder)
+                break
             except DiceError:
-                await asyncio.sleep(_STORE_TRY_S)
-        used = f"{self.folder} is in use by {system.holder(self.folder)}"
-        raise CommandError(f"E{E_STORE_SHARED}: {used}: wait for it, or give each program a member of its own")
+                if member_socket.serves(self.folder):
+                    raise ResidentAppeared
+            before, holder = holder, system.holder(self.folder)
+            tries = tries + 1 if holder == before else 0  # others were first, and each takes its time
+            if tries == _STORE_TRIES:
+                break
+            await asyncio.sleep(_STORE_TRY_S)
+        if self._store is None:
+            used = f"{self.folder} is in use by {holder}"
+            raise CommandError(f"E{E_STORE_SHARED}: {used}: wait for it, or give each program a member of its own")
+        for name in self._names:
+            self.add(name)
 
-    async def join(self):
-        """Connect to the manager and return the group; raises CommandError."""
-        store = await self._locked()
-        try:
-            with _in_one_line():
-                connection = await dice.connect(self._address, self._psk, timer_ms=_TIMER_MS, timeout_s=_CONNECT_S)
-                self._coap = Coap(connection, Router(self._managed.routes))
-                group = await self._managed.join(self._coap)
-        except (OSError, UnicodeError) as error:  # the latter of a name that no host can have
-            raise CommandError(f"network: {error}")
-        finally:
-            del store  # the group has one of its own, which is released with it
-        if self._tapped:
-            self._tapped.member = group.member
-        return group
+    def add(self, name):
+        """Take part in one more group, once the folder is locked; return its ManagedGroup."""
+        if name not in self.managed:
+            network = ObservedNetwork(
+                lambda *processed: self._observe(name, *processed), lambda: self._member(name), self.interface, self.hops
+            )
+            self._networks[name] = network
+            self.managed[name] = ManagedGroup(name, str(self.path(name)), network, self._store)
+            self._router.routes.update(self.managed[name].routes)
+        return self.managed[name]
 
-    async def send(self, message):
-        """Send a message to the group; raises CommandError."""
-        group = await self.join()
-        try:
-            with _in_one_line():
-                await group.send(message)
-                await self.report()
-        finally:
-            group.close()
+    def _member(self, name):
+        group = self.managed[name].group if name in self.managed else None
+        return group.member if group else None
 
-    async def get(self, path, wait_ms):
-        """GET a resource of all members and return {id: text of the answer}; raises CommandError."""
-        group = await self.join()
+    async def connect(self, timeout_s=CONNECT_S):
+        """Open a session with the first manager that answers; raises what dice.connect raises."""
+        self.hang_up()
+        self.coap = Coap(await self._managers.connect(await self._resolved(timeout_s), _TIMER_MS, timeout_s), self._router)
+
+    async def _resolved(self, timeout_s):
+        """Return a network that knows the addresses of the managers whose names were found."""
+        hosts = {manager["host"]: manager["port"] for manager in self._managers.listed()}
+        found = await asyncio.gather(
+            *[asyncio.wait_for(resolved(host, port), timeout_s) for host, port in hosts.items()], return_exceptions=True
+        )
+        return _ResolvedNetwork(dict(zip(hosts, found)))
+
+    async def ready(self, name):
+        """Return (group, why the manager is away or None), with the newest keys or those that are kept; raises CommandError."""
+        managed = self.managed[name]
+        kept = None
+        with contextlib.suppress(DiceError, OSError):
+            kept = await managed.resume()
         try:
-            with _in_one_line():
-                found = await request_group(group, GET, path, wait_ms=wait_ms)
-                await self.report()
-        finally:
-            group.close()
+            if kept:
+                await asyncio.wait_for(self.connect(KEPT_S), KEPT_MAX_S)
+            else:
+                await self.connect()
+            return await managed.join(self.coap), None
+        except (DiceError, OSError, UnicodeError, asyncio.TimeoutError) as error:
+            if isinstance(error, asyncio.TimeoutError):
+                error = PeerError(None, E_NO_ANSWER)
+            refused = isinstance(error, DiceError) and error.reason not in _UNREACHABLE
+            if refused or not kept or kept.ended:
+                raise CommandError(sentence(error), FAILED)
+            return kept, sentence(error)
+
+    async def send(self, name, message):
+        """Send a message to a group that ready() returned; return what is true then, a dict. Raises what Group.send raises."""
+        group = self.managed[name].group
+        await group.send(message)
+        context = group.member.held(0)
+        said = {"epoch": context.epoch, "sender": context.own_id, "number": context.own_next - 1}
+        self.own.sent(self._networks[name].sent, {**said, "message": bytes(message).decode(errors="backslashreplace")})
+        return {"sent": True, "group": name, **said}
+
+    async def ask(self, name, path, wait_ms):
+        """GET a resource of all members and return {id: text of the answer}; raises what Group.ask raises."""
+        found = await request_group(self.managed[name].group, GET, path, wait_ms=wait_ms)
         return {who: bytes(answer.payload).decode(errors="backslashreplace") for who, answer in found.items()}
 
-    async def report(self):
-        """Report to the manager how far this member has sent, and close the session."""
-        await self._managed.report(self._coap)
-        self.close()
+    async def leave(self):
+        """Report to the manager how far this member has sent, close the session and the groups, and release the folder."""
+        try:
+            if self.coap and not self.coap.ended:
+                with contextlib.suppress(DiceError, OSError, asyncio.TimeoutError):
+                    await asyncio.wait_for(self._report(), _REPORT_S)
+        finally:
+            for managed in self.managed.values():
+                managed.leave()
+            self.hang_up()
+            self.managed.clear()
+            self._networks.clear()
+            if self._store:
+                self._store.release()
 
-    @property
-    def group(self):
-        """Return the dice.aio.group.Group, or None."""
-        return self._managed.group
+    async def _report(self):
+        for managed in self.managed.values():
+            if managed.group:
+                await managed.report(self.coap)
 
-    def leave(self):
-        """Close the group."""
-        self._managed.leave()
-
-    def close(self):
+    def hang_up(self):
         """Close the session with the manager, which then does not wait for this member any more."""
-        if self._coap:
-            self._coap.close()
+        if self.coap:
+            self.coap.close()
+        self.coap = None
 
-    async def stay(self):
-        """Install the keys that the manager delivers, and reconnect if the session ends; never returns."""
-        while True:
+
+class _ResolvedNetwork:
+    """Makes the transports of sessions to hosts whose addresses are known, so that no look-up holds up the event loop."""
+
+    def __init__(self, found):
+        """`found` is {host: its addresses, or the exception of its look-up}."""
+        self._found = found
+
+    def Unicast(self, address, port=None):
+        """Return a session's transport to the first address of a host that there is a route to; raises OSError."""
+        found = self._found[address[0]]
+        if isinstance(found, asyncio.TimeoutError):
+            raise OSError(errno.ETIMEDOUT, f"no name server finds {address[0]}")
+        if isinstance(found, BaseException):
+            raise found
+        failure = OSError(errno.EADDRNOTAVAIL, f"{address[0]} has no address")
+        for host in found:
             try:
-                await self._managed.stay(self._coap)
-            except (DiceError, OSError, MemoryError):
-                self._coap.close()
-            await asyncio.sleep(_RECONNECT_S)
-            with contextlib.suppress(CommandError):
-                await self.join()
+                return Unicast((host, address[1]), port)
+            except OSError as error:
+                failure = error
+        raise failure
 
 
-class TappedNetwork:
-    """Creates multicast transports as dice.transport.udp does, and passes a copy of each received datagram to `on_datagram`."""
+async def resolved(host, port):
+    """Return the addresses of a host, those of IPv4 first, without holding up the event loop; raises OSError and UnicodeError.
 
-    def __init__(self, on_datagram):
-        self.member = None
-        self.on_datagram = on_datagram
+    A name server that is away keeps a thread busy, for which nobody waits.
+    """
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
 
-    def Multicast(self, address, port):
-        """Return a transport of the group at `address`, 4 or 16 bytes, and `port`."""
-        return _TappedMulticast(Multicast(address, port), self)
+    def settle(found, error):
+        if not future.done():
+            future.set_exception(error) if error else future.set_result(found)
 
+    def look_up():
+        found, failure = None, None
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        except Exception as error:
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, found, failure)
 
-class _TappedMulticast:
-    """A multicast transport that passes on a copy of each received datagram."""
-
-    def __init__(self, inner, network):
-        self.send = inner.send
-        self.close = inner.close
-        self.renew = inner.renew
-        self._inner = inner
-        self._network = network
-        self._last = None
-
-    @property
-    def socket(self):
-        """Return the socket, which renew() may replace."""
-        return self._inner.socket
-
-    def receive(self):
-        """Return the next datagram, or None. The member has processed the previous one by now, so that one is passed on."""
-        last, self._last = self._last, None
-        if last:
-            self._network.on_datagram(*last)
-        datagram = self._inner.receive()
-        member = self._network.member
-        if datagram is not None and member:
-            self._last = (datagram, self._inner.source, member, (member.accepted, dict(member.dropped)))
-        return datagram
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    found = await future
+    return [address[0] for _, _, _, _, address in sorted(found, key=lambda entry: entry[0] != socket.AF_INET)]

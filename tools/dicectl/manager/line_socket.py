@@ -36,6 +36,7 @@ class Stream:
         import asyncio  # slow to import, and not needed by clients
 
         self.ended = ended
+        self.is_served = False  # to a client
         self._values = deque([first])
         self._values_max = values_max
         self._lost = 0
@@ -51,6 +52,10 @@ class Stream:
             self._lost = 0
         self._values.append(value)
         self._arrived.set()
+
+    def waits(self):
+        """Return whether a client has not got all values yet."""
+        return self.is_served and bool(self._values)
 
     async def get(self):
         """Return the next value, or None if there is none soon."""
@@ -77,7 +82,10 @@ def _address(path):
         return
     if not hasattr(os, "O_PATH"):
         raise CommandError(f"the path {path} is too long for a socket: move its folder to a shorter path", USAGE)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NobodyServes
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
@@ -127,6 +135,7 @@ async def serve(path, handle, who):
 async def _stream(stream, writer):
     """Send the values of a stream until its reader is gone."""
     reader = select.poll()
+    stream.is_served = True
     reader.register(writer.get_extra_info("socket").fileno(), 0)  # POLLHUP is always reported: both directions are closed
     try:
         while True:
@@ -140,25 +149,32 @@ async def _stream(stream, writer):
         stream.ended()
 
 
+@contextmanager
+def connected(path, wait_s):
+    """Yield a connection to the service at the socket `path`; raises NobodyServes and OSError."""
+    with _address(path) as address, socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(wait_s)
+        try:
+            channel.connect(address)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            raise NobodyServes
+        yield channel
+
+
 def lines(path, request, who, wait_s=60):
     """Send a request to the service at the socket `path` and yield the values of its answer: one, or those of a stream.
 
     Raises NobodyServes, and CommandError, also if `who` does not answer within `wait_s` (None: for as long as it takes).
     """
+    system.require_unix(who)
     try:
-        system.require_unix(who)
-        with _address(path) as address, socket.socket(socket.AF_UNIX) as channel:
-            channel.settimeout(wait_s)
-            channel.connect(address)
+        with connected(path, wait_s) as channel, channel.makefile() as file:
             channel.sendall(json.dumps(request).encode() + b"\n")
-            with channel.makefile() as file:
-                for line in file:
-                    answer = json.loads(line)
-                    if "failure" in answer:
-                        raise CommandError(answer["failure"], answer.get("status", USAGE))
-                    yield answer["ok"]
-    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise NobodyServes
+            for line in file:
+                answer = json.loads(line)
+                if "failure" in answer:
+                    raise CommandError(answer["failure"], answer.get("status", USAGE))
+                yield answer["ok"]
     except (OSError, ValueError) as error:
         raise CommandError(f"{who} does not answer: {error}", FAILED)
 

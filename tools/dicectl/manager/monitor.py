@@ -1,28 +1,25 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The member behind `dicectl group monitor`, which reports each datagram: the message, or why it was dropped."""
+"""`dicectl group monitor`: prints each datagram of a group, the message or why it was dropped, as a resident member reports it."""
 
-import asyncio
 import contextlib
 import json
 import os
 import time
 from ipaddress import ip_address
+from pathlib import Path
 
 import rich_click as click
 
-from dice import record
-from dice.errors import DiceError
 from dice.group.gsa import decode
+from dice.reasons import E_REFUSED
 from dice.store import read_file
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager.host_member import HostMember
+from dicectl.manager import line_socket, member_socket
 from dicectl.net import pcapng
-from dicectl.net.address import text_of
-from dicectl.reasons import SENTENCES
 from dicectl.text import printable
 
-_AGAIN_S = 1  # before the group that replaces an ended one is looked for
+_OFFERS = ("interface", "hops")
 
 
 def _create(path, mode):
@@ -34,87 +31,125 @@ def _create(path, mode):
 
 
 class Monitor:
-    """One run of the command."""
+    """One run of the command. The reports come from the resident member of the folder, or this process is one meanwhile."""
 
-    def __init__(self, group, folder, capture, keylog, count, as_json):
-        self._member = HostMember(folder, group, self._report)
+    def __init__(self, group, folder, capture, keylog, count, as_json, **network):
+        """`network` may have the interface and the hops for this process as a member."""
+        self._group = group
+        self._folder = Path(folder)
+        self._network = {name: network[name] for name in _OFFERS if network.get(name) is not None}
         self._files = contextlib.ExitStack()
         self._capture = pcapng.Writer(self._files.enter_context(_create(capture, "wb"))) if capture else None
         self._keys = self._files.enter_context(_create(f"{capture}.keys", "w")) if keylog else None
         self._logged = set()
         self._count = count
         self._as_json = as_json
-        self._done = asyncio.Event()
-        self._failure = None  # of a report, such as a full disk
+        self._left = 0
+        self._joined = False
+        self._refused = None
 
-    async def run(self):
-        """Join and report, until `count` datagrams were received."""
+    def run(self):
+        """Report until `count` datagrams were received."""
+        import asyncio
+
+        from dicectl.manager.host_member import ResidentAppeared
+
         with self._files:
-            await self._member.join()
-            gsa = read_file(str(self._member.path), decode)
-            if not self._as_json:
-                click.echo(f"listening to {text_of(gsa.address)} port {gsa.port}, epoch {gsa.epoch}", err=True)
-            tasks = [asyncio.ensure_future(work) for work in (self._drain(), self._member.stay(), self._done.wait())]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-                if self._failure:
-                    raise self._failure
-            except DiceError as error:
-                raise CommandError(f"the monitor ends: E{error.reason}: {SENTENCES[error.reason]}", FAILED)
-            except OSError as error:
-                raise CommandError(f"the monitor ends: {error}", FAILED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                self._member.leave()
-                self._member.close()
+            self._left = self._count or 0
+            while True:
+                try:
+                    if self._of_resident():
+                        return
+                    click.echo(f"{member_socket.WHO} has ended", err=True)
+                except line_socket.NobodyServes:
+                    pass
+                with contextlib.suppress(ResidentAppeared):
+                    asyncio.run(self._alone())
+                    return
 
-    async def _drain(self):
-        """Discard the group's messages: _report() has printed them. HostMember.stay() replaces a group that has ended."""
-        while True:
-            with contextlib.suppress(DiceError, OSError):
-                while self._member.group:
-                    await anext(self._member.group)
-            await asyncio.sleep(_AGAIN_S)
+    def _of_resident(self):
+        """Report what the resident member says; return whether that was enough. Raises NobodyServes."""
+        request = {"do": "monitor", "group": self._group, "datagrams": bool(self._capture), **self._network}
+        said = line_socket.lines(member_socket.path(self._folder), request, member_socket.who(self._folder), wait_s=None)
+        with contextlib.closing(said):
+            return any(self._report(value) for value in said)
 
-    def _report(self, *processed):
-        """Print a datagram; what that raises ends the monitor, since the group's task would survive it."""
+    async def _alone(self):
+        """Be the resident member until enough is reported; raises ResidentAppeared if another process is."""
+        import asyncio
+
+        from dicectl.manager.resident import Resident
+
+        member = Resident(self._folder, [self._group], say=self._tell, **self._network)
+        serving = asyncio.Event()
+        tasks = [asyncio.ensure_future(member.run(serving.set)), asyncio.ensure_future(self._follow(member, serving))]
         try:
-            self._print(*processed)
-        except Exception as error:
-            self._failure = error
-            self._done.set()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _print(self, datagram, source, member, before):
-        """Print a datagram that the member has processed; `before` has its counters before that."""
-        now = time.time()
-        accepted, dropped = before
-        host = f"[{source[0]}]" if ":" in source[0] else source[0]
-        shown = {"at": now, "from": f"{host}:{source[1]}", "bytes": len(datagram)}
-        if member.accepted > accepted:
-            epoch, sender, sequence = member.epoch, member.sender, member.sequence
-            shown.update(epoch=epoch, sender=sender, number=sequence, message=member.data.decode(errors="backslashreplace"))
-            text = f"sender {sender}, epoch {epoch}, number {sequence}: {printable(member.data)}"
-        else:
-            kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
-            shown["dropped"] = kinds[0] if kinds else "expired"
-            epoch = int.from_bytes(datagram[3:5], "big")
-            text = f"dropped as {shown['dropped']}" + (f", epoch {epoch}" if record.well_formed(datagram) else "")
-        click.echo(json.dumps(shown) if self._as_json else f"{time.strftime('%H:%M:%S', time.localtime(now))}  {text}")
-        self._write(now, datagram, source, text)
-        if self._count:
-            self._count -= 1
-            if not self._count:
-                self._done.set()
+    async def _follow(self, member, serving):
+        await serving.wait()
+        stream = member.do_monitor(self._group, bool(self._capture))
+        while True:
+            value = await stream.get()
+            if value is not None and self._report(value):
+                return
+            if self._refused:
+                raise CommandError(self._refused, FAILED)
 
-    def _write(self, now, datagram, source, text):
-        gsa = read_file(str(self._member.path), decode)
-        if self._capture:
-            host = ip_address(source[0].partition("%")[0]).packed  # without the zone of a link-local address
-            self._capture.packet(now, datagram, (host, source[1]), (gsa.address, gsa.port), text)
-        if self._keys and gsa.epoch not in self._logged:
+    def _tell(self, event, group=None, error=None, **details):
+        """Tell the user what keeps the member from its group."""
+        self._joined = self._joined or event == "joined"
+        if event == "joined" and not self._as_json:
+            click.echo(f"listening to {group}, epoch {details['epoch']}", err=True)
+        elif event == "trouble" and not self._joined and error.startswith(f"E{E_REFUSED}"):
+            self._refused = f"{group}: {error}"
+        elif event in ("away", "trouble"):
+            click.echo(f"{group or 'the manager'}: {error}", err=True)
+
+    def _report(self, value):
+        """Print what was said; return whether it was the last of them. Raises CommandError."""
+        try:
+            return self._print(value)
+        except OSError as error:
+            raise CommandError(f"the monitor ends: {error}", FAILED)
+
+    def _print(self, value):
+        if "waiting" in value:  # the state of the member in the group
+            if value["joined"] and not self._as_json:
+                click.echo(f"listening to {value['address']} port {value['port']}, epoch {value['epoch']}", err=True)
+            return False
+        if "lost" in value:
+            click.echo(json.dumps(value) if self._as_json else f"{value['lost']} datagrams were not shown: this reader is too slow")
+            return False
+        datagram = bytes.fromhex(value.pop("datagram", ""))
+        text = _text(value)
+        clock = time.strftime("%H:%M:%S", time.localtime(value["at"]))
+        click.echo(json.dumps(value) if self._as_json else f"{clock}  {text}")
+        self._write(value, datagram, text)
+        self._left -= 1
+        return self._left == 0
+
+    def _write(self, value, datagram, text):
+        gsa = read_file(str(self._folder / f"{self._group}.gsa"), decode) if self._capture or self._keys else None
+        if self._capture and gsa:
+            host, _, port = value["from"].rpartition(":")
+            host = ip_address(host.strip("[]").partition("%")[0]).packed  # without the zone of a link-local address
+            self._capture.packet(value["at"], datagram, (host, int(port)), (gsa.address, gsa.port), text)
+        if self._keys and gsa and gsa.epoch not in self._logged:
             self._logged.add(gsa.epoch)
             self._keys.write(f"DICE_GROUP_TEK {gsa.gid.hex()} {gsa.epoch} {gsa.key.hex()}\n")
             self._keys.flush()
+
+
+def _text(value):
+    """Return what a user reads of a datagram."""
+    if "dropped" in value:
+        return f"dropped as {value['dropped']}" + (f", epoch {value['epoch']}" if "epoch" in value else "")
+    who = "this member" if value.get("own") else f"sender {value['sender']}"
+    return f"{who}, epoch {value['epoch']}, number {value['number']}: {printable(value['message'])}"

@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""This computer as a member, as users run it: `dicectl member run`, and what shares its folder, with the manager and without."""
+
+import json
+import subprocess
+import time
+
+from dicectl.net import namespace
+from host_tests.net.test_manager_command import DICECTL, ManagedSite
+
+WORDS = [str(number) for number in range(10)]
+
+
+class MemberSite(ManagedSite):
+    """A site with the group lamps, its sender desk, and a tap on the group's datagrams."""
+
+    def begin(self):
+        self.manager()
+        self.shown = self("group", "new", "lamps", "--json")
+        self("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
+        self.tap = namespace.Tap(self.shown["port"])
+        self.sent = []
+
+    def member(self, *arguments):
+        """Start the resident member of desk, and wait until it has joined."""
+        self._start("member", [*DICECTL, "member", "run", "desk", "--json", *arguments], self.folder)
+        self.until(lambda: '"joined"' in self.log("member").split("KILLED")[-1], "the member")
+
+    def status(self):
+        return self("member", "status", "desk", "--json")
+
+    def at_once(self, *commands):
+        """Run commands at the same time; return [(status, output, seconds)]."""
+        begin = time.monotonic()
+        started = [
+            subprocess.Popen([*DICECTL, *command], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            for command in commands
+        ]
+        found = []
+        for process in started:
+            output = process.communicate()[0]
+            found.append((process.returncode, output, time.monotonic() - begin))
+        return found
+
+    def send_at_once(self, texts):
+        """Send texts at the same time; return what was answered."""
+        done = self.at_once(*[("group", "send", "lamps", word, "--as", "desk", "--json") for word in texts])
+        assert [status for status, *_ in done] == [0] * len(texts), done
+        return [json.loads(output) for _, output, _ in done]
+
+    def headers(self):
+        """Return the headers of all group records on the network, which contain the nonces."""
+        self.sent += [bytes(payload[3:11]) for _, payload in self.tap.read() if payload[:1] == b"\x17"]
+        assert self.tap.lost() == 0
+        return self.sent
+
+
+def _site(folder, scenario):
+    site = MemberSite(folder)
+    try:
+        site.begin()
+        return scenario(site)
+    finally:
+        site.close()
+
+
+def _ten_at_once(site):
+    site.member()
+    said = site.send_at_once(WORDS)
+    site.kill("manager")
+    away = site.send_at_once(WORDS)
+    headers = list(site.headers())
+    site.kill("member")  # with SIGKILL
+    site.member()
+    again = site.send_at_once(WORDS)
+    return said, away, headers, again, site.headers()
+
+
+def test_ten_programs_send_at_once_through_one_member(in_network, tmp_path, recorded_processes):
+    """With the manager, without it, and after the member was killed: each message is on the network once, with its own number."""
+    said, away, headers, again, all_headers = in_network(_site, tmp_path, _ten_at_once)
+    for answers in (said, away, again):
+        assert len({(answer["epoch"], answer["number"]) for answer in answers}) == 10
+    assert {answer["manager"] for answer in said} == {"connected"}
+    assert {answer["manager"] for answer in again} == {"away"}
+    numbers = [(answer["epoch"], answer["number"]) for answers in (said, away, again) for answer in answers]
+    assert len(set(numbers)) == 30
+    assert len(headers) == 20 and len(all_headers) == len(set(all_headers)) == 30
+
+
+ROUNDS = 3
+
+
+def _without_resident(site):
+    said = [answer for _ in range(ROUNDS) for answer in site.send_at_once("abc")]
+    site.kill("manager")
+    begin = time.monotonic()
+    done = site.at_once(("group", "send", "lamps", "x", "--as", "desk", "--json"))
+    return said, done, time.monotonic() - begin, site.headers()
+
+
+def test_commands_without_a_resident_member_queue_and_send_with_kept_keys(in_network, tmp_path, recorded_processes):
+    """D12: of three at once, none fails with E51, E19 or E34; and when the manager is away, it takes no 20 s and no E51."""
+    said, done, seconds, headers = in_network(_site, tmp_path, _without_resident)
+    assert len({(answer["epoch"], answer["number"]) for answer in said}) == 3 * ROUNDS
+    ((status, output, _),) = done
+    assert status == 0 and json.loads(output)["manager"] == "away", output
+    assert seconds < 15
+    assert len(headers) == len(set(headers)) == 3 * ROUNDS + 1
+
+
+def _monitor_and_send(site):
+    site._start("one", [*DICECTL, "group", "monitor", "lamps", "--as", "desk", "--count", "3", "--json"], site.folder)
+    site.until(lambda: (site.folder / "desk" / "member.socket").exists(), "the monitor")
+    site.until(lambda: site.status()["groups"]["lamps"]["joined"], "the group")
+    site._start("two", [*DICECTL, "group", "monitor", "lamps", "--as", "desk", "--count", "3", "--json"], site.folder)
+    site.until(lambda: site.status()["monitors"] == 2, "the second monitor")
+    epoch = site("group", "show", "lamps", "--json")["epoch"]
+    said = site.send_at_once("abc")
+    for name in ("one", "two"):
+        site.until(lambda name=name: site.processes[name].poll() is not None, "three messages")
+    audit = site("manager", "audit", "house.db")
+    seen = [[json.loads(line) for line in site.log(name).splitlines() if line[0] == "{"] for name in ("one", "two")]
+    return epoch, said, seen, site("group", "show", "lamps", "--json")["epoch"], audit, site("group", "members", "lamps", "--json")
+
+
+def test_monitors_and_senders_of_one_folder_are_one_member(in_network, tmp_path, recorded_processes):
+    """D12: no clash, so no new id, and no re-key of the whole group."""
+    epoch, said, seen, after, audit, members = in_network(_site, tmp_path, _monitor_and_send)
+    for lines in seen:
+        assert sorted(line["message"] for line in lines) == ["a", "b", "c"]
+        assert [line["own"] for line in lines] == [True] * 3
+    assert epoch == after and len({(answer["epoch"], answer["number"]) for answer in said}) == 3
+    assert "id" not in {line.split()[2] for line in audit.splitlines()} and len(members) == 1
