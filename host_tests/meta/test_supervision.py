@@ -23,6 +23,8 @@ STARTS = {
     "start_soon",
 }
 LEADER = "host_tests/unit/test_leader.py::test_"
+STANDBY = "host_tests/unit/test_standby.py::test_"
+UPDATES = "host_tests/unit/test_device_updates.py::test_"
 P, C, APP, TOOL, MANAGER, RESIDENT, MONITOR = (
     f"host_tests/{name}.py::test_"
     for name in (
@@ -108,6 +110,9 @@ TASKS = {
         f"{RESIDENT}a_manager_that_is_away_is_tried_again",
         f"{RESIDENT}a_group_that_the_manager_refuses_costs_the_others_nothing",
     ],
+    "tools/dicectl/manager/device_updates.py:DeviceUpdates._step": [f"{UPDATES}a_push_that_fails_is_tried_again_and_is_shown"],
+    "tools/dicectl/manager/standby.py:Standby.wait": [f"{STANDBY}it_says_who_is_active_and_refuses_the_rest_in_one_line"],
+    "tools/dicectl/manager/standby.py:Standby.lead": [f"{STANDBY}its_event_loop_runs_while_the_registry_is_opened"],
     "tools/dicectl/manager/leader.py:Leader.start": [
         f"{LEADER}a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly",
         f"{LEADER}a_lock_that_was_lost_is_taken_again_if_nobody_had_it",

@@ -13,6 +13,7 @@ import time
 import psycopg
 
 from dicectl.manager import leader, lease
+from dicectl.manager.registry.base import NotLeader
 
 lease.HEARTBEAT_S, lease.LEASE_S, lease.SILENT_S, lease.CALL_S = 0.1, 0.6, 0.4, 0.3
 
@@ -43,7 +44,7 @@ def main(url):
         candidate.start()
         try:
             lead(candidate, url)
-        except (leader.NotLeader, psycopg.Error):
+        except (NotLeader, psycopg.Error):
             pass
         candidate.stop()
 

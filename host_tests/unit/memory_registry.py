@@ -13,7 +13,7 @@ class MemoryRegistry(Registry):
     def __init__(self, now=time.time):
         super().__init__(now)
         self.before_write = None
-        self._stored = {"devices": {}, "groups": {}, "sessions": {}, "settings": {}, "log": []}
+        self._stored = {"devices": {}, "groups": {}, "sessions": {}, "settings": {}, "log": [], "key_changes": {}, "told": {}}
         self._before = None
         self.opened()
 
@@ -51,6 +51,22 @@ class MemoryRegistry(Registry):
         self._check()
         self._stored["devices"][identity] = (name, key)
 
+    def read_key_changes(self):
+        return [(identity, *change) for identity, change in self._stored["key_changes"].items()]
+
+    def store_key_change(self, identity, key_number, next_key, key=None):
+        self._check()
+        self._stored["key_changes"][identity] = (key_number, next_key)
+        if key is not None:
+            self._stored["devices"][identity] = (self._stored["devices"][identity][0], key)
+
+    def read_told(self):
+        return dict(self._stored["told"])
+
+    def store_told(self, told):
+        self._check()
+        self._stored["told"].update(told)
+
     def store_name(self, identity, name):
         self._check()
         self._stored["devices"][identity] = (name, self._stored["devices"][identity][1])
@@ -59,6 +75,8 @@ class MemoryRegistry(Registry):
         self._check()
         del self._stored["devices"][identity]
         self._stored["sessions"].pop(identity, None)
+        self._stored["key_changes"].pop(identity, None)
+        self._stored["told"].pop(identity, None)
 
     def read_states(self):
         return [StoredGroup(g["state"].copy(), g["rekey_s"], g["since"]) for _, g in sorted(self._stored["groups"].items())]

@@ -91,7 +91,7 @@ def test_no_keys_leave_and_reports_are_answered_while_it_may_be_superseded(tmp_p
     run(tmp_path, scenario)
 
 
-def test_one_that_was_stopped_hears_and_says_nothing(tmp_path):
+def test_one_that_was_stopped_receives_and_sends_nothing(tmp_path):
     async def scenario(town):
         node = town.node("lamp")
         await asyncio.sleep(30)
@@ -137,7 +137,8 @@ def test_one_that_is_superseded_stores_nothing_and_ends_audibly(tmp_path):
 def test_a_service_whose_leader_is_lost_ends(tmp_path):
     async def scenario(town):
         forever = asyncio.get_running_loop().create_future
-        town.service._serving, town.service._rekeying, town.service._pulsing = forever(), forever(), forever()
+        for part in ("_serving", "_rekeying", "_pulsing", "_updating"):
+            setattr(town.service, part, forever())
         town.leader.lost = "another manager has taken over"
         with pytest.raises(CommandError, match="the manager ends"):
             await town.service.watch(1)

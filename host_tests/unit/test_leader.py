@@ -9,6 +9,7 @@ import pytest
 
 from dicectl.errors import FAILED, CommandError
 from dicectl.manager import leader, lease
+from dicectl.manager.registry.base import NotLeader
 from host_tests.patience import until
 
 psycopg = pytest.importorskip("psycopg")
@@ -89,7 +90,7 @@ def test_one_whose_loop_hangs_is_superseded_and_says_nothing_more(candidates):
     first.is_looping = False
     until(second.campaign)
     assert not first.may_send() and not first.may_distribute()
-    with pytest.raises(leader.NotLeader, match="taken over"):
+    with pytest.raises(NotLeader, match="taken over"):
         fenced(first)
     first.is_looping = True
     until(lambda: first.lost)

@@ -4,7 +4,7 @@
 
 import rich_click as click
 
-from dicectl.cli import manager_audit, manager_key, manager_service
+from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_service
 
 
 @click.group("manager")
@@ -28,6 +28,12 @@ def command():
 @click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
 @click.option("--host", help="Name or address that devices connect to.  [default: the address of this computer]")
 @click.option(
+    "--also",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    help="Another manager that devices are to know; see addresses.",
+)
+@click.option(
     "--metrics",
     type=click.IntRange(1, 65535),
     help="TCP port on loopback with the pages /metrics for Prometheus, /healthz and /readyz.  [default: none]",
@@ -40,10 +46,23 @@ def command():
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --log-format json.")
 @click.option(
+    "--control",
+    type=click.Path(dir_okay=False),
+    help="Path beside which the control socket is created, for --manager of commands.  [default: REGISTRY; dice.db for a URL]",
+)
+@click.option(
+    "--key-file",
+    type=click.Path(dir_okay=False),
+    help="Key file of an encrypted registry.  [default: systemd's credential dice-key, if there is one]",
+)
+@click.option(
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
-def run(registry, port, host, metrics, asked, as_json, detach):
+def run(registry, port, host, also, metrics, asked, as_json, control, key_file, detach):
     """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. REGISTRY is created if it does not exist.
+
+    REGISTRY is a file, or the URL of a PostgreSQL database. Several managers may run on one database, on as many computers: one is
+    active, and the others wait until it ends, fails or loses the database. One of them takes its place within 10 s then.
 
     The registry contains the keys of all devices and groups. Keep it on this computer, readable only by its owner, and back it up
     only while no manager runs on it. The manager may be killed at any time: no change that it reported is lost.
@@ -52,32 +71,63 @@ def run(registry, port, host, metrics, asked, as_json, detach):
     Examples:
       dicectl manager run house.db
       dicectl manager run house.db --detach --metrics 9684
+      dicectl manager run postgresql://dice@db.example.org/dice --host a.example.org --also b.example.org
     """
     import asyncio
 
     from dicectl.manager import detach as background
     from dicectl.manager import log_format
-    from dicectl.manager.registry.sqlite import SqliteRegistry
-    from dicectl.net.address import own
+    from dicectl.manager.registry import key_file as keys
+    from dicectl.manager.registry.opening import is_database
+    from dicectl.net.address import host_and_port, own
     from dicectl.system import require_unix
 
     require_unix("the group manager")
+    control = control or ("dice.db" if is_database(registry) else registry)
     if detach:
-        log, pid = background.start(registry)
+        log, pid = background.start(control)
         click.echo(f"serving devices on UDP port {port} as process {pid}; its log is {log}")
-        click.echo(f"to end it: dicectl manager stop {registry}")
+        click.echo(f"to end it: dicectl manager stop {control}")
         return
-    opened = SqliteRegistry(registry)
-    chosen = log_format.chosen("json" if as_json else asked)
+    others = [host_and_port(each, port) for each in also]
+    options = (control, port, host or own(), others, metrics, log_format.chosen("json" if as_json else asked))
     try:
-        asyncio.run(_run(opened, port, host or own(), metrics, chosen))
+        asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, keys.load(key_file), *options))
     except KeyboardInterrupt:
         pass
+
+
+async def _run_alone(path, key, *options):
+    """Run on a file, which no other manager can open meanwhile."""
+    from dicectl.manager.registry.opening import open_registry
+
+    registry = open_registry(path, key=key)
+    try:
+        await _run(registry, None, *options)
     finally:
-        opened.close()
+        registry.close()
 
 
-async def _run(registry, port, host, metrics_port, log_format):
+async def _run_shared(url, key, control, port, host, also, metrics_port, log_format):
+    """Wait until this process leads among those on the database, then run."""
+    from dicectl.manager.leader import Leader
+    from dicectl.manager.registry.opening import open_registry
+    from dicectl.manager.standby import Standby, locked
+
+    leader, registry = Leader(url), None
+    try:
+        with locked(control):
+            standby = Standby(leader, control, {"host": host, "port": port}, log_format)
+            if await standby.wait():
+                registry = await standby.lead(lambda: open_registry(url, key=key, fence=leader.fence))
+                await _run(registry, leader, control, port, host, also, metrics_port, log_format)
+    finally:
+        if registry:
+            registry.close()
+        leader.stop()
+
+
+async def _run(registry, leader, control, port, host, also, metrics_port, log_format):
     from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.http_server import HttpServer
@@ -85,7 +135,8 @@ async def _run(registry, port, host, metrics_port, log_format):
     from dicectl.manager.operation_metrics import OperationMetrics
     from dicectl.manager.service import ManagerService
 
-    service = ManagerService(registry, registry.path)
+    service = ManagerService(registry, control, leader)
+    service.updates.also = also
     http = HttpServer(metrics_port, Metrics(), OperationMetrics()) if metrics_port else None
     try:
         with Dashboard(service, log_format) as dashboard:
@@ -96,6 +147,7 @@ async def _run(registry, port, host, metrics_port, log_format):
 
 
 for _command in (
+    manager_addresses.addresses,
     manager_audit.audit,
     manager_key.key,
     manager_key.encrypt,

@@ -50,10 +50,18 @@ def _lines(found):
         return
     since = datetime.datetime.fromtimestamp(found["since"]).isoformat(" ", "seconds")
     yield found["role"], f"since {since}, process {found['pid']}, dice {found['version']}"
-    yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
-    yield "has", f"{found['groups']} groups, {found['devices']} devices, {found['connected']} connected"
+    if "waits" in found:
+        yield "waits", found["waits"]
+        yield "would", f"serve UDP port {found['port']}; devices would connect to {found['host']}"
+    else:
+        yield from _served(found)
     for problem in found["problems"]:
         yield "problem", problem
+
+
+def _served(found):
+    yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
+    yield "has", f"{found['groups']} groups, {found['devices']} devices, {found['connected']} connected"
 
 
 @click.command()

@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes
+from dicectl.cli import changes, provision_rotate
 from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -337,3 +337,6 @@ def listing(as_json, registry):
         groups = ", ".join(f"{group} ({role})" for group, role in device["groups"].items()) or "no group"
         lines.append((device["name"], device["identity"], words(device), groups))
     print_table(("name", "identity", "state", "groups"), lines, headed=False, text_columns=4)
+
+
+command.add_command(provision_rotate.rotate)

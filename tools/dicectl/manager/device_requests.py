@@ -105,7 +105,8 @@ class DeviceRequests:
             "name": name,
             "identity": identity.decode(),
             "key": key.hex(),
-            "manager": self._service.address,
+            "manager": self._service.updates.listed()[0],  # for a program that knows no list
+            "managers": self._service.updates.listed(),
             "groups": list(groups),
         }
 

@@ -29,7 +29,7 @@ class Alone:
 
 
 class FencedTransport:
-    """A server's transport that says nothing, and hears nothing, unless `may_send()`."""
+    """A server's transport that sends nothing, and receives nothing, unless `may_send()`."""
 
     def __init__(self, inner, may_send):
         self._inner = inner
@@ -52,7 +52,7 @@ class FencedTransport:
 
 
 class FencedManager(Manager):
-    """A group's manager that gives no keys to anybody unless `may_distribute()`: members are told to ask again."""
+    """A group's manager that gives no keys to anybody unless `may_distribute()`: members ask again."""
 
     may_distribute = staticmethod(lambda: True)
 

@@ -19,7 +19,8 @@ import threading
 
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import lease
-from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.base import NotLeader
+from dicectl.manager.registry.postgresql import parse
 
 _LOCK_CLASS = 0x64696365  # "dice"; the second half is the schema
 _TRY_LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
@@ -29,10 +30,6 @@ _TAKE = """INSERT INTO leader VALUES (1, 1, %s, extract(epoch FROM clock_timesta
     SET number = leader.number + 1, holder = excluded.holder, since = excluded.since RETURNING number"""
 _READ = "SELECT number, holder, since FROM leader WHERE one = 1"
 _FENCE = "SELECT number FROM leader WHERE one = 1 FOR SHARE"
-
-
-class NotLeader(RegistryError):
-    """Another manager has taken over: nothing of the change was stored, and nothing ever will be."""
 
 
 def connect_options(call_s=lease.CALL_S):
@@ -79,7 +76,7 @@ class Leader:
         except ImportError:
             raise CommandError("PostgreSQL needs psycopg: pip install 'dice-dtls[postgresql]'", USAGE)
         self._psycopg = psycopg
-        self._url = url
+        self._url = parse(url).set(drivername="postgresql").render_as_string(hide_password=False)
         self._holder = holder or own_name()
         self._clock = clock
         self._session = None  # the connection that holds the lock, or may get it

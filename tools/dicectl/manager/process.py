@@ -47,7 +47,7 @@ class ProcessRequests:
         return {"pid": os.getpid()}
 
 
-class _Watchdog:
+class Watchdog:
     """Tells systemd in time that the process is alive, as long as alive() is called."""
 
     def __init__(self):
@@ -86,7 +86,7 @@ async def run(service, port, host, output, http):
     try:
         output.begin(port, host)
         sd_notify.notify(sd_notify.READY, sd_notify.status(f"serving devices on UDP port {port}"))
-        watchdog = _Watchdog()
+        watchdog = Watchdog()
         while not requests.ending.done():
             troubles = service.troubles()
             try:

@@ -18,6 +18,8 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, lease, plan
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
+from dicectl.manager.device_updates import DeviceUpdates, device_of
+from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
 from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
@@ -36,7 +38,8 @@ _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 def requests_of(service):
     """Return the objects that execute requests on a ManagerService: do_X() of one of them executes the request X."""
     groups = GroupRequests(service)
-    return [groups, GroupChanges(service, groups), DeviceRequests(service, groups), AuditRequests(service)]
+    requests = [groups, GroupChanges(service, groups), DeviceRequests(service, groups)]
+    return [*requests, AuditRequests(service), DeviceUpdatesRequests(service)]
 
 
 class ManagerService:
@@ -51,7 +54,8 @@ class ManagerService:
         self.registry = registry
         self.leader = leader or Alone()
         self.managers = {}  # group.manager.Manager by name
-        self.kdc = Kdc(report_s)
+        self.kdc = Kdc(report_s, device_of)
+        self.updates = DeviceUpdates(self)
         self._began_s = None
         self._control_path = control_path
         self.audit_keep_s = 0  # how long entries of the audit log are kept, 0 forever
@@ -63,7 +67,7 @@ class ManagerService:
         self._probed_s = 0.0
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
-        self._service = self._server = self._rekeying = self._serving = self._pulsing = None
+        self._service = self._server = self._rekeying = self._serving = self._pulsing = self._updating = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
@@ -81,11 +85,13 @@ class ManagerService:
             "timer_ms": timer_ms,
             "transport": FencedTransport(transport or network_or_udp(None).Unicast(None, port), self.leader.may_send),
         }
-        self._service = await dice.serve(port, self._lookup, self.kdc.serve, **options)
+        self._service = await dice.serve(port, self._lookup, self.updates.serve, **options)
         self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())
         self._pulsing = asyncio.create_task(self._pulse())
+        self.updates.begin()
+        self._updating = asyncio.create_task(self.updates.run())
 
     async def _pulse(self):
         """Tell the leader that the event loop runs, and deliver what had to wait while it was not sure that it leads."""
@@ -101,7 +107,8 @@ class ManagerService:
 
     async def watch(self, seconds, ending=None):
         """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
-        parts = {self._serving: "service of devices", self._rekeying: "re-key in time", self._pulsing: "pulse"}
+        parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
+        parts.update({self._pulsing: "pulse", self._updating: "delivery of keys to devices"})
         tasks = [*parts, ending] if ending else parts
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self.leader.raise_if_lost()
@@ -114,6 +121,7 @@ class ManagerService:
     def troubles(self):
         """Return {what: the last exception} of what failed, and was survived."""
         found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
+        found["a key or the managers of a device"] = self.updates.error
         found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
         return {what: error for what, error in found.items() if error}
@@ -147,6 +155,8 @@ class ManagerService:
         """Stop serving. A service that is killed instead loses nothing."""
         self._rekeying.cancel()
         self._pulsing.cancel()
+        self._updating.cancel()
+        self.updates.close()
         self._serving.cancel()
         self._server.close()
         self._service.close()
@@ -279,6 +289,10 @@ class ManagerService:
 
     def disconnect(self, identity):
         """Close the session of a device that was deleted, also one that the KDC does not serve yet."""
+        self.check_credentials()
+        self.kdc.forget(identity)
+
+    def check_credentials(self):
+        """Close all sessions whose key was deleted or replaced."""
         if self._service:
             self._service.listener.check_credentials()
-        self.kdc.forget(identity)

@@ -6,6 +6,8 @@ import ipaddress
 import secrets
 import socket
 
+from dicectl.errors import USAGE, CommandError
+
 _SCOPES = (1, 2, 3, 4, 5, 8, 0xE)  # of IPv6 multicast (RFC 4291, section 2.7; RFC 7346); the others are reserved
 _PROBES = (  # (family, where to): nothing is sent there
     (socket.AF_INET, "239.255.0.1"),  # the network to which multicast is routed
@@ -36,6 +38,17 @@ def draw(ipv6=False):
     if ipv6:
         return str(ipaddress.IPv6Address(0xFF15 << 112 | secrets.randbits(112) | 1 << 31))
     return f"239.255.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+
+
+def host_and_port(text, port):
+    """Return {"host", "port"} of HOST or HOST:PORT; an IPv6 address with a port is in brackets. Raises CommandError."""
+    host, colon, number = text.rpartition(":")
+    if not colon or ("]" not in host and ":" in host) or text.endswith("]"):
+        host, number = text, str(port)
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not host or not number.isdecimal() or not 0 < int(number) < 65536 or any(c in host for c in "[]/ @"):
+        raise CommandError(f"{text} is no HOST[:PORT], such as a.example.org:{port}, or [2001:db8::1]:{port}", USAGE)
+    return {"host": host, "port": int(number)}
 
 
 def own():

@@ -21,6 +21,7 @@ Rules for every implementation:
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from collections import deque
@@ -36,7 +37,16 @@ WAIT_S = 0.1  # how long acknowledgements and sessions wait for others at most
 _RETRY_S = 1.0
 _KEY_BYTES = 16
 _IDENTITY_BYTES = 8
+_UNCHANGED = (0, None)
+_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 _RECENT_MAX = 1000  # entries of the audit log in memory
+
+
+def split(psk_identity):
+    """Return (identity of the device, how often its key was changed) of a PSK identity, b"ID" or b"ID:n"."""
+    psk_identity = bytes(psk_identity)
+    identity, colon, number = psk_identity.rpartition(b":")
+    return (identity, int(number)) if colon and _NUMBER.fullmatch(number) else (psk_identity, 0)
 
 
 class Registry(Storage):
@@ -56,6 +66,8 @@ class Registry(Storage):
         self.write_error = None
         self._identities = {}  # by name, sorted by name
         self._devices = {}  # (name, key) by identity
+        self._key_changes = {}  # (how often the key was changed, the next key or None) by identity, of those that it concerns
+        self.told = {}  # the number of the list of managers that a device has acknowledged, by identity
         self._since = {}  # by group
         self._settings = {}
         self._number = 0  # of the last entry of the log
@@ -77,6 +89,8 @@ class Registry(Storage):
     def opened(self):
         """Read into memory what is answered from there."""
         self._devices = {identity: (name, key) for identity, name, key in self.read_devices()}
+        self._key_changes = {identity: change for identity, *change in self.read_key_changes()}
+        self.told = self.read_told()
         self._sort()
         self._since = {group.state.name: group.since for group in self.read_states()}
         self._settings = self.read_settings()
@@ -118,12 +132,12 @@ class Registry(Storage):
     @contextlib.contextmanager
     def together(self):
         """Make all changes of the block one transaction."""
-        before = dict(self._devices), dict(self._since), dict(self._settings)
+        before = dict(self._devices), dict(self._key_changes), dict(self._since), dict(self._settings)
         try:
             with self.transaction():
                 yield
         except BaseException:
-            self._devices, self._since, self._settings = before
+            self._devices, self._key_changes, self._since, self._settings = before
             self._sort()
             raise
 
@@ -171,10 +185,43 @@ class Registry(Storage):
         """Return {name: identity} of all devices, sorted by name; not to be changed."""
         return self._identities
 
-    def find(self, identity):
-        """Return the key of an identity, or None; for dice.PskLookup."""
-        found = self._devices.get(bytes(identity))
-        return found and found[1]
+    def find(self, psk_identity):
+        """Return a key or None, for dice.PskLookup: that of a device, b"ID", that of its nth change, b"ID:n", and the next one."""
+        identity, number = split(psk_identity)
+        if identity not in self._devices:
+            return None
+        changed, following = self._key_changes.get(identity, _UNCHANGED)
+        if number == changed:
+            return self._devices[identity][1]
+        return following if number == changed + 1 else None
+
+    def next_key(self, identity):
+        """Return (number, key) of the key that a device is about to change to, or None."""
+        changed, following = self._key_changes.get(identity, _UNCHANGED)
+        return following and (changed + 1, following)
+
+    def key_number(self, identity):
+        """Return how often the key of a device was changed."""
+        return self._key_changes.get(identity, _UNCHANGED)[0]
+
+    def begin_key_change(self, identity):
+        """Store a next key for a device, unless there is one: both are good from now on."""
+        if self.next_key(identity):
+            return
+        changed, following = self.key_number(identity), secrets.token_bytes(_KEY_BYTES)
+        with self.transaction():
+            self.store_key_change(identity, changed, following)
+            self.log("key-offered", device=self.name(identity), key=changed + 1)
+        self._key_changes[identity] = changed, following
+
+    def end_key_change(self, identity):
+        """Replace the key of a device by the next one, which it has proved to have."""
+        number, key = self.next_key(identity)
+        with self.transaction():
+            self.store_key_change(identity, number, None, key)
+            self.log("key-changed", device=self.name(identity), key=number)
+        self._key_changes[identity] = number, None
+        self._devices[identity] = self._devices[identity][0], key
 
     def name(self, identity):
         """Return the name of a device, or None."""
@@ -203,6 +250,13 @@ class Registry(Storage):
         self._devices[identity] = other, self._devices[identity][1]
         self._sort()
 
+    def tell(self, told):
+        """Store {identity: number of the list of managers that the device has acknowledged}."""
+        told = {identity: number for identity, number in told.items() if identity in self._devices}
+        with self.transaction():
+            self.store_told(told)
+        self.told.update(told)
+
     def wipe(self, name):
         """Delete a device and its key. The device must have left every group."""
         identity = self._identities[name]
@@ -210,6 +264,8 @@ class Registry(Storage):
             self.delete_device(identity)
             self.log("wiped", device=name)
         del self._devices[identity]
+        self._key_changes.pop(identity, None)
+        self.told.pop(identity, None)
         self._sort()
 
     def _check_free(self, name):

@@ -215,6 +215,25 @@ class RelationalRegistry(Registry):
         rows = self.execute(sa.select(DEVICE.c.identity, DEVICE.c.name, DEVICE.c.key))
         return [(identity, name, self._opened(DEVICE, "key", identity, key)) for identity, name, key in rows]
 
+    def read_key_changes(self):
+        columns = (DEVICE.c.identity, DEVICE.c.key_number, DEVICE.c.next_key)
+        rows = self.execute(sa.select(*columns).where(sa.or_(DEVICE.c.key_number > 0, DEVICE.c.next_key.is_not(None))))
+        return [(identity, number, self._opened(DEVICE, "next_key", identity, key)) for identity, number, key in rows]
+
+    def store_key_change(self, identity, key_number, next_key, key=None):
+        values = {"key_number": key_number, "next_key": next_key}
+        if key is not None:
+            values["key"] = key
+            self.deleted = True
+        self.execute(DEVICE.update().where(DEVICE.c.identity == identity).values(**self._sealed(DEVICE, identity, values)))
+
+    def read_told(self):
+        return dict(map(tuple, self.execute(sa.select(DEVICE.c.identity, DEVICE.c.told).where(DEVICE.c.told > 0))))
+
+    def store_told(self, told):
+        for identity, number in told.items():
+            self.execute(DEVICE.update().where(DEVICE.c.identity == identity).values(told=number))
+
     def store_device(self, identity, name, key):
         values = {"identity": identity, "name": name, "key": key, "made": self.now(), "key_number": 0, "next_key": None, "told": 0}
         self.execute(DEVICE.insert(), self._sealed(DEVICE, identity, values))

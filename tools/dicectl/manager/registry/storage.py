@@ -80,6 +80,22 @@ class Storage(abc.ABC):
         """Delete a device, its key, and its session."""
 
     @abc.abstractmethod
+    def read_key_changes(self):
+        """Return (identity, key_number, next_key) of all devices whose key was changed, or is about to."""
+
+    @abc.abstractmethod
+    def store_key_change(self, identity, key_number, next_key, key=None):
+        """Store how often the key of a device was changed, its next key or None, and its present key unless that is None."""
+
+    @abc.abstractmethod
+    def read_told(self):
+        """Return {identity: number} of what store_told() stored; 0 may be missing."""
+
+    @abc.abstractmethod
+    def store_told(self, told):
+        """Store {identity: number of the list of managers that a device has acknowledged}."""
+
+    @abc.abstractmethod
     def read_states(self):
         """Return a list of StoredGroup, sorted by name; members keep the order in which they were added."""
 

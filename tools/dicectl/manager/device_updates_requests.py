@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The requests of commands about keys of devices and the list of managers, which devices get over their sessions."""
+
+from dice.limits import DATAGRAM_MAX_BYTES
+from dicectl.errors import USAGE, CommandError
+
+_MANAGERS_MAX = 8  # firmware/app/managers.py
+_HOST_MAX_BYTES = 253
+
+
+class DeviceUpdatesRequests:
+    """Executes requests on a service.ManagerService: do_X(...) is the request X; values are those of JSON."""
+
+    def __init__(self, service):
+        self._service = service
+
+    def do_rotate(self, names=None):
+        """Begin to change the keys of devices, or of all; return {name: the number that the key gets}."""
+        registry = self._service.registry
+        identities = {name: self._service.identity(name) for name in (registry.devices() if names is None else names)}
+        with registry.together():
+            for identity in identities.values():
+                registry.begin_key_change(identity)
+        self._service.updates.changed()
+        return {name: registry.next_key(identity)[0] for name, identity in identities.items()}
+
+    def do_rotation(self, numbers):
+        """Return {name: why not yet} of the devices whose key has not got the number that do_rotate() has returned."""
+        registry = self._service.registry
+        found = {}
+        for name, number in numbers.items():
+            identity = registry.devices().get(name)
+            if identity is None:
+                found[name] = "it was deleted"
+            elif registry.key_number(identity) < number:
+                found[name] = self._why_not(identity)
+        return found
+
+    def do_managers(self):
+        """Return the list, and who has it."""
+        updates, registry = self._service.updates, self._service.registry
+        behind = {registry.name(identity): self._why_not(identity) for identity in updates.behind()}
+        return {
+            "active": self._service.address,
+            "list": updates.listed(),
+            "devices": len(registry.devices()),
+            "behind": behind,
+        }
+
+    def do_set_managers(self, managers):
+        """Change the list."""
+        if not 0 < len(managers) <= _MANAGERS_MAX:
+            raise CommandError(f"name 1 to {_MANAGERS_MAX} managers", USAGE)
+        for each in managers:
+            if not 0 < len(each["host"].encode()) <= _HOST_MAX_BYTES or managers.count(each) > 1:
+                raise CommandError(f"{each['host']} is no host, or is named twice", USAGE)
+        if sum(len(each["host"].encode()) + 32 for each in managers) > DATAGRAM_MAX_BYTES // 2:
+            raise CommandError("these names are too long together for one datagram: use shorter ones", USAGE)
+        self._service.updates.list_managers(managers)
+        return self.do_managers()
+
+    def _why_not(self, identity):
+        if identity in self._service.updates.refused:
+            return self._service.updates.refused[identity]
+        return "it is under way" if identity in self._service.kdc.connected else "it has no session; it follows when it connects"
