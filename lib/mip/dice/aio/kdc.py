@@ -61,14 +61,19 @@ class Kdc:
     Call changed() after each add(), remove(), replace() or rekey() of a Manager, and forget() with a device that is deleted.
     """
 
-    def __init__(self, report_s: int = _REPORT_MAX_S) -> None:
-        """Serve no group yet. `report_s`: the period in s, 10 to 3,600, in which devices report; one that does not is silent."""
+    def __init__(self, report_s: int = _REPORT_MAX_S, device: "Callable[[bytes], bytes]" = bytes) -> None:
+        """Serve no group yet.
+
+        * `report_s`: the period in s, 10 to 3,600, in which devices report; one that does not is silent.
+        * `device(identity)` returns the identity of the device to which that of a session belongs; by default they are the same.
+        """
         if not _REPORT_PERIOD_MIN_S <= report_s <= _REPORT_PERIOD_MAX_S:
             raise UsageError(_E_OPTION)
         self.connected: dict[bytes, Coap] = {}
         self.presence = Presence(report_s)
         self.overrun = 0
         self.error: Exception | None = None
+        self._device = device
         self._watching: Any = None
         self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
         self._router = Router({})
@@ -96,7 +101,7 @@ class Kdc:
 
     async def serve(self, connection: "Connection") -> None:
         """Serve one client until its session ends: a handler for dice.serve. A new session replaces one of the same identity."""
-        identity = bytes(connection.session.identity)
+        identity = self._device(connection.session.identity)
         if identity in self.connected:
             self.connected[identity].close()
         session = Coap(connection, lambda request, _: self._answer(request, identity))
