@@ -3,10 +3,13 @@
 """This computer as a member, as users run it: `dicectl member run`, and what shares its folder, with the manager and without."""
 
 import json
+import socket
 import subprocess
 import time
 
-from dicectl.net import namespace
+import pytest
+
+from dicectl.net import links, namespace
 from host_tests.net.test_manager_command import DICECTL, ManagedSite
 
 WORDS = [str(number) for number in range(10)]
@@ -15,11 +18,11 @@ WORDS = [str(number) for number in range(10)]
 class MemberSite(ManagedSite):
     """A site with the group lamps, its sender desk, and a tap on the group's datagrams."""
 
-    def begin(self):
+    def begin(self, *options):
         self.manager()
-        self.shown = self("group", "new", "lamps", "--json")
+        self.shown = self("group", "new", "lamps", *options, "--json")
         self("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
-        self.tap = namespace.Tap(self.shown["port"])
+        self.tap = namespace.Tap(self.shown["port"])  # of `lo`
         self.sent = []
 
     def member(self, *arguments):
@@ -56,10 +59,10 @@ class MemberSite(ManagedSite):
         return self.sent
 
 
-def _site(folder, scenario):
+def _site(folder, scenario, *options):
     site = MemberSite(folder)
     try:
-        site.begin()
+        site.begin(*options)
         return scenario(site)
     finally:
         site.close()
@@ -133,3 +136,63 @@ def test_monitors_and_senders_of_one_folder_are_one_member(in_network, tmp_path,
         assert [line["own"] for line in lines] == [True] * 3
     assert epoch == after and len({(answer["epoch"], answer["number"]) for answer in said}) == 3
     assert "id" not in {line.split()[2] for line in audit.splitlines()} and len(members) == 1
+
+
+def _cable(name, number):
+    """Plug in an interface with addresses of both families; return a socket that receives what is sent on it."""
+    links.add_cable(name, f"fd00:{number}::1")
+    links.add_ipv4_address(name, f"10.9.{number}.1")
+    far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+    far.bind((name + "x", 0x0003))
+    far.setblocking(False)
+    return far
+
+
+def _records(far, port):
+    """Return how many group records have arrived at the far end of a cable, and their hop limits."""
+    found = []
+    while True:
+        try:
+            frame = far.recv(2000)
+        except BlockingIOError:
+            return found
+        ipv6 = frame[12:14] == b"\x86\xdd"
+        udp = frame[14 + (40 if ipv6 else 20) :]
+        if frame[14 + (6 if ipv6 else 9)] == socket.IPPROTO_UDP and int.from_bytes(udp[2:4], "big") == port:
+            found.append(frame[14 + (7 if ipv6 else 8)])
+
+
+def _on_an_interface(site):
+    home, iot = _cable("home", 1), _cable("iot", 2)
+    port = site("group", "show", "lamps", "--json")["port"]
+    on_iot = ("--interface", "iot", "--hops", "5")
+    site("provision", "new", "ear", "--group", "lamps", "--to", "ear")
+    site._start("ear", [*DICECTL, "group", "monitor", "lamps", "--as", "ear", "--interface", "iot", "--json"], site.folder)
+    site.until(lambda: (site.folder / "ear" / "lamps.gsa").exists(), "the ear")
+    site("group", "send", "lamps", "alone", "--as", "desk", *on_iot)
+    site.member(*on_iot)
+    site("group", "send", "lamps", "resident", "--as", "desk")
+    site.until(lambda: "resident" in site.log("ear"), "a message on the interface")
+    before = _records(iot, port)
+    subprocess.run(["ip", "link", "delete", "iot"], check=True)
+    gone = site.at_once(("group", "send", "lamps", "gone", "--as", "desk"))
+    iot = _cable("iot", 2)  # it has another index
+    back = []
+
+    def comes_back():
+        back[:] = site.at_once(("group", "send", "lamps", "back", "--as", "desk"))
+        return "back" in site.log("ear")
+
+    site.until(comes_back, "the interface")
+    return before, gone, back, _records(iot, port), _records(home, port), site.headers()
+
+
+@pytest.mark.parametrize("options", [(), ("--ipv6",)], ids=["IPv4", "IPv6"])
+def test_a_member_sends_and_receives_on_the_interface_that_it_was_given(in_network, tmp_path, options):
+    """The routes lead elsewhere. The interface goes away, and another one of its name comes back."""
+    before, gone, back, after, home, on_lo = in_network(_site, tmp_path, _on_an_interface, *options)
+    assert before == [5, 5]
+    ((status, said, _),) = gone
+    assert status == 1 and said.startswith("dicectl: not sent: "), said
+    assert back[0][0] == 0 and after and set(after) == {5}
+    assert home == on_lo == []

@@ -39,7 +39,7 @@ def test_a_transport_whose_observer_raises_goes_on(monkeypatch):
         raise OSError(28, os.strerror(28))
 
     waiting = [b"1", b"2", None]
-    monkeypatch.setattr(observed.Multicast, "receive", lambda self: waiting.pop(0))
+    monkeypatch.setattr(observed.OnInterface, "receive", lambda self: waiting.pop(0))
     member = types.SimpleNamespace(accepted=0, dropped={})
     transport = observed._Observed.__new__(observed._Observed)
     transport._observed_by, transport._last, transport.source = observed.ObservedNetwork(observe, lambda: member), None, None

@@ -6,8 +6,7 @@ import time
 from collections import OrderedDict
 
 from dice import record
-from dice.transport.udp import Multicast
-from dice.transport.udp_network import UdpNetwork, find_interface
+from dice.transport.udp_network import OnInterface, UdpNetwork
 
 _SENT_MAX = 64  # own messages that are remembered: the network returns them at once
 
@@ -27,13 +26,13 @@ class ObservedNetwork(UdpNetwork):
         return _Observed(address, port, self)
 
 
-class _Observed(Multicast):
+class _Observed(OnInterface):
     """A multicast transport that passes on a copy of each received datagram."""
 
     def __init__(self, address, port, network):
         self._observed_by = network
         self._last = None
-        super().__init__(address, port, find_interface(network.interface, bool(address[4:])), network.hops)
+        super().__init__(address, port, network.interface, network.hops)
 
     def send(self, datagram):
         """Send to the group; raises OSError."""

@@ -25,8 +25,8 @@ class UdpNetwork:
     """A `network` of dice.join, dice.connect and ManagedGroup: makes transports as dice.transport.udp does.
 
     * `interface`: where groups are received and sent to, a name such as "eth1" or an address of ours; by default the system chooses
-      by its routes. It is looked up for each transport, so it may go away and come back. Groups of IPv6 need a name or an address
-      of IPv6.
+      by its routes. It may go away and come back, also as another one of this name. Groups of IPv6 need a name or an address of
+      IPv6.
     * `hops`: 1 to 255, one more than the routers that may pass on what is sent to groups.
 
     Sessions are not affected: they follow the routes.
@@ -42,7 +42,22 @@ class UdpNetwork:
 
     def Multicast(self, address: bytes, port: int) -> Multicast:
         """Return a group's transport; raises OSError, also if the interface is not there."""
-        return Multicast(address, port, find_interface(self.interface, bool(address[4:])), self.hops)
+        return OnInterface(address, port, self.interface, self.hops)
+
+
+class OnInterface(Multicast):
+    """A group's transport that looks its interface up again whenever it renews its membership."""
+
+    def __init__(self, address: bytes, port: int, interface: "str | None" = None, hops: int = 1) -> None:
+        """Join the group at `address` and `port`; the others are those of UdpNetwork. Raises OSError."""
+        self._interface = interface
+        Multicast.__init__(self, address, port, find_interface(interface, bool(address[4:])), hops)
+
+    def renew(self) -> None:
+        """Join again if the membership was lost, also on an interface that came back as another one; raises OSError."""
+        address, _, hops = self._group
+        self._group = address, find_interface(self._interface, bool(address[4:])), hops
+        Multicast.renew(self)
 
 
 def find_interface(text: "str | None", ipv6: bool) -> bytes:
