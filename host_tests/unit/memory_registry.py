@@ -47,6 +47,10 @@ class MemoryRegistry(Registry):
     def read_devices(self):
         return [(identity, name, key) for identity, (name, key) in self._stored["devices"].items()]
 
+    def made(self, identity):
+        times = [entry["at"] for entry in self._stored["log"] if entry.get("identity") == identity.decode()]
+        return times[0] if times else None
+
     def store_device(self, identity, name, key):
         self._check()
         self._stored["devices"][identity] = (name, key)

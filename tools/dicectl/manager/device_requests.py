@@ -47,9 +47,7 @@ class DeviceRequests:
             for member in self._groups.do_members(group)
             if member["identity"] == identity.decode()
         ]
-        created = next(
-            (entry["at"] for entry in self._service.registry.audit() if entry.get("identity") == identity.decode()), None
-        )
+        created = self._service.registry.made(identity)
         found = presence.of_device(self._service.kdc, identity)
         return {"name": name, "identity": identity.decode(), "created": created, "groups": groups, **found}
 

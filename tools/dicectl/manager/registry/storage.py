@@ -68,6 +68,10 @@ class Storage(abc.ABC):
         """Return (identity, name, key) of all devices."""
 
     @abc.abstractmethod
+    def made(self, identity):
+        """Return when a device was created, or None."""
+
+    @abc.abstractmethod
     def store_device(self, identity, name, key):
         """Store a new device."""
 
