@@ -50,6 +50,13 @@ class Managers:
         """Try `manager`, one of listed(), first from now on."""
         self._last = manager
 
+    def recalled(self, source):
+        """Prefer the manager at the address `source`, from which a session was recalled: maybe one that has taken over."""
+        for manager in self.listed():
+            if _short(source) in _addresses(manager):
+                self.prefer(manager)
+                break
+
     async def connect(self, network=None, timer_ms=_TIMER_MS, timeout_s=60):
         """Return a Connection with the first manager that answers; raises the last error if none does."""
         settings = self._settings
@@ -121,6 +128,22 @@ class Managers:
         settings["next"] = following
         self._store(settings)
         return CHANGED, b""
+
+
+def _short(address):
+    """Return an address without what only IPv6 has."""
+    return address if isinstance(address, bytes) else tuple(address[:2])
+
+
+def _addresses(manager):
+    """Return the addresses of a manager, also in the form in which datagrams come from it."""
+    address = manager["host"], manager["port"]
+    try:
+        import socket  # not on all boards
+
+        return [address] + [_short(found[-1]) for found in socket.getaddrinfo(*address)]
+    except (ImportError, OSError, ValueError):
+        return [address]
 
 
 def _manager(host, port):

@@ -87,7 +87,8 @@ class Node:
                 await self._sleep(self._options["sleep_s"])
             pause_s = again_s
             if self.manager:
-                if self.manager.connection.recalled:  # the manager has started again, and calls all its members one by one
+                if self.manager.connection.recalled:  # the manager has started again, or another one has taken over
+                    self._managers.recalled(self.manager.connection.recalled)
                     pause_s = os.urandom(1)[0] / 256
                 self.manager.close()
                 self.manager = None

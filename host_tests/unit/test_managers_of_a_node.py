@@ -95,6 +95,17 @@ def test_managers_are_tried_in_turn_and_that_of_the_last_session_first(module, t
     assert managers.listed() == [B, A, C]
 
 
+@pytest.mark.parametrize("source", [("127.0.0.1", 5685), ("127.0.0.1", 5685, 0, 0), ["127.0.0.1", 5685]], ids=repr)
+def test_a_recall_prefers_the_manager_that_it_came_from(module, tmp_path, source):
+    near = {"host": "localhost", "port": 5685}
+    managers = start(module, tmp_path / "node.json", {**OLDEST_FILE, "managers": [A, {"host": "127.0.0.1", "port": 5684}, near]})
+    connect(managers)
+    managers.recalled(source)
+    assert managers.listed()[0] == near
+    managers.recalled(("192.0.2.7", 5684))
+    assert managers.listed()[0] == near, "nobody else's address is preferred"
+
+
 def test_a_host_that_cannot_be_one_costs_its_turn(module, tmp_path):
     odd = {"host": "odd", "port": 1}
     managers = start(module, tmp_path / "node.json", {**OLDEST_FILE, "managers": [odd, A]})
