@@ -202,12 +202,14 @@ def test_what_the_manager_says_of_a_member_is_true_within_the_bound(tmp_path, se
             house.network.cut.add(name)
             away[name] = clock(), SILENT
         elif house.presence(name) == CONNECTED and node._peer and not node._peer.ended:
+            for task in node._tasks:
+                task.cancel()
+            await asyncio.sleep(1)  # before CPython 3.12, wait_for() can miss that it is cancelled
             if kind == "sleep":
                 try:
                     await node.managed.report(node._peer, 50_000)
                 except DiceError:
-                    return
-            await asyncio.sleep(1)  # its tasks wait: before CPython 3.12, wait_for() can miss that it is cancelled
+                    kind = "off"
             node.power_off()
             away[name] = clock(), ASLEEP if kind == "sleep" else LEFT
 

@@ -4,7 +4,9 @@
 
 import rich_click as click
 
+from dice.limits import REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
 from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_service
+from dicectl.cli.options import Period
 
 
 @click.group("manager")
@@ -39,6 +41,18 @@ def command():
     help="TCP port on loopback with the pages /metrics for Prometheus, /healthz and /readyz.  [default: none]",
 )
 @click.option(
+    "--report-every",
+    "report_s",
+    type=Period(least_s=REPORT_PERIOD_MIN_S, most_s=REPORT_PERIOD_MAX_S),
+    help="Period in which devices report, 10s to 1h; one that misses a report is silent. A report costs 2 datagrams of 70 bytes: "
+    "288 a day and device with 10m, 48 with 1h.  [default: that of the last start, at first 10m]",
+)
+@click.option(
+    "--alert-command",
+    help="Program to start when a device is silent or back, or a re-key has failed: without a shell, with JSON on its stdin and "
+    "DICE_TEXT, DICE_EVENT, DICE_DEVICE, DICE_GROUP and DICE_COUNT in its environment.",
+)
+@click.option(
     "--log-format",
     "asked",
     type=click.Choice(["plain", "json", "journal"]),
@@ -58,7 +72,7 @@ def command():
 @click.option(
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
-def run(registry, port, host, also, metrics, asked, as_json, control, key_file, detach):
+def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_json, control, key_file, detach):
     """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. REGISTRY is created if it does not exist.
 
     REGISTRY is a file, or the URL of a PostgreSQL database. Several managers may run on one database, on as many computers: one is
@@ -72,17 +86,20 @@ def run(registry, port, host, also, metrics, asked, as_json, control, key_file, 
       dicectl manager run house.db
       dicectl manager run house.db --detach --metrics 9684
       dicectl manager run postgresql://dice@db.example.org/dice --host a.example.org --also b.example.org
+      dicectl manager run house.db --report-every 2m --alert-command "mail -s dice admin@example.org"
     """
     import asyncio
 
     from dicectl.manager import detach as background
     from dicectl.manager import log_format
+    from dicectl.manager.alerts import Alerts
     from dicectl.manager.registry import key_file as keys
     from dicectl.manager.registry.opening import is_database
     from dicectl.net.address import host_and_port, own
     from dicectl.system import require_unix
 
     require_unix("the group manager")
+    alerts = Alerts(alert_command) if alert_command else None
     control = control or ("dice.db" if is_database(registry) else registry)
     if detach:
         log, pid = background.start(control)
@@ -90,7 +107,7 @@ def run(registry, port, host, also, metrics, asked, as_json, control, key_file, 
         click.echo(f"to end it: dicectl manager stop {control}")
         return
     others = [host_and_port(each, port) for each in also]
-    options = (control, port, host or own(), others, metrics, log_format.chosen("json" if as_json else asked))
+    options = (control, port, host or own(), others, metrics, log_format.chosen("json" if as_json else asked), report_s, alerts)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, keys.load(key_file), *options))
     except KeyboardInterrupt:
@@ -108,7 +125,7 @@ async def _run_alone(path, key, *options):
         registry.close()
 
 
-async def _run_shared(url, key, control, port, host, also, metrics_port, log_format):
+async def _run_shared(url, key, control, port, host, also, metrics_port, log_format, *more):
     """Wait until this process leads among those on the database, then run."""
     from dicectl.manager.leader import Leader
     from dicectl.manager.registry.opening import open_registry
@@ -120,14 +137,14 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
             standby = Standby(leader, control, {"host": host, "port": port}, log_format)
             if await standby.wait():
                 registry = await standby.lead(lambda: open_registry(url, key=key, fence=leader.fence))
-                await _run(registry, leader, control, port, host, also, metrics_port, log_format)
+                await _run(registry, leader, control, port, host, also, metrics_port, log_format, *more)
     finally:
         if registry:
             registry.close()
         leader.stop()
 
 
-async def _run(registry, leader, control, port, host, also, metrics_port, log_format):
+async def _run(registry, leader, control, port, host, also, metrics_port, log_format, report_s, alerts):
     from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.http_server import HttpServer
@@ -135,12 +152,12 @@ async def _run(registry, leader, control, port, host, also, metrics_port, log_fo
     from dicectl.manager.operation_metrics import OperationMetrics
     from dicectl.manager.service import ManagerService
 
-    service = ManagerService(registry, control, leader)
+    service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
     http = HttpServer(metrics_port, Metrics(), OperationMetrics()) if metrics_port else None
     try:
         with Dashboard(service, log_format) as dashboard:
-            await process.run(service, port, host, dashboard, http)
+            await process.run(service, port, host, dashboard, http, alerts)
     finally:
         if http:
             http.close()

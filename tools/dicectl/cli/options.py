@@ -40,12 +40,14 @@ def with_address(function):
 
 
 class Period(click.ParamType):
-    """A time such as 90s, 45m, 12h or 30d; with `zero`, also 0."""
+    """A time such as 90s, 45m, 12h or 30d, from `least_s` to `most_s`; with `zero`, also 0."""
 
     name = "time"
 
-    def __init__(self, zero=False):
+    def __init__(self, zero=False, least_s=1, most_s=(1 << 32) - 1):
         self._zero = zero
+        self._least_s = least_s
+        self._most_s = most_s
 
     def convert(self, value, param, ctx):
         """Return the seconds."""
@@ -55,6 +57,8 @@ class Period(click.ParamType):
         seconds = int(match[1]) * _UNITS[match[2]] if match else 0
         if not 0 < seconds < 1 << 32:
             self.fail(f"{value} is not a time such as 90s, 45m, 12h or 30d")
+        if not self._least_s <= seconds <= self._most_s:
+            self.fail(f"{value} is out of bounds: use {self._least_s}s to {self._most_s}s")
         return seconds
 
 

@@ -12,9 +12,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from dice.group.presence import CONNECTED, SILENT
 from dicectl.manager import log_format as log
+from dicectl.manager.news import BACK_EVENT
+from dicectl.manager.presence_words import rank, words
 
 _ROWS_MAX = 30
+_PAUSE = 20  # times the time that it took to draw the table: that of a large group
 _OWN = ("number", "at", "event", "group", "device")
 
 
@@ -54,6 +58,7 @@ class Dashboard:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._last = service.registry.last_entry
         self._warned = {}
+        self._draw_s = 0.0  # when the table is drawn again
 
     def __enter__(self):
         return self
@@ -72,8 +77,16 @@ class Dashboard:
         for entry in self._service.registry.audit(self._last):
             self._last = entry["number"]
             self._print(event(entry) if self._format == log.JOURNAL else line(entry), entry)
-        if self._live and self._live.is_started:
+        if self._live and self._live.is_started and time.monotonic() >= self._draw_s:
+            began_s = time.monotonic()
             self._live.update(self.table(), refresh=True)
+            self._draw_s = time.monotonic() + _PAUSE * (time.monotonic() - began_s)
+
+    def happened(self, news):
+        """Print an event of news.News."""
+        at = datetime.datetime.fromtimestamp(news["at"]).isoformat(" ", "seconds")
+        text = news["text"] if self._format == log.JOURNAL else f"{at}  {news['text']}"
+        self._print(text, news, log.INFO if news["event"] == BACK_EVENT else log.WARNING)
 
     def warn(self, troubles):
         """Print each exception of service.troubles() that was not printed yet."""
@@ -99,22 +112,24 @@ class Dashboard:
             print(log.formatted(self._format, level, text, fields), flush=True)
 
     def table(self):
-        """Return a table of the members of all groups; those without the current epoch come first, then those without a session."""
+        """Return a table of the members of all groups: silent ones come first, then those without the current epoch."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("group", "epoch", "member", "role", "id", "has epoch", "session"):
+        for heading in ("group", "epoch", "member", "role", "id", "has epoch", "state"):
             table.add_column(heading, justify="right" if heading in ("epoch", "id", "has epoch") else "left")
         rows = []
         for group in self._service.managers:
             shown = self._service.do({"do": "show", "group": group})
             for member in self._service.do({"do": "members", "group": group}):
-                rows.append((member["epoch"] == shown["epoch"], not member["connected"], shown, member))
-        rows.sort(key=lambda row: row[:2])
-        for whole, _, shown, member in rows[:_ROWS_MAX]:
+                whole = member["epoch"] == shown["epoch"]
+                urgency = 0 if member["state"] == SILENT else 2 if whole else 1
+                rows.append(((urgency, rank(member)), whole, shown, member))
+        rows.sort(key=lambda row: row[0])
+        for _, whole, shown, member in rows[:_ROWS_MAX]:
             epoch = f"{shown['epoch']}{'' if shown['active'] else ' (pending)'}"
             held = str(member["epoch"]) if whole else f"[yellow]{member['epoch'] or '-'}[/]"
-            session = "[green]open[/]" if member["connected"] else "-"
+            color = {SILENT: "red", CONNECTED: "green"}.get(member["state"], "default")
             device_id = "" if member["id"] is None else str(member["id"])
-            table.add_row(shown["name"], epoch, member["device"], member["role"], device_id, held, session)
+            table.add_row(shown["name"], epoch, member["device"], member["role"], device_id, held, f"[{color}]{words(member)}[/]")
         if len(rows) > _ROWS_MAX:
             table.caption = f"and {len(rows) - _ROWS_MAX:,} more"
         return table

@@ -7,6 +7,7 @@ import os
 import time
 
 from dice import __version__
+from dice.group.presence import CONNECTED
 from dicectl import sd_notify
 from dicectl.errors import FAILED, CommandError
 from dicectl.manager.registry.base import RegistryError
@@ -36,7 +37,7 @@ class ProcessRequests:
             **service.address,
             "groups": len(service.managers),
             "devices": len(service.registry.devices()),
-            "connected": len(service.kdc.connected),
+            "connected": sum(service.kdc.presence.state(identity) == CONNECTED for identity in service.kdc.connected),
             "problems": service.problems(),
         }
 
@@ -72,10 +73,11 @@ def _summary(status):
     return f"{status['groups']} groups, {status['devices']} devices, {status['connected']} connected{wrong}"
 
 
-async def run(service, port, host, output, http):
+async def run(service, port, host, output, http, alerts=None):
     """Serve devices and commands until `stop`, or until this task is cancelled; raises CommandError if a part of it ends.
 
-    `output` is a dashboard.Dashboard that was entered, `http` an http_server.HttpServer or None.
+    `output` is a dashboard.Dashboard that was entered, `http` an http_server.HttpServer or None, `alerts` an alerts.Alerts or
+    None.
     """
     requests = ProcessRequests(service)
     service.requests.append(requests)
@@ -90,6 +92,10 @@ async def run(service, port, host, output, http):
         while not requests.ending.done():
             troubles = service.troubles()
             try:
+                for event in service.news():
+                    output.happened(event)
+                    if alerts:
+                        alerts.add(event)
                 output.refresh()
                 status = requests.do_status()
                 if http:
@@ -100,8 +106,12 @@ async def run(service, port, host, output, http):
                 if http:
                     http.failed(f"the registry cannot be read: {error}")
                 watchdog.alive(f"the registry cannot be read: {error}")
+            if alerts and alerts.error:
+                troubles["the alert command"] = alerts.error
             output.warn(troubles)
             await service.watch(_REFRESH_S, requests.ending)
     finally:
         sd_notify.notify(sd_notify.STOPPING)
+        if alerts:
+            alerts.close()
         service.close()

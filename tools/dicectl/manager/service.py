@@ -15,7 +15,7 @@ from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport import network_or_udp
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease, plan
+from dicectl.manager import control, lease, plan, presence
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates, device_of
@@ -23,6 +23,7 @@ from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
 from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
+from dicectl.manager.news import News
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.retention import Retention
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
@@ -32,6 +33,7 @@ SESSIONS_MAX = 4096
 HALF_OPEN_MAX = 64
 MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
 _PROBE_S = 5.0  # how often the service tries to write after the registry has failed
+_REPORT_S = "report_s"  # the setting of the registry
 _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 
 
@@ -47,16 +49,17 @@ class ManagerService:
 
     `registry` is a registry.base.Registry. Commands find the control socket beside the path `control_path`. `leader` is a
     leader.Leader that leads, or None if no other manager can take over.
-    `report_s`: the period in which devices report.
+    `report_s`: the period in which devices report; None: that of the last start.
     """
 
-    def __init__(self, registry, control_path, leader=None, report_s=REPORT_MAX_S):
+    def __init__(self, registry, control_path, leader=None, report_s=None):
         self.registry = registry
         self.leader = leader or Alone()
         self.managers = {}  # group.manager.Manager by name
-        self.kdc = Kdc(report_s, device_of)
+        self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
         self.updates = DeviceUpdates(self)
         self._began_s = None
+        self._news = News(self)
         self._control_path = control_path
         self.audit_keep_s = 0  # how long entries of the audit log are kept, 0 forever
         self.address = {}  # where devices find the service
@@ -76,8 +79,11 @@ class ManagerService:
         self.registry.later = asyncio.get_running_loop().call_later
         self.registry.on_reload = self.reload
         Retention(self.registry, self.audit_keep_s).start(self.registry.later)
+        if self.registry.setting(_REPORT_S) != self.kdc.presence.report_s:
+            self.registry.store_setting(_REPORT_S, self.kdc.presence.report_s)
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
+        presence.restore(self.kdc, self.registry.sessions(), self.registry.now())
         options = {
             "sessions_max": SESSIONS_MAX,
             "half_open_max": HALF_OPEN_MAX,
@@ -122,6 +128,7 @@ class ManagerService:
         """Return {what: the last exception} of what failed, and was survived."""
         found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
         found["a key or the managers of a device"] = self.updates.error
+        found["the watch over silent devices"] = self.kdc.error
         found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
         return {what: error for what, error in found.items() if error}
@@ -146,6 +153,10 @@ class ManagerService:
                 for name in list(self.managers)[:1]:
                     self.registry.restamp(name, self.registry.since(name))
         return self.registry.write_error is None
+
+    def news(self):
+        """Return what has happened to devices and keys since the last call: events as those of news.News."""
+        return self._news.take()
 
     def uptime_s(self):
         """Return for how many s the service has run."""
