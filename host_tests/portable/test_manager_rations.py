@@ -121,7 +121,7 @@ def test_a_key_of_which_three_quarters_are_used_is_renewed():
         assert manager.state.epoch == 1 and manager.state.members[b"s0"].sent == (3 << 21) - 1
     manager.report(b"lamp", 1, 3 << 21, True, 0)  # a listener does not send
     manager.report(b"stranger", 1, 3 << 21, True, 0)
-    manager.report(b"s0", 2, 3 << 21, True, 0)  # of another epoch
+    manager.report(b"s0", 0, 3 << 21, True, 0)  # of another epoch
     assert manager.state.epoch == 1
     manager.report(b"s0", 1, 3 << 21, False, 0)  # of 2^23
     assert manager.state.epoch == 2 and manager.gsa(b"s0").own_id == 1

@@ -83,6 +83,36 @@ def _kill(world):
             world.part(name).joining = None
 
 
+def _backup(world):
+    registry = world.manager.registry
+    registry.backup = registry.state.copy()
+
+
+def _restore(world, marked):
+    """The registry is put back, by `dicectl manager restore` (marked) or by a copy of its file, and the manager starts.
+
+    Devices that were expelled since are members again. Those that were added since are not; only a registry that is marked shuts
+    them out at once, by a new epoch.
+    """
+    side = world.manager
+    epoch = side.registry.backup.epoch
+    for name in world.devices():
+        since = name.encode() in side.registry.state.members or world.expelled.get(name, (0, 0))[1] > epoch
+        if name.encode() in side.registry.backup.members or since:
+            world.expelled.pop(name, None)
+        if since and marked and name.encode() not in side.registry.backup.members:
+            world.expelled[name] = (world.now, epoch + 1)
+    side.restore()
+    world.restored = True
+    world.copied = None if marked else epoch
+    for name in world.devices():
+        _disconnect(world, name)
+    _kill(world)
+    if marked:
+        side.manager.rekey(world.now, True)
+        side.work()
+
+
 # Key deliveries. A request of the manager arrives or is lost; so does its response.
 
 
@@ -292,6 +322,8 @@ ACTIONS = {
     "rekey": (_rekey, "the operator begins a new epoch"),
     "add": (_add, "the operator adds {} as a {}"),
     "kill": (_kill, "the manager is killed and restarts"),
+    "backup": (_backup, "the operator takes a backup"),
+    "restore": (_restore, "the backup is put back, and the manager starts; it was marked as restored: {}"),
     "push arrives": (_push_arrives, "the manager's request reaches {}, and the response the manager"),
     "response lost": (_response_lost, "the manager's request reaches {}; the response is lost"),
     "push lost": (_push_lost, "the manager's request to {} is lost"),
@@ -337,7 +369,9 @@ def enabled(world):
         if due is None and world.facts[name].powered:
             found.append(("push arrives", name))
             found += [(action, name) for action in ("response lost", "push lost")]
-    found += [("rekey",), ("kill",)] + [("remove", name) for name in side.members]
+    if side.has_backup:
+        found += [("restore", True), ("restore", False)]
+    found += [("rekey",), ("kill",), ("backup",)] + [("remove", name) for name in side.members]
     for name in world.devices():
         facts = world.facts[name]
         member = name in side.members

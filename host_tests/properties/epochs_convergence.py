@@ -25,7 +25,7 @@ def check_convergence(world):
             world = apply(world, ("connect", name))
     if world.facts[World.MANAGER].lifetime_s:
         world = apply(world, ("rekey",))  # its keys may have expired
-    for _ in range(ROUNDS):
+    for _ in range(2 * ROUNDS if world.restored else ROUNDS):
         pushes = world.facts[World.MANAGER].pushes
         under_way = [name for name, (_, due) in pushes.items() if due is None]
         if under_way:

@@ -9,6 +9,7 @@ member is given, on a copy of it, every record that it must not obey.
 import pickle
 
 from dice.errors import DATA
+from dice.limits import CATCH_UP_MIN_MS
 from host_tests import bounds
 from host_tests.properties.epochs_world import World, violated
 
@@ -22,7 +23,10 @@ def bound_ms(world, name):
     when, _ = max(world.expelled.values())
     reached = world.since.get(name)
     if reached is not None:
-        return max(when, reached) + int(1000 * bounds.connected_s(len(world.facts[World.MANAGER].members) + 1))
+        bound = int(1000 * bounds.connected_s(len(world.facts[World.MANAGER].members) + 1))
+        if world.restored:  # a second member that is further ahead than the first
+            bound = 2 * bound + CATCH_UP_MIN_MS
+        return max(when, reached) + bound
     left_s = bounds.without_manager_s(world.facts[World.MANAGER].lifetime_s)
     return None if left_s is None else max(when, world.awake_since.get(name, 0)) + 1000 * left_s
 
@@ -30,6 +34,8 @@ def bound_ms(world, name):
 def check(world, touched):
     """Raise Violation unless all properties hold; `touched` names the parts that have changed."""
     _check_word(world)
+    if not world.restored and world.facts[World.MANAGER].ahead:
+        violated("rollback", f"the manager believes that its registry is old: {world.facts[World.MANAGER].ahead}")
     for name in world.devices():
         facts = world.facts[name]
         if name in world.facts[World.MANAGER].members and facts.powered and facts.awake and facts.current:
@@ -54,7 +60,7 @@ def _forbidden(world, name, touched):
             before, known = facts.claims.get(record.epoch, (0, ()))
             if number in facts.obeyed:
                 yield record, "twice", "again"
-            elif number < before and record.sender in known:
+            elif number < before and record.sender in known and record.epoch != world.copied:
                 yield record, "latecomer", "recorded before it joined, although the manager said what had been sent"
 
 
@@ -75,6 +81,8 @@ def _check_word(world):
         facts = world.facts[name]
         if name not in side.members or name not in side.connected or not facts.powered:
             continue
+        if facts.current == facts.file_epoch == side.epoch and facts.key != side.key:
+            violated("word", f"{word}; {name} is connected, and has another key of it")
         if facts.current != side.epoch and not (side.lifetime_s and facts.current is None):
             violated("word", f"{word}; {name} is connected, and in epoch {facts.current}")
         reads = facts.other is not None and (facts.grace_end is None or facts.grace_end > world.now)

@@ -14,6 +14,7 @@ from dice.aio.kdc import Kdc
 from dice.aio.managed import ManagedGroup
 from dice.errors import DiceError
 from dice.group.gsa import K08, UNKNOWN, decode
+from dice.group.gsa_encode import mul_id_of, traffic_key
 from dice.group.manager import GroupState, Manager
 from host_tests.nonces import RECORD
 from host_tests.properties.stepped import CLOCK, DISK, SENT, Answer, Transport, run, run_delivery, run_group
@@ -30,7 +31,7 @@ class Violation(AssertionError):
     """A property does not hold."""
 
 
-PROPERTIES = {"expulsion", "word", "lifetime", "nonce", "twice", "latecomer", "convergence"}
+PROPERTIES = {"expulsion", "word", "lifetime", "nonce", "twice", "latecomer", "convergence", "rollback"}
 CHECKED = set(PROPERTIES)
 
 
@@ -57,6 +58,7 @@ class Registry:
     def __init__(self, lifetime_s):
         self.state = GroupState(GROUP, b"\1\2\3\4", bytes((239, 1, 2, 3)), 5000, K08, lifetime_s)
         self.random = Entropy()
+        self.backup = None
 
     def commit(self, state, change):
         self.state.apply(change)
@@ -68,6 +70,10 @@ class ManagerSide:
     def __init__(self, lifetime_s):
         self.registry = Registry(lifetime_s)
         self.start()
+
+    def restore(self):
+        """Put the registry back to the backup."""
+        self.registry.state = self.registry.backup.copy()
 
     def start(self):
         """Start the process, with no sessions."""
@@ -232,7 +238,9 @@ class DeviceFacts:
             if member._lifetime_end is not None:
                 left_s = member._context.lifetime_s - member._lived_s
                 self.lifetime_end = member._lifetime_end + 1000 * left_s
-        self.file_epoch = int.from_bytes(device.disk[PATH][17:19], "big") if PATH in device.disk else 0
+        gsa = decode(device.disk[PATH]) if PATH in device.disk else None
+        self.file_epoch = gsa.epoch if gsa else 0
+        self.key = bytes(gsa.key) if gsa else None  # of the epoch in the file
 
 
 class ManagerFacts:
@@ -250,6 +258,9 @@ class ManagerFacts:
         self.pushes = {identity.decode(): (push.what, push.due) for identity, push in side.pushes.items()}
         self.settled = side.kdc.settled(GROUP)
         self.in_use = state.active and not side.kdc.awaited(GROUP)
+        self.has_backup = side.registry.backup is not None
+        self.ahead = dict(side.manager.rollback.ahead)
+        self.key = bytes(traffic_key(state.tgk, mul_id_of(state.address), state.cs_id, state.rand)) if state.epoch else None
 
 
 class World:
@@ -263,6 +274,8 @@ class World:
         self.facts = {}
         self.sent = ()
         self.expelled = {}  # {name: (when, the first epoch that it must not have)}
+        self.restored = False  # whether the registry was put back to the backup
+        self.copied = None  # the epoch of a backup that was put back and not marked: who was given what in it is not known
         self.since = {}  # {name: since when it has been reached without a failure}
         self.awake_since = {}  # {name: when it last started or woke up}
         self.budget = {}
@@ -275,6 +288,7 @@ class World:
         other.facts = dict(self.facts)
         other.sent = self.sent
         other.expelled = dict(self.expelled)
+        other.restored, other.copied = self.restored, self.copied
         other.since = dict(self.since)
         other.awake_since = dict(self.awake_since)
         other.budget = dict(self.budget)

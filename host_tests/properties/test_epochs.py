@@ -14,11 +14,13 @@ from unittest import mock
 
 import pytest
 
-from dice.aio import kdc
+from dice.aio import kdc, managed
+from dice.coap.codes import CHANGED
 from dice.coap.message import CREATED
 from dice.group.gsa import UNKNOWN
 from dice.group.manager import LISTENER, SENDER, Manager
 from dice.group.member import Member
+from dice.group.rollback import Rollback
 from host_tests import seeds
 from host_tests.properties.epochs_actions import first_world
 from host_tests.properties.epochs_convergence import check_convergence
@@ -29,7 +31,7 @@ GROUP = {"switch": SENDER, "panel": SENDER, "lamp": LISTENER}
 ONE_SENDER = {"switch": SENDER, "lamp": LISTENER, "lantern": LISTENER}
 PAIR = {"switch": SENDER, "lamp": LISTENER}
 LIFETIME_S = 600
-NONE = dict.fromkeys(["add", "remove", "rekey", "send", "record", "fault", "wait", "push late"], 0)
+NONE = dict.fromkeys(["add", "remove", "rekey", "send", "record", "fault", "wait", "push late", "backup", "restore"], 0)
 WALK = 50  # actions
 
 # The members, how often each action may be taken, options, and how many states are visited in the gate. All start in epoch 1.
@@ -40,6 +42,9 @@ BUDGETS = {
     "the only sender": (ONE_SENDER, {"remove": 2, "wait": 2, "fault": 1}, {}, 2500),
     "a lifetime": (GROUP, {"rekey": 1, "wait": 3, "fault": 1}, {"lifetime_s": LIFETIME_S}, 2500),
     "a sender without a session": (PAIR, {"add": 1, "fault": 2, "send": 1}, {"outside": ["new"]}, 2500),
+    "a backup, one member": ({"switch": SENDER}, {"backup": 1, "restore": 1, "rekey": 2, "wait": 1}, {}, 2500),
+    "a backup": (PAIR, {"backup": 1, "restore": 1, "rekey": 2, "remove": 1, "fault": 1, "wait": 1}, {}, 2500),
+    "a member of no backup": (PAIR, {"backup": 1, "restore": 1, "add": 1, "send": 1, "wait": 2}, {"outside": ["new"]}, 2500),
     "a latecomer": (GROUP, {"rekey": 1, "add": 1, "fault": 1, "send": 1, "wait": 1}, {"outside": ["new"]}, 2500),
 }
 
@@ -59,10 +64,12 @@ def test_every_short_schedule_keeps_the_promises(budget):
     print(f"{budget}: {search.states} states, {search.depth} actions, complete: {search.complete}")
 
 
-@pytest.mark.parametrize("options", [{}, {"lifetime_s": LIFETIME_S}], ids=["no lifetime", "lifetime"])
-def test_long_random_schedules_keep_the_promises(options):
+@pytest.mark.parametrize(
+    "backups, options", [(0, {}), (0, {"lifetime_s": LIFETIME_S}), (2, {})], ids=["plain", "lifetime", "backups"]
+)
+def test_long_random_schedules_keep_the_promises(backups, options):
     with stepped():
-        budget = {"add": 2, "remove": 2, "rekey": 2, "kill": 2, "send": 6, "record": 8}
+        budget = {"add": 2, "remove": 2, "rekey": 2, "kill": 2, "send": 6, "record": 8, "backup": backups, "restore": backups}
         first = first_world(GROUP, budget, outside=["new"], **options)
         for seed in seeds.seeds(150):
             try:
@@ -132,6 +139,16 @@ def _a_number_is_known_in_the_next_session():
     return mock.patch.object(Manager, "reconnected", lambda self, identity: None)
 
 
+def _a_refusal_is_an_acknowledgement():
+    """D3: 2.04 and the epoch alone, although the member has an older manager's key of it."""
+    return mock.patch.multiple(managed, CONFLICT=CHANGED, _CONFLICT_FLAG=0)
+
+
+def _an_old_registry_is_no_news():
+    """D3: reports of later epochs are ignored, so the members go on without this manager."""
+    return mock.patch.object(Rollback, "note", lambda *_: None)
+
+
 MUTATIONS = {
     "F1": (_senders_alone_are_told, "an expulsion and a fault", "word"),
     "F2": (_no_keys_without_a_sender, "the only sender", "expulsion"),
@@ -139,6 +156,8 @@ MUTATIONS = {
     "F15": (_a_lifetime_ends_all_epochs, "a lifetime", "lifetime"),
     "reconnected": (_a_number_is_known_in_the_next_session, "a sender without a session", "latecomer"),
     "F17": (_every_number_is_known, "a latecomer", "latecomer"),
+    "D3, refused": (_a_refusal_is_an_acknowledgement, "a backup, one member", "word"),
+    "D3, ahead": (_an_old_registry_is_no_news, "a backup, one member", "convergence"),
 }
 
 
@@ -146,6 +165,6 @@ MUTATIONS = {
 def test_the_search_finds_a_defect_that_comes_back(defect):
     mutation, budget, wanted = MUTATIONS[defect]
     with stepped(), mutation(), pytest.raises(Found) as found:
-        Search(world(budget)[0], 50_000).run()
+        Search(world(budget)[0], 50_000).run(check_convergence if wanted == "convergence" else None)
     print(found.value)
     assert str(found.value.reason).startswith(wanted), found.value

@@ -6,9 +6,11 @@ import asyncio
 import os
 from types import SimpleNamespace
 
+import pytest
+
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONTENT, GET, POST, URI_PATH
+from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONFLICT, CONTENT, GET, POST, URI_PATH
 from dice.coap.message import Message, path_options
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -169,3 +171,34 @@ def test_a_member_that_did_not_take_the_last_epoch_gets_the_next_one_at_once():
         kdc.close()
 
     asyncio.run(asyncio.wait_for(main(), 4))
+
+
+class OtherMember(FakeMember):
+    """A member with `report`, (epoch, flags), that refuses what is older, and what has another key if flag 4 is set."""
+
+    def __init__(self, code, epoch, flags):
+        super().__init__()
+        self.response = code, epoch.to_bytes(2, "big") + bytes(8) + bytes((flags,)) + bytes(4)
+
+    async def request(self, code, path, payload):
+        await super().request(code, path, payload) if code != POST else None
+        return SimpleNamespace(code=self.response[0], payload=self.response[1])
+
+
+REFUSALS = [(CONFLICT, 4, 2, 5), (CONFLICT, 1, 6, 2), (CHANGED, 1, 6, 2), (CONFLICT, 1, 2, 2), (CHANGED, 4, 2, 5)]
+
+
+@pytest.mark.parametrize("code, epoch, flags, following", REFUSALS)
+def test_d3_a_refusal_is_no_acknowledgement(code, epoch, flags, following):
+    """Nor a report of another epoch, whatever the code is."""
+
+    async def main():
+        manager, kdc = group({b"switch": SENDER})
+        kdc.connected[b"switch"] = other = OtherMember(code, epoch, flags)
+        await until(lambda: other.bodies and manager.state.epoch == following)
+        await asyncio.sleep(0.1)
+        assert manager.state.epoch == following and not kdc.settled("lamps")
+        assert manager.state.members[b"switch"].held == 0 and manager.undelivered == [b"switch"]
+        kdc.close()
+
+    VirtualNetwork(lambda sides: 0).run(main)

@@ -14,7 +14,7 @@ import asyncio
 
 from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
-from ..coap.codes import BAD_REQUEST, CHANGED, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, SERVICE_UNAVAILABLE, URI_PATH
+from ..coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, SERVICE_UNAVAILABLE, URI_PATH
 from ..coap.resource import Router
 from ..errors import DiceError, FormatError, UsageError
 from ..group.gsa_encode import encode
@@ -40,6 +40,7 @@ _NO_FORGED_BYTES = const(11)  # without `forged`, too
 _WATCH_S = const(5)  # between two looks at who is silent
 _CLASH_FLAG = const(1)
 _ENTERED_FLAG = const(2)
+_CONFLICT_FLAG = const(4)
 
 if TYPING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -265,18 +266,20 @@ class _KeyDelivery:
             answer += self._presence.report_s.to_bytes(2, "big")
         return CHANGED, answer
 
-    def _reported(self, identity: bytes, report: bytes) -> int:
-        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch.
+    def _reported(self, identity: bytes, report: bytes, refused: int = -1) -> int:
+        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch that it acknowledges, or 0.
 
         It is what a member has installed, how far it has sent, and how many records of the epoch did not verify. Flags: 1 clash, 2
-        the epoch is entered. Raises FormatError.
+        the epoch is entered, 4 the member has another key of it, as if it has `refused` that epoch. Raises FormatError.
         """
         reader = Reader(report)
         epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
         forged = reader.uint(4) if len(report) > _NO_FORGED_BYTES else 0
         reader.end()
-        self._manager.report(identity, epoch, sent, bool(flags & _CLASH_FLAG), now(), forged, bool(flags & _ENTERED_FLAG))
-        return epoch
+        clash, entered, conflict = [bool(flags & flag) for flag in (_CLASH_FLAG, _ENTERED_FLAG, _CONFLICT_FLAG)]
+        conflict = conflict or epoch == refused
+        self._manager.report(identity, epoch, sent, clash, now(), forged, entered, conflict)
+        return 0 if conflict else epoch
 
     async def _step(self) -> None:
         """Start what is to be delivered, and wait for a change or a deadline."""
@@ -349,9 +352,11 @@ class _KeyDelivery:
                     self._presence.unanswered(identity, now())
                 return False
             self._presence.heard(identity, now())
-            if response.code != CHANGED:
+            if response.code not in (CHANGED, CONFLICT):
                 return False
             report = getattr(response, "payload", b"")
-            return not report or self._reported(identity, report) == epoch
+            refused = epoch if response.code == CONFLICT else -1
+            acknowledged = self._reported(identity, report, refused) if report else epoch
+            return response.code == CHANGED and acknowledged == epoch
         except (DiceError, OSError):
             return False
