@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The actions that change a group (epochs_world.World), by the operator, the network, an adversary, power, and time.
 
-An action is (name, ...); `enabled(world)` lists them, `apply(world, action)` returns the next state, `told(action)` says it.
+An action is (name, ...); `apply(world, action)` returns the next state, `told(action)` says it.
 Messages take no time. Time passes only in "wait", when no request of the manager is under way: it reaches who is connected.
 """
 
 from dice.errors import DiceError
+from dice.group.group_state import Change
 from dice.group.manager import LISTENER, SENDER
 from dice.limits import MISSED_EPOCH_MIN_S
 from host_tests.properties.epochs_properties import bound_ms, check
@@ -109,7 +110,7 @@ def _restore(world, marked):
         _disconnect(world, name)
     _kill(world)
     if marked:
-        side.manager.rekey(world.now, True)
+        side.manager.begin(Change(), world.now, True)
         side.work()
 
 
@@ -276,7 +277,8 @@ def _record(world, number, name):
 # Time.
 
 
-def _deadlines(world):
+def deadlines(world):
+    """Return when something is due, in ms."""
     side = world.facts[World.MANAGER]
     found = [side.deadline, *(due for _, due in side.pushes.values())]
     for name in world.devices():
@@ -290,7 +292,7 @@ def _deadlines(world):
 
 def _wait(world):
     """Let time pass until the next deadline, or for two hours."""
-    start, target = world.now, min(_deadlines(world), default=world.now + LONG_MS)
+    start, target = world.now, min(deadlines(world), default=world.now + LONG_MS)
     for name in world.devices():
         facts = world.facts[name]
         if facts.awake and facts.due is not None and facts.due <= target:
@@ -359,67 +361,3 @@ def apply(world, action):
     world.now = CLOCK[0] if action[0] in ("wait", "wait on") else world.now
     check(world, world.settle())
     return world
-
-
-def enabled(world):
-    """Return the actions that the budget allows."""
-    side = world.facts[World.MANAGER]
-    found = []
-    for name, (_, due) in side.pushes.items():
-        if due is None and world.facts[name].powered:
-            found.append(("push arrives", name))
-            found += [(action, name) for action in ("response lost", "push lost")]
-    if side.has_backup:
-        found += [("restore", True), ("restore", False)]
-    found += [("rekey",), ("kill",), ("backup",)] + [("remove", name) for name in side.members]
-    for name in world.devices():
-        facts = world.facts[name]
-        member = name in side.members
-        if name not in side.members and name not in world.expelled:
-            found.append(("add", name, LISTENER))
-            continue
-        if member and facts.awake and facts.own_id is not None and facts.current:
-            found.append(("send", name))
-        if not member:
-            continue
-        found += _device_actions(world, name, facts)
-    if not world.urgent():
-        found.append(("wait",))
-        if _deadlines(world):
-            found.append(("wait on",))
-    return [action for action in found if all(world.budget.get(name, 9) > 0 for name in budgets_of(action))]
-
-
-def _device_actions(world, name, facts):
-    connected = name in world.facts[World.MANAGER].connected
-    if not facts.powered:
-        return [("on", name)]
-    if not facts.awake:
-        return [("wake", name)]
-    found = [("sleep", name), ("off", name)]
-    if facts.late:
-        found.append(("push late", name))
-    if facts.joining:
-        found.append(("join ends", name))
-    if connected:
-        found.append(("cut", name))
-    else:
-        found += [("connect", name), ("join late", name)]
-        found += [("connect", name, answered, handled) for answered, handled in ((0, True), (1, False), (1, True))]
-    if facts.joined and facts.current:
-        found += [("record", number, name) for number, sent in enumerate(world.sent) if sent.device != name]
-    return found
-
-
-FAULTS = {"kill", "response lost", "push lost", "connect badly", "join late", "cut", "off", "sleep"}
-
-
-def budgets_of(action):
-    """Return the names of the budgets that an action uses up, such as "cut", "cut lamp" and "fault"."""
-    name = action[0]
-    if name == "wait on":
-        return ("wait",)
-    if name == "connect" and len(action) > 2:
-        name = "connect badly"
-    names = (name, f"{name} {action[1]}") if len(action) > 1 else (name,)
-    return (*names, "fault") if name in FAULTS else names

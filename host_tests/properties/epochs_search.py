@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A breadth-first search through the states of a group, so the first violation that it finds has the fewest actions."""
 
-from host_tests.properties.epochs_actions import apply, budgets_of, enabled, told
+from host_tests.properties.epochs_actions import apply, told
+from host_tests.properties.epochs_enabled import budgets_of, enabled
 from host_tests.properties.epochs_world import Violation
 
 

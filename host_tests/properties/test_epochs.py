@@ -141,7 +141,7 @@ def _a_number_is_known_in_the_next_session():
 
 def _a_refusal_is_an_acknowledgement():
     """D3: 2.04 and the epoch alone, although the member has an older manager's key of it."""
-    return mock.patch.multiple(managed, CONFLICT=CHANGED, _CONFLICT_FLAG=0)
+    return mock.patch.multiple(managed, CONFLICT=CHANGED, REPORT_CONFLICT=0)
 
 
 def _an_old_registry_is_no_news():

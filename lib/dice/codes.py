@@ -17,6 +17,7 @@ CONTENT_ALERT = const(21)
 CONTENT_HANDSHAKE = const(22)
 CONTENT_APPLICATION_DATA = const(23)
 CONTENT_TLS12_CID = const(25)
+REPORT_CONFLICT = const(4)  # a flag of a member's report (docs/protocol.md, section 15)
 RECALL = const(0xFF)  # begins a datagram that is no record (docs/protocol.md, section 11)
 
 # HandshakeType (RFC 6347, section 4.2.2; RFC 5077, section 3.3).

@@ -16,6 +16,7 @@ from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, SERVICE_UNAVAILABLE, URI_PATH
 from ..coap.resource import Router
+from ..codes import REPORT_CONFLICT
 from ..errors import DiceError, FormatError, UsageError
 from ..group.gsa_encode import encode
 from ..group.presence import ASLEEP, RETURNING, SILENT, Presence
@@ -40,7 +41,6 @@ _NO_FORGED_BYTES = const(11)  # without `forged`, too
 _WATCH_S = const(5)  # between two looks at who is silent
 _CLASH_FLAG = const(1)
 _ENTERED_FLAG = const(2)
-_CONFLICT_FLAG = const(4)
 
 if TYPING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -276,7 +276,7 @@ class _KeyDelivery:
         epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
         forged = reader.uint(4) if len(report) > _NO_FORGED_BYTES else 0
         reader.end()
-        clash, entered, conflict = [bool(flags & flag) for flag in (_CLASH_FLAG, _ENTERED_FLAG, _CONFLICT_FLAG)]
+        clash, entered, conflict = [bool(flags & flag) for flag in (_CLASH_FLAG, _ENTERED_FLAG, REPORT_CONFLICT)]
         conflict = conflict or epoch == refused
         self._manager.report(identity, epoch, sent, clash, now(), forged, entered, conflict)
         return 0 if conflict else epoch

@@ -17,6 +17,7 @@ import os
 from .._compat import const
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CREATED, POST, PUT, SERVICE_UNAVAILABLE
+from ..codes import REPORT_CONFLICT
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 from ..limits import (
@@ -34,7 +35,6 @@ from .group import join
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
 _FLAGS_AT = const(10)
-_CONFLICT_FLAG = const(4)
 _JOINS_MAX = const(16)  # requests, 1 to 2 s apart, while the manager waits for the report of a sender
 
 if TYPING:
@@ -76,7 +76,7 @@ class ManagedGroup:
         self._fresh = False  # whether the GSA in the file is
         self._period_s = REPORT_MAX_S  # between two reports
         self._reported = bytes(_REPORT_BYTES)
-        self._conflict = 0  # _CONFLICT_FLAG if the manager's GSA of our epoch has another key than ours
+        self._conflict = 0  # REPORT_CONFLICT if the manager's GSA of our epoch has another key than ours
         self.routes: Routes = {"gsa/" + name: {PUT: self._install}, "gsa/" + name + "/activate": {POST: self._activate}}
 
     async def resume(self) -> "Group | None":
@@ -175,7 +175,7 @@ class ManagedGroup:
         return response.payload[:2]
 
     def _report(self) -> bytes:
-        """Return Member.report() of the GSA in the file if it is installed, with _CONFLICT_FLAG; all is 0 without a group."""
+        """Return Member.report() of the GSA in the file if it is installed, with REPORT_CONFLICT; all is 0 without a group."""
         report = bytearray(self.group.member.report(self._epoch) if self.group else _REPORT_BYTES)
         report[_FLAGS_AT] |= self._conflict
         self._reported = bytes(report)
@@ -204,7 +204,7 @@ class ManagedGroup:
         elif gsa.epoch < held.epoch:
             return False
         elif gsa.key != held.key:
-            self._conflict = _CONFLICT_FLAG
+            self._conflict = REPORT_CONFLICT
             return False
         self._epoch = gsa.epoch
         if self.group and not self.group.ended:

@@ -6,7 +6,6 @@ from .._typing import TYPING
 from ..errors import UsageError
 from ..limits import SENDERS_MAX
 from ..reasons import E_NO_ID
-from .group_state import LISTENER, SENDER
 from .gsa_encode import sender_id_max
 
 if TYPING:
@@ -15,10 +14,13 @@ if TYPING:
     from .group_state import Change, GroupState
 
 
-def assign_ids(state: "GroupState", change: "Change", had: "Container[int | None]", clashed: "Container[bytes]") -> None:
+def assign_ids(
+    state: "GroupState", change: "Change", had: "Container[int | None]", clashed: "Container[bytes]", sender: str, listener: str
+) -> None:
     """Give ids to the members of `state` in the next epoch, in `change`, and let their counts begin anew.
 
-    `had`: ids that are not free, because they were used in this epoch; `clashed`: members that get another id. Raises UsageError.
+    `had`: ids that are not free, because they were used in this epoch; `clashed`: members that get another id; `sender`: the role
+    of which there are SENDERS_MAX; `listener`: the role without an id. Raises UsageError.
     """
     free = iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had])
     senders = 0
@@ -29,8 +31,8 @@ def assign_ids(state: "GroupState", change: "Change", had: "Container[int | None
             member.held = member.offered = 0
         if identity in clashed:
             member.id = None
-        senders += member.role == SENDER
-        if member.role != LISTENER and member.id is None:
+        senders += member.role == sender
+        if member.role != listener and member.id is None:
             member.id = next(free, None)
             if member.id is None:
                 raise UsageError(E_NO_ID)

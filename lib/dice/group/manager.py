@@ -31,7 +31,7 @@ from ..limits import (
 from ..reasons import E_OPTION
 from ..suites import SUITES
 from .device_ids import assign_ids
-from .group_state import ANSWERING, LISTENER, SENDER, Change, GroupState, MemberRecord
+from .group_state import Change, GroupState, MemberRecord
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import mul_id_of, traffic_key
 from .ration import Ration, expire
@@ -40,6 +40,10 @@ from .rollback import Rollback
 if TYPING:
     from collections.abc import Callable, Container, Iterable
     from typing import Any
+
+SENDER = "sender"
+ANSWERING = "answering"  # a listener with an id of its own
+LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
@@ -64,8 +68,7 @@ class Manager:
 
         * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
           exception, which the call that changes the state raises too; then nothing has changed.
-        * `random(n)` returns n random bytes.
-        * `now`: the time in ticks, here and in the other calls.
+        * `random(n)` returns n random bytes; `now`: the time in ticks, here and in the other calls.
         """
         self.connected: Container[bytes] | None = None
         self.state = state
@@ -339,7 +342,7 @@ class Manager:
             change.fields["tgk"] = self._random(_TGK_BYTES)
         change.fields["cs_id"] = self._random(4)
         change.fields["rand"] = self._random(_RAND_BYTES)
-        assign_ids(state, change, {member.id for member in self.state.members.values()}, self._clashed)
+        assign_ids(state, change, {member.id for member in self.state.members.values()}, self._clashed, SENDER, LISTENER)
         due = self._due
         if due is None or self.state.grace_s:  # an expulsion waits once
             due = self._end_of_wait(change.fields["grace_s"], len(state.members), now)

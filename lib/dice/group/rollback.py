@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What members report that a group manager cannot have given them: its registry is old. Only dice.group.manager imports this.
+"""Evidence that the registry of a group manager is an older copy: what its members report. Only dice.group.manager imports this.
 
 A report of a later epoch than the manager's, or of its epoch with another key, says so. The next epoch then follows the latest that
 two members report, so that all accept it; one member alone is believed up to ALONE_EPOCHS. Reports of the last epochs of a group id

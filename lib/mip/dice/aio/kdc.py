@@ -15,8 +15,9 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
-_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3); _URI_PATH = const(11)
+_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONFLICT = const(0x89); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3); _URI_PATH = const(11)
 from ..coap.resource import Router
+_REPORT_CONFLICT = const(4)
 from ..errors import DiceError, FormatError, UsageError
 from ..group.gsa_encode import encode
 from ..group.presence import ASLEEP, RETURNING, SILENT, Presence
@@ -266,18 +267,20 @@ class _KeyDelivery:
             answer += self._presence.report_s.to_bytes(2, "big")
         return _CHANGED, answer
 
-    def _reported(self, identity: bytes, report: bytes) -> int:
-        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch.
+    def _reported(self, identity: bytes, report: bytes, refused: int = -1) -> int:
+        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch that it acknowledges, or 0.
 
         It is what a member has installed, how far it has sent, and how many records of the epoch did not verify. Flags: 1 clash, 2
-        the epoch is entered. Raises FormatError.
+        the epoch is entered, 4 the member has another key of it, as if it has `refused` that epoch. Raises FormatError.
         """
         reader = Reader(report)
         epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
         forged = reader.uint(4) if len(report) > _NO_FORGED_BYTES else 0
         reader.end()
-        self._manager.report(identity, epoch, sent, bool(flags & _CLASH_FLAG), now(), forged, bool(flags & _ENTERED_FLAG))
-        return epoch
+        clash, entered, conflict = [bool(flags & flag) for flag in (_CLASH_FLAG, _ENTERED_FLAG, _REPORT_CONFLICT)]
+        conflict = conflict or epoch == refused
+        self._manager.report(identity, epoch, sent, clash, now(), forged, entered, conflict)
+        return 0 if conflict else epoch
 
     async def _step(self) -> None:
         """Start what is to be delivered, and wait for a change or a deadline."""
@@ -350,9 +353,11 @@ class _KeyDelivery:
                     self._presence.unanswered(identity, now())
                 return False
             self._presence.heard(identity, now())
-            if response.code != _CHANGED:
+            if response.code not in (_CHANGED, _CONFLICT):
                 return False
             report = getattr(response, "payload", b"")
-            return not report or self._reported(identity, report) == epoch
+            refused = epoch if response.code == _CONFLICT else -1
+            acknowledged = self._reported(identity, report, refused) if report else epoch
+            return response.code == _CHANGED and acknowledged == epoch
         except (DiceError, OSError):
             return False

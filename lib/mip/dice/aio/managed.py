@@ -18,6 +18,7 @@ import os
 
 _TYPING = const(0)
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONFLICT = const(0x89); _CREATED = const(0x41); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3)
+_REPORT_CONFLICT = const(4)
 from ..errors import FormatError, PeerError, UsageError
 from ..group.gsa import decode, without_fresh_flag
 _GRACE_MS = const(60_000); _MANAGED_POLL_S = const(5); _MISSED_EPOCH_MIN_S = const(30); _REPORT_MAX_S = const(600); _REPORT_MIN_S = const(30); _RESERVE_RECORDS = const(64)
@@ -35,7 +36,6 @@ from .group import join
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
 _FLAGS_AT = const(10)
-_CONFLICT_FLAG = const(4)
 _JOINS_MAX = const(16)  # requests, 1 to 2 s apart, while the manager waits for the report of a sender
 
 if _TYPING:
@@ -77,7 +77,7 @@ class ManagedGroup:
         self._fresh = False  # whether the GSA in the file is
         self._period_s = _REPORT_MAX_S  # between two reports
         self._reported = bytes(_REPORT_BYTES)
-        self._conflict = 0  # _CONFLICT_FLAG if the manager's GSA of our epoch has another key than ours
+        self._conflict = 0  # REPORT_CONFLICT if the manager's GSA of our epoch has another key than ours
         self.routes: Routes = {"gsa/" + name: {_PUT: self._install}, "gsa/" + name + "/activate": {_POST: self._activate}}
 
     async def resume(self) -> "Group | None":
@@ -176,7 +176,7 @@ class ManagedGroup:
         return response.payload[:2]
 
     def _report(self) -> bytes:
-        """Return Member.report() of the GSA in the file if it is installed, with _CONFLICT_FLAG; all is 0 without a group."""
+        """Return Member.report() of the GSA in the file if it is installed, with REPORT_CONFLICT; all is 0 without a group."""
         report = bytearray(self.group.member.report(self._epoch) if self.group else _REPORT_BYTES)
         report[_FLAGS_AT] |= self._conflict
         self._reported = bytes(report)
@@ -205,7 +205,7 @@ class ManagedGroup:
         elif gsa.epoch < held.epoch:
             return False
         elif gsa.key != held.key:
-            self._conflict = _CONFLICT_FLAG
+            self._conflict = _REPORT_CONFLICT
             return False
         self._epoch = gsa.epoch
         if self.group and not self.group.ended:

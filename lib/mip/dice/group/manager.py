@@ -15,7 +15,7 @@ continues where it was; what it knew of sequence numbers and of who has entered 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
 from ..errors import UsageError
-_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = const(5_000); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _PENDING_EXPEL_MS = const(4_000); _PENDING_MS = const(20_000); _SENDER_HEARD_MS = const(700_000); _SENDERS_MAX = const(50)
+_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = const(5_000); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _PENDING_EXPEL_MS = const(4_000); _PENDING_MS = const(20_000); _SENDER_HEARD_MS = const(700_000)
 
 
 
@@ -29,13 +29,14 @@ _ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = c
 
 
 
-
-_E_NO_ID = const(73); _E_OPTION = const(18)
+_E_OPTION = const(18)
 from ..suites import SUITES
+from .device_ids import assign_ids
 from .group_state import Change, GroupState, MemberRecord
 from .gsa import UNKNOWN, Gsa; _DERIVE_SENDER = const(1)
-from .gsa_encode import mul_id_of, sender_id_max, traffic_key
+from .gsa_encode import mul_id_of, traffic_key
 from .ration import Ration, expire
+from .rollback import Rollback
 
 if _TYPING:
     from collections.abc import Callable, Container, Iterable
@@ -55,7 +56,7 @@ _SHORT_TAG_OVERHEAD = const(29)  # of a record with a tag of 8 bytes
 
 
 class Manager:
-    """The manager of one group. `state` is its GroupState, which only the calls below change.
+    """The manager of one group. `state` is its GroupState, which only the calls below change; `rollback` is a rollback.Rollback.
 
     `connected`: a container of the identities that have a session, or None, which stands for everybody. Without a session, how far
     a sender has sent is not known.
@@ -68,8 +69,7 @@ class Manager:
 
         * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
           exception, which the call that changes the state raises too; then nothing has changed.
-        * `random(n)` returns n random bytes.
-        * `now`: the time in ticks, here and in the other calls.
+        * `random(n)` returns n random bytes; `now`: the time in ticks, here and in the other calls.
         """
         self.connected: Container[bytes] | None = None
         self.state = state
@@ -84,6 +84,7 @@ class Manager:
         self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
         self._clashed: set[bytes] = set()  # members that get another id in the next epoch
         self._ration = Ration(bool(state.epoch))
+        self.rollback = Rollback()
         self.restore(state, now)
 
     def restore(self, state: GroupState, now: int) -> None:
@@ -218,17 +219,32 @@ class Manager:
         """Note that a member has a new session: how far it has sent is unknown until it reports over it."""
         self._heard.pop(identity, None)
 
-    def report(self, identity: bytes, epoch: int, sent: int, clash: bool, now: int, forged: int = 0, entered: bool = False) -> None:
+    def report(
+        self,
+        identity: bytes,
+        epoch: int,
+        sent: int,
+        clash: bool,
+        now: int,
+        forged: int = 0,
+        entered: bool = False,
+        conflict: bool = False,
+    ) -> None:
         """Record the report of a member, which acknowledges `epoch`.
 
         * `sent`: the sequence number of the next record of a sender; not committed, because a member reports as often as it likes.
         * `clash`: another device sends with its SenderID; it gets another id in the next epoch.
         * `forged`: the most records that did not verify under one key of this epoch.
         * `entered`: whether the member has entered the epoch.
+        * `conflict`: the member has another key of this epoch.
 
-        A clash, a key of which three quarters are used, and too many forged records begin a new epoch, but not often.
+        A later epoch than ours, or a conflict, begins a new epoch (dice.group.rollback). So do a clash, a key of which three
+        quarters are used, and too many forged records, but not often.
         """
-        if identity not in self.state.members or epoch != self.state.epoch or not 0 <= sent <= _KEY_RECORDS_MAX:
+        if identity in self.state.members:
+            self.rollback.note(identity, epoch, conflict, self.state.epoch)
+            self._catch_up(now)
+        if identity not in self.state.members or epoch != self.state.epoch or conflict or not 0 <= sent <= _KEY_RECORDS_MAX:
             return
         self.acknowledge(identity, epoch, now)
         if entered:
@@ -268,7 +284,7 @@ class Manager:
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
         soonest = self._due
-        for due in self._ration.dues() + list(self._heard.values()) + list(self._pending.values()):
+        for due in self._ration.dues() + self.rollback.dues() + list(self._heard.values()) + list(self._pending.values()):
             if due is not None and (soonest is None or ticks_diff(due, soonest) < 0):
                 soonest = due
         return soonest
@@ -278,6 +294,7 @@ class Manager:
         expire(self._heard, now)
         expire(self._pending, now)
         self._ration.timeout(now)
+        self._catch_up(now)
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._activate()
         return self.state.active
@@ -301,6 +318,11 @@ class Manager:
                 until = latest
         self._pending[identity] = until
 
+    def _catch_up(self, now):
+        """Begin an epoch that all members accept, if some are ahead."""
+        if self.rollback.take(self.state.epoch, self.state.members, now):
+            self.begin(Change(), now, True)
+
     def _automatic(self, cause, now):
         """Return whether an epoch may begin now that the operator has not asked for. The last epochs are the operator's."""
         return self.state.active and self.state.epoch < _GROUP_EPOCH_MAX - _OPERATOR_EPOCHS and self._ration.take(cause, now)
@@ -310,11 +332,10 @@ class Manager:
         state = self.state.copy()
         state.apply(change)
         urgent = [1 for i in self.state.members if not self.grace_s(i)]  # the expelled may still reach these
-        had = {member.id for member in self.state.members.values()}
         if state.epoch == _GROUP_EPOCH_MAX:  # epochs never go back: another group id, which members take from their manager alone
             state.epoch = 0
             change.fields["gid"] = self._random(_GID_BYTES)
-        epoch = state.epoch + 1
+        epoch = self.rollback.base(state.epoch, state.members) + 1
         change.fields["epoch"] = epoch
         change.fields["active"] = False
         change.fields["grace_s"] = 0 if expel or urgent else _GRACE_MS // 1000
@@ -322,7 +343,7 @@ class Manager:
             change.fields["tgk"] = self._random(_TGK_BYTES)
         change.fields["cs_id"] = self._random(4)
         change.fields["rand"] = self._random(_RAND_BYTES)
-        self._number(state, change, iter([i for i in range(1, sender_id_max(state.layout) + 1) if i not in had]))
+        assign_ids(state, change, {member.id for member in self.state.members.values()}, self._clashed, SENDER, LISTENER)
         due = self._due
         if due is None or self.state.grace_s:  # an expulsion waits once
             due = self._end_of_wait(change.fields["grace_s"], len(state.members), now)
@@ -337,26 +358,6 @@ class Manager:
         if expel:
             self._expelled = epoch
         self._begun()
-
-    def _number(self, state, change, free):
-        """Give ids to the members of `state` in the next epoch, out of `free`, and let their counts begin anew."""
-        senders = 0
-        for identity, old in state.members.items():
-            member = old.copy()
-            member.sent = 0
-            if change.fields["epoch"] == 1:
-                member.held = member.offered = 0
-            if identity in self._clashed:
-                member.id = None
-            senders += member.role == SENDER
-            if member.role != LISTENER and member.id is None:
-                member.id = next(free, None)
-                if member.id is None:
-                    raise UsageError(_E_NO_ID)
-            if (member.id, member.sent, member.held, member.offered) != (old.id, old.sent, old.held, old.offered):
-                change.members[identity] = member
-        if senders > _SENDERS_MAX:
-            raise UsageError(_E_NO_ID)
 
     def _activate(self):
         change = Change()

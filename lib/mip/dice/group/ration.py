@@ -20,10 +20,11 @@ _ANY = const(0)  # all causes together
 
 
 class Ration:
-    """The ration of one group. `rests`: it begins with a wait, so that restarts do not shorten one."""
+    """The ration of one group. `rests`: it begins with a wait, so that restarts do not shorten one; `min_ms`: the shortest wait."""
 
-    def __init__(self, rests: bool) -> None:
+    def __init__(self, rests: bool, min_ms: int = _AUTOMATIC_REKEY_MIN_MS) -> None:
         self.rests = rests
+        self._min_ms = min_ms
         self._levels: dict[Any, int] = {}  # the number of doublings of a cause
         self._waits: dict[Any, int] = {}  # until when a cause has to wait
         self._forget_due: int | None = None  # when a doubling is forgotten
@@ -32,12 +33,12 @@ class Ration:
         """Return whether an epoch may begin now because of `cause`; if so, count it."""
         if self.rests:
             self.rests = False
-            self._waits[_ANY] = ticks_add(now, _AUTOMATIC_REKEY_MIN_MS)
+            self._waits[_ANY] = ticks_add(now, self._min_ms)
         if _ANY in self._waits or cause in self._waits:
             return False
         level = self._levels.get(cause, 0)
-        wait_ms = min(_AUTOMATIC_REKEY_MIN_MS << level, _AUTOMATIC_REKEY_MAX_MS)
-        self._waits[_ANY] = ticks_add(now, _AUTOMATIC_REKEY_MIN_MS)
+        wait_ms = min(self._min_ms << level, _AUTOMATIC_REKEY_MAX_MS)
+        self._waits[_ANY] = ticks_add(now, self._min_ms)
         self._waits[cause] = ticks_add(now, wait_ms)
         if wait_ms < _AUTOMATIC_REKEY_MAX_MS:
             self._levels[cause] = level + 1
