@@ -33,10 +33,14 @@ class FakeMetrics:
 class FakeOperation:
     """Metrics without values."""
 
-    def update(self, service, problems):
+    def update(self, *_):
         """Do nothing."""
 
-    standby = collect = lambda self: []
+    standby = update
+
+    def collect(self):
+        """There are none."""
+        return []
 
 
 class Site:
@@ -79,7 +83,9 @@ def test_reasons_are_on_the_page(site):
     assert site.get("/healthz") == site.get("/readyz") == (503, "the registry cannot be written: disk full\n")
     site.server.failed("the registry cannot be read: x")
     assert site.get("/healthz") == (503, "the registry cannot be read: x\n")
-    site.server.standby("this is a standby")
+    site.server.standby("this is a standby", ["the database is away"])
+    assert site.get("/healthz") == (503, "the database is away\n")
+    site.server.standby("this is a standby", [])
     assert (site.get("/healthz"), site.get("/readyz")) == ((200, "ok\n"), (503, "this is a standby\n"))
     assert site.get("/else")[0] == 404
 

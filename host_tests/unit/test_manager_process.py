@@ -130,7 +130,7 @@ class FakeService:
 
     def __init__(self):
         self.log = []
-        self.registry = SimpleNamespace(audit=lambda after=0: self.log[after:])
+        self.registry = SimpleNamespace(audit=lambda after=0: self.log[after:], last_entry=0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,3 +127,20 @@ def test_two_managers_of_one_computer_need_two_sockets(tmp_path):
         pass
     with locked(tmp_path / "a"):
         pass
+
+
+def test_its_page_says_that_it_is_not_ready(tmp_path):
+    """A probe leaves a standby alone as long as it could take the place of the active one."""
+    seen = []
+
+    async def scenario(standby, leader, ask, waiting):
+        standby._http = SimpleNamespace(standby=lambda text, problems: seen.append((text, problems)))
+        await asyncio.sleep(0.05)
+        leader.error = "connection refused"
+        await asyncio.sleep(0.05)
+        leader.wins = True
+        await waiting
+
+    run(scenario, tmp_path)
+    assert seen[0][0].startswith("standby: the active manager is a") and seen[0][1] == []
+    assert "connection refused" in seen[-1][1][0]

@@ -41,7 +41,20 @@ def test_the_service_writes_in_its_state_directory_alone():
     assert "AmbientCapabilities=CAP_NET_BIND_SERVICE" in text(port=684)
 
 
-@pytest.mark.parametrize("changes, wrong", [({"registry": "house.db"}, "whole path"), ({"registry": "/srv/x.db"}, "--user")])
+def test_a_database_needs_no_file_but_a_place_for_the_control_socket():
+    unit = text(registry="postgresql://dice@db.example/dice")
+    assert " manager run postgresql://dice@db.example/dice --control /var/lib/dice/dice.db --host " in unit
+    assert "StateDirectory=dice" in unit.splitlines()
+
+
+WRONG = [
+    ({"registry": "house.db"}, "whole path"),
+    ({"registry": "/srv/x.db"}, "--user"),
+    ({"registry": "postgresql://dice:secret@db.example/dice"}, "everybody can read a unit"),
+]
+
+
+@pytest.mark.parametrize("changes, wrong", WRONG)
 def test_a_registry_that_the_service_could_not_write_is_refused(changes, wrong):
     with pytest.raises(CommandError, match=wrong):
         text(**changes)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`dicectl manager`: the service that adds devices to groups, renews their keys and expels members."""
 
+import contextlib
+
 import rich_click as click
 
 from dice.limits import REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
@@ -114,13 +116,29 @@ def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_
         pass
 
 
-async def _run_alone(path, key, *options):
+@contextlib.contextmanager
+def _pages(port):
+    """Serve the pages for monitoring on a port; yield the HttpServer, or None without a port."""
+    from dicectl.manager.http_server import HttpServer
+    from dicectl.manager.metrics import Metrics
+    from dicectl.manager.operation_metrics import OperationMetrics
+
+    http = HttpServer(port, Metrics(), OperationMetrics()) if port else None
+    try:
+        yield http
+    finally:
+        if http:
+            http.close()
+
+
+async def _run_alone(path, key, control, port, host, also, metrics_port, *more):
     """Run on a file, which no other manager can open meanwhile."""
     from dicectl.manager.registry.opening import open_registry
 
     registry = open_registry(path, key=key)
     try:
-        await _run(registry, None, *options)
+        with _pages(metrics_port) as http:
+            await _run(registry, None, control, port, host, also, http, *more)
     finally:
         registry.close()
 
@@ -133,34 +151,26 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
 
     leader, registry = Leader(url), None
     try:
-        with locked(control):
-            standby = Standby(leader, control, {"host": host, "port": port}, log_format)
+        with locked(control), _pages(metrics_port) as http:
+            standby = Standby(leader, control, {"host": host, "port": port}, log_format, http)
             if await standby.wait():
                 registry = await standby.lead(lambda: open_registry(url, key=key, fence=leader.fence))
-                await _run(registry, leader, control, port, host, also, metrics_port, log_format, *more)
+                await _run(registry, leader, control, port, host, also, http, log_format, *more)
     finally:
         if registry:
             registry.close()
         leader.stop()
 
 
-async def _run(registry, leader, control, port, host, also, metrics_port, log_format, report_s, alerts):
+async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts):
     from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
-    from dicectl.manager.http_server import HttpServer
-    from dicectl.manager.metrics import Metrics
-    from dicectl.manager.operation_metrics import OperationMetrics
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
-    http = HttpServer(metrics_port, Metrics(), OperationMetrics()) if metrics_port else None
-    try:
-        with Dashboard(service, log_format) as dashboard:
-            await process.run(service, port, host, dashboard, http, alerts)
-    finally:
-        if http:
-            http.close()
+    with Dashboard(service, log_format) as dashboard:
+        await process.run(service, port, host, dashboard, http, alerts)
 
 
 for _command in (

@@ -60,10 +60,10 @@ class HttpServer:
         self._operation.update(service, problems)
         self._problems, self._not_ready, self._updated_s = tuple(problems), (), self._clock()
 
-    def standby(self, text):
-        """Note that another manager serves the devices."""
-        self._operation.standby()
-        self._problems, self._not_ready, self._updated_s = (), (text,), self._clock()
+    def standby(self, text, problems):
+        """Note that another manager serves the devices: `text` says which, `problems` what keeps this one from taking its place."""
+        self._operation.standby(problems)
+        self._problems, self._not_ready, self._updated_s = tuple(problems), (text,), self._clock()
 
     def failed(self, text):
         """Note that the registry cannot be read."""

@@ -45,9 +45,9 @@ class OperationMetrics:
         """Return the metrics; for prometheus_client."""
         return self._families
 
-    def standby(self):
+    def standby(self, problems=()):
         """Note that another manager serves the devices."""
-        self._families = self._about(0, True)
+        self._families = self._about(len(problems), True)
 
     def update(self, service, problems=()):
         """Copy the values of a service.ManagerService, which serves devices."""

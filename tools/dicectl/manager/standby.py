@@ -34,8 +34,9 @@ def locked(control_path):
 class Standby:
     """A process that waits for the leadership of `leader`, a leader.Leader. Commands find it beside `control_path`."""
 
-    def __init__(self, leader, control_path, address, log_format=log.PLAIN):
-        """`address`: {"host", "port"} where it will serve devices."""
+    def __init__(self, leader, control_path, address, log_format=log.PLAIN, http=None):
+        """`address`: {"host", "port"} where it will serve devices. `http`: an http_server.HttpServer, or None."""
+        self._http = http
         self._leader = leader
         self._control_path = control_path
         self._address = address
@@ -69,8 +70,12 @@ class Standby:
             "since": self._since,
             "waits": self.describe(),
             **self._address,
-            "problems": [self.describe()] if self._leader.error else [],
+            "problems": self.problems(),
         }
+
+    def problems(self):
+        """Return sentences about what keeps this process from taking the place of another one."""
+        return [self.describe()] if self._leader.error else []
 
     async def wait(self):
         """Return True as soon as this process leads, or False after `stop`; the control socket is closed then."""
@@ -83,6 +88,8 @@ class Standby:
                     return True
                 self._say(self.describe())
                 watchdog.alive(self.describe())
+                if self._http:
+                    self._http.standby(self.describe(), self.problems())
                 await asyncio.wait({self._ending}, timeout=lease.POLL_S)
             return False
         finally:

@@ -9,8 +9,10 @@ only. systemd restarts it when it ends with an error, or when it has not said fo
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry.opening import is_database
 
 PATH = "/etc/systemd/system/dice-manager.service"
 STATE = Path("/var/lib/dice")  # systemd's StateDirectory=dice
@@ -21,7 +23,7 @@ _TEXT = """\
 Description=dice group manager
 Documentation=https://github.com/dice-dtls/dice
 Wants=network-online.target
-After=network-online.target time-sync.target
+After=network-online.target time-sync.target postgresql.service
 StartLimitIntervalSec=0
 
 [Service]
@@ -72,13 +74,22 @@ WantedBy=multi-user.target
 
 def text(registry, user, port, host, metrics, key_file=None):
     """Return the unit; raises CommandError for a registry that the service could not write."""
-    path = Path(registry)
-    if not path.is_absolute():
-        raise CommandError(f"{registry}: name the registry with its whole path, such as {STATE}/dice.db", USAGE)
-    own = path.is_relative_to(STATE)
+    if is_database(registry):
+        if urlsplit(registry).password:
+            raise CommandError(
+                "everybody can read a unit: put the password into ~/.pgpass of the user, or use another way in", USAGE
+            )
+        own, path = True, STATE / "dice.db"
+        arguments = ["manager", "run", registry, "--control", str(path)]
+    else:
+        path = Path(registry)
+        if not path.is_absolute():
+            raise CommandError(f"{registry}: name the registry with its whole path, such as {STATE}/dice.db", USAGE)
+        own = path.is_relative_to(STATE)
+        arguments = ["manager", "run", registry]
     if not own and not user:
         raise CommandError(f"a user that systemd makes can write in {STATE} alone: move the registry there, or give --user", USAGE)
-    arguments = ["manager", "run", str(path), "--host", host, "--port", str(port), "--metrics", str(metrics)]
+    arguments += ["--host", host, "--port", str(port), "--metrics", str(metrics)]
     capability = "CAP_NET_BIND_SERVICE" if port < _PRIVILEGED_PORTS else ""
     return _TEXT.format(
         command=" ".join(map(_quoted, [*_program(), *arguments])),
