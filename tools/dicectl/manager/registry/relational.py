@@ -235,9 +235,7 @@ class RelationalRegistry(Registry):
             self.execute(DEVICE.update().where(DEVICE.c.identity == identity).values(told=number))
 
     def made(self, identity):
-        """Return when a device was created."""
-        rows = list(self.execute(sa.select(DEVICE.c.made).where(DEVICE.c.identity == identity)))
-        return rows[0][0] if rows else None
+        return next((at for (at,) in self.execute(sa.select(DEVICE.c.made).where(DEVICE.c.identity == identity))), None)
 
     def store_device(self, identity, name, key):
         values = {"identity": identity, "name": name, "key": key, "made": self.now(), "key_number": 0, "next_key": None, "told": 0}
