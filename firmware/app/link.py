@@ -3,34 +3,75 @@
 """The network of a node: a serial bus if app.json configures one, else Wi-Fi if the board has it, else the system's network.
 
 app.json has {"serial": {"uart": 0, "baud": 115200, "address": "10.77.0.5"}}, wifi.json {"ssid": "house", "password": "..."}.
+
+Nothing here waits for an access point: keep() connects in the background, for as long as it takes, and again after each loss.
 """
 
+import asyncio
 import json
-import time
+import os
 
-_PATIENCE_S = 20
 _RECEIVED_BYTES = 2500  # a whole packet, which may arrive while the board is busy
+_LOOK_S = 1
+_TRY_S = 15  # for one connection with its address, and up to 10 s more, so that a house full of nodes does not try at once
+_UNREACHED_S = 1800  # after so long without a manager the interface is believed to be stuck although it says that it is connected
 
 
 def up(options):
-    """Bring up the network; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
+    """Begin to bring up the network; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
     if "serial" in options:
         return _serial(options["serial"])
-    try:
-        import network
-    except ImportError:
-        return None
-    _wifi(network)
+    station = _station(options)
+    if station:
+        _connect(station, False)
     return None
 
 
 def ready(options):
-    """Return whether names can be looked up. Without a network that would block, for longer than the watchdog waits."""
+    """Return whether the network can be used, as far as the board knows."""
+    station = _station(options)
+    return not station or station.isconnected()
+
+
+def name_server(options):
+    """Return the address of the network's name server, "" if it has none, or None if the system looks names up."""
     try:
-        import network
-    except ImportError:
-        return True
-    return "serial" in options or network.WLAN(network.STA_IF).isconnected()
+        return _station(options).ifconfig()[3].replace("0.0.0.0", "")
+    except AttributeError:  # no Wi-Fi
+        return None
+
+
+async def keep(options, reached=lambda: True, changed=lambda: None):
+    """Keep Wi-Fi connected, endlessly. Each second attempt activates the interface anew, since it may be stuck.
+
+    `reached()` returns whether somebody answers, who did before; `changed()` is called after each new connection.
+    """
+    station = _station(options)
+    anew = False
+    unreached_s = 0
+    while station:
+        try:
+            connected = station.isconnected()
+            unreached_s = 0 if not connected or reached() else unreached_s + _LOOK_S
+            if not connected or unreached_s >= _UNREACHED_S:
+                if connected:
+                    _connect(station, True)
+                while not await _connected(station, _TRY_S + os.urandom(1)[0] // 25):
+                    anew = not anew
+                    _connect(station, anew)
+                unreached_s = 0
+                changed()
+        except Exception as error:  # of a driver
+            print("trouble: Wi-Fi:", type(error).__name__, error)
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _connected(station, seconds):
+    """Wait for a connection for at most so many seconds; return whether there is one now."""
+    while seconds > 0 and not station.isconnected():
+        await asyncio.sleep(_LOOK_S)
+        seconds -= _LOOK_S
+    return station.isconnected()
 
 
 def _serial(options):
@@ -42,16 +83,27 @@ def _serial(options):
     return SlipHost(uart, options["address"])
 
 
-def _wifi(network):
-    """Connect to the access point; without a connection continue, since it may come back."""
-    with open("wifi.json") as file:
-        wifi = json.load(file)
-    station = network.WLAN(network.STA_IF)
-    station.active(True)
-    station.config(pm=0)  # power saving makes an access point hold multicast back
-    station.connect(wifi["ssid"], wifi["password"])
-    for _ in range(_PATIENCE_S * 10):
-        if station.isconnected():
-            return
-        time.sleep(0.1)
-    print("no Wi-Fi yet: check wifi.json")
+def _station(options):
+    """Return the Wi-Fi interface, or None."""
+    if "serial" in options:
+        return None
+    try:
+        import network
+
+        return network.WLAN(network.STA_IF)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _connect(station, anew):
+    """Begin to connect to the access point of wifi.json. A failure is printed; the next attempt may work."""
+    try:
+        with open("wifi.json") as file:
+            wifi = json.load(file)
+        if anew:
+            station.active(False)
+        station.active(True)
+        station.config(pm=0)  # power saving makes an access point hold multicast back
+        station.connect(wifi["ssid"], wifi["password"])
+    except Exception as error:  # wifi.json is missing or damaged, or the driver is busy
+        print("trouble: Wi-Fi:", type(error).__name__, error)

@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Starts the node. If it failed too often in a row, the board rests for ten minutes before each start; Ctrl-C leads to its prompt.
+"""Starts the node. If it failed too often in a row, ten minutes of safe mode precede each start; Ctrl-C leads to the prompt.
 
 Copy this folder, and edit sensors.py and node() below. docs/app.md describes the files beside it.
 """
 
 import asyncio
-import errno
 import json
+import os
 
 import link
+import names
 import safe
 import sensors
 from node import Node
@@ -18,35 +19,84 @@ from status import Led
 from dice import read_file
 
 
-def node():
-    """Bring up the network; return the node that node.json and app.json configure."""
-    options = {}
+def read(name, *keys):
+    """Return the contents of a JSON file, a dict that has `keys`, or None; what is wrong with it is said."""
     try:
-        with open("app.json") as file:
-            options = json.load(file)
-    except OSError:
-        pass
-    settings = read_file("node.json", json.loads)  # also after a power cut while it was replaced
+        found = read_file(name, json.loads)  # also after a power cut while it was replaced
+        if found is not None:
+            for key in keys:
+                found[key]
+            return dict(found)
+        error = "is not there"
+    except Exception as damaged:
+        error = damaged
+    if keys or error != "is not there":
+        print("trouble:", name, type(error).__name__, error)
+    return None
+
+
+def node(measure=True):
+    """Begin to bring up the network; return the node that node.json and app.json configure, without a sensor if not `measure`.
+
+    A file that is damaged costs what it configures: without node.json the node takes part in all groups that it has keys of.
+    """
+    options = read("app.json") or {}
+    settings = read("node.json", "identity", "key", "groups")
     if settings is None:
-        raise OSError(errno.ENOENT, "node.json")
+        settings = {"groups": [name[:-4] for name in os.listdir() if name.endswith(".gsa")]}
     led = Led(options.get("led"))
-    sensor = sensors.make(options.get("sensor", "chip"), options)
+    sensor = sensors.make(options.get("sensor", "chip"), options) if measure else None
     network = link.up(options)
-    return Node(settings, options, sensor, light=led.light, status=led.show, network=network, ready=lambda: link.ready(options))
+    return Node(
+        settings,
+        options,
+        sensor,
+        light=led.light,
+        status=led.show,
+        network=network,
+        ready=lambda: link.ready(options),
+        look_up=lambda host: names.look_up(host, link.name_server(options)),
+        keep=lambda reached, changed: link.keep(options, reached, changed),
+    )
 
 
-async def main():
-    """Run the node."""
-    await safe.stay_up(node().run())
+async def main(made, seconds=None):
+    """Run the node, which is put into the list `made`; in safe mode take part in its groups for so many seconds."""
+
+    async def work():  # under the watchdog
+        made.append(node(seconds is None))
+        await (made[-1].run() if seconds is None else made[-1].take_part(seconds))
+
+    if seconds is None:
+        await safe.stay_up(work())
+    else:
+        await safe.stay_up(work(), None)
+        made.pop().close()
+
+
+def start(made):
+    """Run the node, in safe mode first if it has failed too often."""
+    if not safe.may_start():
+        print("safe mode: the program failed %d times in a row; it starts again in %d s" % (safe.STARTS_MAX, safe.REST_S))
+        print("Ctrl-C leads to the prompt: repair it, then call safe.reset()")
+        if safe.may_take_part():
+            asyncio.run(main(made, safe.REST_S))
+        else:
+            safe.rest()
+        safe.allow_one()
+    asyncio.run(main(made))
 
 
 if __name__ == "__main__":
-    while not safe.may_start():
-        print("safe mode: the program failed %d times in a row; it starts again in %d s" % (safe.STARTS_MAX, safe.REST_S))
-        print("Ctrl-C leads to the prompt: repair it, then call safe.reset()")
-        safe.rest()
+    nodes = []
     try:
-        asyncio.run(main())
+        start(nodes)
     except KeyboardInterrupt:
         safe.interrupted()
         raise
+    except Exception as error:
+        safe.failed(error)
+        raise
+    finally:
+        for each in nodes:
+            each.close()  # also on a soft reset by a program: SystemExit

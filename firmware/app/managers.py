@@ -16,9 +16,13 @@ from dice import BAD_REQUEST, CHANGED, PUT, DiceError, Psk, replace_file
 MANAGERS_MAX = 8
 _HOST_MAX_BYTES = 253
 _KEY_BYTES = 16
-_TRY_S = 30  # for one manager and key of several
+_TRY_S = 15  # for one manager and key of several; retransmissions are after 1, 3 and 7 s
 _TIMER_MS = 1000
 _GARBLED = (ValueError, TypeError, AttributeError, RuntimeError, DiceError)  # what else than such a JSON body raises
+
+
+async def _as_it_is(host):
+    return host
 
 
 class Managers:
@@ -30,10 +34,12 @@ class Managers:
     `routes` are the resources for a session with the manager, and for nobody else.
     """
 
-    def __init__(self, settings, path="node.json"):
+    def __init__(self, settings, path="node.json", look_up=_as_it_is):
+        """`look_up(host)` is awaited before connecting, and returns an address, or a name that the system knows; raises OSError."""
         self.routes = {"dice/managers": {PUT: self._put_managers}, "dice/key": {PUT: self._put_key}}
         self._settings = settings
         self._path = path
+        self._look_up = look_up
         self._last = None  # {"host", "port"} of the latest session
         self._key = settings  # {"identity", "key"} of it
 
@@ -41,6 +47,8 @@ class Managers:
         """Return [{"host", "port"}, ...]: that of the latest session, the list, and what it has replaced."""
         found = [self._last] if self._last else []
         settings = self._settings
+        if "manager" not in settings and "managers" not in settings:  # node.json is damaged
+            raise OSError(errno.ENOENT, "no manager")
         for manager in (settings.get("managers") or [settings["manager"]]) + settings.get("before", []):
             if manager not in found:
                 found.append(manager)
@@ -68,8 +76,8 @@ class Managers:
         for manager in managers:
             for key in keys:
                 psk = Psk(key["identity"].encode(), unhexlify(key["key"]))
-                address = manager["host"], manager["port"]
                 try:
+                    address = await self._look_up(manager["host"]), manager["port"]
                     connection = await dice.connect(address, psk, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
                 except (DiceError, OSError, MemoryError) as error:
                     failure = error

@@ -32,31 +32,55 @@ from dice import (
     UsageError,
 )
 
-_AGAIN_S = 5  # before the next attempt to reach the manager; doubled up to the maximum
-_AGAIN_MAX_S = 300
+_AGAIN_S = 5  # before the next attempt; to reach the manager, doubled up to the maximum, at random in the second half of that
+_AGAIN_MAX_S = 30
+_CONNECT_S = 30  # with both, a manager that is back is reached within a minute
+_REFUSED_S = 300  # before a group that has refused us is asked again
 _TIMER_MS = 1000
-_PASSING = (DiceError, OSError, MemoryError)  # what may work the next time; anything else is an error in the program, and ends it
+_PASSING = (DiceError, OSError, MemoryError)  # what may work the next time
+
+
+async def _as_it_is(host):
+    return host
+
+
+async def _nothing(_reached, _changed):
+    pass
 
 
 class Node:
     """One node; `settings` is node.json, `options` is app.json."""
 
-    def __init__(self, settings, options, sensor, light=print, status=print, network=None, ready=lambda: True):
+    def __init__(
+        self,
+        settings,
+        options,
+        sensor,
+        light=print,
+        status=print,
+        network=None,
+        ready=lambda: True,
+        look_up=_as_it_is,
+        keep=_nothing,
+    ):
         """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble".
 
-        `network` is the result of link.up(); `ready()` returns whether the manager can be looked up, as link.ready() does.
+        `network` is the result of link.up(); `ready()` returns whether the network can be used, as link.ready() does;
+        `look_up(host)` is that of `names`, and `keep(reached, changed)` that of `link`.
         """
         self.on = False
         self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
         self.manager = None  # the Coap of the session with the manager
-        self._managers = Managers(settings)
+        self._managers = Managers(settings, look_up=look_up)
         self._options = options
-        self._sensor = sensor
-        self._light = light
+        self._sensor = _guarded(sensor)
+        self._light = _guarded(light)
         self._status = status
         self._network = network
         self._ready = ready
+        self._keep = keep
         self._tasks = {}
+        self._obeyed = []  # the Groups that a task obeys
         self._sessions = {}  # {identity: Coap} of our clients
         self._refused = []  # groups that we could not join, such as those from which this device was expelled
         routes = {"sensor": {GET: self._get_sensor}, "light": {GET: self._get_light, PUT: self._put_light}}
@@ -69,23 +93,23 @@ class Node:
     async def run(self):
         """Run the node endlessly; with the option `sleep_s`, sleep once everything is sent."""
         self._show("joining")
-        await self._resume()
+        self._begin(self._resume, self._keep_network, self._publish)
         keys = self._clients()
-        for work in (self._publish, self._serve) if keys else (self._publish,):
-            self._tasks[work] = asyncio.create_task(self._again_and_again(work, keys))
+        if keys:
+            self._begin(lambda: self._serve(keys))
+        await asyncio.sleep(0)  # groups first
         again_s = _AGAIN_S
         while True:
+            ready = self._ready()
             try:
                 await self._connect()
                 again_s = _AGAIN_S
                 await self._stay()
-            except _PASSING as error:
+            except Exception as error:
                 self._trouble(error)
-                if self.manager:
-                    self.manager.close()
             if self._options.get("sleep_s"):
                 await self._sleep(self._options["sleep_s"])
-            pause_s = again_s
+            pause_s = (0.5 + os.urandom(1)[0] / 512) * again_s if ready else 1
             if self.manager:
                 if self.manager.connection.recalled:  # the manager has started again, or another one has taken over
                     self._managers.recalled(self.manager.connection.recalled)
@@ -93,16 +117,57 @@ class Node:
                 self.manager.close()
                 self.manager = None
             await asyncio.sleep(pause_s)
-            again_s = min(2 * again_s, _AGAIN_MAX_S)
-            await self._resume()
+            if ready:
+                again_s = min(2 * again_s, _AGAIN_MAX_S)
+
+    async def take_part(self, seconds):
+        """Take part in the groups for so many seconds, and do nothing else: safe mode."""
+        self._begin(self._resume, self._keep_network)
+        await asyncio.sleep(seconds)
+
+    def close(self):
+        """Leave in good order: the groups get back the sequence numbers that were reserved and not used."""
+        for task in self._tasks.values():
+            try:
+                task.cancel()
+            except RuntimeError:  # it is the one that was interrupted, or its loop is closed
+                pass
+        self._tasks.clear()
+        for managed in self.groups.values():
+            group = managed.group
+            try:
+                managed.leave()
+            except Exception:  # the same
+                if group:
+                    group.member.close()
+        if self.manager:
+            self.manager.close()
+
+    def _begin(self, *works):
+        for work in works:
+            self._tasks[work] = asyncio.create_task(self._again_and_again(work))
 
     async def _resume(self):
-        """Take part in the groups as they were left, or as their files say if they have ended, also without the manager."""
+        """Take part in the groups as they were left, or as their files say if they have ended, also without a manager."""
         for managed in self.groups.values():
             try:
-                self._take_part(managed, await managed.resume())
-            except _PASSING as error:  # such as a network that is not up yet
+                group = await managed.resume()
+                self._take_part(managed, group)
+                error = getattr(group, "error", None)
+                if error:  # such as a file system that is full, or no network
+                    self._print(error)
+                    group.error = None
+            except Exception as error:  # such as a network that is not up yet, or a file that is damaged
                 self._trouble(error)
+
+    async def _keep_network(self):
+        """Keep the network connected. After each new connection our address may be another: connect to the manager anew."""
+
+        def changed():
+            if self.manager:
+                self.manager.close()
+
+        await self._keep(lambda: bool(self.manager and not self.manager.ended), changed)
 
     async def publish(self):
         """Send the value of the sensor to the groups in which this node may send."""
@@ -119,7 +184,7 @@ class Node:
         """Open a session with a manager, and fetch the newest GSA of each group."""
         if not self._ready():
             raise OSError(errno.ENODEV)
-        self.manager = Coap(await self._managers.connect(self._network), self._routes)
+        self.manager = Coap(await self._managers.connect(self._network, timeout_s=_CONNECT_S), self._routes)
         self._refused = []
         for managed in self.groups.values():
             try:
@@ -146,7 +211,7 @@ class Node:
             if manager.ended:
                 return
             waited_s += _AGAIN_S
-            if waited_s >= _AGAIN_MAX_S:
+            if waited_s >= _REFUSED_S:
                 waited_s = 0
                 try:
                     self._take_part(managed, await managed.join(manager))
@@ -157,12 +222,12 @@ class Node:
 
     def _take_part(self, managed, group):
         """Start to obey a group."""
-        task = self._tasks.get(managed)
-        if group and (task is None or task.done()):
+        if group and group not in self._obeyed:
+            self._obeyed.append(group)
             self._tasks[managed] = asyncio.create_task(self._obey(managed, group))
 
     async def _obey(self, managed, group):
-        """Obey a group until it fails. A message that cannot be obeyed costs that message."""
+        """Obey a group until it ends. A message that cannot be obeyed costs that message."""
         responder = Responder(group, self._open, self._sessions)
         while True:
             try:
@@ -171,11 +236,13 @@ class Node:
                 await asyncio.sleep(0.1)
                 continue
             except Exception as error:  # such as the end of the key's lifetime
-                self._trouble(error)
+                if group in self._obeyed:
+                    self._obeyed.remove(group)
                 if managed.group is group:
+                    self._trouble(error)
                     managed.leave()
-                if self.manager:
-                    self.manager.close()  # so that we connect to the manager again
+                    if self.manager:
+                        self.manager.close()  # so that we connect to the manager again
                 return
             try:
                 await self._obey_message(responder, sender, message)
@@ -194,16 +261,16 @@ class Node:
         self.on = on
         self._light(on)
 
-    async def _again_and_again(self, work, keys):
-        """Call `work(keys)` endlessly: a task that nobody awaits must not end. Its exceptions are shown."""
+    async def _again_and_again(self, work):
+        """Call `work()` endlessly: a task that nobody awaits must not end. Its exceptions are shown."""
         while True:
             try:
-                await work(keys)
+                await work()
             except Exception as error:
                 self._trouble(error)
             await asyncio.sleep(_AGAIN_S)
 
-    async def _publish(self, _):
+    async def _publish(self):
         period_s = self._options.get("publish_s", 60)
         while period_s:
             await asyncio.sleep(period_s)
@@ -215,6 +282,9 @@ class Node:
             with open("clients.json") as file:
                 return {identity.encode(): unhexlify(key) for identity, key in json.load(file).items()}
         except OSError:
+            return {}
+        except Exception as error:  # it is damaged: that costs these clients
+            self._trouble(error)
             return {}
 
     async def _serve(self, keys):
@@ -247,13 +317,15 @@ class Node:
                     self._print(error)
         if self.manager:
             self.manager.close()
-        safe.reset()  # a node that goes to sleep has not failed
         try:
             from machine import deepsleep
         except ImportError:
             await asyncio.sleep(seconds)
-        else:
-            deepsleep(seconds * 1000)
+            return
+        self.close()
+        safe.reset()  # a node that goes to sleep has not failed
+        safe.unwatch()
+        deepsleep(int(seconds * 1000))
 
     def _trouble(self, error):
         self._print(error)
@@ -261,7 +333,7 @@ class Node:
 
     def _show(self, word):
         try:
-            self._status(word)
+            _guarded(self._status)(word)
         except Exception as error:  # the light of this board
             self._print(error)
 
@@ -279,3 +351,15 @@ class Node:
             return BAD_REQUEST, b"on or off"
         self._switch(request.payload == b"on")
         return CHANGED, b""
+
+
+def _guarded(callback):
+    """Return a function that calls `callback`, whose CancelledError is an error like others: it must end none of our tasks."""
+
+    def call(*arguments):
+        try:
+            return callback(*arguments)
+        except asyncio.CancelledError as error:
+            raise RuntimeError(repr(error))
+
+    return call

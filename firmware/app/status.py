@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The light of the node, which also shows its state: it blinks fast in trouble, and slowly while the node joins."""
 
+import sys
+
 _BLINK_MS = {"trouble": 100, "joining": 500}
 
 
@@ -35,6 +37,7 @@ class Led:
             self._timer.deinit()
             self._timer = None
         if word in _BLINK_MS:
-            self._timer = Timer(-1, period=_BLINK_MS[word], callback=lambda _: self._pin.value(not self._pin.value()))
+            number = -1 if sys.platform == "rp2" else 0  # a timer of software, which an ESP32 has not
+            self._timer = Timer(number, period=_BLINK_MS[word], callback=lambda _: self._pin.value(not self._pin.value()))
         else:
             self._pin.value(self._on)

@@ -67,7 +67,7 @@ TASKS = {
     "lib/dice/aio/kdc.py:_KeyDelivery.__init__": [f"{MANAGER}the_delivery_of_keys_survives_each_exception"],
     "lib/dice/aio/kdc.py:_KeyDelivery._start": [f"{MANAGER}a_push_that_fails_is_tried_again"],
     "firmware/app/safe.py:stay_up": ["host_tests/unit/test_app.py::test_an_exception_of_the_program_is_raised"],
-    "firmware/app/node.py:Node.run": [
+    "firmware/app/node.py:Node._begin": [
         f"{APP}a_sensor_that_fails_costs_one_value",
         f"{APP}a_service_that_fails_is_started_again",
         f"{APP}a_manager_that_cannot_be_reached_is_tried_again",

@@ -22,10 +22,11 @@ from dicectl.net import links
 from host_tests.patience import until
 
 MEMBER = """
-import asyncio, dice
+import asyncio, dice, sys
+from dice.transport.udp_network import UdpNetwork
 
 async def main():
-    group = await dice.join("lamp.gsa")
+    group = await dice.join("lamp.gsa", network=UdpNetwork("v0") if sys.argv[1:] else None)
     print("joined")
     async for _, message in group:
         print("heard", message.decode())
@@ -45,7 +46,7 @@ def ip(*words):
 class House:
     """A member, and the far ends of its cables, from which records are sent by hand."""
 
-    def __init__(self, folder, version, python):
+    def __init__(self, folder, version, python, named):
         self.version = version
         group = group_file.new("lamps", address=ADDRESS[version])
         group_file.add_sender(group, "switch")
@@ -59,7 +60,8 @@ class House:
         environment = unix_port.environment(resources.LIB) | {"PYTHONPATH": str(resources.LIB)}
         self.log = folder / "log"
         with open(self.log, "w") as log:
-            argv = [*interpreter, "-c", MEMBER]
+            (folder / "member.py").write_text(MEMBER)
+            argv = [*interpreter, "member.py", *["named"] * named]
             self.member = subprocess.Popen(argv, cwd=folder, env=environment, stdout=log, stderr=log)
         until(lambda: "joined" in self.log.read_text(), "the member")
 
@@ -119,8 +121,8 @@ def frame(datagram, version, port):
     return b"\x33\x33" + to[12:] + b"\2\0\0\0\0\2" + b"\x86\xdd" + head + udp + sums + datagram
 
 
-def _interfaces_come_and_go(folder, version, python):
-    house = House(folder, version, python)
+def _interfaces_come_and_go(folder, version, python, named):
+    house = House(folder, version, python, named)
     try:
         house.receives("v0")
         ip("link", "set", "v0", "down")
@@ -131,7 +133,7 @@ def _interfaces_come_and_go(folder, version, python):
         time.sleep(0.2)
         house.cable("v0", "10.9.0.7")
         house.receives("v0")
-        if version == 4:
+        if version == 4 and not named:
             ip("address", "flush", "dev", "v0")
             time.sleep(0.2)
             house.give("v0", "10.9.0.8")
@@ -148,6 +150,6 @@ def _interfaces_come_and_go(folder, version, python):
 
 
 @pytest.mark.parametrize("python", [True, False], ids=["CPython", "MicroPython"])
-@pytest.mark.parametrize("version", [4, 6])
-def test_a_member_receives_again_when_its_interface_has_come_back(in_network, tmp_path, version, python):
-    in_network(_interfaces_come_and_go, tmp_path, version, python)
+@pytest.mark.parametrize("version, named", [(4, False), (6, False), (4, True)], ids=["IPv4", "IPv6", "named interface"])
+def test_a_member_receives_again_when_its_interface_has_come_back(in_network, tmp_path, version, named, python):
+    in_network(_interfaces_come_and_go, tmp_path, version, python, named)

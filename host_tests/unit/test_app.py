@@ -64,12 +64,66 @@ def test_the_simulated_sensor_sweeps_from_20_to_21_9_degrees(app):
     assert min(values) == 20.0 and max(values) == 21.9 and values[:40] == values[40:]
 
 
-def test_safe_mode_follows_five_failed_starts(app):
+WDT_RESET, POWER_ON = 3, 1
+
+
+def reset_by(monkeypatch, cause, **parts):
+    """Let the board say what reset it."""
+    machine(monkeypatch, WDT_RESET=WDT_RESET, reset_cause=lambda: cause, **parts)
+
+
+def test_power_cuts_never_lead_to_safe_mode(app, monkeypatch):
+    """D6: five flickers of the mains ended a lamp. A computer cannot say what ended its program."""
     safe = app("safe")
-    assert [safe.may_start() for _ in range(7)] == [True] * 5 + [False] * 2
+    assert all(safe.may_start() for _ in range(20))
+    reset_by(monkeypatch, POWER_ON)
+    assert all(safe.may_start() for _ in range(20))
+
+
+def test_safe_mode_follows_five_resets_by_the_watchdog(app, monkeypatch):
+    safe = app("safe")
+    reset_by(monkeypatch, POWER_ON)
+    assert safe.may_start()
+    reset_by(monkeypatch, WDT_RESET)
+    assert [safe.may_start() for _ in range(5)] == [True] * 4 + [False]
+    assert safe.may_take_part()
+    assert not safe.may_start() and not safe.may_take_part(), "the watchdog has ended safe mode"
     safe.reset()
     safe.reset()
     assert safe.may_start()
+
+
+def test_safe_mode_follows_five_exceptions_whatever_reset_the_board(app, monkeypatch):
+    """machine.reset() looks like the watchdog on an RP2: an exception must not count twice."""
+    safe = app("safe")
+    resets = []
+    reset_by(monkeypatch, WDT_RESET, reset=lambda: resets.append(True))
+    monkeypatch.setattr(safe, "time", types.SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(safe.sys, "print_exception", print, raising=False)
+    for _ in range(5):
+        assert safe.may_start()
+        safe.failed(ValueError("x"))
+    assert not safe.may_start() and len(resets) == 5
+
+
+def test_an_interrupted_program_and_a_reset_at_the_prompt_are_no_failures(app, monkeypatch):
+    safe = app("safe")
+    reset_by(monkeypatch, WDT_RESET)  # machine.reset() of an RP2, by mpremote
+    for _ in range(12):
+        assert safe.may_start()
+        safe.interrupted()
+
+
+def test_a_file_system_that_is_full_keeps_no_node_from_starting(app, monkeypatch, tmp_path, capsys):
+    safe = app("safe")
+
+    def full(path, mode="r"):
+        raise OSError(28)
+
+    monkeypatch.setattr(safe, "open", full, raising=False)
+    assert safe.may_start()
+    safe.reset()
+    assert "trouble" in capsys.readouterr().out
 
 
 def test_a_start_of_a_minute_resets_the_count_and_feeds_the_watchdog(app, monkeypatch):
@@ -77,15 +131,15 @@ def test_a_start_of_a_minute_resets_the_count_and_feeds_the_watchdog(app, monkey
 
     safe = app("safe")
     fed = []
-    machine(monkeypatch, WDT=lambda timeout: types.SimpleNamespace(feed=lambda: fed.append(timeout)))
+    reset_by(monkeypatch, WDT_RESET, WDT=lambda timeout: types.SimpleNamespace(feed=lambda: fed.append(timeout)))
 
     async def program(seconds):
         await asyncio.sleep(seconds)
 
-    def run(seconds):
+    def run(seconds, *success_s):
         loop = Loop()
         try:
-            loop.run_until_complete(safe.stay_up(program(seconds)))
+            loop.run_until_complete(safe.stay_up(program(seconds), *success_s))
         finally:
             loop.close()
 
@@ -94,16 +148,17 @@ def test_a_start_of_a_minute_resets_the_count_and_feeds_the_watchdog(app, monkey
         run(30)
     assert len(fed) >= 4 * 14 and set(fed) == {8000}, "less often than every 8 s"
     assert safe.may_start()
+    run(90, None)
+    assert not safe.may_start(), "safe mode is no success"
     run(90)
-    assert all(safe.may_start() for _ in range(5)) and not safe.may_start()
+    assert [safe.may_start() for _ in range(6)] == [True] * 5 + [False]
 
 
 @pytest.mark.parametrize("chip, register", [("RP2040", 0x4005B000), ("RP2350", 0x400DB000)])
-def test_an_interruption_resets_the_count_and_stops_the_watchdog(app, monkeypatch, chip, register):
+def test_an_interruption_resets_the_count_and_stops_the_watchdog(app, monkeypatch, tmp_path, chip, register):
     """The watchdog is stopped through the register of the data sheet; that of an ESP32 gets an hour."""
     safe = app("safe")
-    for _ in range(5):
-        safe.may_start()
+    (tmp_path / "starts").write_text("fffff")
     memory, waits = {}, []
     machine(monkeypatch, mem32=memory, WDT=lambda timeout: waits.append(timeout))
     implementation = types.SimpleNamespace(_machine=f"Raspberry Pi Pico with {chip}")
@@ -178,6 +233,9 @@ class FakeManagedGroup:
         await asyncio.sleep(0.01)
         self._raise("stay")
 
+    def leave(self):
+        self._raise("leave")
+
     def _raise(self, name):
         if name in self.trouble:
             raise self.trouble[name]
@@ -228,10 +286,12 @@ def test_deep_sleep_does_not_count_as_a_failed_start(app, monkeypatch):
     def deepsleep(_):
         raise Asleep
 
-    machine(monkeypatch, deepsleep=deepsleep)
     safe = app("safe")
-    for _ in range(12):
-        assert safe.may_start()
+    stopped = []
+    monkeypatch.setattr(safe, "unwatch", lambda: stopped.append(True))
+    reset_by(monkeypatch, WDT_RESET, deepsleep=deepsleep)  # how an RP2 wakes
+    for number in range(12):
+        assert safe.may_start() and len(stopped) == number, "the watchdog would end the sleep"
         with pytest.raises(Asleep):
             asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, FakeManagedGroup(), []).run())
 
@@ -282,33 +342,6 @@ def test_the_previous_session_is_closed_before_the_next(app):
     peers = []
     _run_for(_node(app, {}, FakeManagedGroup(), peers), 0.5)
     assert len(peers) > 2 and all(peer.ended for peer in peers[:-1])
-
-
-@pytest.mark.parametrize("tries", [3, None])
-def test_wifi_connects_without_power_saving_or_times_out(app, monkeypatch, tmp_path, tries, capsys):
-    """With the settings of wifi.json. Without an access point the program continues after a while."""
-    (tmp_path / "wifi.json").write_text('{"ssid": "house", "password": "secret word"}')
-    calls = []
-
-    class Wlan:
-        def __init__(self, interface):
-            assert interface == "station"
-
-        def isconnected(self):
-            calls.append("isconnected")
-            return tries is not None and calls.count("isconnected") >= tries
-
-        def __getattr__(self, name):
-            return lambda *values, **options: calls.append((name, *values, *options.items()))
-
-    monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace(WLAN=Wlan, STA_IF="station"))
-    link = app("link")
-    monkeypatch.setattr(link, "time", types.SimpleNamespace(sleep=lambda _: None))
-    assert link.up({}) is None
-    assert calls[:3] == [("active", True), ("config", ("pm", 0)), ("connect", "house", "secret word")]
-    shown = capsys.readouterr().out
-    assert shown == ("" if tries else "no Wi-Fi yet: check wifi.json\n")
-    assert calls.count("isconnected") == (tries or 200)
 
 
 @pytest.mark.parametrize("raw, celsius", [(14015, b"27.0"), (13000, b"56.7"), (15000, b"-1.8")])

@@ -4,14 +4,12 @@
 
 import asyncio
 import json
-import runpy
 import sys
 import types
 
 import pytest
 
 from dice.errors import LimitError, PeerError
-from dicectl import resources
 from dicectl.net.virtual import Loop
 from host_tests.unit.test_app import FakeManagedGroup, FakeManagerSession, app  # noqa: F401 - a fixture
 
@@ -27,6 +25,7 @@ class Group:
         self.sent = []
         self.changed = asyncio.Event()
         self.asked = ()
+        self.error = None
 
     def put(self, event):
         self.events.append(event)
@@ -256,12 +255,16 @@ def test_a_service_that_fails_is_started_again(app, tmp_path, error):  # noqa: F
         bench.run(scenario)
 
 
-def test_clients_that_cannot_be_read_end_the_program(app, tmp_path):  # noqa: F811
-    """A configuration that is damaged: safe mode shows it at the prompt."""
+def test_clients_that_cannot_be_read_cost_these_clients(app, tmp_path):  # noqa: F811
     (tmp_path / "clients.json").write_text("{")
-    bench = Bench(app)
-    with pytest.raises(ValueError):
-        asyncio.run(bench.node.run())
+
+    async def scenario(bench):
+        assert "trouble" in bench.status
+        bench.managed.group.put(b"on")
+        await asyncio.sleep(1)
+        assert bench.lit == [True]
+
+    Bench(app).run(scenario)
 
 
 def test_a_node_without_a_network_looks_nothing_up(app, monkeypatch):  # noqa: F811
@@ -295,31 +298,6 @@ def test_the_network_is_ready_once_wifi_is_connected(app, monkeypatch, options, 
 
 def test_a_board_without_wifi_is_always_ready(app):  # noqa: F811
     assert app("link").ready({})
-
-
-def test_safe_mode_ends_by_itself(app, monkeypatch):  # noqa: F811
-    """One start each ten minutes, until one lasts: then five may fail again."""
-    safe = app("safe")
-    slept = []
-    monkeypatch.setattr(safe, "time", types.SimpleNamespace(sleep=slept.append))
-    assert [safe.may_start() for _ in range(6)] == [True] * 5 + [False]
-    for _ in range(3):
-        safe.rest()
-        assert [safe.may_start(), safe.may_start()] == [True, False]
-    assert sum(slept) == 3 * 600
-    safe.reset()
-    assert [safe.may_start() for _ in range(6)] == [True] * 5 + [False]
-
-
-def test_main_rests_and_starts_again(app, monkeypatch, tmp_path, capsys):  # noqa: F811
-    (tmp_path / "starts").write_text("sssss")
-    (tmp_path / "node.json").write_text("{")
-    slept = []
-    safe = app("safe")
-    monkeypatch.setattr(safe, "time", types.SimpleNamespace(sleep=slept.append))
-    with pytest.raises(ValueError):
-        runpy.run_path(str(resources.APP / "main.py"), run_name="__main__")
-    assert sum(slept) == 600 and "safe mode" in capsys.readouterr().out
 
 
 class Refused(Managed):
