@@ -8,6 +8,7 @@ import struct
 
 import pytest
 
+from dicectl.errors import CommandError
 from dicectl.net import address, pcapng
 
 GOOD = ["224.0.0.1", "239.255.255.255", "ff15::abc", "ff02::1", "ff35:40:2001:db8::1", "ff1e::1", "ff11::1", "ff13::1", "ff18::1"]
@@ -113,3 +114,19 @@ def test_a_capture_of_both_families_is_written():
     for source, target in ((bytes(4), bytes(4)), (bytes(16), bytes(16))):
         writer.packet(0, b"payload", (source, 1), (target, 2), "comment")
     assert file.getvalue().count(b"payload") == 2
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "239.1.2.3", "ff15::1", "255.255.255.255"])
+def test_devices_are_given_no_address_that_no_computer_has(host):
+    """D7: where no route exists, devices were provisioned with 0.0.0.0."""
+    with pytest.raises(CommandError, match="no address of one computer"):
+        address.served(host)
+
+
+def test_devices_are_given_names_and_addresses():
+    assert [address.served(host) for host in ("manager.example", "10.0.0.1", "fd00::1", "127.0.0.1")] == [
+        "manager.example",
+        "10.0.0.1",
+        "fd00::1",
+        "127.0.0.1",
+    ]

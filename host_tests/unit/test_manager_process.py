@@ -114,6 +114,8 @@ def test_a_detached_manager_serves_when_the_command_returns(tmp_path):
         assert (tmp_path / "house.db.log").stat().st_mode & 0o777 == 0o600
         code, said, error = dicectl(tmp_path, "manager", "run", "house.db", *options)
         assert (code, said) == (1, "") and "another manager runs on house.db" in error and len(error.splitlines()) == 1
+        code, said, error = dicectl(tmp_path, "manager", "run", "other.db", *options)
+        assert (code, said) == (1, "") and "cannot serve on UDP port" in error, "D7: it took the datagrams of the first"
     finally:
         code, said, _ = dicectl(tmp_path, "manager", "stop", "house.db")
     assert (code, said) == (0, f"process {found['pid']} has ended\n")

@@ -97,7 +97,7 @@ def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_
     from dicectl.manager.alerts import Alerts
     from dicectl.manager.registry import key_file as keys
     from dicectl.manager.registry.opening import is_database
-    from dicectl.net.address import host_and_port, own
+    from dicectl.net.address import host_and_port, own, served
     from dicectl.system import require_unix
 
     require_unix("the group manager")
@@ -109,7 +109,8 @@ def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_
         click.echo(f"to end it: dicectl manager stop {control}")
         return
     others = [host_and_port(each, port) for each in also]
-    options = (control, port, host or own(), others, metrics, log_format.chosen("json" if as_json else asked), report_s, alerts)
+    name = served(host or own())
+    options = (control, port, name, others, metrics, log_format.chosen("json" if as_json else asked), report_s, alerts)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, keys.load(key_file), *options))
     except KeyboardInterrupt:

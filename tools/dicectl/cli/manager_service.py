@@ -61,7 +61,7 @@ def _lines(found):
 
 def _served(found):
     yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
-    yield "has", f"{found['groups']} groups, {found['devices']} devices, {found['connected']} connected"
+    yield "has", f"{found['groups']} groups, {found['devices']} devices: {found['awake']} awake, {found['silent']} silent"
 
 
 @click.command()

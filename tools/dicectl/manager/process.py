@@ -7,7 +7,7 @@ import os
 import time
 
 from dice import __version__
-from dice.group.presence import CONNECTED
+from dice.group.presence import CONNECTED, SILENT
 from dicectl import sd_notify
 from dicectl.errors import FAILED, CommandError
 from dicectl.manager.registry.base import RegistryError
@@ -38,6 +38,8 @@ class ProcessRequests:
             "groups": len(service.managers),
             "devices": len(service.registry.devices()),
             "connected": sum(service.kdc.presence.state(identity) == CONNECTED for identity in service.kdc.connected),
+            "awake": sum(map(service.kdc.is_awake, service.registry.devices().values())),
+            "silent": sum(service.kdc.presence.state(identity) == SILENT for identity in service.kdc.presence.known()),
             "problems": service.problems(),
         }
 
@@ -67,10 +69,10 @@ class Watchdog:
             sd_notify.notify(sd_notify.status(text))
 
 
-def _summary(status):
-    """Return a status as one line for systemd."""
-    wrong = f"; {'; '.join(status['problems'])}" if status["problems"] else ""
-    return f"{status['groups']} groups, {status['devices']} devices, {status['connected']} connected{wrong}"
+def _summary(service, problems):
+    """Return the status as one line for systemd."""
+    counts = f"{len(service.managers)} groups, {len(service.registry.devices())} devices, {len(service.kdc.connected)} connected"
+    return "; ".join([counts, *problems])
 
 
 async def run(service, port, host, output, http, alerts=None):
@@ -97,10 +99,10 @@ async def run(service, port, host, output, http, alerts=None):
                     if alerts:
                         alerts.add(event)
                 output.refresh()
-                status = requests.do_status()
+                problems = service.problems()
                 if http:
-                    http.update(service, status["problems"])
-                watchdog.alive(_summary(status))
+                    http.update(service, problems)
+                watchdog.alive(_summary(service, problems))
             except (RegistryError, CommandError) as error:  # such as a disk that fails for a moment
                 troubles["the registry"] = error
                 if http:

@@ -51,6 +51,17 @@ def host_and_port(text, port):
     return {"host": host, "port": int(number)}
 
 
+def served(host):
+    """Return a name or address that devices can connect to; raises CommandError for one that no device can."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host  # a name
+    if address.is_unspecified or address.is_multicast or address == ipaddress.IPv4Address(0xFFFFFFFF):
+        raise CommandError(f"{host} is no address of one computer: give --host the name or address of this one", USAGE)
+    return host
+
+
 def own():
     """Return the address of this computer by which others find it: IPv4, or IPv6 in a network that has no IPv4; else loopback.
 
