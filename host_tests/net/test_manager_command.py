@@ -60,9 +60,9 @@ class ManagedSite:
         with open(self.folder / f"{name}.log", "ab") as log:
             self.processes[name] = subprocess.Popen(argv, cwd=folder, env=environment, stdout=log, stderr=log)
 
-    def manager(self, host="127.0.0.1"):
+    def manager(self, *options, host="127.0.0.1"):
         """Start the manager, and wait until it serves."""
-        argv = [*DICECTL, "manager", "run", "house.db", "--host", host, "--metrics", str(self.metrics_port), "--json"]
+        argv = [*DICECTL, "manager", "run", "house.db", "--host", host, "--metrics", str(self.metrics_port), "--json", *options]
         self._start("manager", argv, self.folder)
         self.until(lambda: '"serving"' in self.log("manager").split("KILLED")[-1], "the manager")
 
