@@ -172,7 +172,7 @@ def test_what_liveness_costs(tmp_path, report_s, datagrams):
         count, octets = house.network.counts["lamp"]
         print(f"a report each {report_s} s: {count} datagrams, {octets} bytes a day")
         assert 0.9 * datagrams <= count <= datagrams
-        assert octets <= 70 * count
+        assert octets <= 63 * count
 
     House(tmp_path, {"switch": SENDER, "lamp": LISTENER}, report_s=report_s).run(scene)
 

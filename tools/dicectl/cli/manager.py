@@ -46,7 +46,7 @@ def command():
     "--report-every",
     "report_s",
     type=Period(least_s=REPORT_PERIOD_MIN_S, most_s=REPORT_PERIOD_MAX_S),
-    help="Period in which devices report, 10s to 1h; one that misses a report is silent. A report costs 2 datagrams of 70 bytes: "
+    help="Period in which devices report, 10s to 1h; one that misses a report is silent. A report costs 2 datagrams of 63 bytes: "
     "288 a day and device with 10m, 48 with 1h.  [default: that of the last start, at first 10m]",
 )
 @click.option(
