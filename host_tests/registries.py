@@ -28,7 +28,7 @@ def group(registry, *arguments):
 
 def plain(state):
     """Return a group state in a form that can be compared."""
-    members = {identity: vars(member) for identity, member in state.members.items()}
+    members = {identity: dict(vars(member)) for identity, member in state.members.items()}
     return {**vars(state), "members": members}
 
 
