@@ -108,17 +108,17 @@ class Registry(Storage):
         if self._is_open:
             yield
             return
-        number, self._new = self._number, []
+        number, self._new = None, []
         try:
-            self.begin()
-            self._is_open = True
+            self.begin()  # which may read everything anew
+            number, self._is_open = self._number, True
             self._write_waiting()
             yield
             self.append(self._new)
             self.end(True)
         except BaseException as error:
-            self._number = number
             if self._is_open:
+                self._number = number
                 self.end(False)
             if isinstance(error, RegistryError):
                 self.write_error = error
@@ -132,13 +132,15 @@ class Registry(Storage):
     @contextlib.contextmanager
     def together(self):
         """Make all changes of the block one transaction."""
-        before = dict(self._devices), dict(self._key_changes), dict(self._since), dict(self._settings)
+        before = None
         try:
             with self.transaction():
+                before = dict(self._devices), dict(self._key_changes), dict(self._since), dict(self._settings)
                 yield
         except BaseException:
-            self._devices, self._key_changes, self._since, self._settings = before
-            self._sort()
+            if before:
+                self._devices, self._key_changes, self._since, self._settings = before
+                self._sort()
             raise
 
     def _write_waiting(self):

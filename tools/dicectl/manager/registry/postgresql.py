@@ -7,7 +7,7 @@
 * A connection that is lost is opened anew by the next call, once a second at most; until then calls fail at once. If it was lost
   during a COMMIT, whether that succeeded is unknown. The new connection gets the lock when the old session has ended, and with it
   the outcome: so all is read anew, and on_reload() is called.
-* Nothing here waits longer than CALL_S for the database.
+* Nothing here waits for the database longer than psycopg_connection.LIMIT_S; the server itself gives up after CALL_S.
 * Keys that were deleted or replaced stay in dead rows, until VACUUM FULL writes the tables of keys anew; checkpoint() does that. In
   the write-ahead log, in replicas' and in backups they stay as long as those exist. Encrypt the registry, and change its key file.
 """
@@ -24,7 +24,7 @@ from dicectl.manager.registry.relational import RelationalRegistry, engine_optio
 from dicectl.manager.registry.schema import SECRETS
 from dicectl.manager.registry.storage import entry
 
-CALL_S = 2  # the longest wait for the database
+CALL_S = 2  # what the server and the kernel allow
 _LOCK_CLASS = 0x64696366  # one more than that of the election; the second half is the schema
 _LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
 _HOLDERS = f"""FROM pg_locks WHERE locktype = 'advisory' AND classid = {_LOCK_CLASS} AND pid <> pg_backend_pid()
@@ -216,9 +216,12 @@ def engine(parsed, application="dicectl manager"):
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     arguments = {**_CONNECT, "options": options, "application_name": application}
     try:
-        return sa.create_engine(parsed, isolation_level="AUTOCOMMIT", connect_args=arguments, **engine_options())
+        made = sa.create_engine(parsed, isolation_level="AUTOCOMMIT", connect_args=arguments, **engine_options())
+        from dicectl.manager.registry.psycopg_connection import LimitedConnection
     except ImportError:
         raise CommandError("PostgreSQL needs psycopg: pip install 'dice-dtls[postgresql]'", USAGE)
+    sa.event.listen(made, "do_connect", lambda _, __, given, named: LimitedConnection.connect(*given, **named))
+    return made
 
 
 def read_audit(url, after=0, limit=None):
