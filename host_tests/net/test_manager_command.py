@@ -73,7 +73,7 @@ class ManagedSite:
         self.power_on(name)
 
     def power_on(self, name):
-        argv = [unix_port.find(), "-X", "heapsize=512k", str(APP / "main.py")]
+        argv = [unix_port.find(), "-X", "heapsize=1m", str(APP / "main.py")]
         self._start(name, argv, self.folder / name, unix_port.environment(f"{APP}:{resources.LIB}"))
 
     def kill(self, name):

@@ -29,6 +29,7 @@ from dicectl.cli import (
     keyring,
     manager,
     member,
+    node,
     provision,
 )
 
@@ -61,6 +62,7 @@ for module in (
     group,
     manager,
     member,
+    node,
     provision,
 ):
     cli.add_command(module.command)

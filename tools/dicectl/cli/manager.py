@@ -30,7 +30,12 @@ def command():
 @command.command()
 @click.argument("registry", type=click.Path(dir_okay=False), default="dice.db")
 @click.option("--port", type=click.IntRange(1, 65535), default=5684, show_default=True, help="UDP port for devices.")
-@click.option("--host", help="Name or address that devices connect to.  [default: the address of this computer]")
+@click.option("--host", help="Name or address that devices connect to.  [default: --bind, else the address of this computer]")
+@click.option(
+    "--bind",
+    help="Address of this computer at which to serve devices; the manager sends no multicast, so this chooses its interface.  "
+    "[default: all]",
+)
 @click.option(
     "--also",
     multiple=True,
@@ -74,7 +79,7 @@ def command():
 @click.option(
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
-def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_json, control, key_file, detach):
+def run(registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, detach):
     """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. REGISTRY is created if it does not exist.
 
     REGISTRY is a file, or the URL of a PostgreSQL database. Several managers may run on one database, on as many computers: one is
@@ -109,8 +114,9 @@ def run(registry, port, host, also, metrics, report_s, alert_command, asked, as_
         click.echo(f"to end it: dicectl manager stop {control}")
         return
     others = [host_and_port(each, port) for each in also]
-    name = served(host or own())
-    options = (control, port, name, others, metrics, log_format.chosen("json" if as_json else asked), report_s, alerts)
+    name = served(host or bind or own())
+    chosen = log_format.chosen("json" if as_json else asked)
+    options = (control, port, name, others, metrics, chosen, report_s, alerts, bind)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, keys.load(key_file), *options))
     except KeyboardInterrupt:
@@ -163,13 +169,14 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
         leader.stop()
 
 
-async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts):
+async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts, bind):
     from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
+    service.bind = bind
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)
 

@@ -12,7 +12,7 @@ from dicectl.manager import line_socket, member_socket
 
 _folder = click.argument("folder", type=click.Path(file_okay=False))
 _SAID = {  # event: sentence
-    "ready": "{identity} serves at {socket}",
+    "ready": "{name} serves at {socket}",
     "connected": "connected to the manager",
     "away": "the manager is away: {error}",
     "joined": "{group}: epoch {epoch}, {role}",
@@ -110,7 +110,7 @@ class _Output:
     def ready(self, resident):
         from dicectl import sd_notify
 
-        self.say("ready", identity=resident.identity, socket=str(member_socket.path(resident.folder)))
+        self.say("ready", name=resident.settings.get("name", resident.identity), socket=str(member_socket.path(resident.folder)))
         sd_notify.notify(sd_notify.READY)
 
     def say(self, event, **details):

@@ -90,7 +90,7 @@ class HostMember:
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
         except (ValueError, KeyError, TypeError, AttributeError, DiceError):
             raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
-        self.identity = self.settings["identity"]
+        self.identity = self.settings["identity"].partition(":")[0]  # a key that was renewed has a number there
         self.interface = interface
         self.hops = hops
         self.managed = {}  # ManagedGroup by name

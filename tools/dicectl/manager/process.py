@@ -86,7 +86,8 @@ async def run(service, port, host, output, http, alerts=None):
     try:
         await service.start(port, host)
     except OSError as error:
-        raise CommandError(f"cannot serve on UDP port {port}: {error.strerror or error}; choose another with --port", FAILED)
+        ours = f" of {service.bind}" if service.bind else ""
+        raise CommandError(f"cannot serve on UDP port {port}{ours}: {error.strerror or error}; choose another with --port", FAILED)
     try:
         output.begin(port, host)
         sd_notify.notify(sd_notify.READY, sd_notify.status(f"serving devices on UDP port {port}"))

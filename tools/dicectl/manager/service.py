@@ -13,7 +13,7 @@ from dice.aio.wait import now
 from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
-from dice.transport import network_or_udp
+from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, lease, plan, presence
 from dicectl.manager.audit_requests import AuditRequests
@@ -63,6 +63,7 @@ class ManagerService:
         self._control_path = control_path
         self.audit_keep_s = 0  # how long entries of the audit log are kept, 0 forever
         self.address = {}  # where devices find the service
+        self.bind = None  # the address of this computer at which it serves them, or None: all
         self.rekey_s = {}
         self._timers = {}  # RekeyTimer by name
         self.rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
@@ -89,7 +90,7 @@ class ManagerService:
             "half_open_max": HALF_OPEN_MAX,
             "cid_bytes": 4,
             "timer_ms": timer_ms,
-            "transport": FencedTransport(transport or network_or_udp(None).Unicast(None, port), self.leader.may_send),
+            "transport": FencedTransport(transport or Unicast(None, port, self.bind), self.leader.may_send),
         }
         self._service = await dice.serve(port, self._lookup, self.updates.serve, **options)
         self._serving = asyncio.create_task(self._service.wait_closed())
