@@ -115,6 +115,9 @@ TASKS = {
         f"{RESIDENT}a_group_that_the_manager_refuses_costs_the_others_nothing",
     ],
     "tools/dicectl/manager/device_updates.py:DeviceUpdates._step": [f"{UPDATES}a_push_that_fails_is_tried_again_and_is_shown"],
+    "tools/dicectl/manager/registry/call_limit.py:CallLimit.begin": [
+        "host_tests/unit/test_call_limit.py::test_a_call_to_a_server_that_hangs_ends"
+    ],
     "tools/dicectl/manager/standby.py:Standby.wait": [f"{STANDBY}it_says_who_is_active_and_refuses_the_rest_in_one_line"],
     "tools/dicectl/manager/standby.py:Standby.lead": [f"{STANDBY}its_event_loop_runs_while_the_registry_is_opened"],
     "tools/dicectl/manager/leader.py:Leader.start": [

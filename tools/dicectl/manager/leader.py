@@ -20,6 +20,7 @@ import threading
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import lease
 from dicectl.manager.registry.base import NotLeader
+from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.postgresql import parse
 
 _LOCK_CLASS = 0x64696365  # "dice"; the second half is the schema
@@ -81,6 +82,7 @@ class Leader:
         self._clock = clock
         self._session = None  # the connection that holds the lock, or may get it
         self._held = False
+        self._limit = CallLimit(lease.CALL_S)
         self._lease = None
         self._ended = threading.Event()
         self._thread = None
@@ -97,7 +99,7 @@ class Leader:
         try:
             if not self._try_lock():
                 return False
-            with self._session.transaction():
+            with self._limit.during(self._session), self._session.transaction():
                 self._session.execute(_CREATE)
                 number = self._session.execute(_TAKE, (self._holder,)).fetchone()[0]
         except self._psycopg.Error as error:
@@ -111,10 +113,11 @@ class Leader:
     def _try_lock(self):
         """Return whether this session has the lock now; `active` is up to date. Raises psycopg.Error."""
         session = self._open()
-        self.error = None
-        found = session.execute("SELECT to_regclass('leader')").fetchone()[0]
-        self.active = found and session.execute(_READ).fetchone()
-        return session.execute(_TRY_LOCK).fetchone()[0]
+        with self._limit.during(session):
+            found = session.execute("SELECT to_regclass('leader')").fetchone()[0]
+            self.active = found and session.execute(_READ).fetchone()
+            self.error = None
+            return session.execute(_TRY_LOCK).fetchone()[0]
 
     def _open(self):
         if self._session is None or self._session.closed:
@@ -192,7 +195,9 @@ class Leader:
         """Query on the session that holds the lock. If that is lost, get the lock again, as long as nobody else had it."""
         sent = self._clock()
         held = self._held or self._try_lock()
-        self.check(self._session.execute(_READ).fetchone()[0])
+        with self._limit.during(self._session):
+            number = self._session.execute(_READ).fetchone()[0]
+        self.check(number)
         self._held = held
         if held:
             self._lease.answered(sent)

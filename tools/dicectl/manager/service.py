@@ -191,7 +191,8 @@ class ManagerService:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except RegistryError as error:
             raise CommandError(
-                f"the registry cannot be written ({error}): free space on its disk, and look at dicectl group show", FAILED
+                f"the registry cannot be written ({error}): free space on its disk, or look at its database, and then at dicectl group show",
+                FAILED,
             )
         except TypeError as error:
             raise CommandError(f"this manager does not understand the request {name}: is it another version of dicectl? ({error})")

@@ -4,7 +4,8 @@
 
 * One session writes, and holds an advisory lock, so a second one is refused. Each transaction begins with the fence of the election
   (manager/leader.py), if there is one: a former leader can write nothing more.
-* A connection that is lost is opened anew by the next call, once a second at most; until then calls fail at once. If it was lost
+* A connection that is lost is opened anew by the next call, once a second at most, and more rarely if each attempt takes long;
+  until then calls fail at once. If it was lost
   during a COMMIT, whether that succeeded is unknown. The new connection gets the lock when the old session has ended, and with it
   the outcome: so all is read anew, and on_reload() is called.
 * Nothing here waits for the database longer than psycopg_connection.LIMIT_S; the server itself gives up after CALL_S.
@@ -20,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry.base import NotLeader, Occupied, RegistryError
+from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.relational import RelationalRegistry, engine_options, entries_after
 from dicectl.manager.registry.schema import SECRETS
 from dicectl.manager.registry.storage import entry
@@ -31,6 +33,7 @@ _HOLDERS = f"""FROM pg_locks WHERE locktype = 'advisory' AND classid = {_LOCK_CL
     AND objid = hashtext(current_schema())::bit(32)::bigint
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 _RETRY_S = 1.0
+_REST = 5  # times as long as an attempt took: a server that hangs must not hold up the rest of the manager
 _VACUUM_S = 60.0
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 _CONNECT = {
@@ -69,6 +72,7 @@ class PostgresqlRegistry(RelationalRegistry):
         self._uncertain = False  # whether the outcome of a COMMIT is unknown
         self._vacuumed_at = -_VACUUM_S
         self._engine = engine(parsed)
+        CallLimit(CALL_S).attach(self._engine)
         try:
             self._connect()
             if not self._lock(fence is not None):
@@ -88,12 +92,14 @@ class PostgresqlRegistry(RelationalRegistry):
         if self._connection is None:
             if time.monotonic() < self._retry_at:
                 raise RegistryError(self._trouble)
+            began = time.monotonic()
             try:
                 self._connect()
                 was_uncertain = self._continue()
             except BaseException as error:
                 self._disconnect()
-                self._retry_at = time.monotonic() + _RETRY_S
+                now = time.monotonic()
+                self._retry_at = now + max(_RETRY_S, _REST * (now - began))
                 self._trouble = str(error)
                 raise
             if was_uncertain:
