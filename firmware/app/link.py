@@ -33,6 +33,15 @@ def ready(options):
     return not station or station.isconnected()
 
 
+async def look_up(options, host):
+    """Return an address of `host`, or a name that the system has just looked up; raises OSError."""
+    if "serial" in options:
+        return host  # an address; boards without Wi-Fi have no sockets either
+    import names
+
+    return await names.look_up(host, name_server(options))
+
+
 def name_server(options):
     """Return the address of the network's name server, "" if it has none, or None if the system looks names up."""
     try:

@@ -10,7 +10,6 @@ import json
 import os
 
 import link
-import names
 import safe
 import sensors
 from node import Node
@@ -55,7 +54,7 @@ def node(measure=True):
         status=led.show,
         network=network,
         ready=lambda: link.ready(options),
-        look_up=lambda host: names.look_up(host, link.name_server(options)),
+        look_up=lambda host: link.look_up(options, host),
         keep=lambda reached, changed: link.keep(options, reached, changed),
     )
 

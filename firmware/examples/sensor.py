@@ -7,12 +7,26 @@ On the board: the folder dice, this file as main.py, boot.py (brings up the netw
 """
 
 import asyncio
+import errno
 import json
+import os
 from binascii import unhexlify
 
 import dice
 
+_PERIOD_S = 600
+_AGAIN_S = 20  # at most; at random, so that a house full of sensors does not call at once after a blackout
 _ANSWER_S = 30
+
+
+def online():
+    """Return whether there is a network: without Wi-Fi, MicroPython can look a name up endlessly."""
+    try:
+        import network
+
+        return network.WLAN(network.STA_IF).isconnected()
+    except ImportError:
+        return True
 
 
 def measure():
@@ -22,6 +36,8 @@ def measure():
 
 async def report(settings):
     """Connect, report a measurement, and return the answer of the server."""
+    if not online():
+        raise OSError(errno.ENODEV)
     psk = dice.Psk(settings["identity"].encode(), unhexlify(settings["key"]))
     connection = await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
     try:
@@ -32,15 +48,17 @@ async def report(settings):
 
 
 async def main():
-    """Report every ten minutes."""
+    """Report every ten minutes; a report that fails is repeated soon."""
     with open("session.json") as file:
         settings = json.load(file)
     while True:
+        pause_s = _PERIOD_S
         try:
             print(await report(settings))
-        except (dice.DiceError, OSError, MemoryError, asyncio.TimeoutError) as error:  # the next report may get through
+        except (dice.DiceError, OSError, MemoryError, asyncio.TimeoutError) as error:  # such as no network, or no server
             print(error)
-        await asyncio.sleep(600)
+            pause_s = _AGAIN_S * (1 + os.urandom(1)[0]) / 256
+        await asyncio.sleep(pause_s)
 
 
 if __name__ == "__main__":

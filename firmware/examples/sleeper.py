@@ -9,6 +9,7 @@ id, whatever the address of the sensor. After a power failure, the sensor opens 
 """
 
 import asyncio
+import errno
 import json
 import os
 from binascii import unhexlify
@@ -16,6 +17,7 @@ from binascii import unhexlify
 import dice
 
 _SLEEP_MS = 600_000
+_AGAIN_MS = 30_000  # after a report that failed
 _ANSWER_S = 5
 _SAVED = "saved"
 
@@ -27,12 +29,22 @@ def measure():
     return b"%d" % ADC(26).read_u16()
 
 
+def online():
+    """Return whether there is a network: without Wi-Fi, MicroPython can look a name up endlessly."""
+    try:
+        import network
+
+        return network.WLAN(network.STA_IF).isconnected()
+    except ImportError:
+        return True
+
+
 def wake(settings, store):
     """Return a Connection in the session from before the sleep, or None if it cannot be restored."""
     try:
         saved = dice.read_file(_SAVED, bytes)
         session = saved and dice.restore(saved, store, unhexlify(settings["secret"]), dice.now())
-    except dice.StoreError:
+    except dice.DiceError:  # it is damaged, or was restored before
         return None
     return dice.attach(session, (settings["host"], settings["port"])) if session else None
 
@@ -54,7 +66,9 @@ async def send(connection):
 
 
 async def report():
-    """Report in the saved session, or in a new one if that is not answered, and save the session."""
+    """Report in the saved session, or in a new one if that is not answered, and save it; return whether there was an answer."""
+    if not online():
+        raise OSError(errno.ENODEV)
     with open("session.json") as file:
         settings = json.load(file)
     store = dice.FileStore()
@@ -66,19 +80,21 @@ async def report():
     print(answer)
     if answer is not None:
         dice.replace_file(_SAVED, dice.save(connection.session, store, unhexlify(settings["secret"]), os.urandom))
+    return answer is not None
 
 
 async def main():
-    """Report once; errors are printed, and the next report may get through."""
+    """Report once; return whether it was answered. Errors are printed, and the next report may get through."""
     try:
-        await report()
+        return await report()
     except (dice.DiceError, OSError, MemoryError) as error:
         print(error)
+    return False
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    answered = asyncio.run(main())
 
     from machine import deepsleep
 
-    deepsleep(_SLEEP_MS)  # after it, the program starts again
+    deepsleep(_SLEEP_MS if answered else _AGAIN_MS)  # after it, the program starts again

@@ -15,9 +15,9 @@ _AGAIN_S = 2
 
 
 async def watch(group, button):
-    """Send "on" and "off" in turn, one at each press."""
+    """Send "on" and "off" in turn, one at each press, until the group ends."""
     on = pressed = False
-    while True:
+    while not group.ended:
         if pressed != (button.value() == 0):
             pressed = not pressed
             if pressed:
@@ -29,22 +29,20 @@ async def watch(group, button):
         await asyncio.sleep(0.03)  # a button bounces
 
 
-async def join():
-    """Return the group; without a network, try again until there is one."""
-    while True:
-        try:
-            return await dice.join("switch.gsa")
-        except (dice.DiceError, OSError, MemoryError) as error:
-            print(error)
-        await asyncio.sleep(_AGAIN_S)
-
-
 async def main():
-    """Join the group, and watch the button."""
+    """Join the group, and watch the button; without a network, try again until there is one."""
     from machine import Pin
 
     button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
-    await watch(await join(), button)
+    while True:
+        try:
+            group = await dice.join("switch.gsa")
+            await watch(group, button)
+            print(group.ended)
+            group.close()
+        except (dice.DiceError, OSError, MemoryError) as error:
+            print(error)
+        await asyncio.sleep(_AGAIN_S)
 
 
 if __name__ == "__main__":

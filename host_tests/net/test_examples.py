@@ -110,18 +110,22 @@ def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path):
 
 
 class FakeNetworkModule:
-    """The parts of the module `network` that boot.py uses. It is connected at the `patience`-th check, if ever."""
+    """The parts of the modules `network` and `machine` that boot.py uses. It is connected at the `patience`-th check, if ever."""
 
     STA_IF = "station"
 
     def __init__(self, patience):
         self.done = []
-        self._left = patience
+        self.left = patience
+        self.timers = []
 
     def WLAN(self, interface):
         """Return the interface, which is the same object."""
         self.done.append(interface)
         return self
+
+    def Timer(self, number, period, callback):
+        self.timers.append((number, period, callback))
 
     def active(self, on):
         self.done.append(("active", on))
@@ -133,27 +137,60 @@ class FakeNetworkModule:
         self.done.append(credentials)
 
     def isconnected(self):
-        self._left -= 1
-        return self._left == 0
+        self.left -= 1
+        return self.left == 0
+
+
+BEGUN = [("active", True), {"pm": 0}, ("house", "secret")]
+
+
+def boot(monkeypatch, tmp_path, patience):
+    """Run boot.py; return the network, the seconds that it has waited, and wifi.json."""
+    wifi = FakeNetworkModule(patience)
+    slept = []
+    path = tmp_path / "wifi.json"
+    path.write_text(json.dumps({"ssid": "house", "password": "secret"}))
+    monkeypatch.chdir(tmp_path)
+    for name in ("network", "machine"):
+        monkeypatch.setitem(sys.modules, name, wifi)
+    monkeypatch.setitem(sys.modules, "time", types.SimpleNamespace(sleep=slept.append))
+    runpy.run_path(str(resources.EXAMPLES / "boot.py"))
+    return wifi, sum(slept), path
 
 
 @pytest.mark.parametrize(
-    "patience, slept_s, printed",
-    [(1, 0, ""), (5, 0.4, ""), (0, 20, "no Wi-Fi: check wifi.json\n")],
+    "patience, waited_s, printed",
+    [(1, 0, ""), (5, 0.4, ""), (0, 20, "no Wi-Fi yet: check wifi.json\n")],
     ids=["at once", "soon", "never"],
 )
-def test_boot_connects_to_wifi_or_continues_after_20_seconds(tmp_path, monkeypatch, capsys, patience, slept_s, printed):
+def test_boot_connects_to_wifi_or_continues_after_20_seconds(tmp_path, monkeypatch, capsys, patience, waited_s, printed):
     """Without power saving. Without Wi-Fi it prints that and lets main.py run."""
-    wifi = FakeNetworkModule(patience)
-    slept = []
-    (tmp_path / "wifi.json").write_text(json.dumps({"ssid": "house", "password": "secret"}))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "network", wifi)
-    monkeypatch.setitem(sys.modules, "time", types.SimpleNamespace(sleep=slept.append))
-    runpy.run_path(str(resources.EXAMPLES / "boot.py"))
-    assert wifi.done == ["station", ("active", True), {"pm": 0}, ("house", "secret")]
-    assert sum(slept) == pytest.approx(slept_s)
+    wifi, slept_s, _ = boot(monkeypatch, tmp_path, patience)
+    assert wifi.done == ["station", *BEGUN]
+    assert slept_s == pytest.approx(waited_s)
     assert capsys.readouterr().out == printed
+
+
+def test_boot_looks_after_the_connection(tmp_path, monkeypatch, capsys):
+    """The access point is slower than the board, or goes away; wifi.json is damaged for a while, and the driver fails."""
+    wifi, _, path = boot(monkeypatch, tmp_path, 1)
+    ((number, period_ms, look),) = wifi.timers
+    assert number == 0 and period_ms <= 30_000
+    del wifi.done[:]
+    wifi.left = 1
+    look(None)
+    assert wifi.done == [], "it is connected"
+    for _ in range(2):
+        look(None)
+    assert wifi.done == 2 * [("active", False), *BEGUN]
+    good = path.read_text()
+    for damage in ("{", "[]"):
+        path.write_text(damage)
+        look(None)
+    wifi.connect = None
+    path.write_text(good)
+    look(None)
+    assert capsys.readouterr().out.count("Wi-Fi:") == 3
 
 
 def _report(folder):

@@ -241,6 +241,13 @@ def test_a_name_in_local_is_asked_for_by_multicast(names):
     assert server.asked == [("224.0.0.251", 5353)]
 
 
+def test_a_board_on_a_bus_needs_no_sockets(app, monkeypatch):  # noqa: F811
+    """As firmware for a board without Wi-Fi, which has no module `socket`."""
+    monkeypatch.setitem(sys.modules, "names", None)
+    app("main")
+    assert asyncio.run(app("link").look_up({"serial": {}}, "10.77.0.1")) == "10.77.0.1"
+
+
 def test_an_address_is_not_looked_up(names):
     module, server = names([])
     assert in_virtual_time(lambda: module.look_up("10.0.0.5", "10.0.0.1")) == "10.0.0.5"
