@@ -42,6 +42,8 @@ def rows(figures):
     found += [
         (f"flash, profile {name} in the linked firmware", kilobytes(size)) for name, size in figures.get("linked", {}).items()
     ]
+    space = figures.get("file_system", {})
+    found += [(f"flash, .mpy of profile {name} in the board's file system", kilobytes(size)) for name, size in space.items()]
     for key, how in (("import_frozen", "frozen"), ("import_files", "as .mpy files")):
         if key in figures:
             found.append((f"heap of importing all, {how}", f"{sum(figures[key].values()):,} bytes"))

@@ -125,6 +125,18 @@ def import_heap(board, files, frozen, progress):
     return {file: result["heap"][module_name(file)] for file in files if module_name(file) in result["heap"]}
 
 
+def file_system(board, progress):
+    """Return {profile: bytes of flash} of the .mpy files in the file system of the board, which has blocks of 4,096 bytes."""
+    progress("writing files on the board")
+    uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
+    found = {}
+    for profile in ("group", "psk", "full"):
+        sizes = [f"{name.removesuffix('.py')}.mpy={size}" for name, size in mpy_bytes(board, profile).items()]
+        (result,) = runner.lines(uf2, "flash_space.py", sizes)
+        found[profile] = result["bytes"]
+    return found
+
+
 def times_us(progress):
     """Return {operation: microseconds on the board} of the operations that have a budget."""
     progress("timing on the board")
@@ -221,6 +233,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures["linked"] = {name: elf_bytes(name, progress) - elf_bytes("none", progress) for name in linked}
     figures["import_frozen"] = import_heap(board, files, True, progress)
     figures["import_files"] = import_heap(board, files, False, progress)
+    figures["file_system"] = file_system(board, progress)
     figures["member"] = member_heap(progress)
     figures["session"] = session(progress)
     figures["time_us"] = times_us(progress)

@@ -163,6 +163,12 @@ def _tls_line(tls):
     )
 
 
+def _in_file_system(figures, profile):
+    """Yield the row of what the files of a profile take in the file system, if that was measured."""
+    if "file_system" in figures:
+        yield "flash that they take in its file system, by blocks", f"**{kilobytes(figures['file_system'][profile])}**", "-"
+
+
 def readme_block(figures):
     """Return the table of the README."""
     tls, member, times = figures["tls"], figures["member"], figures["time_us"]
@@ -170,8 +176,10 @@ def readme_block(figures):
     heap = sum(figures["import_frozen"].get(name, 0) for name in group)
     rows = [
         ("flash, a member of a group, as .mpy files", f"**{kilobytes(figures['mpy_total']['group'])}**", "-"),
+        *_in_file_system(figures, "group"),
         ("flash, the same, frozen into the firmware", f"**{kilobytes(figures['linked']['group'])}**", kilobytes(tls["linked"])),
         ("flash, a member and a DTLS client with a PSK, as .mpy files", f"**{kilobytes(figures['mpy_total']['psk'])}**", "-"),
+        *_in_file_system(figures, "psk"),
         ("RAM, modules of a member, frozen", f"**{kilobytes(heap)}**", "-"),
         ("RAM, a group with 8 senders", f"**{kilobytes(member['idle'])}**", "-"),
         ("RAM, a session with one peer", f"**{kilobytes(session['heap'])}**", kilobytes(tls["session_bytes"])),
