@@ -191,7 +191,7 @@ class ManagerService:
             raise CommandError(f"E{error.reason}: {SENTENCES[error.reason]}", FAILED)
         except RegistryError as error:
             raise CommandError(
-                f"the registry cannot be written ({error}): free space on its disk, or look at its database, and then at dicectl group show",
+                f"the registry cannot be written ({error}): look at its disk or its database, then at dicectl group show",
                 FAILED,
             )
         except TypeError as error:
