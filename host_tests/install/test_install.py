@@ -86,10 +86,10 @@ def test_wheels_of_the_clone_and_of_the_sdist_are_equal(built):
 def places(name):
     """Yield the places in the wheel at which a file of the repository is found."""
     top, _, inner = name.partition("/")
-    on_device = inner.startswith("dicectl/on_device/")
-    if top in ("lib", "tools") and not on_device and "/" in inner:
+    is_data = inner.startswith(("dicectl/on_device/", "dicectl/monitoring/"))
+    if top in ("lib", "tools") and not is_data and "/" in inner:
         yield inner
-    if top in ("boards", "docs", "firmware") or on_device or (top == "lib" and name.endswith((".py", ".json"))):
+    if top in ("boards", "docs", "firmware") or is_data or (top == "lib" and name.endswith((".py", ".json"))):
         yield f"dicectl/data/{name}"
 
 
@@ -246,6 +246,8 @@ def test_commands_that_need_no_board_work(which, request):
     assert figures["linked"], "the figures of the last measurement are missing"
     assert "needs a clone of the repository" in installed("footprint", "--write", status=2), "it measures first"
     installed("doctor", "--json")
+    assert "DiceManagerDown" in installed("manager", "rules") and "panels" in installed("manager", "dashboard")
+    assert f"ExecStart={installed.site.parent.parent.parent}/bin/dicectl " in installed("manager", "unit", "--host", "x")
     for path in installed.empty.iterdir():
         path.unlink()
 
