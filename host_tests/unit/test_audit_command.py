@@ -13,7 +13,7 @@ from dicectl.__main__ import cli
 from dicectl.manager import control
 from dicectl.manager.registry import opening
 from dicectl.manager.registry.base import RegistryError
-from dicectl.manager.registry.retention import ACKNOWLEDGED_KEEP_S, CHUNK, Retention
+from dicectl.manager.registry.retention import ACKNOWLEDGED_KEEP_S, CHUNK, KEEP, Retention
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork
 from host_tests.registries import group
@@ -81,6 +81,15 @@ def test_the_log_is_pruned_without_a_manager(log, tmp_path):
     assert "pruned" in run(log.name, "--last", 1)[0] and "entries 6" in run(log.name, "--last", 1)[0]
 
 
+def test_the_time_for_which_entries_are_kept_is_set_without_a_manager(log):
+    assert run(log.name, "--keep", "365d") == ["entries are kept for 365 days"]
+    registry = log.open()
+    assert registry.setting(KEEP) == 365 * DAY_S
+    registry.close()
+    run(log.name, "--keep", "0")
+    assert len(run(log.name)) == 10
+
+
 def test_a_running_manager_prunes_its_log_itself(log, tmp_path):
     async def main():
         registry = log.open()
@@ -90,6 +99,9 @@ def test_a_running_manager_prunes_its_log_itself(log, tmp_path):
             options = (log.name, "--prune", "4d", "--control", tmp_path / "socket", "--json")
             lines = await asyncio.get_running_loop().run_in_executor(None, lambda: run(*options))
             assert lines == ['{"pruned": 6, "dry_run": false}']
+            options = (log.name, "--keep", "5d", "--control", tmp_path / "socket")
+            await asyncio.get_running_loop().run_in_executor(None, lambda: run(*options))
+            assert registry.setting(KEEP) == 5 * DAY_S
             registry.log("next")
             assert [entry["number"] for entry in registry.read_audit(0, None)] == [7, 8, 9, 10, 11, 12]
         finally:
@@ -106,7 +118,8 @@ def test_acknowledgements_are_kept_for_thirty_days_and_other_entries_as_configur
     async def main(keep_s):
         loop = asyncio.get_running_loop()
         registry = MemoryRegistry(now=loop.time)
-        retention = Retention(registry, keep_s)
+        retention = Retention(registry)
+        registry.store_setting(KEEP, keep_s)
         retention.start(loop.call_later)
         manager = group(registry)
         devices = [registry.enrol(f"lamp-{number}")[0] for number in range(5)]
@@ -128,11 +141,18 @@ def test_acknowledgements_are_kept_for_thirty_days_and_other_entries_as_configur
 
 
 def test_a_long_log_is_pruned_in_parts_and_an_error_is_survived():
-    timers, calls = [], []
+    timers, calls, checkpoints = [], [], []
 
     class Long:
         def now(self):
             return 1e9
+
+        def setting(self, name):
+            return None
+
+        def checkpoint(self):
+            checkpoints.append(1)
+            raise RegistryError("disk I/O error")
 
         def prune(self, before, event, limit):
             calls.append((before, event, limit))
@@ -143,12 +163,13 @@ def test_a_long_log_is_pruned_in_parts_and_an_error_is_survived():
     retention = Retention(Long())
     retention.start(lambda seconds, function: timers.append((seconds, function)))
     waits = []
-    for _ in range(4):
-        seconds, function = timers.pop()
+    for _ in range(8):
+        seconds, function = timers.pop(0)
         waits.append(seconds)
         function()
-    assert waits == [60.0, 1.0, 3600.0, 3600.0] and len(calls) == 4
+    assert waits == [60.0, 60.0, 1.0, 60.0, 3600.0, 60.0, 3600.0, 60.0] and (len(calls), len(checkpoints)) == (4, 4)
     assert calls[0] == (1e9 - ACKNOWLEDGED_KEEP_S, "acknowledged", CHUNK)
     retention.stop()
-    timers.pop()[1]()
-    assert len(calls) == 4 and not timers
+    while timers:
+        timers.pop()[1]()
+    assert (len(calls), len(checkpoints)) == (4, 4)

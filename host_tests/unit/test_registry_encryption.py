@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dice.group.manager import SENDER
 from dicectl.__main__ import cli
 from dicectl.errors import CommandError
-from dicectl.manager.registry import key_file, sealing
+from dicectl.manager.registry import key_file, opening, sealing
 from dicectl.manager.registry.base import RegistryError, StoredSession
 from host_tests.registries import group, plain
 
@@ -65,6 +65,19 @@ def test_a_wrong_or_missing_key_is_refused_in_one_line_and_nothing_is_written(ba
     assert backend.sql("SELECT * FROM audit ORDER BY number") == rows
     registry = backend.open(key=KEY)
     assert contents(registry) == before
+    registry.close()
+
+
+def test_a_standby_checks_its_key_while_another_manager_leads(postgresql_backend, tmp_path):
+    name = postgresql_backend.name
+    opening.check_key(name, None)
+    opening.check_key(name, KEY)
+    registry = postgresql_backend.open(key=KEY)
+    opening.check_key(name, KEY)
+    for key in (None, OTHER):
+        with pytest.raises(CommandError, match="--key-file"):
+            opening.check_key(name, key)
+    opening.check_key(f"postgresql:///dice?host={tmp_path}", OTHER)
     registry.close()
 
 

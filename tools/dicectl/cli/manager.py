@@ -153,9 +153,10 @@ async def _run_alone(path, key, control, port, host, also, metrics_port, *more):
 async def _run_shared(url, key, control, port, host, also, metrics_port, log_format, *more):
     """Wait until this process leads among those on the database, then run."""
     from dicectl.manager.leader import Leader
-    from dicectl.manager.registry.opening import open_registry
+    from dicectl.manager.registry.opening import check_key, open_registry
     from dicectl.manager.standby import Standby, locked
 
+    check_key(url, key)  # now, and not when this process has to take over
     leader, registry = Leader(url), None
     try:
         with locked(control), _pages(metrics_port) as http:

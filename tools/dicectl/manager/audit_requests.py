@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The requests of commands about the audit log of a running manager, which alone may write it."""
 
-from dicectl.manager.registry.retention import CHUNK
+from dicectl.manager.registry.retention import CHUNK, KEEP
 
 
 class AuditRequests:
@@ -15,3 +15,8 @@ class AuditRequests:
         """Delete some of the entries from before a time; return how many, and whether there may be more."""
         count = self._service.registry.prune(before, limit=CHUNK)
         return {"pruned": count, "more": count == CHUNK}
+
+    def do_audit_keep(self, keep_s):
+        """Set how long entries are kept, 0 forever."""
+        self._service.registry.store_setting(KEEP, keep_s)
+        return {"keep_s": keep_s}

@@ -61,7 +61,6 @@ class ManagerService:
         self._began_s = None
         self._news = News(self)
         self._control_path = control_path
-        self.audit_keep_s = 0  # how long entries of the audit log are kept, 0 forever
         self.address = {}  # where devices find the service
         self.bind = None  # the address of this computer at which it serves them, or None: all
         self.rekey_s = {}
@@ -79,7 +78,7 @@ class ManagerService:
         self._began_s = asyncio.get_running_loop().time()
         self.registry.later = asyncio.get_running_loop().call_later
         self.registry.on_reload = self.reload
-        Retention(self.registry, self.audit_keep_s).start(self.registry.later)
+        Retention(self.registry).start(self.registry.later)
         if self.registry.setting(_REPORT_S) != self.kdc.presence.report_s:
             self.registry.store_setting(_REPORT_S, self.kdc.presence.report_s)
         for group in self.registry.states():

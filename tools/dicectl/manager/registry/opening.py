@@ -26,6 +26,14 @@ def open_registry(name, now=time.time, key=None, fence=None):
     return PostgresqlRegistry(name, now, key, fence)
 
 
+def check_key(name, key):
+    """Raise CommandError if `key` is not that of a database that another manager may have open, or that cannot be reached."""
+    _check(name)
+    from dicectl.manager.registry import postgresql
+
+    postgresql.check_key(name, key)
+
+
 def audit_entries(name):
     """Yield the entries of the audit log, also while a manager runs; they are read in parts. Raises CommandError."""
     last = 0

@@ -5,10 +5,9 @@
 * One session writes, and holds an advisory lock, so a second one is refused. Each transaction begins with the fence of the election
   (manager/leader.py), if there is one: a former leader can write nothing more.
 * A connection that is lost is opened anew by the next call, once a second at most, and more rarely if each attempt takes long;
-  until then calls fail at once. If it was lost
-  during a COMMIT, whether that succeeded is unknown. The new connection gets the lock when the old session has ended, and with it
-  the outcome: so all is read anew, and on_reload() is called.
-* Nothing here waits for the database longer than psycopg_connection.LIMIT_S; the server itself gives up after CALL_S.
+  until then calls fail at once. If it was lost during a COMMIT, whether that succeeded is unknown. The new connection gets the lock
+  when the old session has ended, and with it the outcome: so all is read anew, and on_reload() is called.
+* No statement takes longer than CALL_S: the server gives it up, or else CallLimit does.
 * Keys that were deleted or replaced stay in dead rows, until VACUUM FULL writes the tables of keys anew; checkpoint() does that. In
   the write-ahead log, in replicas' and in backups they stay as long as those exist. Encrypt the registry, and change its key file.
 """
@@ -20,10 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager.registry.base import NotLeader, Occupied, RegistryError
+from dicectl.manager.registry.base import Occupied, RegistryError
 from dicectl.manager.registry.call_limit import CallLimit
-from dicectl.manager.registry.relational import RelationalRegistry, engine_options, entries_after
-from dicectl.manager.registry.schema import SECRETS
+from dicectl.manager.registry.relational import RelationalRegistry, check_setting, engine_options
+from dicectl.manager.registry.schema import SECRETS, SETTING
+from dicectl.manager.registry.statements import entries_after, sealing_setting
 from dicectl.manager.registry.storage import entry
 
 CALL_S = 2  # what the server and the kernel allow
@@ -35,6 +35,7 @@ _HOLDERS = f"""FROM pg_locks WHERE locktype = 'advisory' AND classid = {_LOCK_CL
 _RETRY_S = 1.0
 _REST = 5  # times as long as an attempt took: a server that hangs must not hold up the rest of the manager
 _VACUUM_S = 60.0
+_VACUUM_LOCK_MS = 200
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 _CONNECT = {
     "connect_timeout": CALL_S,
@@ -72,7 +73,6 @@ class PostgresqlRegistry(RelationalRegistry):
         self._uncertain = False  # whether the outcome of a COMMIT is unknown
         self._vacuumed_at = -_VACUUM_S
         self._engine = engine(parsed)
-        CallLimit(CALL_S).attach(self._engine)
         try:
             self._connect()
             if not self._lock(fence is not None):
@@ -194,13 +194,13 @@ class PostgresqlRegistry(RelationalRegistry):
         if not self.deleted or self._is_open or time.monotonic() < self._vacuumed_at + _VACUUM_S:
             return
         self._vacuumed_at = time.monotonic()
-        try:
-            self.run(f"VACUUM (FULL) {', '.join(table.name for table in SECRETS)}")
-            self.deleted = False
-        except NotLeader:
-            raise
-        except RegistryError:
-            return
+        with contextlib.suppress(RegistryError):
+            self.run(f"SET lock_timeout = {_VACUUM_LOCK_MS}")
+            try:
+                self.run(f"VACUUM (FULL) {', '.join(table.name for table in SECRETS)}")
+                self.deleted = False
+            finally:
+                self.run(f"SET lock_timeout = {_SESSION['lock_timeout']}")
 
 
 def parse(url):
@@ -223,11 +223,23 @@ def engine(parsed, application="dicectl manager"):
     arguments = {**_CONNECT, "options": options, "application_name": application}
     try:
         made = sa.create_engine(parsed, isolation_level="AUTOCOMMIT", connect_args=arguments, **engine_options())
-        from dicectl.manager.registry.psycopg_connection import LimitedConnection
     except ImportError:
         raise CommandError("PostgreSQL needs psycopg: pip install 'dice-dtls[postgresql]'", USAGE)
-    sa.event.listen(made, "do_connect", lambda _, __, given, named: LimitedConnection.connect(*given, **named))
+    CallLimit(CALL_S).attach(made)
     return made
+
+
+def check_key(url, key):
+    """Raise CommandError if `key` is not that of the database, which another manager may have open; an unreachable one passes."""
+    opened = engine(parse(url), "dicectl manager: key")
+    try:
+        with opened.connect() as connection:
+            if sa.inspect(connection).has_table(SETTING.name):
+                check_setting(str(url), key, connection.execute(sealing_setting()).all())
+    except SQLAlchemyError:
+        return
+    finally:
+        opened.dispose()
 
 
 def read_audit(url, after=0, limit=None):

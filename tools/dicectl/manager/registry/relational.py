@@ -17,12 +17,21 @@ from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import schema, sealing
 from dicectl.manager.registry.base import Registry, RegistryError, StoredGroup, StoredSession
 from dicectl.manager.registry.schema import AUDIT, DEVICE, GROUP, MEMBER, PRUNING, SECRETS, SESSION, SETTING, VERSION
+from dicectl.manager.registry.statements import (
+    CHANGE_MEMBER,
+    CHANGE_SESSION,
+    END_SESSION,
+    MEMBER_COLUMNS,
+    REMOVE_MEMBER,
+    SESSION_COLUMNS,
+    changed_member,
+    entries_after,
+    sealing_setting,
+)
 from dicectl.manager.registry.storage import detail_of, entry
 
 _FIXED = ("name", "gid", "address", "port", "layout", "lifetime_s", "suite")
 _VARIED = ("epoch", "active", "grace_s", "tgk", "cs_id", "rand")
-_SESSION = ("address", "token", "heard", "state", "back")
-_RECORD = ("role", "id", "held", "sent", "offered")
 _OURS = {"device", "audit"}  # tables that every registry has
 _OTHERS = {"leader"}  # those that may be there before
 
@@ -146,7 +155,7 @@ class RelationalRegistry(Registry):
             if not migrations.known(revision):
                 raise CommandError(f"{self.title} was written by a newer dicectl (revision {revision}): update this one", USAGE)
             if key and int(revision) < 3:  # the first that can be encrypted
-                raise self._not_encrypted()
+                raise _not_encrypted(self.title)
             migrations.upgrade(self._connection, old)
         self._unlock(key)
 
@@ -161,19 +170,7 @@ class RelationalRegistry(Registry):
             self.execute(SETTING.insert().values(name=sealing.SETTING, value=self._seal.setting()))
 
     def _unlock(self, key):
-        found = self.execute(sa.select(SETTING.c.value).where(SETTING.c.name == sealing.SETTING))
-        if key and not found:
-            raise self._not_encrypted()
-        if found and not key:
-            raise CommandError(f"{self.title} is encrypted: name its key file with --key-file", USAGE)
-        if found:
-            try:
-                self._seal = sealing.of_setting(key, found[0][0])
-            except (sealing.SealError, ValueError, KeyError):
-                raise CommandError(f"this is not the key file of {self.title}: name the right one with --key-file", USAGE)
-
-    def _not_encrypted(self):
-        return CommandError(f"{self.title} is not encrypted: run dicectl manager encrypt first, or leave --key-file out", USAGE)
+        self._seal = check_setting(self.title, key, self.execute(sealing_setting()))
 
     def opened(self):
         self._with_session = None
@@ -253,7 +250,7 @@ class RelationalRegistry(Registry):
 
     def read_states(self):
         members = {}
-        columns = (MEMBER.c[name] for name in ("group_name", "identity", *_RECORD))
+        columns = (MEMBER.c[name] for name in ("group_name", "identity", *MEMBER_COLUMNS))
         for group, identity, *record in self.execute(sa.select(*columns).order_by(MEMBER.c.added)):
             members.setdefault(group, {})[identity] = MemberRecord(*record)
         found = []
@@ -288,26 +285,26 @@ class RelationalRegistry(Registry):
             if member is None:
                 removed.append({"g": state.name, "i": identity})
             elif identity in state.members:
-                changed.append(_changed(state.name, identity, member))
+                changed.append(changed_member(state.name, identity, member))
             else:
                 self._added += 1
-                values = {name: getattr(member, name) for name in _RECORD}
+                values = {name: getattr(member, name) for name in MEMBER_COLUMNS}
                 added.append({"group_name": state.name, "identity": identity, "added": self._added, **values})
-        for statement, rows in ((_REMOVE, removed), (_CHANGE, changed), (MEMBER.insert(), added)):
+        for statement, rows in ((REMOVE_MEMBER, removed), (CHANGE_MEMBER, changed), (MEMBER.insert(), added)):
             if rows:
                 self.execute(statement, rows)
 
     def store_held(self, rows):
         if rows:
-            self.execute(_CHANGE, [_changed(*row) for row in rows])
+            self.execute(CHANGE_MEMBER, [changed_member(*row) for row in rows])
 
     # Sessions.
 
     def sessions(self):
         self.flush()
         found = {}
-        for identity, *values in self.execute(sa.select(SESSION.c.identity, *(SESSION.c[name] for name in _SESSION))):
-            values = dict(zip(_SESSION, values))
+        for identity, *values in self.execute(sa.select(SESSION.c.identity, *(SESSION.c[name] for name in SESSION_COLUMNS))):
+            values = dict(zip(SESSION_COLUMNS, values))
             values["address"] = json.loads(values["address"])
             values["token"] = self._opened(SESSION, "token", identity, values["token"])
             found[identity] = StoredSession(**values)
@@ -323,13 +320,13 @@ class RelationalRegistry(Registry):
             if session is None:
                 removed.append({"i": identity})
                 continue
-            values = {name: getattr(session, name) for name in _SESSION}
+            values = {name: getattr(session, name) for name in SESSION_COLUMNS}
             values = self._sealed(SESSION, identity, {**values, "address": json.dumps(session.address)})
             if identity in self._with_session:
                 changed.append({"i": identity, **{f"_{name}": value for name, value in values.items()}})
             else:
                 added.append({"identity": identity, **values})
-        for statement, wanted in ((_END_SESSION, removed), (_CHANGE_SESSION, changed), (SESSION.insert(), added)):
+        for statement, wanted in ((END_SESSION, removed), (CHANGE_SESSION, changed), (SESSION.insert(), added)):
             if wanted:
                 self.execute(statement, wanted)
         self._with_session.difference_update(row["i"] for row in removed)
@@ -373,27 +370,22 @@ class RelationalRegistry(Registry):
         return count
 
 
-def entries_after(after, limit=None):
-    """Return the statement that selects the first entries of the log with numbers above `after`."""
-    columns = (AUDIT.c.number, AUDIT.c.at, AUDIT.c.event, AUDIT.c.group_name, AUDIT.c.device, AUDIT.c.detail)
-    return sa.select(*columns).where(AUDIT.c.number > after).order_by(AUDIT.c.number).limit(limit)
+def check_setting(title, key, rows):
+    """Return the sealing.Clear or Sealed of a registry; raises CommandError if `key`, or its absence, is wrong."""
+    if not rows:
+        if key:
+            raise _not_encrypted(title)
+        return sealing.Clear()
+    if not key:
+        raise CommandError(f"{title} is encrypted: name its key file with --key-file", USAGE)
+    try:
+        return sealing.of_setting(key, rows[0][0])
+    except (sealing.SealError, ValueError, KeyError):
+        raise CommandError(f"this is not the key file of {title}: name the right one with --key-file", USAGE)
 
 
-_REMOVE = MEMBER.delete().where((MEMBER.c.group_name == sa.bindparam("g")) & (MEMBER.c.identity == sa.bindparam("i")))
-_CHANGE = (
-    MEMBER.update()
-    .where((MEMBER.c.group_name == sa.bindparam("g")) & (MEMBER.c.identity == sa.bindparam("i")))
-    .values({name: sa.bindparam(f"_{name}") for name in _RECORD})
-)
-_END_SESSION = SESSION.delete().where(SESSION.c.identity == sa.bindparam("i"))
-_CHANGE_SESSION = (
-    SESSION.update().where(SESSION.c.identity == sa.bindparam("i")).values({name: sa.bindparam(f"_{name}") for name in _SESSION})
-)
-
-
-def _changed(group, identity, member):
-    """Return the parameters of _CHANGE."""
-    return {"g": group, "i": identity, **{f"_{name}": getattr(member, name) for name in _RECORD}}
+def _not_encrypted(title):
+    return CommandError(f"{title} is not encrypted: run dicectl manager encrypt first, or leave --key-file out", USAGE)
 
 
 def _bytes(row):
