@@ -49,6 +49,10 @@ def command(as_json, quick, device):
 
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, with both ends on the device. Its handshake takes half a minute to emulate, so --quick omits tls there.
+
+    \b
+    Example:
+      dicectl bench --quick --no-device
     """
     from dicectl.cli.progress import bar
     from dicectl.measure import speed

@@ -42,6 +42,11 @@ def command(pcap, record, no_board, ipv6):
     lose power. OpenSSL asks the switch for a lamp's state. A manager delivers keys to ten more nodes, one of them an emulated
     RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 if all checks pass. The first
     run builds the RP2040's firmware, which takes a minute.
+
+    \b
+    Examples:
+      dicectl demo
+      dicectl demo --no-board --pcap demo.pcapng
     """
     from dicectl.system import require_linux
 

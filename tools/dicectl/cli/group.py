@@ -105,7 +105,12 @@ def follow_expulsion(registry, groups, devices, shows):
 @_json
 @control.option
 def listing(as_json, registry):
-    """List all groups."""
+    """List all groups.
+
+    \b
+    Example:
+      dicectl group list
+    """
     groups = control.call(registry, "groups")
     if as_json:
         click.echo(json.dumps(groups))
@@ -121,7 +126,12 @@ def listing(as_json, registry):
 @_json
 @control.option
 def show(group, as_json, registry):
-    """Show a group, without its keys."""
+    """Show a group, without its keys.
+
+    \b
+    Example:
+      dicectl group show lamps
+    """
     import datetime
 
     shown = control.call(registry, "show", group=group)
@@ -266,7 +276,12 @@ def remove(group, devices, is_sure, dry_run, wait, as_json, registry):
 @_json
 @control.option
 def rekey(group, dry_run, wait, as_json, registry):
-    """Renew the keys of a group."""
+    """Renew the keys of a group.
+
+    \b
+    Example:
+      dicectl group rekey lamps
+    """
     if dry_run:
         changes.planned(registry, as_json, "rekey", group=group)
         return

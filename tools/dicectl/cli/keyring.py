@@ -55,7 +55,12 @@ def command():
 @click.option("--lifetime", type=Period(), help="Time after which devices erase the key: 12h, 30d.  [default: never]")
 @_dry_run
 def new(file, name, address, ipv6, port, layout, derive, suite, lifetime, dry_run):
-    """Create a group and write its file, readable only by its owner."""
+    """Create a group and write its file, readable only by its owner.
+
+    \b
+    Example:
+      dicectl keyring new lamps.group --lifetime 30d
+    """
     from pathlib import Path
 
     from dicectl.manager import group_file
@@ -77,7 +82,12 @@ def new(file, name, address, ipv6, port, layout, derive, suite, lifetime, dry_ru
 @click.option("--json", "as_json", is_flag=True, help="Print the group as JSON.")
 @click.option("--secrets", is_flag=True, help="Print the keys too.")
 def show(file, as_json, secrets):
-    """Show a group; without its keys, except with --secrets."""
+    """Show a group; without its keys, except with --secrets.
+
+    \b
+    Example:
+      dicectl keyring show lamps.group
+    """
     from dicectl.manager import group_file
 
     group = group_file.load(file)
@@ -108,6 +118,10 @@ def add_sender(file, name, sender_id, dry_run):
     """Add a device that may send to the group.
 
     Devices that already have a GSA do not know the new sender: export their GSAs again.
+
+    \b
+    Example:
+      dicectl keyring add-sender lamps.group switch
     """
     from dicectl.manager import group_file
 
@@ -125,6 +139,10 @@ def add_listener(file, name, dry_run):
     """Add a listener with an id, so that it can answer the requests of senders.
 
     A sender answers with its SenderID. Listeners that never answer need no id, and can all use the same GSA.
+
+    \b
+    Example:
+      dicectl keyring add-listener lamps.group lamp-1
     """
     from dicectl.manager import group_file
 
@@ -143,6 +161,11 @@ def export(file, gsa, sender, listener, dry_run):
     """Write the GSA for a device. Copy it to the device with `mpremote cp`, then delete it here.
 
     The GSA of a named device can be exported once in an epoch, because two devices with one id would repeat nonces.
+
+    \b
+    Examples:
+      dicectl keyring export lamps.group lamp.gsa
+      dicectl keyring export lamps.group switch.gsa --sender switch
     """
     from dicectl.errors import USAGE, CommandError
     from dicectl.manager import group_file
@@ -167,6 +190,10 @@ def rekey(file, dry_run):
     """Begin the next epoch, with new keys: to expel a member, or when a key is used up.
 
     Export a new GSA for every device that stays, and copy it over the old one. A device never goes back to an older epoch.
+
+    \b
+    Example:
+      dicectl keyring rekey lamps.group
     """
     from dicectl.manager import group_file
 

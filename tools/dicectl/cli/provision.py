@@ -322,7 +322,12 @@ def show(name, as_json, registry):
 @_json
 @control.option
 def listing(as_json, registry):
-    """List all devices, with when each was there last."""
+    """List all devices, with when each was there last.
+
+    \b
+    Example:
+      dicectl provision list
+    """
     from dicectl.cli.table import print_table
     from dicectl.manager.presence_words import words
 

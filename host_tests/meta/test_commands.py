@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Every command has an example in its help; one that writes has --dry-run, and one that prints results has --json.
+
+A new command fails here until it has them, or is listed with the reason.
+"""
+
+import pytest
+import rich_click as click
+
+from dicectl.__main__ import cli
+
+WITHOUT_DRY_RUN = {
+    "bench, footprint": "they measure; footprint writes the documents of a clone with --write",
+    "completion, doctor, manager dashboard, manager rules": "they print",
+    "demo, emulate, node": "they run something that leaves nothing behind but what was asked for",
+    "dtls-client, dtls-server, gateway, group monitor, manager run, member run": "they serve until Ctrl-C",
+    "group ask, group send": "a message to a group changes nothing here",
+    "group list, group members, group show, keyring show, manager status, member status, provision list, provision show": "they read",
+    "manager key": "a new file, which no other file depends on yet",
+    "manager stop, member stop": "what a start undoes",
+}
+WITHOUT_JSON = {
+    "completion, manager dashboard, manager rules": "a file to save as it is",
+    "demo, gateway, node": "for people who watch",
+    "keyring new, keyring add-sender, keyring add-listener, keyring export, keyring rekey": "their result is a file",
+    "manager key, manager encrypt, manager decrypt": "their result is a file",
+    "manager unit": "it prints a unit of systemd",
+    "member stop": "it says nothing",
+}
+
+
+def commands(command=cli, path=()):
+    """Yield (name, command) of all commands that are no groups of commands."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+def listed(table):
+    """Return the names of a table."""
+    return {name for names in table for name in names.split(", ")}
+
+
+def without(option):
+    """Return the names of the commands that do not have an option."""
+    return {name for name, command in commands() if not any(option in parameter.opts for parameter in command.params)}
+
+
+def test_every_command_that_changes_something_has_a_dry_run():
+    missing = without("--dry-run")
+    assert missing - listed(WITHOUT_DRY_RUN) == set()
+    assert listed(WITHOUT_DRY_RUN) - {name for name, _ in commands()} == set(), "these are no commands any more"
+
+
+def test_every_command_that_has_results_has_them_as_json():
+    assert without("--json") - listed(WITHOUT_JSON) == set()
+    assert listed(WITHOUT_JSON) - {name for name, _ in commands()} == set(), "these are no commands any more"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_the_help_of_every_command_has_an_example_of_it(name):
+    text = dict(commands())[name].help
+    assert "Example" in text and f"dicectl {name}" in text.partition("Example")[2], name
