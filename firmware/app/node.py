@@ -113,7 +113,7 @@ class Node:
             if self.manager:
                 if self.manager.connection.recalled:  # the manager has started again, or another one has taken over
                     self._managers.recalled(self.manager.connection.recalled)
-                    pause_s = os.urandom(1)[0] / 256
+                    pause_s = os.urandom(1)[0] / 1024
                 self.manager.close()
                 self.manager = None
             await asyncio.sleep(pause_s)

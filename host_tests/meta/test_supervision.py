@@ -124,6 +124,9 @@ TASKS = {
         f"{LEADER}a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly",
         f"{LEADER}a_lock_that_was_lost_is_taken_again_if_nobody_had_it",
     ],
+    "tools/dicectl/manager/recall.py:Recall.run": [
+        "host_tests/unit/test_recall.py::test_a_recall_survives_an_address_that_cannot_be_reached_and_a_registry_that_fails",
+    ],
     "tools/dicectl/manager/service.py:ManagerService.start": [
         f"{MANAGER}a_failed_read_costs_no_re_key_and_is_shown",
         f"{MANAGER}a_part_that_ends_ends_the_manager_audibly",

@@ -24,6 +24,7 @@ from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.news import News
+from dicectl.manager.recall import Recall
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.retention import Retention
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
@@ -58,6 +59,8 @@ class ManagerService:
         self.managers = {}  # group.manager.Manager by name
         self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
         self.updates = DeviceUpdates(self)
+        self.recall = Recall(self)
+        self.transport = None
         self._began_s = None
         self._news = News(self)
         self._control_path = control_path
@@ -71,6 +74,7 @@ class ManagerService:
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
         self._service = self._server = self._rekeying = self._serving = self._pulsing = self._updating = None
+        self._recalling = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
@@ -84,20 +88,23 @@ class ManagerService:
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
         presence.restore(self.kdc, self.registry.sessions(), self.registry.now())
+        self.recall.begin()
+        self.transport = FencedTransport(transport or Unicast(None, port, self.bind), self.leader.may_send)
         options = {
             "sessions_max": SESSIONS_MAX,
             "half_open_max": HALF_OPEN_MAX,
             "cid_bytes": 4,
             "timer_ms": timer_ms,
-            "transport": FencedTransport(transport or Unicast(None, port, self.bind), self.leader.may_send),
+            "transport": self.transport,
         }
-        self._service = await dice.serve(port, self._lookup, self.updates.serve, **options)
+        self._service = await dice.serve(port, self._lookup, self.recall.serve, **options)
         self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())
         self._pulsing = asyncio.create_task(self._pulse())
         self.updates.begin()
         self._updating = asyncio.create_task(self.updates.run())
+        self._recalling = asyncio.create_task(self.recall.run())
 
     async def _pulse(self):
         """Tell the leader that the event loop runs, and deliver what had to wait while it was not sure that it leads."""
@@ -114,7 +121,7 @@ class ManagerService:
     async def watch(self, seconds, ending=None):
         """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
         parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
-        parts.update({self._pulsing: "pulse", self._updating: "delivery of keys to devices"})
+        parts.update({self._pulsing: "pulse", self._updating: "delivery of keys to devices", self._recalling: "recall"})
         tasks = [*parts, ending] if ending else parts
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self.leader.raise_if_lost()
@@ -128,6 +135,7 @@ class ManagerService:
         """Return {what: the last exception} of what failed, and was survived."""
         found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
         found["a key or the managers of a device"] = self.updates.error
+        found["the recall of devices"] = self.recall.error
         found["the watch over silent devices"] = self.kdc.error
         found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
@@ -158,18 +166,33 @@ class ManagerService:
         """Return what has happened to devices and keys since the last call: events as those of news.News."""
         return self._news.take()
 
+    def client(self, connection):
+        """Return the dice.dtls.listener.ServerSession of a Connection."""
+        return self._service.client(connection)
+
+    def half_open(self):
+        """Return how many handshakes are under way."""
+        return len(self._service.listener.half_open)
+
     def uptime_s(self):
         """Return for how many s the service has run."""
         return 0 if self._began_s is None else int(asyncio.get_running_loop().time() - self._began_s)
 
     def close(self):
-        """Stop serving. A service that is killed instead loses nothing."""
+        """Stop serving. A service that is killed instead loses nothing.
+
+        Devices get no close_notify: they keep their dead sessions, and the next start calls them back at once.
+        """
+        self.recall.close()
         self._rekeying.cancel()
         self._pulsing.cancel()
         self._updating.cancel()
+        self._recalling.cancel()
         self.updates.close()
         self._serving.cancel()
         self._server.close()
+        for client in self._service.listener.sessions:
+            client.session.abandon()
         self._service.close()
         self.kdc.close()
 

@@ -279,7 +279,7 @@ class VirtualNode:
             if self._peer:
                 recalled = self._peer.connection.recalled
                 self._peer.close()
-            await asyncio.sleep(os.urandom(1)[0] / 256 if recalled else 5)
+            await asyncio.sleep(os.urandom(1)[0] / 1024 if recalled else 5)
 
     async def _listen(self, group):
         async for sender, message in group:
