@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _scenario(site):
     site.manager()
     seen["empty"] = site("group", "list", "--json")
     seen["new"] = site("group", "new", "lamps", "--json")
-    seen["second"] = site("manager", "run", "house.db", status=1)
+    seen["second"] = site("manager", "run", "house.db", "--host", "127.0.0.1", status=1)
     site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
     for name in ("lamp-1", "lamp-2"):
         site.node(name, "--group", "lamps")
@@ -366,10 +367,14 @@ def _waiting(folder):
         site.manager()
         site("group", "new", "lamps")
         site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
-        site.node("lamp", "--group", "lamps")
+        for name in ("lamp", "slow"):
+            site.node(name, "--group", "lamps")
         site("provision", "new", "ghost", "--group", "lamps", "--to", "ghost")
         site("provision", "new", "late", "--group", "lamps", "--to", "late")
-        site.until(lambda: site.members()["lamp"]["epoch"], "the lamp")
+        site.until(lambda: all(site.members()[name]["epoch"] for name in ("lamp", "slow")), "the lamps")
+        slow = site.processes["slow"].pid
+        os.kill(slow, signal.SIGSTOP)  # it is awake, as far as the manager knows, and does not answer
+        threading.Timer(5, os.kill, (slow, signal.SIGCONT)).start()
         return _on_a_terminal(folder, "group", "remove", "lamps", "ghost")
     finally:
         site.close()
@@ -378,9 +383,9 @@ def _waiting(folder):
 def test_waiting_for_an_epoch_shows_a_progress_bar_and_late_members(in_network, tmp_path):
     """The bar is removed in the end. Then the members without the new keys are listed."""
     shown = in_network(_waiting, tmp_path)
-    assert "epoch 2" in shown and "33%" in shown, "not one of three members"
+    assert "epoch 2" in shown and "50%" in shown, "not one of two members that are awake"
     assert shown.count("\x1b[2K") > 5, "the bar was not redrawn"
-    assert "lamps: 3 members, 1 may send; epoch 2 in use, 2 without it: " in shown
+    assert "lamps: 4 members, 1 may send; epoch 2 in use by all 2 that are awake; 2 will fetch it later: desk (never seen)" in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0, "the cursor stayed hidden"
 
 

@@ -67,7 +67,7 @@ def wait_for(registry, shown, shows, expelled=()):
                 later = f"that goes on; dicectl group show {shown['name']} tells when it is done"
                 raise CommandError(f"{sentence(shown, expelled)}; {later}", FAILED)
             if report:
-                report(f"epoch {shown['epoch']}", 1 - len(shown["untold"]) / max(1, shown["members"]))
+                report(f"epoch {shown['epoch']}", 1 - len(shown["untold"]) / max(1, len(shown.get("awake", ()))))
             began = time.monotonic()
             time.sleep(_POLL_S)
             shown = control.call(registry, "show", group=shown["name"])
