@@ -190,3 +190,9 @@ def test_readme_and_page_have_a_generated_block(committed):
         text = (resources.ROOT / name).read_text()
         assert block(committed) in text
         assert block(committed) not in report.replaced(text, "")
+
+
+def test_the_readme_says_what_files_occupy_on_the_board(committed):
+    """D11: 11.4 KB of .mpy files took 73,728 bytes of flash."""
+    block = report.readme_block({**committed, "file_system": {"group": 73_728, "psk": 126_976}})
+    assert "| flash, the same, as blocks of its file system | **72.0 KB** | - |" in block and "**124.0 KB**" in block

@@ -164,9 +164,9 @@ def _tls_line(tls):
 
 
 def _in_file_system(figures, profile):
-    """Yield the row of what the files of a profile take in the file system, if that was measured."""
+    """Yield the row for the space of a profile's files on the board, if that was measured."""
     if "file_system" in figures:
-        yield "flash that they take in its file system, by blocks", f"**{kilobytes(figures['file_system'][profile])}**", "-"
+        yield "flash, the same, as blocks of its file system", f"**{kilobytes(figures['file_system'][profile])}**", "-"
 
 
 def readme_block(figures):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Measures the flash that files take in the board's file system; `dicectl footprint` runs it on the emulated board.
+"""Measures the flash that files occupy on the board; `dicectl footprint` runs it on the emulated board.
 
 Arguments are PATH=BYTES. A file system has blocks, and folders take some too. Prints one JSON object {"bytes": ...}.
 """
