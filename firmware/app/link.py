@@ -18,9 +18,16 @@ _UNREACHED_S = 1800  # after so long without a manager the interface is believed
 
 
 def up(options):
-    """Begin to bring up the network; return the network for dice: a SlipHost on a bus, else None for the system's UDP."""
+    """Begin to bring up the network; return the network for dice: a SlipHost on a bus, else None for the system's UDP.
+
+    On a computer it is a UdpNetwork if app.json has "interface" or "hops".
+    """
     if "serial" in options:
         return _serial(options["serial"])
+    if "interface" in options or "hops" in options:
+        from dice.transport.udp_network import UdpNetwork
+
+        return UdpNetwork(options.get("interface"), options.get("hops", 1))
     station = _station(options)
     if station:
         _connect(station, False)
