@@ -263,7 +263,7 @@ class ManagerService:
 
     def identity(self, name):
         """Return the identity of a device; raises CommandError if there is none."""
-        identity = self.registry.devices().get(name)
+        identity = self.registry.identity(name)
         if identity is None:
             raise CommandError(f"there is no device {name}: dicectl provision new {name}", USAGE)
         return identity

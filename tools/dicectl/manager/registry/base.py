@@ -64,7 +64,8 @@ class Registry(Storage):
         self.later = None
         self.on_reload = None
         self.write_error = None
-        self._identities = {}  # by name, sorted by name
+        self._identities = {}  # by name
+        self._sorted = None  # the same, sorted by name, if nothing has changed since
         self._devices = {}  # (name, key) by identity
         self._key_changes = {}  # (how often the key was changed, the next key or None) by identity, of those that it concerns
         self.told = {}  # the number of the list of managers that a device has acknowledged, by identity
@@ -91,14 +92,16 @@ class Registry(Storage):
         self._devices = {identity: (name, key) for identity, name, key in self.read_devices()}
         self._key_changes = {identity: change for identity, *change in self.read_key_changes()}
         self.told = self.read_told()
-        self._sort()
+        self._index()
         self._since = {group.state.name: group.since for group in self.read_states()}
         self._settings = self.read_settings()
         self._number = self.last_number()
         self._recent.clear()
 
-    def _sort(self):
-        self._identities = dict(sorted((name, identity) for identity, (name, _) in self._devices.items()))
+    def _index(self):
+        """Build the index of names anew."""
+        self._identities = {name: identity for identity, (name, _) in self._devices.items()}
+        self._sorted = None
 
     # Transactions.
 
@@ -135,13 +138,16 @@ class Registry(Storage):
         before = None
         try:
             with self.transaction():
-                before = dict(self._devices), dict(self._key_changes), dict(self._since), dict(self._settings)
+                before = [dict(each) for each in self._memory()]
                 yield
         except BaseException:
             if before:
-                self._devices, self._key_changes, self._since, self._settings = before
-                self._sort()
+                self._devices, self._key_changes, self._since, self._settings, self.told = before
+                self._index()
             raise
+
+    def _memory(self):
+        return self._devices, self._key_changes, self._since, self._settings, self.told
 
     def _write_waiting(self):
         """Write what waits, in the current transaction. It waits still if that is undone."""
@@ -185,7 +191,13 @@ class Registry(Storage):
 
     def devices(self):
         """Return {name: identity} of all devices, sorted by name; not to be changed."""
-        return self._identities
+        if self._sorted is None:
+            self._sorted = dict(sorted(self._identities.items()))
+        return self._sorted
+
+    def identity(self, name):
+        """Return the identity of a device, or None."""
+        return self._identities.get(name)
 
     def find(self, psk_identity):
         """Return a key or None, for dice.PskLookup: that of a device, b"ID", that of its nth change, b"ID:n", and the next one."""
@@ -239,7 +251,7 @@ class Registry(Storage):
             self.store_device(identity, name, key)
             self.log("enrolled", device=name, identity=identity.decode())
         self._devices[identity] = name, key
-        self._sort()
+        self._identities[name], self._sorted = identity, None
         return identity, key
 
     def rename(self, name, other):
@@ -250,7 +262,7 @@ class Registry(Storage):
             self.store_name(identity, other)
             self.log("renamed", device=name, to=other)
         self._devices[identity] = other, self._devices[identity][1]
-        self._sort()
+        self._index()
 
     def tell(self, told):
         """Store {identity: number of the list of managers that the device has acknowledged}."""
@@ -268,7 +280,8 @@ class Registry(Storage):
         del self._devices[identity]
         self._key_changes.pop(identity, None)
         self.told.pop(identity, None)
-        self._sort()
+        del self._identities[name]
+        self._sorted = None
 
     def _check_free(self, name):
         if name in self._identities:
