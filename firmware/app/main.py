@@ -73,29 +73,30 @@ async def main(made, seconds=None):
         made.pop().close()
 
 
-def start(made):
-    """Run the node, in safe mode first if it has failed too often."""
-    if not safe.may_start():
-        print("safe mode: the program failed %d times in a row; it starts again in %d s" % (safe.STARTS_MAX, safe.REST_S))
-        print("Ctrl-C leads to the prompt: repair it, then call safe.reset()")
-        if safe.may_take_part():
-            asyncio.run(main(made, safe.REST_S))
-        else:
-            safe.rest()
-        safe.allow_one()
-    asyncio.run(main(made))
+def start():
+    """Run the node, in safe mode first if it has failed too often. It leaves in good order, also on Ctrl-C and on a soft reset."""
+    made = []
+    try:
+        if not safe.may_start():
+            print("safe mode: the program failed %d times in a row; it starts again in %d s" % (safe.STARTS_MAX, safe.REST_S))
+            print("Ctrl-C leads to the prompt: repair it, then call safe.reset()")
+            if safe.may_take_part():
+                asyncio.run(main(made, safe.REST_S))
+            else:
+                safe.rest()
+            safe.allow_one()
+        asyncio.run(main(made))
+    finally:
+        for each in made:
+            each.close()
 
 
 if __name__ == "__main__":
-    nodes = []
     try:
-        start(nodes)
+        start()
     except KeyboardInterrupt:
         safe.interrupted()
         raise
     except Exception as error:
         safe.failed(error)
         raise
-    finally:
-        for each in nodes:
-            each.close()  # also on a soft reset by a program: SystemExit

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Whatever order a building powers up in, a node is at work within a minute of the last thing that it needs (invariant 7).
+"""A building powers up in any order: a node is at work within a minute of the last thing that it needs (invariant 7).
 
 firmware/app with the real library, a real group manager and a switch, in virtual time. The access point, the interface, the route,
 the name server, the manager and the power go away and return at random; the wall clock jumps. Doubles: the driver of Wi-Fi, and the
@@ -27,7 +27,7 @@ assert resources.APP
 
 
 class World:
-    """What a board needs; `there` has what is not away."""
+    """The surroundings of a board; `there` has what is not away."""
 
     def __init__(self, load, house, chance):
         self.there = set(THINGS)

@@ -365,9 +365,8 @@ def start(app, monkeypatch, *outcomes):  # noqa: F811
 
     monkeypatch.setattr(main, "node", lambda measure: done.append(measure) or Node())
     monkeypatch.setattr(main.asyncio, "run", lambda coroutine: in_virtual_time(lambda: coroutine))
-    made = []
     try:
-        main.start(made)
+        main.start()
     except ValueError:
         safe._write("f" * (safe._read().count("f") + 1))  # as failed()
     return done
@@ -375,13 +374,13 @@ def start(app, monkeypatch, *outcomes):  # noqa: F811
 
 def test_safe_mode_takes_part_in_the_groups_without_a_sensor_and_then_starts_the_node(app, monkeypatch, tmp_path, capsys):  # noqa: F811
     (tmp_path / "starts").write_text("fffff")
-    assert start(app, monkeypatch, None, None) == [False, 600, "close", True, "run"]
+    assert start(app, monkeypatch, None, None) == [False, 600, "close", True, "run", "close"]
     assert "safe mode" in capsys.readouterr().out
-    assert start(app, monkeypatch, None) == [True, "run"], "a power cut after safe mode"
+    assert start(app, monkeypatch, None) == [True, "run", "close"], "a power cut after safe mode"
 
 
 def test_safe_mode_that_fails_too_becomes_a_rest_and_ends_by_itself(app, monkeypatch, tmp_path):  # noqa: F811
     (tmp_path / "starts").write_text("sssss")  # as older versions wrote it
-    assert start(app, monkeypatch, ValueError()) == [False, 600]
-    assert start(app, monkeypatch, ValueError()) == [1] * 600 + [True, "run"]
-    assert start(app, monkeypatch, None, None) == [False, 600, "close", True, "run"]
+    assert start(app, monkeypatch, ValueError()) == [False, 600, "close"]
+    assert start(app, monkeypatch, ValueError()) == [1] * 600 + [True, "run", "close"]
+    assert start(app, monkeypatch, None, None) == [False, 600, "close", True, "run", "close"]
