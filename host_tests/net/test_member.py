@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from dicectl.manager import line_socket
 from dicectl.net import links, namespace
 from host_tests.net.test_manager_command import DICECTL, ManagedSite
 
@@ -24,6 +25,10 @@ class MemberSite(ManagedSite):
         self("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
         self.tap = namespace.Tap(self.shown["port"])  # of `lo`
         self.sent = []
+
+    def close(self):
+        subprocess.run([*DICECTL, "member", "stop", "desk"], cwd=self.folder, capture_output=True)  # one in the background
+        super().close()
 
     def member(self, *arguments):
         """Start the resident member of desk, and wait until it has joined."""
@@ -196,3 +201,33 @@ def test_a_member_sends_and_receives_on_the_interface_that_it_was_given(in_netwo
     assert status == 1 and said.startswith("dicectl: not sent: "), said
     assert back[0][0] == 0 and after and set(after) == {5}
     assert home == on_lo == []
+
+
+def _life(site):
+    seen = {"none": site("member", "status", "desk", status=3), "started": site("member", "run", "desk", "--detach")}
+    site.until(lambda: site.status()["groups"]["lamps"]["joined"], "the member")
+    seen["second"] = site("member", "run", "desk", status=1)
+    seen["wiped"] = site("provision", "wipe", "desk", "--to", "desk", status=1)
+    site("group", "rekey", "lamps")
+    seen["renewed"] = site("group", "send", "lamps", "a", "--as", "desk", "--json")
+    seen["shown"] = site("member", "status", "desk")
+    seen["socket"] = line_socket.call(site.folder / "desk" / "member.socket", {"do": "send", "group": "lamps", "hex": "00ff"}, "it")
+    site.kill("manager")
+    seen["away"] = site("group", "send", "lamps", "b", "--as", "desk", "--json")
+    seen["stopped"] = site("member", "stop", "desk")
+    seen["ended"] = site("member", "status", "desk", status=3)
+    return seen, (site.folder / "desk" / "member.log").read_text(), site.headers()
+
+
+def test_a_member_lives_in_the_background(in_network, tmp_path, recorded_processes):
+    """It obeys re-keys, sends without its manager, and holds its folder until it is stopped."""
+    seen, log, headers = in_network(_site, tmp_path, _life)
+    assert "no resident member runs on desk: dicectl member run desk" in seen["none"]
+    assert "desk takes part as process" in seen["started"] and "member.log" in seen["started"]
+    assert "runs already" in seen["second"]
+    assert "E34: desk is in use by process" in seen["wiped"] and "member run desk" in seen["wiped"]
+    epochs = [seen[name]["epoch"] for name in ("renewed", "socket", "away")]
+    assert epochs == [2, 2, 2]
+    assert "connected to the manager" in seen["shown"] and "epoch 2" in seen["shown"]
+    assert len(headers) == len(set(headers)) == 3
+    assert "serves at desk/member.socket" in log

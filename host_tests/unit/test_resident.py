@@ -90,6 +90,7 @@ class Managed:
 
 class Session:
     ended = False
+    connection = types.SimpleNamespace(recalled=None)
 
     def close(self):
         self.ended = True
@@ -182,9 +183,18 @@ def test_a_group_that_ends_is_resumed_and_its_trouble_is_said_once(house):
     assert next(details["error"] for event, details in house.said if event == "trouble").startswith("E41")
 
 
-def test_a_group_that_the_manager_refuses_costs_the_others_nothing(house):
+def test_a_group_that_the_manager_refuses_costs_the_others_nothing(house, monkeypatch):
     house.doubles["lamps"] = Managed(Group())
     house.doubles["lamps"].refusals = [PeerError(None, E_REFUSED)] * 3
+    released = asyncio.Event()
+    monkeypatch.setattr(resident, "_REFUSED_S", 0.01)
+
+    async def sleep(seconds, sleep=asyncio.sleep):
+        if seconds == 0.01:
+            await released.wait()
+        await sleep(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
 
     async def connect():
         member.coap = Session()
@@ -193,7 +203,12 @@ def test_a_group_that_the_manager_refuses_costs_the_others_nothing(house):
     member = house(["lamps", "fans"])
 
     async def scenario():
+        assert (await member.do({"do": "send", "group": "fans", "message": "on"}))["sent"]
+        with pytest.raises(CommandError, match="not sent: the manager says that this is no member of lamps: E61"):
+            await member.do({"do": "send", "group": "lamps", "message": "on"})
+        released.set()
         await until(lambda: house.doubles["lamps"].joined == 4 and house.doubles["fans"].joined == 1)
+        assert (await member.do({"do": "send", "group": "lamps", "message": "on"}))["sent"]
 
     running(member, scenario)
 

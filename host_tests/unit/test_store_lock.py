@@ -21,7 +21,7 @@ from dice.store import FileStore
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import system
 from dicectl.errors import FAILED, CommandError
-from dicectl.manager import host_member
+from dicectl.manager import host_member, node_file
 from dicectl.manager.host_member import HostMember, ResidentAppeared
 from dicectl.manager.node_file import FILE
 
@@ -198,7 +198,7 @@ def node_folder(folder):
 
 def test_a_command_names_the_program_that_uses_its_folder(tmp_path, other, monkeypatch):
     monkeypatch.setattr(host_member, "_STORE_TRIES", 2)
-    message = rf"^E{E_STORE_SHARED}: .* is in use by process {other.pid} \(python.* -c .*\): wait for it"
+    message = rf"^E{E_STORE_SHARED}: .* is in use by process {other.pid} \(python.* -c .*\): end it, or wait for it"
     with pytest.raises(CommandError, match=message) as caught:
         asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
     assert caught.value.exit_code == FAILED and "\n" not in caught.value.message
@@ -256,6 +256,30 @@ def test_a_command_that_waits_uses_a_resident_member_that_appears(tmp_path, othe
     with left, pytest.raises(ResidentAppeared):
         asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
     assert len(naps) == 3
+
+
+def test_a_folder_in_use_is_neither_wiped_nor_overwritten(tmp_path, other):
+    """Nor is the manager asked: the program that counts there would go on."""
+    with pytest.raises(CommandError, match=rf"is in use by process {other.pid}"), node_file.open_target(str(tmp_path), None):
+        raise AssertionError("it was opened")
+    other.communicate("")
+    (node_folder(tmp_path) / "member.socket").touch()
+    with node_file.open_target(str(tmp_path), None) as target:
+        assert refused(tmp_path)
+        target.erase()
+    assert not refused(tmp_path) and not list(tmp_path.iterdir())
+
+
+def test_a_lock_of_another_file_system_is_not_taken_for_that_of_a_folder(tmp_path, monkeypatch):
+    """Inode numbers are those of a file system."""
+    about = os.stat(tmp_path)
+    here = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}:{about.st_ino}"
+    lines = [f"{n}: FLOCK ADVISORY WRITE {n} {place} 0 EOF" for n, place in ((1, f"99:99:{about.st_ino}"), (2, here))]
+    monkeypatch.setattr(system.Path, "read_text", lambda self: "\n".join(lines))
+    monkeypatch.setattr(system, "_described", lambda process: f"process {process}")
+    assert system.holder(tmp_path) == "process 2"
+    lines.pop()
+    assert system.holder(tmp_path) == "process 1", "a file system whose device numbers differ"
 
 
 def test_who_holds_a_folder_may_be_unknown(tmp_path):

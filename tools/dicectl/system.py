@@ -43,14 +43,20 @@ def lock(descriptor):
 
 def holder(folder):
     """Return which other process has locked a folder, such as `process 4711 (dicectl group monitor lamps)`, as far as is known."""
+    holders = {}
     try:
-        inode = os.stat(folder).st_ino
+        about = os.stat(folder)
         for line in Path("/proc/locks").read_text().splitlines():
             _, kind, _, _, process, place, *_ = line.split()
-            if kind == "FLOCK" and place.rpartition(":")[2] == str(inode):
-                return _described(process)
+            if kind == "FLOCK":
+                holders[place] = process
     except (OSError, ValueError):
-        pass
+        return "another program"
+    inode = f":{about.st_ino}"
+    exact = f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}{inode}"
+    for place in (exact, *holders):  # some file systems give stat() another device number than the kernel's own
+        if place in holders and place.endswith(inode):
+            return _described(holders[place])
     return "another program"
 
 

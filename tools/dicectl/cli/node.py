@@ -10,7 +10,7 @@ from pathlib import Path
 import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import control, line_socket, member_socket
+from dicectl.manager import control, line_socket, member_socket, node_file
 from dicectl.manager.node_file import FILE
 
 _DICECTL = (sys.executable, "-m", "dicectl")
@@ -112,16 +112,9 @@ class _Site:
 
     def _prepare(self, folder):
         """Lock a folder, which the unix port cannot do, and write its app.json; raises CommandError."""
-        import dice
-        from dice.errors import StoreError
-        from dice.reasons import E_STORE_SHARED
-        from dicectl import system
         from dicectl.firmware import unix_node
 
-        try:
-            self._stores.append(dice.FileStore(str(folder)))
-        except StoreError:
-            raise CommandError(f"E{E_STORE_SHARED}: {folder} is in use by {system.holder(folder)}")
+        self._stores.append(node_file.lock(folder))
         written = unix_node.configure(folder, **self._options)
         if written:
             said = ", ".join(f"{name} {value}" for name, value in written.items())

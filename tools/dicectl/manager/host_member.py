@@ -81,14 +81,16 @@ class HostMember:
         """`names` are groups; more can be added. `observe` is that of ObservedNetwork, and gets the name of the group first."""
         self.folder = Path(folder)
         try:
-            self.settings = json.loads(private_file.read(self.folder / FILE, "the key of this member"))
-            Psk(self.settings["identity"].encode(), bytes.fromhex(self.settings["key"]))
-            self._managers = node_file.managers(self.folder, self.settings)
-            self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
+            encoded = private_file.read(self.folder / FILE, "the key of this member")
         except OSError:
             command = f"dicectl provision new NAME --group {next(iter(names), 'GROUP')} --to {self.folder}"
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
-        except (ValueError, KeyError, TypeError, AttributeError, DiceError):
+        try:
+            self.settings = json.loads(encoded)
+            Psk(self.settings["identity"].encode(), bytes.fromhex(self.settings["key"]))
+            self._managers = node_file.managers(self.folder, self.settings)
+            self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
+        except (ValueError, KeyError, TypeError, AttributeError, DiceError, OSError):
             raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
         self.identity = self.settings["identity"].partition(":")[0]  # a key that was renewed has a number there
         self.interface = interface
@@ -122,8 +124,7 @@ class HostMember:
                 break
             await asyncio.sleep(_STORE_TRY_S)
         if self._store is None:
-            used = f"{self.folder} is in use by {holder}"
-            raise CommandError(f"E{E_STORE_SHARED}: {used}: wait for it, or give each program a member of its own")
+            raise node_file.in_use(self.folder, holder)
         for name in self._names:
             self.add(name)
 
@@ -212,6 +213,9 @@ class HostMember:
     def hang_up(self):
         """Close the session with the manager, which then does not wait for this member any more."""
         if self.coap:
+            recalled = self.coap.connection.recalled
+            if recalled and len(self._managers.listed()) > 1:
+                self._managers.recalled(recalled)  # another one has taken over
             self.coap.close()
         self.coap = None
 

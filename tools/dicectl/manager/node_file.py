@@ -7,7 +7,10 @@ import json
 import re
 from pathlib import Path
 
-from dicectl import resources
+from dice.errors import StoreError
+from dice.reasons import E_STORE_SHARED
+from dice.store import FileStore
+from dicectl import resources, system
 from dicectl.board import sync
 from dicectl.board.raw_repl import Device
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -15,7 +18,7 @@ from dicectl.manager.group_file import write_secret
 
 FILE = "node.json"
 # Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
-_OURS = re.compile(r"node\.json.*|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
+_OURS = re.compile(r"node\.json.*|member\.socket|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
 
 
 def managers(folder, settings):
@@ -27,6 +30,19 @@ def managers(folder, settings):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Managers(settings, str(Path(folder) / FILE))
+
+
+def lock(folder):
+    """Return a FileStore of a folder, which is locked until that is deleted; raises CommandError if another process has it."""
+    try:
+        return FileStore(str(folder))
+    except StoreError:
+        raise in_use(folder, system.holder(folder))
+
+
+def in_use(folder, holder):
+    """Return the CommandError for a folder that another process has locked."""
+    return CommandError(f"E{E_STORE_SHARED}: {folder} is in use by {holder}: end it, or wait for it")
 
 
 def open_target(folder, port):
@@ -49,12 +65,15 @@ class FolderTarget:
 
     def __init__(self, folder):
         self._folder = Path(folder)
+        self._lock = None
 
     def __enter__(self):
+        if self._folder.is_dir():
+            self._lock = lock(self._folder)  # who counts there would go on
         return self
 
     def __exit__(self, *_):
-        pass
+        self._lock = None
 
     def check(self, name=None, force=False):
         """Raise CommandError if there is a node already. `name`: whose files may be there; `force`: any may."""

@@ -11,6 +11,7 @@ import os
 
 from dice.errors import DiceError
 from dice.group.gsa import decode
+from dice.reasons import E_REFUSED
 from dice.store import read_file
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import line_socket, member_socket
@@ -53,6 +54,7 @@ class Resident(HostMember):
         self._tried = {}  # events of groups: set once the newest keys are here, or are not expected soon
         self.away = "not tried yet"  # why there is no session with the manager, or None
         self.errors = {}  # the last one of each group
+        self._refused = set()  # groups of which the manager says that this is no member
 
     async def run(self, ready=lambda: None):
         """Lock the folder, serve, and take part until a request `stop`; call `ready()` as soon as programs can connect.
@@ -145,7 +147,7 @@ class Resident(HostMember):
                     tried.set()
             finally:
                 self._forget_session()
-            await asyncio.sleep(again_s)
+            await asyncio.sleep(again_s * (128 + os.urandom(1)[0]) / 256)  # not all members at once
             again_s = min(2 * again_s, _AGAIN_MAX_S)
 
     def _set_away(self, why):
@@ -170,12 +172,15 @@ class Resident(HostMember):
             try:
                 await managed.join(coap)
                 self._note(name, None)
+                self._refused.discard(name)
                 self._tried[name].set()
                 break
             except DiceError as error:
                 if coap.ended:
                     raise
                 self._note(name, error)  # the others do not suffer from it
+                if error.reason == E_REFUSED:
+                    self._refused.add(name)
                 self._tried[name].set()
             await asyncio.sleep(_REFUSED_S)
         await managed.stay(coap)
@@ -250,6 +255,8 @@ class Resident(HostMember):
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._tried[name].wait(), KEPT_S)
         self._tried[name].set()
+        if name in self._refused:
+            raise CommandError(f"not sent: the manager says that this is no member of {name}: {self.errors[name]}")
         failure = self.away and f"there are no keys of {name} yet, and the manager is away: {self.away}"
         for _ in range(int(_SEND_S / _SEND_AGAIN_S)):
             group = self.managed[name].group
