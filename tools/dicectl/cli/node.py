@@ -10,10 +10,10 @@ from pathlib import Path
 import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import control, line_socket, member_socket, node_file
-from dicectl.manager.node_file import FILE
+from dicectl.manager import control, line_socket, member_socket
 
 _DICECTL = (sys.executable, "-m", "dicectl")
+_FILE = "node.json"
 _GROUP = "lamps"
 _REGISTRY = "dice.db"
 _DESK = "desk"
@@ -104,7 +104,7 @@ class _Site:
         from dicectl.manager.host_member import HostMember
 
         for folder in self.folders:
-            if not self._is_made or (folder / FILE).exists():
+            if not self._is_made or (folder / _FILE).exists():
                 self._addresses += HostMember(folder, []).addresses
             if not self._is_made:
                 self._prepare(folder)
@@ -113,6 +113,7 @@ class _Site:
     def _prepare(self, folder):
         """Lock a folder, which the unix port cannot do, and write its app.json; raises CommandError."""
         from dicectl.firmware import unix_node
+        from dicectl.manager import node_file
 
         self._stores.append(node_file.lock(folder))
         written = unix_node.configure(folder, **self._options)
@@ -186,7 +187,7 @@ class _Site:
         if _GROUP not in [group["name"] for group in control.call(registry, "groups")]:
             self._dicectl("group", "new", _GROUP, "-m", registry)
         for path, role in ((self._members[-1], "sender"), *((folder, "answering") for folder in self.folders)):
-            if not (path / FILE).exists():
+            if not (path / _FILE).exists():
                 self._dicectl("provision", "new", path.name, "--group", f"{_GROUP}:{role}", "--to", str(path), "-m", registry)
         for folder in self.folders:
             self._prepare(folder)
