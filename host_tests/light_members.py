@@ -20,6 +20,7 @@ from dice.errors import DiceError
 from dicectl.manager.node_file import managers as managers_of
 
 AGAIN_S, AGAIN_MAX_S = 5, 300  # of firmware/app/node.py
+PACE_S = 0.02  # in which they power up
 GROUP = "lamps"
 
 
@@ -72,7 +73,8 @@ class Light:
         self.managed = ManagedGroup(GROUP, str(folder / "lamps.gsa"), Network(), Counters())
         self.port = 0
 
-    async def live(self):
+    async def live(self, delay_s):
+        await asyncio.sleep(delay_s)
         again_s = AGAIN_S
         while True:
             coap, pause_s = None, again_s
@@ -106,7 +108,7 @@ class Light:
 async def main(folder):
     """Run until stdin ends."""
     lights = [Light(path.parent) for path in sorted(Path(folder).glob("*/node.json"))]
-    tasks = [asyncio.create_task(light.live()) for light in lights]
+    tasks = [asyncio.create_task(light.live(number * PACE_S)) for number, light in enumerate(lights)]
     loop = asyncio.get_running_loop()
     while await loop.run_in_executor(None, sys.stdin.readline):
         for task in tasks:
