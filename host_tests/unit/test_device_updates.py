@@ -13,7 +13,7 @@ import pytest
 
 import dice
 from dice.aio.coap import Coap
-from dice.coap.codes import PUT
+from dice.coap.codes import GET, PUT
 from dice.coap.resource import Router
 from dice.errors import DiceError, PeerError
 from dicectl.errors import CommandError
@@ -55,10 +55,19 @@ class Node:
             try:
                 connection = await managers.connect(self.town.network.host(self.name))
                 self.coap = Coap(connection, Router(managers.routes if self.routes is None else self.routes))
-                await self.coap.closed()
+                await self._stay(self.coap)
             except (DiceError, OSError):
                 pass
+            if self.coap:
+                self.coap.close()
             await asyncio.sleep(5)
+
+    async def _stay(self, coap):
+        """Stay until the session ends; ask something each 100 s, as members report: a close_notify may be lost."""
+        ended = asyncio.ensure_future(coap.closed())
+        while not (await asyncio.wait({ended}, timeout=100))[0]:
+            if await coap.request(GET, "ace-group/none") is None:
+                return
 
     @property
     def stored(self):
@@ -219,6 +228,7 @@ def test_a_push_that_fails_is_tried_again_and_is_shown(tmp_path):
         await asyncio.sleep(70)
         assert town.do("managers")["behind"] == {} and node.stored["managers"] == [OTHER]
         town.registry.next_key = lambda identity: 1 / 0
+        town.service.updates.changed([node.identity])
         await asyncio.sleep(100)
         assert isinstance(town.service.updates.error, ZeroDivisionError) and not town.tasks[0].done()
         assert "a key or the managers of a device" in town.service.troubles()

@@ -15,8 +15,9 @@ from dicectl.manager.registry.base import RegistryError, split
 MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", "port"}, ...]}
 _PACE_S = 0.02
 _AT_A_TIME = 32
-_RETRY_S = 60  # after a device has refused, or not answered, in the same session
-_LOOK_S = 1
+_RETRY_S = 60  # after a device was sent a key, has refused, or has not answered
+_STORE_S = 1  # acknowledgements are stored together
+_PAUSE_S = 1  # after an exception
 
 
 def device_of(psk_identity):
@@ -34,11 +35,15 @@ class DeviceUpdates:
         self.refused = {}  # {identity: why} of devices that do not know these resources, or refuse
         self._service = service
         self._changed = asyncio.Event()
+        self._due = set()  # identities of devices that may lack something, and have a session
         self._pushes = {}  # tasks by identity
-        self._tried = {}  # {identity: (session, when)}
+        self._rests = {}  # until when a device is left alone after it was sent a key, or has failed, by identity
 
-    def changed(self):
-        """Deliver what is pending."""
+    def changed(self, identities=()):
+        """Deliver what these devices lack, or go on with those that have waited."""
+        for identity in identities:
+            self._rests.pop(identity, None)
+        self._due.update(identities)
         self._changed.set()
 
     def listed(self):
@@ -54,7 +59,7 @@ class DeviceUpdates:
             with self._service.registry.transaction():
                 self._service.registry.log("managers", list=[f"{each['host']}:{each['port']}" for each in managers])
                 self._service.registry.store_setting(MANAGERS, {"number": number, "list": managers})
-        self._changed.set()
+        self.changed(self._service.kdc.connected)
 
     def begin(self):
         """List this manager and those in `also`, if there are any, beside those that are listed already."""
@@ -71,10 +76,12 @@ class DeviceUpdates:
             following = registry.next_key(identity)
             if following and number == following[0]:
                 registry.end_key_change(identity)
+                self._rests.pop(identity, None)
                 self._service.check_credentials()  # sessions of the old key end
         except RegistryError as error:  # both keys stay good; at the next handshake
             self.error = error
-        self._changed.set()
+        if self._lacks(identity):
+            asyncio.get_running_loop().call_soon(self._is_due, identity)  # when the KDC has the session
         await self._service.kdc.serve(connection)
 
     async def run(self):
@@ -84,30 +91,50 @@ class DeviceUpdates:
                 await self._step()
             except Exception as error:
                 self.error = error
-                await asyncio.sleep(_LOOK_S)
+                await asyncio.sleep(_PAUSE_S)
+                self._changed.set()
 
     async def _step(self):
         try:
-            await asyncio.wait_for(self._changed.wait(), _LOOK_S)
+            await asyncio.wait_for(self._changed.wait(), _STORE_S if self.told else None)
         except asyncio.TimeoutError:
             pass
         self._changed.clear()
+        self._store_told()
+        while self._due and len(self._pushes) < _AT_A_TIME and self._service.may_distribute():
+            identity = next(iter(self._due))
+            session = self._service.kdc.connected.get(identity)
+            if session is not None and identity not in self._pushes and self._lacks(identity):
+                self._pushes[identity] = task = asyncio.create_task(self._push(identity, session))
+                task.add_done_callback(lambda _, identity=identity: self._pushed(identity))
+            self._due.discard(identity)
+            await asyncio.sleep(_PACE_S if identity in self._pushes else 0)
+
+    def _store_told(self):
+        """Store who has acknowledged the list: many at a time."""
         if self.told:
             told = dict(self.told)
             self._service.registry.tell(told)
             self.told = {identity: number for identity, number in self.told.items() if told.get(identity) != number}
-        for identity in list(self._service.kdc.connected):
-            if len(self._pushes) >= _AT_A_TIME or not self._service.leader.may_distribute():
-                return
-            if identity not in self._pushes and self._is_due(identity):
-                self._pushes[identity] = task = asyncio.create_task(self._push(identity, self._service.kdc.connected[identity]))
-                task.add_done_callback(lambda _, identity=identity: self._pushes.pop(identity, None))
-                await asyncio.sleep(_PACE_S)
+
+    def _pushed(self, identity):
+        self._pushes.pop(identity, None)
+        if identity in self._service.kdc.connected and self._lacks(identity):
+            self._is_due(identity)
+        self._changed.set()
 
     def _is_due(self, identity):
-        session, at = self._tried.get(identity, (None, 0))
-        if session is self._service.kdc.connected.get(identity) and asyncio.get_running_loop().time() - at < _RETRY_S:
-            return False
+        """Let a device be next, or when its rest is over."""
+        loop = asyncio.get_running_loop()
+        rest_s = self._rests.get(identity, 0) - loop.time()
+        if rest_s > 0:
+            loop.call_later(rest_s, self._is_due, identity)
+        else:
+            self._rests.pop(identity, None)
+            self._due.add(identity)
+            self._changed.set()
+
+    def _lacks(self, identity):
         return self._service.registry.next_key(identity) is not None or self.lacks_list(identity)
 
     def lacks_list(self, identity):
@@ -121,14 +148,16 @@ class DeviceUpdates:
 
     async def _push(self, identity, session):
         """Deliver to one device what it lacks."""
-        self._tried[identity] = session, asyncio.get_running_loop().time()
+        self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
         try:
             registry = self._service.registry
             setting = registry.setting(MANAGERS)
             if self.lacks_list(identity) and await self._put(identity, session, MANAGERS, setting["list"]):
                 self.told[identity] = setting["number"]
+                self._rests.pop(identity, None)
             following = registry.next_key(identity)
             if following:
+                self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
                 number, key = following
                 body = {"identity": f"{identity.decode()}:{number}", "key": key.hex()}
                 if await self._put(identity, session, "key", body):

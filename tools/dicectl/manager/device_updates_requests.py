@@ -22,7 +22,7 @@ class DeviceUpdatesRequests:
         with registry.together():
             for identity in identities.values():
                 registry.begin_key_change(identity)
-        self._service.updates.changed()
+        self._service.updates.changed(identities.values())
         return {name: registry.next_key(identity)[0] for name, identity in identities.items()}
 
     def do_rotation(self, numbers):

@@ -56,6 +56,7 @@ class ManagerService:
     def __init__(self, registry, control_path, leader=None, report_s=None):
         self.registry = registry
         self.leader = leader or Alone()
+        self._withheld = False  # whether keys wait until this process is sure to lead
         self.managers = {}  # group.manager.Manager by name
         self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
         self.updates = DeviceUpdates(self)
@@ -108,15 +109,20 @@ class ManagerService:
 
     async def _pulse(self):
         """Tell the leader that the event loop runs, and deliver what had to wait while it was not sure that it leads."""
-        was_sure = True
         while True:
             self.leader.looped()
-            is_sure = self.leader.may_distribute()
-            if is_sure and not was_sure:
+            if self._withheld and self.leader.may_distribute():
+                self._withheld = False
                 for name in self.managers:
                     self.kdc.changed(name)
-            was_sure = is_sure
+                self.updates.changed()
             await asyncio.sleep(lease.LOOP_S)
+
+    def may_distribute(self):
+        """Return whether keys may be given out. What had to wait is delivered later."""
+        may = self.leader.may_distribute()
+        self._withheld = self._withheld or not may
+        return may
 
     async def watch(self, seconds, ending=None):
         """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
@@ -222,7 +228,7 @@ class ManagerService:
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
         self.managers[state.name] = manager = FencedManager(state, self.registry.commit, secrets.token_bytes, now())
-        manager.may_distribute = self.leader.may_distribute
+        manager.may_distribute = self.may_distribute
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)
 
