@@ -90,8 +90,9 @@ class Town:
         self.registry.opened()
         self.service = ManagerService(self.registry, self.folder / "house.db")
         self.service.address = {"host": "a.house", "port": 5684}
-        options = {"network": self.network.host(), "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
-        self.dtls = await dice.serve(0, self.service._lookup, self.service.updates.serve, **options)
+        self.service.transport = self.network.unicast("manager", True)
+        options = {"transport": self.service.transport, "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
+        self.dtls = await dice.serve(0, self.service._lookup, self.service.recall.serve, **options)
         self.service._service = self.dtls
         self.tasks = [asyncio.ensure_future(self.service.updates.run()), asyncio.ensure_future(self.dtls.wait_closed())]
 

@@ -16,6 +16,7 @@ MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", 
 _PACE_S = 0.02
 _AT_A_TIME = 32
 _RETRY_S = 60  # after a device was sent a key, has refused, or has not answered
+_CALLS_S = (0.5, 1, 2, 4)  # between calls to a device that is to use its new key
 _STORE_S = 1  # acknowledgements are stored together
 _PAUSE_S = 1  # after an exception
 
@@ -161,9 +162,19 @@ class DeviceUpdates:
                 number, key = following
                 body = {"identity": f"{identity.decode()}:{number}", "key": key.hex()}
                 if await self._put(identity, session, "key", body):
-                    session.close()  # it connects with the new key
+                    await self._reconnect(identity, session)
         except Exception as error:  # of the session, such as its end: another one follows
             self.error = error
+
+    async def _reconnect(self, identity, session):
+        """Let a device connect anew, with its new key: call it, a few times, or close its session."""
+        for pause_s in _CALLS_S:
+            if self._service.kdc.connected.get(identity) is not session:
+                return
+            if not self._service.recall.again(identity):
+                session.close()
+                return
+            await asyncio.sleep(pause_s)
 
     async def _put(self, identity, session, what, body):
         """Return whether the device has stored `body`."""

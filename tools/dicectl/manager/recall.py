@@ -109,8 +109,16 @@ class Recall:
         transport.send(bytes((RECALL,)) + row.token, address_of(row.address, getattr(transport.socket, "family", None)))
         self.calls += 1
 
+    def again(self, identity):
+        """Call a device that has a session, so that it connects anew; return whether it can be called."""
+        _, row = self._live.get(identity, (None, None))
+        if row is None or not row.token:
+            return False
+        self._call(row)
+        return True
+
     def _refresh(self):
-        """Store what has changed: addresses, states, and when each device was heard."""
+        """Store what has changed: addresses, states, and the time of the last sign of each device."""
         changed = {}
         presence = self._service.kdc.presence
         wall_now = self._service.registry.now()

@@ -119,7 +119,7 @@ class ManagerService:
             await asyncio.sleep(lease.LOOP_S)
 
     def may_distribute(self):
-        """Return whether keys may be given out. What had to wait is delivered later."""
+        """Return whether keys may be given out. Members that had to wait get them later."""
         may = self.leader.may_distribute()
         self._withheld = self._withheld or not may
         return may
