@@ -8,12 +8,14 @@ from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import IntegrityError
 
 from dice.group.manager import SENDER
 from dicectl.__main__ import cli
 from dicectl.errors import CommandError
 from dicectl.manager.registry import key_file, opening, sealing
 from dicectl.manager.registry.base import RegistryError, StoredSession
+from dicectl.manager.registry.schema import DEVICE
 from host_tests.registries import group, plain
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -167,14 +169,21 @@ def test_each_bit_of_a_sealed_value_counts():
             other.open("device", "key", b"row", stored)
 
 
-def test_no_secret_is_in_logs_of_sqlalchemy_or_in_reprs(backend, caplog):
-    caplog.set_level(logging.DEBUG)
-    registry = backend.open(key=KEY)
+@pytest.mark.parametrize("key", [None, KEY], ids=["clear", "encrypted"])
+def test_no_secret_is_in_logs_of_sqlalchemy_or_in_reprs(backend, caplog, key):
+    for name in (None, "sqlalchemy", "psycopg"):
+        caplog.set_level(logging.DEBUG, name)
+    registry = backend.open(key=key)
     secrets_, _ = filled(registry)
     identity = registry.devices()["lamp"]
     with pytest.raises(RegistryError) as failure, registry.transaction():
         registry.store_device(identity, "lamp", secrets_[0])
     text = caplog.text + repr(registry._seal) + repr(failure.value) + repr(registry.sessions())
+    with pytest.raises(IntegrityError) as inner:  # as SQLAlchemy raises it
+        values = {"identity": identity, "name": "x", "key": secrets_[0], "made": 1, "key_number": 0, "told": 0}
+        registry._connection.execute(DEVICE.insert(), values)
+    text += repr(inner.value) + str(inner.value)
+    assert "INSERT INTO device" in text and "SQL parameters hidden" in text
     for secret in [*secrets_, KEY]:
         assert secret.hex() not in text and repr(secret)[2:-1] not in text
     registry.close()

@@ -143,6 +143,23 @@ def test_a_copy_of_the_file_alone_is_complete_a_second_after_a_change(registry, 
     assert os.path.getsize(f"{registry.path}-wal") == 0
 
 
+def test_a_deleted_key_is_gone_at_once_also_while_other_changes_wait_for_their_checkpoint(registry, traces):
+    registry.later = lambda seconds, function: None
+    _, key = registry.enrol("lamp")
+    manager = group(registry)
+    manager.add([registry.enrol("other")[0]], SENDER, 0)
+    old = [key, manager.state.tgk, manager.state.rand]
+    assert {number for _, number in traces(registry, old)} == {0, 1, 2}
+    registry.wipe("lamp")
+    manager.remove(list(manager.state.members), 0)
+    assert traces(registry, old) == []
+
+
+def test_a_change_is_written_to_the_disk_before_it_is_reported(registry):
+    modes = {name: registry.run(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys")}
+    assert modes == {"journal_mode": [("wal",)], "synchronous": [(2,)], "foreign_keys": [(1,)]}  # 2: FULL
+
+
 def test_a_checkpoint_that_is_disturbed_is_made_later(registry):
     timers = []
     registry.later = lambda seconds, function: timers.append(function)

@@ -81,6 +81,7 @@ class HostMember:
         """`names` are groups; more can be added. `observe` is that of ObservedNetwork, and gets the name of the group first."""
         self.folder = Path(folder)
         try:
+            private_file.check_folder(self.folder, "keys and counters")
             encoded = private_file.read(self.folder / FILE, "the key of this member")
         except OSError:
             command = f"dicectl provision new NAME --group {next(iter(names), 'GROUP')} --to {self.folder}"

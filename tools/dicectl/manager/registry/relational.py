@@ -8,6 +8,7 @@ keys, are in no error and in no log.
 
 import contextlib
 import json
+import logging
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -32,13 +33,18 @@ from dicectl.manager.registry.storage import detail_of, entry
 
 _FIXED = ("name", "gid", "address", "port", "layout", "lifetime_s", "suite")
 _VARIED = ("epoch", "active", "grace_s", "tgk", "cs_id", "rand")
+_LOG = "registry"
 _OURS = {"device", "audit"}  # tables that every registry has
 _OTHERS = {"leader"}  # those that may be there before
 
 
 def engine_options():
-    """Return the options of create_engine() for every database."""
-    return {"poolclass": sa.pool.NullPool, "hide_parameters": True, "echo": False}
+    """Return the options of create_engine() for every database: no key is in an error or in a log, whatever logs are turned on.
+
+    SQLAlchemy hides parameters, but logs the rows that it reads at level DEBUG.
+    """
+    logging.getLogger(f"sqlalchemy.engine.Engine.{_LOG}").setLevel(logging.WARNING)
+    return {"poolclass": sa.pool.NullPool, "hide_parameters": True, "echo": False, "logging_name": _LOG}
 
 
 class RelationalRegistry(Registry):
