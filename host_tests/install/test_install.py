@@ -257,7 +257,7 @@ def test_the_manager_runs_with_a_device_and_a_group(of_wheel):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with of_wheel.background("manager", "run", "--host", "127.0.0.1", "--port", port, "--json") as line:
+    with of_wheel.background("manager", "run", "--new", "--host", "127.0.0.1", "--port", port, "--json") as line:
         assert "serving" in line
         of_wheel("group", "new", "lamps", "--json")
         of_wheel("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")

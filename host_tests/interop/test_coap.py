@@ -169,7 +169,20 @@ def test_aiocoap_client_joins_a_group_of_the_manager(tmp_path):
     except Missing as missing:
         pytest.skip(str(missing))
     port, registry = free_port(), tmp_path / "house.db"
-    command = [sys.executable, "-m", "dicectl", "manager", "run", str(registry), "--port", str(port), "--host", HOST, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "dicectl",
+        "manager",
+        "run",
+        str(registry),
+        "--new",
+        "--port",
+        str(port),
+        "--host",
+        HOST,
+        "--json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert json.loads(process.stdout.readline())["event"] == "serving"

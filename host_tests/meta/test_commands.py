@@ -25,7 +25,7 @@ WITHOUT_JSON = {
     "completion, manager dashboard, manager rules": "a file to save as it is",
     "demo, gateway, node": "for people who watch",
     "keyring new, keyring add-sender, keyring add-listener, keyring export, keyring rekey": "their result is a file",
-    "manager key, manager encrypt, manager decrypt": "their result is a file",
+    "manager key, manager new, manager encrypt, manager decrypt": "their result is a file",
     "manager unit": "it prints a unit of systemd",
     "member stop": "it says nothing",
 }

@@ -63,7 +63,19 @@ class ManagedSite:
 
     def manager(self, *options, host="127.0.0.1"):
         """Start the manager, and wait until it serves."""
-        argv = [*DICECTL, "manager", "run", "house.db", "--host", host, "--metrics", str(self.metrics_port), "--json", *options]
+        argv = [
+            *DICECTL,
+            "manager",
+            "run",
+            "house.db",
+            "--new",
+            "--host",
+            host,
+            "--metrics",
+            str(self.metrics_port),
+            "--json",
+            *options,
+        ]
         self._start("manager", argv, self.folder)
         self.until(lambda: '"serving"' in self.log("manager").split("KILLED")[-1], "the manager")
 

@@ -98,7 +98,7 @@ def test_a_port_that_is_taken_gives_one_line(key, tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("0.0.0.0", 0))
         port = other.getsockname()[1]
-        manager = dicectl("manager", "run", tmp_path / "house.db", "--port", port)
+        manager = dicectl("manager", "run", tmp_path / "house.db", "--new", "--port", port)
         server = dicectl("dtls-server", port, "--psk-identity", "node1", "--psk-file", key)
     for done in (manager, server):
         assert (done.returncode, done.stdout) == (1, "")

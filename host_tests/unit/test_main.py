@@ -54,7 +54,7 @@ class ManagerCommand:
 
     def __init__(self, folder):
         self._registry = folder / "house.db"
-        self.arguments = ["manager", "run", str(self._registry), "--port", str(free_port()), "--host", "127.0.0.1"]
+        self.arguments = ["manager", "run", str(self._registry), "--new", "--port", str(free_port()), "--host", "127.0.0.1"]
 
     def work(self):
         assert self._registry.exists()

@@ -79,7 +79,7 @@ def test_the_watchdog_is_fed_at_half_its_time(monkeypatch, variables, period_s):
 def test_a_service_is_ready_lives_and_ends_with_0(tmp_path):
     """Type=notify and WatchdogSec= need that; an end by SIGTERM is no failure (D17)."""
     system = SystemManager(str(tmp_path / "notify"))
-    argv = [*DICECTL, "manager", "run", "house.db", "--port", str(free_port()), "--host", "127.0.0.1"]
+    argv = [*DICECTL, "manager", "run", "house.db", "--new", "--port", str(free_port()), "--host", "127.0.0.1"]
     environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
     process = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
@@ -102,7 +102,7 @@ def dicectl(folder, *arguments):
 
 def test_a_detached_manager_serves_when_the_command_returns(tmp_path):
     """D15: the next command finds it. Its output goes to a private file. `stop` returns when the process has ended."""
-    options = ("--port", str(free_port()), "--host", "127.0.0.1", "--detach")
+    options = ("--port", str(free_port()), "--host", "127.0.0.1", "--detach", "--new")
     assert dicectl(tmp_path, "manager", "status", "house.db")[0] == 1
     code, said, _ = dicectl(tmp_path, "manager", "run", "house.db", *options)
     assert code == 0 and "its log is" in said and "dicectl manager stop house.db" in said

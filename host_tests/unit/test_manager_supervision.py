@@ -168,7 +168,7 @@ def test_the_command_fails_with_one_line_if_its_service_fails(tmp_path, monkeypa
 
     monkeypatch.setattr(dice, "serve", broken)
     result = CliRunner().invoke(
-        command, ["manager", "run", str(tmp_path / "house.db"), "--port", str(ports.free_port()), "--host", "x"]
+        command, ["manager", "run", str(tmp_path / "house.db"), "--new", "--port", str(ports.free_port()), "--host", "x"]
     )
     assert result.exit_code == 1
     assert "No such device" in " ".join(result.output.replace("│", "").split()) and "Traceback" not in result.output
@@ -188,7 +188,7 @@ def test_the_command_survives_a_registry_that_cannot_be_read_for_a_moment(tmp_pa
         return audit(registry, after)
 
     monkeypatch.setattr(SqliteRegistry, "audit", fails)
-    arguments = ["manager", "run", str(tmp_path / "house.db"), "--port", str(ports.free_port()), "--host", "x", "--json"]
+    arguments = ["manager", "run", str(tmp_path / "house.db"), "--new", "--port", str(ports.free_port()), "--host", "x", "--json"]
     result = CliRunner().invoke(command, arguments)
     lines = [json.loads(line) for line in result.output.splitlines()]
     (trouble,) = [line for line in lines if line["event"] == "trouble"]

@@ -72,6 +72,7 @@ def test_the_command_prints_or_writes_it(tmp_path):
     assert run(cli, ["manager", "unit", "--host", "x", "--to", str(path), "--dry-run"]).exit_code == 0 and not path.exists()
     written = run(cli, ["manager", "unit", "--host", "manager.example", "--to", str(path)])
     assert path.read_text() == text() and "systemctl enable --now dice-manager" in written.stdout
+    assert "dicectl manager new /var/lib/dice/dice.db" in written.stdout
     assert run(cli, ["manager", "unit"]).exit_code == 2
 
 

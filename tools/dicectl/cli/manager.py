@@ -7,7 +7,7 @@ import contextlib
 import rich_click as click
 
 from dice.limits import REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
-from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_service
+from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_new, manager_service
 from dicectl.cli.options import Period
 
 
@@ -20,7 +20,7 @@ def command():
 
     \b
     Example:
-      dicectl manager run dice.db
+      dicectl manager run dice.db --new
       dicectl group new lamps                                      (in another terminal)
       dicectl provision new switch --group lamps:sender --to switch/
       dicectl provision new lamp-1 --group lamps --port /dev/ttyACM0
@@ -76,11 +76,12 @@ def command():
     type=click.Path(dir_okay=False),
     help="Key file of an encrypted registry.  [default: systemd's credential dice-key, if there is one]",
 )
+@click.option("--new", "is_new", is_flag=True, help="Create REGISTRY without asking, if it is a file that does not exist.")
 @click.option(
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
-def run(registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, detach):
-    """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. REGISTRY is created if it does not exist.
+def run(registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, is_new, detach):
+    """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. A new REGISTRY is created only if you say so.
 
     REGISTRY is a file, or the URL of a PostgreSQL database. Several managers may run on one database, on as many computers: one is
     active, and the others wait until it ends, fails or loses the database. One of them takes its place within 10 s then.
@@ -90,7 +91,7 @@ def run(registry, port, host, bind, also, metrics, report_s, alert_command, aske
 
     \b
     Examples:
-      dicectl manager run house.db
+      dicectl manager run house.db --new
       dicectl manager run house.db --detach --metrics 9684
       dicectl manager run postgresql://dice@db.example.org/dice --host a.example.org --also b.example.org
       dicectl manager run house.db --report-every 2m --alert-command "mail -s dice admin@example.org"
@@ -108,6 +109,9 @@ def run(registry, port, host, bind, also, metrics, report_s, alert_command, aske
     require_unix("the group manager")
     alerts = Alerts(alert_command) if alert_command else None
     control = control or ("dice.db" if is_database(registry) else registry)
+    key = keys.load(key_file)
+    if not is_database(registry):
+        manager_new.admit(registry, key, is_new)
     if detach:
         log, pid = background.start(control)
         click.echo(f"serving devices on UDP port {port} as process {pid}; its log is {log}")
@@ -118,7 +122,7 @@ def run(registry, port, host, bind, also, metrics, report_s, alert_command, aske
     chosen = log_format.chosen("json" if as_json else asked)
     options = (control, port, name, others, metrics, chosen, report_s, alerts, bind)
     try:
-        asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, keys.load(key_file), *options))
+        asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
     except KeyboardInterrupt:
         pass
 
@@ -188,6 +192,7 @@ for _command in (
     manager_key.key,
     manager_key.encrypt,
     manager_key.decrypt,
+    manager_new.new,
     *manager_service.commands,
 ):
     command.add_command(_command)

@@ -117,7 +117,8 @@ def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
             Path(target).write_text(text)
         except OSError as error:
             raise CommandError(f"cannot write {target}: {error.strerror}; run it as root, or choose a file with --to", USAGE)
-        click.echo(f"written to {target}; next:\n  systemctl daemon-reload\n  systemctl enable --now {Path(target).stem}")
+        steps = [*systemd_unit.before(registry), "systemctl daemon-reload", f"systemctl enable --now {Path(target).stem}"]
+        click.echo("\n  ".join([f"written to {target}; next:", *steps]))
     for note in systemd_unit.notes(user):
         click.echo(f"note: {note}", err=True)
 

@@ -32,7 +32,7 @@ class ManagerProcess:
 
     def start(self):
         """Start the manager, and wait until it serves."""
-        argv = [sys.executable, "-m", "dicectl", "manager", "run", str(self.registry)]
+        argv = [sys.executable, "-m", "dicectl", "manager", "run", str(self.registry), "--new"]
         argv += ["--port", str(PORT), "--host", self._host, "--json"]
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self._process.stdout.readline()

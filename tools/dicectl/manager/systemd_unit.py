@@ -100,6 +100,13 @@ def text(registry, user, port, host, metrics, key_file=None):
     )
 
 
+def before(registry):
+    """Return the commands that create the registry, if there is none yet."""
+    if is_database(registry) or Path(registry).exists():
+        return []
+    return [f"install -d -m 700 {_quoted(str(Path(registry).parent))}", f"dicectl manager new {_quoted(registry)}"]
+
+
 def _program():
     """Return the words that start this dicectl."""
     script = Path(sys.prefix, "bin", "dicectl")

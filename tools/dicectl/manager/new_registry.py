@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""New registries, only if somebody wants one: a manager on an empty file in the wrong place would know no device."""
+
+import os
+
+from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry.opening import open_registry, read_audit
+
+
+def why_empty(path):
+    """Return why the file `path` is a registry without contents, as the rest of a sentence; "" if it has some, or is none."""
+    if not os.path.exists(path):
+        return "does not exist"
+    if not os.path.getsize(path):
+        return "is an empty file"
+    try:
+        return "" if read_audit(path, 0, 1) else "has no device, no group and no entry in its audit log"
+    except CommandError:  # opening it tells what is wrong
+        return ""
+
+
+def create(path, key=None):
+    """Create a registry, with an entry in its audit log so that it is not empty; raises CommandError if there is one."""
+    if not why_empty(path):
+        raise CommandError(f"{path} already exists: choose another name", USAGE)
+    registry = open_registry(path, key=key)
+    try:
+        registry.log("created")
+    finally:
+        registry.close()
