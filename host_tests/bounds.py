@@ -6,12 +6,11 @@ All of it follows from `dice.limits`. The expelled may be anybody, do anything, 
 """
 
 from dice.limits import (
-    ACKNOWLEDGE_EACH_MS,
     COAP_ACK_TIMEOUT_MS,
     COAP_MAX_RETRANSMIT,
-    DELIVERY_PACE_MS,
     DELIVERY_RETRY_MS,
     EXPEL_MS,
+    EXPEL_PACE_MS,
     MANAGED_POLL_S,
     REPORT_MAX_S,
 )
@@ -22,12 +21,12 @@ CONNECT_S = 60  # the timeout_s of dice.connect
 
 
 def connected_s(members):
-    """Of a member that answers the manager's requests at once: 5 s and 110 ms for each member.
+    """Of a member that answers the manager's requests at once: 5 s and 2 ms for each member.
 
-    EXPEL_MS and ACKNOWLEDGE_EACH_MS until the epoch is active, although somebody has not acknowledged it, and DELIVERY_PACE_MS for
-    each member that is asked to enter it.
+    EXPEL_MS and EXPEL_PACE_MS for each member until the epoch is active, although somebody has not acknowledged it, and
+    EXPEL_PACE_MS for each member that is asked to enter it. A manager with another `expel_pace_ms` has that instead.
     """
-    return (EXPEL_MS + (ACKNOWLEDGE_EACH_MS + DELIVERY_PACE_MS) * members) / 1000
+    return (EXPEL_MS + 2 * EXPEL_PACE_MS * members) / 1000
 
 
 def lossy_s(members):

@@ -15,6 +15,7 @@ from unittest import mock
 
 from dice.aio import group as aio_group
 from dice.aio import kdc as aio_kdc
+from dice.aio import key_delivery as aio_key_delivery
 from dice.aio import managed as aio_managed
 from dice.errors import LimitError, PeerError, StoreError, UsageError
 from dice.group.context import Context
@@ -150,8 +151,7 @@ class Push:
 
     def forget(self, delivery):
         """End the wait after a push that has failed."""
-        getattr(delivery, "_failed", {}).pop(self.identity, None)
-        del delivery._pushes[self.identity]
+        delivery.pushed(self.identity)
 
     def cancel(self):
         """As a task's."""
@@ -164,6 +164,8 @@ def _beside(manager, state):
         if isinstance(value, (dict, set, list)):
             setattr(other, name, copy.copy(value))
     other.state = state.copy()
+    other.progress = copy.copy(manager.progress)
+    other.progress.begin(state)
     other._commit = lambda state, change: None
     return other
 
@@ -305,7 +307,7 @@ def stepped():
     """Replace the surroundings of the library's coroutines."""
     patches = [
         mock.patch.object(module, name, value)
-        for module in (aio_kdc, aio_managed, aio_group)
+        for module in (aio_kdc, aio_key_delivery, aio_managed, aio_group)
         for name, value in REPLACED.items()
         if hasattr(module, name)
     ]

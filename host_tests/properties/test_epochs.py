@@ -14,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from dice.aio import kdc, managed
+from dice.aio import key_delivery, managed
 from dice.coap.codes import CHANGED
 from dice.coap.message import CREATED
 from dice.group.gsa import UNKNOWN
@@ -100,13 +100,13 @@ def _no_keys_without_a_sender():
 
 def _who_fetches_is_told_nothing():
     """F4: a member that fetches the GSA of an active epoch does not enter it, and reads the previous one for the usual time."""
-    original = kdc._KeyDelivery._join
+    original = key_delivery.KeyDelivery._join
 
     def _join(self, request, identity):
         code, body = original(self, request, identity)
         return code, b"\x3c\0" + body[2:] if code == CREATED else body
 
-    return mock.patch.object(kdc._KeyDelivery, "_join", _join)
+    return mock.patch.object(key_delivery.KeyDelivery, "_join", _join)
 
 
 def _a_lifetime_ends_all_epochs():

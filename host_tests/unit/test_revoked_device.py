@@ -17,14 +17,14 @@ from dice.coap.codes import POST
 from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
-from dice.limits import ACKNOWLEDGE_EACH_MS, EXPEL_MS
+from dice.limits import EXPEL_MS, EXPEL_PACE_MS
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import MANAGER, VirtualNetwork, VirtualNode
 
 SECRET = b"of the device"
 TRIES_S = (0.1, 10, 400)  # after the change
-GROUP_S = (EXPEL_MS + 3 * ACKNOWLEDGE_EACH_MS) / 1000 + 1  # until an epoch that shuts somebody out is in use, with three members
+GROUP_S = (EXPEL_MS + 3 * EXPEL_PACE_MS) / 1000 + 1  # until an epoch that shuts somebody out is in use, with three members
 LAMPS = "ace-group/lamps"
 
 

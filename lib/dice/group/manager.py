@@ -17,7 +17,9 @@ from ..errors import UsageError
 from ..limits import (
     ACKNOWLEDGE_EACH_MS,
     ACKNOWLEDGE_MS,
+    DELIVERY_PACE_MS,
     EXPEL_MS,
+    EXPEL_PACE_MS,
     FORGED_MAX,
     FORGED_SHORT_TAG_MAX,
     GRACE_MS,
@@ -31,19 +33,16 @@ from ..limits import (
 from ..reasons import E_OPTION
 from ..suites import SUITES
 from .device_ids import assign_ids
-from .group_state import Change, GroupState, MemberRecord
+from .group_state import ANSWERING, LISTENER, SENDER, Change, GroupState, MemberRecord
 from .gsa import DERIVE_SENDER, UNKNOWN, Gsa
 from .gsa_encode import mul_id_of, traffic_key
+from .progress import Progress
 from .ration import Ration, expire
 from .rollback import Rollback
 
 if TYPING:
     from collections.abc import Callable, Container, Iterable
     from typing import Any
-
-SENDER = "sender"
-ANSWERING = "answering"  # a listener with an id of its own
-LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
@@ -62,22 +61,32 @@ class Manager:
     """
 
     def __init__(
-        self, state: GroupState, commit: "Callable[[GroupState, Change], object]", random: "Callable[[int], bytes]", now: int
+        self,
+        state: GroupState,
+        commit: "Callable[[GroupState, Change], object]",
+        random: "Callable[[int], bytes]",
+        now: int,
+        pace_ms: int = DELIVERY_PACE_MS,
+        expel_pace_ms: int = EXPEL_PACE_MS,
     ) -> None:
         """Continue with `state`; if its epoch was not active, the wait for acknowledgements starts again.
 
         * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
           exception, which the call that changes the state raises too; then nothing has changed.
         * `random(n)` returns n random bytes; `now`: the time in ticks, here and in the other calls.
+        * `pace_ms`: between the deliveries to two members, 1 to 50; `expel_pace_ms`: the same while some may obey the expelled.
         """
+        if not 1 <= pace_ms <= DELIVERY_PACE_MS or not 1 <= expel_pace_ms <= DELIVERY_PACE_MS:
+            raise UsageError(E_OPTION)
+        self.expel_pace_ms = expel_pace_ms
+        self._pace_ms = pace_ms
         self.connected: Container[bytes] | None = None
         self.state = state
         self._commit = commit
         self._random = random
         self._due: int | None = None  # the end of the wait for acknowledgements
-        self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
-        self._undelivered: dict[bytes, bool] = {}  # members that have not acknowledged the epoch,
-        self._not_entered: dict[bytes, bool] = {}  # and that are not known to have entered it
+        self.progress = Progress()
+        self.added: list[bytes] = []  # without a new epoch; for who delivers, and empties it
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
         self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
@@ -89,7 +98,7 @@ class Manager:
     def restore(self, state: GroupState, now: int) -> None:
         """Continue with `state`, an earlier one that is durable, as after a restart."""
         self.state = state
-        self._begun()
+        self.progress.begin(state)
         self._due = None if state.active or not state.epoch else self._end_of_wait(state.grace_s, len(state.members), now)
         self._expelled = max(self._expelled, state.epoch)
         self._heard = {}
@@ -110,6 +119,7 @@ class Manager:
             self.begin(change, now)
         else:
             self._keep(change)
+            self.added += list(change.members)
 
     def remove(self, identities: "Iterable[bytes]", now: int) -> None:
         """Expel members: begin an epoch with a new master key. Raises UsageError for a device that is not a member."""
@@ -152,9 +162,11 @@ class Manager:
 
     def pending(self, identity: bytes) -> bool:
         """Return whether a member had better fetch the epoch some moments later, when all senders that have it have reported."""
-        member = self.state.members.get(identity)
-        missing = [i for i in self._pending if i != identity and i not in self._heard and self._has_session(i)]
-        return member is not None and member.held < self.state.epoch and bool(missing)
+        return identity in self.progress.undelivered and self.unreported() not in ([], [identity])
+
+    def unreported(self) -> "list[bytes]":
+        """Identities of the senders for whose report others wait."""
+        return [i for i in self._pending if i not in self._heard and self._has_session(i)]
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
@@ -169,10 +181,10 @@ class Manager:
         state = self.state
         base = state.epoch << 48
         senders = []
-        for other, record in state.members.items():
-            if record.role == SENDER:
-                known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
-                senders.append((record.id, base + record.sent if known else UNKNOWN))
+        for other in self.progress.senders:
+            record = state.members[other]
+            known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
+            senders.append((record.id, base + record.sent if known else UNKNOWN))
         return Gsa(
             gid=state.gid,
             address=state.address,
@@ -195,7 +207,11 @@ class Manager:
 
         0 if that may be an epoch in which somebody sends who was expelled since, also where other epochs came in between.
         """
-        return 0 if self._entered.get(identity, 0) < self._expelled else GRACE_MS // 1000
+        return 0 if self.progress.entered.get(identity, 0) < self._expelled else GRACE_MS // 1000
+
+    def pace_ms(self) -> int:
+        """Return the time in ms between the deliveries to two members."""
+        return self._pace_ms if self.state.grace_s else self.expel_pace_ms
 
     def acknowledge(self, identity: bytes, epoch: int, now: int) -> bool:
         """Record that a member has stored the GSA of `epoch`; return whether the current epoch is active."""
@@ -204,15 +220,14 @@ class Manager:
             return False
         if member.held < epoch:
             self._change(identity, "held", epoch)
-        if not self.state.active and not self._undelivered:
+        if not self.state.active and not self.progress.undelivered:
             self._activate()
         return self.state.active
 
     def entered(self, identity: bytes, epoch: int) -> None:
         """Note that a member has entered `epoch`: it obeys nobody any more who was expelled before."""
         if identity in self.state.members and epoch == self.state.epoch:
-            self._entered[identity] = epoch
-            self._not_entered.pop(identity, None)
+            self.progress.enter(identity, epoch)
 
     def reconnected(self, identity: bytes) -> None:
         """Note that a member has a new session: how far it has sent is unknown until it reports over it."""
@@ -269,7 +284,7 @@ class Manager:
         Listeners first: before a sender has the epoch, how far it has sent is known. Then those that the expelled may reach.
         """
         members = self.state.members
-        return sorted(self._undelivered, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
+        return sorted(self.progress.undelivered, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
 
     @property
     def not_activated(self) -> "list[bytes]":
@@ -278,7 +293,7 @@ class Manager:
         Those first that the expelled may reach; then senders, since others follow their first record.
         """
         members = self.state.members
-        return sorted(self._not_entered, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
+        return sorted(self.progress.not_entered, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
 
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
@@ -300,7 +315,7 @@ class Manager:
 
     def settle(self, is_awake: "Callable[[bytes], bool]") -> None:
         """Activate the epoch if all members that are awake have acknowledged it; `is_awake(identity)` tells who is."""
-        if self._due is not None and not any(map(is_awake, self._undelivered)) and any(map(is_awake, self.state.members)):
+        if self._due is not None and not self.progress.is_awaited(is_awake) and any(map(is_awake, self.state.members)):
             self._activate()
 
     def _has_session(self, identity):
@@ -312,7 +327,7 @@ class Manager:
         if not self.state.grace_s:
             if self._due is None:
                 return
-            latest = ticks_add(self._due, PENDING_EXPEL_MS - EXPEL_MS - ACKNOWLEDGE_EACH_MS * len(self.state.members))
+            latest = ticks_add(self._due, PENDING_EXPEL_MS - EXPEL_MS - self.expel_pace_ms * len(self.state.members))
             if ticks_diff(latest, until) < 0:
                 until = latest
         self._pending[identity] = until
@@ -348,7 +363,7 @@ class Manager:
             due = self._end_of_wait(change.fields["grace_s"], len(state.members), now)
         self._keep(change)
         if epoch == 1:
-            self._entered = {}
+            self.progress.entered = {}
             self._expelled = 0
         self._due = due
         self._heard = {}
@@ -356,7 +371,7 @@ class Manager:
         self._clashed = set()
         if expel:
             self._expelled = epoch
-        self._begun()
+        self.progress.begin(self.state)
 
     def _activate(self):
         change = Change()
@@ -377,24 +392,8 @@ class Manager:
         self._commit(self.state, change)
         self.state.apply(change)
         for identity in change.members:
-            self._note(identity)
-
-    def _begun(self):
-        """Note anew which members are behind."""
-        self._undelivered = {}
-        self._not_entered = {}
-        for identity in self.state.members:
-            self._note(identity)
-
-    def _note(self, identity):
-        """Note whether a member is behind."""
-        member = self.state.members.get(identity)
-        self._undelivered.pop(identity, None)
-        self._not_entered.pop(identity, None)
-        if member and member.held < self.state.epoch:
-            self._undelivered[identity] = True
-        if member and self._entered.get(identity) != self.state.epoch:
-            self._not_entered[identity] = True
+            self.progress.note(self.state, identity)
 
     def _end_of_wait(self, grace_s, members, now):
-        return ticks_add(now, (ACKNOWLEDGE_MS if grace_s else EXPEL_MS) + ACKNOWLEDGE_EACH_MS * members)
+        wait_ms = ACKNOWLEDGE_MS + ACKNOWLEDGE_EACH_MS * members if grace_s else EXPEL_MS + self.expel_pace_ms * members
+        return ticks_add(now, wait_ms)

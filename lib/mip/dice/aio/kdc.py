@@ -15,15 +15,11 @@ import asyncio
 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
-_BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONFLICT = const(0x89); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3); _URI_PATH = const(11)
+_URI_PATH = const(11)
 from ..coap.resource import Router
-_REPORT_CONFLICT = const(4)
-from ..errors import DiceError, FormatError, UsageError
-from ..group.gsa_encode import encode
+from ..errors import DiceError, UsageError
 from ..group.presence import ASLEEP, RETURNING, SILENT, Presence
-_DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000); _KDC_REQUESTS_MAX = const(256); _KDC_REQUESTS_PERIOD_MS = const(10_000); _REPORT_MAX_S = const(600); _REPORT_PERIOD_MAX_S = const(3600); _REPORT_PERIOD_MIN_S = const(10)
-
-
+_KDC_REQUESTS_MAX = const(256); _KDC_REQUESTS_PERIOD_MS = const(10_000); _REPORT_MAX_S = const(600); _REPORT_PERIOD_MAX_S = const(3600); _REPORT_PERIOD_MIN_S = const(10)
 
 
 
@@ -31,20 +27,15 @@ _DELIVERY_PACE_MS = const(50); _DELIVERY_RETRY_MS = const(5_000); _KDC_REQUESTS_
 
 
 _E_OPTION = const(18)
-from ..wire import Reader
 from .coap import Coap
+from .key_delivery import KeyDelivery
 from .wait import now, repeat
 
 _TOO_MANY = const(0x9D)  # 4.29 (RFC 8516)
-_REPORT_BYTES = const(19)
-_NO_BACK_BYTES = const(15)  # without `back_s`
-_NO_FORGED_BYTES = const(11)  # without `forged`, too
 _WATCH_S = const(5)  # between two looks at who is silent
-_CLASH_FLAG = const(1)
-_ENTERED_FLAG = const(2)
 
 if _TYPING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable
     from typing import Any
 
     from ..coap.message import Message
@@ -76,7 +67,7 @@ class Kdc:
         self.error: Exception | None = None
         self._device = device
         self._watching: Any = None
-        self._deliveries: dict[str, _KeyDelivery] = {}  # by the name of the group
+        self._deliveries: dict[str, KeyDelivery] = {}  # by the name of the group
         self._router = Router({})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
         self._period_end = 0
@@ -87,7 +78,7 @@ class Kdc:
         for identity, member in manager.state.members.items():
             if member.held:
                 self.presence.expected(identity, now())
-        delivery = _KeyDelivery(manager, self.connected, self)
+        delivery = KeyDelivery(manager, self.connected, self)
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
         if self._watching is None:
@@ -188,176 +179,3 @@ class Kdc:
             self._watching.cancel()
         for delivery in self._deliveries.values():
             delivery.close()
-
-
-class _KeyDelivery:
-    """The resources of one group, and the deliveries to its members, several at a time: a silent member delays no other."""
-
-    def __init__(self, manager: "Manager", connected: "dict[bytes, Coap]", kdc: Kdc) -> None:
-        self.changed = asyncio.Event()
-        self.error: Exception | None = None  # the last one, such as of storing the state
-        self.overrun = 0  # how many there were
-        self._manager = manager
-        self._connected = connected
-        self._kdc = kdc
-        self._presence = kdc.presence
-        self._pushes: dict[bytes, asyncio.Task[None]] = {}  # by identity
-        self._epochs: dict[bytes, int] = {}  # of the last push, by identity
-        path = "ace-group/" + manager.state.name
-        self._target = "gsa/" + manager.state.name
-        self.routes: Any = {path: {_POST: self._join}, path + "/num": {_GET: self._number}, path + "/node": {_POST: self._report}}
-        self._task = asyncio.create_task(repeat(self, self._step))
-
-    def settled(self) -> bool:
-        return not self._manager.undelivered and not self._manager.not_activated
-
-    def not_activated(self) -> "list[bytes]":
-        return self._manager.not_activated
-
-    def is_active(self) -> bool:
-        return self._manager.state.active
-
-    def close(self) -> None:
-        self._task.cancel()
-        for task in list(self._pushes.values()):
-            task.cancel()
-
-    def reconnected(self, identity: bytes) -> None:
-        self._manager.reconnected(identity)
-        self.changed.set()
-
-    def admits(self, identity: bytes) -> bool:
-        return identity in self._manager.state.members
-
-    def _join(self, request: "Message", identity: bytes) -> "Response":
-        if self._manager.pending(identity):
-            return _SERVICE_UNAVAILABLE, b""
-        body = self._body(identity)
-        return (_FORBIDDEN, b"") if body is None else (_CREATED, body)
-
-    def _body(self, identity: bytes) -> "bytes | None":
-        """Return struct { uint8 grace_s; uint8 active; GSA gsa; } for a member, or None for others."""
-        gsa = self._manager.fetch(identity, now())
-        if gsa is None:
-            return None
-        self.changed.set()  # an epoch may have begun
-        return bytes((self._manager.grace_s(identity), self._manager.state.active)) + bytes(encode(gsa))
-
-    def _number(self, request: "Message", identity: bytes) -> "Response":
-        if not self.admits(identity):
-            return _FORBIDDEN, b""
-        return _CONTENT, self._manager.state.epoch.to_bytes(2, "big")
-
-    def _report(self, request: "Message", identity: bytes) -> "Response":
-        """Handle a report; the response is the current epoch, so that a member sees that it has missed one.
-
-        A report with `back_s` is answered with struct { uint16 epoch; uint16 report_s; }.
-        """
-        if not self.admits(identity):
-            return _FORBIDDEN, b""
-        report = bytes(request.payload)
-        try:
-            self._reported(identity, report[:_NO_BACK_BYTES] if len(report) == _REPORT_BYTES else report)
-        except FormatError:
-            return _BAD_REQUEST, b""
-        self.changed.set()
-        answer = self._manager.state.epoch.to_bytes(2, "big")
-        if len(report) == _REPORT_BYTES:
-            self._presence.reported(identity, int.from_bytes(report[_NO_BACK_BYTES:], "big"), now())
-            answer += self._presence.report_s.to_bytes(2, "big")
-        return _CHANGED, answer
-
-    def _reported(self, identity: bytes, report: bytes, refused: int = -1) -> int:
-        """Handle struct { uint16 epoch; uint64 next; uint8 flags; uint32 forged; }; return the epoch that it acknowledges, or 0.
-
-        It is what a member has installed, how far it has sent, and how many records of the epoch did not verify. Flags: 1 clash, 2
-        the epoch is entered, 4 the member has another key of it, as if it has `refused` that epoch. Raises FormatError.
-        """
-        reader = Reader(report)
-        epoch, sent, flags = reader.uint(2), reader.uint(8), reader.uint(1)
-        forged = reader.uint(4) if len(report) > _NO_FORGED_BYTES else 0
-        reader.end()
-        clash, entered, conflict = [bool(flags & flag) for flag in (_CLASH_FLAG, _ENTERED_FLAG, _REPORT_CONFLICT)]
-        conflict = conflict or epoch == refused
-        self._manager.report(identity, epoch, sent, clash, now(), forged, entered, conflict)
-        return 0 if conflict else epoch
-
-    async def _step(self) -> None:
-        """Start what is to be delivered, and wait for a change or a deadline."""
-        self.changed.clear()
-        try:
-            self._manager.timeout(now())
-            self._manager.settle(self._kdc.is_awake)
-        except Exception as error:  # the state cannot be stored: nothing has changed, and it is still due
-            self.error = error
-            await asyncio.sleep(_DELIVERY_RETRY_MS / 1000)
-            return
-        undelivered = self._manager.undelivered
-        await self._start(undelivered, self._push_gsa)
-        if self._manager.state.active:
-            await self._start([identity for identity in self.not_activated() if identity not in undelivered], self._activate)
-        due = self._manager.deadline()
-        try:
-            await asyncio.wait_for(self.changed.wait(), None if due is None else max(0, ticks_diff(due, now())) / 1000)
-        except asyncio.TimeoutError:
-            pass
-
-    async def _start(self, identities: "Iterable[bytes]", push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        """Start a push to each device that is connected and has none. One of an older epoch is replaced."""
-        for identity in identities:
-            if self._epochs.get(identity) != self._manager.state.epoch and identity in self._pushes:
-                self._pushes.pop(identity).cancel()
-            if identity in self._connected and identity not in self._pushes and not self._manager.pending(identity):
-                self._epochs[identity] = self._manager.state.epoch
-                self._pushes[identity] = asyncio.create_task(self._push(identity, push))
-                await asyncio.sleep(_DELIVERY_PACE_MS / 1000)
-
-    async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        try:
-            delivered = await push(identity)
-        except Exception as error:  # an acknowledgement that cannot be stored
-            self.error = error
-            delivered = False
-        if not delivered:
-            await asyncio.sleep(_DELIVERY_RETRY_MS / 1000)
-        del self._pushes[identity]
-        self.changed.set()
-
-    async def _push_gsa(self, identity: bytes) -> bool:
-        """Deliver its GSA to a member; return whether it was acknowledged."""
-        body = self._body(identity)
-        epoch = self._manager.state.epoch
-        if body is None or not await self._request(identity, epoch, _PUT, self._target, body):
-            return False
-        self._manager.acknowledge(identity, epoch, now())
-        return True
-
-    async def _activate(self, identity: bytes) -> bool:
-        """Request a member to enter the current epoch; return whether it did."""
-        epoch = self._manager.state.epoch
-        if not await self._request(identity, epoch, _POST, self._target + "/activate", epoch.to_bytes(2, "big")):
-            return False
-        self._manager.entered(identity, epoch)
-        return True
-
-    async def _request(self, identity: bytes, epoch: int, code: int, path: str, payload: bytes) -> bool:
-        """Send a request to a member; return whether the response is 2.04, with a report of `epoch` if it has one."""
-        session = self._connected.get(identity)
-        if session is None:
-            return False
-        self._presence.asked(identity, now())
-        try:
-            response = await session.request(code, path, payload)
-            if response is None:
-                if self._connected.get(identity) is session:
-                    self._presence.unanswered(identity, now())
-                return False
-            self._presence.heard(identity, now())
-            if response.code not in (_CHANGED, _CONFLICT):
-                return False
-            report = getattr(response, "payload", b"")
-            refused = epoch if response.code == _CONFLICT else -1
-            acknowledged = self._reported(identity, report, refused) if report else epoch
-            return response.code == _CHANGED and acknowledged == epoch
-        except (DiceError, OSError):
-            return False

@@ -15,7 +15,9 @@ continues where it was; what it knew of sequence numbers and of who has entered 
 from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
 from ..errors import UsageError
-_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = const(5_000); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _PENDING_EXPEL_MS = const(4_000); _PENDING_MS = const(20_000); _SENDER_HEARD_MS = const(700_000)
+_ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _DELIVERY_PACE_MS = const(50); _EXPEL_MS = const(5_000); _EXPEL_PACE_MS = const(1); _FORGED_MAX = const(1 << 23); _FORGED_SHORT_TAG_MAX = const(1 << 7); _GRACE_MS = const(60_000); _GROUP_EPOCH_MAX = const(0xFFFF); _KEY_RECORDS_MAX = const(1 << 23); _OPERATOR_EPOCHS = const(256); _PENDING_EXPEL_MS = const(4_000); _PENDING_MS = const(20_000); _SENDER_HEARD_MS = const(700_000)
+
+
 
 
 
@@ -32,19 +34,16 @@ _ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _EXPEL_MS = c
 _E_OPTION = const(18)
 from ..suites import SUITES
 from .device_ids import assign_ids
-from .group_state import Change, GroupState, MemberRecord
+from .group_state import ANSWERING, LISTENER, SENDER, Change, GroupState, MemberRecord
 from .gsa import UNKNOWN, Gsa; _DERIVE_SENDER = const(1)
 from .gsa_encode import mul_id_of, traffic_key
+from .progress import Progress
 from .ration import Ration, expire
 from .rollback import Rollback
 
 if _TYPING:
     from collections.abc import Callable, Container, Iterable
     from typing import Any
-
-SENDER = "sender"
-ANSWERING = "answering"  # a listener with an id of its own
-LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
@@ -63,22 +62,32 @@ class Manager:
     """
 
     def __init__(
-        self, state: GroupState, commit: "Callable[[GroupState, Change], object]", random: "Callable[[int], bytes]", now: int
+        self,
+        state: GroupState,
+        commit: "Callable[[GroupState, Change], object]",
+        random: "Callable[[int], bytes]",
+        now: int,
+        pace_ms: int = _DELIVERY_PACE_MS,
+        expel_pace_ms: int = _EXPEL_PACE_MS,
     ) -> None:
         """Continue with `state`; if its epoch was not active, the wait for acknowledgements starts again.
 
         * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
           exception, which the call that changes the state raises too; then nothing has changed.
         * `random(n)` returns n random bytes; `now`: the time in ticks, here and in the other calls.
+        * `pace_ms`: between the deliveries to two members, 1 to 50; `expel_pace_ms`: the same while some may obey the expelled.
         """
+        if not 1 <= pace_ms <= _DELIVERY_PACE_MS or not 1 <= expel_pace_ms <= _DELIVERY_PACE_MS:
+            raise UsageError(_E_OPTION)
+        self.expel_pace_ms = expel_pace_ms
+        self._pace_ms = pace_ms
         self.connected: Container[bytes] | None = None
         self.state = state
         self._commit = commit
         self._random = random
         self._due: int | None = None  # the end of the wait for acknowledgements
-        self._entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
-        self._undelivered: dict[bytes, bool] = {}  # members that have not acknowledged the epoch,
-        self._not_entered: dict[bytes, bool] = {}  # and that are not known to have entered it
+        self.progress = Progress()
+        self.added: list[bytes] = []  # without a new epoch; for who delivers, and empties it
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
         self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
@@ -90,7 +99,7 @@ class Manager:
     def restore(self, state: GroupState, now: int) -> None:
         """Continue with `state`, an earlier one that is durable, as after a restart."""
         self.state = state
-        self._begun()
+        self.progress.begin(state)
         self._due = None if state.active or not state.epoch else self._end_of_wait(state.grace_s, len(state.members), now)
         self._expelled = max(self._expelled, state.epoch)
         self._heard = {}
@@ -111,6 +120,7 @@ class Manager:
             self.begin(change, now)
         else:
             self._keep(change)
+            self.added += list(change.members)
 
     def remove(self, identities: "Iterable[bytes]", now: int) -> None:
         """Expel members: begin an epoch with a new master key. Raises UsageError for a device that is not a member."""
@@ -153,9 +163,11 @@ class Manager:
 
     def pending(self, identity: bytes) -> bool:
         """Return whether a member had better fetch the epoch some moments later, when all senders that have it have reported."""
-        member = self.state.members.get(identity)
-        missing = [i for i in self._pending if i != identity and i not in self._heard and self._has_session(i)]
-        return member is not None and member.held < self.state.epoch and bool(missing)
+        return identity in self.progress.undelivered and self.unreported() not in ([], [identity])
+
+    def unreported(self) -> "list[bytes]":
+        """Identities of the senders for whose report others wait."""
+        return [i for i in self._pending if i not in self._heard and self._has_session(i)]
 
     def gsa(self, identity: bytes) -> "Gsa | None":
         """Return the Gsa of the current epoch for a member; None for others. A sender may have it from now on: that is committed.
@@ -170,10 +182,10 @@ class Manager:
         state = self.state
         base = state.epoch << 48
         senders = []
-        for other, record in state.members.items():
-            if record.role == SENDER:
-                known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
-                senders.append((record.id, base + record.sent if known else UNKNOWN))
+        for other in self.progress.senders:
+            record = state.members[other]
+            known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
+            senders.append((record.id, base + record.sent if known else UNKNOWN))
         return Gsa(
             gid=state.gid,
             address=state.address,
@@ -196,7 +208,11 @@ class Manager:
 
         0 if that may be an epoch in which somebody sends who was expelled since, also where other epochs came in between.
         """
-        return 0 if self._entered.get(identity, 0) < self._expelled else _GRACE_MS // 1000
+        return 0 if self.progress.entered.get(identity, 0) < self._expelled else _GRACE_MS // 1000
+
+    def pace_ms(self) -> int:
+        """Return the time in ms between the deliveries to two members."""
+        return self._pace_ms if self.state.grace_s else self.expel_pace_ms
 
     def acknowledge(self, identity: bytes, epoch: int, now: int) -> bool:
         """Record that a member has stored the GSA of `epoch`; return whether the current epoch is active."""
@@ -205,15 +221,14 @@ class Manager:
             return False
         if member.held < epoch:
             self._change(identity, "held", epoch)
-        if not self.state.active and not self._undelivered:
+        if not self.state.active and not self.progress.undelivered:
             self._activate()
         return self.state.active
 
     def entered(self, identity: bytes, epoch: int) -> None:
         """Note that a member has entered `epoch`: it obeys nobody any more who was expelled before."""
         if identity in self.state.members and epoch == self.state.epoch:
-            self._entered[identity] = epoch
-            self._not_entered.pop(identity, None)
+            self.progress.enter(identity, epoch)
 
     def reconnected(self, identity: bytes) -> None:
         """Note that a member has a new session: how far it has sent is unknown until it reports over it."""
@@ -270,7 +285,7 @@ class Manager:
         Listeners first: before a sender has the epoch, how far it has sent is known. Then those that the expelled may reach.
         """
         members = self.state.members
-        return sorted(self._undelivered, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
+        return sorted(self.progress.undelivered, key=lambda i: (members[i].role == SENDER, self.grace_s(i)))
 
     @property
     def not_activated(self) -> "list[bytes]":
@@ -279,7 +294,7 @@ class Manager:
         Those first that the expelled may reach; then senders, since others follow their first record.
         """
         members = self.state.members
-        return sorted(self._not_entered, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
+        return sorted(self.progress.not_entered, key=lambda i: (self.grace_s(i), members[i].role != SENDER))
 
     def deadline(self) -> "int | None":
         """Return the ticks at which timeout() must be called, or None."""
@@ -301,7 +316,7 @@ class Manager:
 
     def settle(self, is_awake: "Callable[[bytes], bool]") -> None:
         """Activate the epoch if all members that are awake have acknowledged it; `is_awake(identity)` tells who is."""
-        if self._due is not None and not any(map(is_awake, self._undelivered)) and any(map(is_awake, self.state.members)):
+        if self._due is not None and not self.progress.is_awaited(is_awake) and any(map(is_awake, self.state.members)):
             self._activate()
 
     def _has_session(self, identity):
@@ -313,7 +328,7 @@ class Manager:
         if not self.state.grace_s:
             if self._due is None:
                 return
-            latest = ticks_add(self._due, _PENDING_EXPEL_MS - _EXPEL_MS - _ACKNOWLEDGE_EACH_MS * len(self.state.members))
+            latest = ticks_add(self._due, _PENDING_EXPEL_MS - _EXPEL_MS - self.expel_pace_ms * len(self.state.members))
             if ticks_diff(latest, until) < 0:
                 until = latest
         self._pending[identity] = until
@@ -349,7 +364,7 @@ class Manager:
             due = self._end_of_wait(change.fields["grace_s"], len(state.members), now)
         self._keep(change)
         if epoch == 1:
-            self._entered = {}
+            self.progress.entered = {}
             self._expelled = 0
         self._due = due
         self._heard = {}
@@ -357,7 +372,7 @@ class Manager:
         self._clashed = set()
         if expel:
             self._expelled = epoch
-        self._begun()
+        self.progress.begin(self.state)
 
     def _activate(self):
         change = Change()
@@ -378,24 +393,8 @@ class Manager:
         self._commit(self.state, change)
         self.state.apply(change)
         for identity in change.members:
-            self._note(identity)
-
-    def _begun(self):
-        """Note anew which members are behind."""
-        self._undelivered = {}
-        self._not_entered = {}
-        for identity in self.state.members:
-            self._note(identity)
-
-    def _note(self, identity):
-        """Note whether a member is behind."""
-        member = self.state.members.get(identity)
-        self._undelivered.pop(identity, None)
-        self._not_entered.pop(identity, None)
-        if member and member.held < self.state.epoch:
-            self._undelivered[identity] = True
-        if member and self._entered.get(identity) != self.state.epoch:
-            self._not_entered[identity] = True
+            self.progress.note(self.state, identity)
 
     def _end_of_wait(self, grace_s, members, now):
-        return ticks_add(now, (_ACKNOWLEDGE_MS if grace_s else _EXPEL_MS) + _ACKNOWLEDGE_EACH_MS * members)
+        wait_ms = _ACKNOWLEDGE_MS + _ACKNOWLEDGE_EACH_MS * members if grace_s else _EXPEL_MS + self.expel_pace_ms * members
+        return ticks_add(now, wait_ms)
