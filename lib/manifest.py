@@ -22,9 +22,10 @@ import tempfile
 _CONSTANTS = ("_typing.py", "codes.py", "limits.py", "reasons.py")  # folded away
 _HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py", "dtls/session_index.py")  # CPython only
 # The group manager, which is not a board.
-_MANAGER = tuple(f"group/{name}.py" for name in ("gsa_encode", "group_state", "manager", "presence", "progress", "ration")) + (
-    "aio/kdc.py",
-)
+_MANAGER = tuple(
+    f"group/{name}.py"
+    for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress", "ration", "rollback")
+) + ("aio/kdc.py", "aio/key_delivery.py")
 _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _MANAGER  # for firmware on an operating system
 _PLAIN = ("crypto/ccm.py",)  # for firmware without native code
 _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code

@@ -53,7 +53,7 @@ TOOLS_BELOW = {
     "net": {""},
     "emulator": {"", "firmware"},
     "manager": {"", "board", "net"},
-    "measure": {"", "firmware", "emulator", "net"},
+    "measure": {"", "firmware", "emulator", "net", "manager"},
     "demo": {"", "firmware", "emulator", "net", "manager", "measure"},
     "cli": {"", "firmware", "board", "net", "emulator", "manager", "measure", "demo"},
     "__main__": {"", "__init__", "cli"},

@@ -184,14 +184,9 @@ class KeyDelivery:
         manager = self._manager
         while self._queue:
             identity = self._queue.pop()
-            push = (
-                self._push_gsa
-                if identity in manager.progress.undelivered
-                else self._activate
-                if manager.progress.lacks_activation(manager.state, identity)
-                else None
-            )
-            if push is None or identity not in self._connected:
+            progress = manager.progress
+            lacks_gsa = identity in progress.undelivered
+            if identity not in self._connected or not (lacks_gsa or progress.lacks_activation(manager.state, identity)):
                 continue
             if identity in self._pushes:
                 if self._epochs[identity] == manager.state.epoch:
@@ -201,7 +196,7 @@ class KeyDelivery:
                 self._waiting[identity] = True
                 continue
             self._epochs[identity] = manager.state.epoch
-            self._pushes[identity] = asyncio.create_task(self._push(identity, push))
+            self._pushes[identity] = asyncio.create_task(self._push(identity, self._push_gsa if lacks_gsa else self._activate))
             return True
         return False
 

@@ -5,10 +5,6 @@
 from ..limits import GRACE_MS
 from ..suites import PSK_AES_128_CCM_8
 
-SENDER = "sender"
-ANSWERING = "answering"  # a listener with an id of its own
-LISTENER = "listener"
-
 
 class MemberRecord:
     """A member, as the manager stores it. It is never changed: a member that changes gets another record."""

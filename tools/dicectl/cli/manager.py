@@ -6,7 +6,7 @@ import contextlib
 
 import rich_click as click
 
-from dice.limits import REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
+from dice.limits import DELIVERY_PACE_MS, EXPEL_PACE_MS, REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
 from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_new, manager_service
 from dicectl.cli.options import Period
 
@@ -48,6 +48,22 @@ def command():
     help="TCP port on loopback with the pages /metrics for Prometheus, /healthz and /readyz.  [default: none]",
 )
 @click.option(
+    "--pace",
+    "pace_ms",
+    type=click.IntRange(1, DELIVERY_PACE_MS),
+    default=DELIVERY_PACE_MS,
+    show_default=True,
+    help="Time in ms between two members to which keys are delivered.",
+)
+@click.option(
+    "--expel-pace",
+    "expel_pace_ms",
+    type=click.IntRange(1, DELIVERY_PACE_MS),
+    default=EXPEL_PACE_MS,
+    show_default=True,
+    help="The same after an expulsion. All members have the new keys after 5 s and twice this for each member.",
+)
+@click.option(
     "--report-every",
     "report_s",
     type=Period(least_s=REPORT_PERIOD_MIN_S, most_s=REPORT_PERIOD_MAX_S),
@@ -80,7 +96,9 @@ def command():
 @click.option(
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
-def run(registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, is_new, detach):
+def run(
+    registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, is_new, detach, **paces
+):
     """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. A new REGISTRY is created only if you say so.
 
     REGISTRY is a file, or the URL of a PostgreSQL database. Several managers may run on one database, on as many computers: one is
@@ -120,7 +138,7 @@ def run(registry, port, host, bind, also, metrics, report_s, alert_command, aske
     others = [host_and_port(each, port) for each in also]
     name = served(host or bind or own())
     chosen = log_format.chosen("json" if as_json else asked)
-    options = (control, port, name, others, metrics, chosen, report_s, alerts, bind)
+    options = (control, port, name, others, metrics, chosen, report_s, alerts, bind, paces)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
     except KeyboardInterrupt:
@@ -174,7 +192,7 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
         leader.stop()
 
 
-async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts, bind):
+async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts, bind, paces):
     from dicectl.manager import process
     from dicectl.manager.dashboard import Dashboard
     from dicectl.manager.service import ManagerService
@@ -182,6 +200,7 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
     service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
     service.bind = bind
+    service.paces = paces
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)
 

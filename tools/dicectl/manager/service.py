@@ -30,8 +30,8 @@ from dicectl.manager.registry.retention import Retention
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
 from dicectl.reasons import SENTENCES, describe
 
-SESSIONS_MAX = 4096
-HALF_OPEN_MAX = 64
+SESSIONS_MAX = 1 << 17  # more than any registry has devices; the KDC keeps one session of each
+HALF_OPEN_MAX = 1024  # all devices of a building may power up at once
 MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
 _PROBE_S = 5.0  # how often the service tries to write after the registry has failed
 _REPORT_S = "report_s"  # the setting of the registry
@@ -66,6 +66,7 @@ class ManagerService:
         self._news = News(self)
         self._control_path = control_path
         self.address = {}  # where devices find the service
+        self.paces = {}  # pace_ms and expel_pace_ms of group.manager.Manager
         self.bind = None  # the address of this computer at which it serves them, or None: all
         self.rekey_s = {}
         self._timers = {}  # RekeyTimer by name
@@ -227,7 +228,7 @@ class ManagerService:
 
     def manage(self, state, rekey_s):
         """Begin to manage a group."""
-        self.managers[state.name] = manager = FencedManager(state, self.registry.commit, secrets.token_bytes, now())
+        self.managers[state.name] = manager = FencedManager(state, self.registry.commit, secrets.token_bytes, now(), **self.paces)
         manager.may_distribute = self.may_distribute
         self.rekey_s[state.name] = rekey_s
         self.kdc.add(manager)

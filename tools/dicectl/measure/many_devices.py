@@ -5,7 +5,7 @@
 The manager has its registry on the disk, and both use UDP on loopback. The devices are one sender and listeners. They do with the
 manager what dice.managed does, but send and receive nothing in the group, and keep nothing. Prints JSON lines: {"devices", "phase",
 "s": seconds until all have it, "cpu_s": CPU time of the manager meanwhile, "ram_mb": its memory afterwards, "dropped": datagrams
-that its socket had no room for}. Phases: join (100 devices start in a second), re-key, expulsion (until all who are left have
+that its socket had no room for}. Phases: join (125 devices start in a second), re-key, expulsion (until all who are left have
 entered the epoch). CPU times say more than seconds where other programs run.
 
 python -m dicectl.measure.many_devices 200 1000 5000
@@ -35,7 +35,7 @@ from dicectl.manager.registry.sqlite import SqliteRegistry
 
 GROUP = "lamps"
 _PORT = 45_684
-_PER_SECOND = 100  # how many devices start in a second
+_PER_SECOND = 125  # how many devices start in a second
 _ENTERED = 2
 
 
@@ -111,13 +111,12 @@ class Population:
 
     async def run(self):
         """Run until the standard input ends; each line on it says that one more device is expelled next."""
-        tasks = [asyncio.create_task(device.run(number / _PER_SECOND)) for number, device in enumerate(self.devices)]
+        running = asyncio.gather(*[device.run(number / _PER_SECOND) for number, device in enumerate(self.devices)])
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while await reader.readline():
             self.gone += 1
-        for task in tasks:
-            task.cancel()
+        running.cancel()
 
 
 class ManagerProcess:
