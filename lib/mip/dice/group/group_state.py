@@ -6,10 +6,6 @@
 _GRACE_MS = const(60_000)
 _PSK_AES_128_CCM_8 = const(0xC0A8)
 
-SENDER = "sender"
-ANSWERING = "answering"  # a listener with an id of its own
-LISTENER = "listener"
-
 
 class MemberRecord:
     """A member, as the manager stores it. It is never changed: a member that changes gets another record."""

@@ -34,7 +34,7 @@ _ACKNOWLEDGE_EACH_MS = const(60); _ACKNOWLEDGE_MS = const(60_000); _DELIVERY_PAC
 _E_OPTION = const(18)
 from ..suites import SUITES
 from .device_ids import assign_ids
-from .group_state import ANSWERING, LISTENER, SENDER, Change, GroupState, MemberRecord
+from .group_state import Change, GroupState, MemberRecord
 from .gsa import UNKNOWN, Gsa; _DERIVE_SENDER = const(1)
 from .gsa_encode import mul_id_of, traffic_key
 from .progress import Progress
@@ -44,6 +44,10 @@ from .rollback import Rollback
 if _TYPING:
     from collections.abc import Callable, Container, Iterable
     from typing import Any
+
+SENDER = "sender"
+ANSWERING = "answering"  # a listener with an id of its own
+LISTENER = "listener"
 
 _TGK_BYTES = const(16)
 _RAND_BYTES = const(16)
@@ -75,18 +79,15 @@ class Manager:
         * `commit(state, change)` stores a group_state.Change of `state`, which has not changed yet, durably, or raises an
           exception, which the call that changes the state raises too; then nothing has changed.
         * `random(n)` returns n random bytes; `now`: the time in ticks, here and in the other calls.
-        * `pace_ms`: between the deliveries to two members, 1 to 50; `expel_pace_ms`: the same while some may obey the expelled.
+        * `pace_ms`: between deliveries to two members, at most 50; `expel_pace_ms`: the same while some may obey the expelled.
         """
-        if not 1 <= pace_ms <= _DELIVERY_PACE_MS or not 1 <= expel_pace_ms <= _DELIVERY_PACE_MS:
-            raise UsageError(_E_OPTION)
-        self.expel_pace_ms = expel_pace_ms
-        self._pace_ms = pace_ms
+        self._paces_ms = expel_pace_ms, pace_ms
         self.connected: Container[bytes] | None = None
         self.state = state
         self._commit = commit
         self._random = random
         self._due: int | None = None  # the end of the wait for acknowledgements
-        self.progress = Progress()
+        self.progress = Progress(SENDER)
         self.added: list[bytes] = []  # without a new epoch; for who delivers, and empties it
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
@@ -166,7 +167,7 @@ class Manager:
         return identity in self.progress.undelivered and self.unreported() not in ([], [identity])
 
     def unreported(self) -> "list[bytes]":
-        """Identities of the senders for whose report others wait."""
+        """Senders for whose report others wait."""
         return [i for i in self._pending if i not in self._heard and self._has_session(i)]
 
     def gsa(self, identity: bytes) -> "Gsa | None":
@@ -212,7 +213,7 @@ class Manager:
 
     def pace_ms(self) -> int:
         """Return the time in ms between the deliveries to two members."""
-        return self._pace_ms if self.state.grace_s else self.expel_pace_ms
+        return self._paces_ms[self.state.grace_s > 0]
 
     def acknowledge(self, identity: bytes, epoch: int, now: int) -> bool:
         """Record that a member has stored the GSA of `epoch`; return whether the current epoch is active."""
@@ -328,7 +329,7 @@ class Manager:
         if not self.state.grace_s:
             if self._due is None:
                 return
-            latest = ticks_add(self._due, _PENDING_EXPEL_MS - _EXPEL_MS - self.expel_pace_ms * len(self.state.members))
+            latest = ticks_add(self._due, _PENDING_EXPEL_MS - _EXPEL_MS - self._paces_ms[0] * len(self.state.members))
             if ticks_diff(latest, until) < 0:
                 until = latest
         self._pending[identity] = until
@@ -396,5 +397,5 @@ class Manager:
             self.progress.note(self.state, identity)
 
     def _end_of_wait(self, grace_s, members, now):
-        wait_ms = _ACKNOWLEDGE_MS + _ACKNOWLEDGE_EACH_MS * members if grace_s else _EXPEL_MS + self.expel_pace_ms * members
+        wait_ms = _ACKNOWLEDGE_MS + _ACKNOWLEDGE_EACH_MS * members if grace_s else _EXPEL_MS + self._paces_ms[0] * members
         return ticks_add(now, wait_ms)

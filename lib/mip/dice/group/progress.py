@@ -7,7 +7,6 @@ It is kept up to date member by member: what an acknowledgement or a GSA costs d
 """
 
 _TYPING = const(0)
-from .group_state import SENDER
 
 if _TYPING:
     from collections.abc import Callable
@@ -16,13 +15,14 @@ if _TYPING:
 
 
 class Progress:
-    """The members that are behind, and the senders, as keys of dicts, which keep an order."""
+    """The members that are behind, and those with the role `sender`, as keys of dicts, which keep an order."""
 
-    def __init__(self) -> None:
+    def __init__(self, sender: str) -> None:
         self.undelivered: dict[bytes, bool] = {}  # they have not acknowledged the epoch
         self.not_entered: dict[bytes, bool] = {}  # they are not known to have entered it
         self.senders: dict[bytes, bool] = {}
         self.entered: dict[bytes, int] = {}  # the latest epoch that a member has entered, by its reports
+        self._sender = sender
         self._witness: bytes | None = None  # a member that is awake and has not acknowledged
 
     def begin(self, state: "GroupState") -> None:
@@ -39,7 +39,7 @@ class Progress:
         for listed, belongs in (
             (self.undelivered, member and member.held < state.epoch),
             (self.not_entered, member and self.entered.get(identity) != state.epoch),
-            (self.senders, member and member.role == SENDER),
+            (self.senders, member and member.role == self._sender),
         ):
             if belongs:
                 listed[identity] = True
