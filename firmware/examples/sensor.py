@@ -36,8 +36,6 @@ def measure():
 
 async def report(settings):
     """Connect, report a measurement, and return the answer of the server."""
-    if not online():
-        raise OSError(errno.ENODEV)
     psk = dice.Psk(settings["identity"].encode(), unhexlify(settings["key"]))
     connection = await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
     try:
@@ -54,6 +52,8 @@ async def main():
     while True:
         pause_s = _PERIOD_S
         try:
+            if not online():
+                raise OSError(errno.ENODEV)
             print(await report(settings))
         except (dice.DiceError, OSError, MemoryError, asyncio.TimeoutError) as error:  # such as no network, or no server
             print(error)
