@@ -132,7 +132,12 @@ def test_who_had_a_session_when_the_manager_stopped_is_awaited():
     life.does("connected", LAMP)
     life.presence.restored(LAMP, LEFT, life.now, 9)
     assert life.seen() == (CONNECTED, 0, None)
-    life.wait(silent_s(REPORT_MAX_S))
+    life.does("asked", FAN)
+    life.wait(59)
+    assert life.seen(FAN)[0] == RETURNING
+    life.wait(1)
+    assert life.seen(FAN) == (SILENT, 67, None)
+    life.wait(silent_s(REPORT_MAX_S) - 60)
     assert life.seen(FAN) == (SILENT, 677, None) and life.seen(b"cat")[0] == SILENT
 
 

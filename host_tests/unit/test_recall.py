@@ -124,6 +124,26 @@ def test_d2_with_losses_most_are_back_as_soon(tmp_path):
     House(tmp_path).run(scene)
 
 
+def test_d2_a_device_that_no_call_reaches_is_silent_after_a_minute(tmp_path):
+    """Until then it is awaited: it may be awake, with the old keys."""
+
+    async def scene(house):
+        await house.add(3)
+        await asyncio.sleep(60)
+        dead = list(house.nodes)[1]
+        house.kill()
+        house.nodes[dead].power_off()
+        await house.start()
+        house.service.do({"do": "rekey", "group": "lamps"})
+        await asyncio.sleep(55)
+        assert house.service.do({"do": "show", "group": "lamps"})["untold"] == ["n1"] and house.back() == 2
+        await asyncio.sleep(15)
+        shown = house.service.do({"do": "show", "group": "lamps"})
+        assert shown["in_use"] and [(member["device"], member["state"]) for member in shown["away"]] == [("n1", "silent")]
+
+    House(tmp_path).run(scene)
+
+
 @pytest.mark.parametrize("loss, limit_s", [(0, connected_s), (10, lossy_s)])
 def test_d2_an_expulsion_right_after_the_start_reaches_all_that_are_awake(tmp_path, loss, limit_s):
     """It was said to be done, with nobody connected, and the expelled was obeyed for 80 to 494 s."""

@@ -28,6 +28,7 @@ LEFT = "left"  # has closed its session in good order
 NEVER = "never seen"
 
 _UNANSWERED_MS = const(30_000)  # four of the five datagrams of a CoAP request
+_CALLED_MS = const(60_000)  # for a device that is called back to connect
 _MARGIN_MIN_S = const(10)
 _WAKING_S = const(60)  # for a device that has slept to start and to connect
 _TICK_MS = const(3_600_000)  # between two calls of timeout(), at the most
@@ -99,10 +100,10 @@ class Presence:
             self._hear(identity, row, ASLEEP if back_s else CONNECTED, back_s)
 
     def asked(self, identity: bytes, now: int) -> None:
-        """Note that a request is under way: who does not answer within 30 s is silent."""
+        """Note that a request is under way, or a call to a device that returns: without an answer in 30 s, or 60 s, it is silent."""
         row = self._known(identity, now)
-        if row and row.state == CONNECTED and row.asked is None:
-            row.asked = self._ms + _UNANSWERED_MS
+        if row and row.state in (CONNECTED, RETURNING) and row.asked is None:
+            row.asked = self._ms + (_UNANSWERED_MS if row.state == CONNECTED else _CALLED_MS)
             self._enqueue(identity, row)
 
     def unanswered(self, identity: bytes, now: int) -> None:

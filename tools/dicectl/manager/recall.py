@@ -95,6 +95,7 @@ class Recall:
             row = self._before.get(identity)
             if row is None or self._service.registry.name(identity) is None:
                 continue  # it is back, or was deleted
+            self._service.kdc.presence.asked(identity, now())  # it is silent if no call reaches it
             try:
                 self._call(row)
             except Exception as error:  # such as an address that this computer cannot reach
