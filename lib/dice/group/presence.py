@@ -100,7 +100,7 @@ class Presence:
             self._hear(identity, row, ASLEEP if back_s else CONNECTED, back_s)
 
     def asked(self, identity: bytes, now: int) -> None:
-        """Note that a request is under way, or a call to a device that returns: without an answer in 30 s, or 60 s, it is silent."""
+        """Note that a request is under way, or a call to a device that returns: without an answer in 30 or 60 s it is silent."""
         row = self._known(identity, now)
         if row and row.state in (CONNECTED, RETURNING) and row.asked is None:
             row.asked = self._ms + (_UNANSWERED_MS if row.state == CONNECTED else _CALLED_MS)
