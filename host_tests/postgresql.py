@@ -93,7 +93,7 @@ class Server:
             time.sleep(0.05)
 
     def stop(self, how=signal.SIGINT):
-        """Stop the server: SIGINT ends its sessions, SIGKILL lets it crash."""
+        """Stop the server: SIGINT ends its sessions, SIGQUIT does not write its buffers, SIGKILL lets it crash."""
         self._process.send_signal(how)
         self._process.wait()
         if how == signal.SIGKILL:
@@ -144,5 +144,5 @@ def server():
     finally:
         if running._process and running._process.poll() is None:
             running.resume()
-            running.stop()
+            running.stop(signal.SIGQUIT)  # without writing what is deleted now
         shutil.rmtree(folder, ignore_errors=True)

@@ -383,7 +383,7 @@ def check_setting(title, key, rows):
             raise _not_encrypted(title)
         return sealing.Clear()
     if not key:
-        raise CommandError(f"{title} is encrypted: name its key file with --key-file", USAGE)
+        raise CommandError(f"{title} is encrypted: name its key file with --key-file (encrypt: --old-key-file)", USAGE)
     try:
         return sealing.of_setting(key, rows[0][0])
     except (sealing.SealError, ValueError, KeyError):
