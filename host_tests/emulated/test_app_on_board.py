@@ -197,3 +197,35 @@ def test_a_board_is_deployed_provisioned_replaced_and_wiped(in_network, firmware
     free = int(left["heap_left"])
     print(f"{free:,} bytes free at the least")
     assert free >= HEAP_LEFT_BYTES
+
+
+HANGING = b"""
+import machine, safe
+
+started = safe.may_start()
+with open("log", "a") as file:
+    file.write("%d%d " % (started, machine.reset_cause()))
+if started:
+    machine.WDT(timeout=100)
+while True:
+    pass
+"""
+_POWER_ON, _WATCHDOG = "1", "3"
+
+
+def test_only_the_watchdog_leads_to_safe_mode(tmp_path):
+    """The board's own machine.reset_cause(): a program that hangs is reset by the real watchdog; power cuts count nothing."""
+    image = recipe.firmware("RPI_PICO", app=True) / "firmware.uf2"
+    with EmulatedBoard(image, {"main.py": HANGING}, pty=True) as board:
+
+        def log():
+            return board.files().get("log", b"").decode().split()
+
+        until(lambda: len(log()) >= 2, "a reset by the watchdog")
+        board.power_off()
+        board.power_on()
+        until(lambda: log()[-1:] == ["0" + _WATCHDOG], "safe mode")
+        found = log()
+    cuts = [number for number, start in enumerate(found) if start[1] == _POWER_ON]
+    assert len(cuts) == 2 and cuts[0] == 0
+    assert found.count("1" + _WATCHDOG) == 4 and all(start[0] == "1" for start in found[:-1]), found

@@ -15,6 +15,7 @@ from host_tests.unit.test_app import FakeManagedGroup, FakeManagerSession, app  
 
 ONCE = [OSError(5), PeerError(None, 51), MemoryError(), ValueError("x"), KeyError("x")]
 PASSING = ONCE[:3]
+OF_CALLBACKS = [*ONCE, asyncio.CancelledError()]  # a callback is a boundary: not even this one ends a task
 
 
 class Group:
@@ -126,7 +127,7 @@ class Bench:
             loop.close()
 
 
-@pytest.mark.parametrize("error", ONCE, ids=repr)
+@pytest.mark.parametrize("error", OF_CALLBACKS, ids=repr)
 def test_a_light_that_fails_costs_one_message(app, error):  # noqa: F811
     async def scenario(bench):
         bench.light_errors = [error]
@@ -138,7 +139,7 @@ def test_a_light_that_fails_costs_one_message(app, error):  # noqa: F811
     Bench(app).run(scenario)
 
 
-@pytest.mark.parametrize("error", ONCE, ids=repr)
+@pytest.mark.parametrize("error", OF_CALLBACKS, ids=repr)
 def test_a_sensor_that_fails_costs_one_value(app, error):  # noqa: F811
     async def scenario(bench):
         def broken():
@@ -207,7 +208,7 @@ def test_a_group_that_cannot_be_resumed_at_the_start_is_joined_with_the_manager(
     bench.run(scenario)
 
 
-@pytest.mark.parametrize("error", ONCE, ids=repr)
+@pytest.mark.parametrize("error", OF_CALLBACKS, ids=repr)
 def test_a_status_light_that_fails_ends_nothing(app, error):  # noqa: F811
     def broken(word):
         raise error
