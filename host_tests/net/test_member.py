@@ -3,15 +3,21 @@
 """This computer as a member, as users run it: `dicectl member run`, and what shares its folder, with the manager and without."""
 
 import json
+import os
+import re
+import signal
 import socket
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from dicectl.manager import line_socket
 from dicectl.net import links, namespace
 from host_tests.net.test_manager_command import DICECTL, ManagedSite
+from host_tests.patience import PATIENCE_S
 
 WORDS = [str(number) for number in range(10)]
 
@@ -231,3 +237,40 @@ def test_a_member_lives_in_the_background(in_network, tmp_path, recorded_process
     assert "connected to the manager" in seen["shown"] and "epoch 2" in seen["shown"]
     assert len(headers) == len(set(headers)) == 3
     assert "serves at desk/member.socket" in log
+
+
+def _notifications(site):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(site.folder / "systemd"))
+        systemd.settimeout(PATIENCE_S)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(site.folder / "systemd"), "WATCHDOG_USEC": "1000000"}
+        site._start("member", [*DICECTL, "member", "run", "desk"], site.folder, environment)
+        said = []
+        while not {"READY=1", "WATCHDOG=1", "STATUS=lamps: epoch 1, may send"} <= set(said):
+            said += systemd.recv(1000).decode().splitlines()
+        site.processes["member"].send_signal(signal.SIGTERM)
+        status = site.processes["member"].wait()
+        while "STOPPING=1" not in said:
+            said += systemd.recv(1000).decode().splitlines()
+        return status, site.at_once(("group", "send", "lamps", "x", "--as", "desk", "--json"))
+
+
+def test_a_member_is_a_service_of_systemd(in_network, tmp_path):
+    """SIGTERM ends it with status 0, and gives its numbers back: the next one goes on where it has ended."""
+    status, ((sent, said, _),) = in_network(_site, tmp_path, _notifications)
+    assert status == sent == 0 and json.loads(said)["number"] == 0
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "member.md"
+
+
+def _by_hand(site):
+    site.member()
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], cwd=site.folder, capture_output=True, text=True)
+    return done.stdout, done.stderr, site.headers()
+
+
+def test_the_lines_of_the_page_send(in_network, tmp_path):
+    said, trouble, headers = in_network(_site, tmp_path, _by_hand)
+    assert json.loads(said)["ok"]["sent"] and not trouble and len(headers) == 1

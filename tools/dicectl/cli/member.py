@@ -77,7 +77,7 @@ def run(folder, groups, interface, hops, as_json, detach):
 
     async def main():
         resident = Resident(folder, groups, **member)
-        await resident.run(lambda: output.ready(resident))
+        await resident.run(lambda: output.ready(resident), output.alive)
 
     try:
         asyncio.run(main())
@@ -105,28 +105,36 @@ class _Output:
     """Prints what happens, and tells systemd."""
 
     def __init__(self, as_json):
+        from dicectl.manager.process import Watchdog
+
         self._as_json = as_json
+        self._watchdog = Watchdog()
+        self._last = ""
 
     def ready(self, resident):
+        """The socket is there."""
         from dicectl import sd_notify
 
         self.say("ready", name=resident.settings.get("name", resident.identity), socket=str(member_socket.path(resident.folder)))
         sd_notify.notify(sd_notify.READY)
 
     def say(self, event, **details):
-        from dicectl import sd_notify
+        """Print an event."""
         from dicectl.text import printable
 
-        details.setdefault("role", "may send" if details.get("sender") else "listens")
-        text = printable(_SAID[event].format(**details))
-        sd_notify.notify(sd_notify.status(text))
+        role = "may send" if details.get("sender") else "listens"
+        self._last = printable(_SAID[event].format(**details, role=role))
         if self._as_json:
-            del details["role"]
             click.echo(json.dumps({"at": time.time(), "event": event, **details}))
         else:
-            click.echo(f"{time.strftime('%H:%M:%S')}  {text}")
+            click.echo(f"{time.strftime('%H:%M:%S')}  {self._last}")
+
+    def alive(self):
+        """Call it often."""
+        self._watchdog.alive(self._last)
 
     def end(self):
+        """The member ends."""
         from dicectl import sd_notify
 
         sd_notify.notify(sd_notify.STOPPING)

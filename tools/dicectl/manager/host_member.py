@@ -195,8 +195,8 @@ class HostMember:
         """Report to the manager how far this member has sent, close the session and the groups, and release the folder."""
         try:
             if self.coap and not self.coap.ended:
-                with contextlib.suppress(DiceError, OSError, asyncio.TimeoutError):
-                    await asyncio.wait_for(self._report(), _REPORT_S)
+                with contextlib.suppress(Exception):  # then the manager learns it the next time
+                    await asyncio.wait_for(self._report(self.coap), _REPORT_S)
         finally:
             for managed in self.managed.values():
                 managed.leave()
@@ -206,10 +206,10 @@ class HostMember:
             if self._store:
                 self._store.release()
 
-    async def _report(self):
+    async def _report(self, coap):
         for managed in self.managed.values():
             if managed.group:
-                await managed.report(self.coap)
+                await managed.report(coap)
 
     def hang_up(self):
         """Close the session with the manager, which then does not wait for this member any more."""

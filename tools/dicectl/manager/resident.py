@@ -56,10 +56,11 @@ class Resident(HostMember):
         self.errors = {}  # the last one of each group
         self._refused = set()  # groups of which the manager says that this is no member
 
-    async def run(self, ready=lambda: None):
-        """Lock the folder, serve, and take part until a request `stop`; call `ready()` as soon as programs can connect.
+    async def run(self, ready=lambda: None, alive=lambda: None):
+        """Lock the folder, serve, and take part until a request `stop`.
 
-        Raises CommandError, also if a part of it ends, and ResidentAppeared.
+        Calls `ready()` as soon as programs can connect, and `alive()` about once a second. Raises CommandError, also if a part
+        of it ends, and ResidentAppeared.
         """
         await self.lock()
         try:
@@ -69,6 +70,7 @@ class Resident(HostMember):
                 self._take_part(name)
             ready()
             while not self.ending.is_set():
+                alive()
                 await self._watch()
         finally:
             await self._end()
@@ -90,12 +92,14 @@ class Resident(HostMember):
             if not any(stream.waits() for streams in self._streams.values() for stream, _ in streams):
                 break
             await asyncio.sleep(_FLUSH_TRY_S)
-        for task in (*self._work.values(), *self._follow.values()):
-            task.cancel()
         if self._server:
             self._server.close()
             member_socket.path(self.folder).unlink(missing_ok=True)  # before the folder is released
-        await self.leave()
+        try:
+            await self.leave()  # while the session is there
+        finally:
+            for task in (*self._work.values(), *self._follow.values()):
+                task.cancel()
 
     def _take_part(self, name):
         """Begin to receive the messages of a group."""
