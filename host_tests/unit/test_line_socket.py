@@ -23,6 +23,8 @@ def serving(tmp_path, monkeypatch):
     """Return a function that runs a service in a thread and returns its path."""
     monkeypatch.setattr(line_socket, "_HUNG_UP_S", 0.02)
     loop = asyncio.new_event_loop()
+    printed = []
+    loop.set_exception_handler(lambda loop, context: printed.append(context))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
@@ -38,11 +40,13 @@ def serving(tmp_path, monkeypatch):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
 
     asyncio.run_coroutine_threadsafe(end(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
+    assert not printed, "a traceback for the user"
 
 
 def test_a_value_an_awaitable_and_a_failure_are_answers(serving):
@@ -125,6 +129,12 @@ def test_streams_reach_several_readers_and_end_with_them(serving):
     serving.loop.call_soon_threadsafe(streams[1].put, 2)
     assert next(two) == 2
     two.close()
+
+
+def test_a_service_that_ends_ends_its_streams_quietly(serving):
+    """The fixture ends it, and looks at what is printed."""
+    said = line_socket.lines(serving(lambda request: Stream("a")), {}, WHO)
+    assert next(said) == "a"
 
 
 def test_a_reader_that_has_shut_down_its_sending_side_is_still_there(serving):

@@ -119,6 +119,8 @@ async def serve(path, handle, who):
             await writer.drain()
         except (ValueError, RecursionError, OSError, asyncio.TimeoutError):
             pass  # the client is not dicectl, or closed the connection
+        except asyncio.CancelledError:
+            pass  # the event loop ends; CPython before 3.12 would print a traceback
         finally:
             writer.close()
 
