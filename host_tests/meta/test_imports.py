@@ -31,7 +31,7 @@ ONLY = {
     "select": {"transport"},
     "socket": {"transport"},
     "struct": {"dice.record", "dtls", "group"},
-    "sys": {"dice._compat", "dice._posix", "dice.transport.udp_network", "crypto"},
+    "sys": {"dice._compat", "dice._posix", "transport", "crypto"},
     "time": {"dice._compat", "dice.aio.wait"},
     "weakref": {"dice._posix"},
 }

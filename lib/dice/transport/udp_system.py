@@ -7,6 +7,7 @@ The numbers of options are those of Linux, for MicroPython, which has no names f
 
 import errno
 import socket
+import sys
 
 from .._typing import TYPING
 
@@ -16,6 +17,8 @@ if TYPING:
     from ..types import Address
 
 _IPPROTO_IPV6 = 41
+_SERVER_BUFFER_BYTES = 1 << 23  # 13,000 short datagrams, as Linux counts them: one of each device while the program has other work
+_BUFFERS = (("SO_RCVBUF", 8, 33), ("SO_SNDBUF", 7, 32))  # the last one, of Linux, is that of root, who may exceed rmem_max
 _V6ONLY = ("IPV6_V6ONLY", 26)
 _IPV4 = (0, ("IP_ADD_MEMBERSHIP", 35), ("IP_MULTICAST_IF", 32), ("IP_MULTICAST_TTL", 33))
 _IPV6 = (_IPPROTO_IPV6, ("IPV6_JOIN_GROUP", 20), ("IPV6_MULTICAST_IF", 17), ("IPV6_MULTICAST_HOPS", 18))
@@ -77,6 +80,13 @@ def _listen(sock: "Any", family: int, address: "Any") -> None:
     """Bind a socket, one of IPv6 for IPv4 too: systems differ in what they do by default."""
     if family == socket.AF_INET6:
         sock.setsockopt(_IPPROTO_IPV6, _number(*_V6ONLY), 0)
+    for name, on_linux, forced in _BUFFERS:
+        for option in (forced, _number(name, on_linux)) if sys.platform == "linux" else (_number(name, on_linux),):
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, option, _SERVER_BUFFER_BYTES)
+                break
+            except OSError:  # not root, or a system that refuses what is too much: it stays as it is
+                pass
     sock.bind(address)
 
 

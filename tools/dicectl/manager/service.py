@@ -15,7 +15,7 @@ from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease, plan, presence
+from dicectl.manager import control, lease, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates, device_of
@@ -157,7 +157,7 @@ class ManagerService:
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
-        return found
+        return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
 
     def _is_writable(self):
         """Return whether the registry stores a change again; each few seconds one is tried that changes nothing."""
