@@ -72,7 +72,8 @@ def ask(group, path, folder, wait, interface, hops, as_json, registry):
     members = []
     with suppress(CommandError):  # the manager may run on another computer
         members = control.call(registry, "members", group=group)
-    names = {m["id"]: m["device"] for m in members if m["id"] is not None and m["identity"] != identity}
+    asked = [m for m in members if m["id"] is not None and m["identity"] != identity]
+    names = {m["id"]: m["device"] for m in asked}
     answers = [{"id": who, "device": names.get(who), "answer": text} for who, text in sorted(found.items())]
     silent = [name for who, name in names.items() if who not in found]
     if as_json:
@@ -80,8 +81,20 @@ def ask(group, path, folder, wait, interface, hops, as_json, registry):
         return
     lines = [(answer["device"] or f"id {answer['id']}", printable(answer["answer"])) for answer in answers]
     print_table(("device", "answer"), lines, headed=False, text_columns=2)
-    if silent or not answers:
-        click.echo(f"no answer from {', '.join(silent) or 'any member'}", err=True)
+    _print_silent(path, [m for m in asked if m["device"] in silent], bool(answers))
+
+
+def _print_silent(path, silent, has_answers):
+    """Print who has not answered, and why that may be."""
+    from dicectl.manager.presence_words import words
+
+    away = [f"{m['device']} ({words(m)})" for m in silent if not m.get("connected", True)]
+    here = [m["device"] for m in silent if m.get("connected", True)]
+    if here or not (has_answers or away):
+        why = f"a member that has no {path} does not answer, nor one that did not get the request"
+        click.echo(f"no answer from {', '.join(here) or 'any member'}: {why}", err=True)
+    if away:
+        click.echo(f"no answer from members that are away: {', '.join(away)}", err=True)
 
 
 @click.command()

@@ -152,4 +152,4 @@ def _text(value):
     if "dropped" in value:
         return f"dropped as {value['dropped']}" + (f", epoch {value['epoch']}" if "epoch" in value else "")
     who = "this member" if value.get("own") else f"sender {value['sender']}"
-    return f"{who}, epoch {value['epoch']}, number {value['number']}: {printable(value['message'])}"
+    return f"{who}, epoch {value['epoch']}, number {value['number']}: {printable(value.get('coap') or value['message'])}"

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from dice import record
 from dice.transport.udp_network import OnInterface, UdpNetwork
+from dicectl.manager import coap_text
 
 _SENT_MAX = 64  # own messages that are remembered: the network returns them at once
 
@@ -75,7 +76,8 @@ def described(datagram, source, member, before, own):
     said = {"at": time.time(), "from": f"{host}:{source[1]}", "bytes": len(datagram)}
     if member.accepted > accepted:
         said |= {"epoch": member.epoch, "sender": member.sender, "number": member.sequence}
-        return said | {"message": member.data.decode(errors="backslashreplace")}
+        asked = coap_text.request(member.data)
+        return said | {"message": member.data.decode(errors="backslashreplace")} | ({"coap": asked} if asked else {})
     kinds = [kind for kind, number in member.dropped.items() if number > dropped.get(kind, 0)]
     kind = kinds[0] if kinds else "expired"
     sent = own.find(datagram) if kind == "own" else None
