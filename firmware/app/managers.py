@@ -139,8 +139,8 @@ class Managers:
 
 
 def _short(address):
-    """Return an address without what only IPv6 has."""
-    return address if isinstance(address, bytes) else tuple(address[:2])
+    """Return an address in the form in which it can be compared: without what only IPv6 has, or MicroPython's unix port's bytes."""
+    return bytes(address) if isinstance(address, (bytes, bytearray)) else tuple(address[:2])
 
 
 def _addresses(manager):

@@ -7,6 +7,7 @@ The properties run it against a model of what the managers of a house accept; th
 
 import asyncio
 import json
+import subprocess
 import types
 from importlib import util
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from dice.coap.codes import BAD_REQUEST, CHANGED
 from dice.errors import PeerError, StoreError
 from dicectl import resources
+from dicectl.firmware import unix_port
 from host_tests.seeds import seeds
 from host_tests.unit.test_app import app  # noqa: F401 - a fixture
 
@@ -104,6 +106,34 @@ def test_a_recall_prefers_the_manager_that_it_came_from(module, tmp_path, source
     assert managers.listed()[0] == near
     managers.recalled(("192.0.2.7", 5684))
     assert managers.listed()[0] == near, "nobody else's address is preferred"
+
+
+RECALL = """
+import socket
+from managers import Managers
+ends = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+ports = []
+for end in ends:
+    for port in range(20000 + id(end) % 10000, 40000):
+        try:
+            end.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+        except OSError:
+            continue
+        ports.append(port)
+        break
+listed = [{"host": "127.0.0.1", "port": 9}, {"host": "127.0.0.1", "port": ports[0]}]
+managers = Managers({"managers": listed})
+ends[0].sendto(b"x", socket.getaddrinfo("127.0.0.1", ports[1])[0][-1])
+managers.recalled(ends[1].recvfrom(1)[1])
+assert managers.listed()[0]["port"] == ports[0], managers.listed()
+"""
+
+
+def test_micropython_knows_where_a_recall_came_from():
+    """Its sockets have addresses of other types than its name service."""
+    environment = unix_port.environment(f"{resources.APP}:{resources.LIB}")
+    done = subprocess.run([unix_port.find(), "-c", RECALL], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_host_that_cannot_be_one_costs_its_turn(module, tmp_path):

@@ -65,9 +65,11 @@ class DeviceUpdates:
     def begin(self):
         """List this manager and those in `also`, if there are any, beside those that are listed already."""
         if self.also:
-            listed = [] if self._service.registry.setting(MANAGERS) is None else self.listed()
-            new = [each for each in (self._service.address, *self.also) if each not in listed]
-            self.list_managers(listed + new)
+            listed = [] if self._service.registry.setting(MANAGERS) is None else list(self.listed())
+            for each in (self._service.address, *self.also):
+                if each not in listed:
+                    listed.append(each)
+            self.list_managers(listed)
 
     async def serve(self, connection):
         """Serve one client, as dice.aio.kdc.Kdc.serve() does; its handshake may have proved a new key."""

@@ -18,7 +18,7 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.registry.base import Occupied, RegistryError
 from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.relational import RelationalRegistry, check_setting, engine_options
@@ -81,7 +81,7 @@ class PostgresqlRegistry(RelationalRegistry):
             self.opened()
         except RegistryError as error:
             self._disconnect()
-            raise CommandError(f"cannot use {self.title}: {error}", USAGE)
+            raise CommandError(f"cannot use {self.title}: {error}", FAILED)
         except BaseException:
             self._disconnect()
             raise
