@@ -59,8 +59,10 @@ def node(measure=True):
     )
 
 
-async def main(made, seconds=None):
+async def main(made=None, seconds=None):
     """Run the node, which is put into the list `made`; in safe mode take part in its groups for so many seconds."""
+
+    made = [] if made is None else made
 
     async def work():  # under the watchdog
         made.append(node(seconds is None))

@@ -19,6 +19,7 @@ from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 from dicectl.net import links
+from dicectl.net.slip_gateway import Gateway
 from host_tests.patience import until
 
 MEMBER = """
@@ -153,3 +154,52 @@ def _interfaces_come_and_go(folder, version, python, named):
 @pytest.mark.parametrize("version, named", [(4, False), (6, False), (4, True)], ids=["IPv4", "IPv6", "named interface"])
 def test_a_member_receives_again_when_its_interface_has_come_back(in_network, tmp_path, version, named, python):
     in_network(_interfaces_come_and_go, tmp_path, version, python, named)
+
+
+def _gateway(_folder):
+    """Return on which interfaces a gateway is a member, each time after the interface has changed."""
+    group = (ADDRESS[4], 50123)
+    number = socket.inet_aton(group[0])[::-1].hex().upper()
+
+    def members():
+        name, found = "", []
+        for line in Path("/proc/net/igmp").read_text().splitlines()[1:]:
+            words = line.split()
+            name = words[1] if line[0] != "\t" else name
+            found += [name] * (words[0] == number)
+        return found
+
+    def plug(name, address):
+        links.add_pair(name, name + "x")
+        links.set_up(name)
+        ip("address", "add", address + "/24", "dev", name)
+        ip("route", "replace", "239.0.0.0/8", "dev", name)
+
+    plug("v0", "10.9.0.1")
+    seconds, found = [0], []
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    with near.makefile("rwb", buffering=0) as line:
+        gateway = Gateway(line, [group], clock=lambda: seconds[0])
+
+        def look():
+            for _ in range(2):
+                seconds[0] += 2
+                gateway.step(0)
+            found.append(members())
+
+        look()
+        ip("link", "delete", "v0")
+        look()
+        plug("v0", "10.9.0.2")
+        look()
+        plug("w0", "10.9.1.1")
+        look()
+        gateway.close()
+    near.close()
+    far.close()
+    return found
+
+
+def test_a_gateway_follows_its_interface(in_network, tmp_path):
+    assert in_network(_gateway, tmp_path) == [["v0"], [], ["v0"], ["w0"]]

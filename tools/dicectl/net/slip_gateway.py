@@ -7,6 +7,7 @@ members, whose addresses nobody knows before. A stranger who finds the port of t
 """
 
 import contextlib
+import errno
 import selectors
 import socket
 import struct
@@ -22,6 +23,7 @@ from dicectl.errors import NO_DEVICE, CommandError
 _ENDPOINTS_MAX = 64  # sockets for nodes' ports; the least recently used one is evicted
 _ECHOES_MAX = 64
 _PAUSE_S = 0.1  # after a step that failed
+_RENEW_S = 2  # between two looks at the memberships, which end with their interface
 _FAILED_MAX = 50
 _PEERS_MAX = 64  # addresses that a node's port may receive from; the least recently used one is evicted
 _PEER_S = 1800  # how long after the last datagram to it: three reports of a node to its manager, which calls it in between
@@ -129,16 +131,18 @@ class Gateway:
         self._nodes = OrderedDict()  # address | port of a node: its _NodePort
         self._echoes = OrderedDict()  # sent to a group, so they return to us: (address | port, datagram)
         self._written = OrderedDict()  # sent on the line, which may echo them: (source, target, datagram)
-        self._groups = []
-        for group in groups:
-            self._groups.append(self._join(group))
+        self._groups = {group: self._join(group) for group in groups}
+        self._renewed_s = clock()
 
     def step(self, wait_s=None):
-        """Forward the datagrams that have arrived; wait at most `wait_s` seconds for the first one, or without a limit.
+        """Forward the datagrams that have arrived; wait at most `wait_s` seconds for the first one, by default a while.
 
         An exception costs a datagram, and is kept in `error`. Raises OSError when the line has failed for 5 s without a break.
         """
-        for key, _ in self._selector.select(wait_s):
+        if self._clock() - self._renewed_s >= _RENEW_S:
+            self._renewed_s = self._clock()
+            self._renew()
+        for key, _ in self._selector.select(_RENEW_S if wait_s is None else wait_s):
             try:
                 key.data()
                 self._failed = 0
@@ -152,7 +156,7 @@ class Gateway:
 
     def close(self):
         """Close all sockets; the line stays open."""
-        for sock in (*self._groups, *[port.sock for port in self._nodes.values()]):
+        for sock in (*self._groups.values(), *[port.sock for port in self._nodes.values()]):
             sock.close()
         self._selector.close()
 
@@ -161,10 +165,28 @@ class Gateway:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(group)  # receives only datagrams to the group
-        membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        self._add_membership(sock, group)
         self._selector.register(sock, selectors.EVENT_READ, lambda: self._from_network(sock, _raw(group), None))
         return sock
+
+    def _add_membership(self, sock, group):
+        membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+
+    def _renew(self):
+        """Join each group again whose membership was lost, as when its interface went away and came back."""
+        for group, sock in self._groups.items():
+            try:
+                self._add_membership(sock, group)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue  # it is a member
+                self.error = error
+                if error.errno != errno.ENOBUFS:
+                    continue  # such as no network yet
+            self._groups[group] = self._join(group)  # a new socket is a member on one interface alone
+            self._selector.unregister(sock)
+            sock.close()
 
     def _from_bus(self):
         while True:
