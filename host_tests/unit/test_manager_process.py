@@ -105,7 +105,7 @@ def test_a_detached_manager_serves_when_the_command_returns(tmp_path):
     options = ("--port", str(free_port()), "--host", "127.0.0.1", "--detach", "--new")
     assert dicectl(tmp_path, "manager", "status", "house.db")[0] == 1
     code, said, _ = dicectl(tmp_path, "manager", "run", "house.db", *options)
-    assert code == 0 and "its log is" in said and "dicectl manager stop house.db" in said
+    assert code == 0 and "serving devices on UDP port" in said and "its log is" in said and "dicectl manager stop house.db" in said
     try:
         control.call(tmp_path / "house.db", "new", group="lamps")
         code, said, _ = dicectl(tmp_path, "manager", "status", "house.db", "--json")

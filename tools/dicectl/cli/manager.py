@@ -131,9 +131,7 @@ def run(
     if not is_database(registry):
         manager_new.admit(registry, key, is_new)
     if detach:
-        log, pid = background.start(control)
-        click.echo(f"serving devices on UDP port {port} as process {pid}; its log is {log}")
-        click.echo(f"to end it: dicectl manager stop {control}")
+        background.say(control, *background.start(control), as_json)
         return
     others = [host_and_port(each, port) for each in also]
     name = served(host or bind or own())

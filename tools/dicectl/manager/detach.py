@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A manager in the background: the same command once more, in a session of its own, whose output goes to a log file."""
 
+import json
 import os
 import select
 import signal
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 from dicectl.errors import FAILED, USAGE, CommandError
+from dicectl.manager import control
 from dicectl.sd_notify import READY
 
 _STATE_MAX_BYTES = 65_536
@@ -57,6 +59,17 @@ def start(registry, arguments=None):
                 child.wait()
             raise
     return str(log), child.pid
+
+
+def say(registry, log, pid, as_json):
+    """Print what the manager does that start() has started."""
+    found = control.call(registry, "status")
+    if as_json:
+        print(json.dumps({"pid": pid, "log": log, "role": found["role"], "port": found["port"]}))
+        return
+    does = found.get("waits") or f"serving devices on UDP port {found['port']}"
+    print(f"process {pid}: {does}; its log is {log}")
+    print(f"to end it: dicectl manager stop {registry}")
 
 
 def _until_ready(child, channel, log, begin):
