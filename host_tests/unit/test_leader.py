@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """manager/leader.py on a real PostgreSQL: what each loss does to the one that leads. test_leaders.py has the searches."""
 
+import contextlib
+import socket
 import threading
 import time
 
@@ -24,8 +26,8 @@ def candidates(postgres, monkeypatch):
     made = []
     ended = threading.Event()
 
-    def make(name):
-        candidate = leader.Leader(url, name)
+    def make(name, by=url):
+        candidate = leader.Leader(by, name)
         candidate.url = url
         made.append(candidate)
         return candidate
@@ -114,6 +116,84 @@ def test_a_database_that_is_away_stops_the_keys_only_and_comes_back(candidates, 
     until(first.may_distribute)
     fenced(first)
     assert first.number == 1
+
+
+class Wire:
+    """A connection to the database by a relay, which cut() lets hang in both directions without a word to anybody."""
+
+    def __init__(self, port):
+        self._target = port
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self._flows = threading.Event()
+        self._flows.set()
+        self._ended = False
+        self._open = [self._socket]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self):
+        self._flows.clear()
+
+    def mend(self):
+        self._flows.set()
+
+    def close(self):
+        self._ended = True
+        self._flows.set()
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self):
+        while not self._ended:
+            try:
+                near, _ = self._socket.accept()
+                self._flows.wait()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._open += [near, far]
+            for source, target in ((near, far), (far, near)):
+                threading.Thread(target=self._relay, args=(source, target), daemon=True).start()
+
+    def _relay(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._flows.wait()
+                target.sendall(data)
+            self._flows.wait()
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def wire(postgres):
+    made = Wire(postgres.port)
+    yield made
+    made.close()
+
+
+def test_one_that_is_cut_off_from_the_database_gives_out_no_keys_and_ends_when_it_knows(candidates, wire, postgres):
+    second = candidates("second")
+    first = candidates("first", postgres.tcp(second.url).replace(f":{postgres.port}", f":{wire.port}"))
+    lead(first)
+    until(first.may_distribute)
+    wire.cut()
+    until(second.campaign)
+    assert not first.may_distribute() and first.lost is None, "it cannot know"
+    second.start()
+    wire.mend()
+    until(lambda: first.lost)
+    assert "taken over (number 2" in first.lost and not first.may_send()
+
+
+def test_one_that_finds_no_database_for_long_ends(candidates, wire, postgres, monkeypatch):
+    monkeypatch.setattr(lease, "GIVE_UP_S", 3.0)
+    first = lead(candidates("first", postgres.tcp(postgres.database()).replace(f":{postgres.port}", f":{wire.port}")))
+    until(first.may_distribute)
+    wire.cut()
+    until(lambda: first.lost)
+    assert "its database has not answered for 3 s" in first.lost
 
 
 def test_a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly(candidates):

@@ -180,6 +180,8 @@ class Leader:
 
     def _keep(self):
         while not self.lost and not self._ended.wait(lease.HEARTBEAT_S):
+            if self._lease.forlorn(self._clock()):
+                self.lost = f"its database has not answered for {lease.GIVE_UP_S:.0f} s ({self.error})"
             if self._lease.hangs(self._clock()):
                 continue  # the database ends the session, unless the event loop goes on in time
             try:

@@ -14,6 +14,7 @@ LEASE_S = 4.0  # without a query, then the database ends that session
 MARGIN_S = 0.5  # clocks that run differently by 12 percent
 LOOP_S = 0.25  # how often the event loop says that it runs
 SILENT_S = 2.5  # without that, the process hangs or was stopped; longer than CALL_S, for which a database that is away may block
+GIVE_UP_S = 300.0  # without the database: then members had better have no manager than one that another may have replaced
 POLL_S = 0.5  # of a standby
 CALL_S = 2.0  # statement and lock time-outs of the database, and time-outs of its connections
 
@@ -47,6 +48,10 @@ class Lease:
     def hangs(self, now):
         """Return whether the event loop does not run any more, so that the heartbeats must end."""
         return now - self._looped > SILENT_S
+
+    def forlorn(self, now):
+        """Return whether the database has not answered for so long that the process must end."""
+        return now - self._sent > GIVE_UP_S
 
     def awake(self, now):
         """Return whether the process may send at all: it was not stopped, and did not hang, since the last answer."""
