@@ -10,6 +10,13 @@ import secrets
 
 from dice.aio.wait import now
 from dice.group.manager import Manager
+from dicectl.errors import FAILED, CommandError
+
+# The requests that change nothing but the registry, the groups and the sessions of devices.
+PLANNED = {
+    *("new", "add", "remove", "rekey", "role", "set", "delete"),
+    *("provision", "provision_all", "replace", "wipe", "wipe_all", "rename"),
+}
 
 
 class _Undo(Exception):
@@ -62,6 +69,8 @@ def of(service, request):
       "expelled", "roles": {device: role}; "members", "awake": how many get new keys, and how many of them at once; "created",
       "deleted"; "lifetime_s", "rekey_s" if they would change.
     """
+    if request["do"] not in PLANNED:
+        raise CommandError(f"this manager does not know a dry run of {request['do']}: is it another version of dicectl?", FAILED)
     shadow = _shadow(service)
     names = {identity: name for name, identity in service.registry.devices().items()}
     try:
