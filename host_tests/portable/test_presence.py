@@ -141,6 +141,18 @@ def test_who_had_a_session_when_the_manager_stopped_is_awaited():
     assert life.seen(FAN) == (SILENT, 677, None) and life.seen(b"cat")[0] == SILENT
 
 
+def test_nobody_is_silent_because_the_manager_was_stopped():
+    life = Life()
+    life.does("connected", LAMP)
+    life.does("connected", FAN)
+    life.does("asked", FAN)
+    life.now = ticks_add(life.now, 900_000)
+    life.presence.excuse(900_000)
+    assert life.wait(29) == [] and life.seen() == (CONNECTED, 929, None) and life.seen(FAN)[0] == CONNECTED
+    assert life.wait(1) == [] and life.seen(FAN)[0] == SILENT
+    assert life.wait(silent_s(REPORT_MAX_S) - 31) == [] and sorted(life.wait(1)) == [FAN, LAMP]
+
+
 def test_ages_are_true_beyond_the_period_of_ticks():
     life = Life()
     life.does("connected", LAMP)

@@ -153,6 +153,20 @@ def test_after_a_restart_members_are_awaited_until_they_should_be_back(tmp_path)
     House(tmp_path, ROLES).run(scene)
 
 
+def test_a_manager_that_was_stopped_calls_nobody_silent(tmp_path):
+    """What its devices have sent meanwhile waits in its socket."""
+
+    async def scene(house):
+        asyncio.get_running_loop()._now += 2000  # as SIGSTOP and SIGCONT
+        for _ in range(300):
+            await asyncio.sleep(2)
+            assert [house.presence(name) for name in ROLES] == [CONNECTED] * 3
+        house.network.cut.add("lamp")
+        await until(lambda: house.presence("lamp") == SILENT, silent_s(REPORT_MAX_S) + WATCH_S + 1)
+
+    House(tmp_path, ROLES).run(scene)
+
+
 def test_a_deleted_device_is_forgotten(tmp_path):
     async def scene(house):
         house.kdc.forget(b"lamp")

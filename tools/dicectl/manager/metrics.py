@@ -64,7 +64,7 @@ class Metrics:
 
     def collect(self):
         """Return the metrics; for prometheus_client."""
-        if self._updated_s is None or time.monotonic() - self._updated_s > _FRESH_S:
+        if self._updated_s is not None and time.monotonic() - self._updated_s > _FRESH_S:  # None: a standby has no values
             self._fresh.clear()
             self._wanted.set()
             self._fresh.wait(_WAIT_S)
