@@ -33,6 +33,7 @@ from .wait import now, repeat
 
 _TOO_MANY = const(0x9D)  # 4.29 (RFC 8516)
 _WATCH_S = const(5)  # between two looks at who is silent
+_STALL_S = const(10)  # later than that: this process was stopped meanwhile
 
 if _TYPING:
     from collections.abc import Callable
@@ -67,6 +68,7 @@ class Kdc:
         self.error: Exception | None = None
         self._device = device
         self._watching: Any = None
+        self._watched = 0  # when, in ticks
         self._deliveries: dict[str, KeyDelivery] = {}  # by the name of the group
         self._router = Router({})
         self._requests: dict[bytes, int] = {}  # by identity, in this period
@@ -82,6 +84,7 @@ class Kdc:
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
         if self._watching is None:
+            self._watched = now()
             self._watching = asyncio.create_task(repeat(self, self._watch))
 
     def remove(self, name: str) -> None:
@@ -119,10 +122,14 @@ class Kdc:
 
     async def _watch(self) -> None:
         """Close the sessions of devices that have missed a report: they have none any more."""
+        late_ms = ticks_diff(now(), self._watched) - 1000 * _WATCH_S
+        if late_ms > 1000 * _STALL_S:
+            self.presence.excuse(late_ms)
         for identity in self.presence.timeout(now()):
             if identity in self.connected:
                 self.connected.pop(identity).close()
         self._changed()
+        self._watched = now()
         await asyncio.sleep(_WATCH_S)
 
     def _changed(self) -> None:

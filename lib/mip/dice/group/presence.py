@@ -197,6 +197,12 @@ class Presence:
             self._enqueue(identity, row)
         return over
 
+    def excuse(self, ms: int) -> None:
+        """Give all devices `ms` more: the manager did not run for so long, and could receive nothing."""
+        for row in self._rows.values():
+            row.due = row.due and row.due + ms
+            row.asked = row.asked and row.asked + ms
+
     def _advance(self, now):
         if self._now is not None:
             self._ms += max(0, ticks_diff(now, self._now))
