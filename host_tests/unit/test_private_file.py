@@ -52,6 +52,7 @@ def test_files_and_folders_of_others_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(CommandError, match="belongs to another user"):
         private_file.check(tmp_path / "key")
+    private_file.check(tmp_path / "key", of_anybody=True)
     with pytest.raises(CommandError, match="belongs to another user"):
         private_file.check_folder(tmp_path)
 

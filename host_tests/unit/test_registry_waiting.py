@@ -145,11 +145,14 @@ def test_rows_that_wait_for_a_device_that_is_gone_are_dropped(many):
 
 
 def test_closing_writes_what_waits(many, backend):
-    registry, _, manager, identities = many
+    registry, timers, manager, identities = many
     manager.acknowledge(identities[0], 1, 0)
     registry.close()
     again = backend.open()
     assert held(again) == 1
+    registry._waiting.sessions[identities[0]] = None
+    timers.run()  # of a loop that goes on after the registry is closed
+    assert registry._waiting and not timers.waiting
     again.close()
 
 

@@ -41,9 +41,9 @@ def opened(path, what="keys"):
         raise
 
 
-def check(path, what="keys"):
-    """Raise CommandError unless the file at `path` is private; OSError if there is none."""
-    _check(path, os.lstat(path), what)
+def check(path, what="keys", of_anybody=False):
+    """Raise CommandError unless the file at `path` is private, of this user or of anybody; OSError if there is none."""
+    _check(path, os.lstat(path), what, of_anybody)
 
 
 def check_folder(path, what="keys"):
@@ -80,14 +80,14 @@ def fill(file, path, data):
         raise
 
 
-def _check(path, about, what):
+def _check(path, about, what, of_anybody=False):
     if stat.S_ISLNK(about.st_mode):
         raise _error(path, what, "is a link: name the file itself")
     if not stat.S_ISREG(about.st_mode):
         raise _error(path, what, "is no file")
     if system.WINDOWS:
         return
-    if about.st_uid != os.geteuid():
+    if about.st_uid != os.geteuid() and not of_anybody:
         raise _error(path, what, "belongs to another user: use it as that user, or copy it")
     if about.st_mode & 0o077:
         raise _error(path, what, f"can be read or written by others: chmod 600 {path}")

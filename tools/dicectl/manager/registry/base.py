@@ -172,6 +172,8 @@ class Registry(Storage):
             self.later(WAIT_S, self._flush_later)
 
     def _flush_later(self):
+        if self.later is None:  # it is closed
+            return
         try:
             self.flush()
             self._scheduled = False
