@@ -18,7 +18,7 @@ WITHOUT_DRY_RUN = {
     "group ask, group send": "a message to a group changes nothing here",
     "group list, group members, group show, keyring show": "they read",
     "manager status, member status, provision list, provision show": "they read",
-    "manager key": "a new file, which no other file depends on yet",
+    "manager backup, manager key": "a new file, which no other file depends on yet",
     "manager stop, member stop": "what a start undoes",
 }
 WITHOUT_JSON = {

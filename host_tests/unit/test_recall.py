@@ -61,7 +61,7 @@ class House:
     async def add(self, count):
         """Provision a switch and lamps, and wait until all have joined."""
         for number in range(count):
-            role = "listener" if number else "sender"
+            role = "listener" if number > 1 else "sender"
             made = self.service.do({"do": "provision", "name": f"n{number}", "groups": {"lamps": role}})
             identity, key = made["identity"].encode(), bytes.fromhex(made["key"])
             self.nodes[identity] = VirtualNode(self.network, self.folder, made["name"], "lamps", identity, key)

@@ -7,7 +7,7 @@ import contextlib
 import rich_click as click
 
 from dice.limits import DELIVERY_PACE_MS, EXPEL_PACE_MS, REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
-from dicectl.cli import manager_addresses, manager_audit, manager_key, manager_new, manager_service
+from dicectl.cli import manager_addresses, manager_audit, manager_backup, manager_key, manager_new, manager_service
 from dicectl.cli.options import Period
 
 
@@ -206,6 +206,8 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
 for _command in (
     manager_addresses.addresses,
     manager_audit.audit,
+    manager_backup.backup,
+    manager_backup.restore,
     manager_key.key,
     manager_key.encrypt,
     manager_key.decrypt,

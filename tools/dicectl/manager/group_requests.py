@@ -9,7 +9,7 @@ from dice.aio.wait import now
 from dice.group.manager import SENDER, GroupState
 from dice.group.presence import RETURNING
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import group_file, presence
+from dicectl.manager import group_file, old_registry, presence
 from dicectl.net import address as multicast
 from dicectl.reasons import describe
 
@@ -50,6 +50,7 @@ class GroupRequests:
             "away": [self._away(*member, state.epoch) for member in state.members.items() if not kdc.is_awake(member[0])],
             "returning": self._names([i for i in state.members if kdc.presence.state(i) == RETURNING]),
             "started_s": service.uptime_s(),
+            "warnings": old_registry.warnings(service, group),
         }
 
     def _names(self, identities):

@@ -20,6 +20,7 @@ _OF_A_GROUP = (
     ("dice_group_epoch_active", "1 if the current epoch is in use, 0 while its keys are delivered"),
     ("dice_group_epoch_age_seconds", "Time since the current epoch began"),
     ("dice_group_unacknowledged", "Members that have not acknowledged the current epoch"),
+    ("dice_group_epochs_behind", "Epochs that members are ahead of the registry, which is an old copy then"),
     ("dice_members_awake", "Members that are connected, or called back after a start of the manager"),
     ("dice_members_silent", "Members that have missed a report or not answered"),
 )
@@ -45,6 +46,7 @@ class _Group:
             int(state.active),
             max(0, time.time() - service.registry.since(state.name)),
             sum(member.held < state.epoch for member in state.members.values()),
+            max([0, *(1 + epoch - state.epoch for epoch in manager.rollback.ahead.values())]),
             sum(map(service.kdc.is_awake, state.members)),
             silent,
         )

@@ -15,7 +15,7 @@ from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease, plan, presence, socket_buffer
+from dicectl.manager import control, lease, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates, device_of
@@ -61,6 +61,7 @@ class ManagerService:
         self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
         self.updates = DeviceUpdates(self)
         self.recall = Recall(self)
+        self.old = {}  # by group: what members say that shows the registry to be old
         self.transport = None
         self._began_s = None
         self._news = News(self)
@@ -90,6 +91,7 @@ class ManagerService:
         for group in self.registry.states():
             self.manage(group.state, group.rekey_s)
         presence.restore(self.kdc, self.registry.sessions(), self.registry.now())
+        old_registry.begin(self)
         self.recall.begin()
         self.transport = FencedTransport(transport or Unicast(None, port, self.bind), self.leader.may_send)
         options = {
@@ -155,6 +157,7 @@ class ManagerService:
     def problems(self):
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
+        found += old_registry.problems(self)
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
@@ -296,6 +299,7 @@ class ManagerService:
         """Re-key each group whose period has passed; never returns. A re-key that fails stays due, and show tells why."""
         while True:
             await asyncio.sleep(_REKEY_POLL_S)
+            old_registry.look(self)
             for name in list(self.managers):
                 try:
                     if self._is_due(name):

@@ -191,7 +191,8 @@ class VirtualNetwork:
             os.fsync = fsync
             for task in asyncio.all_tasks(loop):
                 task.cancel()
-            loop.run_until_complete(asyncio.sleep(0))
+            for _ in range(4):  # a task that waits in wait_for() ends in several steps
+                loop.run_until_complete(asyncio.sleep(0))
             loop.close()
 
 

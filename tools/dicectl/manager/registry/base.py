@@ -56,6 +56,7 @@ class Registry(Storage):
 
     * `later(seconds, function)`, such as call_later of a loop, lets acknowledgements and sessions wait; None writes them at once.
     * `on_reload()` is called when the storage turns out to have a change that was reported as failed: states() has it.
+    * `restored`: this is a copy that was made earlier, see dicectl.manager.backup.
     * `write_error` is the RegistryError of the last transaction, or None if it succeeded.
     """
 
@@ -64,6 +65,7 @@ class Registry(Storage):
         self.later = None
         self.on_reload = None
         self.write_error = None
+        self.restored = False
         self._identities = {}  # by name
         self._sorted = None  # the same, sorted by name, if nothing has changed since
         self._devices = {}  # (name, key) by identity

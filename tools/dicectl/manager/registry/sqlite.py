@@ -6,6 +6,7 @@ Keys that were deleted or replaced are overwritten: by secure_delete in the file
 changes are in the file itself a second later, so that a copy of the file alone is complete.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager import backup
 from dicectl.manager.registry import schema
 from dicectl.manager.registry.base import Occupied, RegistryError, entry
 from dicectl.manager.registry.relational import RelationalRegistry, engine_options
@@ -36,7 +38,7 @@ class SqliteRegistry(RelationalRegistry):
         self.deleted = True  # what was deleted may still be in the write-ahead log: that of a manager that was killed
         self._checkpoint_due = False
         _check_modes(self.path)
-        self._lock = _lock(self.path)
+        self._lock = lock(self.path)
         try:
             self._open(key)
         except BaseException:
@@ -46,6 +48,7 @@ class SqliteRegistry(RelationalRegistry):
             raise
 
     def _open(self, key):
+        backup.check_whole(self.path)
         new = not self.path.exists()
         if new:
             private_file.create(self.path).close()
@@ -57,6 +60,8 @@ class SqliteRegistry(RelationalRegistry):
                 self.run("PRAGMA journal_mode = WAL")
                 self.run("PRAGMA synchronous = FULL")
                 self.run("PRAGMA foreign_keys = ON")
+                self.restored = bool(backup.marks(self.path) & backup.RESTORED)
+                self.run(backup.statement(backup.IN_USE | backup.RESTORED * self.restored))
             self.checkpoint()
             self.opened()
         except RegistryError as error:
@@ -108,7 +113,16 @@ class SqliteRegistry(RelationalRegistry):
         self.deleted = self.deleted and bool(is_busy)
         return not is_busy
 
+    def settled(self):
+        self.run(backup.statement(backup.IN_USE))
+        self.restored = False
+        self.checkpoint()
+
     def close_storage(self):
+        if self._connection is None:
+            return
+        with contextlib.suppress(RegistryError):  # else it is in use, and its log is beside it
+            self.run(backup.statement(backup.RESTORED * self.restored))
         connection, self._connection = self._connection, None
         connection.close()
         os.close(self._lock)
@@ -141,7 +155,7 @@ def _check_modes(path):
             continue
 
 
-def _lock(path):
+def lock(path):
     """Return the descriptor of the lock file, which no other process can lock as long as it is open; raises CommandError."""
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)

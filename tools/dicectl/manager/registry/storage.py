@@ -159,6 +159,10 @@ class Storage(abc.ABC):
         """Bring all that is durable into the storage's main file, if it has such a thing."""
         return
 
+    def settled(self):
+        """Note that all groups have new keys, so that a copy that was restored is one no more."""
+        self.restored = False
+
 
 def entry(number, at, event, group, device, detail):
     """Return an entry of the audit log as a dict; `detail` is the JSON of its further values."""
