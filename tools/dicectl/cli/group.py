@@ -50,7 +50,7 @@ def print_group(shown, as_json, expelled=()):
         return
     if shown["error"]:
         click.echo(f"warning: the last change of the manager failed: {shown['error']}", err=True)
-    for warning in shown["warnings"]:
+    for warning in shown.get("warnings", ()):
         click.secho(f"warning: {warning}", err=True, fg="red")
     click.echo(sentence(shown, expelled))
 

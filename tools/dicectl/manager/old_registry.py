@@ -60,4 +60,5 @@ def _report(device, epoch, group):
 
 def warnings(service, group):
     """Return what to tell about a group as long as this process runs."""
+    look(service)
     return [service.old[name] for name in (None, group) if name in service.old]

@@ -18,10 +18,15 @@ if _TYPING:
 
 
 class Rollback:
-    """The evidence of one group. `ahead`: {identity: epoch} of members that have reported such an epoch, and no other since."""
+    """The evidence of one group.
+
+    * `ahead`: {identity: epoch} of members that have reported such an epoch, and no other since.
+    * `last`: (identity, its epoch, that of the manager) of when an epoch began because of that, or None.
+    """
 
     def __init__(self) -> None:
         self.ahead: dict[bytes, int] = {}
+        self.last: tuple[bytes, int, int] | None = None
         self._ration = Ration(False, _CATCH_UP_MIN_MS)
 
     def note(self, identity: bytes, epoch: int, conflict: bool, own: int) -> None:
@@ -40,7 +45,11 @@ class Rollback:
         """Return whether an epoch must begin now because of `ahead`; if so, count it. `members`: those of the group."""
         self._ration.timeout(now)
         self.base(own, members)
-        return bool(self.ahead) and self._ration.take(max(self.ahead, key=lambda i: self.ahead[i]), now)
+        first = max(self.ahead, key=lambda i: self.ahead[i], default=b"")
+        if not first or not self._ration.take(first, now):
+            return False
+        self.last = first, self.ahead[first], own
+        return True
 
     def dues(self) -> "list[int | None]":
         """Return the ticks at which timeout() must be called."""
