@@ -10,6 +10,7 @@ import pytest
 from dicectl.errors import CommandError
 from dicectl.manager import backup
 from dicectl.manager.metrics import _Group
+from dicectl.manager.registry.file_marks import RESTORED, marks
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from host_tests.bounds import connected_s
 from host_tests.unit.test_recall import BACK_S, House
@@ -148,6 +149,6 @@ def test_a_kill_while_a_restored_registry_begins_is_repeated(tmp_path):
         registry.close()
         before = registry.restored
         await house.start()
-        assert before and not house.service.registry.restored and not backup.marks(tmp_path / "house.db") & backup.RESTORED
+        assert before and not house.service.registry.restored and not marks(tmp_path / "house.db") & RESTORED
 
     House(tmp_path).run(scene)

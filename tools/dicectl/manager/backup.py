@@ -1,11 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Copies of a registry that is an SQLite file: backups, their restoration, and what a copy says about itself.
-
-The file says in its header, in SQLite's application_id, whether a manager has it open, and whether it is a backup. A file that was
-copied while a manager ran on it, without the log beside it, lacks what was written last: it is refused. A backup that is used as a
-registry is known as such, so the manager can shut out who was a member later, before it gives out a key (ManagerService.start).
-"""
+"""Copies of a registry that is an SQLite file: backups, and their restoration. Both mark them (registry.file_marks)."""
 
 import contextlib
 import os
@@ -16,39 +11,11 @@ from pathlib import Path
 from dice.store import sync
 from dicectl import private_file
 from dicectl.errors import FAILED, USAGE, CommandError
+from dicectl.manager.registry.file_marks import RESTORED, statement
+from dicectl.manager.registry.sqlite import lock
 
-_ID = 0x64690000
-IN_USE = 1
-RESTORED = 2
-_ID_AT = 68  # in the header of an SQLite file (sqlite.org/fileformat2.html, section 1.3)
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _WHAT = "all keys"
-
-
-def marks(path):
-    """Return the marks of a file, IN_USE | RESTORED, as they are in the file itself; 0 if it has none."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(_ID_AT)
-            number = int.from_bytes(file.read(4), "big")
-    except OSError:
-        return 0
-    return number & (IN_USE | RESTORED) if number & ~(IN_USE | RESTORED) == _ID else 0
-
-
-def statement(mark):
-    """Return the statement that stores marks."""
-    return f"PRAGMA application_id = {_ID | mark}"
-
-
-def check_whole(path):
-    """Raise CommandError for a file that was copied while it was in use, without the log beside it."""
-    if marks(path) & IN_USE and not Path(f"{path}-wal").exists():
-        raise CommandError(
-            f"{path} was copied while a manager ran on it, or its file {path}-wal was removed: what was written last is missing. "
-            f"Use a copy that `dicectl manager backup` made; to use this one all the same: dicectl manager restore {path} {path}",
-            USAGE,
-        )
 
 
 def backup_at(path):
@@ -83,8 +50,6 @@ def restore(file, path):
     They may be the same: then the file is accepted as a copy. Raises CommandError, also if a manager runs on `path`; then nothing
     has changed.
     """
-    from dicectl.manager.registry.sqlite import lock
-
     _check(file)
     held = contents(file)
     descriptor = lock(path)

@@ -56,7 +56,7 @@ class Registry(Storage):
 
     * `later(seconds, function)`, such as call_later of a loop, lets acknowledgements and sessions wait; None writes them at once.
     * `on_reload()` is called when the storage turns out to have a change that was reported as failed: states() has it.
-    * `restored`: this is a copy that was made earlier, see dicectl.manager.backup.
+    * `restored`: this is a copy that was made earlier, see file_marks.
     * `write_error` is the RegistryError of the last transaction, or None if it succeeded.
     """
 

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 
 from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import backup
-from dicectl.manager.registry import schema
+from dicectl.manager.registry import file_marks, schema
 from dicectl.manager.registry.base import Occupied, RegistryError, entry
 from dicectl.manager.registry.relational import RelationalRegistry, engine_options
 
@@ -48,7 +47,7 @@ class SqliteRegistry(RelationalRegistry):
             raise
 
     def _open(self, key):
-        backup.check_whole(self.path)
+        file_marks.check_whole(self.path)
         new = not self.path.exists()
         if new:
             private_file.create(self.path).close()
@@ -60,8 +59,8 @@ class SqliteRegistry(RelationalRegistry):
                 self.run("PRAGMA journal_mode = WAL")
                 self.run("PRAGMA synchronous = FULL")
                 self.run("PRAGMA foreign_keys = ON")
-                self.restored = bool(backup.marks(self.path) & backup.RESTORED)
-                self.run(backup.statement(backup.IN_USE | backup.RESTORED * self.restored))
+                self.restored = bool(file_marks.marks(self.path) & file_marks.RESTORED)
+                self.run(file_marks.statement(file_marks.IN_USE | file_marks.RESTORED * self.restored))
             self.checkpoint()
             self.opened()
         except RegistryError as error:
@@ -114,7 +113,7 @@ class SqliteRegistry(RelationalRegistry):
         return not is_busy
 
     def settled(self):
-        self.run(backup.statement(backup.IN_USE))
+        self.run(file_marks.statement(file_marks.IN_USE))
         self.restored = False
         self.checkpoint()
 
@@ -122,7 +121,7 @@ class SqliteRegistry(RelationalRegistry):
         if self._connection is None:
             return
         with contextlib.suppress(RegistryError):  # else it is in use, and its log is beside it
-            self.run(backup.statement(backup.RESTORED * self.restored))
+            self.run(file_marks.statement(file_marks.RESTORED * self.restored))
         connection, self._connection = self._connection, None
         connection.close()
         os.close(self._lock)

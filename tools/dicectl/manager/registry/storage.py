@@ -160,8 +160,8 @@ class Storage(abc.ABC):
         return
 
     def settled(self):
-        """Note that all groups have new keys, so that a copy that was restored is one no more."""
-        self.restored = False
+        """Note that all groups have new keys: a file that was `restored` is one no more."""
+        return
 
 
 def entry(number, at, event, group, device, detail):
