@@ -10,7 +10,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 
 
 def _held(contents):
-    """Return what a registry holds, in words."""
+    """Return what a registry holds, as text."""
     import datetime
 
     last = datetime.datetime.fromtimestamp(contents["last"]).isoformat(" ", "seconds") if contents["last"] else "never"

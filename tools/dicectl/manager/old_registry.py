@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a manager does, and says, when its registry is an older copy: one that was restored, or one that its members show to be old.
+"""A registry that is an older copy, because it was restored, or as its members report: what the manager does, and what it says.
 
-What happened since the copy was made is lost. Devices that were expelled are members again, so the operator must expel them again;
+All that happened since the copy was made is lost. Devices that were expelled are members again, so the operator must expel them again;
 devices that were added are unknown.
 """
 

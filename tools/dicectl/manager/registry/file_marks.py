@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What an SQLite file says of itself in its header, as SQLite's application_id: whether a manager has it open, and is it a backup.
+"""Marks in the header of an SQLite file, as SQLite's application_id: a manager has it open, or it is a backup.
 
 A file that was copied while a manager ran on it, without the log beside it, lacks what was written last: it is refused. A backup
-that is used as a registry is known as such, so the manager shuts out who was a member later, before it gives out a key
+that is used as a registry is known as such, so the manager begins new keys before it gives out any
 (old_registry).
 """
 
