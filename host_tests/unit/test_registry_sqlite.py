@@ -6,11 +6,13 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 
 import pytest
 
 from dice.group.manager import SENDER
 from dicectl.errors import CommandError
+from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.sqlite import SqliteRegistry, read_audit
 from host_tests.registries import group
 
@@ -173,6 +175,21 @@ def test_a_checkpoint_that_is_disturbed_is_made_later(registry):
     reader.close()
     timers.pop()()
     assert not timers and os.path.getsize(f"{registry.path}-wal") == 0
+
+
+def test_a_program_that_locks_the_file_for_a_moment_fails_no_change(registry):
+    registry.enrol("lamp")
+    other = sqlite3.connect(registry.path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(0.05, other.rollback)
+    timer.start()
+    registry.enrol("other")
+    timer.join()
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RegistryError, match="database is locked"):
+        registry.enrol("lost")
+    other.close()
+    assert list(registry.devices()) == ["lamp", "other"]
 
 
 def test_a_disk_that_is_full_fails_the_change_and_nothing_else(registry):

@@ -21,6 +21,7 @@ from dicectl.manager.registry.base import Occupied, RegistryError, entry
 from dicectl.manager.registry.relational import RelationalRegistry, engine_options
 
 _CHECKPOINT_S = 1.0
+_BUSY_MS = 500  # nobody else writes, but another program, such as a backup, may lock the file for a moment
 _WHAT = "all keys"
 _SIDE_FILES = ("", "-wal", "-shm", "-journal", ".lock")
 
@@ -69,7 +70,7 @@ class SqliteRegistry(RelationalRegistry):
     def _open_file(self):
         file = sqlite3.connect(self.path, isolation_level=None)
         file.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, also in builds that do not by default
-        file.execute("PRAGMA busy_timeout = 0")  # nobody else writes; a checkpoint waits for no reader of the audit log
+        file.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         return file
 
     def old_revision(self, names):
@@ -106,7 +107,9 @@ class SqliteRegistry(RelationalRegistry):
         If it fails, as while another process reads the file, the change is made all the same, and the next checkpoint tries again.
         """
         try:
+            self.run("PRAGMA busy_timeout = 0")  # a checkpoint waits for no reader of the audit log
             ((is_busy, _, _),) = self.run("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.run(f"PRAGMA busy_timeout = {_BUSY_MS}")
         except RegistryError:
             return False
         self.deleted = self.deleted and bool(is_busy)
