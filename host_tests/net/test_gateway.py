@@ -20,6 +20,7 @@ from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import packet
 from dicectl.manager import group_file
+from dicectl.net import links
 from dicectl.net.slip_gateway import Gateway, at_work
 from host_tests.patience import PATIENCE_S, soon, until, until_async
 
@@ -30,13 +31,13 @@ GROUP = ("239.1.2.3", 9009)
 class GatewayLine:
     """A context manager: a serial line with a gateway at its end, run by a thread; `near` is the node's end."""
 
-    def __init__(self, groups=(GROUP,)):
+    def __init__(self, groups=(GROUP,), interface="127.0.0.1", hops=1):
         pair = socket.socketpair()
         for end in pair:
             end.setblocking(False)
         self._ends = pair
         self.near, far = (end.makefile("rwb", buffering=0) for end in pair)
-        self.gateway = Gateway(far, groups, "127.0.0.1")
+        self.gateway = Gateway(far, groups, interface, hops=hops)
         self._work = at_work(self.gateway)
 
     def __enter__(self):
@@ -239,6 +240,49 @@ def lose_interface():
 
 def test_a_datagram_that_the_network_refuses_is_dropped(in_network):
     assert in_network(lose_interface) == (3, 0, b"works")
+
+
+def _cable():
+    """Plug in the interface `iot`; return a socket that receives what is sent there."""
+    links.add_cable("iot", "fd00:2::1")
+    links.add_ipv4_address("iot", "10.9.2.1")
+    far = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+    far.bind(("iotx", 0x0800))
+    far.settimeout(0.2)
+    return far
+
+
+def named_interface():
+    """Send from the bus to a group, and from the network to the bus, on an interface that goes away and comes back."""
+    seen = []
+    far = _cable()
+    with GatewayLine((GROUP,), "iot", 3) as bus:
+        line = Serial(bus.near, 1300)
+        for word in (b"first", b"second"):
+            frame = b""
+            while word not in frame:
+                line.send(packet(b"\x0a\x4d\0\1\0\7", socket.inet_aton(GROUP[0]) + GROUP[1].to_bytes(2, "big"), word))
+                try:
+                    frame = far.recv(2000)
+                except TimeoutError:
+                    pass  # not yet
+            seen.append(frame[14 + 8])  # the TTL
+            received = None
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.9.2.1"))
+                while not received or word + b" back" not in received:
+                    peer.sendto(word + b" back", GROUP)
+                    time.sleep(0.02)
+                    received = line.receive()
+            if word == b"first":
+                subprocess.run(["ip", "link", "delete", "iot"], check=True)
+                far.close()
+                far = _cable()
+    return seen
+
+
+def test_groups_are_on_the_interface_that_was_named(in_network):
+    assert in_network(named_interface) == [3, 3]
 
 
 def run_echoing_line():

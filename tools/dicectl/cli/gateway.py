@@ -6,7 +6,7 @@ import socket
 
 import rich_click as click
 
-from dicectl.cli.options import complete_port
+from dicectl.cli.options import complete_port, network_options
 from dicectl.errors import NO_DEVICE, USAGE, CommandError
 
 
@@ -26,8 +26,8 @@ def _group(value):
 @click.argument("port", shell_complete=complete_port)
 @click.option("--baud", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line.")
 @click.option("--group", "groups", multiple=True, help="ADDRESS:PORT of a group to forward to the bus; can be repeated.")
-@click.option("--interface", default="0.0.0.0", help="IPv4 address of the interface for groups.  [default: as the system routes]")
-def command(port, baud, groups, interface):
+@network_options
+def command(port, baud, groups, interface, hops):
     """Connect nodes on a serial bus to the network.
 
     PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway translates each of
@@ -47,10 +47,9 @@ def command(port, baud, groups, interface):
     require_unix("dicectl gateway")
     with open_serial(port, baud) as stream:
         try:
-            socket.inet_aton(interface)
-            gateway = Gateway(stream, [_group(value) for value in groups], interface)
+            gateway = Gateway(stream, [_group(value) for value in groups], interface, hops=hops or 1)
         except OSError as error:
-            raise CommandError(f"cannot join the group on {interface}: {error.strerror or error}", USAGE)
+            raise CommandError(f"cannot join the group on {interface or 'any interface'}: {error.strerror or error}", USAGE)
         click.echo(f"forwarding between {port} and the network; Ctrl-C ends it", err=True)
         try:
             while True:

@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli.options import complete_group
+from dicectl.cli.options import complete_group, network_options
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control, member_socket
 from dicectl.text import printable
@@ -18,7 +18,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 @click.argument("group", shell_complete=complete_group)
 @click.argument("message")
 @member_socket.folder_option
-@member_socket.network_options
+@network_options
 @_json
 def send(group, message, folder, interface, hops, as_json):
     """Send a message to a group, as the member whose folder `dicectl provision` wrote. The member must be a sender.
@@ -45,7 +45,7 @@ def send(group, message, folder, interface, hops, as_json):
 @click.argument("path")
 @member_socket.folder_option
 @click.option("--wait", type=click.FloatRange(0.1, 60), default=7, show_default=True, help="Seconds to wait for answers.")
-@member_socket.network_options
+@network_options
 @_json
 @control.option
 def ask(group, path, folder, wait, interface, hops, as_json, registry):
@@ -103,7 +103,7 @@ def _print_silent(path, silent, has_answers):
 @click.option("--pcapng", type=click.Path(dir_okay=False), help="Write all datagrams, with comments, to a file for Wireshark.")
 @click.option("--keylog", is_flag=True, help="Write the group's keys to a file beside the capture: PCAPNG.keys.")
 @click.option("--count", type=click.IntRange(1), help="Stop after this many datagrams.")
-@member_socket.network_options
+@network_options
 @_json
 def monitor(group, folder, pcapng, keylog, count, interface, hops, as_json):
     """Show the messages of a group, and the datagrams that a member drops. Ctrl-C ends it.

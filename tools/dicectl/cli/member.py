@@ -7,6 +7,7 @@ import time
 
 import rich_click as click
 
+from dicectl.cli.options import network_options
 from dicectl.errors import NO_DEVICE, CommandError
 from dicectl.manager import line_socket, member_socket
 
@@ -39,7 +40,7 @@ def command():
 @command.command()
 @_folder
 @click.option("--group", "groups", multiple=True, help="A group to take part in; can be repeated.  [default: those of node.json]")
-@member_socket.network_options
+@network_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each event.")
 @click.option("--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background.")
 def run(folder, groups, interface, hops, as_json, detach):

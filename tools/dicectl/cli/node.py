@@ -9,8 +9,9 @@ from pathlib import Path
 
 import rich_click as click
 
+from dicectl.cli.options import network_options
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import control, line_socket, member_socket
+from dicectl.manager import control, line_socket
 
 _DICECTL = (sys.executable, "-m", "dicectl")
 _FILE = "node.json"
@@ -38,7 +39,7 @@ _OWN, _HOST = "own", "host"
     help="A network of their own, which nothing leaves, or that of this computer.  [default: own with --count or --manager, "
     "else host]",
 )
-@member_socket.network_options
+@network_options
 @click.option("--heap", default="1m", show_default=True, help="RAM of each node: 512k, 1m.")
 def command(folders, count, registry, members, net, interface, hops, heap):
     """Run nodes without boards: firmware/app, the very files, in MicroPython's unix port.

@@ -118,3 +118,24 @@ def complete_port(ctx, param, incomplete):
     from dicectl.board.raw_repl import found
 
     return _starting_with(incomplete, found())
+
+
+_INTERFACE = click.option(
+    "--interface",
+    envvar="DICE_INTERFACE",
+    show_envvar=True,
+    help="Where messages of groups are sent and received: the name of an interface, or an address of this computer.  "
+    "[default: as the system routes]",
+)
+_HOPS = click.option(
+    "--hops",
+    type=click.IntRange(1, 255),
+    envvar="DICE_HOPS",
+    show_envvar=True,
+    help="Hop limit (TTL) of messages to groups: one more than the routers that may pass them on.  [default: 1]",
+)
+
+
+def network_options(function):
+    """Add the options --interface and --hops."""
+    return _INTERFACE(_HOPS(function))

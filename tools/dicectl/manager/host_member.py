@@ -32,7 +32,7 @@ from dicectl.manager.observed import ObservedNetwork, OwnMessages
 from dicectl.reasons import SENTENCES
 
 CONNECT_S = 20
-KEPT_S = 1.5  # how long a member that has kept its keys waits for the manager before it sends
+KEPT_S = 1.2  # how long a member that has kept its keys waits for the manager before it sends
 KEPT_MAX_S = 2  # also if there are several managers
 _REPORT_S = 2
 _TIMER_MS = 1000

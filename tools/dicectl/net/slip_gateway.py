@@ -10,7 +10,6 @@ import contextlib
 import errno
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from collections import OrderedDict
 from dice.limits import DATAGRAM_MAX_BYTES, IP_UDP_HEADERS_BYTES
 from dice.transport.slip import Serial
 from dice.transport.slip_ip import packet, parse
+from dice.transport.udp_network import find_interface
 from dicectl.errors import NO_DEVICE, CommandError
 
 _ENDPOINTS_MAX = 64  # sockets for nodes' ports; the least recently used one is evicted
@@ -118,13 +118,15 @@ class Gateway:
     `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` has the datagrams in each direction, and those dropped.
     """
 
-    def __init__(self, stream, groups=(), interface="0.0.0.0", clock=time.monotonic):
-        """`groups` are (address, port), `clock()` returns seconds; raises OSError."""
+    def __init__(self, stream, groups=(), interface=None, clock=time.monotonic, hops=1):
+        """`groups` are (address, port), `clock()` returns seconds; `interface` and `hops` as of UdpNetwork. Raises OSError."""
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
         self.error = None
         self._failed = 0  # steps in a row
         self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
-        self._interface = socket.inet_aton(interface)
+        self._name = interface
+        self._interface = find_interface(interface, False)
+        self._hops = hops
         self._clock = clock
         self._selector = selectors.DefaultSelector()
         self._selector.register(stream, selectors.EVENT_READ, self._from_bus)
@@ -170,11 +172,11 @@ class Gateway:
         return sock
 
     def _add_membership(self, sock, group):
-        membership = struct.pack("4s4s", socket.inet_aton(group[0]), self._interface)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group[0]) + self._interface)
 
     def _renew(self):
         """Join each group again whose membership was lost, as when its interface went away and came back."""
+        self._look_up()
         for group, sock in self._groups.items():
             try:
                 self._add_membership(sock, group)
@@ -187,6 +189,19 @@ class Gateway:
             self._groups[group] = self._join(group)  # a new socket is a member on one interface alone
             self._selector.unregister(sock)
             sock.close()
+
+    def _look_up(self):
+        """Find the interface again: another one of its name may have come back."""
+        try:
+            found = find_interface(self._name, False)
+        except OSError:
+            return  # it is away
+        if found != self._interface:
+            self._interface = found
+            for port in self._nodes.values():
+                self._selector.unregister(port.sock)
+                port.sock.close()
+            self._nodes.clear()  # their sockets send on the interface of before
 
     def _from_bus(self):
         while True:
@@ -223,7 +238,9 @@ class Gateway:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         try:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, self._interface)
+            outgoing = bytes(4) + self._interface if self._interface[4:] else self._interface
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, outgoing)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, self._hops)
             sock.bind(("", 0))
         except OSError:
             sock.close()
