@@ -40,6 +40,7 @@ class Managers:
         self._settings = settings
         self._path = path
         self._look_up = look_up
+        self._found = {}  # {host: the address that was found last}
         self._last = None  # {"host", "port"} of the latest session
         self._key = settings  # {"identity", "key"} of it
 
@@ -59,11 +60,29 @@ class Managers:
         self._last = manager
 
     def recalled(self, source):
-        """Prefer the manager at the address `source`, from which a session was recalled: maybe one that has taken over."""
+        """Prefer the manager at the address `source`, from which a session was recalled: maybe one that has taken over.
+
+        A name is not looked up here, because that could block, but by connect() or look_up_all() before.
+        """
         for manager in self.listed():
-            if _short(source) in _addresses(manager):
+            host = self._found.get(manager["host"], manager["host"])
+            if _short(source) in _addresses(host, manager["port"]):
                 self.prefer(manager)
                 break
+
+    async def look_up_all(self):
+        """Look up the names of all managers, so that a recall by any of them is understood, also without a name server."""
+        for manager in self.listed():
+            try:
+                if manager["host"] not in self._found:
+                    await self._look_up_host(manager["host"])
+            except OSError:
+                pass  # connect() looks it up again
+
+    async def _look_up_host(self, host):
+        found = await self._look_up(host)
+        self._found[host] = found
+        return found
 
     async def connect(self, network=None, timer_ms=_TIMER_MS, timeout_s=60):
         """Return a Connection with the first manager that answers; raises the last error if none does."""
@@ -77,7 +96,7 @@ class Managers:
             for key in keys:
                 psk = Psk(key["identity"].encode(), unhexlify(key["key"]))
                 try:
-                    address = await self._look_up(manager["host"]), manager["port"]
+                    address = await self._look_up_host(manager["host"]), manager["port"]
                     connection = await dice.connect(address, psk, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
                 except (DiceError, OSError, MemoryError) as error:
                     failure = error
@@ -143,12 +162,13 @@ def _short(address):
     return bytes(address) if isinstance(address, (bytes, bytearray)) else tuple(address[:2])
 
 
-def _addresses(manager):
-    """Return the addresses of a manager, also in the form in which datagrams come from it."""
-    address = manager["host"], manager["port"]
+def _addresses(*address):
+    """Return the addresses of a manager that was looked up, also in the form in which datagrams come from it."""
     try:
         import socket  # not on all boards
 
+        if not hasattr(socket, "SO_LINGER") and address[0].strip("0123456789.") and ":" not in address[0]:
+            return [address]  # a name: on a board, looking it up would block
         return [address] + [_short(found[-1]) for found in socket.getaddrinfo(*address)]
     except (ImportError, OSError, ValueError):
         return [address]

@@ -201,6 +201,7 @@ class Node:
         if self._options.get("sleep_s"):
             await asyncio.sleep(self._options.get("awake_s", 5))
         else:
+            await self._managers.look_up_all()
             await asyncio.gather(*[self._follow(managed, self.manager) for managed in self.groups.values()])
 
     async def _follow(self, managed, manager):

@@ -8,6 +8,7 @@ The properties run it against a model of what the managers of a house accept; th
 import asyncio
 import json
 import subprocess
+import sys
 import types
 from importlib import util
 
@@ -106,6 +107,30 @@ def test_a_recall_prefers_the_manager_that_it_came_from(module, tmp_path, source
     assert managers.listed()[0] == near
     managers.recalled(("192.0.2.7", 5684))
     assert managers.listed()[0] == near, "nobody else's address is preferred"
+
+
+def test_a_recall_by_a_manager_with_a_name_is_understood_and_looks_nothing_up(module, tmp_path, monkeypatch):
+    """On a board a look-up blocks for longer than the watchdog waits."""
+    addresses = {"a.house": "10.0.0.1", "b.house": "10.0.0.2"}
+
+    async def look_up(host):
+        if host not in addresses:
+            raise OSError(110)
+        return addresses[host]
+
+    def getaddrinfo(host, port):
+        raise AssertionError("would block")
+
+    monkeypatch.setitem(sys.modules, "socket", types.SimpleNamespace(getaddrinfo=getaddrinfo))
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps({**OLDEST_FILE, "managers": [C, A, B]}))
+    managers = module.Managers(json.loads(path.read_text()), str(path), look_up)
+    managers.recalled(("10.0.0.2", 5684))
+    assert managers.listed()[0] == C, "not known yet"
+    asyncio.run(managers.look_up_all())
+    monkeypatch.setattr(sys.modules["socket"], "getaddrinfo", lambda host, port: [(0, 0, 0, "", (host, port))])
+    managers.recalled(("10.0.0.2", 5684))
+    assert managers.listed()[0] == B
 
 
 RECALL = """
