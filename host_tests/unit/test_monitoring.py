@@ -56,7 +56,7 @@ def names(tmp_path):
     """Return the names of all metrics of a running manager."""
 
     def scenario(service):
-        metrics, operation = Metrics(), OperationMetrics()
+        metrics, operation = Metrics(), OperationMetrics(lambda: None)
         metrics.update(service)
         operation.update(service)
         return page(metrics, operation)

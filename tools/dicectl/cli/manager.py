@@ -144,13 +144,14 @@ def run(
 
 
 @contextlib.contextmanager
-def _pages(port):
-    """Serve the pages for monitoring on a port; yield the HttpServer, or None without a port."""
+def _pages(port, path=None):
+    """Serve the pages for monitoring on a port; yield the HttpServer, or None without a port. `path`: of a registry in a file."""
+    from dicectl.manager.backup import backup_at
     from dicectl.manager.http_server import HttpServer
     from dicectl.manager.metrics import Metrics
     from dicectl.manager.operation_metrics import OperationMetrics
 
-    http = HttpServer(port, Metrics(), OperationMetrics()) if port else None
+    http = HttpServer(port, Metrics(), OperationMetrics(path and (lambda: backup_at(path)))) if port else None
     try:
         yield http
     finally:
@@ -164,7 +165,7 @@ async def _run_alone(path, key, control, port, host, also, metrics_port, *more):
 
     registry = open_registry(path, key=key)
     try:
-        with _pages(metrics_port) as http:
+        with _pages(metrics_port, path) as http:
             await _run(registry, None, control, port, host, also, http, *more)
     finally:
         registry.close()

@@ -60,8 +60,13 @@ def _lines(found):
 
 
 def _served(found):
+    import datetime
+
     yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
     yield "has", f"{found['groups']} groups, {found['devices']} devices: {found['awake']} awake, {found['silent']} silent"
+    if "backup" in found:  # not with a database, which has its own
+        at = found["backup"] and datetime.datetime.fromtimestamp(found["backup"]).isoformat(" ", "seconds")
+        yield "backup", at or "none yet: dicectl manager backup"
 
 
 @click.command()

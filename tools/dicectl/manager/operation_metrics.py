@@ -34,8 +34,8 @@ def dropped(port, tables=("/proc/self/net/udp", "/proc/self/net/udp6")):
 class OperationMetrics:
     """Has the values of the last update() or standby(); http_server.HttpServer serves them."""
 
-    def __init__(self, backup_at=lambda: None):
-        """`backup_at()` returns the wall clock of the last backup, or None."""
+    def __init__(self, backup_at=None):
+        """`backup_at()` returns the wall clock of the last backup, or None; without it, backups are not measured."""
         self._backup_at = backup_at
         self._write_error = None
         self._errors = 0
@@ -69,10 +69,13 @@ class OperationMetrics:
         self._families = families
 
     def _about(self, problems, is_standby):
-        at = self._backup_at()
-        age_s = math.inf if at is None else max(0.0, time.time() - at)
-        return [
+        families = [
             GaugeMetricFamily("dice_problems", "Problems that manager status tells", value=problems),
             GaugeMetricFamily("dice_standby", "1 if another manager serves the devices, 0 if this one does", value=int(is_standby)),
-            GaugeMetricFamily("dice_backup_age_seconds", "Time since the last backup of the registry; infinite: none", value=age_s),
         ]
+        if self._backup_at:
+            at = self._backup_at()
+            age_s = math.inf if at is None else max(0.0, time.time() - at)
+            text = "Time since the last backup of the registry; infinite if there is none"
+            families.append(GaugeMetricFamily("dice_backup_age_seconds", text, value=age_s))
+        return families

@@ -10,6 +10,7 @@ from dice import __version__
 from dice.group.presence import CONNECTED, SILENT
 from dicectl import sd_notify
 from dicectl.errors import FAILED, CommandError
+from dicectl.manager.backup import backup_at
 from dicectl.manager.registry.base import RegistryError
 
 ACTIVE = "active"
@@ -41,6 +42,7 @@ class ProcessRequests:
             "awake": sum(map(service.kdc.is_awake, service.registry.devices().values())),
             "silent": sum(service.kdc.presence.state(identity) == SILENT for identity in service.kdc.presence.known()),
             "problems": service.problems(),
+            **({"backup": backup_at(service.registry.path)} if hasattr(service.registry, "path") else {}),
         }
 
     def do_stop(self):
