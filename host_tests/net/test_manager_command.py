@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from dice.coap.resource import Router
 from dice.dtls.kx_psk import Psk
 from dicectl import resources
 from dicectl.firmware import unix_port
+from dicectl.manager import control
 from dicectl.manager.host_member import HostMember
 from dicectl.net import namespace
 from host_tests.patience import PATIENCE_S, until
@@ -373,6 +375,14 @@ def _on_a_terminal(folder, *arguments):
     return shown.decode()
 
 
+def _wake_later(site, slow):
+    """Let the process `slow` go on some seconds after all others have the keys of epoch 2."""
+    path = site.folder / "house.db"
+    site.until(lambda: control.call(path, "show", group="lamps")["untold"] == ["slow"], "the others")
+    time.sleep(3)
+    os.kill(slow, signal.SIGCONT)
+
+
 def _waiting(folder):
     site = ManagedSite(folder)
     try:
@@ -386,8 +396,11 @@ def _waiting(folder):
         site.until(lambda: all(site.members()[name]["epoch"] for name in ("lamp", "slow")), "the lamps")
         slow = site.processes["slow"].pid
         os.kill(slow, signal.SIGSTOP)  # it is awake, as far as the manager knows, and does not answer
-        threading.Timer(5, os.kill, (slow, signal.SIGCONT)).start()
-        return _on_a_terminal(folder, "group", "remove", "lamps", "ghost")
+        waking = threading.Thread(target=_wake_later, args=(site, slow))
+        waking.start()
+        shown = _on_a_terminal(folder, "group", "remove", "lamps", "ghost")
+        waking.join()
+        return shown
     finally:
         site.close()
 
