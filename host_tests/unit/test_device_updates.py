@@ -154,14 +154,14 @@ def test_nothing_is_said_to_be_done_for_a_node_that_is_away(tmp_path):
         await asyncio.sleep(5)
         node.cut()
         await asyncio.sleep(2000)
-        numbers = town.do("rotate")
+        numbers = town.do("rotate", names=list(town.registry.devices()))
         await asyncio.sleep(1000)
         assert town.do("rotation", numbers=numbers) == {"lamp": "it has no session; it follows when it connects"}
         assert town.registry.find(node.identity) and town.registry.find(node.identity + b":1"), "both keys are good meanwhile"
         node.power_on()
         await asyncio.sleep(60)
         assert town.do("rotation", numbers=numbers) == {}
-        town.do("rotate")
+        town.do("rotate", names=list(town.registry.devices()))
         town.do("wipe", name="lamp")
         assert town.do("rotation", numbers=numbers) == {"lamp": "it was deleted"}
         for number in (b"", b":1", b":2"):
@@ -181,7 +181,7 @@ def test_sessions_of_the_old_key_end_with_it(tmp_path):
         ticket = thief.session.resumption()
         town.thief = Coap(thief, Router({}))
         await asyncio.sleep(20)
-        numbers = town.do("rotate")
+        numbers = town.do("rotate", names=list(town.registry.devices()))
         await asyncio.sleep(100)
         assert town.do("rotation", numbers=numbers) == {}
         assert thief.ended
@@ -197,7 +197,7 @@ def test_a_node_of_an_older_program_is_named(tmp_path):
         node = town.add("lamp")
         node.routes = {}
         await asyncio.sleep(5)
-        numbers = town.do("rotate")
+        numbers = town.do("rotate", names=list(town.registry.devices()))
         await asyncio.sleep(10)
         assert town.do("rotation", numbers=numbers) == {"lamp": "its program is too old for that"}
         await asyncio.sleep(600)

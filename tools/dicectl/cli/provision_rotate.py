@@ -37,13 +37,17 @@ def rotate(context, names, everybody, wait_s, dry_run, as_json, registry):
       dicectl provision rotate lamp-1
       dicectl provision rotate --all --wait 600
     """
+    from dicectl.manager.device_updates_requests import ROTATE_MAX
+
     if bool(names) == everybody:
         raise click.UsageError("name devices, or --all")
+    found = list(dict.fromkeys(names)) or control.call(registry, "names")["devices"]
     if dry_run:
-        found = list(names) or [device["name"] for device in control.call(registry, "devices")]
         click.echo(json.dumps({"would_change": found}) if as_json else f"would change the keys of: {', '.join(found) or 'none'}")
         return
-    numbers = control.call(registry, "rotate", names=None if everybody else list(names))
+    numbers = {}
+    for begin in range(0, len(found), ROTATE_MAX):
+        numbers.update(control.call(registry, "rotate", names=found[begin : begin + ROTATE_MAX]))
     missing = _wait(registry, numbers, wait_s, not as_json)
     changed = [name for name in numbers if name not in missing]
     if as_json:

@@ -7,6 +7,7 @@ from dicectl.errors import USAGE, CommandError
 
 _MANAGERS_MAX = 8  # firmware/app/managers.py
 _HOST_MAX_BYTES = 253
+ROTATE_MAX = 100  # in one transaction: the manager does nothing else meanwhile
 
 
 class DeviceUpdatesRequests:
@@ -15,10 +16,12 @@ class DeviceUpdatesRequests:
     def __init__(self, service):
         self._service = service
 
-    def do_rotate(self, names=None):
-        """Begin to change the keys of devices, or of all; return {name: the number that the key gets}."""
+    def do_rotate(self, names):
+        """Begin to change the keys of devices, ROTATE_MAX at most; return {name: the number that the key gets}."""
         registry = self._service.registry
-        identities = {name: self._service.identity(name) for name in (registry.devices() if names is None else names)}
+        if len(names) > ROTATE_MAX:
+            raise CommandError(f"one request changes {ROTATE_MAX} keys at most", USAGE)
+        identities = {name: self._service.identity(name) for name in names}
         with registry.together():
             for identity in identities.values():
                 registry.begin_key_change(identity)
