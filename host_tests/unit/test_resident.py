@@ -11,8 +11,10 @@ import pytest
 
 from dice.errors import LimitError, PeerError, UsageError
 from dice.reasons import E_EXPIRED, E_NO_ANSWER, E_NOT_A_SENDER, E_REFUSED
+from dicectl import system
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import host_member, member_socket, resident
+from dicectl.manager.line_socket import NobodyServes
 from dicectl.manager.resident import Resident
 
 AWAY = [
@@ -333,6 +335,20 @@ def test_monitors_are_bounded_and_their_places_are_given_back(house):
         assert (await member.do({"do": "monitor", "group": "lamps"}).get())["group"] == "lamps"
 
     running(member, scenario)
+
+
+def test_a_member_without_sockets_for_others_works_alone(house, monkeypatch):
+    """On Windows. Commands then find no resident member, and join themselves."""
+    monkeypatch.setattr(system, "WINDOWS", True)
+    member = house()
+
+    async def scenario():
+        assert not member_socket.serves(member.folder)
+        with pytest.raises(NobodyServes):
+            member_socket.request(member.folder, "send")
+        return await member.do({"do": "send", "group": "lamps", "message": "on"})
+
+    assert running(member, scenario)["sent"]
 
 
 # Names.

@@ -4,6 +4,7 @@
 
 import rich_click as click
 
+from dicectl import system
 from dicectl.errors import NO_DEVICE, CommandError
 from dicectl.manager import line_socket
 
@@ -27,6 +28,7 @@ async def serve(path, handle):
 
 def call(path, do, **request):
     """Send a request to the running manager and return its answer; raises CommandError, also if no manager runs."""
+    system.require_unix("the group manager")
     try:
         return line_socket.call(f"{path}.socket", {"do": do, **request}, f"the manager on {path}")
     except line_socket.NobodyServes:

@@ -154,6 +154,8 @@ async def _stream(stream, writer):
 @contextmanager
 def connected(path, wait_s):
     """Yield a connection to the service at the socket `path`; raises NobodyServes and OSError."""
+    if system.WINDOWS:
+        raise NobodyServes
     with _address(path) as address, socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(wait_s)
         try:
@@ -168,7 +170,6 @@ def lines(path, request, who, wait_s=60):
 
     Raises NobodyServes, and CommandError, also if `who` does not answer within `wait_s` (None: for as long as it takes).
     """
-    system.require_unix(who)
     try:
         with connected(path, wait_s) as channel, channel.makefile() as file:
             channel.sendall(json.dumps(request).encode() + b"\n")

@@ -13,6 +13,7 @@ from dice.errors import DiceError
 from dice.group.gsa import decode
 from dice.reasons import E_REFUSED
 from dice.store import read_file
+from dicectl import system
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import line_socket, member_socket
 from dicectl.manager.host_member import KEPT_S, HostMember, sentence
@@ -64,7 +65,8 @@ class Resident(HostMember):
         """
         await self.lock()
         try:
-            self._server = await line_socket.serve(member_socket.path(self.folder), self.do, WHO)
+            if not system.WINDOWS:  # where there is no socket for others
+                self._server = await line_socket.serve(member_socket.path(self.folder), self.do, WHO)
             self._work[None] = asyncio.create_task(self._stay_connected())
             for name in self.managed:
                 self._take_part(name)
@@ -84,7 +86,7 @@ class Resident(HostMember):
         for task in done - {ending}:
             error = None if task.cancelled() else task.exception()
             raise CommandError(f"the member ends, because a part of it has ended: {describe(error)}", FAILED)
-        if not self._server.is_serving():
+        if self._server and not self._server.is_serving():
             raise CommandError("the member ends, because its socket was closed", FAILED)
 
     async def _end(self):
