@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A registry that is an older copy, because it was restored, or as its members report: what the manager does, and what it says.
 
-All that happened since the copy was made is lost. Devices that were expelled are members again, so the operator must expel them again;
-devices that were added are unknown.
+All that happened since the copy was made is lost. Devices that were expelled are members again, so the operator must expel them
+again. Devices that were added are unknown.
 """
 
 import contextlib
