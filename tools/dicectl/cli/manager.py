@@ -105,7 +105,8 @@ def run(
     active, and the others wait until it ends, fails or loses the database. One of them takes its place within 10 s then.
 
     The registry contains the keys of all devices and groups. Keep it on this computer, readable only by its owner, and back it up
-    only while no manager runs on it. The manager may be killed at any time: no change that it reported is lost.
+    with dicectl manager backup. The manager may be killed at any time: no change that it reported is lost, and when it starts again
+    its members are connected again within seconds.
 
     \b
     Examples:
