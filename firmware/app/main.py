@@ -88,6 +88,9 @@ def start():
                 safe.rest()
             safe.allow_one()
         asyncio.run(main(made))
+    except KeyboardInterrupt:
+        safe.interrupted()  # first: a second Ctrl-C may interrupt what follows
+        raise
     finally:
         for each in made:
             each.close()
@@ -96,9 +99,6 @@ def start():
 if __name__ == "__main__":
     try:
         start()
-    except KeyboardInterrupt:
-        safe.interrupted()
-        raise
     except Exception as error:
         safe.failed(error)
         raise

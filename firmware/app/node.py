@@ -140,8 +140,11 @@ class Node:
             except Exception:  # the same
                 if group:
                     group.member.close()
-        if self.manager:
-            self.manager.close()
+        try:
+            if self.manager:
+                self.manager.close()
+        except Exception:  # the same
+            pass
 
     def _begin(self, *works):
         for work in works:

@@ -21,6 +21,7 @@ from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.gsa_encode import encode
 from dice.group.member import Member
 from dice.reasons import E_STORE_WRITE
+from dice.store import FileStore
 from host_tests.seeds import search
 from host_tests.unit.test_app import app  # noqa: F401 - a fixture
 from host_tests.unit.test_app_network import in_virtual_time
@@ -228,3 +229,37 @@ def test_the_application_gives_its_numbers_back_however_it_ends(app, monkeypatch
         assert numbers[-1] == 4 * 64
     else:
         assert numbers == list(range(len(numbers)))
+
+
+def test_an_interruption_inside_any_task_is_no_failure(app, tmp_path, monkeypatch):  # noqa: F811
+    """MicroPython cannot cancel the task that was interrupted: RuntimeError. It must not hide the interruption from main.py."""
+    (tmp_path / "lamps.gsa").write_bytes(encode(gsa(1, True, os.urandom(8))))
+    main, node_module = app("main"), app("node")
+
+    class Uncancellable:
+        ended = False
+
+        def cancel(self):
+            raise RuntimeError("can't cancel self")
+
+        close = cancel
+
+    class Network:
+        def Multicast(self, address, port):
+            return Wire()
+
+    async def interrupted(self):
+        await self._resume()
+        group = self.groups["lamps"].group
+        await group.send(b"x")
+        group._task.cancel()
+        self.manager = group._task = self._tasks["x"] = Uncancellable()
+        raise ValueError
+
+    monkeypatch.setattr(node_module.Node, "run", interrupted)
+    monkeypatch.setattr(main, "node", lambda measure: node_module.Node({"groups": ["lamps"]}, {}, None, network=Network()))
+    monkeypatch.setattr(main.asyncio, "run", lambda coroutine: run_until(None, coroutine))
+    with pytest.raises(ValueError):
+        main.start()
+    member = Member(gsa(1, False), FileStore("."), 0)
+    assert member.held(1) is not None and member.report(1)[2:10][-1] == 1, "its number was not given back"
