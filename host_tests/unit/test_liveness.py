@@ -154,7 +154,7 @@ def test_after_a_restart_members_are_awaited_until_they_should_be_back(tmp_path)
 
 
 def test_a_manager_that_was_stopped_calls_nobody_silent(tmp_path):
-    """What its devices have sent meanwhile waits in its socket."""
+    """The reports that its devices have sent meanwhile wait in its socket."""
 
     async def scene(house):
         asyncio.get_running_loop()._now += 2000  # as SIGSTOP and SIGCONT

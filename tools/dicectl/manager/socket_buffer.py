@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Whether the manager's UDP socket can hold what all devices send at once, while the manager stores a change or does other work.
 
-dice.transport.udp_system asks for large buffers. What a process gets is limited by the system, unless it runs as root.
+dice.transport.udp_system asks for large buffers. The system limits them, unless the process runs as root.
 """
 
 import socket

@@ -52,7 +52,7 @@ class Device:
         self._session = None
 
     async def run(self, after_s):
-        """Connect, and join; again if that fails. Then answer the manager for ever."""
+        """Connect, and join; again if that fails. Then answer the manager endlessly."""
         await asyncio.sleep(after_s)
         while True:
             with contextlib.suppress(DiceError):

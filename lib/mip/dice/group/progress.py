@@ -34,7 +34,7 @@ class Progress:
             self.note(state, identity)
 
     def note(self, state: "GroupState", identity: bytes) -> None:
-        """Note where a member is now, or that it is none any more."""
+        """Note how far a member is now, or that it is none any more."""
         member = state.members.get(identity)
         for listed, belongs in (
             (self.undelivered, member and member.held < state.epoch),
