@@ -111,6 +111,19 @@ def test_one_that_was_stopped_receives_and_sends_nothing(tmp_path):
     run(tmp_path, scenario)
 
 
+def test_a_flood_does_not_hold_up_one_that_was_stopped():
+    """Its event loop must go on, or it would never be awake again."""
+
+    class Flood:
+        socket = None
+
+        def receive(self):
+            return b"x" * 100, ("192.0.2.1", 1)
+
+    fenced = FencedTransport(Flood(), lambda: False)
+    assert [fenced.receive()[0] for _ in range(3)] == [b""] * 3
+
+
 def test_one_that_is_superseded_stores_nothing_and_ends_audibly(tmp_path):
     async def scenario(town):
         town.node("lamp")

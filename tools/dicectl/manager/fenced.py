@@ -44,10 +44,10 @@ class FencedTransport:
             self._inner.send(datagram, address)
 
     def receive(self):
-        """Return (datagram, address) or (None, None); what arrives while we may not send is lost."""
+        """Return (datagram, address) or (None, None); an empty one in place of each that arrives while we may not send."""
         datagram, address = self._inner.receive()
-        while datagram is not None and not self._may_send():
-            datagram, address = self._inner.receive()
+        if datagram is not None and not self._may_send():
+            datagram = b""
         return datagram, address
 
 
