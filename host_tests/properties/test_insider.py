@@ -262,7 +262,7 @@ def measure(house, worst):
         "sessions": len(house.sessions_of("insider")),
         "half-open": len(listener.half_open),
         "tasks": len(house.service._service._connections) + len(delivery._pushes),
-        "records": len(manager._heard) + len(manager._clashed) + len(manager._entered),
+        "records": len(manager._heard) + len(manager._clashed) + len(manager.progress.entered) + len(manager.rollback.ahead),
         "queue": max(len(endpoint._queue) for endpoint in endpoints),
         "replies": max(len(endpoint._replies) for endpoint in endpoints),
         "observed": max(len(endpoint._observed) for endpoint in endpoints),
