@@ -45,6 +45,7 @@ footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the d
 
 bench: $(READY)  ## speed of sealing and opening, and what handshakes take over networks that lose
 	@$(BIN)/dicectl bench
+	@$(BIN)/dicectl bench --scale
 
 interop: $(READY)  ## dice with every other DTLS stack that is available, written into docs/interop.md
 	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py

@@ -13,7 +13,7 @@ from dice import __version__
 from dicectl import resources
 from dicectl.cli import bench
 from dicectl.errors import CommandError
-from dicectl.measure import speed
+from dicectl.measure import scale, speed
 
 SIZES = (16, 64, 256, 1024)
 BOTH = {(name, size) for name in ("seal", "open") for size in SIZES} | {
@@ -134,3 +134,15 @@ def test_without_firmware_the_command_that_builds_it_is_named(monkeypatch, tmp_p
     assert (done.exit_code, done.stdout) == (0, "{}\n")
     assert "--device builds" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_many_sessions_and_a_real_manager_are_measured():
+    done = CliRunner().invoke(bench.command, ["--scale", "--quick", "--json"], catch_exceptions=False)
+    found = json.loads(done.stdout)
+    assert [line["sessions"] for line in found["scale_sessions"]] == [1, 100]
+    assert all(line["record_us"] > 0 and line["handshake_us"] > 0 and line["session_bytes"] > 0 for line in found["scale_sessions"])
+    assert [line["phase"] for line in found["scale_devices"]] == ["join", "re-key", "expulsion"]
+    rows = scale.session_rows(found["scale_sessions"]), scale.device_rows(found["scale_devices"])
+    assert {len(row) for row in rows[0]} == {len(scale.SESSION_TITLES)} and {len(row) for row in rows[1]} == {
+        len(scale.DEVICE_TITLES)
+    }

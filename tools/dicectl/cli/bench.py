@@ -30,11 +30,31 @@ def _print(runs):
             print_table(speed.LARGE_GROUP_TITLES, speed.large_group_rows(run["storms"]))
 
 
+def _scale(quick, as_json):
+    """Measure many sessions and many devices."""
+    import json
+
+    from dicectl.cli.table import print_table
+    from dicectl.measure import scale
+    from dicectl.system import require_unix
+
+    require_unix("a measurement of the group manager")
+    found = scale.collect(quick, lambda text: click.echo(f"{text} ...", err=True))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"{scale.SESSIONS_TEXT}\n")
+    print_table(scale.SESSION_TITLES, scale.session_rows(found["scale_sessions"]))
+    click.echo(f"\n{scale.DEVICES_TEXT}\n")
+    print_table(scale.DEVICE_TITLES, scale.device_rows(found["scale_devices"]))
+
+
 @click.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--scale", is_flag=True, help="Measure servers with up to 10,000 sessions, and managers of up to 10,000 devices.")
 @click.option("--quick", is_flag=True, help="Repeat only a few times: this shows that it works, not how fast it is.")
 @click.option("--device/--no-device", default=None, help="Use the emulated RP2040.  [default: if its firmware is built]")
-def command(as_json, quick, device):
+def command(as_json, quick, scale, device):
     """Time the sealing and opening of records on CPython, MicroPython and an emulated RP2040; count the cost of handshakes.
 
     The benchmark seals and opens one record of 16 to 1024 bytes. It also times a complete receive of a group member (with the
@@ -50,10 +70,16 @@ def command(as_json, quick, device):
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, with both ends on the device. Its handshake takes half a minute to emulate, so --quick omits tls there.
 
+    With --scale, only that is measured; it takes a quarter of an hour. The times are CPU times of this computer.
+
     \b
-    Example:
+    Examples:
       dicectl bench --quick --no-device
+      dicectl bench --scale --json
     """
+    if scale:
+        _scale(quick, as_json)
+        return
     from dicectl.cli.progress import bar
     from dicectl.measure import speed
 

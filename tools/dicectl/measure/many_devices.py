@@ -4,9 +4,9 @@
 
 The manager has its registry on the disk, and both use UDP on loopback. The devices are one sender and listeners. They do with the
 manager what dice.managed does, but send and receive nothing in the group, and keep nothing. Prints JSON lines: {"devices", "phase",
-"s": seconds until all have it, "cpu_s": CPU time of the manager meanwhile, "ram_mb": its memory afterwards, "dropped": datagrams
-that its socket had no room for}. Phases: join (125 devices start in a second), re-key, expulsion (until all who are left have
-entered the epoch). CPU times say more than seconds where other programs run.
+"pace_ms", "s": seconds until all have it, "cpu_s": CPU time of the manager meanwhile, "ram_mb": its memory afterwards, "dropped":
+datagrams that its socket had no room for}. Phases: join (125 devices start in a second; until all have the keys), re-key and
+expulsion (until all who are left have entered the epoch). CPU times say more than seconds where other programs run.
 
 python -m dicectl.measure.many_devices 200 1000 5000
 """
@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,20 +35,21 @@ from dicectl.manager import control
 from dicectl.manager.registry.sqlite import SqliteRegistry
 
 GROUP = "lamps"
-_PORT = 45_684
 _PER_SECOND = 125  # how many devices start in a second
-_REKEYED_MAX = 5000  # a re-key takes 0.1 s for each device
+_PACES_MS = 50, 5  # of up to 5,000 devices, and of more
+_PAUSE_S = 2
 _ENTERED = 2
 
 
 class Device:
     """A member, without its group."""
 
-    def __init__(self, identity, key, told):
+    def __init__(self, identity, key, port, told):
         self.identity = identity
         self.epoch = 0  # that it has
         self.entered = 0  # that it has entered
         self._key = key
+        self._port = port
         self._told = told
         self._session = None
 
@@ -56,7 +58,7 @@ class Device:
         await asyncio.sleep(after_s)
         while True:
             with contextlib.suppress(DiceError):
-                connection = await dice.connect(("127.0.0.1", _PORT), Psk(self.identity, self._key), cid=b"", timer_ms=1000)
+                connection = await dice.connect(("127.0.0.1", self._port), Psk(self.identity, self._key), cid=b"", timer_ms=1000)
                 self._session = Coap(connection, self._answer)
                 await self._join()
                 await self._session.closed()
@@ -99,8 +101,8 @@ class Device:
 class Population:
     """All devices. `lines` are printed when all of them have, or have entered, an epoch."""
 
-    def __init__(self, keys):
-        self.devices = [Device(identity.encode(), bytes.fromhex(key), self.told) for identity, key in keys.items()]
+    def __init__(self, port, keys):
+        self.devices = [Device(identity.encode(), bytes.fromhex(key), port, self.told) for identity, key in keys.items()]
         self.gone = 0
         self._counts = {}
 
@@ -127,7 +129,12 @@ class ManagerProcess:
         self.path = Path(folder) / "house.db"
         self.keys = self._provision(count)
         log = (Path(folder) / "log").open("wb")
-        arguments = [sys.executable, "-m", "dicectl", "manager", "run", str(self.path), "--port", str(_PORT), "--host", "127.0.0.1"]
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as free:
+            free.bind(("::", 0))
+            self.port = free.getsockname()[1]
+        self.pace_ms = _PACES_MS[count > 5000]
+        arguments = [sys.executable, "-m", "dicectl", "manager", "run", str(self.path), "--port", str(self.port)]
+        arguments += ["--host", "127.0.0.1", "--pace", str(self.pace_ms)]
         self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while True:
             with contextlib.suppress(CommandError):
@@ -167,9 +174,15 @@ class ManagerProcess:
         for path in ("/proc/net/udp", "/proc/net/udp6"):
             for line in Path(path).read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[1].endswith(f":{_PORT:04X}"):
+                if fields[1].endswith(f":{self.port:04X}"):
                     return int(fields[-1])
         return None
+
+
+def _wait_for(devices, what, epoch):
+    """Wait until the process with the devices says that all of them have, or have entered, an epoch."""
+    while json.loads(devices.stdout.readline()) != [what, epoch]:
+        pass
 
 
 def measure(count):
@@ -178,10 +191,10 @@ def measure(count):
         manager = ManagerProcess(folder, count)
         arguments = [sys.executable, "-m", "dicectl.measure.many_devices", "devices"]
         devices = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        devices.stdin.write(json.dumps(manager.keys) + "\n")
+        devices.stdin.write(json.dumps([manager.port, manager.keys]) + "\n")
         try:
             epoch = manager.call("show", group=GROUP)["epoch"]
-            for phase in ("join", "expulsion") if count > _REKEYED_MAX else ("join", "re-key", "expulsion"):
+            for phase in ("join", "re-key", "expulsion"):
                 start_s, start_cpu_s = time.monotonic(), manager.cpu_s()
                 if phase == "re-key":
                     epoch = manager.call("rekey", group=GROUP)["epoch"]
@@ -190,18 +203,19 @@ def measure(count):
                     devices.stdin.flush()
                     epoch = manager.call("remove", group=GROUP, devices=["device-1"])["epoch"]
                 devices.stdin.flush()
-                while True:
-                    what, reached = json.loads(devices.stdout.readline())
-                    if (what, reached) == ("entered", epoch):
-                        break
+                _wait_for(devices, "holds" if phase == "join" else "entered", epoch)
                 yield {
                     "devices": count,
                     "phase": phase,
+                    "pace_ms": 1 if phase == "expulsion" else manager.pace_ms,
                     "s": round(time.monotonic() - start_s, 1),
                     "cpu_s": round(manager.cpu_s() - start_cpu_s, 2),
                     "ram_mb": round(manager.ram_mb()),
                     "dropped": manager.dropped(),
                 }
+                if phase == "join":
+                    _wait_for(devices, "entered", epoch)
+                    time.sleep(_PAUSE_S)  # until the manager knows, too
         finally:
             for process in (devices, manager.process):
                 process.terminate()
@@ -210,7 +224,7 @@ def measure(count):
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["devices"]:
-        asyncio.run(Population(json.loads(sys.stdin.readline())).run())
+        asyncio.run(Population(*json.loads(sys.stdin.readline())).run())
     else:
         for number in sys.argv[1:]:
             for line in measure(int(number)):
