@@ -31,7 +31,7 @@ from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
 from dicectl.reasons import SENTENCES, describe
 
 SESSIONS_MAX = 1 << 17  # more than any registry has devices; the KDC keeps one session of each
-HALF_OPEN_MAX = 1024  # all devices of a building may power up at once
+HALF_OPEN_MAX = 256  # all devices of a building may power up at once
 MESSAGES_MAX_BYTES = 16_384  # of a handshake: clients that offer DTLS 1.3 too have long hellos
 _PROBE_S = 5.0  # how often the service tries to write after the registry has failed
 _REPORT_S = "report_s"  # the setting of the registry

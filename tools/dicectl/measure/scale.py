@@ -37,7 +37,7 @@ DEVICES_TEXT = (
 )
 _KEY = bytes(16)
 _SAMPLE = 50
-_ROUNDS = 20
+_ROUNDS = 200
 _COUNTED_MAX = 1000  # sessions whose memory is counted: it takes 6 ms each
 
 

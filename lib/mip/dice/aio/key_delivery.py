@@ -16,7 +16,7 @@ _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONFLICT = const(0x89); _CO
 _REPORT_CONFLICT = const(4)
 from ..errors import DiceError, FormatError
 from ..group.gsa_encode import encode
-_DELIVERY_BURST_MS = const(100); _DELIVERY_RETRY_MS = const(5_000)
+_DELIVERY_BURST_MS = const(1000); _DELIVERY_RETRY_MS = const(5_000)
 from ..wire import Reader
 from .wait import now, repeat
 
