@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the manager does for one member does not depend on how many there are. Counted are function calls, not time."""
+"""Costs of the manager for one member, which do not depend on how many there are. Counted are function calls, not time."""
 
 import asyncio
 import itertools

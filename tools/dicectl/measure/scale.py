@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What a server with many sessions and a manager with many devices cost, for `dicectl bench --scale`.
+"""The costs of a server with many sessions and of a manager with many devices, for `dicectl bench --scale`.
 
 The sessions are in memory, without sockets: CPU time of the server's side, in this process. The devices are real: see many_devices.
 """
