@@ -117,7 +117,7 @@ def _managed(folder, scope):
     site = ManagedSite(folder)
     seen = {}
     try:
-        site.manager(namespace.ADDRESS6)
+        site.manager(host=namespace.ADDRESS6)
         seen["new"] = site("group", "new", "lamps", "--address", f"ff1{scope:x}::abc", "--json")
         seen["shown"] = site("group", "show", "lamps")
         site("provision", "new", "desk", "--group", "lamps:sender", "--to", "desk")
@@ -141,7 +141,7 @@ def _managed(folder, scope):
         site.until(lambda: site.light("lamp-1") == ["True", "False"], "off")
         seen["expelled"] = site.light("lamp-2")
         site.kill("manager")
-        site.manager(namespace.ADDRESS6)
+        site.manager(host=namespace.ADDRESS6)
         seen["reopened"] = site("group", "list", "--json")
         seen["settings"] = json.loads((folder / "lamp-1" / "node.json").read_text())["manager"]
         seen["capture"] = (folder / "capture").read_bytes()

@@ -168,7 +168,8 @@ class _Site:
         from dicectl.firmware import unix_node
 
         host, port = self._addresses[0]
-        argv = [*_DICECTL, "manager", "run", str(self._registry), "--new", "--host", host, "--port", str(port)]
+        argv = [*_DICECTL, "manager", "run", str(self._registry), "--host", host, "--port", str(port)]
+        argv += ["--new"] if self._is_made else []
         program = unix_node.Program("manager", argv, lasts=True)
         program.start()
         end = time.monotonic() + _START_S
