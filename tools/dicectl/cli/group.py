@@ -255,7 +255,7 @@ def add(group, devices, role, is_sure, dry_run, wait, as_json, registry):
 def remove(group, devices, is_sure, dry_run, wait, as_json, registry):
     """Expel devices from a group: all other members get new keys, from a new master key.
 
-    Members that are awake change to the new keys within 5 s plus 110 ms for each member, and obey nobody any more who was
+    Members that are awake change to the new keys within 5 s plus 2 ms for each member, and obey nobody any more who was
     expelled. Others do so when they reach the manager again, or when the lifetime of their keys ends: the command names them.
     DEVICES may be patterns.
 

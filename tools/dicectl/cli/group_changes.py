@@ -28,7 +28,7 @@ _group = click.argument("group", shell_complete=complete_group)
 def role(group, devices, role, is_sure, dry_run, wait, as_json, registry):
     """Give members another role, in one new epoch. DEVICES may be patterns such as 'lamp-*'.
 
-    A device that may send no more is obeyed by nobody after the same time as one that is expelled: 5 s plus 110 ms for each member.
+    A device that may send no more is obeyed by nobody after the same time as one that is expelled: 5 s plus 2 ms for each member.
 
     \b
     Examples:
