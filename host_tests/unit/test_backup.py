@@ -16,6 +16,7 @@ from dicectl.errors import CommandError
 from dicectl.manager import backup
 from dicectl.manager.registry import key_file
 from dicectl.manager.registry.sqlite import SqliteRegistry
+from host_tests.ports import free_port
 from host_tests.registries import new
 
 
@@ -74,8 +75,12 @@ def test_d4_a_copy_of_the_file_alone_is_refused_and_can_be_accepted(house, tmp_p
     """It was served without a word."""
     moved = tmp_path / "moved.db"
     shutil.copy2(house, moved)
+    dicectl("audit", moved)  # nothing that reads it makes it look whole
+    dicectl("restore", moved, tmp_path / "other.db", "--dry-run")
     with pytest.raises(CommandError, match=r"was copied while a manager ran on it.*dicectl manager restore"):
         SqliteRegistry(moved)
+    assert "was copied while a manager ran on it" in dicectl("run", moved, "--port", free_port(), "--host", "x", status=2)
+    assert sorted(tmp_path.glob("moved.db*")) == [moved, tmp_path / "moved.db.lock"]
     dicectl("restore", moved, moved)
     registry = SqliteRegistry(moved)
     assert registry.restored

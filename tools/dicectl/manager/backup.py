@@ -11,7 +11,7 @@ from pathlib import Path
 from dice.store import sync
 from dicectl import private_file
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager.registry.file_marks import RESTORED, statement
+from dicectl.manager.registry.file_marks import RESTORED, reading, statement
 from dicectl.manager.registry.sqlite import lock
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -141,4 +141,4 @@ def _copy(path, target):
 
 
 def _reading(path):
-    return sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+    return sqlite3.connect(reading(path), uri=True)

@@ -33,9 +33,19 @@ def statement(mark):
     return f"PRAGMA application_id = {_ID | mark}"
 
 
+def is_whole(path):
+    """Return whether what was written last is in the file, or in the log beside it."""
+    return not marks(path) & IN_USE or Path(f"{path}-wal").exists()
+
+
+def reading(path):
+    """Return the URI by which SQLite reads a file and creates none beside it: its log would make a part look whole."""
+    return f"{Path(path).resolve().as_uri()}?{'mode=ro' if is_whole(path) else 'immutable=1'}"
+
+
 def check_whole(path):
     """Raise CommandError for a file that was copied while it was in use, without the log beside it."""
-    if marks(path) & IN_USE and not Path(f"{path}-wal").exists():
+    if not is_whole(path):
         raise CommandError(
             f"{path} was copied while a manager ran on it, or its file {path}-wal was removed: what was written last is missing. "
             f"Use a copy that `dicectl manager backup` made; to use this one all the same: dicectl manager restore {path} {path}",

@@ -136,7 +136,7 @@ def read_audit(path, after=0, limit=None):
         raise CommandError(f"there is no {path}: name the file that `dicectl manager run` uses", USAGE)
     private_file.check(path, _WHAT, of_anybody=True)  # root may read the log of a service's registry
     try:
-        database = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+        database = sqlite3.connect(file_marks.reading(path), uri=True)
         try:
             old = database.execute("PRAGMA user_version").fetchone()[0] < schema.USER_VERSION
             group = "roster" if old else "group_name"
