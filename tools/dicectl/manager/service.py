@@ -74,6 +74,7 @@ class ManagerService:
         self.rekey_errors = {}  # by name: what failed last, until a re-key in time succeeds
         self.requests = requests_of(self)
         self._probed_s = 0.0
+        self._retention = Retention(self.registry)
         self._lookup = PskLookup(self.registry.find)
         self._lookup.bytes_max = MESSAGES_MAX_BYTES
         self._service = self._server = self._rekeying = self._serving = self._pulsing = self._updating = None
@@ -85,7 +86,7 @@ class ManagerService:
         self._began_s = asyncio.get_running_loop().time()
         self.registry.later = asyncio.get_running_loop().call_later
         self.registry.on_reload = self.reload
-        Retention(self.registry).start(self.registry.later)
+        self._retention.start(self.registry.later)
         if self.registry.setting(_REPORT_S) != self.kdc.presence.report_s:
             self.registry.store_setting(_REPORT_S, self.kdc.presence.report_s)
         for group in self.registry.states():
@@ -194,6 +195,7 @@ class ManagerService:
         Devices get no close_notify: they keep their dead sessions, and the next start calls them back at once.
         """
         self.recall.close()
+        self._retention.stop()
         self._rekeying.cancel()
         self._pulsing.cancel()
         self._updating.cancel()
