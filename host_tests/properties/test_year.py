@@ -22,7 +22,7 @@ JUMPS_S = (30, 3600, DAY_S, 40 * DAY_S, 400 * DAY_S)
 
 
 class Year:
-    """What happens in a year. Each method is a kind of event; `often` says how often a year."""
+    """The events of a year. Each method is a kind of event; `often` says how often a year."""
 
     def __init__(self, town):
         self.town = town
