@@ -178,8 +178,9 @@ def test_the_librarys_manifest_freezes_profiles_and_has_a_version(micropython):
         assert [target for target, _, _ in files] == profiles.files("full")
     unix, _ = evaluate(micropython, f'include("{path}", unix=True)')
     assert {target for target, _, _ in unix} - {target for target, _, _ in frozen} == {
-        *(f"dice/group/{name}.py" for name in ("group_state", "gsa_encode", "manager", "ration")),
-        *("dice/_posix.py", "dice/aio/kdc.py", "dice/transport/udp_system.py"),
+        *(f"dice/group/{name}.py" for name in ("device_ids", "group_state", "gsa_encode", "manager", "presence", "progress")),
+        *("dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"),
+        *("dice/_posix.py", "dice/transport/udp_network.py", "dice/transport/udp_system.py"),
     }
 
 

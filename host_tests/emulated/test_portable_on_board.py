@@ -20,14 +20,14 @@ FOLDER = Path(__file__).resolve().parents[1] / "portable"
 # These test modules of dice that no firmware has, such as the group manager.
 NOT_ON_BOARDS = {"test_manager", "test_names", "test_vectors_hmac", "test_gsa", "test_aio_group", "test_espnow", "test_response"}
 NOT_ON_BOARDS |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_nonce_states"}
-NOT_ON_BOARDS |= {"test_manager_numbers", "test_manager_rations", "test_presence"}
+NOT_ON_BOARDS |= {"test_manager_numbers", "test_manager_rations", "test_presence", "test_manager_rollback"}
 NAMES = sorted({path.stem for path in FOLDER.glob("test_*.py")} - NOT_ON_BOARDS)
 # The emulator needs up to half an hour for these, half of it for test_states, and two minutes for the rest.
 ON_DEMAND = {"test_aio_group", "test_lifetime", "test_member", "test_replay"}
 ON_DEMAND |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
 ON_DEMAND |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_ages", "test_aio_supervision"}
 ON_DEMAND |= {"test_resumption", "test_revocation", "test_nonce_states", "test_manager_numbers", "test_manager_rations"}
-ON_DEMAND |= {"test_presence"}
+ON_DEMAND |= {"test_presence", "test_manager_rollback"}
 
 
 @pytest.fixture(scope="session")
