@@ -87,7 +87,7 @@ def test_a_large_group_is_measured():
         assert line["manager_bytes"] < 20_000
     without_loss = {line["phase"]: line for line in large_groups if not line["loss"]}
     assert 2.0 <= without_loss["re-key"]["datagrams"] <= 4.3, "more than a GSA, the request to enter it, and their responses"
-    assert without_loss["re-key"]["s"] < 5 < 60 < without_loss["re-key, one lost"]["s"]
+    assert without_loss["re-key"]["s"] < 5 < 30 < without_loss["re-key, one lost"]["s"] < 60, "who does not answer for 30 s is away"
     assert speed.large_group_rows(large_groups)[0][:3] == ["join", "50", "0"]
 
 
