@@ -5,8 +5,6 @@
 Each file in versions/ is one revision, and describes its tables itself, since those of schema.py are the newest ones.
 """
 
-from pathlib import Path
-
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -14,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 def _config(connection=None):
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", "dicectl.manager.registry:migrations")
     config.attributes["connection"] = connection
     return config
 
