@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from dicectl.manager import monitor
+from dicectl.manager import monitor, observed
 from dicectl.net import watched
 from dicectl.text import printable
 
@@ -37,11 +37,11 @@ def test_control_characters_are_escaped(data, shown):
 
 def test_the_monitor_and_the_client_print_no_control_characters(capsys, monkeypatch):
     shows = monitor.Monitor.__new__(monitor.Monitor)
-    shows._count, shows._write = 0, lambda *_: None
+    shows._left, shows._write = 0, lambda *_: None
     member = types.SimpleNamespace(accepted=1, dropped={}, epoch=1, sender=5, sequence=0, data=CLIPBOARD)
     for as_json in (False, True):
         shows._as_json = as_json
-        shows._report(b"datagram", ("192.0.2.1", 1), member, (0, {}))
+        shows._report(observed.described(b"datagram", ("192.0.2.1", 1), member, (0, {}), observed.OwnMessages()))
     text, as_json = capsys.readouterr().out.splitlines()
     assert text.endswith(SHOWN) and json.loads(as_json)["message"].encode() == CLIPBOARD
     assert "\x1b" not in text + as_json
