@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """D4: `dicectl manager backup` and `restore`, and copies of a registry that were made by other means."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import stat
 import pytest
 from click.testing import CliRunner
 
+from dicectl import private_file
 from dicectl.cli.manager import command
 from dicectl.errors import CommandError
 from dicectl.manager import backup
@@ -76,7 +78,10 @@ def test_d4_a_copy_of_the_file_alone_is_refused_and_can_be_accepted(house, tmp_p
     moved = tmp_path / "moved.db"
     shutil.copy2(house, moved)
     dicectl("audit", moved)  # nothing that reads it makes it look whole
-    dicectl("restore", moved, tmp_path / "other.db", "--dry-run")
+    for arguments in (("backup", tmp_path / "copy.db", moved), ("restore", moved, tmp_path / "other.db")):
+        assert "was copied while a manager ran on it" in dicectl(*arguments, status=2), "it would look whole, with 0 groups"
+    assert "was copied while a manager ran on it" in dicectl("restore", moved, tmp_path / "other.db", "--dry-run", status=2)
+    assert sorted(path.name for path in tmp_path.glob("[co]*.db")) == []
     with pytest.raises(CommandError, match=r"was copied while a manager ran on it.*dicectl manager restore"):
         SqliteRegistry(moved)
     assert "was copied while a manager ran on it" in dicectl("run", moved, "--port", free_port(), "--host", "x", status=2)
@@ -163,3 +168,63 @@ def test_a_backup_of_an_encrypted_registry_is_encrypted(tmp_path):
     copy = SqliteRegistry(tmp_path / "monday.db", key=key)
     assert list(copy.devices()) == ["lamp-1"]
     copy.close()
+
+
+def test_d4_a_dry_run_of_a_restoration_checks_what_the_restoration_checks(house, tmp_path):
+    target = tmp_path / "monday.db"
+    dicectl("backup", target, house)
+    assert "another manager runs" in dicectl("restore", target, house, "--dry-run", status=1)
+    assert "another manager runs" in dicectl("restore", target, house, status=1)
+    dicectl("restore", target, tmp_path / "other.db", "--dry-run")
+    assert not list(tmp_path.glob("other*"))
+    target.chmod(0o644)
+    assert "chmod 600" in dicectl("restore", target, tmp_path / "other.db", "--dry-run", status=2)
+
+
+SERVICE = 61_234  # the user of a service
+
+
+@pytest.mark.skipif(not private_file.is_root(), reason="only root has files of others")
+def test_d4_root_copies_restores_and_changes_the_registry_of_a_service(tmp_path):
+    """The unit has a user of its own: root was refused, or left a file that the service could not open."""
+    folder = tmp_path / "state"
+    folder.mkdir(0o700)
+    house, target = folder / "house.db", tmp_path / "monday.db"
+    registry = SqliteRegistry(house)
+    registry.enrol("lamp-1")
+    registry.create(new(), 0)
+    registry.close()
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, SERVICE, SERVICE)
+    dicectl("backup", target, house)
+    assert target.stat().st_uid == 0
+    dicectl("audit", house, "--prune", "30d")
+    dicectl("key", tmp_path / "house.key")
+    dicectl("encrypt", house, "--key-file", tmp_path / "house.key")
+    dicectl("decrypt", house, "--key-file", tmp_path / "house.key")
+    dicectl("restore", target, house)
+    house.unlink()
+    dicectl("restore", target, house)
+    dicectl("new", folder / "second.db")
+    owners = {path.name: path.stat().st_uid for path in folder.iterdir()}
+    assert set(owners.values()) == {SERVICE}, owners
+    with as_user(SERVICE, tmp_path):
+        for name in ("house.db", "second.db"):
+            SqliteRegistry(folder / name).close()
+
+
+@contextlib.contextmanager
+def as_user(user, folder):
+    """Be another user, in no group of root's, who can reach `folder`."""
+    modes = {path: path.stat().st_mode for path in (folder, *folder.parents) if not path.stat().st_mode & 0o001}
+    for path, mode in modes.items():
+        path.chmod(mode | 0o001)
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        for path, mode in modes.items():
+            path.chmod(mode)

@@ -57,6 +57,25 @@ def check_folder(path, what="keys"):
         raise _error(path, what, f"can be changed by others: chmod go-w {path}")
 
 
+def is_root():
+    """Return whether this user may use the files of a service, which has a user of its own."""
+    return not system.WINDOWS and os.geteuid() == 0
+
+
+def give(path, like):
+    """As root, let the file at `path`, which root has made, belong to the owner of the file `like`, or of its folder."""
+    if not is_root():
+        return
+    owner = os.lstat(like if os.path.lexists(like) else Path(like).absolute().parent)
+    descriptor = os.open(path, _OPEN)
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISREG(about.st_mode) and about.st_nlink == 1 and about.st_uid == 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
+
+
 def create(path):
     """Return a new file, open for writing, that only its owner can read; OSError, if there is one already."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

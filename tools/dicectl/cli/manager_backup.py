@@ -56,7 +56,7 @@ def restore(file, registry, dry_run, as_json):
     """
     from dicectl.manager import backup as copies
 
-    contents, aside = (copies.contents(file), None) if dry_run else copies.restore(file, registry)
+    contents, aside = copies.restore(file, registry, dry_run)
     if as_json:
         click.echo(json.dumps({"registry": registry, "former": aside, **contents}))
         return

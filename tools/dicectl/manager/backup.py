@@ -11,7 +11,7 @@ from pathlib import Path
 from dice.store import sync
 from dicectl import private_file
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager.registry.file_marks import RESTORED, reading, statement
+from dicectl.manager.registry.file_marks import RESTORED, check_whole, reading, statement
 from dicectl.manager.registry.sqlite import lock
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -32,6 +32,7 @@ def make(path, target):
     Raises CommandError; then there is no `target`.
     """
     _check(path)
+    check_whole(path)
     _copy(path, target)
     try:
         held = contents(target)
@@ -39,38 +40,59 @@ def make(path, target):
         os.unlink(target)
         raise
     with contextlib.suppress(OSError):
-        os.close(os.open(f"{path}.backup", os.O_WRONLY | os.O_CREAT, 0o600))
-        os.utime(f"{path}.backup")
+        _touch(f"{path}.backup", path)
     return held
 
 
-def restore(file, path):
+def _touch(name, path):
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        os.utime(descriptor if os.utime in os.supports_fd else name)
+    finally:
+        os.close(descriptor)
+    private_file.give(name, path)
+
+
+def restore(file, path, dry_run=False):
     """Make the registry `path` of the copy `file`; return (what it holds, where the former registry is now, or None).
 
-    They may be the same: then the file is accepted as a copy. Raises CommandError, also if a manager runs on `path`; then nothing
-    has changed.
+    They may be the same: then the file is accepted as a copy. With `dry_run`, everything is checked and nothing is written. Raises
+    CommandError, also if a manager runs on `path`; then nothing has changed.
     """
     _check(file)
+    if not os.path.exists(path) or not os.path.samefile(file, path):
+        check_whole(file)
     held = contents(file)
+    if dry_run:
+        if os.path.exists(f"{path}.lock"):
+            os.close(lock(path))
+        return held, None
     descriptor = lock(path)
     try:
-        new, aside = f"{path}.new", None
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new)  # of a restore that was interrupted
-        _copy(file, new)
-        if os.path.exists(path):
-            aside = _unused(f"{path}.{time.strftime('%Y%m%d-%H%M%S')}")
-            for end in ("", *_SIDE_FILES):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(f"{path}{end}", f"{aside}{end}")
-            _carry_sessions(aside, new)
-        os.rename(new, path)
-        sync(Path(path).absolute().parent)
-        return held, aside
+        return held, _replace(file, path)
     except OSError as error:
         raise CommandError(f"cannot write {path}: {error.strerror}", FAILED)
     finally:
         os.close(descriptor)
+
+
+def _replace(file, path):
+    """Put a copy of `file` in the place of `path`; return where the former one is now, or None."""
+    new, aside = f"{path}.new", None
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)  # of a restore that was interrupted
+    _copy(file, new)
+    owner = path if os.path.exists(path) else Path(path).absolute().parent
+    private_file.give(new, owner)
+    if os.path.exists(path):
+        aside = _unused(f"{path}.{time.strftime('%Y%m%d-%H%M%S')}")
+        for end in ("", *_SIDE_FILES):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{path}{end}", f"{aside}{end}")
+        _carry_sessions(aside, new)
+    os.rename(new, path)
+    sync(Path(path).absolute().parent)
+    return aside
 
 
 def _carry_sessions(former, new):
@@ -112,7 +134,7 @@ def _check(path):
     if "://" in str(path):
         raise CommandError("that registry is a database: use pg_dump and pg_restore", USAGE)
     try:
-        private_file.check(path, _WHAT)
+        private_file.check(path, _WHAT, of_anybody=private_file.is_root())
     except OSError as error:
         raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
     if not os.path.getsize(path):

@@ -52,6 +52,7 @@ class SqliteRegistry(RelationalRegistry):
         new = not self.path.exists()
         if new:
             private_file.create(self.path).close()
+            private_file.give(self.path, self.path.absolute().parent)
         try:
             engine = sa.create_engine("sqlite://", creator=self._open_file, **engine_options())
             with self.errors():
@@ -152,7 +153,7 @@ def _check_modes(path):
     """Raise CommandError if a file of the registry can be read or written by others, or is a link."""
     for name in _SIDE_FILES:
         try:
-            private_file.check(f"{path}{name}", _WHAT)
+            private_file.check(f"{path}{name}", _WHAT, of_anybody=private_file.is_root())
         except OSError:  # there is none
             continue
 
@@ -166,4 +167,5 @@ def lock(path):
     if not system.try_lock(descriptor):
         os.close(descriptor)
         raise Occupied(f"another manager runs on {path}: two would give one SenderID to two devices. Stop that one first")
+    private_file.give(f"{path}.lock", path)
     return descriptor
