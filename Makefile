@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo check test properties lint mutants firmware footprint bench interop clean
+.PHONY: demo check test properties lint mutants firmware targets footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
@@ -39,6 +39,9 @@ mutants: $(READY)  ## changes of lib/dice/dtls and lib/dice/group that no test n
 
 firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Debian's packages
 	@$(BIN)/dicectl build RPI_PICO --from-debian
+
+targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: an hour, or one with TARGET=riscv32
+	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k $(TARGET))
 
 footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the documents
 	@$(BIN)/dicectl footprint --write

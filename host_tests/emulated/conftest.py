@@ -6,6 +6,7 @@ import pytest
 
 from dicectl.emulator import board
 from dicectl.errors import CommandError
+from host_tests.emulated import results
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 
 
@@ -17,3 +18,22 @@ def firmware():
         return board.firmware()
     except CommandError as failure:
         pytest.skip(failure.format_message())
+
+
+_outcomes = []
+
+
+def pytest_runtest_logreport(report):
+    """Collect what the portable suite recorded on a target, here or on a worker."""
+    if report.when == "call" and report.passed:
+        _outcomes.extend(value for name, value in report.user_properties if name == "outcome")
+
+
+def pytest_sessionfinish(session):
+    """Write what came of `make targets`."""
+    if results.wanted() and _outcomes and not hasattr(session.config, "workerinput"):
+        from host_tests.emulated.targets import TABLE
+        from host_tests.emulated.targets.base import NAMES
+
+        results.update(_outcomes, NAMES)
+        results.write(TABLE.values())

@@ -2,22 +2,41 @@
 # SPDX-License-Identifier: MIT
 """Files for a board's flash."""
 
+import functools
 import os
+import re
 
+from dicectl import resources
 from dicectl.firmware import mpy, profiles
 from dicectl.resources import LIB
 
 
-def compiled(root, *names):
+def compiled(root, *names, architecture="armv6m"):
     """Return {name on the board: .mpy} of files below `root`, compiled with their asserts."""
-    return {name.removesuffix(".py") + ".mpy": mpy.compile_here(root / name, name, "armv6m", level=0) for name in names}
+    return {name.removesuffix(".py") + ".mpy": _compiled(root / name, name, architecture) for name in names}
 
 
-def dice(whole=False):
+def _compiled(source, name, architecture):
+    """Return the .mpy of a file. Those without machine code are the same for all architectures, and compiled once."""
+    machine_code = re.search(rb"@micropython\.(viper|native|asm_)", source.read_bytes())
+    return _compile(source, name, architecture if machine_code else None)
+
+
+@functools.lru_cache(None)
+def _compile(source, name, architecture):
+    return mpy.compile_here(source, name, architecture, level=0)
+
+
+def dice(architecture="armv6m", whole=False):
     """Return the files of dice that the firmware lacks: none, unless $DICE_FIRMWARE is used, which may have another dice frozen.
 
     With `whole`, also the modules that no board needs and no firmware has.
     """
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
-    return compiled(LIB, *profiles.files(unix=True))
+    return compiled(LIB, *profiles.files(unix=True), architecture=architecture)
+
+
+def native(architecture):
+    """Return {name on the board: path} of dice's native modules for an architecture, if they were built."""
+    return {path.name: path for path in sorted((resources.ROOT / "build" / "native" / architecture).glob("*.mpy"))}

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""A row of the table of targets."""
+
+from dicectl import resources
+from dicectl.emulator import board
+from host_tests import vectors
+from host_tests.emulated import files
+
+PORTABLE = resources.ROOT / "host_tests" / "portable"
+NAMES = sorted(path.stem for path in PORTABLE.glob("test_*.py"))
+TIMEOUT_S = 1800
+
+
+class Target:
+    """A processor with MicroPython on it: how to get it, how to run a script on it, what it lacks.
+
+    `architecture` is mpy-cross's word for its native code. `gate_s` is the time of one core that the gate has for its sample of the
+    portable suite. `lacks` is {test module: why it cannot run there}.
+    """
+
+    name = ""
+    title = ""
+    architecture = ""
+    gate_s = 30
+    lacks = {}
+
+    def get(self):
+        """Return what run() needs, built on the first call and then from the cache; raises CommandError with what is missing."""
+        raise NotImplementedError
+
+    def run(self, script, files, timeout_s=TIMEOUT_S):
+        """Boot with `files`, {path: bytes or path here}, run the text of a script; return the lines that it printed.
+
+        Raises board.ScriptError with the traceback of a script that fails or does not end.
+        """
+        raise NotImplementedError
+
+    def dice(self, name):
+        """Return the files of dice that a test module needs and the target lacks."""
+        return files.dice(self.architecture, whole=True)
+
+    def flash(self, name):
+        """Return the files for a test module: dice, the portable suite, its vectors, native modules if there are any."""
+        names = [path.name for path in PORTABLE.glob("*.py") if path.name != "conftest.py"]
+        tests = files.compiled(PORTABLE, *names, architecture=self.architecture)
+        tests.update(files.compiled(resources.ON_DEVICE, "lossy_network.py", architecture=self.architecture))
+        vector_files = {f"vectors/{file}": path for file, path in board.tree(vectors.extract()).items()}
+        return {**self.dice(name), **files.native(self.architecture), **tests, **vector_files}
+
+    def suite(self, *names, more=None):
+        """Run test modules on a new board with `more` files; return (MicroPython's version, the output, its last line)."""
+        script = f"import run, sys\nprint(sys.version)\nprint(run.main({names!r}))"
+        version, *lines = self.run(script, {**self.flash(names[0]), **(more or {})})
+        return version.split("MicroPython v")[-1].split()[0], "\n".join(lines), lines[-1]

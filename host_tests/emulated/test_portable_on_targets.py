@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Runs files of host_tests/portable on each row of the table of targets, with the machine code of that processor.
+
+By default a sample that takes a stated time on each; `make targets` runs all and writes docs/boards.md.
+"""
+
+import re
+import resource
+
+import pytest
+
+from dicectl.emulator.board import ScriptError
+from dicectl.errors import CommandError
+from dicectl.firmware import mpy
+from host_tests.emulated import results
+from host_tests.emulated.targets import TABLE
+from host_tests.emulated.targets.base import NAMES
+
+
+@pytest.fixture
+def target(request):
+    """Return a row of the table; skips if it is not available, and says what is missing."""
+    row = TABLE[request.param]
+    try:
+        row.get()
+    except CommandError as failure:
+        pytest.skip(failure.format_message())
+    return row
+
+
+def cases():
+    """Yield a parameter for each test module on each target; those outside of its sample are on demand."""
+    for row in TABLE.values():
+        names = [name for name in NAMES if name not in row.lacks]
+        sample = results.sample(row, names)
+        for name in names:
+            marks = () if name in sample else pytest.mark.on_demand
+            yield pytest.param(row.name, name, marks=marks, id=f"{row.name}-{name}")
+
+
+def on_each_target():
+    """Parametrize with all rows."""
+    return pytest.mark.parametrize("target", TABLE, indirect=True)
+
+
+def cpu_seconds():
+    """Return the processor time of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("target, name", list(cases()), indirect=["target"])
+def test_portable_tests_pass(target, name, record_property):
+    target.flash(name)  # compiled here, so that its time does not count
+    start = cpu_seconds()
+    version, output, status = target.suite(name)
+    assert status == "0", output
+    passed = re.search(rf"^{name}: ([1-9]\d*) tests, 0 failed$", output, re.MULTILINE)
+    assert passed, output
+    record_property("outcome", (target.name, version, name, int(passed[1]), cpu_seconds() - start))
+
+
+@on_each_target()
+def test_a_failure_names_its_file_and_test(target):
+    broken = b"def test_right():\n    pass\n\n\ndef test_wrong():\n    assert 1 << 40 == 1\n"
+    _, output, status = target.suite("test_wire", "test_broken", more={"test_broken.py": broken})
+    assert status == "1"
+    assert "FAILED test_broken test_wrong" in output
+    assert re.search(r"^AssertionError:", output, re.MULTILINE)
+    assert re.search(r"^test_broken: 2 tests, 1 failed$", output, re.MULTILINE)
+    assert re.search(r"^test_wire: [1-9]\d* tests, 0 failed$", output, re.MULTILINE)
+
+
+@on_each_target()
+def test_it_runs_machine_code_of_its_processor(target):
+    code = "import sys\nfrom dice import crypto\nfrom dice.crypto import ccm_viper\n"
+    code += "print(sys.implementation._mpy, crypto.crypt is ccm_viper.crypt)\n"
+    flavour, used = target.run(code, target.flash("test_ccm"))[-1].split()
+    assert mpy.Flavour(int(flavour)).architecture == target.architecture
+    assert used == "True"
+
+
+@on_each_target()
+def test_a_script_that_fails_or_hangs_is_ended(target):
+    with pytest.raises(ScriptError, match="KeyError: absent"):
+        target.run("{}['absent']", {})
+    with pytest.raises(ScriptError, match="has not ended in time"):
+        target.run("while True:\n    pass", {}, timeout_s=3)
+
+
+def test_what_a_target_lacks_exists_and_has_a_reason():
+    for row in TABLE.values():
+        assert set(row.lacks) < set(NAMES) and all(row.lacks.values()), row.name
+
+
+def test_the_page_has_the_table_of_the_last_run():
+    assert results.listed() == results.table(TABLE.values()), "run: make targets"
