@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The results of the portable suite on each target, in results.json: the gate's sample and a table in docs/boards.md follow from it.
+"""The results of the portable suite on each target: results.json, the source of the gate's sample and of a table in docs/boards.md.
 
 `make targets` sets $DICE_TARGETS, and so writes both. A run of a part of it updates that part.
 """
