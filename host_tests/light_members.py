@@ -17,7 +17,7 @@ from dice.aio.coap import Coap
 from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.errors import DiceError
-from dicectl.manager.node_file import managers as managers_of
+from dicectl.member.node_file import managers as managers_of
 
 AGAIN_S, AGAIN_MAX_S = 5, 300  # of firmware/app/node.py
 PACE_S = 0.02  # in which they power up

@@ -52,10 +52,11 @@ TOOLS_BELOW = {
     "board": {"", "firmware"},
     "net": {""},
     "emulator": {"", "firmware"},
-    "manager": {"", "board", "net"},
+    "manager": {"", "net"},
+    "member": {"", "board", "net", "manager"},
     "measure": {"", "firmware", "emulator", "net", "manager"},
-    "demo": {"", "firmware", "emulator", "net", "manager", "measure"},
-    "cli": {"", "firmware", "board", "net", "emulator", "manager", "measure", "demo"},
+    "demo": {"", "firmware", "emulator", "net", "manager", "member", "measure"},
+    "cli": {"", "firmware", "board", "net", "emulator", "manager", "member", "measure", "demo"},
     "__main__": {"", "__init__", "cli"},
 }
 

@@ -92,25 +92,25 @@ TASKS = {
     "tools/dicectl/emulator/runner.py:lines": [f"{TOOL}an_exception_of_a_script_on_a_board_is_raised"],
     "tools/dicectl/cli/dtls.py:_serve_until": [f"{TOOL}a_dtls_server_whose_network_fails_ends_audibly"],
     "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],
-    "tools/dicectl/manager/alerts.py:Alerts.add": [
+    "tools/dicectl/manager/operating/alerts.py:Alerts.add": [
         "host_tests/unit/test_alerts.py::test_a_command_that_fails_costs_its_events_and_is_reported",
         "host_tests/unit/test_alerts.py::test_a_command_that_hangs_is_ended_and_the_manager_goes_on_meanwhile",
     ],
-    "tools/dicectl/manager/host_member.py:resolved": [f"{RESIDENT}a_name_server_that_is_away_holds_nobody_up"],
-    "tools/dicectl/manager/monitor.py:Monitor._alone": [
+    "tools/dicectl/member/host_member.py:resolved": [f"{RESIDENT}a_name_server_that_is_away_holds_nobody_up"],
+    "tools/dicectl/member/monitor.py:Monitor._alone": [
         f"{MONITOR}a_monitor_that_cannot_report_ends_audibly",
         f"{MONITOR}a_monitor_ends_with_its_member",
     ],
-    "tools/dicectl/manager/resident.py:Resident.run": [
+    "tools/dicectl/member/resident.py:Resident.run": [
         f"{RESIDENT}a_manager_that_is_away_is_tried_again",
         f"{RESIDENT}a_part_that_ends_ends_the_member_audibly",
     ],
-    "tools/dicectl/manager/resident.py:Resident._watch": [f"{RESIDENT}a_part_that_ends_ends_the_member_audibly"],
-    "tools/dicectl/manager/resident.py:Resident._take_part": [
+    "tools/dicectl/member/resident.py:Resident._watch": [f"{RESIDENT}a_part_that_ends_ends_the_member_audibly"],
+    "tools/dicectl/member/resident.py:Resident._take_part": [
         f"{RESIDENT}a_group_that_ends_is_resumed_and_its_trouble_is_said_once",
         f"{MONITOR}a_transport_whose_observer_raises_goes_on",
     ],
-    "tools/dicectl/manager/resident.py:Resident._begin_to_follow": [
+    "tools/dicectl/member/resident.py:Resident._begin_to_follow": [
         f"{RESIDENT}a_manager_that_is_away_is_tried_again",
         f"{RESIDENT}a_group_that_the_manager_refuses_costs_the_others_nothing",
     ],
@@ -118,9 +118,9 @@ TASKS = {
     "tools/dicectl/manager/registry/call_limit.py:CallLimit.begin": [
         "host_tests/unit/test_call_limit.py::test_a_call_to_a_server_that_hangs_ends"
     ],
-    "tools/dicectl/manager/standby.py:Standby.wait": [f"{STANDBY}it_says_who_is_active_and_refuses_the_rest_in_one_line"],
-    "tools/dicectl/manager/standby.py:Standby.lead": [f"{STANDBY}its_event_loop_runs_while_the_registry_is_opened"],
-    "tools/dicectl/manager/leader.py:Leader.start": [
+    "tools/dicectl/manager/operating/standby.py:Standby.wait": [f"{STANDBY}it_says_who_is_active_and_refuses_the_rest_in_one_line"],
+    "tools/dicectl/manager/operating/standby.py:Standby.lead": [f"{STANDBY}its_event_loop_runs_while_the_registry_is_opened"],
+    "tools/dicectl/manager/election/leader.py:Leader.start": [
         f"{LEADER}a_heartbeat_that_fails_for_another_reason_ends_the_leadership_audibly",
         f"{LEADER}a_lock_that_was_lost_is_taken_again_if_nobody_had_it",
     ],
@@ -133,12 +133,12 @@ TASKS = {
         f"{MANAGER}the_command_fails_with_one_line_if_its_service_fails",
         f"{MANAGER}the_command_survives_a_registry_that_cannot_be_read_for_a_moment",
     ],
-    "tools/dicectl/manager/line_socket.py:serve": [
+    "tools/dicectl/line_socket.py:serve": [
         f"{MANAGER}a_request_that_fails_is_answered_and_ends_nothing",
         "host_tests/unit/test_line_socket.py::test_an_odd_client_costs_nothing",
         "host_tests/unit/test_line_socket.py::test_streams_reach_several_readers_and_end_with_them",
     ],
-    "tools/dicectl/manager/http_server.py:HttpServer.__init__": [
+    "tools/dicectl/manager/operating/http_server.py:HttpServer.__init__": [
         "host_tests/unit/test_http_server.py::test_a_page_that_fails_costs_its_request"
     ],
 }

@@ -91,7 +91,7 @@ ALLOWED = {
     # Tables and columns of registries that exist.
     "tools/dicectl/manager/registry/migrations/versions/version_3.py": {"roster"},
     "tools/dicectl/manager/registry/sqlite.py": {"roster"},
-    "tools/dicectl/manager/backup.py": {"roster"},
+    "tools/dicectl/manager/registry/backup.py": {"roster"},
     "host_tests/unit/test_registry_migrations.py": {"roster"},
 }
 

@@ -28,7 +28,7 @@ from dice.dtls.kx_psk import Psk
 from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import control
-from dicectl.manager.host_member import HostMember
+from dicectl.member.host_member import HostMember
 from dicectl.net import namespace
 from host_tests.patience import PATIENCE_S, until
 from host_tests.ports import free_port

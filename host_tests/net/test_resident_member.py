@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl.manager import line_socket
+from dicectl import line_socket
 from dicectl.net import links, namespace
 from host_tests.net.test_manager_command import DICECTL, ManagedSite
 from host_tests.patience import PATIENCE_S

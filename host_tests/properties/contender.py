@@ -19,7 +19,7 @@ import psycopg
 from dice.group.gsa import K08
 from dice.group.manager import GroupState, Manager
 from dicectl.errors import CommandError
-from dicectl.manager import leader, lease
+from dicectl.manager.election import leader, lease
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.opening import open_registry
 

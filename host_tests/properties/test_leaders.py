@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""manager/leader.py with real processes on a real PostgreSQL, killed, stopped and continued at random: never two writers.
+"""manager/election/leader.py with real processes on a real PostgreSQL, killed, stopped and continued at random: never two writers.
 
 A leader that takes over reads all that any former one has written or ever will: the fence. The times of a lease are shorter here.
 """

@@ -20,7 +20,8 @@ from dice.dtls import listener, session_index
 from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 from dice.group import member, presence
-from dicectl.manager import lease, recall, service
+from dicectl.manager import recall, service
+from dicectl.manager.election import lease
 from dicectl.manager.registry import retention
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import MANAGER, VirtualNetwork, VirtualNode

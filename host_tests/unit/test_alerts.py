@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from dicectl.errors import CommandError
-from dicectl.manager import alerts
+from dicectl.manager.operating import alerts
 from host_tests.patience import PATIENCE_S
 
 SCRIPT = """

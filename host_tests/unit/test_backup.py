@@ -15,8 +15,7 @@ from click.testing import CliRunner
 from dicectl import private_file
 from dicectl.cli.manager import command
 from dicectl.errors import CommandError
-from dicectl.manager import backup
-from dicectl.manager.registry import key_file
+from dicectl.manager.registry import backup, key_file
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from host_tests.ports import free_port
 from host_tests.registries import new

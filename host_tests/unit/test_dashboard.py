@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
-from dicectl.manager.dashboard import Dashboard
+from dicectl.manager.operating.dashboard import Dashboard
 
 
 class FakeService:

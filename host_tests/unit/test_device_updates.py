@@ -17,9 +17,9 @@ from dice.coap.codes import GET, PUT
 from dice.coap.resource import Router
 from dice.errors import DiceError, PeerError
 from dicectl.errors import CommandError
-from dicectl.manager.node_file import managers as managers_of
 from dicectl.manager.registry.base import RegistryError, split
 from dicectl.manager.service import ManagerService
+from dicectl.member.node_file import managers as managers_of
 from dicectl.net.virtual import VirtualNetwork
 from host_tests.seeds import search
 from host_tests.unit.memory_registry import MemoryRegistry

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""manager/fenced.py: what members get from a manager that may have been superseded. The leader is a double; time is virtual."""
+"""election/fenced.py: what members get from a manager that may have been superseded. The leader is a double; time is virtual."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ import pytest
 import dice
 from dice.errors import PeerError
 from dicectl.errors import CommandError
-from dicectl.manager.fenced import Alone, FencedTransport
+from dicectl.manager.election.fenced import Alone, FencedTransport
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork, VirtualNode

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from dicectl.cli import group
 from dicectl.errors import CommandError
-from dicectl.manager import control, host_member
+from dicectl.manager import control
 from dicectl.manager.presence_words import span
+from dicectl.member import host_member
 
 
 @pytest.fixture

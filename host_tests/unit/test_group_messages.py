@@ -7,7 +7,7 @@ import pytest
 from dice.coap.codes import CONTENT, GET, PUT, URI_PATH, URI_QUERY
 from dice.coap.message import NON, Message
 from dicectl.cli import group_messages
-from dicectl.manager import coap_text
+from dicectl.member import coap_text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.core import GaugeMetricFamily
 
 from dicectl.errors import CommandError
-from dicectl.manager.http_server import LATE_S, HttpServer
+from dicectl.manager.operating.http_server import LATE_S, HttpServer
 from host_tests.ports import free_port
 
 

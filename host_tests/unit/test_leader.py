@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""manager/leader.py on a real PostgreSQL: what each loss does to the one that leads. test_leaders.py has the searches."""
+"""manager/election/leader.py on a real PostgreSQL: what each loss does to the one that leads. test_leaders.py has the searches."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dicectl.errors import FAILED, CommandError
-from dicectl.manager import leader, lease
+from dicectl.manager.election import leader, lease
 from dicectl.manager.registry.base import NotLeader
 from host_tests.patience import until
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""manager/lease.py against a model of the database, in virtual time: at most one leader, and another one within 10 s.
+"""manager/election/lease.py against a model of the database, in virtual time: at most one leader, and another one within 10 s.
 
 The model has what PostgreSQL does: it ends a session `LEASE_S` after its last query, by its own clock, and gives the lock to who
 asks next. Leaders are stopped (all their threads), hang (their event loop alone) or are cut off, at any moment, for any time.
@@ -8,8 +8,8 @@ asks next. Leaders are stopped (all their threads), hang (their event loop alone
 
 import random
 
-from dicectl.manager import lease
-from dicectl.manager.lease import CALL_S, HEARTBEAT_S, LEASE_S, LOOP_S, POLL_S, SILENT_S, Lease
+from dicectl.manager.election import lease
+from dicectl.manager.election.lease import CALL_S, HEARTBEAT_S, LEASE_S, LOOP_S, POLL_S, SILENT_S, Lease
 from host_tests.seeds import search
 
 START_S = 1.0  # a standby opens the registry and its ports

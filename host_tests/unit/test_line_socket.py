@@ -11,9 +11,9 @@ import threading
 
 import pytest
 
+from dicectl import line_socket
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import line_socket
-from dicectl.manager.line_socket import NobodyServes, Stream
+from dicectl.line_socket import NobodyServes, Stream
 
 WHO = "the clock"
 

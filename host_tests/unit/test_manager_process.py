@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from dicectl import sd_notify
-from dicectl.manager import control, dashboard, log_format
-from dicectl.manager.dashboard import Dashboard
+from dicectl.manager import control
+from dicectl.manager.operating import dashboard, log_format
+from dicectl.manager.operating.dashboard import Dashboard
 from host_tests.patience import PATIENCE_S, until
 from host_tests.ports import free_port
 

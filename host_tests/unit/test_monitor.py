@@ -10,9 +10,9 @@ import types
 import pytest
 
 from dicectl.errors import CommandError
-from dicectl.manager import monitor, observed, resident
-from dicectl.manager.line_socket import Stream
-from dicectl.manager.observed import OwnMessages, described
+from dicectl.line_socket import Stream
+from dicectl.member import monitor, observed, resident
+from dicectl.member.observed import OwnMessages, described
 
 
 def test_own_messages_are_known_and_others_are_not():

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from dicectl import resources
 from dicectl.__main__ import cli
-from dicectl.manager.metrics import Metrics
-from dicectl.manager.operation_metrics import OperationMetrics, dropped
+from dicectl.manager.operating.metrics import Metrics
+from dicectl.manager.operating.operation_metrics import OperationMetrics, dropped
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork

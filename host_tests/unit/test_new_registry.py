@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from dicectl.__main__ import cli
 from dicectl.cli import manager_new
-from dicectl.manager import new_registry
+from dicectl.manager.registry import new_registry
 from dicectl.manager.registry.opening import open_registry, read_audit
 from host_tests.ports import free_port
 

@@ -10,7 +10,7 @@ import pytest
 from dice.aio.wait import now
 from dice.group.presence import silent_s
 from dice.limits import REPORT_MAX_S
-from dicectl.manager.metrics import Metrics
+from dicectl.manager.operating.metrics import Metrics
 from dicectl.manager.presence import restore
 from dicectl.manager.registry.base import StoredSession
 from dicectl.manager.service import ManagerService

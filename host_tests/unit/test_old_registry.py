@@ -8,8 +8,8 @@ import shutil
 import pytest
 
 from dicectl.errors import CommandError
-from dicectl.manager import backup
-from dicectl.manager.metrics import _Group
+from dicectl.manager.operating.metrics import _Group
+from dicectl.manager.registry import backup
 from dicectl.manager.registry.file_marks import RESTORED, marks
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from host_tests.bounds import connected_s

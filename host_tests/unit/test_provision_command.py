@@ -19,8 +19,9 @@ from dicectl.__main__ import cli
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import CommandError
 from dicectl.firmware import unix_port
-from dicectl.manager import control, labels, node_file
-from dicectl.manager.node_file import BoardTarget, FolderTarget
+from dicectl.manager import control, labels
+from dicectl.member import node_file
+from dicectl.member.node_file import BoardTarget, FolderTarget
 from host_tests.unit.memory_registry import MemoryRegistry
 
 

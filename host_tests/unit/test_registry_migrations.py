@@ -202,7 +202,7 @@ assert "sqlalchemy" in sys.modules
 sys.exit("alembic" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    code = "import sys, dicectl.cli.group, dicectl.cli.manager, dicectl.manager.host_member, dicectl.manager.control\n"
+    code = "import sys, dicectl.cli.group, dicectl.cli.manager, dicectl.member.host_member, dicectl.manager.control\n"
     subprocess.run([sys.executable, "-c", code + "sys.exit('sqlalchemy' in sys.modules)"], check=True)
 
 

@@ -13,9 +13,9 @@ from dice.errors import LimitError, PeerError, UsageError
 from dice.reasons import E_EXPIRED, E_NO_ANSWER, E_NOT_A_SENDER, E_REFUSED
 from dicectl import system
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import host_member, member_socket, resident
-from dicectl.manager.line_socket import NobodyServes
-from dicectl.manager.resident import Resident
+from dicectl.line_socket import NobodyServes
+from dicectl.member import host_member, member_socket, resident
+from dicectl.member.resident import Resident
 
 AWAY = [
     PeerError(None, E_NO_ANSWER),

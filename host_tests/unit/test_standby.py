@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""manager/standby.py: what a manager answers while it waits, and how it begins. The leader is a double."""
+"""manager/operating/standby.py: what a manager answers while it waits, and how it begins. The leader is a double."""
 
 import asyncio
 import json
@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease
-from dicectl.manager import log_format as log
-from dicectl.manager.fenced import Alone
-from dicectl.manager.standby import Standby, locked
+from dicectl.manager import control
+from dicectl.manager.election import lease
+from dicectl.manager.election.fenced import Alone
+from dicectl.manager.operating import log_format as log
+from dicectl.manager.operating.standby import Standby, locked
 
 ADDRESS = {"host": "b.house", "port": 5684}
 

@@ -21,9 +21,9 @@ from dice.store import FileStore
 from dice.suites import PSK_AES_128_CCM_8
 from dicectl import system
 from dicectl.errors import FAILED, CommandError
-from dicectl.manager import host_member, node_file
-from dicectl.manager.host_member import HostMember, ResidentAppeared
-from dicectl.manager.node_file import FILE
+from dicectl.member import host_member, node_file
+from dicectl.member.host_member import HostMember, ResidentAppeared
+from dicectl.member.node_file import FILE
 
 OPEN = """
 import sys

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dicectl.__main__ import cli
 from dicectl.errors import CommandError
-from dicectl.manager import systemd_unit
+from dicectl.manager.operating import systemd_unit
 
 OPTIONS = {"registry": "/var/lib/dice/dice.db", "user": None, "port": 5684, "host": "manager.example", "metrics": 9684}
 

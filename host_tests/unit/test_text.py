@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from dicectl.manager import monitor, observed
+from dicectl.member import monitor, observed
 from dicectl.net import watched
 from dicectl.text import printable
 

@@ -14,7 +14,7 @@ from dice.store import FileStore, read_file, replace_file
 from dicectl.board import sync
 from dicectl.errors import CommandError
 from dicectl.manager import group_file
-from dicectl.manager.node_file import BoardTarget, FolderTarget
+from dicectl.member.node_file import BoardTarget, FolderTarget
 from host_tests.portable.support import make_gsa
 
 OWN = {"app.json", "wifi.json", "clients.json", "main.py", "boot.py", "saved"}

@@ -8,7 +8,8 @@ import rich_click as click
 
 from dicectl.cli.options import complete_group, network_options
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import control, member_socket
+from dicectl.manager import control
+from dicectl.member import member_socket
 from dicectl.text import printable
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -30,7 +31,7 @@ def send(group, message, folder, interface, hops, as_json):
     Example:
       dicectl group send lamps on --as desk
     """
-    from dicectl.manager import as_member
+    from dicectl.member import as_member
 
     said = as_member.send(folder, group, message, {"interface": interface, "hops": hops})
     if as_json:
@@ -62,7 +63,7 @@ def ask(group, path, folder, wait, interface, hops, as_json, registry):
 
     from dicectl.cli.progress import bar
     from dicectl.cli.table import print_table
-    from dicectl.manager import as_member
+    from dicectl.member import as_member
 
     with bar(not as_json) as report:
         if report:
@@ -115,7 +116,7 @@ def monitor(group, folder, pcapng, keylog, count, interface, hops, as_json):
     Example:
       dicectl group monitor lamps --as desk
     """
-    from dicectl.manager.monitor import Monitor
+    from dicectl.member.monitor import Monitor
 
     if keylog and not pcapng:
         raise CommandError("the keys are written beside the capture: give --pcapng too", USAGE)

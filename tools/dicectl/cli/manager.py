@@ -117,9 +117,9 @@ def run(
     """
     import asyncio
 
-    from dicectl.manager import detach as background
-    from dicectl.manager import log_format
-    from dicectl.manager.alerts import Alerts
+    from dicectl.manager.operating import detach as background
+    from dicectl.manager.operating import log_format
+    from dicectl.manager.operating.alerts import Alerts
     from dicectl.manager.registry import key_file as keys
     from dicectl.manager.registry.opening import is_database
     from dicectl.net.address import host_and_port, own, served
@@ -147,10 +147,10 @@ def run(
 @contextlib.contextmanager
 def _pages(port, path=None):
     """Serve the pages for monitoring on a port; yield the HttpServer, or None without a port. `path`: of a registry in a file."""
-    from dicectl.manager.backup import backup_at
-    from dicectl.manager.http_server import HttpServer
-    from dicectl.manager.metrics import Metrics
-    from dicectl.manager.operation_metrics import OperationMetrics
+    from dicectl.manager.operating.http_server import HttpServer
+    from dicectl.manager.operating.metrics import Metrics
+    from dicectl.manager.operating.operation_metrics import OperationMetrics
+    from dicectl.manager.registry.backup import backup_at
 
     http = HttpServer(port, Metrics(), OperationMetrics(path and (lambda: backup_at(path)))) if port else None
     try:
@@ -174,9 +174,9 @@ async def _run_alone(path, key, control, port, host, also, metrics_port, *more):
 
 async def _run_shared(url, key, control, port, host, also, metrics_port, log_format, *more):
     """Wait until this process leads among those on the database, then run."""
-    from dicectl.manager.leader import Leader
+    from dicectl.manager.election.leader import Leader
+    from dicectl.manager.operating.standby import Standby, locked
     from dicectl.manager.registry.opening import check_key, open_registry
-    from dicectl.manager.standby import Standby, locked
 
     check_key(url, key)  # now, and not when this process has to take over
     leader, registry = Leader(url), None
@@ -193,8 +193,8 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
 
 
 async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts, bind, paces):
-    from dicectl.manager import process
-    from dicectl.manager.dashboard import Dashboard
+    from dicectl.manager.operating import process
+    from dicectl.manager.operating.dashboard import Dashboard
     from dicectl.manager.service import ManagerService
 
     service = ManagerService(registry, control, leader, report_s)

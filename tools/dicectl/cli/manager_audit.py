@@ -97,7 +97,7 @@ def _selected(registry, since, before, last):
 
 
 def _print(entries, as_json):
-    from dicectl.manager.dashboard import line
+    from dicectl.manager.operating.dashboard import line
 
     for entry in entries:
         click.echo(json.dumps(entry) if as_json else line(entry))

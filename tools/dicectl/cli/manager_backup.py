@@ -31,7 +31,7 @@ def backup(file, registry, as_json):
     Example:
       dicectl manager backup /mnt/backup/house-monday.db house.db
     """
-    from dicectl.manager import backup as copies
+    from dicectl.manager.registry import backup as copies
 
     contents = copies.make(registry, file)
     click.echo(json.dumps({"file": file, **contents}) if as_json else f"{file}: {_held(contents)}")
@@ -54,7 +54,7 @@ def restore(file, registry, dry_run, as_json):
       dicectl manager restore /mnt/backup/house-monday.db house.db
       dicectl manager restore house.db house.db                     (accept a copy that was made by other means)
     """
-    from dicectl.manager import backup as copies
+    from dicectl.manager.registry import backup as copies
 
     contents, aside = copies.restore(file, registry, dry_run)
     if as_json:

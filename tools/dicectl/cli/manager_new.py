@@ -20,7 +20,7 @@ def new(registry, key_file, dry_run):
     Example:
       dicectl manager new house.db
     """
-    from dicectl.manager import new_registry
+    from dicectl.manager.registry import new_registry
     from dicectl.manager.registry.key_file import load
     from dicectl.system import require_unix
 
@@ -35,7 +35,7 @@ def new(registry, key_file, dry_run):
 
 def admit(registry, key, is_new):
     """Create the registry if it does not exist and the user wants that; raises CommandError if not."""
-    from dicectl.manager import new_registry
+    from dicectl.manager.registry import new_registry
 
     why = new_registry.why_empty(registry)
     if not why:

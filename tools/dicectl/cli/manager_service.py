@@ -79,7 +79,8 @@ def stop(registry, as_json):
     Example:
       dicectl manager stop house.db
     """
-    from dicectl.manager import control, detach
+    from dicectl.manager import control
+    from dicectl.manager.operating import detach
 
     pid = control.call(registry, "stop")["pid"]
     detach.wait_for_end(pid)
@@ -106,7 +107,7 @@ def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
     """
     from pathlib import Path
 
-    from dicectl.manager import systemd_unit
+    from dicectl.manager.operating import systemd_unit
 
     if not host:
         raise CommandError("name this computer as devices shall find it, also years from now: --host manager.example.org", USAGE)

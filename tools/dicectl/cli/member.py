@@ -7,9 +7,10 @@ import time
 
 import rich_click as click
 
+from dicectl import line_socket
 from dicectl.cli.options import network_options
 from dicectl.errors import NO_DEVICE, CommandError
-from dicectl.manager import line_socket, member_socket
+from dicectl.member import member_socket
 
 _folder = click.argument("folder", type=click.Path(file_okay=False))
 _SAID = {  # event: sentence
@@ -65,8 +66,8 @@ def run(folder, groups, interface, hops, as_json, detach):
     """
     import asyncio
 
-    from dicectl.manager.host_member import ResidentAppeared
-    from dicectl.manager.resident import Resident
+    from dicectl.member.host_member import ResidentAppeared
+    from dicectl.member.resident import Resident
     from dicectl.system import require_unix
 
     require_unix("a resident member")
@@ -93,7 +94,7 @@ def run(folder, groups, interface, hops, as_json, detach):
 def _detach(folder):
     from pathlib import Path
 
-    from dicectl.manager import detach
+    from dicectl.manager.operating import detach
 
     if member_socket.serves(folder):
         raise CommandError(f"{member_socket.who(folder)} runs already: dicectl member status {folder}")
@@ -106,7 +107,7 @@ class _Output:
     """Prints what happens, and tells systemd."""
 
     def __init__(self, as_json):
-        from dicectl.manager.process import Watchdog
+        from dicectl.manager.operating.process import Watchdog
 
         self._as_json = as_json
         self._watchdog = Watchdog()
@@ -175,7 +176,7 @@ def stop(folder):
     Example:
       dicectl member stop desk
     """
-    from dicectl.manager import detach
+    from dicectl.manager.operating import detach
 
     detach.wait_for_end(_request(folder, "stop")["process"])
 

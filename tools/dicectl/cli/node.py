@@ -9,9 +9,10 @@ from pathlib import Path
 
 import rich_click as click
 
+from dicectl import line_socket
 from dicectl.cli.options import network_options
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager import control, line_socket
+from dicectl.manager import control
 
 _DICECTL = (sys.executable, "-m", "dicectl")
 _FILE = "node.json"
@@ -102,7 +103,7 @@ class _Site:
 
     def check(self):
         """Read each node.json, and lock each folder; raises CommandError."""
-        from dicectl.manager.host_member import HostMember
+        from dicectl.member.host_member import HostMember
 
         for folder in self.folders:
             if not self._is_made or (folder / _FILE).exists():
@@ -114,7 +115,7 @@ class _Site:
     def _prepare(self, folder):
         """Lock a folder, which the unix port cannot do, and write its app.json; raises CommandError."""
         from dicectl.firmware import unix_node
-        from dicectl.manager import node_file
+        from dicectl.member import node_file
 
         self._stores.append(node_file.lock(folder))
         written = unix_node.configure(folder, **self._options)

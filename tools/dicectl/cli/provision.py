@@ -116,7 +116,7 @@ def _numbered(names, count):
 
 def _one(registry, device, folder, port, force):
     """Create a device in a folder or on a board; return its configuration and where it is."""
-    from dicectl.manager.node_file import open_target
+    from dicectl.member.node_file import open_target
 
     with open_target(folder, port) as target:
         target.check(force=force)
@@ -133,7 +133,7 @@ def _many(registry, devices, folder, port, shows):
     from pathlib import Path
 
     from dicectl.cli.progress import bar
-    from dicectl.manager.node_file import FolderTarget
+    from dicectl.member.node_file import FolderTarget
 
     if port or not folder:
         raise CommandError("several devices need a folder for their folders: --to FOLDER", USAGE)
@@ -189,7 +189,7 @@ def replace(name, folder, port, force, dry_run, wait, as_json, registry):
     Example:
       dicectl provision replace lamp-1 --port /dev/ttyACM0
     """
-    from dicectl.manager.node_file import open_target
+    from dicectl.member.node_file import open_target
 
     if dry_run:
         changes.planned(registry, as_json, "replace", name=name)
@@ -235,7 +235,7 @@ def wipe(names, folder, port, force, is_sure, dry_run, wait, as_json, registry):
     """
     from contextlib import nullcontext
 
-    from dicectl.manager.node_file import open_target
+    from dicectl.member.node_file import open_target
 
     chosen = changes.devices(registry, names, is_sure or dry_run, "wipe")
     if dry_run:

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The group manager as a service, and this computer as a member."""
+"""The group manager as a service: what it does for devices, groups and the commands of an operator."""

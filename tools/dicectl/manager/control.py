@@ -4,9 +4,8 @@
 
 import rich_click as click
 
-from dicectl import system
+from dicectl import line_socket, system
 from dicectl.errors import NO_DEVICE, CommandError
-from dicectl.manager import line_socket
 
 option = click.option(
     "-m",

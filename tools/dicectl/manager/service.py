@@ -15,12 +15,13 @@ from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease, old_registry, plan, presence, socket_buffer
+from dicectl.manager import control, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates, device_of
 from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
-from dicectl.manager.fenced import Alone, FencedManager, FencedTransport
+from dicectl.manager.election import lease
+from dicectl.manager.election.fenced import Alone, FencedManager, FencedTransport
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.news import News

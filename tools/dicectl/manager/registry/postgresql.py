@@ -3,7 +3,7 @@
 """A registry in a PostgreSQL database, by psycopg 3: for several managers, of which one is active.
 
 * One session writes, and holds an advisory lock, so a second one is refused. Each transaction begins with the fence of the election
-  (manager/leader.py), if there is one: a former leader can write nothing more.
+  (manager/election/leader.py), if there is one: a former leader can write nothing more.
 * A connection that is lost is opened anew by the next call, once a second at most, and more rarely if each attempt takes long;
   until then calls fail at once. If it was lost during a COMMIT, whether that succeeded is unknown. The new connection gets the lock
   when the old session has ended, and with it the outcome: so all is read anew, and on_reload() is called.

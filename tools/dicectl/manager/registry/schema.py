@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The tables of a registry, for SQLAlchemy Core: those of the newest revision. migrations/ makes them of older ones.
 
-The table `leader` of PostgreSQL is not among them: a manager that waits needs it before there are others (manager/leader.py).
+The table `leader` of PostgreSQL is not among them: a manager that waits needs it before there are others (election/leader.py).
 The columns in SECRETS contain keys: sealed, if the registry is encrypted (sealing).
 """
 

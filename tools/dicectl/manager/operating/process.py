@@ -10,7 +10,7 @@ from dice import __version__
 from dice.group.presence import CONNECTED, SILENT
 from dicectl import sd_notify
 from dicectl.errors import FAILED, CommandError
-from dicectl.manager.backup import backup_at
+from dicectl.manager.registry.backup import backup_at
 from dicectl.manager.registry.base import RegistryError
 
 ACTIVE = "active"

@@ -26,9 +26,9 @@ from dice.reasons import E_NO_ANSWER, E_STALLED, E_STORE_SHARED
 from dice.transport.udp import Unicast
 from dicectl import private_file, system
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import member_socket, node_file
-from dicectl.manager.node_file import FILE
-from dicectl.manager.observed import ObservedNetwork, OwnMessages
+from dicectl.member import member_socket, node_file
+from dicectl.member.node_file import FILE
+from dicectl.member.observed import ObservedNetwork, OwnMessages
 from dicectl.reasons import SENTENCES
 
 CONNECT_S = 20

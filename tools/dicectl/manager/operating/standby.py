@@ -11,9 +11,10 @@ import time
 from dice import __version__
 from dicectl import sd_notify, system
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import control, lease
-from dicectl.manager import log_format as log
-from dicectl.manager.process import STANDBY, Watchdog
+from dicectl.manager import control
+from dicectl.manager.election import lease
+from dicectl.manager.operating import log_format as log
+from dicectl.manager.operating.process import STANDBY, Watchdog
 
 
 @contextlib.contextmanager

@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.table import Table
 
 from dice.group.presence import CONNECTED, SILENT
-from dicectl.manager import log_format as log
 from dicectl.manager.news import BACK_EVENT
+from dicectl.manager.operating import log_format as log
 from dicectl.manager.presence_words import rank, words
 
 _ROWS_MAX = 30

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.manager import line_socket
+from dicectl import line_socket
 
 NAME = "member.socket"
 WHO = "the resident member"

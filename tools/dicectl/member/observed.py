@@ -7,7 +7,7 @@ from collections import OrderedDict
 
 from dice import record
 from dice.transport.udp_network import OnInterface, UdpNetwork
-from dicectl.manager import coap_text
+from dicectl.member import coap_text
 
 _SENT_MAX = 64  # own messages that are remembered: the network returns them at once
 

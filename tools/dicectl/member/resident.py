@@ -13,12 +13,12 @@ from dice.errors import DiceError
 from dice.group.gsa import decode
 from dice.reasons import E_REFUSED
 from dice.store import read_file
-from dicectl import system
+from dicectl import line_socket, system
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import line_socket, member_socket
-from dicectl.manager.host_member import KEPT_S, HostMember, sentence
-from dicectl.manager.member_socket import WHO
-from dicectl.manager.observed import described
+from dicectl.member import member_socket
+from dicectl.member.host_member import KEPT_S, HostMember, sentence
+from dicectl.member.member_socket import WHO
+from dicectl.member.observed import described
 from dicectl.net.address import text_of
 from dicectl.reasons import describe
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Commands send and ask as a member: through the resident member of the folder, or by joining for a moment if there is none."""
 
-from dicectl.manager import line_socket, member_socket
+from dicectl import line_socket
+from dicectl.member import member_socket
 
 
 def send(folder, group, message, network):
@@ -31,7 +32,7 @@ def ask(folder, group, path, wait_ms, network):
 
 def identity(folder):
     """Return the identity of a folder's member; raises CommandError."""
-    from dicectl.manager.host_member import HostMember
+    from dicectl.member.host_member import HostMember
 
     return HostMember(folder, []).identity
 
@@ -53,7 +54,7 @@ def _alone(folder, group, network, work):
 
     from dice.errors import DiceError
     from dicectl.errors import FAILED, CommandError
-    from dicectl.manager.host_member import HostMember, ResidentAppeared, sentence
+    from dicectl.member.host_member import HostMember, ResidentAppeared, sentence
 
     async def main():
         member = HostMember(folder, [group], **network)

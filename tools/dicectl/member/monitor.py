@@ -14,8 +14,9 @@ import rich_click as click
 from dice.group.gsa import decode
 from dice.reasons import E_REFUSED
 from dice.store import read_file
+from dicectl import line_socket
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import line_socket, member_socket
+from dicectl.member import member_socket
 from dicectl.net import pcapng
 from dicectl.text import printable
 
@@ -52,7 +53,7 @@ class Monitor:
         """Report until `count` datagrams were received."""
         import asyncio
 
-        from dicectl.manager.host_member import ResidentAppeared
+        from dicectl.member.host_member import ResidentAppeared
 
         with self._files:
             self._left = self._count or 0
@@ -78,7 +79,7 @@ class Monitor:
         """Be the resident member until enough is reported; raises ResidentAppeared if another process is."""
         import asyncio
 
-        from dicectl.manager.resident import Resident
+        from dicectl.member.resident import Resident
 
         member = Resident(self._folder, [self._group], say=self._tell, **self._network)
         serving = asyncio.Event()

@@ -18,7 +18,7 @@ import socket
 import threading
 
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import lease
+from dicectl.manager.election import lease
 from dicectl.manager.registry.base import NotLeader
 from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.postgresql import parse
