@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl footprint` checks budgets, compares and draws figures, and its documents are up to date; emulated/ measures."""
 
+import dataclasses
 import json
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from dicectl.measure import budgets, figures, footprint, report
 from host_tests.each import each
 
 PICO = boards.find("RPI_PICO")
+MACHINE_CODE_BYTES = 64  # by which limits may differ from the limits of the Pico, beyond the difference in machine code
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -66,6 +68,33 @@ def test_an_exceeded_budget_gives_one_line_and_status_1(monkeypatch):
     assert (done.return_value, done.stderr) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def pico():
+    return footprint.static(PICO, "full")
+
+
+@pytest.mark.parametrize("architecture", sorted({board.mpy_arch for board in boards.load().values()} - {PICO.mpy_arch}))
+def test_each_processor_has_budgets_of_its_own(pico, architecture):
+    """D10: the machine code of an ESP32 was past the Pico's budget. A processor has as much room as the Pico, and not more."""
+    board = next(board for board in boards.load().values() if board.mpy_arch == architecture)
+    other = {"board": board.name, **footprint.static(board, "full")}
+    assert budgets.breaches(other) == []
+    room = {budget.name: limit - value for budget, value, limit in budgets.verdicts(pico)}
+    for budget, value, limit in budgets.verdicts(other):
+        assert abs(limit - value - room[budget.name]) <= MACHINE_CODE_BYTES, f"{budget.name}, limits.{board.mpy_arch}"
+
+
+def test_the_verdict_is_by_the_processor_of_the_board(monkeypatch):
+    (psk,) = [budget for budget in budgets.load() if budget.name == "psk_mpy"]
+    tight = dataclasses.replace(psk, limits={**psk.limits, "rv32imc": 1000})
+    monkeypatch.setattr(budgets, "load", lambda: [tight])
+    done = run("--board", "ESP32_GENERIC_C3")
+    assert done.return_value == 1
+    assert done.stderr.rstrip().endswith(" bytes, 1,000 allowed (psk_mpy)")
+    assert done.stdout.splitlines()[-1].endswith("1,000 bytes allowed  past it")
+    assert run("--board", "ESP32_GENERIC").return_value == 0
+
+
 # Output.
 
 
@@ -80,8 +109,10 @@ def test_json_contains_every_module_of_the_profile():
 def test_plain_output_is_aligned(committed):
     lines = run().stdout.splitlines()
     assert lines[0] == "RPI_PICO, profile full"
-    assert len(lines) == 1 + len(figures.rows(committed))
-    assert len({len(line) for line in lines[1:]}) == 1
+    at = lines.index("budgets")
+    assert at == 2 + len(figures.rows(committed))
+    assert len({len(line) for line in lines[1 : at - 1]}) == len({len(line) for line in lines[at + 1 :]}) == 1
+    assert len(lines) - at - 1 == len(budgets.load())
     assert "\x1b" not in "".join(lines)
 
 
@@ -173,8 +204,8 @@ def test_text_in_the_picture_is_escaped():
     assert {"<&>", "a<b", "0 & none"} <= {text.text for text in root.findall(f"{SVG}text")}
 
 
-def test_the_documented_sizes_are_those_of_the_files(committed):
-    now = footprint.static(PICO, "full")
+def test_the_documented_sizes_are_those_of_the_files(committed, pico):
+    now = pico
     stale = [(name, before, after) for name, before, after in figures.compare({name: committed[name] for name in now}, now)]
     assert stale == [], "run: dicectl footprint --static --write (or make footprint)"
     assert {name: committed[name] for name in now} == now

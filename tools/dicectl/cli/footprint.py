@@ -27,11 +27,27 @@ def _print_all(figures, old):
 
     click.echo(f"{figures['board']}, profile {figures['profile']}")
     print_table(("what", "figure"), rows(figures), headed=False)
+    _print_verdicts(figures)
     if old is not None:
         changed = compare(old, figures)
         click.echo("\nchanged" if changed else "\nno changes")
         lines = [(name, *map(_number, (before, after)), _change(before, after)) for name, before, after in changed]
         print_table(("what", "before", "after", "change"), lines, headed=False)
+
+
+def _print_verdicts(figures):
+    """Print what was measured beside its budget."""
+    from dicectl.cli.table import print_table
+    from dicectl.measure import budgets
+    from dicectl.measure.report import shown
+
+    lines = [
+        (budget.title, shown(value, budget.unit), f"{shown(limit, budget.unit)} allowed", "past it" if value > limit else "within")
+        for budget, value, limit in budgets.verdicts(figures)
+    ]
+    if lines:
+        click.echo("\nbudgets")
+        print_table(("what", "measured", "allowed", ""), lines, headed=False)
 
 
 def _number(value):

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Reads the budgets of boards/budgets.toml, and compares the figures of `dicectl footprint` with them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicectl import resources
+from dicectl.firmware import boards
+
+_MEASURED = "armv6m"  # the processor of the emulated RPI_PICO
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,11 @@ class Budget:
     unit: str
     how: str
     limit: int
+    limits: dict = field(default_factory=dict)
+
+    def allowed(self, architecture):
+        """Return the limit for a processor, as boards.toml and mpy-cross name it."""
+        return self.limits.get(architecture, self.limit)
 
     def measured(self, figures):
         """Return the measured value, or None if there is none."""
@@ -36,11 +44,17 @@ def load():
     return [Budget(name, **facts) for name, facts in tables.items()]
 
 
+def verdicts(figures):
+    """Return [(budget, value, limit)] of what was measured; the limits are those of the board's processor."""
+    architecture = boards.find(figures["board"]).mpy_arch if "board" in figures else _MEASURED
+    measured = [(budget, budget.measured(figures), budget.allowed(architecture)) for budget in load()]
+    return [verdict for verdict in measured if verdict[1] is not None]
+
+
 def breaches(figures):
     """Return a line for each budget that the figures are past; what was not measured breaks none."""
-    lines = []
-    for budget in load():
-        value = budget.measured(figures)
-        if value is not None and value > budget.limit:
-            lines.append(f"past its budget: {budget.title}: {value:,.0f} {budget.unit}, {budget.limit:,} allowed ({budget.name})")
-    return lines
+    return [
+        f"past its budget: {budget.title}: {value:,.0f} {budget.unit}, {limit:,} allowed ({budget.name})"
+        for budget, value, limit in verdicts(figures)
+        if value > limit
+    ]
