@@ -167,6 +167,8 @@ def _scenario(site):
 
     seen["replaced"] = site("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
     seen["devices"] = {device["name"]: device for device in site("provision", "list", "--json")}
+    seen["alive"] = site("provision", "wipe", "lamp-2", "--to", "lamp-2", status=1)
+    site.kill("lamp-2")
     site("provision", "wipe", "lamp-2", "--to", "lamp-2")
     seen["wiped"] = sorted(path.name for path in (site.folder / "lamp-2").iterdir())
     site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in site.metrics(), "metrics")  # measured twice a second
@@ -227,6 +229,7 @@ def test_devices_are_replaced_and_wiped(life):
     assert "app.json" in life["wiped"] and not [
         name for name in life["wiped"] if re.search(r"node\.json|\.gsa|^[0-9a-f]{8}[a-z]", name)
     ]
+    assert re.search(r"E34: lamp-2 is in use by process \d+ \(.*micropython .*main.py\): end it", life["alive"]), life["alive"]
 
 
 def test_metrics_count_members_and_devices(life):

@@ -4,6 +4,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,10 @@ from dice.group.counters import Counters
 from dice.group.gsa import decode
 from dice.group.gsa_encode import encode
 from dice.store import FileStore, read_file, replace_file
+from dicectl import resources, system
 from dicectl.board import sync
-from dicectl.errors import CommandError
+from dicectl.errors import FAILED, CommandError
+from dicectl.firmware import unix_port
 from dicectl.manager import group_file
 from dicectl.member.node_file import BoardTarget, FolderTarget
 from host_tests.portable.support import make_gsa
@@ -53,6 +56,56 @@ def test_a_wiped_board_has_only_files_of_its_owner(tmp_path, monkeypatch):
     monkeypatch.setattr(sync, "remove", lambda device, doomed: left.extend(path for path in paths if not doomed(path)))
     BoardTarget.erase(type("Target", (), {"_device": None}))
     assert set(left) == {f"{folder}/{name}" for name in OWN for folder in ("", "/data")}
+
+
+def test_a_node_that_runs_would_write_its_files_again_so_it_is_not_wiped(tmp_path):
+    """MicroPython's unix port cannot lock its folder. This one puts a counter as fast as it can."""
+    fill(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    program = """
+from dice.store import FileStore
+store, value = FileStore(), 0
+print("counting")
+while True:
+    value += 1
+    store.put("01020304l0000", 1 << 48 | value)
+"""
+    argv = [unix_port.find(), "-c", program]
+    with subprocess.Popen(argv, cwd=tmp_path, env=unix_port.environment(str(resources.LIB)), stdout=subprocess.PIPE) as node:
+        try:
+            assert node.stdout.readline() == b"counting\n"
+            with pytest.raises(CommandError, match=rf"E34.*process {node.pid} \(.*micropython") as refused, FolderTarget(tmp_path):
+                pass
+            assert refused.value.exit_code == FAILED and names <= {path.name for path in tmp_path.iterdir()} | {"01020304l0000.tmp"}
+            assert node.poll() is None
+        finally:
+            node.kill()
+    with FolderTarget(tmp_path) as target:
+        target.erase()
+    assert {path.name for path in tmp_path.iterdir()} == OWN
+
+
+def test_a_file_that_is_written_again_while_it_is_removed_is_reported(tmp_path, monkeypatch):
+    """Here a write that was under way is completed: its .tmp was there when the folder was listed, or appears afterwards."""
+    fill(tmp_path)
+    unlink = Path.unlink
+
+    def unlink_late(path, missing_ok=False):
+        unlink(path, missing_ok)
+        if path.name == "01020304l0007.tmp":
+            unlink(tmp_path / "01020304l0000", True)
+            (tmp_path / "01020304l0000.tmp").write_bytes(bytes(16))
+
+    monkeypatch.setattr(Path, "unlink", unlink_late)
+    with pytest.raises(CommandError, match=r"another program writes 01020304l0000\.tmp in .* again: end it"):
+        FolderTarget(tmp_path).erase()
+    FolderTarget(tmp_path).erase()
+    assert {path.name for path in tmp_path.iterdir()} == OWN
+
+
+def test_a_shell_in_the_folder_is_no_node(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "input()"], cwd=tmp_path, stdin=subprocess.PIPE):
+        assert system.nodes_in(tmp_path) == ""
 
 
 def test_a_folder_that_cannot_be_wiped_is_reported(tmp_path):

@@ -74,14 +74,31 @@ def users(path):
     return ", ".join(found)
 
 
+def nodes_in(folder):
+    """Return which MicroPython programs, which cannot lock it, have a folder as theirs; "" if none is known (as on macOS)."""
+    found = []
+    target = os.path.realpath(folder)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == target and any(b"micropython" in word for word in _command(process.name)[:2]):
+                found.append(_described(process.name))
+        except OSError:  # of another user, or it has ended
+            continue
+    return ", ".join(found)
+
+
 def _described(process):
     """Return `process 4711 (its command)`, as far as that is known."""
     try:
-        parts = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+        return f"process {process} ({printable(b' '.join(_command(process)))})"
     except OSError:
         return f"process {process}"
-    command = b" ".join(part.rpartition(b"/")[2] or part for part in parts)
-    return f"process {process} ({printable(command)})"
+
+
+def _command(process):
+    """Return the words of its command without their folders, such as [b"python", b"micropython", b"main.py"]; raises OSError."""
+    parts = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+    return [part.rpartition(b"/")[2] or part for part in parts]
 
 
 def require_linux(what):

@@ -33,11 +33,17 @@ def managers(folder, settings):
 
 
 def lock(folder):
-    """Return a FileStore of a folder, which is locked until that is deleted; raises CommandError if another process has it."""
+    """Return a FileStore of a folder, which is locked until that is deleted; raises CommandError if another process has it.
+
+    A node on the unix port can lock nothing, but would write its counters and keys again after they have been removed.
+    """
     try:
-        return FileStore(str(folder))
+        store = FileStore(str(folder))
     except StoreError:
         raise in_use(folder, system.holder(folder))
+    if node := system.nodes_in(folder):
+        raise in_use(folder, node)
+    return store
 
 
 def in_use(folder, holder):
@@ -101,11 +107,17 @@ class FolderTarget:
     def erase(self):
         """Remove node.json, and all GSAs and counters."""
         try:
-            for path in self._folder.iterdir() if self._folder.is_dir() else ():
-                if _OURS.fullmatch(path.name):
-                    path.unlink()
+            for path in self._ours():
+                path.unlink(missing_ok=True)
+            rest = self._ours()
         except OSError as error:
             raise CommandError(f"cannot remove the files in {self._folder}: {error.strerror}", FAILED)
+        if rest:  # where nodes_in() sees nothing
+            raise CommandError(f"another program writes {rest[0].name} in {self._folder} again: end it", FAILED)
+
+    def _ours(self):
+        """Return the files that provisioning or dice has written."""
+        return [path for path in self._folder.iterdir() if _OURS.fullmatch(path.name)] if self._folder.is_dir() else []
 
 
 class BoardTarget:
