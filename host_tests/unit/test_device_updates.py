@@ -260,6 +260,25 @@ def test_the_list_of_managers_reaches_who_is_there_and_who_comes_later(tmp_path)
     run(tmp_path, scenario)
 
 
+def test_the_list_grows_at_starts_as_far_as_devices_take_it(tmp_path):
+    """It grew at each start with another address, without bound: devices refuse more than 8 managers."""
+
+    async def scenario(town):
+        for number in range(12):
+            town.service.address = {"host": f"{number}.house", "port": 5684}
+            town.service.updates.also = [OTHER]
+            town.service.updates.begin()
+            listed = town.do("managers")["list"]
+            assert len(listed) <= 8 and OTHER in listed
+        assert len(listed) == 8 and town.service.address not in listed
+        (problem,) = town.service.problems()
+        assert "this list has 9" in problem and "dicectl manager addresses --set" in problem
+        town.do("set_managers", managers=[town.service.address, OTHER])
+        assert town.service.problems() == []
+
+    run(tmp_path, scenario)
+
+
 def test_identities_of_keys():
     for psk in (b"ab", b"ab:07", b"ab:", b"ab:-1", b"ab:\xb2", b"ab:1 ", b":"):
         assert split(psk) == (psk, 0)

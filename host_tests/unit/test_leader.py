@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dicectl.errors import FAILED, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.election import leader, lease
 from dicectl.manager.registry.base import NotLeader
 from host_tests.patience import until
@@ -75,6 +75,20 @@ def test_one_leads_and_the_other_knows_who(candidates):
     first.stop()
     until(second.campaign)
     assert second.number == 2
+
+
+def test_a_database_without_an_end_of_idle_sessions_is_refused(candidates, monkeypatch):
+    """It was waited for without end: PostgreSQL 13 refuses the setting, which looked like a database that is away."""
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 130_011)
+    with pytest.raises(CommandError, match="this database is PostgreSQL 13: a manager needs 14 or later") as raised:
+        candidates("first").campaign()
+    assert raised.value.exit_code == USAGE
+
+
+def test_a_session_of_a_candidate_that_is_stopped_ends(candidates):
+    first = candidates("first")
+    first.campaign()
+    assert first._session.execute("SHOW idle_session_timeout").fetchone()[0] == "1500ms"
 
 
 def test_a_lock_that_was_lost_is_taken_again_if_nobody_had_it(candidates):

@@ -21,6 +21,23 @@ def test_a_key_that_no_device_has_used_is_not_said_to_be_changed(manager):  # no
     assert "there is no device nobody" in manager("provision", "rotate", "nobody", status=USAGE)
 
 
+def test_a_dry_run_of_new_keys_checks_what_the_command_checks(manager):  # noqa: F811
+    manager("provision", "new", "lamp", "--to", "lamp")
+    assert "there is no device nobody" in manager("provision", "rotate", "lamp", "nobody", "--dry-run", status=USAGE)
+    assert manager("provision", "rotate", "lamp", "--dry-run", "--json") == {"would_change": ["lamp"]}
+    assert "0 of 1 have their new key" in manager("provision", "rotate", "lamp", "--wait", "0", status=1)
+
+
+def test_a_dry_run_of_a_list_of_managers_checks_what_the_command_checks(manager):  # noqa: F811
+    nine = [word for number in range(9) for word in ("--set", f"{number}.house")]
+    long = [word for number in range(8) for word in ("--set", f"{number}{'x' * 200}.house")]
+    for wrong, said in ((nine, "1 to 8 managers"), (("--set", "a", "--set", "a"), "named twice"), (long, "too long together")):
+        assert said in manager("manager", "addresses", *wrong, "--dry-run", status=USAGE)
+        assert said in manager("manager", "addresses", *wrong, status=USAGE)
+    assert "name it with --set" in manager("manager", "addresses", "--dry-run", status=USAGE)
+    assert "devices try: manager.example:5684" in manager("manager", "addresses")
+
+
 def test_the_list_of_managers_is_shown_and_set(manager):  # noqa: F811
     assert "devices try: manager.example:5684 0 of 0 devices" in manager("manager", "addresses")
     manager("provision", "new", "lamp", "--to", "lamp")

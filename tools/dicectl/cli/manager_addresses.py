@@ -14,7 +14,7 @@ _SHOWN_MAX = 10
 
 @click.command()
 @click.option("--set", "hosts", multiple=True, metavar="HOST[:PORT]", help="Manager of the new list, in the order of the attempts.")
-@click.option("--dry-run", is_flag=True, help="Print the new list, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and print the new list, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @control.option
 @click.pass_context
@@ -34,7 +34,10 @@ def addresses(context, hosts, dry_run, as_json, registry):
     from dicectl.net.address import host_and_port
 
     managers = [host_and_port(word, 5684) for word in hosts]
+    if dry_run and not managers:
+        raise click.UsageError("--dry-run checks a new list: name it with --set")
     if dry_run:
+        managers = control.call(registry, "set_managers", managers=managers, dry_run=True)["list"]
         click.echo(json.dumps(managers) if as_json else f"devices would get: {_text(managers)}")
         return
     found = control.call(registry, "set_managers", managers=managers) if managers else control.call(registry, "managers")

@@ -19,7 +19,7 @@ _SHOWN_MAX = 10
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everybody", is_flag=True, help="All devices.")
 @click.option("--wait", "wait_s", type=click.IntRange(0), default=60, show_default=True, help="Seconds to wait for the devices.")
-@click.option("--dry-run", is_flag=True, help="Name the devices, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and name the devices, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @control.option
 @click.pass_context
@@ -42,12 +42,15 @@ def rotate(context, names, everybody, wait_s, dry_run, as_json, registry):
     if bool(names) == everybody:
         raise click.UsageError("name devices, or --all")
     found = list(dict.fromkeys(names)) or control.call(registry, "names")["devices"]
+    requests = [found[begin : begin + ROTATE_MAX] for begin in range(0, len(found), ROTATE_MAX)]
     if dry_run:
+        for some in requests:
+            control.call(registry, "rotate", names=some, dry_run=True)
         click.echo(json.dumps({"would_change": found}) if as_json else f"would change the keys of: {', '.join(found) or 'none'}")
         return
     numbers = {}
-    for begin in range(0, len(found), ROTATE_MAX):
-        numbers.update(control.call(registry, "rotate", names=found[begin : begin + ROTATE_MAX]))
+    for some in requests:
+        numbers.update(control.call(registry, "rotate", names=some))
     missing = _wait(registry, numbers, wait_s, not as_json)
     changed = [name for name in numbers if name not in missing]
     if as_json:

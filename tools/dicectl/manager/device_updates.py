@@ -10,9 +10,13 @@ import asyncio
 import json
 
 from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, PUT
+from dice.limits import DATAGRAM_MAX_BYTES
+from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry.base import RegistryError, split
 
 MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", "port"}, ...]}
+MANAGERS_MAX = 8  # firmware/app/managers.py
+_HOST_MAX_BYTES = 253
 _PACE_S = 0.02
 _AT_A_TIME = 32
 _RETRY_S = 60  # after a device was sent a key, has refused, or has not answered
@@ -26,12 +30,24 @@ def device_of(psk_identity):
     return split(psk_identity)[0]
 
 
+def check_managers(managers):
+    """Raise CommandError unless devices would take this list, [{"host", "port"}, ...]."""
+    if not 0 < len(managers) <= MANAGERS_MAX:
+        raise CommandError(f"devices know 1 to {MANAGERS_MAX} managers; this list has {len(managers)}", USAGE)
+    for each in managers:
+        if not 0 < len(each["host"].encode()) <= _HOST_MAX_BYTES or managers.count(each) > 1:
+            raise CommandError(f"{each['host']} is no host, or is named twice", USAGE)
+    if sum(len(each["host"].encode()) + 32 for each in managers) > DATAGRAM_MAX_BYTES // 2:
+        raise CommandError("these names are too long together for one datagram: use shorter ones", USAGE)
+
+
 class DeviceUpdates:
     """Delivers what is pending to each device that has a session; run() is a task. `error` is the last exception, or None."""
 
     def __init__(self, service):
         self.error = None
         self.also = []  # other managers that devices are to know
+        self.problem = None  # a CommandError: why begin() could not list them
         self.told = {}  # {identity: number of the list that it has acknowledged}, not yet in the registry
         self.refused = {}  # {identity: why} of devices that do not know these resources, or refuse
         self._service = service
@@ -53,23 +69,32 @@ class DeviceUpdates:
         return setting["list"] if setting else [self._service.address]
 
     def list_managers(self, managers):
-        """Store another list, and deliver it."""
+        """Store another list, and deliver it; raises CommandError if devices would refuse it."""
+        check_managers(managers)
         setting = self._service.registry.setting(MANAGERS)
         if setting is None or setting["list"] != managers:
             number = setting["number"] + 1 if setting else 1
             with self._service.registry.transaction():
                 self._service.registry.log("managers", list=[f"{each['host']}:{each['port']}" for each in managers])
                 self._service.registry.store_setting(MANAGERS, {"number": number, "list": managers})
+        self.problem = None
         self.changed(self._service.kdc.connected)
 
     def begin(self):
-        """List this manager and those in `also`, if there are any, beside those that are listed already."""
+        """List this manager and those in `also`, if there are any, beside those that are listed already.
+
+        If devices would refuse that list, it stays as it is, and `problem` says so: a building is served nevertheless.
+        """
         if self.also:
             listed = [] if self._service.registry.setting(MANAGERS) is None else list(self.listed())
             for each in (self._service.address, *self.also):
                 if each not in listed:
                     listed.append(each)
-            self.list_managers(listed)
+            try:
+                self.list_managers(listed)
+            except CommandError as error:
+                said = f"devices do not learn of this manager and --also: {error.format_message()}: dicectl manager addresses --set"
+                self.problem = CommandError(said, USAGE)
 
     async def serve(self, connection):
         """Serve one client, as dice.aio.kdc.Kdc.serve() does; its handshake may have proved a new key."""

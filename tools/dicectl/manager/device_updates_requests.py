@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The requests of commands about keys of devices and the list of managers, which devices get over their sessions."""
 
-from dice.limits import DATAGRAM_MAX_BYTES
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.device_updates import check_managers
 
-_MANAGERS_MAX = 8  # firmware/app/managers.py
-_HOST_MAX_BYTES = 253
 ROTATE_MAX = 100  # in one transaction: the manager does nothing else meanwhile
 
 
@@ -16,12 +14,17 @@ class DeviceUpdatesRequests:
     def __init__(self, service):
         self._service = service
 
-    def do_rotate(self, names):
-        """Begin to change the keys of devices, ROTATE_MAX at most; return {name: the number that the key gets}."""
+    def do_rotate(self, names, dry_run=False):
+        """Begin to change the keys of devices, ROTATE_MAX at most; return {name: the number that the key gets}.
+
+        `dry_run`: check everything, change nothing, and return {name: None}.
+        """
         registry = self._service.registry
         if len(names) > ROTATE_MAX:
             raise CommandError(f"one request changes {ROTATE_MAX} keys at most", USAGE)
         identities = {name: self._service.identity(name) for name in names}
+        if dry_run:
+            return dict.fromkeys(identities)
         with registry.together():
             for identity in identities.values():
                 registry.begin_key_change(identity)
@@ -51,15 +54,11 @@ class DeviceUpdatesRequests:
             "behind": behind,
         }
 
-    def do_set_managers(self, managers):
-        """Change the list."""
-        if not 0 < len(managers) <= _MANAGERS_MAX:
-            raise CommandError(f"name 1 to {_MANAGERS_MAX} managers", USAGE)
-        for each in managers:
-            if not 0 < len(each["host"].encode()) <= _HOST_MAX_BYTES or managers.count(each) > 1:
-                raise CommandError(f"{each['host']} is no host, or is named twice", USAGE)
-        if sum(len(each["host"].encode()) + 32 for each in managers) > DATAGRAM_MAX_BYTES // 2:
-            raise CommandError("these names are too long together for one datagram: use shorter ones", USAGE)
+    def do_set_managers(self, managers, dry_run=False):
+        """Change the list, and return do_managers(). `dry_run`: check it, change nothing, and return the list."""
+        if dry_run:
+            check_managers(managers)
+            return {"list": managers}
         self._service.updates.list_managers(managers)
         return self.do_managers()
 

@@ -18,6 +18,9 @@ PLANNED = {
     *("provision", "provision_all", "replace", "wipe", "wipe_all", "rename"),
 }
 
+# These have a dry run of their own: they return after their checks.
+CHECKED = {"rotate", "set_managers"}
+
 
 class _Undo(Exception):
     """Ends a transaction that is not meant to last."""

@@ -146,6 +146,7 @@ class ManagerService:
         """Return {what: the last exception} of what failed, and was survived."""
         found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
         found["a key or the managers of a device"] = self.updates.error
+        found["the list of managers"] = self.updates.problem
         found["the recall of devices"] = self.recall.error
         found["the watch over silent devices"] = self.kdc.error
         found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
@@ -159,7 +160,7 @@ class ManagerService:
     def problems(self):
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
-        found += old_registry.problems(self)
+        found += old_registry.problems(self) + ([self.updates.problem.format_message()] if self.updates.problem else [])
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
@@ -215,7 +216,7 @@ class ManagerService:
         if not self.leader.may_send():
             raise CommandError("this manager was stopped, and asks its database whether it still leads: try again", FAILED)
         name = request.pop("do", None)
-        if request.pop("dry_run", False):
+        if name not in plan.CHECKED and request.pop("dry_run", False):
             return plan.of(self, {"do": name, **request})
         action = next((getattr(requests, f"do_{name}") for requests in self.requests if hasattr(requests, f"do_{name}")), None)
         if action is None:

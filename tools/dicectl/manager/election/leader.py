@@ -23,6 +23,7 @@ from dicectl.manager.registry.base import NotLeader
 from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.postgresql import parse
 
+_VERSION_MIN = 14  # of PostgreSQL: the first with idle_session_timeout
 _LOCK_CLASS = 0x64696365  # "dice"; the second half is the schema
 _TRY_LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
 _CREATE = """CREATE TABLE IF NOT EXISTS leader (one SMALLINT PRIMARY KEY CHECK (one = 1), number BIGINT NOT NULL,
@@ -94,7 +95,10 @@ class Leader:
     # The election.
 
     def campaign(self):
-        """Try once to become the leader; return whether it succeeded. `active` says who leads, `error` what has failed."""
+        """Try once to become the leader; return whether it succeeded. `active` says who leads, `error` what has failed.
+
+        Raises CommandError if this database can have no leader.
+        """
         sent = self._clock()
         try:
             if not self._try_lock():
@@ -121,11 +125,15 @@ class Leader:
 
     def _open(self):
         if self._session is None or self._session.closed:
-            settings = {**session_options(), "idle_session_timeout": int(1000 * lease.LEASE_S)}
-            options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+            options = " ".join(f"-c {name}={value}" for name, value in session_options().items())
             self._session = self._psycopg.connect(
                 self._url, autocommit=True, options=options, application_name="dicectl manager: lock", **connect_options()
             )
+            version = self._session.info.server_version // 10_000
+            if version < _VERSION_MIN:
+                raise CommandError(f"this database is PostgreSQL {version}: a manager needs {_VERSION_MIN} or later", USAGE)
+            with self._limit.during(self._session):
+                self._session.execute(f"SET idle_session_timeout = {int(1000 * lease.LEASE_S)}")
         return self._session
 
     def _failed(self, error):
