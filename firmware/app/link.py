@@ -96,7 +96,7 @@ def _serial(options):
     from dice import SlipHost
 
     uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
-    return SlipHost(uart, options["address"])
+    return SlipHost(uart, options["address"], options.get("recode", True))
 
 
 def _station(options):

@@ -18,7 +18,7 @@ from dice.aio.slip_host import SlipHost
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
-from dice.transport.slip_ip import packet
+from dice.transport.slip_ip import packet, parse
 from dicectl.manager import group_file
 from dicectl.net import links
 from dicectl.net.slip_gateway import Gateway, at_work
@@ -31,13 +31,13 @@ GROUP = ("239.1.2.3", 9009)
 class GatewayLine:
     """A context manager: a serial line with a gateway at its end, run by a thread; `near` is the node's end."""
 
-    def __init__(self, groups=(GROUP,), interface="127.0.0.1", hops=1):
+    def __init__(self, groups=(GROUP,), interface="127.0.0.1", hops=1, recode=True):
         pair = socket.socketpair()
         for end in pair:
             end.setblocking(False)
         self._ends = pair
         self.near, far = (end.makefile("rwb", buffering=0) for end in pair)
-        self.gateway = Gateway(far, groups, interface, hops=hops)
+        self.gateway = Gateway(far, groups, interface, hops=hops, recode=recode)
         self._work = at_work(self.gateway)
 
     def __enter__(self):
@@ -88,7 +88,7 @@ async def deliver(sender, receiver, word):
     return None
 
 
-def run_group(folder):
+def run_group(folder, node_recodes, gateway_recodes):
     group = group_file.new("lamps", *GROUP)
     group_file.add_sender(group, "switch")
     group_file.add_sender(group, "door")
@@ -98,8 +98,8 @@ def run_group(folder):
         group_file.export(folder / "lamps.group", folder / name / "node.gsa", name)
 
     async def main():
-        with GatewayLine() as bus:
-            host = SlipHost(bus.near, "10.77.0.5")
+        with GatewayLine(recode=gateway_recodes) as bus:
+            host = SlipHost(bus.near, "10.77.0.5", node_recodes)
             on_bus = await dice.join(str(folder / "switch" / "node.gsa"), network=host)
             on_network = await dice.join(str(folder / "door" / "node.gsa"), answering=True)
             received = []
@@ -118,14 +118,63 @@ def run_group(folder):
     return asyncio.run(main())
 
 
-def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(in_network, tmp_path):
-    """The line does not get back its own datagrams."""
-    received, answers, own, counts = in_network(run_group, tmp_path)
+@pytest.mark.parametrize("node_recodes, gateway_recodes", [(True, True), (True, False), (False, True)])
+def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(node_recodes, gateway_recodes, in_network, tmp_path):
+    """The line does not get back its own datagrams. Both ends receive both forms of records."""
+    received, answers, own, counts = in_network(run_group, tmp_path, node_recodes, gateway_recodes)
     assert received[-2:] == [b"hello", b"world"]
     assert answers == [b"me"]
     assert own == 0
     assert counts["dropped"] == 0
     assert counts["to_network"] == 3
+
+
+def carry_record(recode):
+    """Carry a record and an answer over a gateway; return what is on the network, and the frames on the bus."""
+    record = context_of_a_sender().seal(5, b"on")
+    with GatewayLine(recode=recode) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+        peer.settimeout(PATIENCE_S)
+        peer.bind(GROUP)
+        peer.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP[0]) + socket.inet_aton("127.0.0.1"))
+        line = Serial(bus.near, 1300, False)
+        node, group = b"\x0a\x4d\0\1\x15\xe0", socket.inet_aton(GROUP[0]) + GROUP[1].to_bytes(2, "big")
+        line.send(packet(node, group, record, True))
+        seen, source = peer.recvfrom(2000)
+        frames = []
+        for target in (source, GROUP):  # an answer, and a message of a member on the network
+            peer.sendto(record if target == source else record[:-1] + b"x", target)
+            poll = select.poll()
+            poll.register(bus.near, select.POLLIN)
+            frame = None
+            while not frame and poll.poll(PATIENCE_S * 1000):
+                frame = line.receive()
+            frames.append(frame)
+        return record, seen, frames
+
+
+def context_of_a_sender():
+    """Return a Context of a group of one sender."""
+    from dice.group.context import Context
+    from dice.group.gsa import DERIVE_SENDER, K08, Gsa
+    from dice.suites import PSK_AES_128_CCM_8
+
+    return Context(
+        Gsa(
+            gid=bytes(4), address=socket.inet_aton(GROUP[0]), port=GROUP[1], suite=PSK_AES_128_CCM_8, layout=K08,
+            derive=DERIVE_SENDER, epoch=1, key=KEY, own_id=1, own_next=0, lifetime_s=0, budget=1000, senders=[(1, 0)], fresh=True,
+        )
+    )  # fmt: skip
+
+
+def test_records_are_whole_on_the_network_and_recoded_on_the_bus(in_network):
+    """So Wireshark and everything else on the network reads the bytes that the member has sealed. The gateway has no keys."""
+    for recode, sizes in ((True, [31, 31]), (False, [59, 59])):
+        record, seen, frames = in_network(carry_record, recode)
+        assert seen == record
+        assert [len(frame) for frame in frames] == sizes
+        assert [parse(frame)[2] for frame in frames] == [record, record[:-1] + b"x"]
 
 
 def send_noise():

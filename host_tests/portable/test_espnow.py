@@ -8,8 +8,11 @@ from memory_transport import Signal, run
 from support import A, B, RamStore, exists, make_folder, make_gsa
 
 import dice
+from dice.group.gsa import D00
 from dice.group.gsa_encode import encode
+from dice.suites import PSK_AES_128_CCM
 from dice.transport.espnow import EspNow
+from dice.transport.recode import restore
 
 EVERYBODY = b"\xff" * 6
 
@@ -86,13 +89,13 @@ class FakeRadio(Signal):
         return found
 
 
-async def joined(medium, own_id):
-    """Return a Group on a radio of its own."""
+async def joined(medium, own_id, recode=True, **changes):
+    """Return a Group on a radio of its own; `changes` are those of its Gsa."""
     path = make_folder() + "/lamps.gsa"
     with open(path, "wb") as file:
-        file.write(encode(make_gsa(own_id=own_id)))
+        file.write(encode(make_gsa(own_id=own_id, **changes)))
     assert exists(path)
-    return await dice.join(path, RamStore(), EspNow(FakeRadio(medium)))
+    return await dice.join(path, RamStore(), EspNow(FakeRadio(medium), recode))
 
 
 BUFFER_ERROR = ValueError("ESPNow.recv(): buffer error")  # as MicroPython raises it
@@ -183,22 +186,53 @@ def test_two_members_exchange_messages():
     run(main)
 
 
-def test_the_longest_message_fits_a_frame_and_one_byte_more_is_refused():
+def exchange_longest(longest, frame_bytes, recode=True, **changes):
+    """The longest message arrives in a frame of so many bytes, and one byte more is refused."""
+
     async def main():
         medium = RadioMedium()
-        one = await joined(medium, A)
-        two = await joined(medium, B)
-        await one.send(bytes(221))
-        assert await two.__anext__() == (A, bytes(221))
-        assert len(medium.frames[0]) == 250
+        one = await joined(medium, A, recode, **changes)
+        two = await joined(medium, B, recode, **changes)
+        await one.send(bytes(longest))
+        assert await two.__anext__() == (A, bytes(longest))
+        assert len(medium.frames[0]) == frame_bytes
         try:
-            await one.send(bytes(222))
+            await one.send(bytes(longest + 1))
             raise AssertionError
         except OSError:
             pass
         await one.send(b"on")
         assert await two.__anext__() == (A, b"on")
         assert len(medium.frames) == 2
+        one.close()
+        two.close()
+
+    run(main)
+
+
+def test_the_longest_message_fits_a_frame_and_one_byte_more_is_refused():
+    exchange_longest(236, 250)
+    exchange_longest(228, 250, suite=PSK_AES_128_CCM, epoch=2)
+
+
+def test_whole_records_leave_less_room_for_a_message():
+    """They are those of a transport that does not recode, and of the layout d00."""
+    exchange_longest(221, 250, False)
+    exchange_longest(213, 250, False, suite=PSK_AES_128_CCM, epoch=2)
+    exchange_longest(221, 250, layout=D00, epoch=3)
+
+
+def test_radios_that_recode_and_radios_that_do_not_hear_each_other():
+    async def main():
+        medium = RadioMedium()
+        one, two = await joined(medium, A), await joined(medium, B, False)
+        for _ in range(3):
+            await one.send(b"on")
+            assert await two.__anext__() == (A, b"on")
+            await two.send(b"done")
+            assert await one.__anext__() == (B, b"done")
+        assert [len(frame) for frame in medium.frames] == [16, 33] * 3
+        assert one.member.dropped == two.member.dropped == {}
         one.close()
         two.close()
 
@@ -217,7 +251,7 @@ def test_lost_frames_foreign_frames_and_replays_are_tolerated():
         stranger.send(b"")
         await one.send(b"heard")
         assert await two.__anext__() == (A, b"heard")
-        stranger.send(medium.frames[-1])
+        stranger.send(restore(medium.frames[-1]))
         await asyncio.sleep(0.02)
         assert two.member.dropped == {"malformed": 2, "replayed": 1}
         assert one.member.dropped == {"malformed": 2, "own": 1}

@@ -4,7 +4,10 @@
 
 import errno
 
+from support import A, make_member, seal, sealed
+
 from dice.limits import DATAGRAM_MAX_BYTES
+from dice.transport.recode import recode
 from dice.transport.slip import Serial
 
 END = b"\xc0"
@@ -64,11 +67,11 @@ def received(transport):
             return datagrams
 
 
-def framed(*datagrams):
+def framed(*datagrams, recode=True):
     """Return the datagrams as the bytes on the line."""
     stream = Stream()
     for datagram in datagrams:
-        Serial(stream).send(datagram)
+        Serial(stream, recode=recode).send(datagram)
     return stream.written
 
 
@@ -138,7 +141,7 @@ def test_an_endless_frame_takes_bounded_memory_and_drops_only_itself():
         for _ in range(40):
             stream.chunks.append(noise)
             assert transport.receive() is None
-            assert len(transport._frame) <= 2 * DATAGRAM_MAX_BYTES
+            assert len(transport._frame) <= 2 * DATAGRAM_MAX_BYTES + 1
         stream.chunks.append(END + framed(b"after"))
         assert received(transport) == [b"after"]
         assert transport.dropped == 1
@@ -221,3 +224,33 @@ def test_close_closes_the_stream():
     stream = Stream()
     Serial(stream).close()
     assert stream.closed
+
+
+def test_a_command_takes_18_bytes_on_the_line_and_33_of_a_line_that_does_not_recode():
+    datagram = sealed(0x0105, b"on")
+    assert not [byte for byte in datagram if byte in END + ESC]  # none of them is escaped
+    assert (len(framed(datagram)), len(framed(datagram, recode=False))) == (18, 33)
+
+
+def test_whole_and_recoded_records_arrive_on_any_line():
+    sender = make_member(A)
+    datagrams = [bytes(seal(sender, bytes(size))) for size in (0, 2, 100, 1195)]
+    line = framed(datagrams[0], datagrams[2]) + framed(datagrams[1], recode=False) + framed(datagrams[3])
+    for recodes in (True, False):
+        assert received(Serial(Stream(line), recode=recodes)) == [datagrams[0], datagrams[2], datagrams[1], datagrams[3]]
+
+
+def test_datagrams_that_look_like_recoded_records_arrive_as_they_are():
+    frame = recode(sealed(0, b"on"))
+    datagrams = [frame, b"\0" + frame, b"\0\0" + frame, b"\x80" * 14, b"\xff" * DATAGRAM_MAX_BYTES, END * DATAGRAM_MAX_BYTES]
+    for recodes in (True, False):
+        transport = Serial(Stream(framed(*datagrams, recode=recodes)))
+        assert received(transport) == datagrams
+        assert transport.dropped == 0
+
+
+def test_a_recoded_record_that_would_be_longer_than_a_datagram_is_dropped():
+    """A short frame takes no more memory than a whole datagram."""
+    transport = Serial(Stream(END + b"\x80" * 20 + END + b"\x80" * 21 + END + b"\x80" * 20 + END), 35)
+    assert [len(datagram) for datagram in received(transport)] == [35, 35]
+    assert transport.dropped == 1

@@ -6,7 +6,7 @@ import asyncio
 from binascii import unhexlify
 
 from memory_transport import Signal, run
-from support import raises
+from support import A, make_member, raises, seal, sealed
 
 from dice._compat import ticks_add, ticks_diff
 from dice.aio.slip_host import SlipHost
@@ -14,6 +14,7 @@ from dice.aio.wait import now, wait
 from dice.errors import UsageError
 from dice.limits import DATAGRAM_MAX_BYTES
 from dice.reasons import E_HOST
+from dice.transport.recode import recode
 from dice.transport.slip_ip import address_of, packet, parse
 
 # The well-known example of a header checksum: a UDP packet of 0x73 bytes from 192.168.0.1 to 192.168.0.199.
@@ -64,10 +65,10 @@ class BusLine(Signal):
         return head
 
 
-def host(bus, address):
+def host(bus, address, recode=True):
     """Return a Host and its line."""
     line = bus.line()
-    return SlipHost(line, address), line
+    return SlipHost(line, address, recode), line
 
 
 async def received(endpoint, tries=50):
@@ -124,6 +125,64 @@ def fixed(at, value):
     total = sum(made[i] << 8 | made[i + 1] for i in range(0, 20, 2))
     made[10:12] = (0xFFFF - ((total & 0xFFFF) + (total >> 16))).to_bytes(2, "big")
     return bytes(made)
+
+
+def test_a_record_is_recoded_in_a_packet_of_28_bytes_less():
+    """Written down a second time, from the text of docs/protocol.md, section 16."""
+    record = bytes(sealed(5, b"on"))
+    whole, small = bytes(packet(ONE, OTHER, record)), bytes(packet(ONE, OTHER, record, True))
+    assert (len(whole), len(small)) == (59, 31)
+    assert small == b"\1" + whole[10:12] + ONE + OTHER + recode(record)
+    assert whole == packet(ONE, OTHER, record, False)
+    assert parse(small) == parse(whole) == (ONE, OTHER, record)
+
+
+def test_what_cannot_be_recoded_is_an_ip_packet():
+    frame = recode(sealed(5, b"on"))
+    for data in (b"", b"x", b"\x80", frame, b"\0" + frame, b"\xff" * 100, bytes(range(256)), sealed(1 << 23, b"on"), frame[:13]):
+        data = bytes(data)
+        made = packet(ONE, OTHER, data, True)
+        assert made == packet(ONE, OTHER, data) and parse(bytes(made)) == (ONE, OTHER, data)
+
+
+def test_truncated_and_damaged_recoded_packets_are_refused():
+    """The checksum is that of the IP header, which has the addresses and the length; it does not cover ports and the record."""
+    good = bytes(packet(ONE, OTHER, sealed(5, b"on"), True))
+    for cut in range(len(good)):
+        assert parse(good[:cut]) is None, cut
+        assert parse(good[:cut] + good[cut + 1 :]) is None, cut
+    assert parse(good + b"x") is None
+    ports = range(7, 9), range(13, 15)
+    for at in range(15):
+        for bit in range(8):
+            bad = bytearray(good)
+            bad[at] ^= 1 << bit
+            assert (parse(bytes(bad)) is None) == (at not in ports[0] and at not in ports[1]), (at, bit)
+    assert parse(good[:15] + b"\x17" + good[16:]) is None, "a whole datagram has an IP packet"
+
+
+def test_hosts_that_recode_and_hosts_that_do_not_exchange_records_and_answers():
+    async def main():
+        bus = MemoryBus()
+        (one, _), (two, _) = host(bus, "10.77.0.1"), host(bus, "10.77.0.2", False)
+        groups = [each.Multicast(GROUP, 9000) for each in (one, two)]
+        member = make_member(A)
+        for sender, receiver, size in ((0, 1, 31), (1, 0, 59)) * 2:
+            record, before = bytes(seal(member, b"on")), len(bus.written)
+            groups[sender].send(record)
+            assert await received(groups[receiver]) == record
+            escapes = sum([bus.written[before:].count(byte) for byte in (b"\xdb\xdc", b"\xdb\xdd")])
+            assert len(bus.written) - before == size + 2 + escapes
+            channel = groups[sender].ask(record)
+            assert await received(groups[receiver]) == record
+            groups[receiver].answer(record, groups[receiver].source)
+            assert (await received(channel))[0] == record
+            channel.close()
+        assert one.dropped == two.dropped == 0
+        for endpoint in groups:
+            endpoint.close()
+
+    run(main)
 
 
 def test_fragments_and_other_protocols_are_refused():

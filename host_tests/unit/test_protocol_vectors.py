@@ -12,7 +12,9 @@ from dice import record
 from dice.group.context import Context, sender_key
 from dice.group.gsa import UNKNOWN, Gsa, decode
 from dice.group.gsa_encode import encode, mul_id_of, traffic_key
-from dice.suites import PSK_AES_128_CCM_8, SUITES
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
+from dice.transport.recode import recode, restore
+from dice.transport.slip_ip import packet, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = bytes(range(16))
@@ -63,8 +65,51 @@ def test_the_code_computes_every_vector_of_the_protocol():
         "gsa sender": encode(_sender_gsa()).hex(),
         "gsa ipv6 sender": encode(_sender_gsa(address=MUL_ID)).hex(),
         "gsa listener": encode(_listener_gsa()).hex(),
+        **{name: ours.hex() for name, ours, _, _ in _recoded_vectors()},
     }
     assert _listed() == computed
+
+
+def _recoded(name):
+    """Return a record of section 9 recoded as section 16 says it."""
+    whole = bytes.fromhex(name if len(name) > 20 else _listed()[name])
+    marked_number = (1 << 23) + int.from_bytes(whole[6:11], "big")
+    return struct.pack(">BHHB", marked_number >> 16, marked_number & 0xFFFF, int.from_bytes(whole[3:5], "big"), whole[5]) + whole[21:]
+
+
+def _long_tagged(sequence):
+    """Return an empty record of sender ff in epoch ffff, with a tag of 16 bytes."""
+    return record.seal(SUITES[PSK_AES_128_CCM].cipher, KEY, SALT, 23, 0xFFFF, 0xFF << 40 | sequence, b"").hex()
+
+
+def _recoded_packet(name):
+    """Return the RecodedPacket of section 16."""
+    source, target = bytes((10, 77, 0, 1)), bytes((239, 1, 2, 3))
+    header = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(_listed()[name]) // 2, 0, 0x4000, 64, 17, 0, source, target)
+    total = sum(struct.unpack(">10H", header))
+    checksum = 0xFFFF - (total % 0xFFFF)
+    return struct.pack(">BH4sH4sH", 1, checksum, source, 5600, target, 5684) + _recoded(name)
+
+
+def _recoded_vectors():
+    """Yield (name, frame by these lines, frame by the library, the datagram)."""
+    for name, text in (
+        ("recoded k08 2a", _listed()["k08 2a"]),
+        ("recoded 2a", _listed()["record 2a"]),
+        ("recoded first", _long_tagged(0)),
+        ("recoded last", _long_tagged((1 << 23) - 1)),
+    ):
+        datagram = bytes.fromhex(text)
+        yield name, _recoded(text), recode(datagram), datagram
+    datagram = bytes.fromhex(_listed()["k08 2a"])
+    ends = bytes((10, 77, 0, 1)) + (5600).to_bytes(2, "big"), bytes((239, 1, 2, 3)) + (5684).to_bytes(2, "big")
+    yield "recoded packet", _recoded_packet("k08 2a"), packet(*ends, datagram, True), datagram
+
+
+def test_the_recoded_vectors_are_those_of_the_library_and_restore_to_their_records():
+    for name, ours, theirs, datagram in _recoded_vectors():
+        assert ours.hex() == bytes(theirs).hex() == _listed()[name], name
+        assert (parse(ours)[2] if name == "recoded packet" else restore(ours)) == datagram
 
 
 def test_the_gsas_of_the_protocol_decode_to_their_fields():

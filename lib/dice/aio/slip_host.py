@@ -33,12 +33,19 @@ class SlipHost:
     raises the error; the next transport that is made starts the task again.
     """
 
-    def __init__(self, stream: "Any", address: str) -> None:
-        """`stream` is as for dice.transport.slip.Serial; `address` is ours, as text: "10.77.0.5". Raises UsageError."""
+    def __init__(self, stream: "Any", address: str, recode: bool = True) -> None:
+        """Use a line; raises UsageError.
+
+        * `stream`: as for dice.transport.slip.Serial.
+        * `address`: ours, as text: "10.77.0.5".
+        * `recode`: whether to send records recoded, in 28 bytes less than IP. Devices and gateways of the time before, and routers
+          that know IP alone, do not read them. Both forms are received in any case.
+        """
         self.address = address_of(address)
         self.dropped = self.overrun = 0
         self.error: Exception | None = None
-        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES, False)
+        self._recode = recode
         self._endpoints: list[IpEndpoint] = []
         self._task: asyncio.Task[None] | None = None
         self._error: OSError | None = None
@@ -59,7 +66,7 @@ class SlipHost:
 
     def send(self, source: bytes, target: "Any", data: "Bytes") -> None:
         """Put a datagram on the line; both addresses are address | port, 6 bytes. Raises OSError."""
-        self._line.send(packet(source, target, data))
+        self._line.send(packet(source, target, data, self._recode))
 
     def check(self) -> None:
         """Raise the OSError with which the line has failed."""

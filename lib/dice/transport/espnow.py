@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Datagrams by ESP-NOW broadcast, between ESP32s on one Wi-Fi channel, without an access point.
 
-A frame carries 250 bytes, so a message to a group has at most 221 bytes, or 213 with 16-byte tags. The encryption of ESP-NOW works
-between two devices, and cannot protect a broadcast; a record of dice does not need it.
+A frame carries 250 bytes. Group records are recoded (dice.transport.recode), so a message to a group has at most 236 bytes, or 228
+with 16-byte tags; records that go whole have 221 or 213. The encryption of ESP-NOW works between two devices, and cannot protect a
+broadcast; a record of dice does not need it.
 """
 
 import errno
@@ -11,6 +12,7 @@ import errno
 from .._compat import const
 from .._typing import TYPING
 from ..limits import ESPNOW_FRAME_MAX_BYTES
+from .recode import recode, restore
 
 if TYPING:
     from typing import Any
@@ -33,36 +35,42 @@ class EspNow:
     Peers other than the broadcast address are forgotten then.
     """
 
-    def __init__(self, radio: "Any") -> None:
-        """`radio` is an active `espnow.ESPNow()`, on an active WLAN interface; raises OSError.
+    def __init__(self, radio: "Any", recode: bool = True) -> None:
+        """Use a radio; raises OSError.
 
-        Before it is activated, `radio.config(rxbuf=2700)` makes room for ten frames; by default there is room for two.
+        * `radio`: an active `espnow.ESPNow()`, on an active WLAN interface. Before it is activated, `radio.config(rxbuf=2700)`
+          makes room for ten frames; by default there is room for two.
+        * `recode`: whether to send group records recoded, which devices of the time before do not read. Both forms are received
+          in any case.
         """
         self.socket = radio
         self.errors = 0
         self.error: Exception | None = None
         self._failed = 0  # receptions in a row
         self._quiet = 0  # calls of renew() since the last reception
+        self._recode = recode
         self._add_peer()
 
     def send(self, datagram: "Bytes") -> None:
         """Send to all devices; raises OSError, also for a datagram that does not fit a frame."""
-        if len(datagram) > ESPNOW_FRAME_MAX_BYTES:
+        frame = recode(datagram, self._recode)
+        if len(frame) > ESPNOW_FRAME_MAX_BYTES:
             raise OSError(errno.EINVAL)
         try:
-            self.socket.send(_BROADCAST, datagram, False)
+            self.socket.send(_BROADCAST, frame, False)
         except OSError:
             self._restart()
-            self.socket.send(_BROADCAST, datagram, False)
+            self.socket.send(_BROADCAST, frame, False)
 
     def receive(self) -> "bytes | None":
         """Return the next datagram, or None; raises OSError if the radio cannot be read even when it was activated again."""
         try:
-            _, datagram = self.socket.recv(0)
+            _, frame = self.socket.recv(0)
             self._failed = 0
-            if datagram is not None:
+            if frame is not None:
                 self._quiet = 0
-            return datagram
+                return restore(frame)
+            return None
         except (OSError, ValueError) as error:
             self.errors += 1
             self.error = error

@@ -26,8 +26,11 @@ def _group(value):
 @click.argument("port", shell_complete=complete_port)
 @click.option("--baud", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line.")
 @click.option("--group", "groups", multiple=True, help="ADDRESS:PORT of a group to forward to the bus; can be repeated.")
+@click.option(
+    "--recode/--no-recode", default=True, help="Send records to the bus recoded, by default; older nodes read whole ones."
+)
 @network_options
-def command(port, baud, groups, interface, hops):
+def command(port, baud, groups, recode, interface, hops):
     """Connect nodes on a serial bus to the network.
 
     PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway translates each of
@@ -35,6 +38,9 @@ def command(port, baud, groups, interface, hops):
     sent to, and, for a minute after a message to a group, from its members. They also receive the messages of the groups that
     --group names. The gateway has no keys and cannot read any message. It sends whatever
     the bus sends to any address that the bus names: whoever has access to the bus can send to this computer and its network.
+
+    On the bus, records are recoded: a command of 2 bytes takes 31 bytes instead of 59 (docs/protocol.md, section 16). The gateway
+    always receives both forms. Give --no-recode while the bus has nodes of the time before that.
 
     \b
     Example:
@@ -47,7 +53,7 @@ def command(port, baud, groups, interface, hops):
     require_unix("dicectl gateway")
     with open_serial(port, baud) as stream:
         try:
-            gateway = Gateway(stream, [_group(value) for value in groups], interface, hops=hops or 1)
+            gateway = Gateway(stream, [_group(value) for value in groups], interface, hops=hops or 1, recode=recode)
         except OSError as error:
             raise CommandError(f"cannot join the group on {interface or 'any interface'}: {error.strerror or error}", USAGE)
         click.echo(f"forwarding between {port} and the network; Ctrl-C ends it", err=True)

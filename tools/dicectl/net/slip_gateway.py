@@ -4,6 +4,8 @@
 
 A port of a node receives from the addresses that it has sent to, and, for a while after a message to a group, the answers of
 members, whose addresses nobody knows before. A stranger who finds the port of the gateway cannot fill the bus, which is slow.
+
+Records are recoded on the bus (docs/protocol.md, section 16), and whole on the network. That takes no keys.
 """
 
 import contextlib
@@ -118,12 +120,16 @@ class Gateway:
     `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` has the datagrams in each direction, and those dropped.
     """
 
-    def __init__(self, stream, groups=(), interface=None, clock=time.monotonic, hops=1):
-        """`groups` are (address, port), `clock()` returns seconds; `interface` and `hops` as of UdpNetwork. Raises OSError."""
+    def __init__(self, stream, groups=(), interface=None, clock=time.monotonic, hops=1, recode=True):
+        """`groups` are (address, port), `clock()` returns seconds; `interface` and `hops` as of UdpNetwork. Raises OSError.
+
+        `recode` is that of SlipHost: nodes of the time before read whole records alone.
+        """
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
         self.error = None
         self._failed = 0  # steps in a row
-        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES)
+        self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES, False)
+        self._recode = recode
         self._name = interface
         self._interface = find_interface(interface, False)
         self._hops = hops
@@ -263,7 +269,7 @@ class Gateway:
             return
         _remember(self._written, (_raw(source), target, datagram))
         try:
-            self._line.send(packet(_raw(source), target, datagram))
+            self._line.send(packet(_raw(source), target, datagram, self._recode))
             self.counts["to_bus"] += 1
         except OSError:
             self.counts["dropped"] += 1

@@ -6,6 +6,17 @@
 Packets (RFC 791, RFC 768) are framed by SLIP (RFC 1055), so any router that takes IP from a serial line can be the gateway;
 `dicectl gateway` is one. Fragments and packets with a wrong header checksum are dropped. The checksum of UDP is neither sent nor
 verified: a damaged datagram fails to authenticate. Addresses protect nothing, as on any network.
+
+A record that can be recoded (dice.transport.recode) goes in a packet of 28 bytes less, which no router takes for IP, since it is of
+version 0:
+
+struct {                                       offset
+    uint8 type = 1;                             0
+    uint16 header_checksum;                     1    of the IPv4 packet that it stands for
+    uint32 source; uint16 source_port;          3
+    uint32 target; uint16 target_port;          9
+    Recoded record;                            15
+} RecodedPacket;
 """
 
 
@@ -13,6 +24,7 @@ _TYPING = const(0)
 from ..errors import UsageError
 _IP_UDP_HEADERS_BYTES = const(28)
 _E_HOST = const(74)
+from .recode import recode, restore
 
 if _TYPING:
     from typing import Any
@@ -21,6 +33,7 @@ if _TYPING:
 
 _IP_BYTES = const(20)
 _UDP = 17
+_RECODED_MIN_BYTES = const(29)
 
 
 def address_of(text: str) -> bytes:
@@ -34,18 +47,25 @@ def address_of(text: str) -> bytes:
     return parts
 
 
-def packet(source: bytes, target: bytes, data: "Bytes") -> bytearray:
-    """Return the IPv4 packet that carries a datagram; `source` and `target` are address | port, 6 bytes."""
-    length = _IP_UDP_HEADERS_BYTES + len(data)
-    head = bytearray(b"\x45\0\0\0\0\0\x40\0\x40\x11\0\0" + source[:4] + target[:4])  # one fragment, time to live 64
-    head[2:4] = length.to_bytes(2, "big")
-    head[10:12] = (_sum(head) ^ 0xFFFF).to_bytes(2, "big")
-    return head + source[4:] + target[4:] + (length - _IP_BYTES).to_bytes(2, "big") + b"\0\0" + data
+def packet(source: bytes, target: bytes, data: "Bytes", records: bool = False) -> "Bytes":
+    """Return the IPv4 packet that carries a datagram; `source` and `target` are address | port, 6 bytes.
+
+    With `records` true, return a RecodedPacket if the datagram is a record that can be recoded.
+    """
+    head = _head(source, target, data)
+    if records:
+        record = recode(data)
+        if len(record) < len(data):
+            return b"\1" + head[10:12] + source + target + record
+    return head + source[4:] + target[4:] + (len(data) + 8).to_bytes(2, "big") + b"\0\0" + data
 
 
 def parse(frame: bytes) -> "tuple[bytes, bytes, bytes] | None":
-    """Return (source, target, data) of an IPv4 packet with a whole UDP datagram, or None; the addresses are as for packet()."""
+    """Return (source, target, data) of a packet with a whole UDP datagram, or None; the addresses are as for packet()."""
     size = len(frame)
+    if size >= _RECODED_MIN_BYTES and frame[0] == 1 and frame[15] & 128:
+        parsed = frame[3:9], frame[9:15], restore(frame[15:])
+        return parsed if _head(*parsed)[10:12] == frame[1:3] else None
     if size < _IP_UDP_HEADERS_BYTES or frame[0] >> 4 != 4:
         return None
     udp = (frame[0] & 15) * 4
@@ -55,6 +75,14 @@ def parse(frame: bytes) -> "tuple[bytes, bytes, bytes] | None":
     if lengths != (size, size) or _sum(frame[:udp]) != 0xFFFF:
         return None
     return frame[12:16] + frame[udp : udp + 2], frame[16:20] + frame[udp + 2 : udp + 4], frame[udp + 8 :]
+
+
+def _head(source: bytes, target: bytes, data: "Bytes") -> bytearray:
+    """Return the IPv4 header of a packet."""
+    head = bytearray(b"\x45\0\0\0\0\0\x40\0\x40\x11\0\0" + source[:4] + target[:4])  # one fragment, time to live 64
+    head[2:4] = (_IP_UDP_HEADERS_BYTES + len(data)).to_bytes(2, "big")
+    head[10:12] = (_sum(head) ^ 0xFFFF).to_bytes(2, "big")
+    return head
 
 
 def _sum(header: "Bytes") -> int:
