@@ -11,7 +11,7 @@ struct {                                       offset
 } Recoded;
 
 A datagram that does not fit that form goes whole. One that would be taken for a recoded record gets a byte 0 before it; no datagram
-of dice does. Nothing is known of keys, and nothing is believed: the record that is restored is authenticated as one that came whole.
+of dice does. Nothing is known of keys, and nothing is believed: a record that is restored is authenticated as one that came whole.
 """
 
 
