@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Recoded records: docs/protocol.md, section 16. What is recoded, that nothing is lost, and that nothing is believed."""
+"""Recoded records, as section 16 of docs/protocol.md states them: nothing is lost, and nothing is believed."""
 
 from binascii import unhexlify
 

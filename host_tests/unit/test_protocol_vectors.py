@@ -74,7 +74,7 @@ def _recoded(name):
     """Return a record of section 9 recoded as section 16 says it."""
     whole = bytes.fromhex(name if len(name) > 20 else _listed()[name])
     marked_number = (1 << 23) + int.from_bytes(whole[6:11], "big")
-    return struct.pack(">BHHB", marked_number >> 16, marked_number & 0xFFFF, int.from_bytes(whole[3:5], "big"), whole[5]) + whole[21:]
+    return marked_number.to_bytes(3, "big") + whole[3:6] + whole[21:]
 
 
 def _long_tagged(sequence):
