@@ -19,11 +19,12 @@ from dicectl import resources
 from dicectl.board.raw_repl import Bare, Device
 from dicectl.emulator.board import EmulatedBoard, check
 from dicectl.errors import CommandError
-from dicectl.firmware import mpy, profiles, recipe
+from dicectl.firmware import bundle, mpy, profiles, recipe
 from host_tests.patience import until
 from tools import import_graph
 
 ROOT = Path(__file__).resolve().parents[2]
+EMPTY_BYTES = 1_433_600  # free in the file system of a Pico: 352 blocks, of which the root takes two
 ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 SEAL = """
@@ -35,14 +36,17 @@ print(hexlify(record.seal(SUITES[0xC0A8].cipher, key, salt, 23, 1, 5, b"123456")
 print(record.__file__)
 """
 DAMAGE = """
-with open("/dice/wire.mpy", "r+b") as file:
-    file.seek(100)
+at = %d
+with open("/dice.mpy", "r+b") as file:
+    file.seek(at)
     byte = file.read(1)[0]
-    file.seek(100)
+    file.seek(at)
     file.write(bytes((byte ^ 4,)))
 import os
+os.mkdir("/dice")
+os.mkdir("/dice/crypto")
 os.mkdir("/dice.new")
-for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/dice/aio.mpy.new", "/dice.new/x.mpy"):
+for name in ("/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/dice.mpy.new", "/dice.new/x.mpy"):
     with open(name, "w") as file:
         file.write("raise SystemExit")
 """
@@ -73,11 +77,13 @@ def run(board, code):
 
 def library():
     """Return {path on the board: bytes} of a board with all of dice."""
-    emitted = mpy.cross_version()
-    return {
-        name.removesuffix(".py") + ".mpy": mpy.compile_file(resources.LIB / name, name, ARMV6M, emitted)
-        for name in profiles.files(native=True)
-    }
+    return {bundle.FILE: bundle.make(profiles.files(native=True), ARMV6M, mpy.cross_version())}
+
+
+def folder(profile):
+    """Return the same of a board with a profile of dice as a folder."""
+    names = profiles.files(profile, native=True)
+    return {name[:-3] + ".mpy": mpy.compile_here(resources.LIB / name, name, "armv6m") for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -98,29 +104,34 @@ def deployed(bare):
 
 
 def test_deploy_copies_all_of_dice_to_an_empty_board(deployed):
+    """As one file, which takes the blocks that deploy says."""
     board, done = deployed
     wanted = library()
     assert board.files() == wanted
     assert done["copied"] == {f"/{name}": len(data) for name, data in wanted.items()}
-    assert done["flash_bytes"] % 4096 == 0
-    assert not any(name.endswith(("_posix.mpy", "_cpython.mpy", "/host.mpy")) for name in wanted)
+    assert done["sent_bytes"] == len(wanted[bundle.FILE])
     assert done["mpy"] == str(ARMV6M) == "6.3 armv6m"
+    (room,) = run(board, "import os\nstat = os.statvfs('/')\nprint(stat[0] * stat[3])")
+    assert int(room) == done["flash_free_bytes"] == EMPTY_BYTES - done["flash_bytes"]
+    assert done["flash_bytes"] <= 64 << 10
 
 
 def test_deployed_dice_seals_a_record(deployed):
     """The first vector of docs/protocol.md, sealed on the board."""
     board, _ = deployed
-    assert run(board, SEAL) == [UNICAST, "dice/record.mpy"]
+    assert run(board, SEAL) == [UNICAST, "/dice.mpy./record.mpy"]
 
 
-def test_only_files_that_differ_are_replaced(deployed):
-    """A flipped bit, a module's source (which is imported first), modules that no board needs, remains of another deploy."""
+def test_only_modules_that_differ_are_sent(deployed):
+    """A flipped bit, a folder dice (which is imported first) with modules that no board needs, remains of another deploy."""
     board, _ = deployed
-    run(board, DAMAGE)
+    part = next(
+        part for part in bundle.parts(profiles.files(native=True), ARMV6M, mpy.cross_version()) if part.name == "dice/wire.py"
+    )
+    run(board, DAMAGE % (part.at + 100))
     done = dicectl(board, "deploy")
-    assert list(done["copied"]) == ["/dice/wire.mpy"]
-    rests = {"/dice/record.py", "/dice/crypto/host.py", "/dice/limits.mpy", "/dice/aio.mpy.new", "/dice.new"}
-    assert rests <= set(done["removed"])
+    assert (list(done["copied"]), done["sent_bytes"]) == (["/dice.mpy"], len(part.data))
+    assert {"/dice", "/dice.mpy.new", "/dice.new"} == set(done["removed"])
     assert board.files() == library()
     done = dicectl(board, "deploy")
     assert (done["copied"], done["removed"], done["unchanged"]) == ({}, [], len(library()))
@@ -132,7 +143,7 @@ def test_doctor_describes_the_board_and_its_dice(deployed):
     assert (found["board"], found["platform"], found["mpy"]) == ("RPI_PICO", "rp2", "6.3 armv6m")
     assert found["backend"] == "device (AES in software)"
     assert found["missing"] == ["network"]
-    assert found["dice"] == [{"where": "/dice", "version": __version__, "error": None, "differs": []}]
+    assert found["dice"] == [{"where": "/dice.mpy", "version": __version__, "error": None, "differs": []}]
     assert found["to_do"] == []
     assert 150_000 < found["heap_free"] < found["heap"] < 264_000
     assert 1_000_000 < found["flash_free"] < found["flash"] < 2 << 20
@@ -173,6 +184,20 @@ def cut_the_power_when(board, name, argv):
     process.communicate()
 
 
+def test_a_folder_becomes_one_file_and_survives_a_power_cut(bare):
+    """The power fails while the file is written, and when the folder has been renamed: the board imports the old, then the new."""
+    with EmulatedBoard(bare, folder("group"), pty=True) as board:
+        argv = [sys.executable, "-m", "dicectl", "deploy", "--profile", "group", "--port", board.port]
+        cut_the_power_when(board, "dice.mpy.new", argv)
+        board.power_on()
+        assert run(board, SEAL) == [UNICAST, "dice/record.mpy"]
+        done = dicectl(board, "deploy", "--profile", "group")
+        assert (list(done["copied"]), set(done["removed"])) == (["/dice.mpy"], {"/dice", "/dice.mpy.new"})
+        assert list(board.files()) == ["dice.mpy"]
+        assert done["flash_bytes"] <= 16 << 10
+        assert run(board, SEAL) == [UNICAST, "/dice.mpy./record.mpy"]
+
+
 def test_deploy_leaves_frozen_dice_alone(tmp_path):
     """`deploy` reports it and copies the program alone; `doctor` reports it too."""
     (tmp_path / "main.py").write_text("import dice\n")
@@ -181,7 +206,7 @@ def test_deploy_leaves_frozen_dice_alone(tmp_path):
         assert "frozen into the firmware" in done["dice"]
         assert list(done["copied"]) == ["/main.py"]
         assert list(board.files()) == ["main.py"]
-        assert "/dice/wire.mpy" in dicectl(board, "deploy", "--force", "--dry-run")["copied"]
+        assert "/dice.mpy" in dicectl(board, "deploy", "--force", "--dry-run")["copied"]
         found = dicectl(board, "doctor")["board"]
     assert found["dice"] == [{"where": "frozen", "version": __version__, "error": None}]
     assert (found["backend"], found["to_do"]) == ("device (AES in software)", [])

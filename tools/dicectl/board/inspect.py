@@ -89,6 +89,8 @@ def _board(port, dry_run):
 def _dice(device, facts, entry, file, version, error):
     """Return the facts of one dice on the board; if it consists of files, also the modules that differ from this one."""
     folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
+    if folder and file and file.endswith("dice.mpy"):
+        folder += ".mpy"
     result = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
     if folder and "hashlib" not in device.call("missing")[0]:
         result["differs"] = sync.differences(device, folder, facts)

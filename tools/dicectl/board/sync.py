@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Plans a deploy by comparing hashes, then applies it.
 
-Each file is written under a temporary name and hashed on the board. When all hashes are right, the files are renamed together. If
-the board has no dice yet, the whole folder has a temporary name and appears in one step. If the cable is pulled out, each file is
-either the old or the new one, and complete; the next deploy does the rest, and removes temporary files.
+dice is one file, a bundle; of one that is already there, only the modules that changed are sent. Each file is written under a
+temporary name and hashed on the board. When all hashes are right, the files are renamed together. If the cable is pulled out, each
+file is either the old or the new one, and complete; the next deploy does the rest, and removes temporary files.
+
+On request dice is a folder of files instead. If the board has no dice yet, the whole folder has a temporary name and appears in one
+step. A folder `dice` precedes a file `dice.mpy` when a board imports, so the folder is renamed away after the file is complete, and
+a bundle is removed after the folder is complete.
 """
 
 import base64
@@ -16,9 +20,10 @@ from pathlib import Path
 from dice.errors import DiceError
 from dice.group.gsa import decode
 from dicectl import resources
+from dicectl.board import bundled
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import mpy, profiles
+from dicectl.firmware import bundle, mpy, profiles
 
 _TEMPORARY = ".new"
 _AS_SOURCE = ("main.py", "boot.py")  # boards run these as source only
@@ -44,6 +49,8 @@ class DeployPlan:
     block_bytes: int
     free_bytes: int
     staged: str | None  # the folder that appears in one step
+    retired: str | None = None  # the folder that disappears in one step
+    steps: dict = field(default_factory=dict)  # {path: from bundled.steps()} of a file that is not sent as a whole
     notes: list = field(default_factory=list)
 
     def temporary(self, path):
@@ -59,8 +66,18 @@ class DeployPlan:
 
     @property
     def flash_bytes(self):
-        """Return the space of the wanted files in the file system, in whole blocks."""
-        return _blocks(self.wanted.values(), self.block_bytes) * self.block_bytes
+        """Return the space of the wanted files in the file system, at most: whole blocks, of which a folder takes two."""
+        folders = {path[:at] for path in self.wanted for at in range(1, len(path)) if path[at] == "/"}
+        return (_blocks(self.wanted.values(), self.block_bytes) + 2 * len(folders)) * self.block_bytes
+
+    @property
+    def sent_bytes(self):
+        """Return the bytes that cross the cable, before they are encoded."""
+        return sum(len(step[2] or b"") for path, data in self.copies.items() for step in self.steps_of(path, data))
+
+    def steps_of(self, path, data):
+        """Return the steps of a file, as from bundled.steps()."""
+        return self.steps.get(path) or [(None, None, data)]
 
     def as_dict(self):
         """Return the values for --json, without the contents of files."""
@@ -70,6 +87,7 @@ class DeployPlan:
             "mpy": str(self.flavour),
             "dice": self.about_dice,
             "copied": {path: len(data) for path, data in self.copies.items()},
+            "sent_bytes": self.sent_bytes,
             "removed": self.removals,
             "unchanged": self.unchanged,
             "flash_bytes": self.flash_bytes,
@@ -78,7 +96,7 @@ class DeployPlan:
 
 
 def _blocks(contents, block):
-    return sum(-(-len(data) // block) or 1 for data in contents)
+    return sum(bundle.blocks(len(data), block) for data in contents)
 
 
 def gather(paths, to):
@@ -119,8 +137,11 @@ def _hidden(path):
     return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def plan(device, sources, to, profile, force):
-    """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError."""
+def plan(device, sources, to, profile, force, as_files=False):
+    """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError.
+
+    dice is a bundle, or a folder of files if `as_files` or if files of the user would be lost or hide it otherwise.
+    """
     device.load("board_facts.py")
     (facts,) = device.call("identity")
     installed = device.call("installed")
@@ -131,36 +152,45 @@ def plan(device, sources, to, profile, force):
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
-    wanted = _compiled({f"{to}/{name}": resources.LIB / name for name in names} | sources, to, flavour)
     folder = f"{to}/dice" if names else None
+    wanted = _compiled(sources, to, flavour)
     present = _present(device, wanted, folder)
+    form = None if folder is None else bundled.Form(device, names, folder, flavour, mpy.cross_version())
+    if form:
+        form.choose(present, wanted, as_files)
+        wanted = (form.wanted or _compiled({f"{to}/{name}": resources.LIB / name for name in names}, to, flavour)) | wanted
     result = DeployPlan(
         board=f"{facts['machine']}, MicroPython {'.'.join(map(str, facts['version']))}",
         port=device.port,
         flavour=flavour,
-        about_dice=_about(names, frozen, folder, profile),
+        about_dice=_about(names, frozen, form and form.where, profile),
         wanted=wanted,
         copies={path: data for path, data in wanted.items() if present.get(path) != _hash(data)},
-        removals=_stale(wanted, present, folder),
+        removals=_stale(wanted, form.kept(present), folder) + form.replaced(present) if form else _stale(wanted, present, None),
         block_bytes=room["block"],
         free_bytes=room["flash_free"],
-        staged=None if folder is None or device.call("exists", folder)[0] else folder,
+        staged=None if form is None or form.wanted or device.call("exists", folder)[0] else folder,
+        retired=form.retired(present) if form else None,
+        steps=form.steps if form else {},
     )
-    result.notes = _notes(facts, installed, to, folder, wanted, present, result.removals)
+    result.notes = _notes(facts, installed, to, form and form.where, wanted, present, result.removals)
+    result.notes += form.notes if form else []
     if "network" in missing:
         result.notes.append(NO_NETWORK)
     return result
 
 
 def differences(device, folder, facts):
-    """Return the modules of the dice in `folder` that are not this one's, or that lack.
+    """Return the modules of the dice in `folder`, or of a bundle of this name, that are not this one's, or that lack.
 
-    They may be its sources, the sources that mip installs, or what `dicectl deploy` compiles. Sources among compiled modules count
-    as different, since their private names are.
+    In a folder, they may be its sources, the sources that mip installs, or what `dicectl deploy` compiles. Sources among compiled
+    modules count as different, since their private names are.
     """
     top = folder.removesuffix("/dice")
-    sources = {f"{top}/{name}": resources.LIB / name for name in profiles.files()}
     flavour = mpy.Flavour(facts["mpy"])
+    if folder.endswith("/" + bundle.FILE):
+        return bundled.differences(device, folder, flavour, mpy.cross_version())
+    sources = {f"{top}/{name}": resources.LIB / name for name in profiles.files()}
     compiled = _compiled(sources, top, flavour)
     device.load("board_files.py")
     present = dict(device.call("look", folder))
@@ -177,11 +207,11 @@ def differences(device, folder, facts):
     return wrong + [path.removeprefix(folder + "/") for path in lacking]
 
 
-def _about(names, frozen, folder, profile):
+def _about(names, frozen, where, profile):
     from dice import __version__
 
     if names:
-        return f"{__version__}, profile {profile}, {len(names)} modules, to {folder}" + (
+        return f"{__version__}, profile {profile}, {len(names)} modules, to {where}" + (
             f", before the frozen {frozen}" if frozen else ""
         )
     return f"{frozen} is frozen into the firmware: not copied (--force does)" if frozen else "not asked for"
@@ -215,11 +245,11 @@ def _twin(path):
 def _present(device, wanted, folder):
     """Return {path: SHA-256} of the files on the board that the plan may replace or remove."""
     device.load("board_files.py")
-    places = [folder, folder + _TEMPORARY] if folder else []
+    places = [f"{folder}{end}" for end in ("", _TEMPORARY, ".mpy", ".mpy" + _TEMPORARY, ".py")] if folder else []
     for path in wanted:
         if not folder or not path.startswith(folder + "/"):
             places += [path, path + _TEMPORARY, *([_twin(path)] if _twin(path) else [])]
-    return {path: digest for place in places for path, digest in device.call("look", place)}
+    return {path: digest for place in dict.fromkeys(places) for path, digest in device.call("look", place)}
 
 
 def _stale(wanted, present, folder):
@@ -234,8 +264,8 @@ def _stale(wanted, present, folder):
     return sorted(rests | {path for path in present if path in twins or path in never})
 
 
-def _notes(facts, installed, to, folder, wanted, present, removals):
-    """Return notes for the user."""
+def _notes(facts, installed, to, where, wanted, present, removals):
+    """Return notes for the user; `where` is the folder or the bundle of dice."""
     notes = []
     if tuple(facts["version"][:2]) < OLDEST:
         notes.append(f"dice needs MicroPython {'.'.join(map(str, OLDEST))} or later: flash a newer one (dicectl flash)")
@@ -243,10 +273,10 @@ def _notes(facts, installed, to, folder, wanted, present, removals):
     mine = next((i for i, entry in enumerate(path) if entry.strip("/") == to.strip("/")), None)
     if mine is None:
         notes.append(f"{to} is not in the board's sys.path {path}: the program has to add it")
-    for entry, file, _, _ in installed if folder else ():
+    for entry, file, _, _ in installed if where else ():
         if mine is not None and path.index(entry) < mine:
-            notes.append(f"{file or entry} precedes {folder} in the board's sys.path: the board does not run the copied files")
-    strange = [path for path in present if folder and path.startswith(folder + "/") and path not in wanted and path not in removals]
+            notes.append(f"{file or entry} precedes {where} in the board's sys.path: the board does not run the copied files")
+    strange = [path for path in present if where and path.startswith(where + "/") and path not in wanted and path not in removals]
     if strange:
         notes.append(f"not part of this dice, not changed: {', '.join(sorted(strange))}")
     return notes
@@ -263,28 +293,38 @@ def apply(device, plan, progress):
     if plan.staged:
         renames = [(source, path) for source, path in renames if not path.startswith(plan.staged + "/")]
         renames.append((plan.staged + _TEMPORARY, plan.staged))
+    temporary = [source for source, _ in renames]
+    if plan.retired:
+        renames.append((plan.retired, plan.retired + _TEMPORARY))
     rests = [path for path in plan.removals if path.endswith(_TEMPORARY)]
     try:
         device.call("commit", [], rests)
         for path, data in plan.copies.items():
-            _write(device, path, plan.temporary(path), data, progress)
-        device.call("commit", renames, [path for path in plan.removals if path not in rests])
+            _write(device, path, plan.temporary(path), data, progress, plan.steps_of(path, data))
+        removals = [path + _TEMPORARY if path == plan.retired else path for path in plan.removals if path not in rests]
+        device.call("commit", renames, removals)
         plan.free_bytes = device.call("room", "/")[0]["flash_free"]
     except (DeviceError, CommandError) as error:
         with contextlib.suppress(DeviceError, CommandError):
-            device.call("commit", [], [source for source, _ in renames])
+            device.call("commit", [], temporary)
         if isinstance(error, CommandError):
             raise
         raise CommandError(f"the board's file system failed: {error}; nothing was changed")
 
 
-def _write(device, path, temporary, data, progress):
-    answer = None
-    for at in range(0, len(data) or 1, _CHUNK_BYTES):
-        text = base64.b64encode(data[at : at + _CHUNK_BYTES]).decode()
-        end = at + _CHUNK_BYTES
-        answer = device.call("put", temporary, text, at == 0, end >= len(data))
-        progress(path, min(end, len(data) - 1), len(data))
+def _write(device, path, temporary, data, progress, steps):
+    """Write a file under a temporary name from `steps`, as from bundled.steps(), and compare its hash."""
+    answer, done = None, 0
+    for at, count, sent in steps:
+        for begin in range(0, len(sent) or 1, _CHUNK_BYTES) if at is None else (0,):
+            piece = None if sent is None else sent[begin : begin + _CHUNK_BYTES]
+            first, end = done == 0, done + (count if piece is None else len(piece))
+            if piece is None:
+                answer = device.call("keep", temporary, path, at, count, first, end >= len(data))
+            else:
+                answer = device.call("put", temporary, base64.b64encode(piece).decode(), first, end >= len(data))
+            done = end
+            progress(path, min(done, len(data) - 1), len(data))
     if answer != [_hash(data)]:
         raise CommandError(f"{path} was damaged in transfer; nothing was changed: try again")
     progress(path, len(data), len(data))
@@ -303,7 +343,7 @@ def put(device, path, data):
     """Write one file to a board atomically; raises CommandError."""
     device.load("board_files.py")
     try:
-        _write(device, path, path + _TEMPORARY, data, lambda *_: None)
+        _write(device, path, path + _TEMPORARY, data, lambda *_: None, [(None, None, data)])
         device.call("commit", [(path + _TEMPORARY, path)], [])
     except DeviceError as error:
         raise CommandError(f"the board's file system failed: {error}; nothing was changed")

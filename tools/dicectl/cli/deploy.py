@@ -36,11 +36,16 @@ def _known(_context, _parameter, value):
     callback=_known,
     help="Modules of dice: full, psk, group or none (lib/manifest.py).",
 )
+@click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(paths, port, to, profile, force, dry_run, as_json):
-    """Copy dice and a program to a connected board: only files that changed, each verified by its hash.
+def command(paths, port, to, profile, as_files, force, dry_run, as_json):
+    """Copy dice and a program to a connected board: only what changed, verified by its hash.
+
+    dice is one file, dice.mpy, because each file takes whole blocks of flash. Of one that is there already, only the modules that
+    changed are sent; the board writes the file anew. A folder dice of an earlier deploy is replaced by it. If your own files are in
+    that folder, it stays a folder.
 
     PATH is a file or a folder; PATH=NAME copies it under another name. Python files are compiled for the board's MicroPython,
     except main.py and boot.py, which boards run as source. Files are written under temporary names, verified, and then renamed
@@ -57,12 +62,18 @@ def command(paths, port, to, profile, force, dry_run, as_json):
     printer = _Printer(as_json)
     sources = sync.gather(paths, to)
     with Device(port) as device:
-        plan = sync.plan(device, sources, to, profile, force)
+        plan = sync.plan(device, sources, to, profile, force, as_files)
         printer.plan(plan, dry_run)
         if (plan.copies or plan.removals) and not dry_run:
             with printer.progress(plan) as progress:
                 sync.apply(device, plan, progress)
         printer.result(plan, dry_run)
+
+
+def _sizes(plan, path, data):
+    """Return the size of a file, and how much of it is sent, as text."""
+    sent = sum(len(step[2] or b"") for step in plan.steps_of(path, data))
+    return f"{len(data):,} bytes" + (f", {sent:,} of them sent" if sent < len(data) else "")
 
 
 class _Printer:
@@ -83,7 +94,7 @@ class _Printer:
             click.echo(f"note: {note}", err=True)
         if dry_run:
             for path, data in plan.copies.items():
-                self._say("would copy", f" {path} ({len(data):,} bytes)")
+                self._say("would copy", f" {path} ({_sizes(plan, path, data)})")
             for path in plan.removals:
                 self._say("would remove", f" {path}")
 
@@ -100,7 +111,7 @@ class _Printer:
             if report:
                 report(path, (done + written) / total)
             elif written == size:
-                self._say("copied", f"{path} ({size:,} bytes)")
+                self._say("copied", f"{path} ({_sizes(plan, path, plan.copies[path])})")
             done += size if written == size else 0
 
         with bar(not self._as_json) as report:

@@ -59,9 +59,14 @@ def compile_file(source, name, flavour, emitted, level=3, private=False):
     The private names of dice are short in its own files, and with `private` in others too, which may then use them. Tracebacks show
     the last part of `name`, which takes space in each file. `level` is mpy-cross's -O: 3 drops line numbers and asserts.
     """
+    return compile_text(shortened(source, private), name, flavour, emitted, level)
+
+
+def compile_text(text, name, flavour, emitted, level=3):
+    """Return the .mpy form of a text as from shortened(); raises CommandError."""
     march = [f"-march={flavour.architecture}"] if flavour.architecture else []
     options = (f"-O{level}", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", "-")
-    data = _cross(*options, text=_shortened(source, private))
+    data = _cross(*options, text=text)
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
         raise CommandError(
@@ -76,9 +81,14 @@ def compile_here(source, name, architecture, level=3):
 
     Files of this project may use private names of dice, but those of firmware/ are programs of users.
     """
-    emitted = cross_version()
-    flavour = Flavour(emitted[0] | emitted[1] << 8 | _ARCHITECTURES.index(architecture) << 10)
-    return compile_file(source, name, flavour, emitted, level, private=not source.is_relative_to(resources.FIRMWARE))
+    private = not source.is_relative_to(resources.FIRMWARE)
+    return compile_file(source, name, flavour_here(architecture), cross_version(), level, private)
+
+
+def flavour_here(architecture):
+    """Return the Flavour of a board with this architecture, or None for bytecode alone, that reads what mpy-cross writes here."""
+    version, sub_version = cross_version()
+    return Flavour(version | sub_version << 8 | _ARCHITECTURES.index(architecture) << 10)
 
 
 def folded(source):
@@ -93,8 +103,8 @@ def folded(source):
         return data  # mpy-cross reports the error
 
 
-def _shortened(source, private):
-    """Return the same with the private names of dice short, unless the file is a user's."""
+def shortened(source, private):
+    """Return the same with the private names of dice short, unless the file is a user's; raises CommandError."""
     data = folded(source)
     try:
         if source.is_relative_to(resources.LIB / "dice"):

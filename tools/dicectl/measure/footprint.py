@@ -14,7 +14,7 @@ from dicectl import resources
 from dicectl.emulator import runner
 from dicectl.emulator.board import check, firmware
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import fold, mpy, profiles, recipe, unix_port
+from dicectl.firmware import bundle, fold, mpy, profiles, recipe, unix_port
 from dicectl.measure import speed
 
 EMULATED = "RPI_PICO"
@@ -113,12 +113,12 @@ def elf_bytes(profile, progress, with_tls=False):
 
 
 def import_heap(board, files, frozen, progress):
-    """Return {file: bytes of heap} for the import of each, frozen in the firmware or as .mpy files in the board's file system."""
+    """Return {file: bytes of heap} for the import of each, frozen in the firmware or from a bundle as `dicectl deploy` writes it."""
     if frozen:
         uf2, flash = firmware(), {}
     else:
         uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
-        flash = {name.removesuffix(".py") + ".mpy": mpy.compile_here(resources.LIB / name, name, board.mpy_arch) for name in files}
+        flash = {bundle.FILE: bundle.make(files, mpy.flavour_here(board.mpy_arch), mpy.cross_version())}
     names = [module_name(file) for file in files]
     progress(f"importing {'frozen modules' if frozen else '.mpy files'} on the board")
     (result,) = runner.lines(uf2, "heap_of_imports.py", names, flash)
@@ -126,13 +126,12 @@ def import_heap(board, files, frozen, progress):
 
 
 def file_system(board, progress):
-    """Return {profile: bytes of flash} of the .mpy files in the file system of the board, which has blocks of 4,096 bytes."""
+    """Return {profile: bytes of flash} of the bundle in the file system of the board, which has blocks of 4,096 bytes."""
     progress("writing files on the board")
     uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
     found = {}
     for profile in ("group", "psk", "full"):
-        sizes = [f"{name.removesuffix('.py')}.mpy={size}" for name, size in mpy_bytes(board, profile).items()]
-        (result,) = runner.lines(uf2, "flash_space.py", sizes)
+        (result,) = runner.lines(uf2, "flash_space.py", [f"{bundle.FILE}={bundle.size(profile, board.mpy_arch)}"])
         found[profile] = result["bytes"]
     return found
 

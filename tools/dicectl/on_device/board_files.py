@@ -8,18 +8,63 @@ from binascii import a2b_base64, hexlify
 from hashlib import sha256
 
 _made = set()
+_writing = [None]  # the file that put() and keep() write; flash is written once if it is not closed between them
 
 
-def digest(path):
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    hasher = sha256()
+def _read(path, at, count):
+    """Yield the pieces of a part of a file, or of the rest of it if `count` is None."""
     buffer = memoryview(bytearray(512))
     with open(path, "rb") as file:
-        while True:
-            count = file.readinto(buffer)
-            if not count:
-                return hexlify(hasher.digest()).decode()
-            hasher.update(buffer[:count])
+        file.seek(at)
+        while count != 0:
+            got = file.readinto(buffer if count is None or count > 512 else buffer[:count])
+            if not got:
+                return
+            if count is not None:
+                count -= got
+            yield buffer[:got]
+
+
+def digest(path, at=0, count=None):
+    """Return the SHA-256 of a file, or of a part of it, as hexadecimal digits."""
+    hasher = sha256()
+    for piece in _read(path, at, count):
+        hasher.update(piece)
+    return hexlify(hasher.digest()).decode()
+
+
+def _index(path):
+    """Return the index of a bundle and the size of the file; raises ValueError if it is none. See firmware/bundle.py."""
+    with open(path, "rb") as file:
+        end = file.seek(0, 2)
+        length = 0
+        if end > 2:
+            file.seek(end - 2)
+            length = int.from_bytes(file.read(2), "big")
+        if not 2 < length < end:
+            raise ValueError
+        file.seek(end - length)
+        text = file.read(length - 2)
+    if text[:1] != b"\n" or text[-1:] != b"\n":
+        raise ValueError
+    return text.decode(), end - length, end
+
+
+def parts(path):
+    """Print (name, offset, bytes, SHA-256) of each part of a bundle, and print nothing if the file is none or does not exist."""
+    try:
+        text, at, end = _index(path)
+        found = [("/__init__", 0)]
+        for line in text.split("\n")[1:-1]:
+            name, begin = line.split(" ")
+            found.append((name, int(begin)))
+        found += [("", at), (None, end)]
+    except (OSError, ValueError):
+        return
+    for i in range(len(found) - 1):
+        name, at = found[i]
+        count = found[i + 1][1] - at
+        print(repr((name, at, count, digest(path, at, count))))
 
 
 def look(path):
@@ -49,14 +94,31 @@ def _make_folders(path):
         at = path.find("/", at + 1)
 
 
-def put(path, text, first, last):
-    """Decode the base64 `text` and write or append it; after the last part, print the SHA-256 of the file as read back."""
+def _file(path, first):
     if first:
         _make_folders(path)
-    with open(path, "wb" if first else "ab") as file:
-        file.write(a2b_base64(text))
+        _writing[0] = open(path, "wb")  # noqa: SIM115 - _end() closes it
+    return _writing[0]
+
+
+def _end(path, last):
     if last:
+        _writing[0].close()
         print(repr(digest(path)))
+
+
+def put(path, text, first, last):
+    """Decode the base64 `text` and write or append it; after the last part, print the SHA-256 of the file as read back."""
+    _file(path, first).write(a2b_base64(text))
+    _end(path, last)
+
+
+def keep(path, source, at, count, first, last):
+    """Write or append a part of another file, likewise."""
+    file = _file(path, first)
+    for piece in _read(source, at, count):
+        file.write(piece)
+    _end(path, last)
 
 
 def exists(path):

