@@ -93,7 +93,7 @@ TASKS = {
     "tools/dicectl/cli/dtls.py:_serve_until": [f"{TOOL}a_dtls_server_whose_network_fails_ends_audibly"],
     "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],
     "tools/dicectl/manager/operating/alerts.py:Alerts.add": [
-        "host_tests/unit/test_alerts.py::test_a_command_that_fails_costs_its_events_and_is_reported",
+        "host_tests/unit/test_alerts.py::test_a_command_that_fails_is_started_again_with_the_same_events",
         "host_tests/unit/test_alerts.py::test_a_command_that_hangs_is_ended_and_the_manager_goes_on_meanwhile",
     ],
     "tools/dicectl/member/host_member.py:resolved": [f"{RESIDENT}a_name_server_that_is_away_holds_nobody_up"],

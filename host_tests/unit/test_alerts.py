@@ -113,6 +113,7 @@ def test_what_waits_is_bounded(tmp_path):
 
 def test_a_command_that_hangs_is_ended_and_the_manager_goes_on_meanwhile(tmp_path, monkeypatch):
     monkeypatch.setattr(alerts, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(alerts, "RETRY_S", (0.01,))
 
     async def main():
         command = Command(tmp_path)
@@ -120,29 +121,82 @@ def test_a_command_that_hangs_is_ended_and_the_manager_goes_on_meanwhile(tmp_pat
         runner = alerts.Alerts(command.line)
         runner.add(silent("lamp-1"))
         turns = 0
-        while not runner._task.done():
+        while not runner.error:
             await asyncio.sleep(0.01)
             turns += 1
         assert turns >= 10 and "more than 0.5 s" in str(runner.error)
+        command.hold.unlink()
+        await runner._task
+        assert [start["events"] for start in command.starts()] == [[silent("lamp-1")]] * 2, "it was given again"
 
     asyncio.run(main())
 
 
-def test_a_command_that_fails_costs_its_events_and_is_reported(tmp_path):
+def test_a_command_that_fails_is_started_again_with_the_same_events(tmp_path, monkeypatch):
+    """They were lost: a network that is away silences a lamp and `curl` at once."""
+    monkeypatch.setattr(alerts, "RETRY_S", (0.01,))
+
     async def main():
         command = Command(tmp_path, status=3)
         runner = alerts.Alerts(command.line)
         runner.add(silent("lamp-1"))
-        await runner._task
-        assert "ended with status 3" in str(runner.error)
-        Command(tmp_path)
         runner.add(silent("lamp-2"))
+        await command.until(lambda starts: len(starts) == 2)
+        assert "ended with status 3" in str(runner.error)
+        runner.add({**silent("lamp-1"), "event": "back"})
+        Command(tmp_path)
         await runner._task
-        assert runner.error is None and [start["events"][0]["device"] for start in command.starts()] == ["lamp-1", "lamp-2"]
-        runner._argv = ["/nonexistent"]
-        runner.add(silent("lamp-3"))
+        assert runner.error is None and runner.problems() == [] and runner.lost == 0
+        told = {event["device"]: event["event"] for start in command.starts() for event in start["events"]}
+        assert told == {"lamp-1": "back", "lamp-2": "silent"}, "a newer event replaces an older one"
+        assert {event["device"] for event in command.starts()[1]["events"]} == {"lamp-1", "lamp-2"}
+
+    asyncio.run(main())
+
+
+def test_events_are_tried_a_few_times_and_then_lost_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(alerts, "RETRY_S", (0, 0))
+
+    async def main():
+        command = Command(tmp_path)
+        runner = alerts.Alerts(command.line)
+        argv, runner._argv = runner._argv, ["/nonexistent"]
+        for number in range(120):
+            runner.add(silent(f"lamp-{number}"))
+        starts = []
+        start = runner._start
+
+        async def counted(events, missed):
+            starts.append(len(events))
+            await start(events, missed)
+
+        runner._start = counted
         await runner._task
-        assert isinstance(runner.error, FileNotFoundError)
+        assert isinstance(runner.error, FileNotFoundError) and runner.lost == 120
+        assert starts == [100] * alerts.TRIES_MAX + [20] * alerts.TRIES_MAX
+        assert "120 are lost" in runner.problems()[0]
+        runner._argv = argv
+        runner.add(silent("later"))
+        await runner._task
+        assert [start["missed"] for start in command.starts()] == [120] and runner.lost == 120 and runner.problems() == []
+
+    asyncio.run(main())
+
+
+def test_what_waits_for_a_command_that_fails_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(alerts, "PENDING_MAX", 5)
+    monkeypatch.setattr(alerts, "RETRY_S", (0.01,))
+
+    async def main():
+        runner = alerts.Alerts(Command(tmp_path, status=1).line)
+        for number in range(20):
+            runner.add(silent(f"lamp-{number}"))
+            await asyncio.sleep(0.02)
+            assert len(runner._pending) <= 5
+        runner.close()
+        assert runner.lost >= 10
+
+    asyncio.run(main())
 
     asyncio.run(main())
 

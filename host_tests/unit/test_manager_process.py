@@ -209,3 +209,34 @@ def test_the_table_is_drawn_in_the_foreground_only(foreground):
     text = _shown_on_a_terminal(foreground)
     assert "lamps lamp[red]" in text
     assert ("has epoch" in text, "\x1b" in text) == (foreground, foreground)
+
+
+LOGS = """
+import sys
+from dicectl.manager.operating import detach
+detach.LOG_MAX_BYTES = 1000
+log = detach.OwnLog()
+for number in range(200):
+    print("line", number, flush=True)
+    print("error", number, file=sys.stderr, flush=True)
+    log.keep_small()
+"""
+
+
+def test_the_log_of_a_detached_process_is_bounded(tmp_path):
+    """It grew for as long as the manager ran. The newest lines are in it and in the former one."""
+    path = tmp_path / "house.db.log"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    environment = {**os.environ, "DICE_LOG": str(path)}
+    subprocess.run([sys.executable, "-c", LOGS], env=environment, stdout=descriptor, stderr=descriptor, check=True)
+    os.close(descriptor)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["house.db.log", "house.db.log.old"]
+    said = (tmp_path / "house.db.log.old").read_text() + path.read_text()
+    assert said.endswith("line 199\nerror 199\n") and 1000 < len(said) < 2 * 1100
+    assert path.stat().st_mode & 0o777 == 0o600
+    os.remove(path)
+    code = LOGS.replace("range(200)", "range(1)").replace("log =", f"import os; os.rename({str(path)!r}, 'away'); log =")
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, stdout=descriptor, stderr=descriptor)
+    os.close(descriptor)
+    assert done.returncode == 0 and path.read_text() == "" and "error 0" in (tmp_path / "away").read_text(), "logrotate moved it"

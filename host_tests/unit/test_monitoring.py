@@ -113,7 +113,15 @@ tests:
       - {{series: 'dice_group_lifetime_seconds{{group="lamps"}}', values: '604800x30'}}
       - {{series: 'dice_registry_errors_total', values: '0x5 1x24'}}
       - {{series: 'dice_backup_age_seconds{{instance="a"}}', values: '99999999x30'}}
+      - {{series: 'dice_group_epoch_active{{group="lamps"}}', values: '0x5 1x60'}}
+      - {{series: 'dice_group_awaited{{group="lamps"}}', values: '3x60'}}
+      - {{series: 'dice_group_epoch_active{{group="doors"}}', values: '1x60'}}
+      - {{series: 'dice_group_awaited{{group="doors"}}', values: '3x20 0x40'}}
     alert_rule_test:
+      - {{eval_time: 34m, alertname: DiceMembersInOldEpoch, exp_alerts: []}}
+      - eval_time: 40m
+        alertname: DiceMembersInOldEpoch
+        exp_alerts: [{{exp_labels: {{severity: warning, group: lamps}}, {old}}}]
       - eval_time: 10m
         alertname: DiceManagerDown
         exp_alerts: [{{exp_labels: {{severity: critical, job: dice, instance: a}}, {down}}}]
@@ -128,11 +136,19 @@ tests:
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool: apt-get install prometheus")
 def test_rules_fire_when_they_should_and_not_else(tmp_path):
     notes = {}
-    for name, alert in (("down", "ManagerDown"), ("none", "NoActiveManager"), ("fails", "RegistryFails"), ("late", "RekeyOverdue")):
+    for name, alert in (
+        ("down", "ManagerDown"),
+        ("none", "NoActiveManager"),
+        ("fails", "RegistryFails"),
+        ("late", "RekeyOverdue"),
+        ("old", "MembersInOldEpoch"),
+    ):
         block = RULES.read_text().split(f"alert: Dice{alert}\n")[1].split("- alert:")[0]
         said = re.findall(r"^ +(summary|description): (.+)$", block, re.MULTILINE)
-        text = ", ".join(f"{key}: {json.dumps(value)}" for key, value in said)
-        notes[name] = f"exp_annotations: {{{text}}}".replace("{{ $labels.instance }}", "a").replace("{{ $labels.group }}", "lamps")
+        text = ", ".join(f"{key}: {json.dumps(value.strip(chr(39)))}" for key, value in said)
+        for label, value in (("$labels.instance", "a"), ("$labels.group", "lamps"), ("$value", "3")):
+            text = text.replace(f"{{{{ {label} }}}}", value)
+        notes[name] = f"exp_annotations: {{{text}}}"
     (tmp_path / "test.yml").write_text(FIRING.format(rules=RULES, **notes))
     done = subprocess.run(["promtool", "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -156,6 +172,21 @@ def test_the_manager_counts_failures_of_its_registry(tmp_path):
     assert value(text, "dice_registry_errors_total") == 3 and value(text, "dice_problems") == 1
     assert value(text, "dice_standby") == 0 and value(text, "dice_backup_age_seconds") == math.inf
     assert value(text, "dice_group_rekey_period_seconds") == 43_200 and value(text, "dice_group_lifetime_seconds") == 86_400
+
+
+def test_an_epoch_is_in_use_when_nobody_is_awaited(tmp_path):
+    """`dice_group_epoch_active` is 1 as soon as senders may use the keys, which is before lamps have entered them."""
+
+    def scenario(service):
+        found = []
+        for awake in (True, False):
+            service.kdc.is_awake = lambda identity, awake=awake: awake
+            metrics = Metrics()
+            metrics.update(service)
+            found.append((value(page(metrics), "dice_group_awaited"), service.do({"do": "show", "group": "lamps"})["untold"]))
+        return found
+
+    assert in_service(scenario, tmp_path) == [(1, ["desk"]), (0, [])]
 
 
 def test_a_standby_says_so():

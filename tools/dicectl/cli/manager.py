@@ -205,6 +205,7 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
         await process.run(service, port, host, dashboard, http, alerts)
 
 
+manager_service.take_options(run)
 for _command in (
     manager_addresses.addresses,
     manager_audit.audit,

@@ -94,16 +94,22 @@ def stop(registry, as_json):
 @click.option("--host", help="Name or address that devices connect to; a name can move to another computer.  [required]")
 @click.option("--metrics", type=click.IntRange(1, 65535), default=9684, show_default=True, help="TCP port on loopback for probes.")
 @click.option("--key-file", help="Key of an encrypted registry, such as /etc/dice/registry.key, which root alone can read.")
+@click.option("--pgpass", help="Password file of PostgreSQL, as ~/.pgpass, such as /etc/dice/pgpass, which root alone can read.")
 @click.option("--install", is_flag=True, help="Write it to /etc/systemd/system/dice-manager.service, as root.")
 @click.option("--to", "path", type=click.Path(dir_okay=False), help="Write it to another file.")
 @click.option("--dry-run", is_flag=True, help="Print the unit and where it would be written; write nothing.")
-def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
+@click.pass_context
+def unit(context, registry, user, port, host, metrics, key_file, pgpass, install, path, dry_run, **_):
     """Print or install a unit of systemd that runs the manager at each start of this computer, shielded from the rest of it.
+
+    Options of dicectl manager run become part of its command. The alert command is shielded like the manager: it cannot write, nor
+    get rights, as some mail programs do; curl works.
 
     \b
     Examples:
       dicectl manager unit --host manager.example.org
-      sudo dicectl manager unit --host manager.example.org --install
+      sudo dicectl manager unit --host manager.example.org --report-every 2m --alert-command /usr/local/bin/notify --install
+      sudo dicectl manager unit postgresql://dice@db.example.org/dice --pgpass /etc/dice/pgpass --host a.example.org --install
     """
     from pathlib import Path
 
@@ -112,7 +118,7 @@ def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
     if not host:
         raise CommandError("name this computer as devices shall find it, also years from now: --host manager.example.org", USAGE)
     options = {"registry": registry, "user": user, "port": port, "host": host, "metrics": metrics, "key_file": key_file}
-    text = systemd_unit.text(**options)
+    text = systemd_unit.text(**options, pgpass=pgpass, more=_words(context))
     target = path or (systemd_unit.PATH if install else None)
     if target is None or dry_run:
         click.echo(text, nl=False)
@@ -127,6 +133,35 @@ def unit(registry, user, port, host, metrics, key_file, install, path, dry_run):
         click.echo("\n  ".join([f"written to {target}; next:", *steps]))
     for note in systemd_unit.notes(user):
         click.echo(f"note: {note}", err=True)
+
+
+_OWN_OF_RUN = ("registry", "port", "host", "metrics", "key_file", "control", "is_new", "detach", "as_json")
+
+
+def take_options(run):
+    """Let `unit` take the options of `run`, the command, that it does not have itself."""
+    own = [param for param in run.params if param.name not in _OWN_OF_RUN]
+    unit.params += own
+    unit.of_run = own
+
+
+def _words(context):
+    """Return the options of `run` that were given, as words of its command; raises CommandError if it would refuse them."""
+    from dicectl.manager.operating.alerts import Alerts
+    from dicectl.net.address import host_and_port
+
+    words = []
+    for param in unit.of_run:
+        value = context.params[param.name]
+        if value is None or value == param.get_default(context) or value == ():
+            continue
+        for each in value if param.multiple else (value,):
+            words += [param.opts[0], f"{each}s" if param.name == "report_s" else str(each)]
+    for each in context.params["also"]:
+        host_and_port(each, 1)
+    if context.params["alert_command"]:
+        Alerts(context.params["alert_command"])
+    return words
 
 
 @click.command()

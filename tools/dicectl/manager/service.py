@@ -62,6 +62,7 @@ class ManagerService:
         self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
         self.updates = DeviceUpdates(self)
         self.recall = Recall(self)
+        self.alerts = None  # alerts.Alerts, or None
         self.old = {}  # by group: what members say that shows the registry to be old
         self.transport = None
         self._began_s = None
@@ -161,6 +162,7 @@ class ManagerService:
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
         found += old_registry.problems(self) + ([self.updates.problem.format_message()] if self.updates.problem else [])
+        found += self.alerts.problems() if self.alerts else []
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))

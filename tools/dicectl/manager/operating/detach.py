@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A manager in the background: the same command once more, in a session of its own, whose output goes to a log file."""
+"""A manager in the background: the same command once more, in a session of its own, whose output goes to a log file.
+
+The log has LOG_MAX_BYTES at most, and so has the former one beside it.
+"""
 
 import json
 import os
@@ -17,6 +20,8 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.sd_notify import READY
 
+LOG_MAX_BYTES = 10_000_000
+_LOG = "DICE_LOG"  # in the environment: the path of the log
 _STATE_MAX_BYTES = 65_536
 _POLL_S = 0.1
 _STOP_S = 30
@@ -36,14 +41,14 @@ def start(registry, arguments=None):
         address = f"{folder}/ready"
         channel.bind(address)
         try:
-            descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            descriptor = _open(log)
         except OSError as error:
             raise CommandError(f"cannot write {log}: {error.strerror}", USAGE)
         begin = os.fstat(descriptor).st_size
         try:
             child = subprocess.Popen(
                 argv,
-                env={**os.environ, "NOTIFY_SOCKET": address},
+                env={**os.environ, "NOTIFY_SOCKET": address, _LOG: str(log)},
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
@@ -59,6 +64,34 @@ def start(registry, arguments=None):
                 child.wait()
             raise
     return str(log), child.pid
+
+
+def _open(log):
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+class OwnLog:
+    """The log of this process, if start() has started it; call keep_small() now and then."""
+
+    def __init__(self):
+        self._path = os.environ.pop(_LOG, None)  # programs that this one starts have none
+
+    def keep_small(self):
+        """Begin a new log if this one is large, or was moved away; the former one replaces PATH.old."""
+        if not self._path:
+            return
+        try:
+            there, size = os.path.exists(self._path), os.fstat(sys.stdout.fileno()).st_size
+            if there and size < LOG_MAX_BYTES:
+                return
+            if there:
+                os.replace(self._path, f"{self._path}.old")
+            descriptor = _open(self._path)
+        except OSError:  # such as a full disk: the next time
+            return
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
 
 
 def say(registry, log, pid, as_json):

@@ -63,6 +63,8 @@ class OperationMetrics:
             self._write_error = error
         families.append(CounterMetricFamily("dice_registry_errors", "Failures of the registry to store", value=self._errors))
         families.append(CounterMetricFamily("dice_refused_hellos", "Handshakes that found no place", value=service.refused()))
+        unsaid = service.alerts.lost if service.alerts else 0
+        families.append(CounterMetricFamily("dice_alerts_lost", "Events that the alert command never took", value=unsaid))
         lost = dropped(service.address.get("port", 0))
         if lost is not None:
             families.append(CounterMetricFamily("dice_udp_dropped", "Datagrams that the full buffer lost", value=lost))

@@ -10,6 +10,7 @@ from dice import __version__
 from dice.group.presence import CONNECTED, SILENT
 from dicectl import sd_notify
 from dicectl.errors import FAILED, CommandError
+from dicectl.manager.operating.detach import OwnLog
 from dicectl.manager.registry.backup import backup_at
 from dicectl.manager.registry.base import RegistryError
 
@@ -53,15 +54,17 @@ class ProcessRequests:
 
 
 class Watchdog:
-    """Tells systemd in time that the process is alive, as long as alive() is called."""
+    """Tells systemd in time that the process is alive, as long as alive() is called. A log of its own is kept small."""
 
     def __init__(self):
+        self._log = OwnLog()
         self._period_s = sd_notify.watchdog_s()
         self._last_s = 0.0
         self._status = ""
 
     def alive(self, text):
         """Call it often. `text` describes the state."""
+        self._log.keep_small()
         now_s = time.monotonic()
         if self._period_s is not None and now_s - self._last_s >= min(self._period_s, 1):
             self._last_s = now_s
@@ -85,6 +88,7 @@ async def run(service, port, host, output, http, alerts=None):
     """
     requests = ProcessRequests(service)
     service.requests.append(requests)
+    service.alerts = alerts
     try:
         await service.start(port, host)
     except OSError as error:

@@ -39,7 +39,7 @@ TimeoutStopSec=30
 
 {user}
 {state}
-{key}UMask=0077
+{credentials}UMask=0077
 
 {capabilities}
 NoNewPrivileges=yes
@@ -72,12 +72,12 @@ WantedBy=multi-user.target
 """
 
 
-def text(registry, user, port, host, metrics, key_file=None):
-    """Return the unit; raises CommandError for a registry that the service could not write."""
+def text(registry, user, port, host, metrics, key_file=None, pgpass=None, more=()):
+    """Return the unit; raises CommandError for a registry that the service could not write. `more`: words for its command."""
     if is_database(registry):
         if urlsplit(registry).password:
             raise CommandError(
-                "everybody can read a unit: put the password into ~/.pgpass of the user, or use another way in", USAGE
+                "everybody can read a unit: put the password into a password file of PostgreSQL, and name it with --pgpass", USAGE
             )
         own, path = True, STATE / "dice.db"
         arguments = ["manager", "run", registry, "--control", str(path)]
@@ -89,13 +89,16 @@ def text(registry, user, port, host, metrics, key_file=None):
         arguments = ["manager", "run", registry]
     if not own and not user:
         raise CommandError(f"a user that systemd makes can write in {STATE} alone: move the registry there, or give --user", USAGE)
-    arguments += ["--host", host, "--port", str(port), "--metrics", str(metrics)]
+    arguments += ["--host", host, "--port", str(port), "--metrics", str(metrics), *more]
+    credentials = [f"LoadCredential=dice-key:{_path(key_file)}"] if key_file else []
+    if pgpass:
+        credentials += [f"LoadCredential=pgpass:{_path(pgpass)}", "Environment=PGPASSFILE=%d/pgpass"]
     capability = "CAP_NET_BIND_SERVICE" if port < _PRIVILEGED_PORTS else ""
     return _TEXT.format(
         command=" ".join(map(_quoted, [*_program(), *arguments])),
         user=f"User={user}" if user else "DynamicUser=yes",
         state="StateDirectory=dice\nStateDirectoryMode=0700" if own else f"ReadWritePaths={_quoted(str(path.parent))}",
-        key=f"LoadCredential=dice-key:{key_file}\n" if key_file else "",
+        credentials="".join(f"{line}\n" for line in credentials),
         capabilities=f"CapabilityBoundingSet={capability}" + (f"\nAmbientCapabilities={capability}" if capability else ""),
     )
 
@@ -117,6 +120,13 @@ def _quoted(word):
     """Return a word as systemd reads it in a command: % and $ stand for themselves."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if any(c in escaped for c in " \t;'\"\\") else escaped
+
+
+def _path(name):
+    """Return the path of a file for systemd to read; raises CommandError."""
+    if not Path(name).is_absolute():
+        raise CommandError(f"{name}: name it with its whole path, such as /etc/dice/{Path(name).name}", USAGE)
+    return name.replace("%", "%%")
 
 
 def notes(user):

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dicectl.errors import FAILED, USAGE, CommandError
+from dicectl.manager.registry import password_file
 from dicectl.manager.registry.base import Occupied, RegistryError
 from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.relational import RelationalRegistry, check_setting, engine_options
@@ -211,6 +212,7 @@ def parse(url):
         raise CommandError("this is no URL of a database: write postgresql://USER@HOST/DATABASE", USAGE)
     if parsed.password:
         raise CommandError("a password in a command is visible to others: put it into ~/.pgpass (mode 0600)", USAGE)
+    password_file.prepare()
     host = parsed.host or parsed.query.get("host", "")
     if host not in _LOCAL and not str(host).startswith("/") and "sslmode" not in parsed.query:
         parsed = parsed.update_query_dict({"sslmode": "verify-full"})  # libpq's own default trusts any server
