@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The network of a node: a serial bus if app.json configures one, else Wi-Fi if the board has it, else the system's network.
 
-app.json has {"serial": {"uart": 0, "baud": 115200, "address": "10.77.0.5"}}, wifi.json {"ssid": "house", "password": "..."}.
+app.json has {"serial": {"uart": 0, "baud": 115200, "address": "10.77.0.5"}}, and "tx" and "rx" for other pins than those of
+pins.json; wifi.json has {"ssid": "house", "password": "..."}.
 
 Nothing here waits for an access point: keep() connects in the background, for as long as it takes, and again after each loss.
 """
@@ -10,6 +11,7 @@ Nothing here waits for an access point: keep() connects in the background, for a
 import asyncio
 import json
 import os
+import sys
 
 _RECEIVED_BYTES = 2500  # a whole packet, which may arrive while the board is busy
 _LOOK_S = 1
@@ -31,6 +33,10 @@ def up(options):
     station = _station(options)
     if station:
         _connect(station, False)
+    try:
+        import socket  # noqa: F401
+    except ImportError:
+        print('trouble: this firmware has no network: app.json must name a line, such as {"serial": {"address": "10.77.0.5"}}')
     return None
 
 
@@ -91,11 +97,20 @@ async def _connected(station, seconds):
 
 
 def _serial(options):
-    from machine import UART
+    import pins
+    from machine import UART, Pin
 
     from dice import SlipHost
 
-    uart = UART(options.get("uart", 0), options.get("baud", 115200), rxbuf=_RECEIVED_BYTES)
+    number = options.get("uart", pins.find("UART", 0))
+    if number == 0 and sys.platform == "esp32":
+        raise ValueError('UART 0 is the console of this board: app.json must name another, such as {"uart": 1, "tx": 26, "rx": 27}')
+    wires = {}
+    for name in ("tx", "rx"):
+        pin = options.get(name, pins.find(name.upper()))
+        if pin != name.upper():
+            wires[name] = Pin(pin)
+    uart = UART(number, options.get("baud", 115200), rxbuf=_RECEIVED_BYTES, **wires)
     return SlipHost(uart, options["address"], options.get("recode", True))
 
 
@@ -119,7 +134,10 @@ def _connect(station, anew):
         if anew:
             station.active(False)
         station.active(True)
-        station.config(pm=0)  # power saving makes an access point hold multicast back
+        try:
+            station.config(pm=0)  # power saving makes an access point hold multicast back
+        except (OSError, ValueError) as error:  # a driver without this option connects without it
+            print("trouble: Wi-Fi: power saving stays on:", error)
         station.connect(wifi["ssid"], wifi["password"])
     except Exception as error:  # wifi.json is missing or damaged, or the driver is busy
         print("trouble: Wi-Fi:", type(error).__name__, error)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Starts the node. If it failed too often in a row, ten minutes of safe mode precede each start; Ctrl-C leads to the prompt.
 
-Copy this folder, and edit sensors.py and node() below. docs/app.md describes the files beside it.
+Copy this folder, and edit sensors.py and node() below. docs/app.md describes the files beside it, such as app.json and pins.json.
 """
 
 import asyncio

@@ -145,6 +145,7 @@ class Node:
                 self.manager.close()
         except Exception:  # the same
             pass
+        self._show("closed")  # a light that blinks would go on in the next loop
 
     def _begin(self, *works):
         for work in works:

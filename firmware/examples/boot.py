@@ -6,16 +6,23 @@ After a power failure an access point needs longer than a board, and it may be a
 """
 
 import json
-import sys
 import time
 
-import network
 from machine import Timer
 
 _PATIENCE_S = 20
 _LOOK_MS = 20_000  # enough for one connection
 
-station = network.WLAN(network.STA_IF)
+
+def interface():
+    """Return the Wi-Fi interface, or None if this firmware has none."""
+    try:
+        import network
+
+        return network.WLAN(network.STA_IF)
+    except (ImportError, AttributeError):
+        print("no Wi-Fi in this firmware: boot.py does nothing")
+        return None
 
 
 def connect(anew=False):
@@ -26,7 +33,10 @@ def connect(anew=False):
         if anew:
             station.active(False)  # it may be stuck
         station.active(True)
-        station.config(pm=0)  # power saving makes an access point hold multicast back
+        try:
+            station.config(pm=0)  # power saving makes an access point hold multicast back
+        except (OSError, ValueError) as error:  # a driver without this option connects without it
+            print("Wi-Fi: power saving stays on:", error)
         station.connect(wifi["ssid"], wifi["password"])
     except Exception as error:
         print("Wi-Fi:", error)
@@ -38,11 +48,24 @@ def look(_timer):
         connect(True)
 
 
-connect()
-for _ in range(_PATIENCE_S * 10):
-    if station.isconnected():
-        break
-    time.sleep(0.1)
-else:
-    print("no Wi-Fi yet: check wifi.json")
-timer = Timer(-1 if sys.platform == "rp2" else 0, period=_LOOK_MS, callback=look)  # an ESP32 has no timer -1
+def watch():
+    """Look regularly; return the timer. An ESP32 may have no timer -1, others have no timer 0."""
+    for number in (0, -1):
+        try:
+            return Timer(number, period=_LOOK_MS, callback=look)
+        except ValueError as error:
+            refused = error
+    print("Wi-Fi: there is no timer to look after it:", refused)
+    return None
+
+
+station = interface()
+if station:
+    connect()
+    for _ in range(_PATIENCE_S * 10):
+        if station.isconnected():
+            break
+        time.sleep(0.1)
+    else:
+        print("no Wi-Fi yet: check wifi.json")
+    timer = watch()

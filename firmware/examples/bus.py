@@ -3,13 +3,16 @@
 """A lamp with a push button, on a serial bus: RS-485, with transceivers that change direction by themselves.
 
 On the board: the folder dice, this file as main.py, and node.gsa, made by `dicectl keyring add-sender lamps.group hall` and
-`dicectl keyring export lamps.group node.gsa --sender hall`. No network is needed: GP0 sends, GP1 receives.
+`dicectl keyring export lamps.group node.gsa --sender hall`. No network is needed: on a Pico GP0 sends and GP1 receives,
+on other boards the pins of docs/boards.md.
 
 A lamp writes to its flash before it obeys a command. An RP2040 receives nothing during that write, about 50 ms: leave at least
 0.1 s between two messages.
 """
 
 import asyncio
+import json
+import sys
 
 import dice
 
@@ -17,11 +20,25 @@ _BUTTON = 14  # number of the pin; pressing connects it to ground
 _AGAIN_S = 2
 
 
+def pin(name, usual, *mode):
+    """Return the pin that pins.json names, by default the usual one, a Pico's; `dicectl deploy` writes pins.json."""
+    from machine import Pin
+
+    try:
+        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
+
+
 def line():
-    """Return the transport: UART0, with a buffer for a whole datagram that arrives while the board is busy."""
+    """Return the transport: a UART, with a buffer for a whole datagram that arrives while the board is busy."""
     from machine import UART
 
-    return dice.Serial(UART(0, 115200, rxbuf=2500))
+    pins = dice.read_file("pins.json", json.loads) or {}
+    if "UART" not in pins and sys.platform == "esp32":
+        raise ValueError('UART 0 is the console here: pins.json must name another, such as {"UART": 1, "TX": 26, "RX": 27}')
+    wires = {name.lower(): pin(name, None) for name in ("TX", "RX") if name in pins}
+    return dice.Serial(UART(pins.get("UART", 0), 115200, rxbuf=2500, **wires))
 
 
 async def obey(group, switch_lamp):
@@ -38,7 +55,7 @@ async def watch(group, lamp, button):
         if pressed != (button.value() == 0):
             pressed = not pressed
             if pressed:
-                lamp.toggle()
+                lamp.value(not lamp.value())
                 try:
                     await group.send(b"on" if lamp.value() else b"off")
                 except (dice.DiceError, OSError, MemoryError) as error:  # this message is lost
@@ -50,8 +67,8 @@ async def main():
     """Join the group, obey it, and send at each press; after a failure, begin again."""
     from machine import Pin
 
-    lamp = Pin("LED", Pin.OUT)
-    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
+    lamp = pin("LED", "LED", Pin.OUT)
+    button = pin("BUTTON", _BUTTON, Pin.IN, Pin.PULL_UP)
     while True:
         group, tasks = None, []
         try:

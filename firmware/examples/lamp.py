@@ -7,10 +7,21 @@ Files on the board: the folder dice, this file as main.py, boot.py (connects to 
 """
 
 import asyncio
+import json
 
 import dice
 
 _AGAIN_S = 2
+
+
+def pin(name, usual, *mode):
+    """Return the pin that pins.json names, by default the usual one, a Pico's; `dicectl deploy` writes pins.json."""
+    from machine import Pin
+
+    try:
+        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 
 
 async def obey(group, lamp):
@@ -25,7 +36,7 @@ async def main(lamp=None):
     if lamp is None:
         from machine import Pin
 
-        lamp = Pin("LED", Pin.OUT)
+        lamp = pin("LED", "LED", Pin.OUT)
     while True:
         group = None
         try:

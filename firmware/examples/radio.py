@@ -7,13 +7,24 @@ On the board: the folder dice, this file as main.py, and node.gsa, made by `dice
 """
 
 import asyncio
+import json
 
 import dice
 
-_LAMP = 2  # numbers of pins; pressing the button connects it to ground
+_LAMP = 2  # numbers of pins, if there is no pins.json; pressing the button connects it to ground
 _BUTTON = 0
 _RECEIVED_BYTES = 2700  # ten frames; by default the radio keeps two
 _AGAIN_S = 2
+
+
+def pin(name, usual, *mode):
+    """Return the pin that pins.json names, by default the usual one, an ESP32's; `dicectl deploy` writes pins.json."""
+    from machine import Pin
+
+    try:
+        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 
 
 def air():
@@ -54,8 +65,8 @@ async def main():
     """Join the group, obey it, and send at each press; after a failure, begin again."""
     from machine import Pin
 
-    lamp = Pin(_LAMP, Pin.OUT)
-    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
+    lamp = pin("LED", _LAMP, Pin.OUT)
+    button = pin("BUTTON", _BUTTON, Pin.IN, Pin.PULL_UP)
     while True:
         group, tasks = None, []
         try:

@@ -10,31 +10,50 @@ of 16 random bytes in hex, different on each node. From a computer:
 
 import asyncio
 import json
+import sys
 from binascii import unhexlify
 
-from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, DiceError, PskLookup, Router, serve
+from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, DiceError, PskLookup, Router, read_file, serve
 
 _AGAIN_S = 2
 
 
 def temperature(_request, _peer):
-    """Return the chip's temperature in degrees Celsius."""
-    from machine import ADC
+    """Return the chip's temperature in degrees Celsius, on an RP2040, an RP2350 and each ESP32."""
+    if sys.platform == "rp2":
+        from machine import ADC
 
-    volts = ADC(4).read_u16() * 3.3 / 65535  # an RP2040's; on an ESP32 take esp32.mcu_temperature()
-    return CONTENT, b"%.1f" % (27 - (volts - 0.706) / 0.001721)
+        volts = ADC(4).read_u16() * 3.3 / 65535
+        return CONTENT, b"%.1f" % (27 - (volts - 0.706) / 0.001721)
+    try:
+        from esp32 import mcu_temperature
+    except ImportError:
+        from esp32 import raw_temperature  # of the original ESP32, in degrees Fahrenheit
+
+        return CONTENT, b"%.1f" % ((raw_temperature() - 32) / 1.8)
+    return CONTENT, b"%d" % mcu_temperature()
+
+
+def pin(name, usual, *mode):
+    """Return the pin that pins.json names, by default the usual one, a Pico's; `dicectl deploy` writes pins.json."""
+    from machine import Pin
+
+    try:
+        return Pin((read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 
 
 def lamp(request, _peer):
     """Return whether the lamp is on, or switch it."""
     from machine import Pin
 
-    pin = Pin("LED", Pin.OUT)
+    led = pin("LED", "LED", Pin.OUT)
     if request.code == GET:
-        return CONTENT, b"on" if pin.value() else b"off"
+        return CONTENT, b"on" if led.value() else b"off"
     if request.payload not in (b"on", b"off"):
         return BAD_REQUEST, b"on or off"
-    pin.value(request.payload == b"on")
+    led.value(request.payload == b"on")
     return CHANGED, b""
 
 
@@ -57,6 +76,9 @@ async def offer(keys):
 
 async def main():
     """Serve all clients that have the key; without a network, try again until there is one."""
+    from machine import Pin
+
+    pin("LED", "LED", Pin.OUT)  # if this board has none, it says so at once
     with open("node.json") as file:
         node = json.load(file)
     keys = {node["identity"].encode(): unhexlify(node["key"])}

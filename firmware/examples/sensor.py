@@ -25,7 +25,7 @@ def online():
         import network
 
         return network.WLAN(network.STA_IF).isconnected()
-    except ImportError:
+    except (ImportError, AttributeError):  # no Wi-Fi
         return True
 
 

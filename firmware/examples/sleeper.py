@@ -16,6 +16,7 @@ from binascii import unhexlify
 
 import dice
 
+_ADC = 26  # number of a pin; on an ESP32 one of its first converter, since Wi-Fi needs the other
 _SLEEP_MS = 600_000
 _AGAIN_MS = 30_000  # after a report that failed
 _ANSWER_S = 5
@@ -23,10 +24,13 @@ _SAVED = "saved"
 
 
 def measure():
-    """Return what to report: the voltage at GP26."""
+    """Return what to report: the voltage at the pin ADC of pins.json, which `dicectl deploy` writes, or at GP26; 65535 is 3.3 V."""
     from machine import ADC
 
-    return b"%d" % ADC(26).read_u16()
+    adc = ADC((dice.read_file("pins.json", json.loads) or {}).get("ADC", _ADC))
+    if hasattr(ADC, "ATTN_11DB"):  # without it an ESP32 measures only up to 1 V
+        adc.atten(ADC.ATTN_11DB)
+    return b"%d" % adc.read_u16()
 
 
 def online():
@@ -35,7 +39,7 @@ def online():
         import network
 
         return network.WLAN(network.STA_IF).isconnected()
-    except ImportError:
+    except (ImportError, AttributeError):  # no Wi-Fi
         return True
 
 

@@ -7,11 +7,22 @@ On the board: the folder dice, this file as main.py, boot.py (brings up the netw
 """
 
 import asyncio
+import json
 
 import dice
 
 _BUTTON = 14  # number of the pin; pressing connects it to ground
 _AGAIN_S = 2
+
+
+def pin(name, usual, *mode):
+    """Return the pin that pins.json names, by default the usual one, a Pico's; `dicectl deploy` writes pins.json."""
+    from machine import Pin
+
+    try:
+        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 
 
 async def watch(group, button):
@@ -33,7 +44,7 @@ async def main():
     """Join the group, and watch the button; without a network, try again until there is one."""
     from machine import Pin
 
-    button = Pin(_BUTTON, Pin.IN, Pin.PULL_UP)
+    button = pin("BUTTON", _BUTTON, Pin.IN, Pin.PULL_UP)
     while True:
         try:
             group = await dice.join("switch.gsa")

@@ -67,6 +67,9 @@ TASKS = {
     "lib/dice/aio/key_delivery.py:KeyDelivery.__init__": [f"{MANAGER}the_delivery_of_keys_survives_each_exception"],
     "lib/dice/aio/key_delivery.py:KeyDelivery._start": [f"{MANAGER}a_push_that_fails_is_tried_again"],
     "firmware/app/safe.py:stay_up": ["host_tests/unit/test_app.py::test_an_exception_of_the_program_is_raised"],
+    "firmware/app/status.py:Led.show": [
+        "host_tests/unit/test_chips.py::test_a_light_whose_driver_fails_ends_its_blinking_and_blinks_again_later"
+    ],
     "firmware/app/node.py:Node._begin": [
         f"{APP}a_sensor_that_fails_costs_one_value",
         f"{APP}a_service_that_fails_is_started_again",

@@ -40,6 +40,12 @@ class Pin:
         return level
 """
 
+# The thermometer of the original ESP32, in degrees Fahrenheit.
+ESP32 = """
+def raw_temperature():
+    return 77
+"""
+
 
 class ExampleBoard:
     """An example as main.py of a board with a folder of its own."""
@@ -220,9 +226,8 @@ def test_the_sensor_reports_to_the_collector(in_network, tmp_path):
 def _read_resources(folder):
     key = "00112233445566778899aabbccddeeff"
     (folder / "node.json").write_text(json.dumps({"identity": "lamp-1", "key": key}))
-    (folder / "machine.py").write_text(
-        MACHINE + "\nclass ADC:\n    def __init__(self, pin): pass\n    def read_u16(self): return 14000\n"
-    )
+    (folder / "machine.py").write_text(MACHINE)
+    (folder / "esp32.py").write_text(ESP32)
     environment = unix_port.environment(f"{folder}:{resources.LIB}")
     argv = [unix_port.find(), str(resources.EXAMPLES / "resources.py")]
 
@@ -247,4 +252,4 @@ def _read_resources(folder):
 
 def test_the_resources_of_the_example_are_read_and_written(in_network, tmp_path):
     answers = in_network(_read_resources, tmp_path)
-    assert answers == [(CONTENT, b"27.6"), (CHANGED, b""), (BAD_REQUEST, b"on or off"), (CONTENT, b"on")]
+    assert answers == [(CONTENT, b"25.0"), (CHANGED, b""), (BAD_REQUEST, b"on or off"), (CONTENT, b"on")]

@@ -180,37 +180,6 @@ def test_an_exception_of_the_program_is_raised(app):
         asyncio.run(safe.stay_up(broken()))
 
 
-def test_the_led_blinks_while_joining_and_on_trouble(app, monkeypatch):
-    values, timers = [], []
-
-    class Pin:
-        OUT = 1
-
-        def __init__(self, pin, mode):
-            assert (pin, mode) == ("LED", 1)
-
-        def value(self, *on):
-            values.extend(on)
-            return bool(values and values[-1])
-
-    class Timer:
-        def __init__(self, number, period, callback):
-            timers.append(period)
-            callback(self)
-
-        def deinit(self):
-            timers.append(None)
-
-    machine(monkeypatch, Pin=Pin, Timer=Timer)
-    led = app("status").Led("LED")
-    led.show("joining")
-    led.light(True)
-    led.show("trouble")
-    led.show("joined")
-    assert timers == [500, None, 100, None]
-    assert values[-1] is True, "the LED did not return to the lamp's state"
-
-
 class FakeManagedGroup:
     """A double of dice.aio.managed.ManagedGroup. `trouble` maps the names of calls to the errors that they raise."""
 
@@ -346,13 +315,31 @@ def test_the_previous_session_is_closed_before_the_next(app):
 
 @pytest.mark.parametrize("raw, celsius", [(14015, b"27.0"), (13000, b"56.7"), (15000, b"-1.8")])
 def test_the_chip_temperature_is_computed_as_in_the_data_sheet(app, monkeypatch, raw, celsius):
-    """RP2040: 27 degrees at 0.706 V, one degree less for each 1.721 mV more. An ESP32 reports degrees."""
+    """RP2040: 27 degrees at 0.706 V, one degree less for each 1.721 mV more."""
     sensors = app("sensors")
+    monkeypatch.setattr(sensors, "sys", types.SimpleNamespace(platform="rp2"))
     monkeypatch.setitem(sys.modules, "esp32", None)
     machine(monkeypatch, ADC=lambda channel: types.SimpleNamespace(read_u16=lambda: raw if channel == 4 else 0))
     assert abs(float(sensors.chip()) - float(celsius)) < 0.5
-    monkeypatch.setitem(sys.modules, "esp32", types.SimpleNamespace(mcu_temperature=lambda: 41))
-    assert sensors.chip() == b"41"
+
+
+@pytest.mark.parametrize(
+    "function, reading, celsius",
+    [
+        ("mcu_temperature", 41, b"41"),
+        ("mcu_temperature", -3, b"-3"),
+        ("raw_temperature", 32, b"0.0"),
+        ("raw_temperature", 53, b"11.7"),
+        ("raw_temperature", 122, b"50.0"),
+    ],
+)
+def test_an_esp32_reads_degrees_and_the_original_one_fahrenheit(app, monkeypatch, function, reading, celsius):
+    """The original ESP32 has no mcu_temperature() (modesp32.c); it has an ADC, but no channel of a thermometer."""
+    sensors = app("sensors")
+    monkeypatch.setattr(sensors, "sys", types.SimpleNamespace(platform="esp32"))
+    machine(monkeypatch, ADC=None)
+    monkeypatch.setitem(sys.modules, "esp32", types.SimpleNamespace(**{function: lambda: reading}))
+    assert sensors.chip() == celsius
 
 
 class FakeGroup:

@@ -20,7 +20,7 @@ from pathlib import Path
 from dice.errors import DiceError
 from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.board import bundled
+from dicectl.board import bundled, needs
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import bundle, mpy, profiles
@@ -137,11 +137,8 @@ def _hidden(path):
     return any(part.startswith(".") or part == "__pycache__" for part in path.parts)
 
 
-def plan(device, sources, to, profile, force, as_files=False):
-    """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError.
-
-    dice is a bundle, or a folder of files if `as_files` or if files of the user would be lost or hide it otherwise.
-    """
+def _examine(device):
+    """Return the facts of a board, the dices on it, the modules that it lacks, and its room; raises CommandError."""
     device.load("board_facts.py")
     (facts,) = device.call("identity")
     installed = device.call("installed")
@@ -149,12 +146,26 @@ def plan(device, sources, to, profile, force, as_files=False):
     (room,) = device.call("room", "/")
     if {"hashlib", "binascii"} & set(missing):
         raise CommandError("the board's MicroPython lacks hashlib or binascii, which deploy and dice need: flash another firmware")
+    return facts, installed, missing, room
+
+
+def plan(device, sources, to, profile, force, as_files=False, check=True):
+    """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError.
+
+    dice is a bundle, or a folder of files if `as_files` or if files of the user would be lost or hide it otherwise. `check`: refuse
+    programs that cannot run on this board.
+    """
+    facts, installed, missing, room = _examine(device)
+    if check:
+        needs.check(device, sources)
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
     folder = f"{to}/dice" if names else None
+    pins = needs.pins(facts["machine"], sources)
     wanted = _compiled(sources, to, flavour)
-    present = _present(device, wanted, folder)
+    present = _present(device, wanted | pins, folder)
+    wanted |= {path: data for path, data in pins.items() if path not in present}
     form = None if folder is None else bundled.Form(device, names, folder, flavour, mpy.cross_version())
     if form:
         form.choose(present, wanted, as_files)
@@ -174,7 +185,7 @@ def plan(device, sources, to, profile, force, as_files=False):
         steps=form.steps if form else {},
     )
     result.notes = _notes(facts, installed, to, form and form.where, wanted, present, result.removals)
-    result.notes += form.notes if form else []
+    result.notes += needs.notes(facts["machine"], sources, pins, present) + (form.notes if form else [])
     if "network" in missing:
         result.notes.append(NO_NETWORK)
     return result

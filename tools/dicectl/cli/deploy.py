@@ -38,9 +38,10 @@ def _known(_context, _parameter, value):
 )
 @click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")
+@click.option("--no-check", is_flag=True, help="Copy a program even if the board's firmware lacks what it needs.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(paths, port, to, profile, as_files, force, dry_run, as_json):
+def command(paths, port, to, profile, as_files, force, no_check, dry_run, as_json):
     """Copy dice and a program to a connected board: only what changed, verified by its hash.
 
     dice is one file, dice.mpy, because each file takes whole blocks of flash. Of one that is there already, only the modules that
@@ -52,6 +53,9 @@ def command(paths, port, to, profile, as_files, force, dry_run, as_json):
     together. If a module exists as both .py and .mpy, the outdated form is removed, because the board could import it instead. The
     board's program is interrupted, and restarts at the end.
 
+    A program that needs what the board's firmware lacks, such as sockets, is refused. If a program reads pins.json, and there is
+    none, the board gets one with its pins in docs/boards.md.
+
     \b
     Example:
       dicectl deploy firmware/examples/boot.py firmware/examples/lamp.py=main.py lamp.gsa
@@ -62,7 +66,7 @@ def command(paths, port, to, profile, as_files, force, dry_run, as_json):
     printer = _Printer(as_json)
     sources = sync.gather(paths, to)
     with Device(port) as device:
-        plan = sync.plan(device, sources, to, profile, force, as_files)
+        plan = sync.plan(device, sources, to, profile, force, as_files, not no_check)
         printer.plan(plan, dry_run)
         if (plan.copies or plan.removals) and not dry_run:
             with printer.progress(plan) as progress:

@@ -3,7 +3,7 @@
 """The boards that dice supports, and the facts about them from boards/boards.toml."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
@@ -30,6 +30,7 @@ class BoardSpec:
     shown: tuple
     note: str
     uf2_family: int | None = None
+    pins: dict = field(default_factory=dict, hash=False)
 
     @property
     def folder(self):
@@ -62,5 +63,18 @@ def find(name):
 
 
 def of_machine(machine):
-    """Return the BoardSpec whose firmware has `machine` in sys.implementation._machine, or None."""
-    return next((board for board in load().values() if board.machine == machine), None)
+    """Return the BoardSpec whose firmware, or a variant of it, has `machine` in sys.implementation._machine, or None.
+
+    A variant names itself between the board and the chip: "Generic ESP32 module with SPIRAM with ESP32".
+    """
+    return next((board for board in load().values() if _ends(board.machine) == _ends(machine)), None)
+
+
+def usual_pins():
+    """Return the pins that programs use if a board has no pins.json: a Pico's."""
+    return load()["RPI_PICO"].pins
+
+
+def _ends(machine):
+    parts = machine.split(" with ")
+    return parts[0], parts[-1]

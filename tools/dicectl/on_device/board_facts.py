@@ -39,8 +39,13 @@ def room(folder):
 
 def missing():
     """Print the list of modules that dice may need and this firmware does not have."""
+    lacks(_NEEDED)
+
+
+def lacks(names):
+    """Print the list of those modules of the firmware that it does not have."""
     absent = []
-    for name in _NEEDED:
+    for name in names:
         try:
             __import__(name)
         except ImportError:
