@@ -6,5 +6,6 @@ test_portable_on_targets.py runs the suite on each; results.py keeps what came o
 """
 
 from host_tests.emulated.targets.rp2040 import Rp2040
+from host_tests.emulated.targets.xtensa import Xtensa
 
-TABLE = {row.name: row for row in (Rp2040(),)}
+TABLE = {row.name: row for row in (Rp2040(), Xtensa())}

@@ -1,0 +1,4 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+include("$(MPY_DIR)/extmod/asyncio")
+freeze(".", "_boot.py")

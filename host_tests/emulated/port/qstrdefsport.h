@@ -1,0 +1,2 @@
+// SPDX-FileCopyrightText: 2026 The dice authors
+// SPDX-License-Identifier: MIT
