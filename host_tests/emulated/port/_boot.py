@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Mounts the image."""
 
-import vfs
-
 import port
+import vfs
 
 vfs.mount(vfs.VfsLfs2(port.disk, progsize=256), "/")
