@@ -51,7 +51,7 @@ class Server:
         self.sockets = self.folder / "socket"
         self.data = self.folder / "data"
         self.port = 0
-        self._bin = programs()
+        self.programs = programs()
         self._process = None
         self._made = 0
 
@@ -69,7 +69,7 @@ class Server:
             self.port = free.getsockname()[1]
 
     def _argv(self, name, arguments):
-        argv = [str(word) for word in (self._bin / name, *arguments)]
+        argv = [str(word) for word in (self.programs / name, *arguments)]
         return ["setpriv", f"--reuid={USER}", "--clear-groups", "--", *argv] if os.geteuid() == 0 else argv
 
     def _as_user(self, name, *arguments):

@@ -45,6 +45,9 @@ def backup(file, registry, as_json):
 def restore(file, registry, dry_run, as_json):
     """Make REGISTRY of the copy FILE. No manager may run on it. A former REGISTRY is kept, under another name.
 
+    REGISTRY may be an empty database, to move from a file to PostgreSQL. A database that pg_restore has filled is accepted as a
+    copy by its URL in both places; without that, its manager does not know that it works on a copy.
+
     At its next start the manager begins new keys in all groups, and when members report that they are further, it goes on from
     there. Devices that were expelled since the copy was made are members again: expel them again. Devices that were added since are
     unknown: provision them again.
@@ -53,6 +56,7 @@ def restore(file, registry, dry_run, as_json):
     Examples:
       dicectl manager restore /mnt/backup/house-monday.db house.db
       dicectl manager restore house.db house.db                     (accept a copy that was made by other means)
+      dicectl manager restore house.db postgresql://dice@db.example.org/dice
     """
     from dicectl.manager.registry import backup as copies
 

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Copies of a registry that is an SQLite file: backups, and their restoration. Both mark them (registry.file_marks)."""
+"""Copies of a registry that is an SQLite file: backups, and their restoration. Both mark them (registry.file_marks).
+
+A file can be restored into an empty database, too (database_copy).
+"""
 
 import contextlib
 import os
@@ -12,6 +15,7 @@ from dice.store import sync
 from dicectl import private_file
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.registry.file_marks import RESTORED, check_whole, reading, statement
+from dicectl.manager.registry.opening import is_database
 from dicectl.manager.registry.sqlite import lock
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -56,9 +60,11 @@ def _touch(name, path):
 def restore(file, path, dry_run=False):
     """Make the registry `path` of the copy `file`; return (what it holds, where the former registry is now, or None).
 
-    They may be the same: then the file is accepted as a copy. With `dry_run`, everything is checked and nothing is written. Raises
-    CommandError, also if a manager runs on `path`; then nothing has changed.
+    They may be the same: then the file or the database is accepted as a copy. With `dry_run`, everything is checked and nothing is
+    written. Raises CommandError, also if a manager runs on `path`; then nothing has changed.
     """
+    if is_database(path):
+        return _restore_database(file, path, dry_run), None
     _check(file)
     if not os.path.exists(path) or not os.path.samefile(file, path):
         check_whole(file)
@@ -74,6 +80,17 @@ def restore(file, path, dry_run=False):
         raise CommandError(f"cannot write {path}: {error.strerror}", FAILED)
     finally:
         os.close(descriptor)
+
+
+def _restore_database(file, url, dry_run):
+    from dicectl.manager.registry import database_copy
+
+    if file == url:
+        return database_copy.accept(url, dry_run)
+    _check(file)
+    check_whole(file)
+    contents(file)
+    return database_copy.fill(file, url, dry_run)
 
 
 def _replace(file, path):
@@ -131,8 +148,12 @@ def _unused(name):
 
 
 def _check(path):
-    if "://" in str(path):
-        raise CommandError("that registry is a database: use pg_dump and pg_restore", USAGE)
+    if is_database(path):
+        raise CommandError(
+            "that registry is a database: use pg_dump and pg_restore. To accept a database that pg_restore has filled, as a copy: "
+            "dicectl manager restore URL URL, with its URL twice",
+            USAGE,
+        )
     try:
         private_file.check(path, _WHAT, of_anybody=private_file.is_root())
     except OSError as error:

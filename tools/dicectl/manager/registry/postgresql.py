@@ -27,6 +27,7 @@ from dicectl.manager.registry.schema import SECRETS, SETTING
 from dicectl.manager.registry.statements import entries_after, sealing_setting
 from dicectl.manager.registry.storage import entry
 
+RESTORED = "restored"  # the setting of a registry that is a copy
 CALL_S = 2  # what the server and the kernel allow
 _LOCK_CLASS = 0x64696366  # one more than that of the election; the second half is the schema
 _LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
@@ -80,6 +81,7 @@ class PostgresqlRegistry(RelationalRegistry):
                 raise Occupied(f"another manager writes {self.title}: two would give one SenderID to two devices")
             self.prepare(key)
             self.opened()
+            self.restored = bool(self.setting(RESTORED))
         except RegistryError as error:
             self._disconnect()
             raise CommandError(f"cannot use {self.title}: {error}", FAILED)
@@ -152,6 +154,10 @@ class PostgresqlRegistry(RelationalRegistry):
         if self._connection is not None and (getattr(error, "connection_invalidated", False) or self._connection.invalidated):
             self._disconnect()
         return text or type(original).__name__
+
+    def settled(self):
+        self.store_setting(RESTORED, False)
+        self.restored = False
 
     def close_storage(self):
         self._disconnect()
