@@ -99,7 +99,7 @@ def test_only_main_imports_commands():
 ONLY_TOOLS = {
     "fcntl": {"dicectl.system", "dicectl.net.links", "dicectl.net.namespace"},
     "msvcrt": {"dicectl.system"},
-    "sqlite3": {"dicectl.manager.registry.backup", "dicectl.manager.registry.sqlite"},
+    "sqlite3": {f"dicectl.manager.registry.{name}" for name in ("backup", "database_copy", "sqlite")},
 }
 
 
