@@ -320,7 +320,7 @@ def check(worst, before, after, counts):
     epochs = after["begun"]  # the visitor is a listener: it begins none
     assert epochs <= automatic + caught_up, f"{epochs} epochs"
     numbers = after["epoch"] - before["epoch"]
-    assert epochs <= numbers <= automatic + caught_up * (1 + ALONE_EPOCHS), f"{numbers} numbers of epochs"
+    assert epochs <= numbers <= (automatic + caught_up) * (1 + ALONE_EPOCHS), f"{numbers} numbers of epochs"
     assert after["safe"] == before["safe"], "it re-keyed a group of others"
     writes, rows = after["writes"] - before["writes"], after["rows"] - before["rows"]
     assert writes <= (epochs + 1) * (members + 3) + 2, f"{writes} writes to the disk in {epochs} epochs"

@@ -16,7 +16,9 @@ from dice.aio.coap import Coap
 from dice.coap.codes import GET, PUT
 from dice.coap.resource import Router
 from dice.errors import DiceError, PeerError
+from dice.group.presence import CONNECTED, SILENT
 from dicectl.errors import CommandError
+from dicectl.manager.election.fenced import FencedTransport
 from dicectl.manager.registry.base import RegistryError, split
 from dicectl.manager.service import ManagerService
 from dicectl.member.node_file import managers as managers_of
@@ -90,7 +92,7 @@ class Town:
         self.registry.opened()
         self.service = ManagerService(self.registry, self.folder / "house.db")
         self.service.address = {"host": "a.house", "port": 5684}
-        self.service.transport = self.network.unicast("manager", True)
+        self.service.transport = FencedTransport(self.network.unicast("manager", True), lambda: True)
         options = {"transport": self.service.transport, "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
         self.dtls = await dice.serve(0, self.service._lookup, self.service.recall.serve, **options)
         self.service._service = self.dtls
@@ -166,6 +168,25 @@ def test_nothing_is_said_to_be_done_for_a_node_that_is_away(tmp_path):
         assert town.do("rotation", numbers=numbers) == {"lamp": "it was deleted"}
         for number in (b"", b":1", b":2"):
             assert town.registry.find(node.identity + number) is None
+
+    run(tmp_path, scenario)
+
+
+def test_a_node_that_does_not_answer_is_silent_and_keeps_its_session(tmp_path):
+    """An operator is told of a node that is silent, and not of one that has left; this one is cut off for a few minutes."""
+
+    async def scenario(town):
+        node = town.add("lamp")
+        await asyncio.sleep(105)
+        session = node.coap
+        town.network.loss = 100
+        town.do("set_managers", managers=[town.service.address, OTHER])
+        await asyncio.sleep(110)
+        assert town.service.kdc.presence.state(node.identity) == SILENT
+        town.network.loss = 0
+        await asyncio.sleep(200)
+        assert town.service.kdc.presence.state(node.identity) == CONNECTED
+        assert node.coap is session and node.stored["managers"] == [town.service.address, OTHER]
 
     run(tmp_path, scenario)
 

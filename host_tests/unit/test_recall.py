@@ -51,6 +51,7 @@ class House:
         """End it at once: nothing is sent or stored any more."""
         for end in self.network.of(MANAGER):
             end.close()
+        self.service.registry._waiting.clear()  # what is not written is lost
         self.stop()
 
     def stop(self):
@@ -107,6 +108,46 @@ def test_d2_a_manager_that_starts_again_has_all_members_back(tmp_path, way):
             assert house.service.recall.calls <= 2 * COUNT, "who is back is not called again"
 
     House(tmp_path).run(scene)
+
+
+@pytest.mark.parametrize("count", [1, 5, 9])
+def test_d2_a_manager_that_is_killed_while_devices_join_has_all_back_that_it_has_called_connected(tmp_path, count):
+    """The session of a device is stored before it is served: a device that is not called back comes with its report, in minutes."""
+
+    async def scene(house):
+        await house.add(10)
+        for node in house.nodes.values():
+            node.power_off()
+        await asyncio.sleep(2000)
+        for node in house.nodes.values():
+            node.power_on()
+        while house.back() < count:
+            await asyncio.sleep(0.001)
+        connected = set(house.service.kdc.connected)
+        house.kill()
+        await house.start()
+        await house.until(lambda: connected <= set(house.service.kdc.connected), BACK_S)
+
+    House(tmp_path).run(scene)
+
+
+def test_d2_a_device_is_served_though_its_session_cannot_be_stored(tmp_path, monkeypatch):
+    async def scene(house):
+        def fail(*_):
+            raise RegistryError("disk full")
+
+        monkeypatch.setattr(SqliteRegistry, "begin", fail)
+        node = next(iter(house.nodes.values()))
+        node.power_off()
+        await asyncio.sleep(2000)
+        node.power_on()
+        await house.until(lambda: house.back() == 2, 30)
+
+    async def add_and(house):
+        await house.add(2)
+        await scene(house)
+
+    House(tmp_path).run(add_and)
 
 
 def test_d2_with_losses_most_are_back_as_soon(tmp_path):

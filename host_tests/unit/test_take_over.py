@@ -116,7 +116,6 @@ def house(postgres, tmp_path, recorded_processes):
         took = lights.until(lambda state: _all_at(state, first), "the first join")
         print(f"{MEMBERS} members have joined after {took:.1f} s")
         until(lambda: first.call("show", group="lamps")["settled"], "the first epoch")
-        first.call("new", group="spare")  # durable with all that waited: a session of the last 0.1 s is not called after a kill
         yield managers, lights
 
 

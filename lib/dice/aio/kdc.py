@@ -82,9 +82,7 @@ class Kdc:
         delivery = KeyDelivery(manager, self.connected, self)
         self._deliveries[manager.state.name] = delivery
         self._router.routes.update(delivery.routes)
-        if self._watching is None:
-            self._watched = now()
-            self._watching = asyncio.create_task(repeat(self, self._watch))
+        self._begin()
 
     def remove(self, name: str) -> None:
         """Serve a group no longer. Its members stay connected."""
@@ -95,6 +93,7 @@ class Kdc:
 
     async def serve(self, connection: "Connection") -> None:
         """Serve one client until its session ends: a handler for dice.serve. A new session replaces one of the same identity."""
+        self._begin()
         identity = self._device(connection.session.identity)
         if identity in self.connected:
             self.connected[identity].close()
@@ -118,6 +117,31 @@ class Kdc:
         if identity in self.connected:
             self.connected.pop(identity).close()
         self.presence.forget(identity)
+
+    async def request(self, identity: bytes, code: int, path: str, payload: bytes) -> "Message | None":
+        """Send a request to a device that is connected, and return the response; None if it has no session, or does not answer.
+
+        A device that does not answer is silent until it is heard again. Its session stays open: it may be cut off for a moment.
+        """
+        session = self.connected.get(identity)
+        if session is None:
+            return None
+        self.presence.asked(identity, now())
+        try:
+            response = await session.request(code, path, payload)
+        except (DiceError, OSError):
+            return None
+        if response is not None:
+            self.presence.heard(identity, now())
+        elif self.connected.get(identity) is session:
+            self.presence.unanswered(identity, now())
+        return response
+
+    def _begin(self) -> None:
+        """Watch over silent devices from now on."""
+        if self._watching is None:
+            self._watched = now()
+            self._watching = asyncio.create_task(repeat(self, self._watch))
 
     async def _watch(self) -> None:
         """Close the sessions of devices that have missed a report: they have none any more."""

@@ -13,7 +13,7 @@ from .._compat import const, ticks_add, ticks_diff
 from .._typing import TYPING
 from ..coap.codes import BAD_REQUEST, CHANGED, CONFLICT, CONTENT, CREATED, FORBIDDEN, GET, POST, PUT, SERVICE_UNAVAILABLE
 from ..codes import REPORT_CONFLICT
-from ..errors import DiceError, FormatError
+from ..errors import FormatError
 from ..group.gsa_encode import encode
 from ..limits import DELIVERY_BURST_MS, DELIVERY_RETRY_MS
 from ..wire import Reader
@@ -238,22 +238,13 @@ class KeyDelivery:
 
     async def _request(self, identity: bytes, epoch: int, code: int, path: str, payload: bytes) -> bool:
         """Send a request to a member; return whether the response is 2.04, with a report of `epoch` if it has one."""
-        session = self._connected.get(identity)
-        if session is None:
+        response = await self._kdc.request(identity, code, path, payload)
+        if response is None or response.code not in (CHANGED, CONFLICT):
             return False
-        self._presence.asked(identity, now())
+        report = getattr(response, "payload", b"")
+        refused = epoch if response.code == CONFLICT else -1
         try:
-            response = await session.request(code, path, payload)
-            if response is None:
-                if self._connected.get(identity) is session:
-                    self._presence.unanswered(identity, now())
-                return False
-            self._presence.heard(identity, now())
-            if response.code not in (CHANGED, CONFLICT):
-                return False
-            report = getattr(response, "payload", b"")
-            refused = epoch if response.code == CONFLICT else -1
             acknowledged = self._reported(identity, report, refused) if report else epoch
-            return response.code == CHANGED and acknowledged == epoch
-        except (DiceError, OSError):
+        except FormatError:
             return False
+        return response.code == CHANGED and acknowledged == epoch

@@ -105,7 +105,7 @@ class DeviceUpdates:
             if following and number == following[0]:
                 registry.end_key_change(identity)
                 self._rests.pop(identity, None)
-                self._service.check_credentials()  # sessions of the old key end
+                self._service.check_credentials(registry.psk_identities(identity))  # sessions of the old key end
         except RegistryError as error:  # both keys stay good; at the next handshake
             self.error = error
         if self._lacks(identity):
@@ -180,7 +180,7 @@ class DeviceUpdates:
         try:
             registry = self._service.registry
             setting = registry.setting(MANAGERS)
-            if self.lacks_list(identity) and await self._put(identity, session, MANAGERS, setting["list"]):
+            if self.lacks_list(identity) and await self._put(identity, MANAGERS, setting["list"]):
                 self.told[identity] = setting["number"]
                 self._rests.pop(identity, None)
             following = registry.next_key(identity)
@@ -188,7 +188,7 @@ class DeviceUpdates:
                 self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
                 number, key = following
                 body = {"identity": f"{identity.decode()}:{number}", "key": key.hex()}
-                if await self._put(identity, session, "key", body):
+                if await self._put(identity, "key", body):
                     await self._reconnect(identity, session)
         except Exception as error:  # of the session, such as its end: another one follows
             self.error = error
@@ -203,12 +203,11 @@ class DeviceUpdates:
                 return
             await asyncio.sleep(pause_s)
 
-    async def _put(self, identity, session, what, body):
+    async def _put(self, identity, what, body):
         """Return whether the device has stored `body`."""
-        response = await session.request(PUT, f"dice/{what}", json.dumps(body).encode())
+        response = await self._service.kdc.request(identity, PUT, f"dice/{what}", json.dumps(body).encode())
         self.refused.pop(identity, None)
         if response is None:
-            session.close()  # it has no session any more
             return False
         if response.code == CHANGED:
             return True

@@ -57,18 +57,36 @@ class Recall:
         self._is_closed = True
 
     async def serve(self, connection):
-        """Serve one client, as DeviceUpdates.serve() does; its session is stored."""
+        """Serve one client, as DeviceUpdates.serve() does.
+
+        Its handshake ends when its session is stored: who has a session, and who is connected here, can be called back.
+        """
         identity = device_of(connection.session.identity)
         self._before.pop(identity, None)
         row = StoredSession(self._address(connection, None), _token(connection), self._service.registry.now(), CONNECTED)
         self._live[identity] = (connection, row)
         self._store({identity: row})
         try:
+            await self._written(connection)
             await self._service.updates.serve(connection)
         finally:
             if self._live.get(identity, (None,))[0] is connection:
                 del self._live[identity]
                 self._store({identity: self._ended(identity, row)})
+
+    async def _written(self, connection):
+        """Wait until what was stored is durable, or cannot be, and hold the last flight of the handshake until then."""
+        transport, written = self._service.transport, asyncio.Event()
+        try:
+            address = self._service.client(connection).address
+        except KeyError:  # the session has ended already
+            return
+        transport.hold(address)
+        try:
+            self._service.registry.when_written(written.set)
+            await written.wait()
+        finally:
+            transport.release(address)
 
     async def run(self):
         """Call those that had a session when the manager stopped; then keep what is stored up to date. Never returns."""

@@ -339,12 +339,16 @@ class ManagerService:
         members = {name: manager.state.members.get(identity) for name, manager in self.managers.items()}
         return {name: member.role for name, member in members.items() if member}
 
-    def disconnect(self, identity):
-        """Close the session of a device that was deleted, also one that the KDC does not serve yet."""
-        self.check_credentials()
+    def disconnect(self, identity, psk_identities):
+        """Close the sessions of a device that was deleted, also one that the KDC does not serve yet.
+
+        `psk_identities` are those that registry.Registry.psk_identities() returned before.
+        """
+        self.check_credentials(psk_identities)
         self.kdc.forget(identity)
 
-    def check_credentials(self):
-        """Close all sessions whose key was deleted or replaced."""
+    def check_credentials(self, psk_identities):
+        """Close those sessions of the PSK identities of a device whose key was deleted or replaced."""
         if self._service:
-            self._service.listener.check_credentials()
+            for psk_identity in psk_identities:
+                self._service.listener.check_credentials(psk_identity)

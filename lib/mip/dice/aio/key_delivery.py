@@ -14,7 +14,7 @@ from .._compat import ticks_add, ticks_diff
 _TYPING = const(0)
 _BAD_REQUEST = const(0x80); _CHANGED = const(0x44); _CONFLICT = const(0x89); _CONTENT = const(0x45); _CREATED = const(0x41); _FORBIDDEN = const(0x83); _GET = const(1); _POST = const(2); _PUT = const(3); _SERVICE_UNAVAILABLE = const(0xA3)
 _REPORT_CONFLICT = const(4)
-from ..errors import DiceError, FormatError
+from ..errors import FormatError
 from ..group.gsa_encode import encode
 _DELIVERY_BURST_MS = const(1000); _DELIVERY_RETRY_MS = const(5_000)
 from ..wire import Reader
@@ -239,22 +239,13 @@ class KeyDelivery:
 
     async def _request(self, identity: bytes, epoch: int, code: int, path: str, payload: bytes) -> bool:
         """Send a request to a member; return whether the response is 2.04, with a report of `epoch` if it has one."""
-        session = self._connected.get(identity)
-        if session is None:
+        response = await self._kdc.request(identity, code, path, payload)
+        if response is None or response.code not in (_CHANGED, _CONFLICT):
             return False
-        self._presence.asked(identity, now())
+        report = getattr(response, "payload", b"")
+        refused = epoch if response.code == _CONFLICT else -1
         try:
-            response = await session.request(code, path, payload)
-            if response is None:
-                if self._connected.get(identity) is session:
-                    self._presence.unanswered(identity, now())
-                return False
-            self._presence.heard(identity, now())
-            if response.code not in (_CHANGED, _CONFLICT):
-                return False
-            report = getattr(response, "payload", b"")
-            refused = epoch if response.code == _CONFLICT else -1
             acknowledged = self._reported(identity, report, refused) if report else epoch
-            return response.code == _CHANGED and acknowledged == epoch
-        except (DiceError, OSError):
+        except FormatError:
             return False
+        return response.code == _CHANGED and acknowledged == epoch

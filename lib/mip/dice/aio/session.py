@@ -227,7 +227,7 @@ class _Endpoint:
             event = session.timeout(now())
         elif datagram[0] != _RECALL:
             event = session.receive(datagram, now())
-        elif session.extended and datagram[1:] == session.export(b"dice recall", 16):
+        elif len(datagram) == 17 and session.extended and datagram[1:] == session.export(b"dice recall", 16):
             self.connection.recalled = source
             event = session.abandon()
         if datagram is None and event == _NONE:

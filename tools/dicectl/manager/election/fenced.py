@@ -28,20 +28,43 @@ class Alone:
         """It cannot be lost."""
 
 
+_HELD_MAX = 16  # datagrams for one address
+
+
 class FencedTransport:
-    """A server's transport that sends nothing, and receives nothing, unless `may_send()`."""
+    """A server's transport that sends nothing, and receives nothing, unless `may_send()`.
+
+    It holds what is for some addresses until something is stored that must not be lost once they have been answered.
+    """
 
     def __init__(self, inner, may_send):
         self._inner = inner
         self._may_send = may_send
+        self._held = {}  # datagrams by address
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
 
     def send(self, datagram, address=None):
         """Send; lost while we may not, as on a bad link."""
-        if self._may_send():
+        held = self._held.get(address) if self._held else None
+        if held is not None:
+            if len(held) < _HELD_MAX:
+                held.append(bytes(datagram))
+        elif self._may_send():
             self._inner.send(datagram, address)
+
+    def hold(self, address):
+        """Hold what is sent to an address until release()."""
+        self._held[address] = []
+
+    def release(self, address):
+        """Send what was held for an address."""
+        for datagram in self._held.pop(address, ()):
+            try:
+                self.send(datagram, address)
+            except OSError:  # as on a bad link
+                pass
 
     def receive(self):
         """Return (datagram, address) or (None, None); an empty one in place of each that arrives while we may not send."""

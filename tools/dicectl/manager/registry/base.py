@@ -78,6 +78,7 @@ class Registry(Storage):
         self._new = []  # the entries of this transaction
         self._waiting = Waiting()
         self._scheduled = False
+        self._watchers = []  # of when_written()
         self._is_open = False  # in a transaction
 
     def states(self):
@@ -133,6 +134,7 @@ class Registry(Storage):
         self.write_error = None
         self._waiting.clear()
         self._recent.extend(self._new)
+        self._tell()
 
     @contextlib.contextmanager
     def together(self):
@@ -180,15 +182,29 @@ class Registry(Storage):
             self.flush()
             self._scheduled = False
         except NotLeader:
-            return
+            self._tell()
         except RegistryError:  # write_error has it
             self.later(_RETRY_S, self._flush_later)
+            self._tell()
+
+    def when_written(self, function):
+        """Call `function()` when what waits now was written, or could not be: at once if nothing is about to be."""
+        if self._scheduled and self._waiting:
+            self._watchers.append(function)
+        else:
+            function()
+
+    def _tell(self):
+        watchers, self._watchers = self._watchers, []
+        for function in watchers:
+            function()
 
     def close(self):
         """Write what waits, if possible, and close the registry, so that another process can open it."""
         with contextlib.suppress(RegistryError):
             self.flush()
         self.later = None
+        self._tell()
         self.close_storage()
 
     # Devices.
@@ -221,6 +237,10 @@ class Registry(Storage):
     def key_number(self, identity):
         """Return how often the key of a device was changed."""
         return self._key_changes.get(identity, _UNCHANGED)[0]
+
+    def psk_identities(self, identity):
+        """Return the PSK identities of all keys that a device has had, and of the next one."""
+        return [identity, *(b"%s:%d" % (identity, number) for number in range(1, self.key_number(identity) + 2))]
 
     def begin_key_change(self, identity):
         """Store a next key for a device, unless there is one: both are good from now on."""
