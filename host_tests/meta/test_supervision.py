@@ -63,7 +63,7 @@ TASKS = {
     "lib/dice/aio/slip_host.py:SlipHost._add": [f"{P}a_host_on_a_line_survives_each_exception_of_the_line", GONE],
     "lib/dice/aio/coap.py:Coap.__init__": [f"{C}a_coap_session_survives_each_exception_that_a_datagram_causes"],
     "lib/dice/aio/group_coap.py:Responder.respond": [f"{C}a_response_that_cannot_be_sent_costs_itself"],
-    "lib/dice/aio/kdc.py:Kdc.add": [f"{MANAGER}the_watch_over_silent_devices_survives_each_exception"],
+    "lib/dice/aio/kdc.py:Kdc._begin": [f"{MANAGER}the_watch_over_silent_devices_survives_each_exception"],
     "lib/dice/aio/key_delivery.py:KeyDelivery.__init__": [f"{MANAGER}the_delivery_of_keys_survives_each_exception"],
     "lib/dice/aio/key_delivery.py:KeyDelivery._start": [f"{MANAGER}a_push_that_fails_is_tried_again"],
     "firmware/app/safe.py:stay_up": ["host_tests/unit/test_app.py::test_an_exception_of_the_program_is_raised"],

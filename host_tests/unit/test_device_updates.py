@@ -19,7 +19,8 @@ from dice.errors import DiceError, PeerError
 from dice.group.presence import CONNECTED, SILENT
 from dicectl.errors import CommandError
 from dicectl.manager.election.fenced import FencedTransport
-from dicectl.manager.registry.base import RegistryError, split
+from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.psk_identity import split
 from dicectl.manager.service import ManagerService
 from dicectl.member.node_file import managers as managers_of
 from dicectl.net.virtual import VirtualNetwork
@@ -173,7 +174,7 @@ def test_nothing_is_said_to_be_done_for_a_node_that_is_away(tmp_path):
 
 
 def test_a_node_that_does_not_answer_is_silent_and_keeps_its_session(tmp_path):
-    """An operator is told of a node that is silent, and not of one that has left; this one is cut off for a few minutes."""
+    """An operator wants to know of a node that is silent, not of one that has left; this one is cut off for a few minutes."""
 
     async def scenario(town):
         node = town.add("lamp")

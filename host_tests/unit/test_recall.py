@@ -18,6 +18,7 @@ from host_tests import seeds
 from host_tests.bounds import connected_s, lossy_s
 
 BACK_S = 10
+CONNECT_S = 30  # of firmware/app, for one attempt
 COUNT = 1000 if seeds.LAST else 40
 
 
@@ -65,7 +66,7 @@ class House:
             role = "listener" if number > 1 else "sender"
             made = self.service.do({"do": "provision", "name": f"n{number}", "groups": {"lamps": role}})
             identity, key = made["identity"].encode(), bytes.fromhex(made["key"])
-            self.nodes[identity] = VirtualNode(self.network, self.folder, made["name"], "lamps", identity, key)
+            self.nodes[identity] = VirtualNode(self.network, self.folder, made["name"], "lamps", identity, key, connect_s=CONNECT_S)
         for node in self.nodes.values():
             node.power_on()
             await asyncio.sleep(0.01)
@@ -253,7 +254,7 @@ def test_a_token_that_was_obeyed_or_is_of_another_member_does_nothing(tmp_path):
 
 
 def test_a_manager_that_starts_again_and_again_costs_a_device_one_handshake_a_start(tmp_path):
-    """And at most 250 a second in all, by the pace."""
+    """And at most 250 a second in all, by the pace. A device within a handshake at the last kill begins another one in time."""
 
     async def scene(house):
         await house.add(20)
@@ -263,7 +264,7 @@ def test_a_manager_that_starts_again_and_again_costs_a_device_one_handshake_a_st
             await house.start()
             await asyncio.sleep(0.5)
         assert max(count for count, _ in house.network.counts.values()) <= 10 * 24
-        await house.until(lambda: house.back() == 20, BACK_S)
+        await house.until(lambda: house.back() == 20, CONNECT_S + BACK_S)
 
     House(tmp_path).run(scene)
 

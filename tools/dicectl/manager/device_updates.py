@@ -12,7 +12,8 @@ import json
 from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, PUT
 from dice.limits import DATAGRAM_MAX_BYTES
 from dicectl.errors import USAGE, CommandError
-from dicectl.manager.registry.base import RegistryError, split
+from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.psk_identity import split
 
 MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", "port"}, ...]}
 MANAGERS_MAX = 8  # firmware/app/managers.py

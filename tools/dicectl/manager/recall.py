@@ -44,6 +44,7 @@ class Recall:
         self._live = {}  # (Connection, StoredSession) by identity
         self._before = {}  # StoredSession by identity, of those that have not connected since the start
         self._states = {}  # by identity, as stored
+        self._unwritten = {}  # Connections that are not served yet, by identity
         self._is_closed = False
 
     def begin(self):
@@ -67,26 +68,32 @@ class Recall:
         self._live[identity] = (connection, row)
         self._store({identity: row})
         try:
-            await self._written(connection)
-            await self._service.updates.serve(connection)
+            await self._written(identity, connection)
+            if not connection.ended:
+                await self._service.updates.serve(connection)
         finally:
             if self._live.get(identity, (None,))[0] is connection:
                 del self._live[identity]
                 self._store({identity: self._ended(identity, row)})
 
-    async def _written(self, connection):
-        """Wait until what was stored is durable, or cannot be, and hold the last flight of the handshake until then."""
+    async def _written(self, identity, connection):
+        """Wait until what was stored is durable, or cannot be, and hold the last flight of the handshake until then.
+
+        One session of a device waits at a time, however many it opens.
+        """
+        if identity in self._unwritten:
+            self._unwritten[identity].close()
+        self._unwritten[identity] = connection
         transport, written = self._service.transport, asyncio.Event()
-        try:
-            address = self._service.client(connection).address
-        except KeyError:  # the session has ended already
-            return
-        transport.hold(address)
+        address = self._client_address(connection)
+        held = transport.hold(address)
         try:
             self._service.registry.when_written(written.set)
             await written.wait()
         finally:
-            transport.release(address)
+            transport.release(address, held)
+            if self._unwritten.get(identity) is connection:
+                del self._unwritten[identity]
 
     async def run(self):
         """Call those that had a session when the manager stopped; then keep what is stored up to date. Never returns."""
@@ -169,11 +176,16 @@ class Recall:
         self.error = error
 
     def _address(self, connection, before):
-        try:
-            address = self._service.client(connection).address
-        except KeyError:  # the session has ended, and its handler is about to learn that
+        address = self._client_address(connection)
+        if address is None:  # the session has ended, and its handler is about to learn that
             return before
         return list(address) if isinstance(address, tuple) else address
+
+    def _client_address(self, connection):
+        try:
+            return self._service.client(connection).address
+        except KeyError:
+            return None
 
 
 def _token(connection):

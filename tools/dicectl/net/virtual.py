@@ -202,7 +202,7 @@ class VirtualNode:
     `received` lists (virtual seconds, SenderID, message).
     """
 
-    def __init__(self, network, folder, name, group, identity, key, timer_ms=1000):
+    def __init__(self, network, folder, name, group, identity, key, timer_ms=1000, connect_s=300):
         self.name = name
         self.identity = identity
         self.received = []
@@ -214,6 +214,7 @@ class VirtualNode:
         self._group = group
         self._key = key
         self._timer_ms = timer_ms
+        self._connect_s = connect_s
         self._tasks = []
         self._peer = None
 
@@ -265,7 +266,9 @@ class VirtualNode:
         while True:
             try:
                 psk = Psk(self.identity, self._key)
-                connection = await dice.connect(("", 0), psk, timer_ms=self._timer_ms, timeout_s=300, network=self._host)
+                connection = await dice.connect(
+                    ("", 0), psk, timer_ms=self._timer_ms, timeout_s=self._connect_s, network=self._host
+                )
                 self._peer = peer = Coap(connection, Router(self.managed.routes))
                 group = await self.managed.join(peer)
                 if listening is None or listening.done():

@@ -122,7 +122,7 @@ class Kdc:
     async def request(self, identity: bytes, code: int, path: str, payload: bytes) -> "Message | None":
         """Send a request to a device that is connected, and return the response; None if it has no session, or does not answer.
 
-        A device that does not answer is silent until it is heard again. Its session stays open: it may be cut off for a moment.
+        A device that does not answer is silent until something arrives from it. Its session stays open.
         """
         session = self.connected.get(identity)
         if session is None:

@@ -55,12 +55,15 @@ class FencedTransport:
             self._inner.send(datagram, address)
 
     def hold(self, address):
-        """Hold what is sent to an address until release()."""
-        self._held[address] = []
+        """Hold what is sent to an address until it is released with what this returns."""
+        self._held[address] = held = []
+        return held
 
-    def release(self, address):
-        """Send what was held for an address."""
-        for datagram in self._held.pop(address, ()):
+    def release(self, address, held):
+        """Send what was held for an address, unless it was held anew since."""
+        if self._held.get(address) is not held:
+            return
+        for datagram in self._held.pop(address):
             try:
                 self.send(datagram, address)
             except OSError:  # as on a bad link

@@ -21,12 +21,12 @@ Rules for every implementation:
 
 import contextlib
 import json
-import re
 import secrets
 import time
 from collections import deque
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry import psk_identity as psk
 from dicectl.manager.registry.changes import acknowledges, events
 from dicectl.manager.registry.storage import NotLeader, Occupied, RegistryError, Storage, StoredGroup, StoredSession, entry
 from dicectl.manager.registry.waiting import Waiting
@@ -38,15 +38,7 @@ _RETRY_S = 1.0
 _KEY_BYTES = 16
 _IDENTITY_BYTES = 8
 _UNCHANGED = (0, None)
-_NUMBER = re.compile(rb"[1-9][0-9]{0,8}")
 _RECENT_MAX = 1000  # entries of the audit log in memory
-
-
-def split(psk_identity):
-    """Return (identity of the device, how often its key was changed) of a PSK identity, b"ID" or b"ID:n"."""
-    psk_identity = bytes(psk_identity)
-    identity, colon, number = psk_identity.rpartition(b":")
-    return (identity, int(number)) if colon and _NUMBER.fullmatch(number) else (psk_identity, 0)
 
 
 class Registry(Storage):
@@ -78,7 +70,6 @@ class Registry(Storage):
         self._new = []  # the entries of this transaction
         self._waiting = Waiting()
         self._scheduled = False
-        self._watchers = []  # of when_written()
         self._is_open = False  # in a transaction
 
     def states(self):
@@ -134,7 +125,6 @@ class Registry(Storage):
         self.write_error = None
         self._waiting.clear()
         self._recent.extend(self._new)
-        self._tell()
 
     @contextlib.contextmanager
     def together(self):
@@ -181,30 +171,23 @@ class Registry(Storage):
         try:
             self.flush()
             self._scheduled = False
-        except NotLeader:
-            self._tell()
-        except RegistryError:  # write_error has it
-            self.later(_RETRY_S, self._flush_later)
-            self._tell()
+        except RegistryError as error:  # write_error has it
+            if not isinstance(error, NotLeader):
+                self.later(_RETRY_S, self._flush_later)
+            self._waiting.tell()
 
     def when_written(self, function):
         """Call `function()` when what waits now was written, or could not be: at once if nothing is about to be."""
-        if self._scheduled and self._waiting:
-            self._watchers.append(function)
-        else:
-            function()
-
-    def _tell(self):
-        watchers, self._watchers = self._watchers, []
-        for function in watchers:
-            function()
+        self._waiting.watchers.append(function)
+        if not (self._scheduled and self._waiting):
+            self._waiting.tell()
 
     def close(self):
         """Write what waits, if possible, and close the registry, so that another process can open it."""
         with contextlib.suppress(RegistryError):
             self.flush()
         self.later = None
-        self._tell()
+        self._waiting.tell()
         self.close_storage()
 
     # Devices.
@@ -221,7 +204,7 @@ class Registry(Storage):
 
     def find(self, psk_identity):
         """Return a key or None, for dice.PskLookup: that of a device, b"ID", that of its nth change, b"ID:n", and the next one."""
-        identity, number = split(psk_identity)
+        identity, number = psk.split(psk_identity)
         if identity not in self._devices:
             return None
         changed, following = self._key_changes.get(identity, _UNCHANGED)
@@ -231,8 +214,8 @@ class Registry(Storage):
 
     def next_key(self, identity):
         """Return (number, key) of the key that a device is about to change to, or None."""
-        changed, following = self._key_changes.get(identity, _UNCHANGED)
-        return following and (changed + 1, following)
+        following = self._key_changes.get(identity, _UNCHANGED)[1]
+        return following and (self.key_number(identity) + 1, following)
 
     def key_number(self, identity):
         """Return how often the key of a device was changed."""
@@ -240,13 +223,13 @@ class Registry(Storage):
 
     def psk_identities(self, identity):
         """Return the PSK identities of all keys that a device has had, and of the next one."""
-        return [identity, *(b"%s:%d" % (identity, number) for number in range(1, self.key_number(identity) + 2))]
+        return psk.until(identity, self.key_number(identity) + 1)
 
     def begin_key_change(self, identity):
         """Store a next key for a device, unless there is one: both are good from now on."""
+        changed, following = self.key_number(identity), secrets.token_bytes(_KEY_BYTES)
         if self.next_key(identity):
             return
-        changed, following = self.key_number(identity), secrets.token_bytes(_KEY_BYTES)
         with self.transaction():
             self.store_key_change(identity, changed, following)
             self.log("key-offered", device=self.name(identity), key=changed + 1)
@@ -259,12 +242,11 @@ class Registry(Storage):
             self.store_key_change(identity, number, None, key)
             self.log("key-changed", device=self.name(identity), key=number)
         self._key_changes[identity] = number, None
-        self._devices[identity] = self._devices[identity][0], key
+        self._devices[identity] = self.name(identity), key
 
     def name(self, identity):
         """Return the name of a device, or None."""
-        found = self._devices.get(identity)
-        return found and found[0]
+        return self._devices.get(identity, (None,))[0]
 
     def enrol(self, name):
         """Create a device with a random identity and a random key, and return both; raises CommandError if the name is taken."""
@@ -403,8 +385,7 @@ class Registry(Storage):
         if after >= self.last_entry:
             return []
         if self._recent and self._recent[0]["number"] <= after + 1:
-            found = [entry for entry in self._recent if entry["number"] > after]
-            return found if limit is None else found[:limit]
+            return [entry for entry in self._recent if entry["number"] > after][:limit]
         return self.read_audit(after, limit)
 
     def prune(self, before, event=None, limit=None):

@@ -9,6 +9,7 @@ class Waiting:
     def __init__(self):
         self.sessions = {}  # base.StoredSession, or None, by identity
         self.entries = []  # (at, event, group, device, detail)
+        self.watchers = []  # functions to be called when all is written, or could not be
         self._members = {}  # MemberRecord by (group, identity)
 
     def __bool__(self):
@@ -27,3 +28,10 @@ class Waiting:
         self.sessions.clear()
         self.entries.clear()
         self._members.clear()
+        self.tell()
+
+    def tell(self):
+        """Call those who wait for the attempt to write."""
+        watchers, self.watchers = self.watchers, []
+        for function in watchers:
+            function()
