@@ -24,7 +24,10 @@ def wanted():
 
 
 def load():
-    """Return {target: {"micropython": version, "files": {test module: {"tests": number, "seconds": of one core}}}}."""
+    """Return {target: {"micropython": version, "build_seconds": seconds, "files": {test module: {"tests": number, "seconds": s}}}}.
+
+    The seconds are those of one core.
+    """
     return json.loads(PATH.read_text()) if PATH.exists() else {}
 
 
@@ -43,13 +46,19 @@ def sample(target, names):
     return chosen
 
 
-def update(outcomes, names):
-    """Write results.json with outcomes added, [(target, version, test module, tests, seconds)]; forgets modules not in `names`."""
+def update(outcomes, names, builds):
+    """Write results.json with outcomes added, [(target, version, test module, tests, seconds)]; forgets modules not in `names`.
+
+    `builds` is {target: seconds of one core that its build took}.
+    """
     known = load()
     for target, version, name, tests, seconds in outcomes:
         row = known.setdefault(target, {"files": {}})
         row["micropython"] = version
         row["files"][name] = {"tests": tests, "seconds": round(seconds, 1)}
+    for target, seconds in builds.items():
+        if target in known and seconds is not None:
+            known[target]["build_seconds"] = seconds
     for row in known.values():
         row["files"] = {name: row["files"][name] for name in sorted(row["files"]) if name in names}
     PATH.write_text(json.dumps(known, indent=1) + "\n")
@@ -58,15 +67,19 @@ def update(outcomes, names):
 def table(targets):
     """Return the table for docs/boards.md: what is known, whatever was added to the suite since."""
     known = load()
-    lines = ["| target | native code | MicroPython | passed | in the gate | not run there |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| target | native code | MicroPython | its build | passed | in the gate | not run there |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for target in targets:
         row = known.get(target.name, {"micropython": "-", "files": {}})
         done = {name: figures for name, figures in row["files"].items() if name not in target.lacks}
         seconds = sum(figures["seconds"] for figures in done.values())
         passed = f"{sum(figures['tests'] for figures in done.values())} tests in {len(done)} files, {seconds:.0f} s"
         lacking = "; ".join(f"`{name}`: {reason}" for name, reason in sorted(target.lacks.items())) or "-"
+        built = f"{row['build_seconds']:.0f} s" if "build_seconds" in row else "-"
         in_gate = sample(target, done)
-        cells = (target.title, f"`{target.architecture}`", row["micropython"], passed, f"{len(in_gate)} files", lacking)
+        cells = (target.title, f"`{target.architecture}`", row["micropython"], built, passed, f"{len(in_gate)} files", lacking)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

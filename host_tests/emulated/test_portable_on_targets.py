@@ -6,16 +6,17 @@ By default a sample that takes a stated time on each; `make targets` runs all an
 """
 
 import re
-import resource
 
 import pytest
 
+from dicectl import resources
 from dicectl.emulator.board import ScriptError
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy
 from host_tests.emulated import results
 from host_tests.emulated.targets import TABLE
 from host_tests.emulated.targets.base import NAMES
+from host_tests.emulated.targets.built import cpu_seconds
 
 
 @pytest.fixture
@@ -42,12 +43,6 @@ def cases():
 def on_each_target():
     """Parametrize with all rows."""
     return pytest.mark.parametrize("target", TABLE, indirect=True)
-
-
-def cpu_seconds():
-    """Return the processor time of the processes that this one has started and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @pytest.mark.parametrize("target, name", list(cases()), indirect=["target"])
@@ -92,6 +87,12 @@ def test_a_script_that_fails_or_hangs_is_ended(target):
 def test_what_a_target_lacks_exists_and_has_a_reason():
     for row in TABLE.values():
         assert set(row.lacks) < set(NAMES) and all(row.lacks.values()), row.name
+
+
+def test_the_gate_installs_the_packages_of_all_targets():
+    gate = set((resources.ROOT / ".ci" / "run").read_text().replace('"', " ").split())
+    for row in TABLE.values():
+        assert set(row.build.packages() if row.build else ()) - {"gcc", "make"} <= gate, row.name
 
 
 def test_the_page_has_the_table_of_the_last_run():

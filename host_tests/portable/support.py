@@ -4,6 +4,7 @@
 
 import os
 
+from dice._compat import ticks_add
 from dice.errors import StoreError
 from dice.group.context import Context
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
@@ -13,6 +14,7 @@ from dice.suites import PSK_AES_128_CCM_8
 
 SECOND = 1000  # in ticks
 A, B, C = 1, 2, 3  # SenderIDs
+_STEP_MS = 1 << 28
 
 
 class RamStore:
@@ -100,6 +102,14 @@ def raises(error_class, reason, function, *arguments):
         assert reason is None or error.reason == reason, str(error)
         return
     raise AssertionError("did not raise %s E%s" % (error_class.__name__, reason))
+
+
+def later(now, ms):
+    """Return the ticks `ms` after `now`, however long that is: where words have 32 bits, ticks_add() takes less than 6.2 days."""
+    while ms > _STEP_MS:
+        now = ticks_add(now, _STEP_MS)
+        ms -= _STEP_MS
+    return ticks_add(now, ms)
 
 
 def setting(name, default):

@@ -6,7 +6,7 @@ Time passes as on a board: whatever has a deadline is called then, and not soone
 """
 
 from dtls_pair import drain, give
-from support import A, RamStore, make_gsa, make_member, seal
+from support import A, RamStore, later, make_gsa, make_member, seal
 from test_listener import client, exchange, listener
 
 from dice._compat import ticks_add, ticks_diff
@@ -26,7 +26,7 @@ def pass_time(core, now, ms):
     while True:
         due = core.deadline()
         wait = ms if due is None else min(ms, max(0, ticks_diff(due, now)))
-        now = ticks_add(now, wait)
+        now = later(now, wait)
         ms -= wait
         if due is not None and ticks_diff(now, due) >= 0:
             core.timeout(now)
@@ -40,7 +40,7 @@ def silent_for(ms):
     ends = {name: client() for name in (b"silent", b"heard")}
     for name, end in ends.items():
         exchange(end, server, name)
-    now = ticks_add(0, ms)
+    now = later(0, ms)
     ends[b"heard"].send(b"x", now)
     for datagram in drain(ends[b"heard"]):
         assert server.receive(datagram, b"heard", now)[0] == DATA
@@ -89,7 +89,7 @@ def test_a_coap_message_id_of_days_ago_belongs_to_another_message():
             endpoint.receive(datagram, 5)
             endpoint.receive(datagram, 5 + COAP_EXCHANGE_LIFETIME_MS - 1)
             assert len(handled) == 1
-            now = pass_time(endpoint, 5, ms) if calls_timeout else ticks_add(5, ms)
+            now = pass_time(endpoint, 5, ms) if calls_timeout else later(5, ms)
             endpoint.receive(datagram, now)
             assert len(handled) == 2, (calls_timeout, ms)
 
@@ -110,7 +110,7 @@ def test_a_member_without_a_lifetime_does_not_care_how_long_it_was_idle():
     sender, receiver = make_member(A, store), make_member()
     now = 0
     for ms in AGES:
-        now = ticks_add(now, ms)
+        now = later(now, ms)
         assert sender.timeout(now) == NONE and receiver.receive(seal(sender, now=now), now) == DATA
 
 

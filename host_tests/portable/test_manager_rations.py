@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Epochs that nobody asked for are rationed, the last ones are the operator's, and expulsion has a way on after the last."""
 
-from support import RamStore, raises, seal
+from support import RamStore, later, raises, seal
 from test_manager import CountingRandom, MemberDevice, MemoryDisk, new_manager
 
-from dice._compat import ticks_add
 from dice.errors import DATA, UsageError
 from dice.group.gsa import K08, decode
 from dice.group.gsa_encode import encode
@@ -49,7 +48,7 @@ def run(manager, until, step, action):
     """Call `action(now)` every `step`, deliver every epoch at once, and return when epochs began."""
     began = []
     for now in range(0, until, step):
-        ticks = ticks_add(0, now)
+        ticks = later(0, now)
         manager.timeout(ticks)
         before = manager.state.epoch
         action(ticks)
@@ -86,7 +85,7 @@ def test_a_member_that_behaves_again_is_forgiven_slowly():
     run(manager, DAY, MINUTE, lambda now: manager.report(b"s0", manager.state.epoch, 0, True, now))
     assert manager._ration._levels[b"s0"] > 5
     for day in range(1, 12):
-        manager.timeout(ticks_add(0, day * DAY))
+        manager.timeout(later(0, day * DAY))
     assert not manager._ration._levels and not manager._ration._waits and manager.deadline() is None
 
 

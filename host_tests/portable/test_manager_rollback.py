@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """D3: a manager whose registry was put back to an older copy learns it from its members, and goes on where they are."""
 
+from support import later
 from test_manager import CountingRandom
 from test_manager_rations import DAY, MINUTE, deliver, in_use
 
-from dice._compat import ticks_add
 from dice.group.manager import LISTENER, SENDER, Manager
 from dice.limits import ALONE_EPOCHS, EXPEL_MS, GROUP_EPOCH_MAX, OPERATOR_EPOCHS
 
@@ -84,8 +84,9 @@ def test_one_member_alone_moves_it_by_few_epochs_and_rarely():
         report(manager, b"s0", epoch)
         assert manager.state.epoch == 2
     began = []
-    for now in range(0, 30 * DAY, 10 * MINUTE):
-        ticks = ticks_add(0, now)
+    for number in range(30 * DAY // (10 * MINUTE)):
+        now = number * 10 * MINUTE
+        ticks = later(0, now)
         manager.timeout(ticks)
         before = manager.state.epoch
         report(manager, b"s0", min(before + 10_000, GROUP_EPOCH_MAX - OPERATOR_EPOCHS - 1), ticks)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A row of the table of targets."""
 
+from pathlib import Path
+
 from dicectl import resources
 from dicectl.emulator import board
 from host_tests import vectors
@@ -12,11 +14,19 @@ NAMES = sorted(path.stem for path in PORTABLE.glob("test_*.py"))
 TIMEOUT_S = 1800
 
 
+def put(files, folder):
+    """Write `files`, {path: bytes or path here}, below a folder of this computer."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, (bytes, bytearray)) else Path(content).read_bytes())
+
+
 class Target:
     """A processor with MicroPython on it: how to get it, how to run a script on it, what it lacks.
 
     `architecture` is mpy-cross's word for its native code. `gate_s` is the time of one core that the gate has for its sample of the
-    portable suite. `lacks` is {test module: why it cannot run there}.
+    portable suite. `lacks` is {test module: why it cannot run there}. `build` is a built.Build, if the tests build MicroPython.
     """
 
     name = ""
@@ -24,6 +34,7 @@ class Target:
     architecture = ""
     gate_s = 30
     lacks = {}
+    build = None
 
     def get(self):
         """Return what run() needs, built on the first call and then from the cache; raises CommandError with what is missing."""

@@ -7,42 +7,31 @@ autoconf, automake, pkg-config and Python's headers.
 """
 
 import functools
-import re
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
 from dicectl.errors import CommandError
-from dicectl.subprocess_log import Log, cache, file_lock
+from host_tests import environments
 from host_tests.interop.peers.base import PROGRAMS, Missing, Peer, PeerProcess, tool
 
-_PYPROJECT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 _SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
 
 
 @functools.cache
 def environment(package, tools=()):
     """Return a Python with a package of the group "interop"; install it if needed. Raises Missing."""
-    requirement = re.search(rf'^interop = .*"({package}[^"]*)"', _PYPROJECT.read_text(), re.MULTILINE)[1]
-    folder = cache() / "peers" / f"python-{sys.version_info[0]}.{sys.version_info[1]}-{package}"
-    python = folder / "bin" / "python"
+
+    def check():
+        for name, provider in dict(tools).items():
+            tool(name, provider)
+        if tools and not Path(sysconfig.get_path("include"), "Python.h").exists():
+            raise Missing("no Python.h here; install it with: apt-get install --no-install-recommends python3-dev")
+
     try:
-        with file_lock(folder, print):
-            done = folder / "done"
-            if not done.exists() or done.read_text() != requirement:
-                for name, provider in dict(tools).items():
-                    tool(name, provider)
-                if tools and not Path(sysconfig.get_path("include"), "Python.h").exists():
-                    raise Missing("no Python.h here; install it with: apt-get install --no-install-recommends python3-dev")
-                log = Log(folder / "install.log")
-                log.run("making a venv", [sys.executable, "-m", "venv", "--without-pip", folder])
-                pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", requirement]
-                log.run(f"installing {package} from PyPI", pip)
-                done.write_text(requirement)
+        return environments.python("interop", package, check)
     except CommandError as failure:
         raise Missing(failure.format_message())
-    return python
 
 
 class PyPIPeer(Peer):
