@@ -37,7 +37,7 @@ class Build:
 
     def folder(self, versions):
         """Return the folder in the cache, whose name depends on everything that the build is made from."""
-        made_from = hashlib.sha256(repr((versions, self._facts, Path(__file__).read_bytes())).encode())
+        made_from = hashlib.sha256(repr((versions, self._facts)).encode())
         for path in self._inputs:
             if path.is_file() and path.suffix != ".pyc":
                 made_from.update(repr((path.relative_to(resources.ROOT).as_posix(), path.read_bytes())).encode())

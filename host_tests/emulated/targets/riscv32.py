@@ -15,10 +15,9 @@ from host_tests import environments
 from host_tests.emulated.targets import built
 from host_tests.emulated.targets.base import TIMEOUT_S, Target, put
 
+_COMPILER = "ziglang cc -target riscv32-linux-musl -mcpu=generic_rv32+m+a+c"
 _VARIABLES = {
     "VARIANT": "standard",
-    "FROZEN_MANIFEST": built.MANIFEST,
-    "USER_C_MODULES": built.MODULES,
     "CPP": "gcc -E -D__riscv -D__riscv_xlen=32",
     "COPT": "-Os -fno-sanitize=all",
     "CWARN": "-w",
@@ -30,12 +29,17 @@ _VARIABLES = {
 }
 
 
+def _words():
+    """Return the variables of make that are the same in all clones of this project."""
+    return [f"{name}={value}" for name, value in _VARIABLES.items()]
+
+
 def _make(tree, work, log):
     """Build the unix port."""
-    compiler = f"{environments.python('targets', 'ziglang')} -m ziglang cc -target riscv32-linux-musl -mcpu=generic_rv32+m+a+c"
+    compiler = f"{environments.python('targets', 'ziglang')} -m {_COMPILER}"
     places = {name: str(work / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
-    words = [f"{name}={value}" for name, value in {**_VARIABLES, "BUILD": work / "objects", "CC": compiler}.items()]
-    argv = ["make", "-C", tree / "ports" / "unix", f"-j{os.cpu_count()}", *words]
+    own = [f"BUILD={work / 'objects'}", f"CC={compiler}", f"FROZEN_MANIFEST={built.MANIFEST}", f"USER_C_MODULES={built.MODULES}"]
+    argv = ["make", "-C", tree / "ports" / "unix", f"-j{os.cpu_count()}", *_words(), *own]
     log.run("building MicroPython for RISC-V", argv, environment={**os.environ, **places})
     return work / "objects" / "micropython"
 
@@ -50,8 +54,8 @@ class RiscV32(Target):
     build = built.Build(
         "micropython-riscv32",
         _make,
-        (Path(__file__), built.MODULES, Path(environments.__file__)),
-        environments.requirement("targets", "ziglang"),
+        (built.MODULES,),
+        (environments.requirement("targets", "ziglang"), _COMPILER, _words()),
         {"qemu-riscv32": "qemu-user"},
     )
 
