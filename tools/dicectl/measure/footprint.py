@@ -113,7 +113,7 @@ def elf_bytes(profile, progress, with_tls=False):
 
 
 def import_heap(board, files, frozen, progress):
-    """Return {file: bytes of heap} for the import of each, frozen in the firmware or from a bundle as `dicectl deploy` writes it."""
+    """Return {file: bytes of heap} for the import of each, frozen in the firmware or from a bundle as `dicectl deploy` makes it."""
     if frozen:
         uf2, flash = firmware(), {}
     else:
