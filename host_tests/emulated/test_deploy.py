@@ -21,10 +21,12 @@ from dicectl.emulator.board import EmulatedBoard, check
 from dicectl.errors import CommandError
 from dicectl.firmware import bundle, mpy, profiles, recipe
 from host_tests.patience import until
+from host_tests.unix_port.test_mip import served
 from tools import import_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 EMPTY_BYTES = 1_433_600  # free in the file system of a Pico: 352 blocks, of which the root takes two
+FREE = "import os\nstat = os.statvfs('/')\nprint(stat[0] * stat[3])"
 ARMV6M = mpy.Flavour(6 | 3 << 8 | 4 << 10)
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 SEAL = """
@@ -111,8 +113,7 @@ def test_deploy_copies_all_of_dice_to_an_empty_board(deployed):
     assert done["copied"] == {f"/{name}": len(data) for name, data in wanted.items()}
     assert done["sent_bytes"] == len(wanted[bundle.FILE])
     assert done["mpy"] == str(ARMV6M) == "6.3 armv6m"
-    (room,) = run(board, "import os\nstat = os.statvfs('/')\nprint(stat[0] * stat[3])")
-    assert int(room) == done["flash_free_bytes"] == EMPTY_BYTES - done["flash_bytes"]
+    assert int(run(board, FREE)[0]) == done["flash_free_bytes"] == EMPTY_BYTES - done["flash_bytes"]
     assert done["flash_bytes"] <= 64 << 10
 
 
@@ -240,6 +241,25 @@ def test_mip_installs_a_module_and_its_imports_from_a_clone(bare, tmp_path):
         assert board.files() == installed
         code = "from dice import __version__, wire\nprint(__version__, wire.Reader(b'\\1\\2').uint(2), wire.__file__)"
         assert run(board, code) == [f"{__version__} 258 /lib/dice/wire.py"]
+
+
+def test_mip_installs_a_group_member_from_an_index(bare, tmp_path):
+    """From an index that a web server offers: one file of machine code for this board, in 16 KB."""
+    argv = [sys.executable, "-m", "dicectl", "mip-index", tmp_path, "--architecture", "armv6m"]
+    assert subprocess.run(argv, capture_output=True).returncode == 0
+    with served(tmp_path) as url, EmulatedBoard(bare, {"lib/mine.py": b"A = 1"}, pty=True) as board:
+        before = int(run(board, FREE)[0])
+        argv = [sys.executable, "-m", "mpremote", "connect", board.port, "mip", "install", "--index", f"{url}/armv6m", "dice-group"]
+        for said in ("Installing: /lib/dice.mpy", "Exists: /lib/dice.mpy"):
+            done = subprocess.run(argv, capture_output=True, text=True)
+            assert (done.returncode, said in done.stdout) == (0, True), done
+        assert set(board.files()) == {"lib/dice.mpy", "lib/mine.py"}
+        assert run(board, SEAL + "from dice.crypto import name\nprint(name())") == [
+            *(UNICAST, "/lib/dice.mpy./record.mpy", "device (AES in software)"),
+        ]
+        found = dicectl(board, "doctor")["board"]
+    assert found["dice"] == [{"where": "/lib/dice.mpy", "version": __version__, "error": None, "differs": []}]
+    assert before - found["flash_free"] <= 16 << 10
 
 
 @pytest.mark.on_demand

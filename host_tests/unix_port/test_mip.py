@@ -1,16 +1,24 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""MicroPython's own mip installs dice from package.json, and what it installed runs."""
+"""MicroPython's own mip installs dice from package.json and from an index of `dicectl mip-index`, and what it installed runs."""
 
+import contextlib
 import functools
+import hashlib
 import http.server
+import json
+import re
 import subprocess
+import sys
 import threading
 
 import pytest
 
+from dice import __version__
 from dicectl import resources
-from dicectl.firmware import profiles, unix_port
+from dicectl.firmware import mip_index, mpy, profiles, unix_port
+
+UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (resources.ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -18,14 +26,31 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Print nothing."""
 
 
-@pytest.fixture
-def clone():
-    """Return the URL of this repository on an HTTP server on loopback, because mip reads no local paths."""
-    handler = functools.partial(QuietHandler, directory=resources.ROOT)
+@contextlib.contextmanager
+def served(folder):
+    """Yield the URL of a folder on an HTTP server on loopback, because mip reads no local paths."""
+    handler = functools.partial(QuietHandler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+@pytest.fixture
+def clone():
+    with served(resources.ROOT) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """Return the URL of an index that `dicectl mip-index` has made."""
+    folder = tmp_path_factory.mktemp("public")
+    argv = [sys.executable, "-m", "dicectl", "mip-index", folder / "dice", "--architecture", "x64", "--json"]
+    done = json.loads(subprocess.run(argv, stdout=subprocess.PIPE, check=True).stdout)
+    assert (set(done["packages"]), len(done["written"]), done["dry_run"]) == ({"", "x64"}, done["files"], False)
+    with served(folder) as url:
+        yield f"{url}/dice"
 
 
 def run(code, *arguments, path=".frozen"):
@@ -42,3 +67,70 @@ def test_mip_installs_a_working_library(clone, tmp_path):
     modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in sorted(installed)]
     code = "\n".join(f"import {name}" for name in modules) + "\nimport dice.crypto\nprint(dice.__file__, dice.crypto.name())"
     assert run(code, path=f"{tmp_path}:.frozen") == f"{tmp_path}/dice/__init__.py device (AES in software)\n"
+
+
+@pytest.mark.parametrize("profile", ["group", "psk"])
+def test_a_profile_has_a_package_of_sources(clone, tmp_path, profile):
+    run(f"import mip; mip.install('{clone}/lib/mip/{profile}.json', target='{tmp_path}')")
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == set(profiles.files(profile))
+
+
+SEAL = """
+from binascii import hexlify
+from dice import record
+from dice.crypto import crypt
+from dice.suites import SUITES
+key, salt = bytes(range(16)), bytes((0xa0, 0xa1, 0xa2, 0xa3))
+print(hexlify(record.seal(SUITES[0xC0A8].cipher, key, salt, 23, 1, 5, b"123456")).decode(), type(crypt).__name__)
+"""
+
+
+@pytest.mark.parametrize("package", ["dice", "dice-psk", "dice-group"])
+def test_an_index_has_a_package_of_one_file_for_each_profile(index, tmp_path, package):
+    """A second installation finds by the hash that the file is there."""
+    install = f"import mip; mip.install('{package}', index='{index}/x64', target='{tmp_path}')"
+    assert "Exists" not in run(install)
+    assert [path.name for path in tmp_path.rglob("*")] == ["dice.mpy"]
+    assert "Exists" in run(install)
+    assert run(SEAL, path=f"{tmp_path}:.frozen").split() == [UNICAST, "function"]
+
+
+def test_a_version_can_be_asked_for(index, tmp_path):
+    run(f"import mip; mip.install('dice-group', version='{__version__}', index='{index}/x64', target='{tmp_path}')")
+    assert run("import dice; print(dice.__version__)", path=f"{tmp_path}:.frozen") == f"{__version__}\n"
+    assert "not found" in run(f"import mip; mip.install('dice-group', version='9', index='{index}/x64', target='{tmp_path}')")
+
+
+def test_the_index_without_an_architecture_is_for_all(index, tmp_path):
+    """MicroPython that runs native code finds the module of machine code, but in Python. (No board needs dice._posix.)"""
+    run(f"import mip; mip.install('dice-group', index='{index}', target='{tmp_path}')")
+    board = "import sys\nclass Posix: Locked, create, sync = object, open, print\nsys.modules['dice._posix'] = Posix\n"
+    code = f"{board}{SEAL}\nfrom dice.crypto import ccm_viper, ccm\nprint(ccm_viper.__file__)"
+    assert run(code, path=f"{tmp_path}:.frozen").split() == [UNICAST, "function", f"{tmp_path}/dice.mpy./crypto/ccm_viper.mpy"]
+
+
+def test_the_index_has_sources_too(index, tmp_path):
+    run(f"import mip; mip.install('dice-group', index='{index}', target='{tmp_path}', mpy=False)")
+    installed = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.py")}
+    assert installed == {name: mpy.source_for_mip(name) for name in profiles.files("group")}
+
+
+def test_an_index_is_written_once_and_keeps_other_architectures_and_versions(tmp_path, monkeypatch):
+    monkeypatch.setattr(mip_index, "PACKAGES", {"dice-group": "group"})
+    for architecture in ("armv6m", "xtensawin"):
+        files, about = mip_index.collect((architecture,))
+        files = mip_index.with_overview(tmp_path, files, about)
+        changed = mip_index.changed(tmp_path, files)
+        mip_index.write(tmp_path, files, changed)
+        assert f"{architecture}/package/6/dice-group/latest.json" in changed
+        assert mip_index.changed(tmp_path, files) == []
+    assert set(json.loads((tmp_path / "index.json").read_text())["packages"]) == {"", "armv6m", "xtensawin"}
+    monkeypatch.setattr(mip_index, "__version__", "9.0")
+    files, about = mip_index.collect(("armv6m",))
+    mip_index.write(tmp_path, files, mip_index.changed(tmp_path, files))
+    places = tmp_path / "armv6m" / "package" / "6" / "dice-group"
+    versions = {path.stem: json.loads(path.read_text()) for path in places.iterdir()}
+    assert {name: about["version"] for name, about in versions.items()} == {"latest": "9.0", "9.0": "9.0", __version__: __version__}
+    for (name, digest), *more in (about["hashes"] for about in versions.values()):
+        assert (name, more) == ("dice.mpy", [])
+        assert hashlib.sha256((tmp_path / "armv6m" / "file" / digest[:2] / digest).read_bytes()).hexdigest().startswith(digest)

@@ -29,6 +29,7 @@ from dicectl.cli import (
     keyring,
     manager,
     member,
+    mip_index,
     node,
     provision,
 )
@@ -62,6 +63,7 @@ for module in (
     group,
     manager,
     member,
+    mip_index,
     node,
     provision,
 ):

@@ -69,7 +69,7 @@ class Form:
 
     def choose(self, present, others, as_files):
         """Decide; `present` are the files on the board, {path: SHA-256}, `others` the paths that the user wants to copy."""
-        data = b"".join(part.data for part in self._parts)
+        data = bundle.joined(self._parts)
         if self._file in present and present[self._file] != hashlib.sha256(data).hexdigest():
             self._old = on_board(self._device, self._file)
             self.steps = {self._file: steps(self._parts, self._old)} if self._old else {}

@@ -94,6 +94,8 @@ def _dice(device, facts, entry, file, version, error):
     result = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
     if folder and "hashlib" not in device.call("missing")[0]:
         result["differs"] = sync.differences(device, folder, facts)
+        if not folder.endswith(".mpy") and device.call("exists", folder + ".mpy")[0]:
+            result["hides"] = folder + ".mpy"
     return result
 
 
@@ -116,6 +118,9 @@ def _to_do(board, known):
         )
     elif board["backend_error"]:
         to_do.append(f"dice.crypto does not load: {board['backend_error']}")
+    to_do += [
+        f"{dice['where']} hides {dice['hides']}, which is never imported: remove one" for dice in board["dice"] if "hides" in dice
+    ]
     for other in hidden:
         if other["where"] != "frozen":
             to_do.append(f"dice is also in {other['where']}, and never imported from there: remove it")

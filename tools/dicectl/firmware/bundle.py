@@ -20,6 +20,7 @@ from dicectl.firmware import mpy, profiles
 FILE = "dice.mpy"
 HEAD = "dice/__init__.py"
 _LENGTH_BYTES = 2
+_PLAIN, _NATIVE = "dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"
 
 
 @dataclass
@@ -33,21 +34,40 @@ class Part:
 
 def make(files, flavour, emitted):
     """Return the bytes of a bundle of these files of lib/, as from profiles.files(); raises CommandError."""
-    return b"".join(part.data for part in parts(files, flavour, emitted))
+    return joined(parts(files, flavour, emitted))
 
 
-def parts(files, flavour, emitted):
-    """Return the list of Parts of the same."""
+def joined(found):
+    """Return the bytes of a list of Parts."""
+    return b"".join(part.data for part in found)
+
+
+def parts(files, flavour, emitted, compiled=mpy.compile_file):
+    """Return the list of Parts of the same; `compiled` stands in for mpy.compile_file().
+
+    Without native code in `flavour`, boards with native code, which look for crypto/ccm_viper, find crypto/ccm by that name too.
+    """
     found = [Part(HEAD, 0, _head(flavour, emitted))]
     index = ["\n"]
     for name in files:
-        if name != HEAD and not _is_empty(name):
-            at = found[-1].at + len(found[-1].data)
-            found.append(Part(name, at, mpy.compile_file(resources.LIB / name, name, flavour, emitted)))
-            index.append(f"{name.removeprefix('dice').removesuffix('.py')} {at}\n")
+        if name == HEAD or (name == _NATIVE and not flavour.architecture) or _is_empty(name):
+            continue
+        at = found[-1].at + len(found[-1].data)
+        found.append(Part(name, at, compiled(source(name), name, flavour, emitted)))
+        index += [_entry(_NATIVE, at)] if name == _PLAIN and not flavour.architecture else []
+        index.append(_entry(name, at))
     text = "".join(index).encode()
     end = found[-1].at + len(found[-1].data)
     return [*found, Part("", end, text + (len(text) + _LENGTH_BYTES).to_bytes(_LENGTH_BYTES, "big"))]
+
+
+def source(name):
+    """Return the path of a file of lib/."""
+    return resources.LIB / name
+
+
+def _entry(name, at):
+    return f"{name.removeprefix('dice').removesuffix('.py')} {at}\n"
 
 
 def _head(flavour, emitted):

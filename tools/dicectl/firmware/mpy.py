@@ -20,6 +20,11 @@ _ARCHITECTURES = (
 )
 
 
+def architectures():
+    """Return the names of the architectures for which there is native code."""
+    return _ARCHITECTURES[1:]
+
+
 class Flavour:
     """The .mpy files that a board reads: `version` and `sub_version` of the format, `architecture` of native code or None."""
 
