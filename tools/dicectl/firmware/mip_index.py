@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT
 """A static index of compiled packages for MicroPython's `mip`, in the format of micropython.org/pi/v2, for any web server.
 
-    FOLDER/ARCHITECTURE/package/6/dice-group/latest.json     and 0.1.0.json: which files, by their hashes
+    FOLDER/ARCHITECTURE/package/6/dice-group/latest.json     and VERSION.json: which files, by their hashes
     FOLDER/ARCHITECTURE/file/1a/1a2b3c4d                     a file: the bundle of this profile (bundle.py)
     FOLDER/package/6/...                                     the same without native code, for any board, and slower
     FOLDER/package/py/...                                    sources, for mip.install(..., mpy=False)
     FOLDER/index.json                                        an overview for people and scripts
 
 mip asks an index for the version of the .mpy format alone, so each architecture is an index of its own. Files of earlier versions
-stay, so that `mip.install("dice", version="0.1.0", ...)` finds them.
+stay, so that `mip.install("dice", version=...)` finds them.
 """
 
 import hashlib
