@@ -7,6 +7,7 @@ Each board's manifest.py includes this file. A manifest that includes the board'
     stock     MicroPython's own manifest of the board
     profile   the profile of dice (lib/manifest.py); "none" leaves out dice
     app       False leaves out the application, which needs the profile "full"
+    esp32     False leaves out what only an ESP32 loads
     bare      of MicroPython's own modules, freeze only those that do not need micropython-lib, which Debian's source lacks
 """
 
@@ -18,7 +19,7 @@ if options.bare:
 else:
     include(options.stock)
 
-include("../lib/manifest.py", profile=profile)
+include("../lib/manifest.py", profile=profile, esp32=options.esp32)
 
 if profile == "full" and options.app is not False:
     include("../firmware/manifest.py")

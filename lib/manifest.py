@@ -7,6 +7,7 @@
     include("path/to/lib/manifest.py", profile="psk")       # the same, and a DTLS client with a pre-shared key
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
     include("path/to/lib/manifest.py", native=True)         # for firmware that runs native code (False: that does not)
+    include("path/to/lib/manifest.py", esp32=False)         # without what only an ESP32 loads
 
 Modules are compiled with -O3: without line numbers in tracebacks, which saves flash. The manifest freezes a temporary copy of these
 sources, constants folded, private names shortened (dicectl/firmware/fold.py). With fold=False it only lists the files, for a tool
@@ -29,6 +30,7 @@ _MANAGER = tuple(
 _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _MANAGER  # for firmware on an operating system
 _PLAIN = ("crypto/ccm.py",)  # for firmware without native code
 _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
+_ESP32 = ("store_nvs.py",)  # for an ESP32 alone
 
 _GROUP = (
     "__init__.py",
@@ -47,7 +49,7 @@ _GROUP = (
     "group/gsa.py",
     "group/counters.py",
     "group/member.py",
-)
+) + _ESP32
 
 # In addition to _GROUP, for a client with a pre-shared key.
 _PSK = (
@@ -94,11 +96,12 @@ def _folded(files):
 if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 
-options.defaults(profile="full", unix=False, native=None, fold=True)
+options.defaults(profile="full", unix=False, native=None, esp32=None, fold=True)
 _profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _everything()}
 if options.profile not in _profiles:
     raise ValueError("dice has no profile %s; it has %s" % (options.profile, ", ".join(_profiles)))
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())
 _needless = () if options.native is None else _PLAIN if options.native else _NATIVE
+_needless += () if options.esp32 is not False else _ESP32
 _files = tuple(name for name in _files if name not in _needless)
 package("dice", files=_files, base_path=_folded(_files) if options.fold and _files else ".", opt=3)

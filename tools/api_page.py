@@ -58,7 +58,11 @@ GROUPS = (
             ("transport.udp_network", "UdpNetwork"),
         ),
     ),
-    ("Stores", "", (("store", None), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file"))),
+    (
+        "Stores",
+        "",
+        (("store", None), ("store", "open_store"), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file")),
+    ),
     (
         "Errors",
         "",

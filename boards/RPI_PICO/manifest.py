@@ -8,4 +8,5 @@ include(
     profile=options.profile,
     bare=options.bare,
     app=options.app,
+    esp32=False,
 )

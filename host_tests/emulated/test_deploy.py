@@ -79,12 +79,12 @@ def run(board, code):
 
 def library():
     """Return {path on the board: bytes} of a board with all of dice."""
-    return {bundle.FILE: bundle.make(profiles.files(native=True), ARMV6M, mpy.cross_version())}
+    return {bundle.FILE: bundle.make(profiles.files(native=True, esp32=False), ARMV6M, mpy.cross_version())}
 
 
 def folder(profile):
     """Return the same of a board with a profile of dice as a folder."""
-    names = profiles.files(profile, native=True)
+    names = profiles.files(profile, native=True, esp32=False)
     return {name[:-3] + ".mpy": mpy.compile_here(resources.LIB / name, name, "armv6m") for name in names}
 
 

@@ -108,7 +108,7 @@ def test_the_firmware_contains_dice(firmware):
     elf = (firmware / "firmware.elf").read_bytes()
     assert elf[:4] == b"\x7fELF"
     assert struct.unpack_from("<H", elf, 18) == (40,)  # ARM
-    for name in profiles.files("full"):
+    for name in profiles.files("full", esp32=False):
         for image in (flash, elf):
             assert b"\0%s\0" % name.encode() in image, name  # as the table of frozen modules has it
     assert b"crypto/host.py" not in flash
@@ -138,7 +138,7 @@ def test_a_boards_manifest_freezes_its_profile(board, profile, micropython, libr
     bare, _ = evaluate(micropython, text % True, board)
     for files in (whole, bare):
         targets = [target for target, _, _ in files]
-        assert [name for name in targets if name.startswith("dice")] == profiles.files(profile)
+        assert [name for name in targets if name.startswith("dice")] == profiles.files(profile, esp32=board.port == "esp32")
         assert "asyncio/core.py" in targets
         assert {"_boot.py", "rp2.py"} & set(targets)
         assert "manifest.py" not in targets
@@ -153,7 +153,8 @@ def test_a_boards_manifest_freezes_its_profile(board, profile, micropython, libr
 def test_a_boards_manifest_by_default_freezes_everything(board, micropython, library):
     """All of dice, and all of the application but main.py: a frozen one would hide the one on the board."""
     files, _ = evaluate(micropython, str(board.folder / "manifest.py"), board, library)
-    assert [target for target, _, _ in files if target.startswith("dice")] == profiles.files("full")
+    dice = [target for target, _, _ in files if target.startswith("dice")]
+    assert dice == profiles.files("full", esp32=board.port == "esp32")
     app = resources.APP
     frozen = [target for target, path, _ in files if Path(path).parent == app]
     assert frozen == sorted(path.name for path in app.glob("*.py") if path.name != "main.py")

@@ -21,17 +21,18 @@ ONLY = {
     "collections": {"dice.dtls.session_index"},
     "cryptography": {"crypto"},
     "cryptolib": {"crypto"},
+    "esp32": {"dice.store_nvs"},
     "errno": {"transport"},
     "fcntl": {"dice._posix"},
     "hashlib": {"crypto"},
     "heapq": {"dice.dtls.session_index", "dice.group.presence"},
     "importlib": {"dice._posix"},
     "micropython": {"dice._compat", "crypto"},
-    "os": {"dice._posix", "dice.store", "aio"},
+    "os": {"dice._posix", "dice.store", "dice.store_nvs", "aio"},
     "select": {"transport"},
     "socket": {"transport"},
     "struct": {"dice.record", "dtls", "group"},
-    "sys": {"dice._compat", "dice._posix", "transport", "crypto"},
+    "sys": {"dice._compat", "dice._posix", "dice.store", "transport", "crypto"},
     "time": {"dice._compat", "dice.aio.wait"},
     "weakref": {"dice._posix"},
 }
@@ -111,7 +112,7 @@ def test_modules_that_may_be_missing_are_imported_only_by_the_listed_modules():
 
 # The modules of MicroPython that belong to a board, and the only folders whose files may import them.
 BOARD_MODULES = {"esp32", "machine", "network", "rp2"}
-BOARD_FOLDERS = ("firmware/", "tools/dicectl/on_device/")
+BOARD_FOLDERS = ("firmware/", "tools/dicectl/on_device/", "lib/dice/store_")
 
 
 def board_imports(text):

@@ -44,7 +44,7 @@ from .dtls.kx_psk_server import PskLookup
 from .dtls.sleep import restore, save
 from .errors import DiceError, FormatError, LimitError, PeerError, StoreError, UsageError
 from .group.manager import GroupState, Manager
-from .store import FileStore, read_file, replace_file
+from .store import FileStore, open_store, read_file, replace_file
 from .transport.espnow import EspNow
 from .transport.slip import Serial
 
@@ -101,6 +101,7 @@ __all__ = [
     "connect",
     "join",
     "now",
+    "open_store",
     "read_file",
     "replace_file",
     "request_group",

@@ -17,7 +17,7 @@ from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 from ..limits import GRACE_MS, MESSAGES_MAX, RENEW_MS, RESERVE_RECORDS
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
-from ..store import FileStore, folder_of, read_file, replace_file
+from ..store import folder_of, open_store, read_file, replace_file
 from ..transport import network_or_udp
 from .wait import now, repeat, wait
 
@@ -41,7 +41,7 @@ async def join(
 ) -> "Group":
     """Return the Group of a GSA file, which `dicectl keyring export` or a ManagedGroup has written.
 
-    * `store` keeps the counters of the group (see dice.store); by default they are files beside `path`.
+    * `store` keeps the counters of the group (see dice.store); by default they are files beside `path`, on an ESP32 in its NVS.
     * `transport` carries the datagrams; by default it is made by `network` for the group's address and port, and `network` is the
       system's UDP (see dice.transport).
     * `answering`: messages can be answered, with Group.answer. The GSA must have an id for this device, and the transport answer().
@@ -63,7 +63,7 @@ async def join(
     member = None
     try:
         if store is None:
-            store = FileStore(folder_of(path))
+            store = open_store(folder_of(path))
         member = Member(gsa, store, now(), reserve_records, remember_records, grace_ms)
         if gsa.fresh:
             encoded = without_fresh_flag(encoded)

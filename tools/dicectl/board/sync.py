@@ -160,7 +160,8 @@ def plan(device, sources, to, profile, force, as_files=False, check=True):
         needs.check(device, sources)
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
-    names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture))
+    esp32 = facts["platform"] == "esp32"
+    names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture), esp32=esp32)
     folder = f"{to}/dice" if names else None
     pins = needs.pins(facts["machine"], sources)
     wanted = _compiled(sources, to, flavour)
@@ -213,7 +214,8 @@ def differences(device, folder, facts):
         wanted = {path: readable, _twin(path): {_hash(data)}}
         if any(present[name] not in digests for name, digests in wanted.items() if name in present):
             wrong.append(path.removeprefix(folder + "/"))
-    needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture))}
+    esp32 = facts["platform"] == "esp32"
+    needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture), esp32=esp32)}
     lacking = [path for path in sources if path in needed and path not in present and _twin(path) not in present]
     return wrong + [path.removeprefix(folder + "/") for path in lacking]
 

@@ -45,7 +45,7 @@ def mpy_bytes(board, profile):
 
 def _files(profile):
     """Return the files of a profile as `dicectl deploy` copies them; all boards of boards.toml can run native code."""
-    return profiles.files(profile, native=True)
+    return profiles.files(profile, native=True, esp32=False)  # the modules of an ESP32's store have a budget of their own
 
 
 def in_order(files):

@@ -18,7 +18,7 @@ from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 _GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RENEW_MS = const(2_000); _RESERVE_RECORDS = const(64)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
-from ..store import FileStore, folder_of, read_file, replace_file
+from ..store import folder_of, open_store, read_file, replace_file
 from ..transport import network_or_udp
 from .wait import now, repeat, wait
 
@@ -42,7 +42,7 @@ async def join(
 ) -> "Group":
     """Return the Group of a GSA file, which `dicectl keyring export` or a ManagedGroup has written.
 
-    * `store` keeps the counters of the group (see dice.store); by default they are files beside `path`.
+    * `store` keeps the counters of the group (see dice.store); by default they are files beside `path`, on an ESP32 in its NVS.
     * `transport` carries the datagrams; by default it is made by `network` for the group's address and port, and `network` is the
       system's UDP (see dice.transport).
     * `answering`: messages can be answered, with Group.answer. The GSA must have an id for this device, and the transport answer().
@@ -64,7 +64,7 @@ async def join(
     member = None
     try:
         if store is None:
-            store = FileStore(folder_of(path))
+            store = open_store(folder_of(path))
         member = Member(gsa, store, now(), reserve_records, remember_records, grace_ms)
         if gsa.fresh:
             encoded = without_fresh_flag(encoded)
