@@ -21,7 +21,7 @@ from dicectl.firmware import bundle, mpy, profiles, unix_port
 
 RP2040 = 4870
 FLAVOUR = mpy.Flavour(RP2040)
-GROUP = profiles.files("group", native=True)
+GROUP = profiles.files("group", native=True, esp32=False)
 MEMBER = "dice/group/member.py"
 PROGRAM = b"import dice\n"
 
@@ -215,7 +215,14 @@ class Board:
 
     def call(self, function, *arguments):
         known = {
-            "identity": {"machine": "M", "version": [1, 25, 0], "mpy": RP2040, "path": ["", ".frozen", "/lib"], "cwd": "/"},
+            "identity": {
+                "machine": "M",
+                "platform": "rp2",
+                "version": [1, 25, 0],
+                "mpy": RP2040,
+                "path": ["", ".frozen", "/lib"],
+                "cwd": "/",
+            },
             "room": {"block": 4096, "flash_free": 1 << 20},
             "missing": [],
         }
@@ -319,7 +326,7 @@ def test_only_modules_that_differ_are_sent(tmp_path):
     assert plan.flash_bytes == 12_288
     plan = deploy(tmp_path, profile="psk")
     assert plan.sent_bytes < len(plan.wanted["/dice.mpy"]) - len(made()) + 500
-    assert content(tmp_path) == {"dice.mpy": made(profiles.files("psk", native=True))}
+    assert content(tmp_path) == {"dice.mpy": made(profiles.files("psk", native=True, esp32=False))}
     assert deploy(tmp_path).sent_bytes < 300, "less than the index is new"
 
 
@@ -353,7 +360,7 @@ def test_a_module_of_dice_that_the_user_deploys_himself_makes_it_a_folder(tmp_pa
 
 
 def test_doctor_names_the_modules_of_a_bundle_that_differ_or_lack(tmp_path):
-    facts = {"mpy": RP2040}
+    facts = {"mpy": RP2040, "platform": "rp2"}
     for data, differing in (
         (made(), []),
         (made(profiles.files(native=True)), []),

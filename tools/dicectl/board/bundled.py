@@ -39,13 +39,13 @@ def steps(parts, old):
     return found
 
 
-def differences(device, path, flavour, emitted):
-    """Return the modules of a bundle on a board that are not those of this dice, or that lack."""
+def differences(device, path, flavour, emitted, esp32):
+    """Return the modules of a bundle on a board, an ESP32 or not, that are not those of this dice, or that lack."""
     native = bool(flavour.architecture)
     present = {name: digest for digest, (_, _, name) in on_board(device, path).items() if name}
     made = bundle.parts(profiles.files(native=native), flavour, emitted)
     wanted = {part.name: hashlib.sha256(part.data).hexdigest() for part in made}
-    needed = {name for name in profiles.files("group", native=native) if name in wanted}
+    needed = {name for name in profiles.files("group", native=native, esp32=esp32) if name in wanted}
     wrong = {name for name in present if present[name] != wanted.get(name)}
     return sorted(name.removeprefix("dice/") for name in wrong | needed - present.keys())
 

@@ -200,8 +200,9 @@ def differences(device, folder, facts):
     """
     top = folder.removesuffix("/dice")
     flavour = mpy.Flavour(facts["mpy"])
+    esp32 = facts["platform"] == "esp32"
     if folder.endswith("/" + bundle.FILE):
-        return bundled.differences(device, folder, flavour, mpy.cross_version())
+        return bundled.differences(device, folder, flavour, mpy.cross_version(), esp32)
     sources = {f"{top}/{name}": resources.LIB / name for name in profiles.files()}
     compiled = _compiled(sources, top, flavour)
     device.load("board_files.py")
@@ -214,7 +215,6 @@ def differences(device, folder, facts):
         wanted = {path: readable, _twin(path): {_hash(data)}}
         if any(present[name] not in digests for name, digests in wanted.items() if name in present):
             wrong.append(path.removeprefix(folder + "/"))
-    esp32 = facts["platform"] == "esp32"
     needed = {f"{top}/{name}" for name in profiles.files("group", native=bool(flavour.architecture), esp32=esp32)}
     lacking = [path for path in sources if path in needed and path not in present and _twin(path) not in present]
     return wrong + [path.removeprefix(folder + "/") for path in lacking]

