@@ -61,7 +61,7 @@ GROUPS = (
     (
         "Stores",
         "",
-        (("store", None), ("store", "open_store"), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file")),
+        (("store", None), ("stores", "open_store"), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file")),
     ),
     (
         "Errors",

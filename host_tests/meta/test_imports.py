@@ -32,7 +32,7 @@ ONLY = {
     "select": {"transport"},
     "socket": {"transport"},
     "struct": {"dice.record", "dtls", "group"},
-    "sys": {"dice._compat", "dice._posix", "dice.store", "transport", "crypto"},
+    "sys": {"dice._compat", "dice._posix", "dice.stores", "transport", "crypto"},
     "time": {"dice._compat", "dice.aio.wait"},
     "weakref": {"dice._posix"},
 }

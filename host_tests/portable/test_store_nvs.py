@@ -7,8 +7,8 @@ import os
 from nvs_double import DOUBLE, NOT_ENOUGH_SPACE, Chip, PowerCut
 from support import make_folder, make_gsa, raises
 
-from dice import store as files
 from dice import store_nvs as module
+from dice import stores
 from dice.errors import StoreError
 from dice.group.member import Member
 from dice.reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_SHARED, E_STORE_WRITE
@@ -291,13 +291,13 @@ def test_the_store_of_an_esp32_is_its_nvs():
         platform = "esp32"
 
     folder = make_folder()
-    assert isinstance(files.open_store(folder), (FileStore, module.NvsStore))
-    saved = files.sys
-    files.sys = Sys()
+    assert isinstance(stores.open_store(folder), (FileStore, module.NvsStore))
+    saved = stores.sys
+    stores.sys = Sys()
     try:
         with Chip():
             FileStore(folder).put(NAME, 5)
-            store = files.open_store(folder + "/")
+            store = stores.open_store(folder + "/")
             assert isinstance(store, module.NvsStore) and store.get(NAME) == 5
     finally:
-        files.sys = saved
+        stores.sys = saved

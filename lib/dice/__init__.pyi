@@ -44,7 +44,8 @@ from .dtls.kx_psk_server import PskLookup
 from .dtls.sleep import restore, save
 from .errors import DiceError, FormatError, LimitError, PeerError, StoreError, UsageError
 from .group.manager import GroupState, Manager
-from .store import FileStore, open_store, read_file, replace_file
+from .store import FileStore, read_file, replace_file
+from .stores import open_store
 from .transport.espnow import EspNow
 from .transport.slip import Serial
 

@@ -3,7 +3,7 @@
 """Files that survive a power failure, and the counters that are kept in them.
 
 A store is an object with two calls. Names have at most 13 characters of [0-9a-z], values at most 64 bits, so that a store can be
-made of files or of the NVS of an ESP32 (dice.store_nvs); open_store() returns the one of the board:
+made of files or of the NVS of an ESP32 (dice.store_nvs); dice.open_store() returns the one of the board:
 
     get(name)           return the value, or None if the name was never put; raises StoreError if it cannot be read
     put(name, value)    store the value, durably when the call returns; raises StoreError if that fails
@@ -16,7 +16,6 @@ which saves writes; after a reboot, counting continues at the stored value, and 
 """
 
 import os
-import sys
 
 from ._compat import Locked, const, create, sync
 from ._typing import TYPING
@@ -26,7 +25,7 @@ from .reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_WRITE
 if TYPING:
     from collections.abc import Callable
 
-    from .types import Bytes, Store, Value
+    from .types import Bytes, Value
 
 _ENOENT = const(2)
 
@@ -116,16 +115,3 @@ class FileStore(Locked):
         self.writes += 1
         both = value.to_bytes(8, "big") + (value ^ (1 << 64) - 1).to_bytes(8, "big")
         replace_file(self._prefix + name, both)
-
-
-def open_store(folder: str = ".") -> "Store":
-    """Return the store of this board: dice.store_nvs.NvsStore on an ESP32, else FileStore, with its files in `folder`.
-
-    The NvsStore takes over the files that a FileStore has left there. Raises StoreError.
-    """
-    store = FileStore(folder)
-    if sys.platform == "esp32":
-        from .store_nvs import NvsStore
-
-        return NvsStore(store, folder)
-    return store

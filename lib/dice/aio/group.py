@@ -17,7 +17,8 @@ from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 from ..limits import GRACE_MS, MESSAGES_MAX, RENEW_MS, RESERVE_RECORDS
 from ..reasons import E_ANSWERED, E_CLOSED, E_EXPIRED, E_OPTION, E_STORE_READ
-from ..store import folder_of, open_store, read_file, replace_file
+from ..store import folder_of, read_file, replace_file
+from ..stores import open_store
 from ..transport import network_or_udp
 from .wait import now, repeat, wait
 

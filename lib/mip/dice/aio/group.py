@@ -18,7 +18,8 @@ from ..group.gsa import decode, without_fresh_flag
 from ..group.member import Member
 _GRACE_MS = const(60_000); _MESSAGES_MAX = const(8); _RENEW_MS = const(2_000); _RESERVE_RECORDS = const(64)
 _E_ANSWERED = const(70); _E_CLOSED = const(17); _E_EXPIRED = const(41); _E_OPTION = const(18); _E_STORE_READ = const(31)
-from ..store import folder_of, open_store, read_file, replace_file
+from ..store import folder_of, read_file, replace_file
+from ..stores import open_store
 from ..transport import network_or_udp
 from .wait import now, repeat, wait
 
