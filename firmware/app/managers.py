@@ -6,6 +6,7 @@ Each change is stored beside what it replaces, which is removed when a session h
 mistake leaves a node that cannot connect. docs/protocol.md, section 15, has the resources; dicectl uses this file too.
 """
 
+import asyncio
 import errno
 import json
 from binascii import unhexlify
@@ -16,7 +17,10 @@ from dice import BAD_REQUEST, CHANGED, PUT, DiceError, Psk, replace_file
 MANAGERS_MAX = 8
 _HOST_MAX_BYTES = 253
 _KEY_BYTES = 16
-_TRY_S = 15  # for one manager and key of several; retransmissions are after 1, 3 and 7 s
+_ROUND_S = 30  # for all managers and keys, if there are several: each has its share, so one that is there is found in time
+_TRY_S = 3  # at least for one of them; retransmissions are after 1, 3 and 7 s
+_LOOK_UP_S = 7  # for a name; a name server that does not answer is asked for 6 s
+_NEXT_LOOK_UP_S = 2  # for each further one after that
 _TIMER_MS = 1000
 _GARBLED = (ValueError, TypeError, AttributeError, RuntimeError, DiceError)  # what else than such a JSON body raises
 
@@ -85,18 +89,28 @@ class Managers:
         return found
 
     async def connect(self, network=None, timer_ms=_TIMER_MS, timeout_s=60):
-        """Return a Connection with the first manager that answers; raises the last error if none does."""
+        """Return a Connection with the first manager that answers; raises the last error if none does.
+
+        With more than one of them it takes _ROUND_S at most, or _TRY_S for each manager and key, and what look-ups take.
+        """
         settings = self._settings
         keys = [settings["next"], settings] if "next" in settings else [settings]
         managers = self.listed()
-        if len(managers) + len(keys) > 2:
-            timeout_s = min(timeout_s, _TRY_S)
-        failure = None
+        tries = len(managers) * len(keys)
+        if tries > 1:
+            timeout_s = min(timeout_s, max(_TRY_S, _ROUND_S / tries))
+        failure, look_up_s = None, _LOOK_UP_S
         for manager in managers:
+            try:
+                host = await asyncio.wait_for(self._look_up_host(manager["host"]), look_up_s)
+            except (OSError, MemoryError, ValueError, asyncio.TimeoutError) as error:  # ValueError: no host can have this name
+                failure = error if isinstance(error, OSError) else OSError(errno.EINVAL)
+                look_up_s = _NEXT_LOOK_UP_S
+                continue
             for key in keys:
                 psk = Psk(key["identity"].encode(), unhexlify(key["key"]))
                 try:
-                    address = await self._look_up_host(manager["host"]), manager["port"]
+                    address = host, manager["port"]
                     connection = await dice.connect(address, psk, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
                 except (DiceError, OSError, MemoryError) as error:
                     failure = error

@@ -17,13 +17,14 @@ from dice import read_file, replace_file
 
 _DNS_PORT = 53
 _MDNS = ("224.0.0.251", 5353)
-_ASKED_MAX = 3  # times; an answer is awaited for 1, 2 and 3 s
+_ASKED_MAX = 3  # times; an answer is awaited for 1, 2 and 3 s; once, if the one before was not answered at all
 _POLL_S = 0.05
 _SYSTEM_S = 30  # for an answer of the system
 _HEADER_BYTES = 12
 _TYPE_A = 1
 _KEPT = "addresses"
 _KEPT_MAX = 16
+_silent = set()  # the name servers that did not answer last
 _asked = {}  # {name: [] or [what the system says]} of threads
 
 
@@ -62,7 +63,7 @@ async def _by_server(host, server):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        for seconds in range(1, _ASKED_MAX + 1):
+        for seconds in range(1, 2 if to in _silent else _ASKED_MAX + 1):
             sock.sendto(query, to)
             for _ in range(int(seconds / _POLL_S)):
                 await asyncio.sleep(_POLL_S)
@@ -71,9 +72,11 @@ async def _by_server(host, server):
                 except OSError:  # nothing yet
                     continue
                 if data[:2] == query[:2] and data[2] & 0x80:
+                    _silent.discard(to)
                     return _address(data, name)
     finally:
         sock.close()
+    _silent.add(to)
     raise OSError(errno.ETIMEDOUT)
 
 

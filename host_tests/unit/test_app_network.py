@@ -3,6 +3,7 @@
 """firmware/app: Wi-Fi and names in the background, damaged files, and safe mode. Driver, name server and time are doubles."""
 
 import asyncio
+import contextlib
 import json
 import sys
 import threading
@@ -279,6 +280,19 @@ def test_without_a_name_server_the_last_address_is_used_also_after_a_reboot(name
     server.there = False
     with pytest.raises(OSError):
         in_virtual_time(look_up)
+
+
+def test_a_name_server_that_does_not_answer_is_asked_once_for_each_further_name(names):
+    """A node with eight managers looked for each of them for 6 s."""
+    module, server = names([ADDRESS])
+
+    async def main():
+        for server.there, host in ((0, "a.house"), (0, "b.house"), (1, "a.house"), (0, "b.house")):
+            with contextlib.suppress(OSError):
+                await module.look_up(host, "10.0.0.1")
+
+    in_virtual_time(main)
+    assert len(server.asked) == 3 + 1 + 1 + 3
 
 
 def test_a_look_up_of_the_system_stops_nothing(app, monkeypatch):  # noqa: F811

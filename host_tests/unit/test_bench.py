@@ -141,7 +141,7 @@ def test_many_sessions_and_a_real_manager_are_measured():
     found = json.loads(done.stdout)
     assert [line["sessions"] for line in found["scale_sessions"]] == [1, 100]
     assert all(line["record_us"] > 0 and line["handshake_us"] > 0 and line["session_bytes"] > 0 for line in found["scale_sessions"])
-    assert [line["phase"] for line in found["scale_devices"]] == ["join", "re-key", "expulsion"]
+    assert [line["phase"] for line in found["scale_devices"]] == ["join", "re-key", "expulsion", "restart"]
     rows = scale.session_rows(found["scale_sessions"]), scale.device_rows(found["scale_devices"])
     assert {len(row) for row in rows[0]} == {len(scale.SESSION_TITLES)} and {len(row) for row in rows[1]} == {
         len(scale.DEVICE_TITLES)

@@ -71,6 +71,18 @@ def test_an_expulsion_waits_until_all_connected_members_have_entered_the_epoch(a
     assert len(requests) == 1 and "is being delivered" in output
 
 
+def test_a_command_that_waits_asks_for_counts_and_few_names(ask):
+    """The manager named each of 5,000 members five times a second, and did little else meanwhile."""
+    lamps = [f"lamp-{number}" for number in range(5)]
+    counts = {"missing": 0, "untold": 4000, "awake": 5000, "away": 0, "returning": 0}
+    poll = shown(members=5000, untold=lamps, counts=counts, cut=True)
+    done = shown(members=5000, awake=lamps, counts={**counts, "untold": 0}, cut=True)
+    whole = shown(members=5000, awake=[f"lamp-{number}" for number in range(5000)])
+    output, requests = ask("rekey", "lamps", "--json", answers=[shown(active=False, members=5000), poll, done, whole])
+    assert [request.get("names_max") for request in requests] == [None, 5, 5, None]
+    assert len(json.loads(output)["awake"]) == 5000
+
+
 def member(device, state="connected", heard_s=3, back_s=None, has_epoch=False):
     """Return a member as the manager shows it."""
     return {"device": device, "state": state, "heard_s": heard_s, "back_s": back_s, "has_epoch": has_epoch}

@@ -4,12 +4,14 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from dicectl.errors import CommandError
+from dicectl.manager.group_words import is_done
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork
@@ -95,6 +97,21 @@ def test_an_epoch_that_could_not_be_activated_is_activated_later(run_with_servic
         monkeypatch.setattr(service.registry, "log", original_log)
         await asyncio.sleep(10)
         assert service.do({"do": "show", "group": "lamps"})["active"]
+
+    run_with_service(scenario)
+
+
+def test_an_answer_to_a_poll_does_not_grow_with_the_group(run_with_service):
+    async def scenario(service):
+        service.do({"do": "new", "group": "lamps"})
+        service.do({"do": "provision_all", "devices": [{"name": f"lamp-{n}", "groups": {"lamps": "listener"}} for n in range(300)]})
+        whole = service.do({"do": "show", "group": "lamps"})
+        short = service.do({"do": "show", "group": "lamps", "names_max": 5})
+        assert len(json.dumps(short)) < 2000 < len(json.dumps(whole)) and short["cut"] and "counts" not in whole
+        kinds = ("missing", "untold", "awake", "away", "returning")
+        assert short["counts"] == {kind: len(whole[kind]) for kind in kinds} and short["counts"]["away"] == 300
+        assert all(short[kind] == whole[kind][:5] for kind in kinds) and is_done(short) == is_done(whole)
+        assert not service.do({"do": "show", "group": "lamps", "names_max": 300})["cut"]
 
     run_with_service(scenario)
 

@@ -20,6 +20,7 @@ from dice.coap.codes import BAD_REQUEST, CHANGED
 from dice.errors import PeerError, StoreError
 from dicectl import resources
 from dicectl.firmware import unix_port
+from dicectl.net.virtual import Loop
 from host_tests.seeds import seeds
 from host_tests.unit.test_app import app  # noqa: F401 - a fixture
 
@@ -96,6 +97,62 @@ def test_managers_are_tried_in_turn_and_that_of_the_last_session_first(module, t
     assert [host for host, _ in module.house.asked[4:]] == ["c.house", "a.house", "b.house"], "one round, each once"
     managers.prefer(B)
     assert managers.listed() == [B, A, C]
+
+
+EIGHT = [{"host": f"{number}.house", "port": 5684} for number in range(8)]
+
+
+@pytest.mark.parametrize("position", [0, 3, 7])
+@pytest.mark.parametrize("keys", [1, 2], ids=["one key", "a key that changes"])
+@pytest.mark.parametrize("has_names", [True, False], ids=["", "without a name server"])
+def test_a_manager_that_is_there_is_found_within_a_minute_among_seven_that_are_not(module, tmp_path, position, keys, has_names):
+    """With four dead ones before it, it took longer."""
+    changes = {"next": NEW} if keys == 2 else {}
+    stored = {**OLDEST_FILE, "managers": EIGHT, **changes}
+    asked, spent_s = module.house.connect, []
+
+    async def connect(address, psk, timeout_s=60, **options):
+        try:
+            await asyncio.sleep(0.5)  # a handshake
+            return await asked(address, psk, **options)
+        except PeerError:
+            assert timeout_s >= 3, "too short for a datagram that is lost"
+            await asyncio.sleep(timeout_s - 0.5)
+            raise
+
+    async def look_up(host):
+        if not has_names and host != EIGHT[position]["host"]:
+            await asyncio.sleep(30)
+            raise OSError(110)
+        return host
+
+    async def main():
+        path = tmp_path / "node.json"
+        path.write_text(json.dumps(stored))
+        managers = module.Managers(stored, str(path), look_up)
+        assert (await managers.connect(timeout_s=30))[0] == EIGHT[position]["host"]
+        spent_s.append(asyncio.get_running_loop().time())
+
+    module.house.connect = connect
+    module.house.managers = [EIGHT[position]]
+    loop = Loop()
+    loop.run_until_complete(main())
+    loop.close()
+    assert spent_s[0] <= 60
+
+
+def test_one_manager_has_the_whole_time(module, tmp_path):
+    given = []
+
+    async def connect(*_, timeout_s, **__):
+        given.append(timeout_s)
+        raise PeerError(None, 51)
+
+    module.house.connect = connect
+    for listed in ([A], [A, B], [A, B, C]):
+        with pytest.raises(PeerError):
+            asyncio.run(start(module, tmp_path / "node.json", {**OLDEST_FILE, "managers": listed}).connect(timeout_s=30))
+    assert given == [30, 15, 15, 10, 10, 10]
 
 
 @pytest.mark.parametrize("source", [("127.0.0.1", 5685), ("127.0.0.1", 5685, 0, 0), ["127.0.0.1", 5685]], ids=repr)

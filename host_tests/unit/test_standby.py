@@ -4,10 +4,12 @@
 
 import asyncio
 import json
+import threading
 from types import SimpleNamespace
 
 import pytest
 
+from dicectl import sd_notify
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.manager.election import lease
@@ -102,6 +104,25 @@ def test_its_lines_can_be_json(tmp_path, capsys):
 
     run(scenario, tmp_path, log.JSON)
     assert all(json.loads(line)["event"] == "standby" for line in capsys.readouterr().out.splitlines())
+
+
+def test_systemd_learns_that_it_is_alive_while_the_registry_is_opened(tmp_path, monkeypatch):
+    """A database that is slow, or a migration, takes longer than the 30 s of WatchdogSec: it was killed while it took over."""
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    sent = []
+    monkeypatch.setattr(sd_notify, "notify", lambda *states: sent.append(states))
+
+    async def scenario(standby, leader, ask, waiting):
+        leader.wins = True
+        await waiting
+        sent.clear()
+        opens = threading.Event()
+        leader.looped = lambda: opens.set() if len(sent) > 6 else None
+        await standby.lead(lambda: opens.wait(10) or pytest.fail("nothing was said"))
+        assert sent.count((sd_notify.ALIVE,)) > 2 and (sd_notify.status("opening the registry"),) in sent
+
+    run(scenario, tmp_path)
 
 
 def test_its_event_loop_runs_while_the_registry_is_opened(tmp_path):

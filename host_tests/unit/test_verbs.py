@@ -276,7 +276,8 @@ def test_a_dry_run_fails_as_the_request_would(run):
             ({"do": "add", "group": "lamps", "devices": ["lamp-1"], "role": "sender"}, "already a member"),
             ({"do": "provision", "name": "switch", "groups": {}}, "there is a device switch already"),
             ({"do": "explode"}, "another version"),
-            ({"do": "rotate", "names": ["switch"]}, "does not know a dry run of rotate"),
+            ({"do": "rotate", "names": ["nobody"]}, "there is no device nobody"),
+            ({"do": "rotation", "numbers": {}}, "does not know a dry run of rotation"),
         ):
             with pytest.raises(CommandError, match=wrong):
                 do(dry_run=True, **request)

@@ -11,11 +11,12 @@ from dicectl.cli import changes, group_messages
 from dicectl.cli.options import Period, complete_device, complete_group, with_address
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
-from dicectl.manager.group_words import is_done, sentence
+from dicectl.manager.group_words import count, is_done, sentence
 
 _WAIT_S = 90
 _WAIT_EACH_S = 0.11  # longer for each member
 _POLL_S = 0.2
+_NAMES_MAX = 5  # in the answer to a poll: a large group has thousands
 _LIFETIME_S = 7 * 86_400  # of keys, unless the operator says another
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -66,15 +67,21 @@ def wait_for(registry, shown, shows, expelled=()):
     with bar(shows) as report:
         while not is_done(shown):
             if time.monotonic() >= end:
+                shown = _whole(registry, shown)
                 later = f"that goes on; dicectl group show {shown['name']} tells when it is done"
                 raise CommandError(f"{sentence(shown, expelled)}; {later}", FAILED)
             if report:
-                report(f"epoch {shown['epoch']}", 1 - len(shown["untold"]) / max(1, len(shown.get("awake", ()))))
+                report(f"epoch {shown['epoch']}", 1 - count(shown, "untold") / max(1, count(shown, "awake")))
             began = time.monotonic()
             time.sleep(_POLL_S)
-            shown = control.call(registry, "show", group=shown["name"])
+            shown = control.call(registry, "show", group=shown["name"], names_max=_NAMES_MAX)
             time.sleep(5 * max(0, time.monotonic() - began - _POLL_S))  # a large group: leave the manager its time
-    return shown
+    return _whole(registry, shown)
+
+
+def _whole(registry, shown):
+    """Return the state of a group with all names."""
+    return control.call(registry, "show", group=shown["name"]) if shown.get("cut") else shown
 
 
 def follow(registry, shown, wait, as_json, expelled=()):

@@ -25,10 +25,25 @@ class GroupRequests:
     def do_groups(self):
         return [self.do_show(name) for name in self._service.managers]
 
-    def do_show(self, group):
+    def do_show(self, group, names_max=None):
+        """Return the state of a group. `names_max`: name only so many members of each kind, for a command that polls.
+
+        Then "counts" has how many there are, {kind: number}, and "cut" whether some are not named.
+        """
         service, manager = self._service, self._service.manager(group)
         state, kdc = manager.state, service.kdc
         awaited = kdc.awaited(group)
+        awake = {identity: kdc.is_awake(identity) for identity in state.members}
+        kinds = {
+            "missing": manager.undelivered,
+            "untold": awaited,
+            "awake": [identity for identity, is_awake in awake.items() if is_awake],
+            "away": [identity for identity, is_awake in awake.items() if not is_awake],
+            "returning": [i for i in state.members if kdc.presence.state(i) == RETURNING],
+        }
+        counts = {kind: len(identities) for kind, identities in kinds.items()}
+        named = {kind: identities[:names_max] for kind, identities in kinds.items()}
+        is_cut = names_max is not None and max(counts.values()) > names_max
         return {
             "name": state.name,
             "gid": state.gid.hex(),
@@ -44,11 +59,9 @@ class GroupRequests:
             "members": len(state.members),
             "senders": sum(member.role == SENDER for member in state.members.values()),
             "error": describe(service.rekey_errors.get(group) or kdc.errors().get(group, "")),
-            "missing": self._names(manager.undelivered),
-            "untold": self._names(awaited),
-            "awake": self._names([identity for identity in state.members if kdc.is_awake(identity)]),
-            "away": [self._away(*member, state.epoch) for member in state.members.items() if not kdc.is_awake(member[0])],
-            "returning": self._names([i for i in state.members if kdc.presence.state(i) == RETURNING]),
+            **{kind: self._names(identities) for kind, identities in named.items()},
+            "away": [self._away(identity, state.members[identity], state.epoch) for identity in named["away"]],
+            **({} if names_max is None else {"counts": counts, "cut": is_cut}),
             "started_s": service.uptime_s(),
             "warnings": old_registry.warnings(service, group),
         }

@@ -10,10 +10,15 @@ from dicectl.manager.presence_words import rank, span, words
 _NAMES_MAX = 5
 
 
+def count(shown, kind):
+    """Return how many members of one kind there are, of which an answer to a poll names only the first."""
+    return shown["counts"][kind] if "counts" in shown else len(shown.get(kind, ()))
+
+
 def is_done(shown):
     """Return whether nothing is to be waited for: the epoch is in use, or nobody is awake to whom it could be delivered."""
-    nobody = len(shown.get("away", ())) == shown["members"] and not shown.get("returning")
-    return nobody or bool(shown["active"] and not shown["untold"])
+    nobody = count(shown, "away") == shown["members"] and not count(shown, "returning")
+    return nobody or bool(shown["active"] and not count(shown, "untold"))
 
 
 def sentence(shown, expelled=()):

@@ -6,7 +6,8 @@ The manager has its registry on the disk, and both use UDP on loopback. The devi
 manager what dice.managed does, but send and receive nothing in the group, and keep nothing. Prints JSON lines: {"devices", "phase",
 "pace_ms", "s": seconds until all have it, "cpu_s": CPU time of the manager meanwhile, "ram_mb": its memory afterwards, "dropped":
 datagrams that its socket had no room for}. Phases: join (125 devices start in a second; until all have the keys), re-key and
-expulsion (until all who are left have entered the epoch). CPU times say more than seconds where other programs run.
+expulsion (until all who are left have entered the epoch), and restart (it is killed, and started again: until all that are left are
+connected). CPU times say more than seconds where other programs run.
 
 python -m dicectl.measure.many_devices 200 1000 5000
 """
@@ -38,6 +39,7 @@ GROUP = "lamps"
 _PER_SECOND = 125  # how many devices start in a second
 _PACES_MS = 50, 5  # of up to 5,000 devices, and of more
 _PAUSE_S = 2
+_LOOK_S = 0.2
 _ENTERED = 2
 
 
@@ -62,16 +64,21 @@ class Device:
                 self._session = Coap(connection, self._answer)
                 await self._join()
                 await self._session.closed()
+                if connection.recalled:
+                    await asyncio.sleep(secrets.randbelow(256) / 1024)  # as firmware/app does
+                    continue
             await asyncio.sleep(1)
 
     async def _join(self):
-        while not self.epoch:
+        while True:
             response = await self._session.request(POST, f"ace-group/{GROUP}")
             if response is not None and response.code == CREATED:
                 self._take(response.payload)
                 await self._session.request(POST, f"ace-group/{GROUP}/node", self._report() + bytes(4))
-            else:
-                await asyncio.sleep(1)
+                return
+            if response is None or self.epoch:  # the session has ended, or this device was expelled
+                return
+            await asyncio.sleep(1)
 
     def _take(self, body):
         epoch = decode(body[2:]).epoch
@@ -128,20 +135,26 @@ class ManagerProcess:
     def __init__(self, folder, count):
         self.path = Path(folder) / "house.db"
         self.keys = self._provision(count)
-        log = (Path(folder) / "log").open("wb")
+        self._log = Path(folder) / "log"
         with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as free:
             free.bind(("::", 0))
             self.port = free.getsockname()[1]
         self.pace_ms = _PACES_MS[count > 5000]
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Start the process, and wait until it serves."""
         arguments = [sys.executable, "-m", "dicectl", "manager", "run", str(self.path), "--port", str(self.port)]
         arguments += ["--host", "127.0.0.1", "--pace", str(self.pace_ms)]
-        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         while True:
             with contextlib.suppress(CommandError):
                 self.call("groups")
                 break
             if self.process.poll() is not None:
-                raise CommandError(f"the manager has ended: {(Path(folder) / 'log').read_text()}")
+                raise CommandError(f"the manager has ended: {self._log.read_text()}")
             time.sleep(0.1)
 
     def _provision(self, count):
@@ -178,6 +191,12 @@ class ManagerProcess:
                     return int(fields[-1])
         return None
 
+    def restart(self):
+        """Kill the process, and start it again."""
+        self.process.kill()
+        self.process.wait()
+        self.start()
+
 
 def _wait_for(devices, what, epoch):
     """Wait until the process with the devices says that all of them have, or have entered, an epoch."""
@@ -194,7 +213,7 @@ def measure(count):
         devices.stdin.write(json.dumps([manager.port, manager.keys]) + "\n")
         try:
             epoch = manager.call("show", group=GROUP)["epoch"]
-            for phase in ("join", "re-key", "expulsion"):
+            for phase in ("join", "re-key", "expulsion", "restart"):
                 start_s, start_cpu_s = time.monotonic(), manager.cpu_s()
                 if phase == "re-key":
                     epoch = manager.call("rekey", group=GROUP)["epoch"]
@@ -202,12 +221,18 @@ def measure(count):
                     devices.stdin.write("one more is expelled\n")
                     devices.stdin.flush()
                     epoch = manager.call("remove", group=GROUP, devices=["device-1"])["epoch"]
-                devices.stdin.flush()
-                _wait_for(devices, "holds" if phase == "join" else "entered", epoch)
+                if phase == "restart":
+                    start_cpu_s = 0
+                    manager.restart()
+                    while manager.call("status")["connected"] < count - 1:
+                        time.sleep(_LOOK_S)
+                else:
+                    devices.stdin.flush()
+                    _wait_for(devices, "holds" if phase == "join" else "entered", epoch)
                 yield {
                     "devices": count,
                     "phase": phase,
-                    "pace_ms": 1 if phase == "expulsion" else manager.pace_ms,
+                    "pace_ms": {"expulsion": 1, "restart": 4}.get(phase, manager.pace_ms),
                     "s": round(time.monotonic() - start_s, 1),
                     "cpu_s": round(manager.cpu_s() - start_cpu_s, 2),
                     "ram_mb": round(manager.ram_mb()),

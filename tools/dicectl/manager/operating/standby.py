@@ -44,6 +44,7 @@ class Standby:
         self._format = log_format
         self._since = time.time()
         self._said = ""
+        self._watchdog = Watchdog()
         self._ending = asyncio.get_running_loop().create_future()
 
     def describe(self):
@@ -81,14 +82,13 @@ class Standby:
     async def wait(self):
         """Return True as soon as this process leads, or False after `stop`; the control socket is closed then."""
         server = await control.serve(self._control_path, self.do)
-        watchdog = Watchdog()
         try:
             while not self._ending.done():
                 if await asyncio.get_running_loop().run_in_executor(None, self._leader.campaign):
                     self._say("this manager is the active one now")
                     return True
                 self._say(self.describe())
-                watchdog.alive(self.describe())
+                self._watchdog.alive(self.describe())
                 if self._http:
                     self._http.standby(self.describe(), self.problems())
                 await asyncio.wait({self._ending}, timeout=lease.POLL_S)
@@ -102,6 +102,7 @@ class Standby:
         opening = asyncio.get_running_loop().run_in_executor(None, open_registry)
         while not opening.done():
             self._leader.looped()
+            self._watchdog.alive("opening the registry")
             await asyncio.wait({opening}, timeout=lease.LOOP_S)
         self._leader.raise_if_lost()
         return opening.result()
