@@ -11,15 +11,19 @@ import io
 import os
 import re
 import struct
+import time
 
 from dicectl import resources, system
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
 from dicectl.text import printable
 
 _ANSWER_S = 30  # time limit of an answer; hashing a large file in an emulator takes seconds
-_READ_S = 1  # time limit of a read, after which mpremote checks its own timeouts
-_SENDING_S = 10  # time limit of a read while code is sent: mpremote has none; an emulator on a busy computer takes seconds
-_GREETING_S = 5  # for each of two attempts
+_READ_S = 0.1  # time limit of a read while the board is greeted
+_SENDING_S = 20  # time limit of a read while code is sent: mpremote has none; an emulator on a busy computer takes seconds
+_GREETING_S = 20  # a board may boot, be busy, or be behind a slow line
+_AGAIN_S = 5  # between two greetings; a board that boots loses the first one, and a program may catch the first Ctrl-C
+_GREETING = (b"\r\x03", b"\r\x01")  # Ctrl-C: end the program; Ctrl-A: raw REPL
+_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 
 
 class DeviceError(Exception):
@@ -52,8 +56,14 @@ def _open(port):
     from mpremote.transport import TransportError
     from mpremote.transport_serial import SerialTransport
 
+    class Patient(SerialTransport):
+        """mpremote's transport with our time limit instead of 10 s."""
+
+        def read_until(self, min_num_bytes, ending, timeout=_ANSWER_S, **options):
+            return super().read_until(min_num_bytes, ending, timeout, **options)
+
     try:
-        return SerialTransport(port, timeout=_READ_S)
+        return Patient(port, timeout=_READ_S)
     except (TransportError, OSError, ValueError):
         if os.path.exists(port) and not os.access(port, os.R_OK | os.W_OK):
             raise CommandError(f"{port} may not be opened: become a member of its group (on Debian: adduser $USER dialout)")
@@ -82,19 +92,41 @@ class Device:
     def __enter__(self):
         from mpremote.transport import TransportError
 
-        for attempt in range(2):  # a program may catch the first Ctrl-C
-            try:
-                with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints unexpected output
-                    self._transport.enter_raw_repl(soft_reset=False, timeout_overall=_GREETING_S)
-                self._transport.serial.timeout = _SENDING_S
-                return self
-            except (TransportError, OSError) as error:
-                if attempt:
-                    self._hang_up()
-                    raise CommandError(
-                        f"no MicroPython answers on {self.port}: press reset and try again, or `dicectl flash` it", NO_DEVICE
-                    ) from error
-        return None
+        serial = self._transport.serial
+        try:
+            greetings = self._greet(serial)
+            serial.timeout = _SENDING_S
+            self._transport.in_raw_repl = True
+            if greetings > 1:
+                self._pass_late_answers(serial)
+            return self
+        except (TransportError, OSError) as error:
+            self._hang_up()
+            raise CommandError(
+                f"no MicroPython answers on {self.port}: press reset and try again, or `dicectl flash` it", NO_DEVICE
+            ) from error
+
+    def _greet(self, serial):
+        """Greet the board until it enters the raw REPL; return how often. Raises OSError."""
+        seen, greetings, begun_s = b"", 0, time.monotonic()
+        while _BANNER not in seen:
+            elapsed_s = time.monotonic() - begun_s
+            if elapsed_s > _GREETING_S:
+                raise OSError("silent")
+            if elapsed_s >= greetings * _AGAIN_S:
+                for keys in _GREETING:
+                    serial.write(keys)
+                greetings += 1
+            seen = seen[-len(_BANNER) :] + serial.read(1)
+        return greetings
+
+    def _pass_late_answers(self, serial):
+        """Discard the answers to further greetings, which would be taken for those to what we send: they end before this one."""
+        mark = os.urandom(4).hex()
+        serial.write(f"print('{mark[:4]}'+'{mark[4:]}')\x04".encode())
+        end = f"{mark}\r\n\x04\x04".encode()
+        if not self._transport.read_until(1, end).endswith(end):
+            raise OSError("it does not execute code")
 
     def __exit__(self, *_):
         with contextlib.suppress(OSError):
@@ -115,7 +147,8 @@ class Device:
         from mpremote.transport import TransportError
 
         try:
-            out, trouble = self._transport.exec_raw(code, timeout=_ANSWER_S)
+            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints unexpected bytes
+                out, trouble = self._transport.exec_raw(code, timeout=_ANSWER_S)
         except (TransportError, OSError, struct.error, IndexError) as error:
             why = printable(str(error)) or type(error).__name__
             raise CommandError(f"the board on {self.port} stopped answering ({why}); its old files are intact", NO_DEVICE)
