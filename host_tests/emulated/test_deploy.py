@@ -177,6 +177,20 @@ def test_a_program_is_deployed_and_survives_a_power_cut(deployed, tmp_path):
     assert board.files() == library()
 
 
+def test_a_program_that_needs_sockets_is_refused_by_a_board_without_them(deployed):
+    """The lamp needs a network; the same lamp on a bus fits, and a Pico needs no pins.json."""
+    board, _ = deployed
+    before = board.files()
+    for arguments in (["lamp.py=main.py"], ["lamp.py=main.py", "--dry-run"]):
+        said = dicectl(board, "deploy", "--profile", "none", f"{resources.EXAMPLES}/{arguments[0]}", *arguments[1:], status=1)
+        assert "/main.py cannot run on this board" in said and "`socket`" in said and "bus.py" in said
+    assert board.files() == before
+    planned = dicectl(board, "deploy", "--profile", "none", "--dry-run", f"{resources.EXAMPLES}/bus.py=main.py")
+    assert list(planned["copied"]) == ["/main.py"]
+    planned = dicectl(board, "deploy", "--profile", "none", "--dry-run", "--no-check", f"{resources.EXAMPLES}/lamp.py=main.py")
+    assert list(planned["copied"]) == ["/main.py"]
+
+
 def cut_the_power_when(board, name, argv):
     """Run a command until the board has a file with this name, then cut the board's power and end the command."""
     process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -384,6 +384,35 @@ def test_boards_serve_and_join_groups_on_ipv4(monkeypatch, getaddrinfo):
     assert raised.value.args == (errno.EAFNOSUPPORT,)
 
 
+@pytest.mark.parametrize("number", [6, 22])
+def test_a_group_that_is_joined_before_wifi_says_what_to_do(monkeypatch, number):
+    """lwIP has no interface then: ERR_VAL, which an ESP32 reports as number 6, and a Pico W as EINVAL."""
+
+    class NotConnected(BoardSocket):
+        closed = 0
+
+        def setsockopt(self, level, option, value):
+            if option == 0x400 and not self.up:
+                raise OSError(number)
+
+        def close(self):
+            NotConnected.closed += 1
+
+    NotConnected.up = False
+    module = board(esp32)
+    module.socket = NotConnected
+    monkeypatch.setattr(udp, "socket", module)
+    with pytest.raises(OSError, match="connect Wi-Fi first") as raised:
+        Multicast(GROUP4, 50_000)
+    assert raised.value.errno == number and NotConnected.closed == 1
+    NotConnected.up = True
+    group = Multicast(GROUP4, 50_000)
+    NotConnected.up = False
+    with pytest.raises(OSError, match="connect Wi-Fi first"):
+        group.renew()
+    assert NotConnected.closed == 1, "a group that renews its membership goes on with its socket"
+
+
 def test_an_esp32_says_that_it_has_no_ipv6(monkeypatch):
     monkeypatch.setattr(udp, "socket", board(esp32))
     with pytest.raises(OSError) as raised:

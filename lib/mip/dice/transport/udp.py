@@ -67,7 +67,10 @@ def _open(
 
 
 def _join(sock: "Any", group: "Any") -> None:
-    sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
+    try:
+        sock.setsockopt(_IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes(group[0]) + group[1])
+    except OSError as error:  # on an ESP32 with number 6 alone, which says nothing
+        raise OSError(*error.args[:1], "cannot join: connect Wi-Fi first")
 
 
 class Unicast:
@@ -127,7 +130,8 @@ class Multicast(Unicast):
     """
 
     def __init__(self, address: bytes, port: int, interface: bytes = bytes(4), hops: int = 1) -> None:
-        """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, also on a board if the address is one of IPv6.
+        """Join the group at `address`, 4 or 16 bytes, and `port`. Raises OSError, on a board also if the address is one of IPv6, or
+        if no interface is active, as before Wi-Fi is connected.
 
         * `interface`: where to listen, and to send: 4 bytes, an address of ours for IPv4, or for IPv6 the index of the interface
           in the byte order of the machine; by default the system chooses one by its routes. A computer knows names of interfaces:
