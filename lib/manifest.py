@@ -30,7 +30,7 @@ _MANAGER = tuple(
 _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _MANAGER  # for firmware on an operating system
 _PLAIN = ("crypto/ccm.py",)  # for firmware without native code
 _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
-_ESP32 = ("store_nvs.py",)  # for an ESP32 alone
+_ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
 
 _GROUP = (
     "__init__.py",

@@ -18,6 +18,7 @@ TOOLS = import_graph.tools()
 # By external package: the only folders or modules of dice that may import it. A package that is not listed may not be imported.
 ONLY = {
     "asyncio": {"aio"},
+    "binascii": {"dice.store_rtc"},
     "collections": {"dice.dtls.session_index"},
     "cryptography": {"crypto"},
     "cryptolib": {"crypto"},
@@ -27,6 +28,7 @@ ONLY = {
     "hashlib": {"crypto"},
     "heapq": {"dice.dtls.session_index", "dice.group.presence"},
     "importlib": {"dice._posix"},
+    "machine": {"dice.store_rtc"},
     "micropython": {"dice._compat", "crypto"},
     "os": {"dice._posix", "dice.store", "dice.store_nvs", "aio"},
     "select": {"transport"},

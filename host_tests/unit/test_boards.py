@@ -139,7 +139,7 @@ def test_profiles_contain_each_other():
     ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
-    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == {"dice/store_nvs.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == {"dice/store_nvs.py", "dice/store_rtc.py"}
     with pytest.raises(CommandError, match="no profile rpk; it has none, group, psk, full"):
         profiles.files("rpk")
 

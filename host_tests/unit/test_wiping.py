@@ -13,7 +13,7 @@ from dice.group.gsa import decode
 from dice.group.gsa_encode import encode
 from dice.store import FileStore, read_file, replace_file
 from dicectl import resources, system
-from dicectl.board import sync
+from dicectl.board import nvs, sync
 from dicectl.errors import FAILED, CommandError
 from dicectl.firmware import unix_port
 from dicectl.manager import group_file
@@ -54,6 +54,7 @@ def test_a_wiped_board_has_only_files_of_its_owner(tmp_path, monkeypatch):
     paths = [f"{folder}/{path.name}" for path in tmp_path.iterdir() for folder in ("", "/data")]
     left = []
     monkeypatch.setattr(sync, "remove", lambda device, doomed: left.extend(path for path in paths if not doomed(path)))
+    monkeypatch.setattr(nvs, "erase", lambda device: None)  # test_board_nvs.py has it
     BoardTarget.erase(type("Target", (), {"_device": None}))
     assert set(left) == {f"{folder}/{name}" for name in OWN for folder in ("", "/data")}
 

@@ -8,7 +8,7 @@ import subprocess
 from importlib import metadata
 
 from dice import __version__
-from dicectl.board import sync
+from dicectl.board import nvs, sync
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
@@ -82,6 +82,7 @@ def _board(port, dry_run):
         board["mpy"] = str(mpy.Flavour(facts["mpy"]))
         board["backend"], board["backend_error"] = backend
         board["dice"] = [_dice(device, facts, *found) for found in device.call("installed")]
+        board["nvs"] = nvs.counters(device)
         board["to_do"] = _to_do(board, known)
     return board
 
@@ -143,6 +144,8 @@ def lines(found):
     yield "board", f"{board['machine']} on {board['port']}" + (f" ({board['board']})" if board["board"] else "")
     yield "MicroPython", f"{version}, reads .mpy {board['mpy']}"
     yield "heap", f"{board['heap_free']:,} of {board['heap']:,} bytes free"
+    if board["nvs"]:
+        yield "NVS", "{counters} counters of dice; {entries} of {of} entries written".format(**board["nvs"])
     yield "flash", f"{board['flash_free']:,} of {board['flash']:,} bytes free for files"
     for dice in board["dice"]:
         yield "dice", _sentence(dice)

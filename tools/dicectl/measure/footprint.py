@@ -26,6 +26,7 @@ _NODE = (
     *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
     *(f"dice/coap/{name}.py" for name in ("__init__", "message", "exchange", "resource")),
     *(f"dice/transport/{name}.py" for name in ("__init__", "udp")),
+    "dice/stores.py",
 )
 _SCENARIOS = {  # description: (module of on_device/, its arguments, its output if it succeeds)
     "a member joins, receives from the others of eight senders, and sends": (_MODULE, ["pass"], '"sent": 93'),
@@ -40,7 +41,11 @@ def module_name(file):
 
 def mpy_bytes(board, profile):
     """Return {file: bytes of its .mpy} of a profile, as on the board."""
-    return {name: len(mpy.compile_here(resources.LIB / name, name, board.mpy_arch)) for name in in_order(_files(profile))}
+    return {name: _mpy(name, board) for name in in_order(_files(profile))}
+
+
+def _mpy(name, board):
+    return len(mpy.compile_here(resources.LIB / name, name, board.mpy_arch))
 
 
 def _files(profile):
@@ -214,6 +219,7 @@ def static(board, profile):
         figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/aio/managed.py"]
         figures["server_mpy"] = sum(mpy[name] for name in _SERVER)
         figures["node_mpy"] = sum(mpy[name] for name in _NODE)
+        figures["esp32_mpy"] = sum(_mpy(name, board) for name in set(profiles.files()) - set(profiles.files(esp32=False)))
     return figures
 
 

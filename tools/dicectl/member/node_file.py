@@ -11,7 +11,7 @@ from dice.errors import StoreError
 from dice.reasons import E_STORE_SHARED
 from dice.store import FileStore
 from dicectl import resources, system
-from dicectl.board import sync
+from dicectl.board import nvs, sync
 from dicectl.board.raw_repl import Device
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.group_file import write_secret
@@ -146,8 +146,10 @@ class BoardTarget:
         sync.put(self._device, f"/{FILE}", json.dumps(settings).encode())
         if self._had_one:
             sync.remove(self._device, lambda path: path != f"/{FILE}" and _OURS.fullmatch(path.rpartition("/")[2]))
+            nvs.erase(self._device)
         return f"{FILE} on {self._device.port}"
 
     def erase(self):
         """Remove node.json, and all GSAs and counters."""
         sync.remove(self._device, lambda path: _OURS.fullmatch(path.rpartition("/")[2]))
+        nvs.erase(self._device)

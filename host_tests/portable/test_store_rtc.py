@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""RtcStore, with a double of machine.RTC().memory: no number is repeated, whatever becomes of RTC memory and flash."""
+
+from dtls_pair import connected
+from support import RamStore, make_gsa, raises
+
+from dice.dtls.sleep import restore, save
+from dice.errors import StoreError
+from dice.group.member import Member
+from dice.reasons import E_STALE, E_STORE_WRITE
+from dice.store_rtc import RtcStore
+
+T, R = "01020304t0001", "01020304r0002"
+EPOCH = 1 << 48
+SECRET = bytes(16)
+
+
+class RtcDouble:
+    """A double of machine.RTC(): bytes that outlive a program, but not lose_power()."""
+
+    def __init__(self):
+        self.data = b""
+        self.writes = 0
+
+    def memory(self, data=None):
+        """Return the bytes, or replace them."""
+        if data is None:
+            return self.data
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        self.writes += 1
+        self.data = bytes(data)
+        return None
+
+    def lose_power(self):
+        """Lose all."""
+        self.data = b""
+
+
+def test_after_deep_sleep_counting_continues_where_it_was_and_the_flash_is_ahead():
+    flash, rtc = RamStore(), RtcDouble()
+    store = RtcStore(flash, rtc.memory)
+    assert store.get(T) is None
+    for value in range(EPOCH, EPOCH + 1000):
+        store.put(T, value)
+        assert store.get(T) == value <= flash.get(T)
+        store = RtcStore(flash, rtc.memory)
+        assert store.get(T) == value
+    assert flash.writes == 4, "once for 256 numbers"
+    rtc.lose_power()
+    assert RtcStore(flash, rtc.memory).get(T) == flash.get(T) > EPOCH + 999
+
+
+def test_a_value_that_is_returned_is_lowered_in_rtc_memory_alone():
+    flash, rtc = RamStore(), RtcDouble()
+    store = RtcStore(flash, rtc.memory)
+    store.put(T, EPOCH + 64)
+    store.put(T, EPOCH + 3)
+    assert (store.get(T), flash.get(T), flash.writes, store.writes) == (EPOCH + 3, EPOCH + 320, 1, 1)
+
+
+def test_a_damaged_block_is_forgotten():
+    flash, rtc = RamStore(), RtcDouble()
+    RtcStore(flash, rtc.memory).put(T, EPOCH)
+    whole = rtc.data
+    for at in range(len(whole)):
+        rtc.data = whole[:at] + bytes((whole[at] ^ 0x55,)) + whole[at + 1 :]
+        assert RtcStore(flash, rtc.memory).get(T) == EPOCH + 256
+        rtc.data = whole[:at]
+        assert RtcStore(flash, rtc.memory).get(T) == EPOCH + 256
+    rtc.data = whole
+    assert RtcStore(flash, rtc.memory).get(T) == EPOCH
+
+
+def test_rtc_memory_does_not_count_once_another_program_has_written_the_flash():
+    flash, rtc = RamStore(), RtcDouble()
+    used = send(Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory), 0), 3)
+    send(Member(make_gsa(own_id=1, fresh=False), flash, 0), 300, used)
+    send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory), 0), 300, used)
+    flash.values.clear()
+    assert RtcStore(flash, rtc.memory).get(T) is None, "a store that was erased is empty"
+
+
+def send(member, count, used=None):
+    """Send messages; return the numbers of their records, none of which was in `used`."""
+    used = [] if used is None else used
+    for _ in range(count):
+        member.send(b"on", 0)
+        number = bytes(member.transmit()[3:11])
+        assert number not in used, "a number was used twice"
+        used.append(number)
+    return used
+
+
+def test_sleepers_send_with_fewer_writes_and_repeat_no_number_after_power_failures():
+    flash, rtc = RamStore(), RtcDouble()
+    used = send(Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory), 0), 1)
+    for wake in range(60):
+        member = Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory), 0)
+        send(member, 2, used)
+        if wake % 20 == 19:
+            rtc.lose_power()  # while it runs
+        else:
+            member.close()
+    assert flash.writes < 12
+
+
+def test_what_was_received_is_in_flash_alone():
+    """Ahead, it would be commands that are not obeyed."""
+    flash, rtc = RamStore(), RtcDouble()
+    store = RtcStore(flash, rtc.memory)
+    for name in (R, "01020304c0001", "01020304a0000"):
+        store.put(name, EPOCH + 5)
+        assert flash.get(name) == store.get(name) == EPOCH + 5
+    assert rtc.writes == 0
+    store.put("01020304l0000", EPOCH + 5)
+    assert flash.get("01020304l0000") == EPOCH + 261
+
+
+def test_values_near_the_end_of_24_bits_are_not_ahead():
+    """A session's generation is above them, and a counter that is one less than its epoch says that it is unknown."""
+    flash, rtc = RamStore(), RtcDouble()
+    for value in (EPOCH - 1, EPOCH + 0xFFFFFF, EPOCH + 0xFFFF00):
+        flash.values.clear()
+        RtcStore(flash, rtc.memory).put(T, value)
+        assert flash.get(T) == value
+    flash.values.clear()
+    RtcStore(flash, rtc.memory).put(T, EPOCH + 0xFFFEFF)
+    assert flash.get(T) == EPOCH + 0xFFFFFF
+
+
+def test_counters_that_find_no_room_are_in_flash():
+    flash, rtc = RamStore(), RtcDouble()
+    store = RtcStore(flash, rtc.memory)
+    assert store.keep(bytes(1900)) and not store.keep(bytes(2040))
+    for number in range(8):
+        store.put("01020304t%04x" % number, EPOCH + number)
+    store = RtcStore(flash, rtc.memory)
+    assert store.kept() == bytes(1900)
+    for number in range(8):
+        name = "01020304t%04x" % number
+        assert store.get(name) == EPOCH + number <= flash.get(name)
+    assert flash.get("01020304t0007") == EPOCH + 7
+
+
+def test_a_flash_that_fails_is_reported_and_the_value_stays():
+    flash, rtc = RamStore(), RtcDouble()
+    store = RtcStore(flash, rtc.memory)
+    store.put(T, EPOCH)
+    flash.broken = True
+    store.put(T, EPOCH + 256)
+    raises(StoreError, E_STORE_WRITE, store.put, T, EPOCH + 257)
+    assert store.get(T) == RtcStore(flash, rtc.memory).get(T) == EPOCH + 256
+
+
+def random(count):
+    return bytes(count)
+
+
+def test_a_session_is_restored_from_rtc_memory_once_and_never_after_a_power_failure():
+    client, _ = connected()
+    flash, rtc = RamStore(), RtcDouble()
+    olds = []
+    for _ in range(30):
+        store = RtcStore(flash, rtc.memory)
+        assert store.keep(save(client, store, SECRET, random))
+        store = RtcStore(flash, rtc.memory)
+        client = restore(store.kept(), store, SECRET, 0)
+        olds.append(store.kept())
+        client.send(b"21.4", 0)
+        assert client.transmit()
+        for old in olds:
+            raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
+    assert flash.writes < 30, "two for each in a store in flash"
+    rtc.lose_power()
+    for old in olds:
+        raises(StoreError, E_STALE, restore, old, RtcStore(flash, rtc.memory), SECRET, 0)
