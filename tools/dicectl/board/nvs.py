@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What dice keeps on an ESP32 outside of its files: counters in NVS (dice.store_nvs), and RTC memory (dice.store_rtc)."""
+"""Counters and RTC memory of an ESP32, which are outside of its files: see dice.store_nvs and dice.store_rtc."""
 
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import CommandError
