@@ -34,11 +34,14 @@ def load():
 def sample(target, names):
     """Return those of the test modules that the gate runs on a target: as many as its time allows, FIRST first, then the fastest.
 
-    A module that was never measured there is among them.
+    A module that was never measured there is among them, unless it is known to be slow.
     """
     known = load().get(target.name, {}).get("files", {})
     chosen, left = set(), target.gate_s
-    for name in sorted(names, key=lambda name: (name not in FIRST, known.get(name, {"seconds": 0})["seconds"], name)):
+    for name in sorted(
+        set(names) - (target.slow - set(known)),
+        key=lambda name: (name not in FIRST, known.get(name, {"seconds": 0})["seconds"], name),
+    ):
         seconds = known.get(name, {"seconds": 0})["seconds"]
         if seconds <= left:
             left -= seconds

@@ -4,6 +4,7 @@
 //
 // IMAGE is a littlefs, as on a board's flash. The REPL is on standard input and output. system.h is what lies below.
 
+#include <setjmp.h>
 #include <string.h>
 
 #include "py/builtin.h"

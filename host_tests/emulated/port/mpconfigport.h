@@ -14,6 +14,12 @@
 #define MICROPY_GCREGS_SETJMP (1)
 #define MICROPY_PY_SYS_PLATFORM "qemu-xtensa"
 #define MICROPY_HW_MCU_NAME "Xtensa"
+#elif defined(__ARM_ARCH_ISA_THUMB)
+#define MICROPY_EMIT_THUMB (1)
+#define MICROPY_EMIT_INLINE_THUMB (1)
+#define MICROPY_MAKE_POINTER_CALLABLE(p) ((void *)((mp_uint_t)(p) | 1))
+#define MICROPY_PY_SYS_PLATFORM "qemu-cortex-m33"
+#define MICROPY_HW_MCU_NAME "Cortex-M33"
 #endif
 #define MICROPY_OPT_COMPUTED_GOTO (1)
 #define MICROPY_PERSISTENT_CODE_LOAD (1)

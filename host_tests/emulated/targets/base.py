@@ -26,7 +26,7 @@ class Target:
     """A processor with MicroPython on it: how to get it, how to run a script on it, what it lacks.
 
     `architecture` is mpy-cross's word for its native code. `gate_s` is the time of one core that the gate has for its sample of the
-    portable suite. `lacks` is {test module: why it cannot run there}. `build` is a built.Build, if the tests build MicroPython.
+    portable suite. `lacks` is {test module: why it cannot run there}, `slow` are the modules that take minutes there.
     """
 
     name = ""
@@ -34,11 +34,19 @@ class Target:
     architecture = ""
     gate_s = 30
     lacks = {}
-    build = None
+    slow = frozenset()
 
     def get(self):
         """Return what run() needs, built on the first call and then from the cache; raises CommandError with what is missing."""
         raise NotImplementedError
+
+    def packages(self):
+        """Return the Debian packages that get() and run() need."""
+        return ()
+
+    def build_seconds(self):
+        """Return the processor time that the build of MicroPython took, or None if it was not built for the tests here."""
+        return
 
     def run(self, script, files, timeout_s=TIMEOUT_S):
         """Boot with `files`, {path: bytes or path here}, run the text of a script; return the lines that it printed.

@@ -14,6 +14,7 @@ from dicectl.emulator import board
 from dicectl.errors import CommandError
 from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
+from host_tests.emulated.targets import built
 from host_tests.emulated.targets.base import TIMEOUT_S, Target
 
 FOLDER = resources.ROOT / "host_tests" / "emulated"
@@ -42,12 +43,22 @@ class Ported(Target):
         """Return the argument vector that runs a firmware."""
         raise NotImplementedError
 
+    def packages(self):
+        return (*self.tools.values(), self.headers[1])
+
+    def build_seconds(self):
+        path = self._folder() / "seconds"
+        return float(path.read_text()) if path.exists() else None
+
+    def _folder(self):
+        return cache() / "build" / f"{self.name}-{self._inputs()}"
+
     def get(self):
         """Return the path of firmware.elf."""
         require_commands(self.tools)
         self._check_headers()
         tree = debian.tree(quiet)
-        folder = cache() / "build" / f"{self.name}-{self._inputs()}"
+        folder = self._folder()
         elf = folder / "firmware.elf"
         if not elf.exists():
             with file_lock(folder, quiet):
@@ -72,11 +83,13 @@ class Ported(Target):
     def _build(self, tree, folder):
         outer = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
         environment = {name: value for name, value in os.environ.items() if name not in outer}
+        before = built.cpu_seconds()
         environment |= self.toolchain(folder)
         argv = ["make", "-f", FOLDER / "port" / "Makefile", f"-j{os.cpu_count()}", f"TOP={tree}", f"CHIP={FOLDER / self.name}"]
         with tempfile.TemporaryDirectory(dir=folder) as work:
             log = Log(folder / "build.log")
             log.run(f"building MicroPython for {self.name}", [*argv, f"BUILD={work}"], cwd=FOLDER / "port", environment=environment)
+            (folder / "seconds").write_text(f"{built.cpu_seconds() - before:.0f}\n")
             shutil.move(Path(work) / "firmware.elf", folder / "firmware.elf")
 
     def run(self, script, files, timeout_s=TIMEOUT_S):

@@ -62,6 +62,12 @@ class RiscV32(Target):
     def get(self):
         return self.build.get()
 
+    def packages(self):
+        return self.build.packages()
+
+    def build_seconds(self):
+        return self.build.seconds()
+
     def command(self, *arguments):
         """Return the argument vector that runs MicroPython."""
         return ["qemu-riscv32", str(self.get()), *arguments]
