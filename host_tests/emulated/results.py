@@ -36,15 +36,12 @@ def sample(target, names):
 
     A module that was never measured there is among them, unless it is known to be slow.
     """
-    known = load().get(target.name, {}).get("files", {})
+    files = load().get(target.name, {}).get("files", {})
+    seconds = {name: files.get(name, {"seconds": 0})["seconds"] for name in set(names) - (target.slow - set(files))}
     chosen, left = set(), target.gate_s
-    for name in sorted(
-        set(names) - (target.slow - set(known)),
-        key=lambda name: (name not in FIRST, known.get(name, {"seconds": 0})["seconds"], name),
-    ):
-        seconds = known.get(name, {"seconds": 0})["seconds"]
-        if seconds <= left:
-            left -= seconds
+    for name in sorted(seconds, key=lambda name: (name not in FIRST, seconds[name], name)):
+        if seconds[name] <= left:
+            left -= seconds[name]
             chosen.add(name)
     return chosen
 
