@@ -3,7 +3,8 @@
 """A node on a serial bus, as main.py on an emulated board and under the unix port: firmware/examples/bus.py without a button.
 
 Obeys its group and the lines on stdin: "counts" reports the counts of records, "burst N" sends N numbered messages as fast as
-possible, and any other line is sent as a message. Prints JSON lines. On the unix port, the argument is the descriptor of the line.
+possible, and any other line is sent as a message. Prints JSON lines. On the unix port, the argument is the descriptor of the line;
+without one, the group is on UDP. A board with a file bus.json is a host on a bus that has a gateway.
 """
 
 import asyncio
@@ -16,9 +17,18 @@ import dice
 from dice.transport.slip import Serial
 
 
-def line():
-    """Return the transport."""
-    return Serial(open(int(sys.argv[1]), "r+b")) if sys.platform == "linux" else bus.line()
+def where():
+    """Return the options of dice.join. On a bus, the unix port sends whole records, and boards recode them."""
+    if sys.platform == "linux":
+        return {"transport": Serial(open(int(sys.argv[1]), "r+b"), recode=False)} if sys.argv[1:] else {}
+    try:
+        with open("bus.json") as file:
+            host = json.load(file)
+    except OSError:
+        return {"transport": bus.line()}
+    from machine import UART
+
+    return {"network": dice.SlipHost(UART(0, 115200, rxbuf=2500), host["address"], host["recode"])}
 
 
 def report(**what):
@@ -46,7 +56,7 @@ async def follow(group):
 
 async def main():
     """Join the group, and obey it and stdin."""
-    group = await dice.join("node.gsa", transport=line())
+    group = await dice.join("node.gsa", **where())
     obeying = asyncio.create_task(bus.obey(group, lambda on: report(on=on)))
     report(ready=True)
     await asyncio.gather(follow(group), obeying)

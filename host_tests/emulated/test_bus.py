@@ -16,6 +16,7 @@ from dice import record
 from dice.group.gsa import decode
 from dice.group.member import Member
 from dice.store import FileStore
+from dice.transport.recode import recode, restore
 from dice.transport.slip import Serial
 from dicectl import resources
 from dicectl.emulator.board import EmulatedBoard
@@ -46,16 +47,21 @@ class ByteStream:
         return len(data)
 
 
-def framed(datagram):
+def framed(datagram, recode=True):
     """Return the bytes that carry a datagram on the line."""
     tape = ByteStream()
-    Serial(tape).send(datagram)
+    Serial(tape, recode=recode).send(datagram)
     return tape.data
+
+
+def raw(bus, name):
+    """Return all bytes that one node has sent on the bus."""
+    return b"".join(data for who, data in list(bus.carried) if who == name)
 
 
 def datagrams(bus, name):
     """Return all datagrams that one node has sent on the bus."""
-    tape = ByteStream(b"".join(data for who, data in list(bus.carried) if who == name))
+    tape = ByteStream(raw(bus, name))
     line = Serial(tape)
     found = []
     while tape.data or line._rest:
@@ -121,14 +127,14 @@ def of_board(board):
 
 
 class UnixNode:
-    """The node of the unix port: a process with the bus on a descriptor."""
+    """The node of the unix port: a process with the bus on a descriptor, or on the system's UDP."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, on_bus=True):
         near, far = socket.socketpair()
         far.setblocking(False)
         self.line = near
         environment = unix_port.environment(f"{resources.LIB}:{resources.EXAMPLES}")
-        argv = [unix_port.find(), str(HERE / "bus_node.py"), str(far.fileno())]
+        argv = [unix_port.find(), str(HERE / "bus_node.py"), *[str(far.fileno())] * on_bus]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(argv, cwd=folder, env=environment, stdin=pipe, stdout=pipe, pass_fds=[far.fileno()])
         far.close()
@@ -167,20 +173,29 @@ class GroupOnBus:
         gsas = self._provision(folder)
         common = {"main.py": HERE / "bus_node.py", **files.dice(), **files.compiled(resources.EXAMPLES, "bus.py")}
         for name in ("switch", "lamp"):
-            self.boards.append(EmulatedBoard(firmware, {**common, "node.gsa": gsas[name]}, name=name))
-        self.unix = UnixNode(gsas["unix"].parent)
+            self.boards.append(EmulatedBoard(firmware, {**common, **self.files_of(name), "node.gsa": gsas[name]}, name=name))
         for board in self.boards:
             self.bus.join(board.name, board.uarts[0])
+        self.add_unix(gsas["unix"].parent)
+        for board in self.boards:
             board.power_on()
-        self.bus.join("unix", self.unix.line)
         self.switch, self.lamp = (of_board(board) for board in self.boards)
         self.nodes = [self.switch, self.lamp, self.unix.node]
         for node in self.nodes:
             node.until(lambda reports: {"ready": True} in reports)
 
+    def files_of(self, name):
+        """Return further files of a board."""
+        return {}
+
+    def add_unix(self, folder):
+        """Start the node of the unix port in its folder."""
+        self.unix = UnixNode(folder)
+        self.bus.join("unix", self.unix.line)
+
     def _provision(self, folder):
         """Return {name: path of its GSA}."""
-        group = group_file.new("street")
+        group = self.group = group_file.new("street")
         paths = {name: folder / name / "node.gsa" for name in EXPORTED}
         for name in paths:
             group_file.add_sender(group, name)
@@ -254,7 +269,10 @@ def test_the_bus_example_obeys_a_sender_and_ignores_forgeries(firmware, tmp_path
 
 
 def test_each_node_sends_and_both_others_receive(network):
-    """A receiver does not obey the first record of a sender that was exported before it: the record may be a replay."""
+    """A receiver does not obey the first record of a sender that was exported before it: the record may be a replay.
+
+    The boards send recoded records, and the unix port whole ones. Both forms are the same to everybody.
+    """
     for node in network.nodes:
         node.write("hello")
         node.until(lambda reports: {"sent": "hello"} in reports)
@@ -267,6 +285,8 @@ def test_each_node_sends_and_both_others_receive(network):
         sent = datagrams(network.bus, name)
         assert [datagram[5] for datagram in sent] == [sender_id] * 3
         assert [int.from_bytes(datagram[7:11], "big") for datagram in sent] == [0, 1, 2]
+        frames = [frame for frame in raw(network.bus, name).split(b"\xc0") if frame]
+        assert [frame[0] for frame in frames] == [0x17 if name == "unix" else 0x80] * 3, name
 
 
 def attack(network, genuine):
@@ -276,13 +296,26 @@ def attack(network, genuine):
     flipped = [bytearray(forged) for _ in range(3)]
     for copy, at in zip(flipped, (13, 21, -1)):  # in the nonce, the ciphertext, the tag
         copy[at] ^= 1
+    small = bytearray(recode(genuine[-1]))
+    small[2] ^= 0x40  # a sequence number never used
+    recoded = [bytearray(small) for _ in range(5)]
+    for copy, at in zip(recoded, (0, 1, 2, 6, -1)):  # in the number, the ciphertext, the tag
+        copy[at] ^= 1
+    strangers = [bytearray(small) for _ in range(3)]
+    for copy, at in zip(strangers, (3, 4, 5)):  # in the epoch, the SenderID
+        copy[at] ^= 0x40
+    flipped += [restore(bytes(frame)) for frame in recoded]
     malformed = [genuine[-1][:-1], genuine[-1][:5], b"junk"]
     network.bus.send(b"\xdb\xdb\x00noise")
-    for datagram in [*genuine, *flipped, bytes(forged), *malformed]:
+    for datagram in [*genuine, *flipped, bytes(forged), *malformed, *[restore(bytes(frame)) for frame in strangers]]:
         network.bus.send(framed(datagram))
         time.sleep(0.05)
+    for datagram in genuine:
+        network.bus.send(framed(datagram, False))
+        time.sleep(0.05)
     network.bus.send(b"\xc0" + b"\x55" * 3000 + b"\xc0\xdb\xc0")  # an endless frame, and a broken escape
-    return {"replayed": len(genuine), "forged": len(flipped) + 1, "malformed": len(malformed)}
+    expected = {"replayed": 2 * len(genuine), "forged": len(flipped) + 1, "malformed": len(malformed)}
+    return {**expected, "epoch": 2, "unknown": 1}
 
 
 def assert_every_nonce_is_new(network):

@@ -24,7 +24,7 @@ _MIN_BYTES = const(14)  # an empty message with a tag of 8 bytes
 
 
 def recode(datagram: "Bytes", records: bool = True) -> bytes:
-    """Return the frame that carries a datagram, bytes; with `records` false, one that has no recoded record."""
+    """Return the frame that carries a datagram; with `records` false, one that has no recoded record."""
     datagram = bytes(datagram)
     if records and datagram[28:]:
         frame = bytes((datagram[8] | 128,)) + datagram[9:11] + datagram[3:6] + datagram[21:]
@@ -34,15 +34,19 @@ def recode(datagram: "Bytes", records: bool = True) -> bytes:
 
 
 def restore(frame: bytes) -> bytes:
-    """Return the datagram that a frame carries, bytes. No frame can raise."""
-    if not _marked(frame):
-        return frame
-    mark = frame[0]
-    if not mark:
-        return frame[1:]
-    number = frame[3:6] + bytes((0, 0, mark & 127)) + frame[1:3]
+    """Return the datagram that a frame carries. No frame can raise."""
+    mark = frame[0] if len(frame) >= _MIN_BYTES else 1
+    if mark < 128:
+        return frame if mark or not _marked(frame) else frame[1:]
+    record = bytearray(15) + frame
+    record[:6] = b"\x17\xfe\xfd" + frame[3:6]
+    record[8] = mark & 127
+    record[9:11] = frame[1:3]
     size = len(frame) + 2
-    return b"\x17\xfe\xfd" + number + bytes((size >> 8 & 255, size & 255)) + number + frame[6:]
+    record[11] = size >> 8 & 255
+    record[12] = size & 255
+    record[13:21] = record[3:11]
+    return bytes(record)
 
 
 def _marked(frame: bytes) -> int:
