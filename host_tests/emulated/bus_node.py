@@ -4,7 +4,7 @@
 
 Obeys its group and the lines on stdin: "counts" reports the counts of records, "burst N" sends N numbered messages as fast as
 possible, and any other line is sent as a message. Prints JSON lines. On the unix port, the argument is the descriptor of the line;
-without one, the group is on UDP. A board with a file bus.json is a host on a bus that has a gateway.
+without one, the group is on UDP. A board with a file bus.json, as app.json of firmware/app, is a host on a bus.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ def where():
         return {"transport": Serial(open(int(sys.argv[1]), "r+b"), recode=False)} if sys.argv[1:] else {}
     try:
         with open("bus.json") as file:
-            host = json.load(file)
+            options = json.load(file)
     except OSError:
         return {"transport": bus.line()}
-    from machine import UART
+    import link  # of firmware/app
 
-    return {"network": dice.SlipHost(UART(0, 115200, rxbuf=2500), host["address"], host["recode"])}
+    return {"network": link.up(options)}
 
 
 def report(**what):

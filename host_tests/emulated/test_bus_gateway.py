@@ -10,19 +10,20 @@ import json
 import socket
 
 from dice.transport.slip import Serial
+from dicectl import resources
 from dicectl.net.slip_gateway import Gateway, at_work
+from host_tests.emulated import files
 from host_tests.emulated.test_bus import ByteStream, GroupOnBus, UnixNode, raw
 
-HOSTS = {"switch": ("10.77.0.5", True), "lamp": ("10.77.0.6", False)}  # address, and whether it recodes
+HOSTS = {"switch": {"address": "10.77.0.5"}, "lamp": {"address": "10.77.0.6", "recode": False}}
 
 
 class GroupBehindGateway(GroupOnBus):
     """The bus with a gateway and two boards; the node of the unix port is on the network. `seen` lists what is sent there."""
 
     def files_of(self, name):
-        """Return the file that makes a board a host."""
-        address, recode = HOSTS[name]
-        return {"bus.json": json.dumps({"address": address, "recode": recode}).encode()}
+        """Return the files that make a board a host."""
+        return {"bus.json": json.dumps({"serial": HOSTS[name]}).encode(), **files.compiled(resources.APP, "link.py")}
 
     def add_unix(self, folder):
         """Start the gateway, and the node of the unix port on the network."""

@@ -49,12 +49,27 @@ def _scale(quick, as_json):
     print_table(scale.DEVICE_TITLES, scale.device_rows(found["scale_devices"]))
 
 
+def _airtime(as_json):
+    """Print how long messages are on the air."""
+    import json
+
+    from dicectl.cli.table import print_table
+    from dicectl.measure import airtime
+
+    if as_json:
+        click.echo(json.dumps(airtime.figures(), indent=2))
+        return
+    click.echo(f"{airtime.TEXT}\n")
+    print_table(airtime.TITLES, airtime.rows())
+
+
 @click.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--airtime", is_flag=True, help="Compute how long a command of 2 bytes is on the air, recoded and beside others.")
 @click.option("--scale", is_flag=True, help="Measure servers with up to 10,000 sessions, and managers of up to 10,000 devices.")
 @click.option("--quick", is_flag=True, help="Repeat only a few times: this shows that it works, not how fast it is.")
 @click.option("--device/--no-device", default=None, help="Use the emulated RP2040.  [default: if its firmware is built]")
-def command(as_json, quick, scale, device):
+def command(as_json, airtime, quick, scale, device):
     """Time the sealing and opening of records on CPython, MicroPython and an emulated RP2040; count the cost of handshakes.
 
     The benchmark seals and opens one record of 16 to 1024 bytes. It also times a complete receive of a group member (with the
@@ -70,13 +85,18 @@ def command(as_json, quick, scale, device):
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, with both ends on the device. Its handshake takes half a minute to emulate, so --quick omits tls there.
 
-    With --scale, only that is measured; it takes a quarter of an hour. The times are CPU times of this computer.
+    With --scale, only that is measured; it takes a quarter of an hour. The times are CPU times of this computer. With --airtime,
+    nothing is measured: the times follow from sizes, by the formulas of docs/comparison.md.
 
     \b
     Examples:
       dicectl bench --quick --no-device
       dicectl bench --scale --json
+      dicectl bench --airtime
     """
+    if airtime:
+        _airtime(as_json)
+        return
     if scale:
         _scale(quick, as_json)
         return
