@@ -3,6 +3,7 @@
 """The examples run unchanged: on MicroPython with pins that are files and lines, and boot.py with a network that is a list."""
 
 import asyncio
+import contextlib
 import json
 import runpy
 import subprocess
@@ -86,13 +87,23 @@ class ExampleBoard:
         return "" if self.process.stdout.closed else self.process.communicate()[0]
 
 
-def _press_thrice(folder):
+@contextlib.contextmanager
+def lamp_and_switch(folder):
+    """Yield the ExampleBoards of a lamp and of the switch of its group."""
     group = group_file.new("lamps")
     group_file.add_sender(group, "switch")
     group_file.create(folder / "lamps.group", group)
     lamp = ExampleBoard(folder, "lamp", folder / "lamps.group")
     switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch")
     try:
+        yield lamp, switch
+    finally:
+        lamp.power_off()
+        switch.power_off()
+
+
+def _press_thrice(folder):
+    with lamp_and_switch(folder) as (lamp, switch):
         lamp.until_joined()
         switch.until_joined()
         pins = [lamp.next_line(), switch.next_line()]
@@ -102,9 +113,6 @@ def _press_thrice(folder):
             lights.append(lamp.next_line())
             switch.press(False)
         return pins, lights, lamp.power_off()
-    finally:
-        lamp.power_off()
-        switch.power_off()
 
 
 def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path):

@@ -13,9 +13,8 @@ import time
 import dice
 from dicectl import resources
 from dicectl.firmware import unix_port
-from dicectl.manager import group_file
 from dicectl.net import namespace
-from host_tests.net.test_examples import ESP32, MACHINE, ExampleBoard
+from host_tests.net.test_examples import ESP32, MACHINE, lamp_and_switch
 from host_tests.patience import until
 
 _SIOCADDRT, _SIOCDELRT = 0x890B, 0x890C
@@ -44,13 +43,8 @@ def press(switch):
 
 
 def _outage(folder):
-    group = group_file.new("lamps")
-    group_file.add_sender(group, "switch")
-    group_file.create(folder / "lamps.group", group)
     route(False)
-    lamp = ExampleBoard(folder, "lamp", folder / "lamps.group")
-    switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch")
-    try:
+    with lamp_and_switch(folder) as (lamp, switch):
         lines = [lamp.next_line(), lamp.next_line(), switch.next_line(), switch.next_line()]
         route(True)
         lamp.until_joined()
@@ -65,9 +59,6 @@ def _outage(folder):
         lines.append(lamp.next_line())
         assert lamp.process.poll() is None and switch.process.poll() is None
         return lines
-    finally:
-        lamp.power_off()
-        switch.power_off()
 
 
 def test_a_lamp_and_a_switch_wait_for_a_network_and_survive_its_loss(in_network, tmp_path):
@@ -232,12 +223,7 @@ def test_a_server_survives_a_network_that_goes_down(in_network, tmp_path):
 
 
 def _group_without_a_network(folder):
-    group = group_file.new("lamps")
-    group_file.add_sender(group, "switch")
-    group_file.create(folder / "lamps.group", group)
-    lamp = ExampleBoard(folder, "lamp", folder / "lamps.group")
-    switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch")
-    try:
+    with lamp_and_switch(folder) as (lamp, switch):
         lamp.until_joined()
         switch.until_joined()
         lines = [lamp.next_line()]
@@ -246,9 +232,6 @@ def _group_without_a_network(folder):
             lines.append(lamp.next_line())
             network_down_and_up()
         return lines
-    finally:
-        lamp.power_off()
-        switch.power_off()
 
 
 def test_a_lamp_and_a_switch_survive_a_network_that_goes_down(in_network, tmp_path):

@@ -216,14 +216,20 @@ print(answer.decode())
 """
 
 
-def _on_interface(folder, interpreter, address, interface, hops):
-    """Let a member send and ask on one of two networks; return its output, and what the far ends of both have received."""
+def _tapped_wires():
+    """Return sockets at the far ends of two networks, by name."""
     _wires()
     taps = {}
     for name in ("home", "iot"):
         taps[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
         taps[name].bind((name + "x", 0x0003))
         taps[name].setblocking(False)
+    return taps
+
+
+def _on_interface(folder, interpreter, address, interface, hops):
+    """Let a member send and ask on one of two networks; return its output, and what the far ends of both have received."""
+    taps = _tapped_wires()
     if len(address) == 16:
         interface = struct.pack("=I", socket.if_nametoindex(interface))
     else:
@@ -258,12 +264,7 @@ print("received")
 
 def _on_named_interface(folder, interpreter, address, interface, hops):
     """As _on_interface(), with an interface as a user writes it; the routes of multicast lead elsewhere."""
-    _wires()
-    taps = {}
-    for name in ("home", "iot"):
-        taps[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
-        taps[name].bind((name + "x", 0x0003))
-        taps[name].setblocking(False)
+    taps = _tapped_wires()
     return _output(folder, interpreter, _NAMED, address.hex(), interface, str(hops)), _heard(taps)
 
 

@@ -3,6 +3,7 @@
 """`dicectl manager`, `provision` and `group` as users run them, with nodes that are firmware/app on MicroPython."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -124,11 +125,8 @@ class ManagedSite:
 
 def _life(folder):
     """Run the life of a group in a building; return the outputs for the tests."""
-    site = ManagedSite(folder)
-    try:
+    with contextlib.closing(ManagedSite(folder)) as site:
         return _scenario(site)
-    finally:
-        site.close()
 
 
 def _scenario(site):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Members that die, stop, sleep and leave, as the operator of the manager sees them. All programs are real."""
 
+import contextlib
 import json
 import os
 import re
@@ -45,11 +46,8 @@ class Site(ManagedSite):
 
 
 def _life(folder):
-    site = Site(folder)
-    try:
+    with contextlib.closing(Site(folder)) as site:
         return _scenario(site)
-    finally:
-        site.close()
 
 
 def _scenario(site):

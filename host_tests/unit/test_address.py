@@ -7,7 +7,9 @@ import ipaddress
 import struct
 
 import pytest
+from click.testing import CliRunner
 
+from dicectl.__main__ import cli
 from dicectl.errors import CommandError
 from dicectl.net import address, pcapng
 
@@ -130,3 +132,14 @@ def test_devices_are_given_names_and_addresses():
         "fd00::1",
         "127.0.0.1",
     ]
+
+
+@pytest.mark.parametrize(
+    "host", ["192.168.1.10", "fd00::1", "fe80::1%eth0", "manager.example.org", "manager.local", "127.0.0.1", "::1"]
+)
+def test_an_address_for_devices_is_worth_a_hint(host):
+    """D7: it is written into each device, and the manager can move only with its address."""
+    done = CliRunner().invoke(cli, ["manager", "unit", "--host", host])
+    is_address = host.startswith(("192", "f"))
+    assert done.exit_code == 0 and ("hint: devices keep" in done.stderr) == is_address and "hint" not in done.stdout
+    assert done.stderr.count("\n") <= 2

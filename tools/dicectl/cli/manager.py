@@ -131,11 +131,12 @@ def run(
     key = keys.load(key_file)
     if not is_database(registry):
         manager_new.admit(registry, key, is_new)
+    name = served(host or bind or own())
+    manager_service.hint(name)
     if detach:
         background.say(control, *background.start(control), as_json)
         return
     others = [host_and_port(each, port) for each in also]
-    name = served(host or bind or own())
     chosen = log_format.chosen("json" if as_json else asked)
     options = (control, port, name, others, metrics, chosen, report_s, alerts, bind, paces)
     try:

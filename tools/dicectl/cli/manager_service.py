@@ -117,6 +117,7 @@ def unit(context, registry, user, port, host, metrics, key_file, pgpass, install
 
     if not host:
         raise CommandError("name this computer as devices shall find it, also years from now: --host manager.example.org", USAGE)
+    hint(host)
     options = {"registry": registry, "user": user, "port": port, "host": host, "metrics": metrics, "key_file": key_file}
     text = systemd_unit.text(**options, pgpass=pgpass, more=_words(context))
     target = path or (systemd_unit.PATH if install else None)
@@ -133,6 +134,16 @@ def unit(context, registry, user, port, host, metrics, key_file, pgpass, install
         click.echo("\n  ".join([f"written to {target}; next:", *steps]))
     for note in systemd_unit.notes(user):
         click.echo(f"note: {note}", err=True)
+
+
+def hint(host):
+    """Advise to use a name, in one line, if devices would keep an address."""
+    from dicectl.net.address import is_worth_a_name
+
+    if is_worth_a_name(host):
+        click.echo(
+            f"hint: devices keep {host} as the address of their manager; a name can move: --host manager.example.org", err=True
+        )
 
 
 _OWN_OF_RUN = ("registry", "port", "host", "metrics", "key_file", "control", "is_new", "detach", "as_json")

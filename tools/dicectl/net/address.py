@@ -62,6 +62,14 @@ def served(host):
     return host
 
 
+def is_worth_a_name(host):
+    """Return whether devices would keep an address of this computer that another one cannot have: one that is no loopback address."""
+    try:
+        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
 def own():
     """Return the address of this computer by which others find it: IPv4, or IPv6 in a network that has no IPv4; else loopback.
 
