@@ -11,7 +11,15 @@ import sys
 import types
 from dataclasses import dataclass
 
+import pytest
+
+from dicectl import resources
+from dicectl.board import needs
+from dicectl.firmware import boards
+
 CELSIUS = 25
+BOARDS = list(boards.load().values())
+ESPS = [spec for spec in BOARDS if spec.port == "esp32"]
 
 
 @dataclass(frozen=True)
@@ -171,3 +179,22 @@ class Board:
         return types.SimpleNamespace(
             ESPNow=lambda: types.SimpleNamespace(config=lambda **options: None, active=lambda on: None, add_peer=lambda mac: None)
         )
+
+
+@pytest.fixture(name="place")
+def board_in_place(monkeypatch, tmp_path):
+    """Return a function that makes the current folder the file system of a board, as `dicectl deploy` leaves it."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (resources.APP, resources.EXAMPLES):
+        monkeypatch.syspath_prepend(str(folder))
+    before = set(sys.modules)
+
+    def install(spec, program=resources.APP / "main.py"):
+        for path, data in needs.pins(spec.machine, {"/main.py": program}).items():
+            (tmp_path / path.lstrip("/")).write_bytes(data)
+        return Board(spec).install(monkeypatch)
+
+    yield install
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(resources.FIRMWARE)):
+            del sys.modules[name]

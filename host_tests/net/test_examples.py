@@ -18,7 +18,7 @@ from dice.coap.codes import BAD_REQUEST, CHANGED, CONTENT, GET, PUT
 from dice.dtls.kx_psk import Psk
 from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.firmware import unix_port
+from dicectl.firmware import boards, unix_port
 from dicectl.manager import group_file
 from host_tests.patience import until
 
@@ -51,11 +51,13 @@ def raw_temperature():
 class ExampleBoard:
     """An example as main.py of a board with a folder of its own."""
 
-    def __init__(self, folder, example, group_path, sender=None):
+    def __init__(self, folder, example, group_path, sender=None, pins=None):
         self._folder = folder / example
         self._folder.mkdir()
         group_file.export(group_path, self._folder / f"{example}.gsa", sender)
         (self._folder / "machine.py").write_text(MACHINE)
+        if pins:
+            (self._folder / "pins.json").write_text(json.dumps(pins))
         argv = [unix_port.find(), str(resources.EXAMPLES / f"{example}.py")]
         environment = unix_port.environment(f"{self._folder}:{resources.LIB}")
         self.process = subprocess.Popen(argv, cwd=self._folder, env=environment, stdout=subprocess.PIPE, text=True)
@@ -88,13 +90,13 @@ class ExampleBoard:
 
 
 @contextlib.contextmanager
-def lamp_and_switch(folder):
+def lamp_and_switch(folder, pins=None):
     """Yield the ExampleBoards of a lamp and of the switch of its group."""
     group = group_file.new("lamps")
     group_file.add_sender(group, "switch")
     group_file.create(folder / "lamps.group", group)
-    lamp = ExampleBoard(folder, "lamp", folder / "lamps.group")
-    switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch")
+    lamp = ExampleBoard(folder, "lamp", folder / "lamps.group", pins=pins)
+    switch = ExampleBoard(folder, "switch", folder / "lamps.group", "switch", pins)
     try:
         yield lamp, switch
     finally:
@@ -102,8 +104,8 @@ def lamp_and_switch(folder):
         switch.power_off()
 
 
-def _press_thrice(folder):
-    with lamp_and_switch(folder) as (lamp, switch):
+def _press_thrice(folder, pins):
+    with lamp_and_switch(folder, pins) as (lamp, switch):
         lamp.until_joined()
         switch.until_joined()
         pins = [lamp.next_line(), switch.next_line()]
@@ -115,10 +117,11 @@ def _press_thrice(folder):
         return pins, lights, lamp.power_off()
 
 
-def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path):
-    """However long the button is held."""
-    pins, lights, rest = in_network(_press_thrice, tmp_path)
-    assert pins == ["pin LED out None", "pin 14 in pulled up"]
+@pytest.mark.parametrize("board", [None, "ESP32_GENERIC_C3"])
+def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path, board):
+    """However long the button is held; with the pins of a Pico, or of another board."""
+    pins, lights, rest = in_network(_press_thrice, tmp_path, boards.find(board).pins if board else None)
+    assert pins == (["pin 5 out None", "pin 9 in pulled up"] if board else ["pin LED out None", "pin 14 in pulled up"])
     assert lights == ["light True", "light False", "light True"]
     assert rest == ""
 

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The application and the examples on each board of boards.toml, with doubles of the chips: host_tests/chips.py says which."""
+"""The application on each board of boards.toml, with doubles of the chips: host_tests/chips.py says which."""
 
-import ast
 import asyncio
 import importlib
 import json
-import runpy
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -14,35 +13,11 @@ from pathlib import Path
 import pytest
 
 from dicectl import resources
-from dicectl.board import needs
-from dicectl.firmware import boards
+from dicectl.firmware import boards, unix_port
 from dicectl.net import virtual
-from host_tests.chips import CELSIUS, CHIPS, Board
+from host_tests.chips import BOARDS, CELSIUS, CHIPS, ESPS, Board, board_in_place  # noqa: F401 - a fixture
 
-BOARDS = list(boards.load().values())
 each_board = pytest.mark.parametrize("spec", [spec for spec in BOARDS if spec.chip in CHIPS], ids=lambda spec: spec.name)
-ESPS = [spec for spec in BOARDS if spec.port == "esp32"]
-EXAMPLES = sorted(path.stem for path in resources.EXAMPLES.glob("*.py"))
-BESIDE_WIFI = {"boot", "collector", "lamp", "resources", "sensor", "sleeper", "switch"}  # examples that need a network
-
-
-@pytest.fixture
-def place(monkeypatch, tmp_path):
-    """Return a function that makes the current folder the file system of a board, as `dicectl deploy` leaves it."""
-    monkeypatch.chdir(tmp_path)
-    for folder in (resources.APP, resources.EXAMPLES):
-        monkeypatch.syspath_prepend(str(folder))
-    before = set(sys.modules)
-
-    def install(spec, program=resources.APP / "main.py"):
-        for path, data in needs.pins(spec.machine, {"/main.py": program}).items():
-            (tmp_path / path.lstrip("/")).write_bytes(data)
-        return Board(spec).install(monkeypatch)
-
-    yield install
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(resources.FIRMWARE)):
-            del sys.modules[name]
 
 
 def in_virtual_time(main):
@@ -133,6 +108,57 @@ def test_a_damaged_table_of_pins_ends_no_node(place, tmp_path, capsys, damage):
     importlib.import_module("status").Led("LED").light(True)
     said = capsys.readouterr().out
     assert "trouble" in said and "pins.json" in said and said.endswith("light True\n")
+
+
+ON_MICROPYTHON = """
+import asyncio, os
+from status import Led
+
+async def main():
+    led = Led("LED")
+    led.show("joining")
+    led.show("trouble")
+    await asyncio.sleep(0.25)
+    led.light(True)
+    led.show("joined")
+    await asyncio.sleep(0.25)
+    Led("GREEN").light(False)
+
+asyncio.run(main())
+import sensors
+try:
+    sensors.make("chip", {})()
+except OSError as error:
+    print(error)
+"""
+MACHINE = """
+class Pin:
+    OUT = 1
+    def __init__(self, pin, mode):
+        if pin != 5:
+            raise ValueError("invalid pin")
+        self.level = False
+    def value(self, *level):
+        if level:
+            self.level = level[0]
+            print("light", *level)
+        return self.level
+"""
+
+
+def test_the_light_blinks_on_micropython(tmp_path):
+    """With a double of Pin alone."""
+    (tmp_path / "machine.py").write_text(MACHINE)
+    (tmp_path / "pins.json").write_text('{"LED": 5}')
+    (tmp_path / "main.py").write_text(ON_MICROPYTHON)
+    environment = unix_port.environment(f"{tmp_path}:{resources.APP}:{resources.LIB}")
+    argv = [unix_port.find(), "main.py"]
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    first, *blinks, on, again, trouble, off, sensor = done.stdout.splitlines()
+    assert first == "light True" and blinks and set(blinks) == {"light True", "light False"}, done
+    assert on == again == "light True", "the lamp, when it shows that it has joined and when the blinking ends"
+    assert "GREEN" in trouble and "pins.json" in trouble and off == "light False"
+    assert "another sensor" in sensor
 
 
 def test_a_light_whose_driver_fails_ends_its_blinking_and_blinks_again_later(place, capsys):
@@ -237,145 +263,3 @@ def test_a_node_without_a_network_and_without_a_line_says_what_it_needs(place, m
     monkeypatch.setitem(sys.modules, "socket", None)
     importlib.import_module("link").up({})
     assert '"serial"' in capsys.readouterr().out
-
-
-class Found(Exception):
-    """Ends an example where it would use the network."""
-
-
-def _network_ends(monkeypatch, example):
-    """Let each call of an example that uses the network, or sleeps, end it."""
-
-    async def end(*arguments, **options):
-        raise Found
-
-    module = importlib.import_module(example)
-    for name in ("join", "connect", "serve"):
-        for place in (module, getattr(module, "dice", None)):
-            if place and hasattr(place, name):
-                monkeypatch.setattr(place, name, end)
-    return module
-
-
-SETTINGS = {"identity": "a", "key": "00" * 16, "secret": "00" * 16, "host": "192.0.2.1", "port": 5684}
-
-
-def _begin(place, monkeypatch, spec, example):
-    board = place(spec, resources.EXAMPLES / f"{example}.py")
-    for name in ("node.json", "session.json", "wifi.json"):
-        with open(name, "w") as file:
-            json.dump({**SETTINGS, "ssid": "house", "password": "x"}, file)
-    with open("keys.json", "w") as file:
-        json.dump({"a": "00" * 16}, file)
-    if spec.network:
-        board.modules["network"].station.calls.append("connect")  # it is connected
-    if example == "boot":
-        monkeypatch.setattr("time.sleep", lambda seconds: None)
-        return board, runpy.run_path(str(resources.EXAMPLES / "boot.py"))
-    module = _network_ends(monkeypatch, example)
-    with pytest.raises(Found):
-        asyncio.run(module.main())
-    return board, module
-
-
-RUNS = [
-    (spec, example)
-    for spec in BOARDS
-    if spec.chip in CHIPS
-    for example in EXAMPLES
-    if (spec.network or example not in BESIDE_WIFI) and (spec.port == "esp32" or example != "radio")
-]
-
-
-@pytest.mark.parametrize("spec, example", RUNS, ids=lambda value: getattr(value, "name", value))
-def test_each_example_begins_on_each_board_that_it_names(place, monkeypatch, spec, example):
-    """Up to the first call that uses the network, with the files that `dicectl deploy` leaves."""
-    board, module = _begin(place, monkeypatch, spec, example)
-    if example == "boot":
-        assert len(board.timers) == 1 and module["station"] is not None
-    if example in ("lamp", "bus", "radio", "resources"):
-        assert board.modes[spec.pins["LED"]] in (3, None)
-    if example in ("switch", "bus", "radio"):
-        assert board.levels[spec.pins["BUTTON"]] == 1, "it is pulled up"
-    if example == "bus":
-        assert board.uart[0] == spec.pins["UART"]
-    if example == "sleeper":
-        assert module.measure() == b"32768", "the middle of 3.3 V"
-    if example == "resources":
-        request = types.SimpleNamespace(code=module.PUT, payload=b"on")
-        assert module.lamp(request, None)[0] == module.CHANGED and board.levels[spec.pins["LED"]] == 1
-
-
-@pytest.mark.parametrize("spec", ESPS, ids=lambda spec: spec.name)
-@pytest.mark.parametrize("example", ["lamp", "resources", "bus"])
-def test_an_example_without_the_pin_that_it_needs_says_what_to_do(place, monkeypatch, spec, example):
-    """Copied by hand to an ESP32, without pins.json."""
-    place(spec)
-    Path("pins.json").unlink()
-    module = _network_ends(monkeypatch, example)
-    with pytest.raises(ValueError, match=r"invalid pin: pins.json must name a pin of this board, such as \{\"LED\": 4\}"):
-        asyncio.run(module.main())
-
-
-def test_the_bus_of_an_esp32_is_not_its_console(place):
-    place(boards.find("ESP32_GENERIC"))
-    Path("pins.json").unlink()
-    with pytest.raises(ValueError, match="must name another"):
-        importlib.import_module("bus").line()
-
-
-@pytest.mark.parametrize("example", ["sensor", "sleeper"])
-def test_a_board_with_ethernet_alone_is_online(place, monkeypatch, example):
-    place(boards.find("ESP32_GENERIC"))
-    monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace())
-    assert importlib.import_module(example).online()
-
-
-def test_boot_on_a_board_without_wifi_says_so(place, monkeypatch, capsys):
-    for spec in (boards.find("RPI_PICO"), boards.find("ESP32_GENERIC")):
-        board = place(spec)
-        monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace() if spec.network else None)
-        runpy.run_path(str(resources.EXAMPLES / "boot.py"))
-        assert "no Wi-Fi in this firmware" in capsys.readouterr().out and board.timers == []
-
-
-def test_wifi_is_connected_by_a_driver_without_the_option_of_power_saving(place, capsys):
-    board = place(boards.find("ESP32_GENERIC"))
-
-    def unknown(**options):
-        raise ValueError("unknown config param")
-
-    board.modules["network"].station.config = unknown
-    with open("wifi.json", "w") as file:
-        json.dump({"ssid": "house", "password": "x"}, file)
-    importlib.import_module("link").up({})
-    assert board.modules["network"].station.calls == ["active", "connect"]
-    runpy.run_path(str(resources.EXAMPLES / "boot.py"))
-    assert board.modules["network"].station.calls == ["active", "connect"] * 2
-
-
-def _constant_calls(path):
-    """Yield (called, first argument) of the calls in a program whose first argument is written down."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args and isinstance(node.args[0], ast.Constant):
-            yield node.func.id, node.args[0].value
-
-
-@pytest.mark.parametrize(
-    "path", sorted(resources.FIRMWARE.rglob("*.py")), ids=lambda path: path.relative_to(resources.FIRMWARE).as_posix()
-)
-def test_no_program_writes_down_a_pin_a_converter_a_timer_or_a_uart(path):
-    """The table of pins has one home. Only the thermometer of an RP2 has a channel of its own."""
-    found = {call for call in _constant_calls(path) if call[0] in ("Pin", "ADC", "UART", "Timer", "I2C", "SPI", "PWM", "WDT")}
-    assert found <= {("ADC", 4)}
-
-
-@pytest.mark.parametrize("example", ["switch", "bus", "sleeper"])
-def test_what_a_program_uses_without_a_table_are_the_pins_of_a_pico(example):
-    module = importlib.util.spec_from_file_location(f"{example}_of_a_pico", resources.EXAMPLES / f"{example}.py")
-    loaded = importlib.util.module_from_spec(module)
-    module.loader.exec_module(loaded)
-    usual = boards.usual_pins()
-    assert getattr(loaded, "_BUTTON", usual["BUTTON"]) == usual["BUTTON"]
-    assert getattr(loaded, "_ADC", usual["ADC"]) == usual["ADC"]
-    assert usual["LED"] == "LED" and usual["UART"] == 0
