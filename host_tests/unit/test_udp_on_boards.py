@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""transport/udp on boards: doubles of their modules `socket`, as MicroPython's ports/esp32/modsocket.c and extmod/modlwip.c (1.25)."""
+"""transport/udp on boards: doubles of their modules `socket`, by ports/esp32/modsocket.c and extmod/modlwip.c (1.25)."""
 
 import errno
 import types
