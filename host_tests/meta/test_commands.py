@@ -7,8 +7,9 @@ A new command fails here until it has them, or is listed with the reason.
 
 import pytest
 import rich_click as click
+from click.testing import CliRunner
 
-from dicectl.__main__ import cli
+from dicectl.__main__ import PANELS, cli
 
 WITHOUT_DRY_RUN = {
     "bench, footprint": "they measure; footprint writes the documents of a clone with --write",
@@ -48,6 +49,14 @@ def listed(table):
 def without(option):
     """Return the names of the commands that do not have an option."""
     return {name for name, command in commands() if not any(option in parameter.opts for parameter in command.params)}
+
+
+def test_the_help_has_each_command_in_one_panel():
+    """W12: the list was alphabetical, with `bench` before `demo`."""
+    assert sorted(name for names in PANELS.values() for name in names) == sorted(cli.commands)
+    shown = CliRunner().invoke(cli, ["--help"], prog_name="dicectl").stdout
+    places = [shown.index(f" {title} ") for title in PANELS]
+    assert places == sorted(places) and shown.index("│ demo ") < shown.index("│ manager ") < shown.index("│ bench ")
 
 
 def test_every_command_that_changes_something_has_a_dry_run():

@@ -34,6 +34,14 @@ from dicectl.cli import (
     provision,
 )
 
+# The commands in the order in which --help shows them.
+PANELS = {
+    "To try": ("demo", "node", "emulate"),
+    "Managed groups": ("manager", "provision", "group", "member", "gateway"),
+    "Groups without a manager": ("keyring",),
+    "Boards": ("deploy", "doctor", "flash", "build", "mip-index"),
+    "To develop and measure": ("footprint", "bench", "dtls-client", "dtls-server", "completion"),
+}
 INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
 
 
@@ -72,6 +80,8 @@ for more in group_changes.commands:
     group.command.add_command(more)
 cli.add_command(dtls.client)
 cli.add_command(dtls.server)
+
+click.rich_click.COMMAND_GROUPS = {"dicectl": [{"name": name, "commands": list(names)} for name, names in PANELS.items()]}
 
 
 def _end(number, frame):

@@ -10,3 +10,8 @@ def printable(data, keep=""):
     """
     text = data if isinstance(data, str) else bytes(data).decode(errors="backslashreplace")
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(number, noun):
+    """Return a number with its noun: 1 member, 2 members."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,6 +9,7 @@ import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control
+from dicectl.text import counted
 
 _SHOWN_MAX = 20
 
@@ -65,7 +66,7 @@ def _device_lines(changed):
 def _group_lines(group):
     name = group["name"]
     if group.get("created") or group.get("deleted"):
-        yield f"{name} would be {'created' if group.get('created') else 'deleted'}; it has {group['members']} members"
+        yield f"{name} would be {'created' if group.get('created') else 'deleted'}; it has {counted(group['members'], 'member')}"
         return
     if group.get("expelled"):
         yield f"{name}: would be expelled: {', '.join(group['expelled'])}"
@@ -78,7 +79,8 @@ def _group_lines(group):
             yield f"{name}: {label} would be {period(group[field])}"
     if "next_epoch" in group:
         new = ", from a new master key" if group["new_master_key"] else ""
-        who = f"{group['members']} members get new keys, {group['awake']} of them are awake"
+        get, are = "gets" if group["members"] == 1 else "get", "is" if group["awake"] == 1 else "are"
+        who = f"{counted(group['members'], 'member')} {get} new keys, {group['awake']} of them {are} awake"
         yield f"{name}: epoch {group['next_epoch']} would begin after epoch {group['epoch']}{new}: {who}"
     elif group.get("added"):
         yield f"{name}: no epoch would begin: the present keys stay in use"

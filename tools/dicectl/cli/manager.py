@@ -132,9 +132,9 @@ def run(
     if not is_database(registry):
         manager_new.admit(registry, key, is_new)
     name = served(host or bind or own())
-    manager_service.hint(name)
     if detach:
         background.say(control, *background.start(control), as_json)
+        manager_service.hint(name)
         return
     others = [host_and_port(each, port) for each in also]
     chosen = log_format.chosen("json" if as_json else asked)
@@ -202,6 +202,7 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
     service.updates.also = also
     service.bind = bind
     service.paces = paces
+    manager_service.hint(host)
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)
 

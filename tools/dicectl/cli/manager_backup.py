@@ -6,6 +6,9 @@ import json
 
 import rich_click as click
 
+from dicectl.text import counted
+
+_HELD = {"group": "group", "device": "device", "member": "membership"}
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
@@ -14,7 +17,8 @@ def _held(contents):
     import datetime
 
     last = datetime.datetime.fromtimestamp(contents["last"]).isoformat(" ", "seconds") if contents["last"] else "never"
-    return f"{contents['groups']} groups, {contents['devices']} devices, {contents['members']} memberships; changed last {last}"
+    held = ", ".join(counted(contents[f"{what}s"], noun) for what, noun in _HELD.items())
+    return f"{held}; changed last {last}"
 
 
 @click.command()

@@ -7,6 +7,7 @@ import json
 import rich_click as click
 
 from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+from dicectl.text import counted
 
 _registry = click.argument("registry", type=click.Path(dir_okay=False), default="dice.db", envvar="DICE_MANAGER")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -63,7 +64,8 @@ def _served(found):
     import datetime
 
     yield "serves", f"UDP port {found['port']}; devices connect to {found['host']}"
-    yield "has", f"{found['groups']} groups, {found['devices']} devices: {found['awake']} awake, {found['silent']} silent"
+    groups, devices = counted(found["groups"], "group"), counted(found["devices"], "device")
+    yield "has", f"{groups}, {devices}: {found['awake']} awake, {found['silent']} silent"
     if "backup" in found:  # not with a database, which has its own
         at = found["backup"] and datetime.datetime.fromtimestamp(found["backup"]).isoformat(" ", "seconds")
         yield "backup", at or "none yet: dicectl manager backup"

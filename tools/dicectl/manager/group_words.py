@@ -6,6 +6,7 @@ A group is a dict, as the request "show" answers it. An epoch is in use if all m
 """
 
 from dicectl.manager.presence_words import rank, span, words
+from dicectl.text import counted
 
 _NAMES_MAX = 5
 
@@ -23,7 +24,7 @@ def is_done(shown):
 
 def sentence(shown, expelled=()):
     """Return what is true of a group now. `expelled`: names of devices that members obey until they have the epoch."""
-    return f"{shown['name']}: {shown['members']} members, {shown['senders']} may send; {_epoch(shown, expelled)}"
+    return f"{shown['name']}: {counted(shown['members'], 'member')}, {shown['senders']} may send; {_epoch(shown, expelled)}"
 
 
 def _epoch(shown, expelled):

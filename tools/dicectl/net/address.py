@@ -63,7 +63,7 @@ def served(host):
 
 
 def is_worth_a_name(host):
-    """Return whether devices would keep an address of this computer that another one cannot have: one that is no loopback address."""
+    """Return whether `host` is an address that devices keep, and that another computer cannot have: none of loopback."""
     try:
         return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

@@ -13,6 +13,7 @@ from dicectl.errors import FAILED, CommandError
 from dicectl.manager.operating.detach import OwnLog
 from dicectl.manager.registry.backup import backup_at
 from dicectl.manager.registry.base import RegistryError
+from dicectl.text import counted
 
 ACTIVE = "active"
 STANDBY = "standby"
@@ -76,7 +77,8 @@ class Watchdog:
 
 def _summary(service, problems):
     """Return the status as one line for systemd."""
-    counts = f"{len(service.managers)} groups, {len(service.registry.devices())} devices, {len(service.kdc.connected)} connected"
+    groups, devices = counted(len(service.managers), "group"), counted(len(service.registry.devices()), "device")
+    counts = f"{groups}, {devices}, {len(service.kdc.connected)} connected"
     return "; ".join([counts, *problems])
 
 
