@@ -65,7 +65,7 @@ RUNS = [
     for spec in BOARDS
     if spec.chip in CHIPS
     for example in EXAMPLES
-    if (spec.network or example not in BESIDE_WIFI) and (spec.port == "esp32" or example != "radio")
+    if (spec.network or example not in BESIDE_WIFI) and ((spec.port == "esp32" and spec.network) or example != "radio")
 ]
 
 
