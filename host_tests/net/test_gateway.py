@@ -18,7 +18,7 @@ from dice.aio.slip_host import SlipHost
 from dice.dtls.kx_psk import Psk
 from dice.dtls.kx_psk_server import PskLookup
 from dice.transport.slip import Serial
-from dice.transport.slip_ip import packet, parse
+from dice.transport.slip_ip import packet
 from dicectl.manager import group_file
 from dicectl.net import links
 from dicectl.net.slip_gateway import Gateway, at_work
@@ -127,54 +127,6 @@ def test_members_on_both_sides_of_the_gateway_exchange_messages_and_answers(node
     assert own == 0
     assert counts["dropped"] == 0
     assert counts["to_network"] == 3
-
-
-def carry_record(recode):
-    """Carry a record and an answer over a gateway; return what is on the network, and the frames on the bus."""
-    record = context_of_a_sender().seal(5, b"on")
-    with GatewayLine(recode=recode) as bus, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        peer.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
-        peer.settimeout(PATIENCE_S)
-        peer.bind(GROUP)
-        peer.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP[0]) + socket.inet_aton("127.0.0.1"))
-        line = Serial(bus.near, 1300, False)
-        node, group = b"\x0a\x4d\0\1\x15\xe0", socket.inet_aton(GROUP[0]) + GROUP[1].to_bytes(2, "big")
-        line.send(packet(node, group, record, True))
-        seen, source = peer.recvfrom(2000)
-        frames = []
-        for target in (source, GROUP):  # an answer, and a message of a member on the network
-            peer.sendto(record if target == source else record[:-1] + b"x", target)
-            poll = select.poll()
-            poll.register(bus.near, select.POLLIN)
-            frame = None
-            while not frame and poll.poll(PATIENCE_S * 1000):
-                frame = line.receive()
-            frames.append(frame)
-        return record, seen, frames
-
-
-def context_of_a_sender():
-    """Return a Context of a group of one sender."""
-    from dice.group.context import Context
-    from dice.group.gsa import DERIVE_SENDER, K08, Gsa
-    from dice.suites import PSK_AES_128_CCM_8
-
-    return Context(
-        Gsa(
-            gid=bytes(4), address=socket.inet_aton(GROUP[0]), port=GROUP[1], suite=PSK_AES_128_CCM_8, layout=K08,
-            derive=DERIVE_SENDER, epoch=1, key=KEY, own_id=1, own_next=0, lifetime_s=0, budget=1000, senders=[(1, 0)], fresh=True,
-        )
-    )  # fmt: skip
-
-
-def test_records_are_whole_on_the_network_and_recoded_on_the_bus(in_network):
-    """So Wireshark and everything else on the network reads the bytes that the member has sealed. The gateway has no keys."""
-    for recode, sizes in ((True, [31, 31]), (False, [59, 59])):
-        record, seen, frames = in_network(carry_record, recode)
-        assert seen == record
-        assert [len(frame) for frame in frames] == sizes
-        assert [parse(frame)[2] for frame in frames] == [record, record[:-1] + b"x"]
 
 
 def send_noise():

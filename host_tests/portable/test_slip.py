@@ -254,3 +254,25 @@ def test_a_recoded_record_that_would_be_longer_than_a_datagram_is_dropped():
     transport = Serial(Stream(END + b"\x80" * 20 + END + b"\x80" * 21 + END + b"\x80" * 20 + END), 35)
     assert [len(datagram) for datagram in received(transport)] == [35, 35]
     assert transport.dropped == 1
+
+
+def test_a_lack_of_memory_at_the_end_of_a_frame_costs_that_frame():
+    from dice.transport import slip
+
+    real = slip.restore
+
+    def poor(frame):
+        if frame:
+            raise MemoryError
+        return frame
+
+    transport = Serial(Stream(framed(b"lost", b"heard")))
+    slip.restore = poor
+    try:
+        transport.receive()
+        raise AssertionError
+    except MemoryError:
+        pass
+    finally:
+        slip.restore = real
+    assert received(transport) == [b"heard"]

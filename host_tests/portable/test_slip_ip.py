@@ -158,7 +158,9 @@ def test_truncated_and_damaged_recoded_packets_are_refused():
             bad = bytearray(good)
             bad[at] ^= 1 << bit
             assert (parse(bytes(bad)) is None) == (at not in ports[0] and at not in ports[1]), (at, bit)
-    assert parse(good[:15] + b"\x17" + good[16:]) is None, "a whole datagram has an IP packet"
+    for data in (sealed(6, b"on"), b"\0" + recode(sealed(7, b"on")), bytes(range(40))):
+        head = bytes(packet(ONE, OTHER, bytes(data)))[10:12]
+        assert parse(b"\1" + head + ONE + OTHER + bytes(data)) is None, "what is not recoded has an IP packet"
 
 
 def test_hosts_that_recode_and_hosts_that_do_not_exchange_records_and_answers():

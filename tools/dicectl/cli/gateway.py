@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """`dicectl gateway`: connects nodes on a serial bus to the network, without keys."""
 
+import os
 import socket
+import time
 
 import rich_click as click
 
@@ -22,6 +24,27 @@ def _group(value):
     raise CommandError(f"{value} is not a group's address and port, such as 239.1.2.3:9000: see dicectl group show", USAGE)
 
 
+class _Capture:
+    """Writes the packets of the bus to a new file, for as long as that is possible."""
+
+    def __init__(self, path):
+        from dicectl.net import pcapng
+
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._writer = pcapng.Writer(os.fdopen(handle, "wb"))
+        except OSError as error:
+            raise CommandError(f"cannot create {path}: {error.strerror}", USAGE)
+
+    def __call__(self, source, target, datagram, text):
+        if self._writer:
+            try:
+                self._writer.packet(time.time(), datagram, source, target, text)
+            except OSError as error:  # a full disk stops no gateway
+                self._writer = None
+                click.echo(f"the capture has ended: {error.strerror}", err=True)
+
+
 @click.command("gateway")
 @click.argument("port", shell_complete=complete_port)
 @click.option("--baud", type=click.IntRange(300, 4_000_000), default=115200, show_default=True, help="Speed of the line.")
@@ -29,8 +52,11 @@ def _group(value):
 @click.option(
     "--recode/--no-recode", default=True, help="Send records to the bus recoded, by default; older nodes read whole ones."
 )
+@click.option(
+    "--pcapng", type=click.Path(dir_okay=False), help="Write the packets of the bus to a new file for Wireshark, records whole."
+)
 @network_options
-def command(port, baud, groups, recode, interface, hops):
+def command(port, baud, groups, recode, pcapng, interface, hops):
     """Connect nodes on a serial bus to the network.
 
     PORT is the bus: a UART or RS-485 adapter. Its nodes send UDP in IPv4 packets, framed by SLIP. The gateway translates each of
@@ -46,14 +72,17 @@ def command(port, baud, groups, recode, interface, hops):
     Example:
       dicectl group show lamps                     (prints the address)
       dicectl gateway /dev/ttyUSB0 --group 239.192.7.1:9000
+      dicectl gateway /dev/ttyUSB0 --pcapng bus.pcapng      (what is on the bus, for Wireshark)
     """
     from dicectl.net.slip_gateway import Gateway, open_serial
     from dicectl.system import require_unix
 
     require_unix("dicectl gateway")
+    capture = _Capture(pcapng) if pcapng else None
     with open_serial(port, baud) as stream:
         try:
-            gateway = Gateway(stream, [_group(value) for value in groups], interface, hops=hops or 1, recode=recode)
+            joined = [_group(value) for value in groups]
+            gateway = Gateway(stream, joined, interface, hops=hops or 1, recode=recode, capture=capture)
         except OSError as error:
             raise CommandError(f"cannot join the group on {interface or 'any interface'}: {error.strerror or error}", USAGE)
         click.echo(f"forwarding between {port} and the network; Ctrl-C ends it", err=True)

@@ -120,16 +120,18 @@ class Gateway:
     `stream` is as for dice.transport.slip.Serial and has fileno(). `counts` has the datagrams in each direction, and those dropped.
     """
 
-    def __init__(self, stream, groups=(), interface=None, clock=time.monotonic, hops=1, recode=True):
+    def __init__(self, stream, groups=(), interface=None, clock=time.monotonic, hops=1, recode=True, capture=None):
         """`groups` are (address, port), `clock()` returns seconds; `interface` and `hops` as of UdpNetwork. Raises OSError.
 
-        `recode` is that of SlipHost: nodes of the time before read whole records alone.
+        `recode` is that of SlipHost: nodes of the time before read whole records alone. `capture(source, target, datagram, text)`,
+        if given, is called for each packet on the bus; records are whole there. Addresses are (4 bytes, port).
         """
         self.counts = {"to_network": 0, "to_bus": 0, "dropped": 0}
         self.error = None
         self._failed = 0  # steps in a row
         self._line = Serial(stream, DATAGRAM_MAX_BYTES + IP_UDP_HEADERS_BYTES, False)
         self._recode = recode
+        self._capture = capture
         self._name = interface
         self._interface = find_interface(interface, False)
         self._hops = hops
@@ -215,12 +217,21 @@ class Gateway:
             if frame is None:
                 return
             parsed = parse(frame)
+            if parsed is not None:
+                self._note(parsed, frame)
             if parsed in self._written:  # an adapter on a two-wire line may receive its own frames
                 del self._written[parsed]
             elif parsed is None:
                 self.counts["dropped"] += 1
             else:
                 self._to_network(*parsed)
+
+    def _note(self, parsed, frame):
+        """Report a packet on the bus."""
+        if self._capture:
+            *ends, datagram = parsed
+            text = f"{len(frame)} bytes on the bus, {'recoded' if frame[0] == 1 else 'IP'}"
+            self._capture(*[(end[:4], int.from_bytes(end[4:], "big")) for end in ends], datagram, text)
 
     def _to_network(self, node, target, datagram):
         is_group = target[0] >> 4 == 0xE  # multicast
@@ -269,7 +280,9 @@ class Gateway:
             return
         _remember(self._written, (_raw(source), target, datagram))
         try:
-            self._line.send(packet(_raw(source), target, datagram, self._recode))
+            frame = packet(_raw(source), target, datagram, self._recode)
+            self._line.send(frame)
             self.counts["to_bus"] += 1
+            self._note((_raw(source), target, datagram), frame)
         except OSError:
             self.counts["dropped"] += 1
