@@ -96,11 +96,11 @@ class Serial:
 
     def _finish(self) -> "bytes | None":
         """Return the datagram of the frame that has ended, or None if it is dropped; begin the next frame."""
-        frame = self._frame
+        escaped = self._frame
         lost = self._lost
         self._frame = bytearray()  # first: a lack of memory costs this frame, and not the next one too
         self._lost = False
-        frame = bytes(frame)
+        frame = bytes(escaped)
         lost = lost or frame.count(_ESC) != frame.count(_ESC_END) + frame.count(_ESC_ESC)
         datagram = restore(frame.replace(_ESC_END, _END).replace(_ESC_ESC, _ESC))
         if lost or len(datagram) > self._longest:
