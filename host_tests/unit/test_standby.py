@@ -97,6 +97,22 @@ def test_it_ends_on_request_without_having_led(tmp_path):
     run(scenario, tmp_path)
 
 
+def test_it_is_ready_when_it_waits_and_not_when_it_has_yet_to_serve(tmp_path, monkeypatch):
+    """`--detach` returned when the first manager of a database led, and its control socket was not there yet."""
+    sent = []
+    monkeypatch.setattr(sd_notify, "notify", lambda *states: sent.extend(states))
+
+    async def scenario(standby, leader, ask, waiting):
+        await asyncio.sleep(0.05)
+        assert sent.count(sd_notify.READY) == 1
+        leader.wins = True
+        await waiting
+        sent.clear()
+        assert await Standby(leader, tmp_path / "a", ADDRESS).wait() and sd_notify.READY not in sent
+
+    run(scenario, tmp_path)
+
+
 def test_its_lines_can_be_json(tmp_path, capsys):
     async def scenario(standby, leader, ask, waiting):
         leader.wins = True

@@ -87,7 +87,10 @@ class Standby:
                 if await asyncio.get_running_loop().run_in_executor(None, self._leader.campaign):
                     self._say("this manager is the active one now")
                     return True
+                is_first = not self._said
                 self._say(self.describe())
+                if is_first:
+                    sd_notify.notify(sd_notify.READY)  # it does what it has to, and can be waited for
                 self._watchdog.alive(self.describe())
                 if self._http:
                     self._http.standby(self.describe(), self.problems())
@@ -110,8 +113,6 @@ class Standby:
     def _say(self, text):
         if text == self._said:
             return
-        if not self._said:
-            sd_notify.notify(sd_notify.READY)  # it does what it has to, and can be waited for
         self._said = text
         line = f"{datetime.datetime.now().isoformat(' ', 'seconds')}  {text}" if self._format == log.PLAIN else text
         print(log.formatted(self._format, log.INFO, line, {"event": STANDBY, "at": time.time(), "text": text}), flush=True)
