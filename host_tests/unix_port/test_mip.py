@@ -16,7 +16,7 @@ import pytest
 
 from dice import __version__
 from dicectl import resources
-from dicectl.firmware import mip_index, mpy, profiles, unix_port
+from dicectl.firmware import bundle, mip_index, mpy, profiles, unix_port
 
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (resources.ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 
@@ -131,6 +131,7 @@ def test_an_index_is_written_once_and_keeps_other_architectures_and_versions(tmp
     places = tmp_path / "armv6m" / "package" / "6" / "dice-group"
     versions = {path.stem: json.loads(path.read_text()) for path in places.iterdir()}
     assert {name: about["version"] for name, about in versions.items()} == {"latest": "9.0", "9.0": "9.0", __version__: __version__}
+    assert about["packages"]["armv6m"]["dice-group"]["bytes"] == bundle.size("group", "armv6m"), "without what only an ESP32 needs"
     for (name, digest), *more in (about["hashes"] for about in versions.values()):
         assert (name, more) == ("dice.mpy", [])
         assert hashlib.sha256((tmp_path / "armv6m" / "file" / digest[:2] / digest).read_bytes()).hexdigest().startswith(digest)

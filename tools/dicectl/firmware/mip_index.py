@@ -23,6 +23,7 @@ from dicectl.firmware import bundle, mpy, profiles
 PACKAGES = {"dice": "full", "dice-psk": "psk", "dice-group": "group"}
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc", "x64")
 _UNIX = ("x64", "x86")  # architectures of the unix port, which needs more modules
+_NO_ESP32 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", *_UNIX)
 _HASH_DIGITS = 8
 _THREADS = 4
 
@@ -63,7 +64,8 @@ def _bundles(architecture, emitted):
     """Return {package: bytes of its bundle} for an architecture, or None for bytecode."""
     flavour = mpy.flavour_here(architecture)
     wanted = {
-        name: profiles.files(profile, unix=architecture in _UNIX, native=bool(architecture)) for name, profile in PACKAGES.items()
+        name: profiles.files(profile, unix=architecture in _UNIX, native=bool(architecture), esp32=architecture not in _NO_ESP32)
+        for name, profile in PACKAGES.items()
     }
     sources = sorted({file for files in wanted.values() for file in files})
     with ThreadPoolExecutor(_THREADS) as pool:
