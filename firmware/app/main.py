@@ -69,7 +69,7 @@ async def main(made=None, seconds=None):
         await (made[-1].run() if seconds is None else made[-1].take_part(seconds))
 
     if seconds is None:
-        await safe.stay_up(work())
+        await safe.stay_up(work(), sleeps=bool((read("app.json") or {}).get("sleep_s")))
     else:
         await safe.stay_up(work(), None)
         made.pop().close()

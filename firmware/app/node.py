@@ -69,7 +69,8 @@ class Node:
         `look_up(host)` is that of `names`, and `keep(reached, changed)` that of `link`.
         """
         self.on = False
-        self.groups = {name: ManagedGroup(name, name + ".gsa", network, answering=True) for name in settings["groups"]}
+        store = _store(options)
+        self.groups = {name: ManagedGroup(name, name + ".gsa", network, store, answering=True) for name in settings["groups"]}
         self.manager = None  # the Coap of the session with the manager
         self._managers = Managers(settings, look_up=look_up)
         self._options = options
@@ -356,6 +357,18 @@ class Node:
             return BAD_REQUEST, b"on or off"
         self._switch(request.payload == b"on")
         return CHANGED, b""
+
+
+def _store(options):
+    """Return the store of counters, None for the default: a node that sleeps has RTC memory before it, on an ESP32."""
+    if not options.get("sleep_s"):
+        return None
+    try:
+        from dice.store_rtc import RtcStore
+
+        return RtcStore(dice.open_store())
+    except (ImportError, AttributeError):  # it is no ESP32
+        return None
 
 
 def _guarded(callback):

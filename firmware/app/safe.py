@@ -17,9 +17,10 @@ REST_S = 600
 _FILE = "starts"  # an "f" for each failure in a row, and an "r" while a start lasts less than a minute
 _UP_S = 60  # after this time, a start is a success
 _FEED_S = 2
-_WATCHDOG_MS = 8000  # the longest time of an RP2040
+_WATCHDOG_MS = 8000  # an RP2 allows up to 8388, others more; an ESP8266 its default alone, which is 5 s on all ports
 _SHOWN_S = 5  # how long an exception is shown before the board resets itself
-_HOUR_MS = 3_600_000
+_LONGEST_MS = (3_600_000, 32_000, 16_000)  # of an ESP32, an STM32, a SAMD
+_SLEEPS = ("esp32", "esp8266", "rp2")  # whose watchdog does not end a deep sleep, or can be stopped
 _WATCHDOG_RP2040 = 0x40058000  # WATCHDOG_CTRL in the data sheets; writing to it at 0x3000 more clears bits
 _WATCHDOG_RP2350 = 0x400D8000
 _CLEAR_BITS = 0x3000
@@ -77,27 +78,43 @@ def interrupted():
 
 
 def unwatch():
-    """Stop the watchdog, for which MicroPython has no call. It must not end a sleep: an RP2040 is dead then (micropython#17228)."""
+    """Stop the watchdog, for which MicroPython has no call, or give it its longest time where it cannot be stopped.
+
+    It must not end a sleep: an RP2040 is dead then (micropython#17228).
+    """
     if sys.platform == "rp2":
         from machine import mem32
 
         registers = _WATCHDOG_RP2350 if "RP2350" in sys.implementation._machine else _WATCHDOG_RP2040
         mem32[registers + _CLEAR_BITS] = _ENABLE
-    elif sys.platform == "esp32":
-        from machine import WDT
-
-        WDT(timeout=_HOUR_MS)
+    else:
+        _watchdog(*({"timeout": ms} for ms in _LONGEST_MS))
 
 
-async def stay_up(program, success_s=_UP_S):
-    """Run a coroutine with the watchdog, if there is one. After `success_s`, its start counts as a success; None: never."""
-    task = asyncio.create_task(program)
+def _watchdog(*choices):
+    """Start the watchdog with the first options that the port accepts; return its feed(), or None if there is none."""
     try:
         from machine import WDT
-
-        feed = WDT(timeout=_WATCHDOG_MS).feed
     except ImportError:
-        feed = None
+        return None
+    for options in choices:
+        try:
+            return WDT(**options).feed
+        except (ValueError, OSError) as error:  # out of range, or it runs already and cannot be changed
+            refused = error
+    print("trouble: watchdog:", refused)
+    return None
+
+
+async def stay_up(program, success_s=_UP_S, sleeps=False):
+    """Run a coroutine with the watchdog, if there is one. After `success_s`, its start counts as a success; None: never.
+
+    `sleeps`: the program ends in deep sleep. It has no watchdog on ports whose watchdog would end that.
+    """
+    task = asyncio.create_task(program)
+    feed = None
+    if not sleeps or sys.platform in _SLEEPS:
+        feed = _watchdog({"timeout": _WATCHDOG_MS}, {})
     up_s = 0
     while not task.done():
         if feed:

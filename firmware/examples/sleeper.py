@@ -6,6 +6,9 @@ On the board: the folder dice, this file as main.py, boot.py (brings up the netw
 {"host": "192.0.2.7", "port": 5684, "identity": "sensor-7", "key": "32 hex digits", "secret": "32 hex digits"}. Key and secret
 differ on each device; the secret encrypts the saved session. The server, such as collector.py, finds the session by its connection
 id, whatever the address of the sensor. After a power failure, the sensor opens a new session.
+
+On an ESP32, the session and its counter are in RTC memory, which outlives deep sleep, and a report hardly ever writes to flash.
+The last line that is printed is what a report costs: how long the board was awake, and the bytes of its datagrams.
 """
 
 import asyncio
@@ -15,6 +18,7 @@ import os
 from binascii import unhexlify
 
 import dice
+from dice.transport.udp import Unicast
 
 _ADC = 26  # number of a pin; on an ESP32 one of its first converter, since Wi-Fi needs the other
 _SLEEP_MS = 600_000
@@ -43,20 +47,59 @@ def online():
         return True
 
 
+class Counted(Unicast):
+    """A socket that counts the bytes of all datagrams, without the 28 of IP and UDP."""
+
+    sent = received = 0
+
+    def send(self, datagram, address=None):
+        """Count and send."""
+        Counted.sent += len(datagram)
+        return super().send(datagram, address)
+
+    def receive(self):
+        """Receive and count."""
+        datagram, source = super().receive()
+        Counted.received += len(datagram or b"")
+        return datagram, source
+
+
+def open_store():
+    """Return the store of the session's counter: the board's, on an ESP32 with RTC memory before it."""
+    store = dice.open_store()
+    try:
+        from dice.store_rtc import RtcStore
+
+        return RtcStore(store)
+    except (ImportError, AttributeError):  # it is no ESP32
+        return store
+
+
 def wake(settings, store):
     """Return a Connection in the session from before the sleep, or None if it cannot be restored."""
     try:
-        saved = dice.read_file(_SAVED, bytes)
+        saved = store.kept() if hasattr(store, "kept") else dice.read_file(_SAVED, bytes)
         session = saved and dice.restore(saved, store, unhexlify(settings["secret"]), dice.now())
     except dice.DiceError:  # it is damaged, or was restored before
         return None
-    return dice.attach(session, (settings["host"], settings["port"])) if session else None
+    address = settings["host"], settings["port"]
+    return dice.attach(session, address, Counted(address)) if session else None
 
 
 async def connect(settings):
     """Return a Connection in a new session."""
     psk = dice.Psk(settings["identity"].encode(), unhexlify(settings["key"]))
-    return await dice.connect((settings["host"], settings["port"]), psk, timer_ms=1000)
+    address = settings["host"], settings["port"]
+    return await dice.connect(address, psk, timer_ms=1000, transport=Counted(address))
+
+
+def sleep(connection, settings, store):
+    """Save the session."""
+    saved = dice.save(connection.session, store, unhexlify(settings["secret"]), os.urandom)
+    if hasattr(store, "keep"):
+        store.keep(saved)
+    else:
+        dice.replace_file(_SAVED, saved)
 
 
 async def send(connection):
@@ -75,7 +118,7 @@ async def report():
         raise OSError(errno.ENODEV)
     with open("session.json") as file:
         settings = json.load(file)
-    store = dice.FileStore()
+    store = open_store()
     connection = wake(settings, store)
     answer = connection and await send(connection)
     if answer is None:
@@ -83,7 +126,7 @@ async def report():
         answer = await send(connection)
     print(answer)
     if answer is not None:
-        dice.replace_file(_SAVED, dice.save(connection.session, store, unhexlify(settings["secret"]), os.urandom))
+        sleep(connection, settings, store)
     return answer is not None
 
 
@@ -98,6 +141,7 @@ async def main():
 
 if __name__ == "__main__":
     answered = asyncio.run(main())
+    print("awake %d ms since power-up, %d bytes sent, %d received" % (dice.now(), Counted.sent, Counted.received))
 
     from machine import deepsleep
 

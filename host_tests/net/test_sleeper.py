@@ -5,6 +5,7 @@
 import asyncio
 import json
 import random
+import re
 import shutil
 
 import pytest
@@ -41,6 +42,19 @@ class ADC:
 def deepsleep(ms):
     print("sleeps", ms)
     sys.exit()
+"""
+# A double of the RTC memory of an ESP32: a file, which is removed when the power fails.
+RTC = """
+class RTC:
+    def memory(self, data=None):
+        try:
+            if data is None:
+                with open("rtc", "rb") as file:
+                    return file.read()
+        except OSError:
+            return b""
+        with open("rtc", "wb") as file:
+            file.write(data)
 """
 
 
@@ -144,8 +158,13 @@ class SensorServer:
         """Wake, report, receive the answer, save, sleep."""
         process = await self.wake()
         printed, _ = await soon(process.communicate())
-        assert printed.decode() == f"b'thanks for {self._reported}'\nsleeps 600000\n"
+        answer, cost, sleeps = printed.decode().splitlines()
+        assert (answer, sleeps) == (f"b'thanks for {self._reported}'", "sleeps 600000")
         assert self.received[-1] == self._reported
+        passed = [(way, len(data)) for way, address, data in self.wire.passed if address[-1] == self.wire.life]
+        sent, received = (sum(size for direction, size in passed if direction == way) for way in ("up", "down"))
+        assert re.fullmatch(rf"awake \d+ ms since power-up, {sent} bytes sent, {received} received", cost), cost
+        return sent, received
 
     async def die(self, reached, after_s=0.0):
         """Wake, and cut the power some time after `reached()`, or at the end of the life if that is earlier."""
@@ -282,3 +301,30 @@ def test_a_session_that_cannot_be_continued_is_replaced_by_a_new_one(in_network,
     assert handshakes == [2, 3, 4]
     assert received == list(range(1, 8))
     assert_every_nonce_is_new(nonces)
+
+
+async def _sleep_with_rtc_memory(server):
+    """Sleep with RTC memory, lose power twice, and lose it while awake."""
+    folder = server.folder
+    with open(folder / "machine.py", "a") as file:
+        file.write(RTC)
+    costs, writes = [], []
+    for turn in range(12):
+        if turn in (4, 8):
+            (folder / "rtc").unlink()
+        if turn == 6:
+            await server.die_unanswered()
+        costs.append(await server.live())
+        writes.append(server.counter())
+    return costs, len(set(writes)), server.wire.handshakes(), server.wire.nonces(), {path.name for path in folder.iterdir()}
+
+
+def test_with_rtc_memory_a_report_is_two_datagrams_and_the_flash_is_hardly_written(in_network, tmp_path):
+    """After a power failure a new session follows, and after a life that was cut short, too. No session is in a file."""
+    costs, writes, handshakes, nonces, files = run(in_network, _sleep_with_rtc_memory, tmp_path)
+    assert handshakes == 1 + 2 + 1
+    assert_every_nonce_is_new(nonces)
+    assert "saved" not in files
+    assert writes < len(costs), "a store in flash is written in each life"
+    resumed = [cost for number, cost in enumerate(costs) if number not in (0, 4, 6, 8)]
+    assert all(sent < 60 and received < 60 for sent, received in resumed), "one record each"

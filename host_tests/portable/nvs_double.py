@@ -271,3 +271,25 @@ class Nvs:
 
     def commit(self):
         """Do nothing: like ESP-IDF's, all calls are durable when they return."""
+
+
+class RtcDouble:
+    """A double of machine.RTC(): bytes that outlive a program, but not lose_power()."""
+
+    def __init__(self):
+        self.data = b""
+        self.writes = 0
+
+    def memory(self, data=None):
+        """Return the bytes, or replace them."""
+        if data is None:
+            return self.data
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        self.writes += 1
+        self.data = bytes(data)
+        return None
+
+    def lose_power(self):
+        """Lose all."""
+        self.data = b""

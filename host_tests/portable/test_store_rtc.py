@@ -3,6 +3,7 @@
 """RtcStore, with a double of machine.RTC().memory: no number is repeated, whatever becomes of RTC memory and flash."""
 
 from dtls_pair import connected
+from nvs_double import RtcDouble
 from support import RamStore, make_gsa, raises
 
 from dice.dtls.sleep import restore, save
@@ -14,28 +15,6 @@ from dice.store_rtc import RtcStore
 T, R = "01020304t0001", "01020304r0002"
 EPOCH = 1 << 48
 SECRET = bytes(16)
-
-
-class RtcDouble:
-    """A double of machine.RTC(): bytes that outlive a program, but not lose_power()."""
-
-    def __init__(self):
-        self.data = b""
-        self.writes = 0
-
-    def memory(self, data=None):
-        """Return the bytes, or replace them."""
-        if data is None:
-            return self.data
-        if len(data) > 2048:
-            raise ValueError("buffer too long")
-        self.writes += 1
-        self.data = bytes(data)
-        return None
-
-    def lose_power(self):
-        """Lose all."""
-        self.data = b""
 
 
 def test_after_deep_sleep_counting_continues_where_it_was_and_the_flash_is_ahead():

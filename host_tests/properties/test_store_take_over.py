@@ -15,8 +15,9 @@ from dice import store_nvs
 from dice.errors import DATA, DiceError, StoreError
 from dice.group.member import Member
 from dice.store import FileStore
+from dice.store_rtc import RtcStore
 from host_tests.nonces import RECORD
-from host_tests.portable.nvs_double import NOT_ENOUGH_SPACE, Chip, PowerCut
+from host_tests.portable.nvs_double import NOT_ENOUGH_SPACE, Chip, PowerCut, RtcDouble
 from host_tests.portable.support import make_gsa
 from host_tests.seeds import seeds
 
@@ -180,3 +181,53 @@ def test_counters_that_were_lost_with_nvs_are_refused(tmp_path, monkeypatch):
         with pytest.raises(StoreError, match="E33"):
             device.use(device.boot(nvs_store), [])
     assert device.values() == set()
+
+
+def test_no_number_is_used_twice_with_rtc_memory_that_is_lost_damaged_or_passed_by(tmp_path, monkeypatch):
+    """Sleeps and crashes with RTC memory, power cuts at every step, programs without it, and full NVS, by seed."""
+    sent = 0
+    for seed in seeds(5):
+        RECORD.new_world(strict=True)
+        random = Random(seed)
+        with monkeypatch.context() as patch:
+            device = Device(tmp_path / str(seed), patch)
+            rtc = RtcDouble()
+            other = sender(tmp_path / f"{seed}-other")
+            heard, epoch, fresh = [], 1, True
+
+            def memory(*data, device=device, rtc=rtc):
+                if data:
+                    device.step()
+                return rtc.memory(*data)
+
+            def rtc_store(folder, memory=memory):
+                return RtcStore(nvs_store(folder), memory)
+
+            with device.chip:
+                for _ in range(60):
+                    kind = random.choice(("sleep", "sleep", "sleep", "crash", "cut", "passed by", "full", "epoch", "damaged"))
+                    if kind == "epoch":
+                        epoch, fresh, heard = epoch + 1, True, []
+                        other = sender(tmp_path / f"{seed}-other-{epoch}", epoch)
+                    elif kind == "full":
+                        device.chip.broken = random.choice((None, NOT_ENOUGH_SPACE))
+                    elif kind == "damaged":
+                        rtc.data = rtc.data[: random.randrange(1 + len(rtc.data))]
+                    else:
+                        device.left = random.choice((0, random.randrange(1, 40))) if kind == "cut" else 0
+                        try:
+                            member = device.boot(nvs_store if kind == "passed by" else rtc_store, epoch, fresh)
+                            fresh = False
+                            for _ in range(random.choice((1, 2, 100))):
+                                heard.append(other())
+                                device.use(member, heard[-3:])
+                            if kind in ("sleep", "passed by"):
+                                member.close()
+                        except PowerCut:
+                            rtc.lose_power()
+                        except DiceError:
+                            pass
+                        device.left = 0
+            sent += len(device.sent)
+        RECORD.check(f"seed {seed}: ")
+    assert sent > 100 * len(seeds(5)), "hardly anything was sent"

@@ -160,7 +160,7 @@ def test_an_interruption_resets_the_count_and_stops_the_watchdog(app, monkeypatc
     safe = app("safe")
     (tmp_path / "starts").write_text("fffff")
     memory, waits = {}, []
-    machine(monkeypatch, mem32=memory, WDT=lambda timeout: waits.append(timeout))
+    machine(monkeypatch, mem32=memory, WDT=lambda timeout: waits.append(timeout) or types.SimpleNamespace(feed=None))
     implementation = types.SimpleNamespace(_machine=f"Raspberry Pi Pico with {chip}")
     monkeypatch.setattr(safe, "sys", types.SimpleNamespace(platform="rp2", implementation=implementation))
     safe.interrupted()
@@ -263,6 +263,21 @@ def test_deep_sleep_does_not_count_as_a_failed_start(app, monkeypatch):
         assert safe.may_start() and len(stopped) == number, "the watchdog would end the sleep"
         with pytest.raises(Asleep):
             asyncio.run(_node(app, {"sleep_s": 300, "awake_s": 0.01}, FakeManagedGroup(), []).run())
+
+
+def test_a_node_that_sleeps_has_rtc_memory_where_there_is_one(app, monkeypatch):
+    from dice.store_rtc import RtcStore
+
+    kept = []
+    store = app("node")._store
+    assert store({}) is None and store({"sleep_s": 0}) is None
+    machine(monkeypatch, RTC=lambda: types.SimpleNamespace())  # of an RP2
+    assert store({"sleep_s": 300}) is None
+    machine(monkeypatch, RTC=lambda: types.SimpleNamespace(memory=lambda *data: kept.extend(data) or b""))
+    found = store({"sleep_s": 300})
+    assert isinstance(found, RtcStore) and not kept
+    found.put("01020304t0001", 1 << 48)
+    assert kept and found.get("01020304t0001") == 1 << 48
 
 
 def test_a_group_that_ended_is_taken_up_again_also_without_the_manager(app):

@@ -102,7 +102,10 @@ class RtcStore:
         data = b"".join(parts) + self._kept
         if len(data) > _MEMORY_BYTES - _HEAD_BYTES or len(self._values) > 255:
             return False
-        self._memory(_MAGIC + crc32(data).to_bytes(4, "big") + data)
+        try:
+            self._memory(_MAGIC + crc32(data).to_bytes(4, "big") + data)
+        except ValueError:  # this firmware has less
+            return False
         return True
 
     def _parse(self, data: bytes) -> None:
