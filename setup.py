@@ -17,6 +17,7 @@ DATA = (
     "tools/dicectl/on_device/*.py",
     "tools/dicectl/monitoring/*",
     "docs/footprint.json",
+    "docs/measured/*.json",
 )
 
 

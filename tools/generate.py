@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from dicectl.firmware import boards, mpy, profiles, shorten
-from dicectl.measure import airtime
+from dicectl.measure import airtime, community
 
 try:
     from tools import api_page, import_graph
@@ -58,7 +58,7 @@ TOOLS_BELOW = {
     "emulator": {"", "firmware"},
     "manager": {"", "net"},
     "member": {"", "board", "net", "manager"},
-    "measure": {"", "firmware", "emulator", "net", "manager"},
+    "measure": {"", "firmware", "board", "emulator", "net", "manager"},
     "demo": {"", "firmware", "emulator", "net", "manager", "member", "measure"},
     "cli": {"", "firmware", "board", "net", "emulator", "manager", "member", "measure", "demo"},
     "__main__": {"", "__init__", "cli"},
@@ -137,7 +137,8 @@ def generated():
         yield path, mpy.source_for_mip(name)
     yield ROOT / "docs" / "api.md", api_page.page()
     page = ROOT / "docs" / "boards.md"
-    yield page, _PINS.sub(lambda _: pins(), _TABLE.sub(lambda _: table(), page.read_text()))
+    text = _PINS.sub(lambda _: pins(), _TABLE.sub(lambda _: table(), page.read_text(), count=1), count=1)
+    yield page, community.replaced(text)
     page = ROOT / "docs" / "comparison.md"
     yield page, _AIRTIME.sub(lambda _: airtime.table(), page.read_text())
     page = ROOT / "docs" / "architecture.md"

@@ -22,6 +22,7 @@ FIRMWARE = ROOT / "firmware"
 APP = FIRMWARE / "app"
 EXAMPLES = FIRMWARE / "examples"
 FIGURES = ROOT / "docs" / "footprint.json"  # the last that `dicectl footprint --write` measured
+MEASURED = ROOT / "docs" / "measured"  # results of `dicectl footprint --port P --add NAME`
 MONITORING = ROOT / "tools" / "dicectl" / "monitoring"  # rules of alerts and a dashboard for users of Prometheus and Grafana
 ON_DEVICE = ROOT / "tools" / "dicectl" / "on_device"  # scripts that run on MicroPython
 

@@ -24,6 +24,8 @@ _GREETING_S = 20  # a board may boot, be busy, or be behind a slow line
 _AGAIN_S = 5  # between two greetings; a board that boots loses the first one, and a program may catch the first Ctrl-C
 _GREETING = (b"\r\x03", b"\r\x01")  # Ctrl-C: end the program; Ctrl-A: raw REPL
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
+_PSEUDO_TERMINAL = re.compile(r"/dev/(pts/|ttys)\d")  # on Linux and macOS
+_BOOT_S = 60  # boot.py may wait for a network
 
 
 class DeviceError(Exception):
@@ -89,6 +91,11 @@ class Device:
         self.port = find(port)
         self._transport = _open(self.port)
 
+    @property
+    def emulated(self):
+        """Whether the port is a pseudo-terminal, which no board of hardware has."""
+        return bool(_PSEUDO_TERMINAL.match(os.path.realpath(self.port)))
+
     def __enter__(self):
         from mpremote.transport import TransportError
 
@@ -137,6 +144,21 @@ class Device:
         with contextlib.suppress(OSError):
             self._transport.close()
 
+    def restart(self):
+        """Restart MicroPython, so that its heap is as after power on; boot.py runs, main.py does not. Raises CommandError."""
+        from mpremote.transport import TransportError
+
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                self._transport.enter_raw_repl(soft_reset=True, timeout_overall=_BOOT_S)
+        except (TransportError, OSError) as error:
+            raise CommandError(f"MicroPython on {self.port} did not restart: press reset and try again", NO_DEVICE) from error
+
+    def interrupt(self):
+        """Send Ctrl-C, from another thread than that of run() or follow()."""
+        with contextlib.suppress(OSError):
+            self._transport.serial.write(b"\x03")
+
     def load(self, script):
         """Send a file of on_device/ to the board's RAM, without docstrings and with short indents."""
         text = ast.unparse(Bare().visit(ast.parse((resources.ON_DEVICE / script).read_text())))
@@ -144,17 +166,24 @@ class Device:
 
     def run(self, code):
         """Run `code` on the board and return its output; raises DeviceError, or CommandError if the board stops answering."""
+        return self._execute(code, None).decode(errors="replace")
+
+    def follow(self, code, consumer):
+        """Run `code` likewise, and call consumer(bytes) for its output as it comes."""
+        self._execute(code, lambda data: consumer(data.rstrip(b"\x04")))
+
+    def _execute(self, code, consumer):
         from mpremote.transport import TransportError
 
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints unexpected bytes
-                out, trouble = self._transport.exec_raw(code, timeout=_ANSWER_S)
+                out, trouble = self._transport.exec_raw(code, _ANSWER_S, consumer)
         except (TransportError, OSError, struct.error, IndexError) as error:
             why = printable(str(error)) or type(error).__name__
             raise CommandError(f"the board on {self.port} stopped answering ({why}); its old files are intact", NO_DEVICE)
         if trouble:
             raise DeviceError(trouble.decode(errors="replace").strip().splitlines()[-1])
-        return out.decode(errors="replace")
+        return out
 
     def call(self, function, *arguments):
         """Call a function of a loaded script, and return the list of values that it printed, one a line."""

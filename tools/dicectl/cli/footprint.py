@@ -11,7 +11,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from dicectl.cli.options import complete_board, complete_profile
+from dicectl.cli.options import complete_board, complete_port, complete_profile
 from dicectl.errors import USAGE, CommandError
 
 
@@ -99,30 +99,38 @@ def _figures(board, profile, static, write):
 
 
 @click.command("footprint")
+@click.argument("program", required=False)
+@click.option("--port", shell_complete=complete_port, help="Measure a connected board: its serial port.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 86_400),
+    default=60,
+    show_default=True,
+    help="How long PROGRAM runs, if 100 messages do not come before.",
+)
+@click.option("--add", "name", metavar="NAME", help="Add the result for --port to docs/measured and docs/boards.md.")
 @click.option(
     "--board",
     shell_complete=complete_board,
-    default="RPI_PICO",
-    show_default=True,
-    help="Board; only for RPI_PICO are heap and time measured.",
+    help="Board; without --port, heap and time are measured only for RPI_PICO.  [default: RPI_PICO]",
 )
-@click.option(
-    "--profile",
-    shell_complete=complete_profile,
-    default="full",
-    show_default=True,
-    help="Modules of dice: full, psk or group.",
-)
+@click.option("--profile", shell_complete=complete_profile, help="Modules of dice: full, psk or group.  [default: full]")
 @click.option("--static", is_flag=True, help="Measure only files; take the other figures from docs/footprint.json.")
 @click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="Show the differences from an earlier --json.")
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw the figures to a file.")
 @click.option("--write", is_flag=True, help="Write docs/footprint.* and the README's table, with MicroPython's own tls beside it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def command(board, profile, static, old, svg, write, as_json):
+def command(program, port, seconds, name, board, profile, static, old, svg, write, as_json):
     """Measure the cost of dice, and fail if it exceeds boards/budgets.toml.
 
     Flash is measured as .mpy files, and as linked firmware with and without dice. Heap and time are measured on the emulated
     RP2040, by MicroPython's collector and the board's clock. Missing firmware is built first.
+
+    With --port, a connected board is measured, on which dice is: heap at each stage, stack, flash, wear and times, beside those of
+    the emulated Pico. The board restarts several times; its boot.py runs, its main.py does not. Then it runs its main.py again.
+
+    With a PROGRAM, that is sampled while it runs: a file of this computer, or with a colon one of the board, such as :main.py.
+    It is not changed. It ends by Ctrl-C, after 100 messages or --seconds.
 
     \b
     Examples:
@@ -130,7 +138,23 @@ def command(board, profile, static, old, svg, write, as_json):
       dicectl footprint --json > before.json         then, after a change:
       dicectl footprint --compare before.json
       dicectl footprint --static --board ESP32_GENERIC
+      dicectl footprint --port /dev/ttyACM0          a connected board
+      dicectl footprint --port /dev/ttyACM0 :main.py --seconds 300
+      dicectl footprint --port /dev/ttyACM0 --add "Jo Doe"
     """
+    if port or program:
+        from dicectl.cli import footprint_board
+
+        footprint_board.refuse_others(board=board, profile=profile, static=static, write=write)
+        footprint_board.run(port, program, seconds, old, svg, name, as_json)
+        return 0
+    if name is not None:
+        raise CommandError("--add needs a connected board: name its --port", USAGE)
+    return _without_board(board or "RPI_PICO", profile or "full", static, old, svg, write, as_json)
+
+
+def _without_board(board, profile, static, old, svg, write, as_json):
+    """Measure files, and the emulated board; return the exit status."""
     from dicectl.measure import budgets
     from dicectl.measure.figures import read
 

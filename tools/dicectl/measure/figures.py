@@ -68,9 +68,18 @@ def rows(figures):
 
 def read(path):
     """Return the figures of an earlier --json; raises CommandError."""
+    figures = read_any(path)
+    if figures.get("profile") not in figures.get("mpy_total", ()):
+        raise CommandError(f"{path} is of a connected board: compare it with --port", USAGE)
+    return figures
+
+
+def read_any(path):
+    """Return the same, of a connected board too."""
     try:
         figures = json.loads(Path(path).read_text())
-        flat(figures)["mpy_total." + figures["profile"]]
+        if "machine" not in figures:
+            flat(figures)["mpy_total." + figures["profile"]]
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise CommandError(f"{path} is not the output of `dicectl footprint --json`", USAGE)
     return figures

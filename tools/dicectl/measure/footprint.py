@@ -136,7 +136,7 @@ def file_system(board, progress):
     uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
     found = {}
     for profile in ("group", "psk", "full"):
-        (result,) = runner.lines(uf2, "flash_space.py", [f"{bundle.FILE}={bundle.size(profile, board.mpy_arch)}"])
+        (result,) = runner.lines(uf2, "flash_space.py", ["measured", f"{bundle.FILE}={bundle.size(profile, board.mpy_arch)}"])
         found[profile] = result["bytes"]
     return found
 

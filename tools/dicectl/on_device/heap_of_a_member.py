@@ -21,7 +21,7 @@ OWN = 3
 EPOCH = 1
 DERIVATIONS = {"sender": (1, 16), "shared": (2, 20)}  # its number in the GSA, and the length of the GSA's key
 SIZES = (0, 1, 16, 64, 500)
-_SCRUB = 16 if sys.platform == "rp2" else 40  # nested calls; the stack of a board is short
+_SCRUB = 40 if sys.platform in ("linux", "darwin") else 16  # nested calls; the stack of a board is short
 
 
 class RamStore:
@@ -183,4 +183,5 @@ def main(mode, *arguments):
     print(json.dumps(result))
 
 
-main(*sys.argv[1:])
+if __name__ in ("__main__", sys.argv[0]):  # not if footprint_stages imports it
+    main(*sys.argv[1:])

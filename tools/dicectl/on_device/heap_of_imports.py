@@ -3,7 +3,8 @@
 """Measures the heap that the import of each module takes; `dicectl footprint` runs it on the emulated board.
 
 Arguments are the modules' names, each behind those that it imports, so that a module is charged with its own. Prints one JSON
-object {"heap": {module: bytes}}; modules that need a network are not in it if the board has none.
+object {"heap": {module: bytes}}; modules are not in it if they, or the network that they need, are not on the board. If the first
+argument is `sum`, it is {"heap": bytes of all}: that is fast.
 """
 
 import gc
@@ -17,8 +18,22 @@ def allocated():
     return gc.mem_alloc()
 
 
+def together(names):
+    """Return the bytes of heap that all modules take."""
+    before = allocated()
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError:
+            pass
+    return allocated() - before
+
+
 def main(names):
     """Import the modules and print the result."""
+    if names[0] == "sum":
+        print(json.dumps({"heap": together(names[1:])}))
+        return
     heap = dict.fromkeys(names, 0)
     for name in names:
         before = allocated()
@@ -26,7 +41,7 @@ def main(names):
             __import__(name)
             heap[name] = allocated() - before
         except ImportError as error:
-            if "socket" not in str(error):
+            if "no module named" not in str(error):
                 raise
             heap.pop(name)
     print(json.dumps({"heap": heap}))

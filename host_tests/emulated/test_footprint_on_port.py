@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl footprint --port` on an emulated RP2040 through a pseudo-terminal: dice alone, and around a user's program."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from dice.group.gsa import K08, Gsa
+from dice.group.gsa_encode import encode
+from dice.suites import PSK_AES_128_CCM_8
+from dicectl import resources
+from dicectl.board.raw_repl import Device
+from dicectl.emulator.board import EmulatedBoard, check
+from dicectl.errors import CommandError
+from dicectl.firmware import bundle, mpy, profiles, recipe
+from dicectl.measure import board_report, community, on_board
+
+PROGRAM = Path(__file__).with_name("sampled_program.py")
+FILES = {"main.py": b"import time\nrunning = 'main.py'\nwhile True:\n    time.sleep(1)\n", "notes.txt": b"mine"}
+BLOCKS_BYTES = 64  # of heap, which a value on the stack may keep in use
+TOLERANCE = 0.15  # of a time: allocation takes longer in a heap that is used from its beginning
+BLOCKS = 352  # of the file system
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return json.loads(resources.FIGURES.read_text())
+
+
+@pytest.fixture(scope="module")
+def bare():
+    """Return firmware without dice; skips if it cannot be built."""
+    try:
+        check()
+        return recipe.firmware("RPI_PICO", profile="none") / "firmware.uf2"
+    except CommandError as failure:
+        pytest.skip(failure.format_message())
+
+
+def run(board, *arguments):
+    argv = [sys.executable, "-m", "dicectl", "footprint", "--port", board.port, *map(str, arguments)]
+    return subprocess.run(argv, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def measured(firmware, tmp_path_factory):
+    """Return (--json, root of the picture, the board's files, whether its main.py runs again)."""
+    svg = tmp_path_factory.mktemp("picture") / "board.svg"
+    with EmulatedBoard(firmware, FILES, pty=True, paced=False) as board:
+        done = run(board, "--json", "--svg", svg)
+        assert done.returncode == 0, done
+        with Device(board.port) as device:
+            restarted = device.run("print(globals().get('running'))").strip()
+        return json.loads(done.stdout), ElementTree.parse(svg).getroot(), board.files(), restarted
+
+
+def test_the_board_is_as_it_was(measured):
+    assert measured[2] == FILES
+    assert measured[3] == "main.py"
+
+
+def test_figures_are_those_of_make_footprint(measured, committed):
+    figures = measured[0]
+    assert figures["notes"] == []
+    assert (figures["board"], figures["aes"], figures["where"], figures["emulated"]) == ("RPI_PICO", "software", "frozen", True)
+    for name in ("idle", "heard", "opening"):
+        assert abs(figures["member"][name] - committed["member"][name]) <= BLOCKS_BYTES, name
+    for name in ("heap", "peak"):
+        assert abs(figures["session"][name] - committed["session"][name]) <= BLOCKS_BYTES, name
+    for name in ("bytes", "datagrams", "record"):
+        assert figures["session"][name] == committed["session"][name]
+    assert figures["session"]["client_us"] == pytest.approx(committed["session"]["client_us"], rel=TOLERANCE)
+    for name, us in figures["time_us"].items():
+        assert us == pytest.approx(committed["time_us"][name], rel=TOLERANCE), name
+    assert figures["imports"] == pytest.approx(sum(committed["import_frozen"].values()), rel=0.05)
+
+
+def test_the_stages_agree_with_each_other(measured):
+    figures = measured[0]
+    heap, largest, stack = figures["heap"], figures["largest_block"], figures["stack"]
+    assert abs(heap["joined"] - heap["imported"] - figures["member"]["idle"]) <= 2 * BLOCKS_BYTES
+    assert heap["before"] < heap["imported"] < heap["joined"] < heap["session"] <= heap["messages"] < heap["peak"] < heap["total"]
+    assert abs(heap["messages"] - heap["session"]) <= 2 * BLOCKS_BYTES, "steady state allocates nothing that stays"
+    assert 500 < heap["peak"] - heap["messages"] < 4000, "the garbage of one message"
+    assert heap["total"] - heap["before"] >= largest["before"] > largest["joined"] > largest["session"] > 50_000
+    assert 500 < stack["receive"] < stack["handshake"] < stack["limit"]
+    assert "idf_heap" not in figures, "only an ESP32 has that"
+
+
+def test_wear_is_counted_by_writes_and_by_flash(measured):
+    figures = measured[0]
+    assert figures["puts"] == {"received": 100, "sent": 2}, "each message received, and one for 64 sent"
+    store = figures["store"]
+    assert store["put_us"] > 1000
+    programmed, erased = board_report.wear(figures, "received")
+    assert programmed == store["programmed"] / store["puts"] >= 256, "at least one page of the RP2040's flash"
+    assert erased < 4096
+    assert board_report.wear(figures, "sent")[0] == programmed / 50
+
+
+def test_the_pico_stands_beside_it(measured):
+    figures, root, _, _ = measured
+    pico = community.pico()
+    rows = board_report.rows(figures, pico)
+    assert len(rows) > 25
+    assert {beside for _, _, beside in rows} != {"-"}
+    texts = [text.text for text in root.iter() if text.text]
+    assert "heap in use" in texts and texts.count("emulated Pico") > 10
+
+
+def test_the_documented_pico_is_this_one(measured):
+    """If not: dicectl emulate --pty, and dicectl footprint --port P --add "the dice authors"."""
+    figures, pico = measured[0], community.pico()
+    for name in ("total", "before", "imported", "joined", "session", "peak"):
+        assert figures["heap"][name] == pytest.approx(pico["heap"][name], abs=4 * BLOCKS_BYTES + 0.03 * pico["heap"][name]), name
+    assert figures["store"]["programmed"] == pytest.approx(pico["store"]["programmed"], rel=0.05)
+
+
+def collected(board, *steps):
+    """Return the figures of a few steps on a board."""
+    with Device(board.port) as device:
+        return on_board.collect(device, lambda text: None, steps)
+
+
+def test_files_of_dice_are_measured_as_blocks_of_flash_unless_the_room_is_lacking(bare):
+    """The measurement writes a copy, removes it again, and needs the room for it."""
+    flavour = mpy.Flavour(6 | 3 << 8 | 4 << 10)
+    dice = bundle.make(profiles.files("group", native=True), flavour, mpy.cross_version())
+    blocks = bundle.blocks(len(dice), 4096)
+    with EmulatedBoard(bare, {bundle.FILE: dice, **FILES}, pty=True, paced=False) as board:
+        figures = collected(board, "file_system", "stack")
+        assert figures["file_system"] == {
+            "bytes": len(dice),
+            "files": 1,
+            "free": figures["file_system"]["free"],
+            "dice": blocks * 4096,
+        }
+        assert board.files() == {bundle.FILE: dice, **FILES}
+        assert figures["stack"]["receive"] > 500 and "handshake" not in figures["stack"], "profile group has no sessions"
+        (note,) = figures["notes"]
+        assert note.startswith("handshake: not measured: a module is not on the board") and "dicectl deploy --profile full" in note
+    full = {bundle.FILE: dice, "big": bytes((BLOCKS - 8 - 2 * blocks) * 4096)}
+    with EmulatedBoard(bare, full, pty=True, paced=False) as board:
+        figures = collected(board, "file_system")
+        (note,) = figures["notes"]
+        assert note.startswith("file system: not measured: ") and "bytes of flash must be free" in note
+        assert board_report.rows(figures, None), "the other rows can be printed"
+        assert board.files() == full
+
+
+def test_a_board_without_dice_gets_one_clear_line(bare):
+    with EmulatedBoard(bare, FILES, pty=True, paced=False) as board:
+        done = run(board)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.strip().endswith("has no dice: run dicectl deploy")
+        assert board.files() == FILES
+
+
+def test_what_is_left_of_a_broken_measurement_is_removed(bare):
+    rest = f"{on_board.FOLDER.strip('/')}/dice/x.mpy"
+    with EmulatedBoard(bare, {rest: b"x", **FILES}, pty=True, paced=False) as board:
+        with Device(board.port) as device:
+            on_board.clean_up(device)
+        assert board.files() == FILES
+
+
+# A user's program.
+
+
+def gsa():
+    """Return the file of a group whose sender 2 sends."""
+    first = 1 << 48
+    fields = {"gid": b"\x01\x02\x03\x04", "address": b"\xef\xff\x00\x01", "port": 5684, "suite": PSK_AES_128_CCM_8, "layout": K08}
+    fields.update({"derive": 1, "epoch": 1, "key": bytearray(range(16)), "own_id": 1, "own_next": first, "lifetime_s": 0})
+    return bytes(encode(Gsa(budget=1 << 20, senders=[(1, first), (2, first)], fresh=True, **fields)))
+
+
+def test_a_program_is_sampled_without_a_change(firmware, committed):
+    files = {"lamps.gsa": gsa(), "main.py": PROGRAM.read_bytes(), "notes.txt": b"mine"}
+    with EmulatedBoard(firmware, files, pty=True, paced=False) as board:
+        done = run(board, ":main.py", "--json", "--seconds", 600)
+        assert done.returncode == 0, done
+        after = board.files()
+    figures = json.loads(done.stdout)
+    assert "100 2 b'on'" in done.stderr, "the output of the program is passed on"
+    assert "\x1e" not in done.stderr
+    assert (after["main.py"], after["notes.txt"]) == (files["main.py"], b"mine")
+    assert figures["messages"] >= 100
+    assert figures["records_us"]["count"] == figures["messages"]
+    assert figures["records_us"]["least_us"] > committed["time_us"]["group open"], "the write to the store is in it"
+    assert figures["puts_us"]["count"] >= figures["messages"]
+    heap = figures["heap"]
+    assert heap["before"] < heap["program"] < heap["joined"] < heap["peak"] < heap["total"]
+    assert 0 < figures["stack"]["program"] < figures["stack"]["limit"]
+    sampling = figures["sampling"]
+    assert sampling["by"] == "timer" and sampling["samples"] > 5
+    assert sampling["percent_of_time"] < 20 and 0 < sampling["hook_us"] < 1000 < sampling["heap"] < 12_000
+    assert "what the sampling costs" in [row[0] for row in board_report.rows(figures, community.pico())]
+
+
+def test_a_program_that_fails_is_reported(firmware, tmp_path):
+    program = tmp_path / "fails.py"
+    program.write_text("import time, nowhere\n")
+    with EmulatedBoard(firmware, FILES, pty=True, paced=False) as board:
+        done = run(board, program)
+        assert "note: the program ended: ImportError: no module named 'nowhere'" in done.stdout
+        assert run(board, ":absent.py").stderr.strip().endswith("run dicectl deploy, or give a file of this computer")
+        assert board.files() == FILES
