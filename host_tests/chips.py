@@ -16,6 +16,7 @@ import pytest
 from dicectl import resources
 from dicectl.board import needs
 from dicectl.firmware import boards
+from host_tests.portable import nvs_double
 
 CELSIUS = 25
 BOARDS = list(boards.load().values())
@@ -157,13 +158,15 @@ class Board:
             board.timers.append((number, period, callback))
 
         adc = EspAdc if board.chip.platform == "esp32" else RpAdc
-        return types.SimpleNamespace(Pin=Pin, ADC=adc, UART=Uart, I2C=I2c, Timer=timer, deepsleep=lambda ms: None)
+        rtc = nvs_double.RtcDouble if board.chip.platform == "esp32" else object
+        return types.SimpleNamespace(Pin=Pin, ADC=adc, UART=Uart, I2C=I2c, Timer=timer, RTC=rtc, deepsleep=lambda ms: None)
 
     def _esp32(self):
         if self.chip.platform != "esp32":
             return None
         celsius = {"mcu_temperature": lambda: CELSIUS, "raw_temperature": lambda: round(CELSIUS * 1.8 + 32)}
-        return types.SimpleNamespace(**{self.chip.thermometer: celsius[self.chip.thermometer]})
+        nvs = nvs_double.Chip().esp32.NVS
+        return types.SimpleNamespace(NVS=nvs, **{self.chip.thermometer: celsius[self.chip.thermometer]})
 
     def _network(self):
         if not self.spec.network:
