@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo check test properties lint mutants firmware targets footprint bench interop clean
+.PHONY: demo check test properties lint mutants firmware targets counts footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo
@@ -42,6 +42,9 @@ firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Deb
 
 targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: an hour, or one with TARGET=riscv32
 	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k $(TARGET))
+
+counts: $(READY)  ## instructions of each operation on every emulated processor, written into docs/footprint.md: a minute
+	$(BIN)/python -m host_tests.emulated.counts --write $(TARGET)
 
 footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the documents
 	@$(BIN)/dicectl footprint --write

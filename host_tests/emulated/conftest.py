@@ -7,6 +7,8 @@ import pytest
 from dicectl.emulator import board
 from dicectl.errors import CommandError
 from host_tests.emulated import results
+from host_tests.emulated.targets import TABLE
+from host_tests.emulated.targets.base import NAMES
 from host_tests.net.conftest import in_network  # noqa: F401 - a fixture here too
 
 
@@ -18,6 +20,17 @@ def firmware():
         return board.firmware()
     except CommandError as failure:
         pytest.skip(failure.format_message())
+
+
+@pytest.fixture
+def target(request):
+    """Return a row of the table of targets; skips if it is not available, and says what is missing."""
+    row = TABLE[request.param]
+    try:
+        row.get()
+    except CommandError as failure:
+        pytest.skip(failure.format_message())
+    return row
 
 
 _outcomes = []
@@ -32,8 +45,5 @@ def pytest_runtest_logreport(report):
 def pytest_sessionfinish(session):
     """Write what came of `make targets`."""
     if results.wanted() and _outcomes and not hasattr(session.config, "workerinput"):
-        from host_tests.emulated.targets import TABLE
-        from host_tests.emulated.targets.base import NAMES
-
         results.update(_outcomes, NAMES, {row.name: row.build_seconds() for row in TABLE.values()})
         results.write(TABLE.values())

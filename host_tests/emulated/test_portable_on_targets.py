@@ -11,23 +11,11 @@ import pytest
 
 from dicectl import resources
 from dicectl.emulator.board import ScriptError
-from dicectl.errors import CommandError
 from dicectl.firmware import mpy
 from host_tests.emulated import results
 from host_tests.emulated.targets import TABLE
 from host_tests.emulated.targets.base import NAMES
 from host_tests.emulated.targets.built import cpu_seconds
-
-
-@pytest.fixture
-def target(request):
-    """Return a row of the table; skips if it is not available, and says what is missing."""
-    row = TABLE[request.param]
-    try:
-        row.get()
-    except CommandError as failure:
-        pytest.skip(failure.format_message())
-    return row
 
 
 def cases():

@@ -27,6 +27,7 @@ class Target:
 
     `architecture` is mpy-cross's word for its native code. `gate_s` is the time of one core that the gate has for its sample of the
     portable suite. `lacks` is {test module: why it cannot run there}, `slow` are the modules that take minutes there.
+    `system_call` is the machine code of a system call, if the target is in QEMU.
     """
 
     name = ""
@@ -35,6 +36,7 @@ class Target:
     gate_s = 30
     lacks = {}
     slow = frozenset()
+    system_call = b""
 
     def get(self):
         """Return what run() needs, built on the first call and then from the cache; raises CommandError with what is missing."""
@@ -53,6 +55,10 @@ class Target:
 
         Raises board.ScriptError with the traceback of a script that fails or does not end.
         """
+        raise NotImplementedError
+
+    def started(self, script, files, folder):
+        """Return (argument vector, input, environment) of the QEMU that does the same as run(), in a new folder."""
         raise NotImplementedError
 
     def dice(self, name):

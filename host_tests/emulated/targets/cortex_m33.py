@@ -13,6 +13,7 @@ class CortexM33(Ported):
     name = "cortex_m33"
     title = "Cortex-M33 (RP2350), MPS2 AN505 in qemu-system-arm"
     architecture = "armv7emsp"
+    system_call = bytes.fromhex("abbe")
     tools = {_GCC: "gcc-arm-none-eabi", "qemu-system-arm": "qemu-system-arm"}
     tools |= {"apt-get": "apt", "dpkg-source": "dpkg-dev", "make": "make", "gcc": "gcc"}
     headers = (_GCC, "libnewlib-arm-none-eabi")

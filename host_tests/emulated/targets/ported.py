@@ -92,16 +92,23 @@ class Ported(Target):
             (folder / "seconds").write_text(f"{built.cpu_seconds() - before:.0f}\n")
             shutil.move(Path(work) / "firmware.elf", folder / "firmware.elf")
 
+    def started(self, script, files, folder):
+        image = folder / "image"
+        image.write_bytes(board.make_image(files))
+        return self.command(self.get(), image), self.typed(script), None
+
+    def typed(self, script):
+        """Return the bytes that run a script in the raw REPL."""
+        return _RAW + script.encode() + _END
+
     def run(self, script, files, timeout_s=TIMEOUT_S):
         with tempfile.TemporaryDirectory(prefix="dice-target-") as folder:
-            image = Path(folder) / "image"
-            image.write_bytes(board.make_image(files))
-            return self.execute(script, self.command(self.get(), image), timeout_s)
+            return self.execute(script, self.started(script, files, Path(folder))[0], timeout_s)
 
     def execute(self, script, command, timeout_s):
         """Run a script through the raw REPL of a command."""
         try:
-            done = subprocess.run(command, input=_RAW + script.encode() + _END, stdout=subprocess.PIPE, timeout=timeout_s)
+            done = subprocess.run(command, input=self.typed(script), stdout=subprocess.PIPE, timeout=timeout_s)
             seen, status = done.stdout, f"ended with status {done.returncode}"
         except subprocess.TimeoutExpired as failure:
             seen, status = failure.stdout or b"", "has not ended in time"

@@ -51,6 +51,7 @@ class RiscV32(Target):
     title = "RISC-V (RV32IMAC), the unix port in qemu-riscv32"
     architecture = "rv32imc"
     heap = "192k"
+    system_call = bytes.fromhex("73000000")
     build = built.Build(
         "micropython-riscv32",
         _make,
@@ -72,13 +73,16 @@ class RiscV32(Target):
         """Return the argument vector that runs MicroPython."""
         return ["qemu-riscv32", str(self.get()), *arguments]
 
+    def started(self, script, files, folder):
+        put(files, folder)
+        path = {"MICROPYPATH": ":.frozen", "PATH": os.environ["PATH"]}
+        return self.command("-X", f"heapsize={self.heap}", "-c", script), b"", path
+
     def run(self, script, files, timeout_s=TIMEOUT_S):
         with tempfile.TemporaryDirectory(prefix="dice-riscv32-") as folder:
-            put(files, Path(folder))
-            argv = self.command("-X", f"heapsize={self.heap}", "-c", script)
-            environment = {"MICROPYPATH": ":.frozen"}
+            argv, _, path = self.started(script, files, Path(folder))
             try:
-                done = subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s)
+                done = subprocess.run(argv, cwd=folder, env=path, capture_output=True, text=True, timeout=timeout_s)
             except subprocess.TimeoutExpired as hanging:
                 raise ScriptError(f"{self.name} has not ended in time", (hanging.stdout or b"").decode())
         if done.returncode:
