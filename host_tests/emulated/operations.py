@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What host_tests/emulated/counts.py counts: runs on each target, beside the portable tests.
+"""The operations that host_tests/emulated/counts.py counts, on each target, beside the portable tests.
 
-After some repetitions of each operation it prints "@" with its name, its bytes, the number of repetitions and their microseconds, if
-it reads a clock. Otherwise it prints "@begin" before and "@end" after them. The first operation is to do nothing, which the others
-include. No garbage is collected meanwhile. Nothing is random.
+After some repetitions of each it prints "@" with its name, its bytes, the number of repetitions and their microseconds, if it reads
+a clock. Otherwise it prints "@begin" before and "@end" after them. The first operation is to do nothing, and is part of the others.
+No garbage is collected meanwhile. Nothing is random.
 """
 
 import gc
