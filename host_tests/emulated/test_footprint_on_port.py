@@ -144,7 +144,7 @@ def test_files_of_dice_are_measured_as_blocks_of_flash_unless_the_room_is_lackin
         assert figures["stack"]["receive"] > 500 and "handshake" not in figures["stack"], "profile group has no sessions"
         (note,) = figures["notes"]
         assert note.startswith("handshake: not measured: a module is not on the board") and "dicectl deploy --profile full" in note
-    full = {bundle.FILE: dice, "big": bytes((BLOCKS - 8 - 2 * blocks) * 4096)}
+    full = {bundle.FILE: dice, "big": bytes((BLOCKS - 7 - blocks) * 4096)}
     with EmulatedBoard(bare, full, pty=True, paced=False) as board:
         figures = collected(board, "file_system")
         (note,) = figures["notes"]

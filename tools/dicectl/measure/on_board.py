@@ -109,6 +109,7 @@ class _Board:
     def __init__(self, device, facts, entry, file):
         self.device = device
         self.modules = RamModules(device, facts["mpy"])
+        self.platform = facts["platform"]
         self.native = bool(facts["mpy"] >> 10 & 0xF)
         self._facts = facts
         self._entry, self._file = entry, file
@@ -228,8 +229,8 @@ def _imports(board, figures):
 
 
 def _store(board, figures):
-    store = {"kind": "files"}
-    for line in board.lines("footprint_store.py", FOLDER):
+    store = {}
+    for line in board.lines("footprint_store.py", FOLDER, "nvs" if board.platform == "esp32" else "files"):
         store.update(line)
     figures["store"] = store
 

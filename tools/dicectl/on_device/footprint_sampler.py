@@ -22,6 +22,7 @@ _SHARE = 10  # sampling takes one part in so many of the time
 _PERIOD_MS = 10
 _REPORT_MS = 1000
 _CONNECTED, _DATA = 4, 1  # events: dice.errors
+_STORES = (("dice.store", "FileStore"), ("dice.store_nvs", "NvsStore"))  # that write to flash
 _PHASES = ("program", "imported", "joined", "session", "messages")
 
 
@@ -86,9 +87,8 @@ class Sampler:
             self.wrap("dice.group.member", "Member", {"receive": self.member_receive, "deadline": self.member_deadline})
             handshake = {"transmit": self.session_call, "timeout": self.session_call, "receive": self.session_receive}
             self.wrap("dice.dtls.session", "Session", handshake)
-            for module in [name for name in sys.modules if name.startswith("dice.store")]:
-                for name in [name for name in dir(sys.modules[module]) if name.endswith("Store")]:
-                    self.wrap(module, name, {"put": self.store_put})
+            for module, name in _STORES:
+                self.wrap(module, name, {"put": self.store_put})
 
     def member_deadline(self, method):
         """Return Member.deadline, which asyncio's Group calls as soon as it has joined."""
@@ -204,7 +204,7 @@ class Sampler:
             "records": self.records.result(),
             "session_records": self.session_records.result(),
             "puts": self.puts.result(),
-            "handshake": self.handshake_ms and {"ms": self.handshake_ms, "us": self.handshake_us},
+            "handshake": None if self.handshake_ms is None else {"ms": self.handshake_ms, "us": self.handshake_us},
             "sampling": {
                 "by": "timer" if self.timer else "asyncio",
                 "samples": self.samples,

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Measures what a counter in flash costs; `dicectl footprint --port` runs it on a connected board.
 
-Arguments: a folder for some files, which must not exist, and is removed. Prints JSON objects: {"put_us": microseconds of one write
-to the store, in that folder}; then {"programmed", "erased": bytes of flash for `puts` writes, "puts", "block"}, of a file system in
-RAM that counts: the same littlefs with blocks of the same size, so that the board's own flash is not worn for that.
+Arguments: a folder for some files, which must not exist, and is removed; and "files", or "nvs" for an ESP32. Prints JSON objects:
+{"kind", "put_us": microseconds of one write to the store}; then {"programmed", "erased": bytes of flash for `puts` writes, "puts",
+"block"}. Those of files are counted by a file system in RAM: the same littlefs with blocks of the same size, so that the flash of
+the board is not worn for that. Those of NVS are what its documentation says.
 """
 
 import json
@@ -20,6 +21,9 @@ _ROUNDS = 4  # on the flash
 _PUTS = 32  # in RAM
 _BLOCKS = 16
 _PLACE = "/dicectl.count"
+_NAMESPACE = "dicectl.tmp"
+# NVS cannot be counted: see dice.store_nvs. An entry has 32 bytes, and 8 more are written; a page of 4 KB has 126.
+_OF_NVS = {"programmed": 40 * 126, "erased": 4096, "puts": 126, "block": 4096}
 _PROGRAM = 256 if sys.platform == "rp2" else 32  # bytes: the least that the port programs at once
 
 
@@ -55,16 +59,20 @@ class CountingFlash:
         return 0
 
 
-def on_flash(folder):
+def put_us(store):
     """Return the microseconds of a put."""
+    store.put("first", 1)
+    start = time.ticks_us()
+    for value in range(_ROUNDS):
+        store.put("first", 2 + value)
+    return time.ticks_diff(time.ticks_us(), start) // _ROUNDS
+
+
+def in_files(folder):
+    """Return the microseconds of a put into files."""
     os.mkdir(folder)
     try:
-        store = FileStore(folder)
-        store.put("first", 1)
-        start = time.ticks_us()
-        for value in range(_ROUNDS):
-            store.put("first", value)
-        return time.ticks_diff(time.ticks_us(), start) // _ROUNDS
+        return put_us(FileStore(folder))
     finally:
         for name in os.listdir(folder):
             os.remove("%s/%s" % (folder, name))
@@ -87,10 +95,32 @@ def in_ram(size):
     return {"programmed": flash.programmed - programmed, "erased": flash.erased - erased, "puts": _PUTS, "block": size}
 
 
-def main(folder):
+def in_nvs(folder):
+    """Return the microseconds of a put into NVS, in a namespace of its own, which is empty afterwards."""
+    from esp32 import NVS
+
+    from dice.store_nvs import NvsStore
+
+    try:
+        return put_us(NvsStore(FileStore(folder), folder, _NAMESPACE))
+    finally:
+        nvs = NVS(_NAMESPACE)
+        for name in ("first", "first0", "first1"):
+            try:
+                nvs.erase_key(name)
+            except OSError:
+                pass
+        nvs.commit()
+
+
+def main(folder, kind):
     """Measure and print the results."""
-    print(json.dumps({"put_us": on_flash(folder)}))
-    print(json.dumps(in_ram(os.statvfs("/")[0])))
+    if kind == "nvs":
+        print(json.dumps({"kind": kind, "put_us": in_nvs(folder)}))
+        print(json.dumps(_OF_NVS))
+    else:
+        print(json.dumps({"kind": kind, "put_us": in_files(folder)}))
+        print(json.dumps(in_ram(os.statvfs("/")[0])))
 
 
 main(*sys.argv[1:])
