@@ -19,6 +19,7 @@ from dicectl.measure import speed
 
 EMULATED = "RPI_PICO"
 _HEAP_MAX_KB = 256
+_BLOCK_BYTES = 4096  # of the file systems of RP2 and ESP32
 _MODULE = "heap_of_a_member"
 # The modules that a capability adds to a PSK client: to serve others, and to be a node of a managed group.
 _SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resumption", "kx_psk_server"))
@@ -130,17 +131,6 @@ def import_heap(board, files, frozen, progress):
     return {file: result["heap"][module_name(file)] for file in files if module_name(file) in result["heap"]}
 
 
-def file_system(board, progress):
-    """Return {profile: bytes of flash} of the bundle in the file system of the board, which has blocks of 4,096 bytes."""
-    progress("writing files on the board")
-    uf2 = recipe.firmware(EMULATED, profile="none", progress=progress) / "firmware.uf2"
-    found = {}
-    for profile in ("group", "psk", "full"):
-        (result,) = runner.lines(uf2, "flash_space.py", ["measured", f"{bundle.FILE}={bundle.size(profile, board.mpy_arch)}"])
-        found[profile] = result["bytes"]
-    return found
-
-
 def times_us(progress):
     """Return {operation: microseconds on the board} of the operations that have a budget."""
     progress("timing on the board")
@@ -209,16 +199,24 @@ def bisect(passes, most):
     return most
 
 
+def _flash(board, files, mpy_bytes):
+    """Return the bytes of flash that the bundle of some files takes, in whole blocks; what it contains is known by its sizes."""
+    flavour = mpy.flavour_here(board.mpy_arch)
+    parts = bundle.parts(files, flavour, mpy.cross_version(), lambda _path, name, *_: bytes(mpy_bytes[name]))
+    return bundle.blocks(len(bundle.joined(parts)), _BLOCK_BYTES) * _BLOCK_BYTES
+
+
 def static(board, profile):
     """Return the figures that need no board: the files of profile "group", the bytes of files, profiles and a managed member."""
-    mpy = mpy_bytes(board, profile)
-    smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(mpy)]
-    group = [name for name in mpy if name in _files("group")]
-    figures = {"group": group, "mpy": mpy, "mpy_total": {name: sum(mpy[file] for file in _files(name)) for name in smaller}}
-    if set(mpy) >= {*_SERVER, *_NODE}:
-        figures["managed_mpy"] = figures["mpy_total"]["group"] + mpy["dice/aio/managed.py"]
-        figures["server_mpy"] = sum(mpy[name] for name in _SERVER)
-        figures["node_mpy"] = sum(mpy[name] for name in _NODE)
+    sizes = mpy_bytes(board, profile)
+    smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(sizes)]
+    group = [name for name in sizes if name in _files("group")]
+    figures = {"group": group, "mpy": sizes, "mpy_total": {name: sum(sizes[file] for file in _files(name)) for name in smaller}}
+    figures["file_system"] = {name: _flash(board, _files(name), sizes) for name in smaller}
+    if set(sizes) >= {*_SERVER, *_NODE}:
+        figures["managed_mpy"] = figures["mpy_total"]["group"] + sizes["dice/aio/managed.py"]
+        figures["server_mpy"] = sum(sizes[name] for name in _SERVER)
+        figures["node_mpy"] = sum(sizes[name] for name in _NODE)
         figures["esp32_mpy"] = sum(_mpy(name, board) for name in set(profiles.files()) - set(profiles.files(esp32=False)))
     return figures
 
@@ -238,7 +236,6 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures["linked"] = {name: elf_bytes(name, progress) - elf_bytes("none", progress) for name in linked}
     figures["import_frozen"] = import_heap(board, files, True, progress)
     figures["import_files"] = import_heap(board, files, False, progress)
-    figures["file_system"] = file_system(board, progress)
     figures["member"] = member_heap(progress)
     figures["session"] = session(progress)
     figures["time_us"] = times_us(progress)
