@@ -85,6 +85,22 @@ def test_a_database_without_an_end_of_idle_sessions_is_refused(candidates, monke
     assert raised.value.exit_code == USAGE
 
 
+@pytest.mark.parametrize("cause", ["no right to create tables", "an unknown setting"])
+def test_a_database_that_refuses_is_not_waited_for(candidates, postgres, monkeypatch, cause):
+    """Since PostgreSQL 15 a new role cannot create tables: the manager said that the database does not answer, and waited."""
+    url = postgres.database()
+    if cause == "no right to create tables":
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute("DROP ROLE IF EXISTS dice")
+            database.execute("CREATE ROLE dice LOGIN")
+        url = url.replace("postgres@", "dice@")
+    else:
+        monkeypatch.setattr(leader, "_TRY_LOCK", "SET idle_session_time = 5")
+    with pytest.raises(CommandError, match=r"permission denied for schema public|unrecognized configuration parameter") as raised:
+        candidates("first", url).campaign()
+    assert raised.value.exit_code == USAGE and "\n" not in raised.value.format_message()
+
+
 def test_a_session_of_a_candidate_that_is_stopped_ends(candidates):
     first = candidates("first")
     first.campaign()

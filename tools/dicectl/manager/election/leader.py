@@ -24,6 +24,7 @@ from dicectl.manager.registry.call_limit import CallLimit
 from dicectl.manager.registry.postgresql import parse
 
 _VERSION_MIN = 14  # of PostgreSQL: the first with idle_session_timeout
+_REFUSED = "42"  # the class of errors about what a database has not, or does not allow
 _LOCK_CLASS = 0x64696365  # "dice"; the second half is the schema
 _TRY_LOCK = f"SELECT pg_try_advisory_lock({_LOCK_CLASS}, hashtext(current_schema()))"
 _CREATE = """CREATE TABLE IF NOT EXISTS leader (one SMALLINT PRIMARY KEY CHECK (one = 1), number BIGINT NOT NULL,
@@ -108,6 +109,8 @@ class Leader:
                 number = self._session.execute(_TAKE, (self._holder,)).fetchone()[0]
         except self._psycopg.Error as error:
             self._failed(error)
+            if (error.sqlstate or "").startswith(_REFUSED):
+                raise CommandError(f"this database cannot be used, and waiting does not help: {self.error}", USAGE) from None
             return False
         self._lease = lease.Lease(sent)
         self._held = True
