@@ -67,8 +67,11 @@ async def answer(connection):
 
 async def offer(keys):
     """Serve until the network fails."""
+    from machine import Pin
+
     service = await serve(5684, PskLookup(keys.get), answer, timer_ms=1000)
     try:
+        pin("LED", "LED", Pin.OUT)  # if this board has none, the program says so and ends
         await service.wait_closed()
     finally:
         service.close()
@@ -76,9 +79,6 @@ async def offer(keys):
 
 async def main():
     """Serve all clients that have the key; without a network, try again until there is one."""
-    from machine import Pin
-
-    pin("LED", "LED", Pin.OUT)  # if this board has none, it says so at once
     with open("node.json") as file:
         node = json.load(file)
     keys = {node["identity"].encode(): unhexlify(node["key"])}
