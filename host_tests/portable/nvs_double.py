@@ -66,9 +66,10 @@ class Page:
 class Chip:
     """The flash of the partition; it outlives programs. `esp32` is the module that they import."""
 
-    def __init__(self, pages=PAGES):
+    def __init__(self, pages=PAGES, entries=_ENTRIES):
         self.pages = [Page()]  # in use, the newest last
         self.empty = pages - 1
+        self.entries = entries  # of a page
         self.programmed = 0
         self.erases = 0
         self.steps = 0  # programmings and erasings
@@ -108,7 +109,7 @@ class Chip:
                 newest[item.key, item.kind] = item
         kept = [item.value for item in self._items() if item.alive() and item.kind == _INDEX]
         for item in self._items():
-            if item.alive() and item.kind == _DATA and not any(item is data for data in kept):
+            if item.alive() and item.kind == _DATA and item.value[0] not in kept:
                 item.erased = True
 
     def _items(self):
@@ -121,19 +122,19 @@ class Chip:
             raise PowerCut
         self.programmed += bytes_programmed
 
-    def find(self, key, kind):
-        """Return the newest item that is alive, or None."""
-        found = None
-        for item in self._items():
-            if item.alive() and item.key == key and item.kind == kind:
-                found = item
-        return found
+    def find(self, key, kind, version=None):
+        """Return the newest item that is alive, or None; `version` is that of a blob's data, which its index has."""
+        for page in reversed(self.pages):
+            for item in reversed(page.items):
+                if item.alive() and item.key == key and item.kind == kind and (version is None or item.value[0] == version):
+                    return item
+        return None
 
     def write(self, key, kind, value, span):
         """Append an item; return it. Raises OSError if all pages are full of what is needed."""
         if self.broken:
             raise OSError(-self.broken, "of the double")
-        if self.pages[-1].used() + span > _ENTRIES:
+        if self.pages[-1].used() + span > self.entries:
             self._new_page(span)
         item = Item(key, kind, value, span)
         self.pages[-1].items.append(item)
@@ -157,7 +158,7 @@ class Chip:
             oldest.moving = True
             self._copy(oldest)
             self._free(oldest)
-            if self.pages[-1].used() + span > _ENTRIES:
+            if self.pages[-1].used() + span > self.entries:
                 self._new_page(span)
         else:
             self._begin_page()
@@ -169,18 +170,13 @@ class Chip:
 
     def _copy(self, page):
         target = self.pages[-1]
-        there = [(item.key, item.kind, item.value) for item in target.items]
-        moved = {}
+        there = [(item.key, item.kind, item.value) for item in target.items if item.written]
         for item in page.items:
             if item.alive() and (item.key, item.kind, item.value) not in there:
-                copy = Item(item.key, item.kind, moved.get(id(item.value), item.value), item.span)
+                copy = Item(item.key, item.kind, item.value, item.span)
                 target.items.append(copy)
                 self.step(_ENTRY * item.span + _WORD)
                 copy.written = True
-                moved[id(item)] = copy
-        for item in self._items():
-            if item.kind == _INDEX and id(item.value) in moved:
-                item.value = moved[id(item.value)]
 
     def _free(self, page):
         self.step(0)
@@ -248,14 +244,18 @@ class Nvs:
         """Store bytes."""
         key = self._key(key)
         old = self._replace(key, _INDEX, _I32)
-        data = self._chip.write(key, _DATA, bytes(value), 1 + (len(value) + _ENTRY - 1) // _ENTRY)
-        self._chip.write(key, _INDEX, data, 1)
-        self._chip.erase(old)
-        self._chip.erase(old and old.value)
+        version = self._chip.steps
+        self._chip.write(key, _DATA, (version, bytes(value)), 1 + (len(value) + _ENTRY - 1) // _ENTRY)
+        self._chip.write(key, _INDEX, version, 1)
+        if old:
+            data = self._chip.find(key, _DATA, old.value)
+            self._chip.erase(old)
+            self._chip.erase(data)
 
     def get_blob(self, key, buffer):
         """Copy bytes into the buffer; return their number."""
-        value = self._found(key, _INDEX).value
+        version = self._found(key, _INDEX)
+        value = self._chip.find(self._key(key), _DATA, version).value[1]
         if len(value) > len(buffer):
             raise OSError(-INVALID_LENGTH, "of the double")
         buffer[: len(value)] = value

@@ -21,14 +21,14 @@ def test_after_deep_sleep_counting_continues_where_it_was_and_the_flash_is_ahead
     flash, rtc = RamStore(), RtcDouble()
     store = RtcStore(flash, rtc.memory)
     assert store.get(T) is None
-    for value in range(EPOCH, EPOCH + 1000):
+    for value in range(EPOCH, EPOCH + 1000, 5):
         store.put(T, value)
         assert store.get(T) == value <= flash.get(T)
         store = RtcStore(flash, rtc.memory)
         assert store.get(T) == value
     assert flash.writes == 4, "once for 256 numbers"
     rtc.lose_power()
-    assert RtcStore(flash, rtc.memory).get(T) == flash.get(T) > EPOCH + 999
+    assert RtcStore(flash, rtc.memory).get(T) == flash.get(T) >= EPOCH + 995
 
 
 def test_a_value_that_is_returned_is_lowered_in_rtc_memory_alone():
@@ -141,7 +141,7 @@ def test_a_session_is_restored_from_rtc_memory_once_and_never_after_a_power_fail
     client, _ = connected()
     flash, rtc = RamStore(), RtcDouble()
     olds = []
-    for _ in range(30):
+    for _ in range(14):
         store = RtcStore(flash, rtc.memory)
         assert store.keep(save(client, store, SECRET, random))
         store = RtcStore(flash, rtc.memory)
@@ -151,7 +151,7 @@ def test_a_session_is_restored_from_rtc_memory_once_and_never_after_a_power_fail
         assert client.transmit()
         for old in olds:
             raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
-    assert flash.writes < 30, "two for each in a store in flash"
+    assert flash.writes < 14, "two for each in a store in flash"
     rtc.lose_power()
     for old in olds:
         raises(StoreError, E_STALE, restore, old, RtcStore(flash, rtc.memory), SECRET, 0)
