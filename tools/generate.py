@@ -99,11 +99,11 @@ def table():
         cells = (
             f"`{board.name}`",
             f"{board.chip} (`{board.mpy_arch}`)",
-            f"{board.flash_bytes >> 20} MB",
-            f"{board.ram_bytes >> 10} KB",
+            f"{board.flash_bytes >> 20} MB" if board.flash_bytes else "",
+            f"{board.ram_bytes >> 10} KB" if board.ram_bytes else "",
             board.aes,
             "yes" if board.network else "no",
-            f"`{board.flash_offset:#x}`",
+            f"`{board.flash_offset:#x}`" if board.flashed_by else "",
             done,
             board.note,
         )

@@ -12,6 +12,9 @@ import asyncio
 import pytest
 
 from dice.errors import DiceError
+from dicectl.errors import CommandError
+from dicectl.manager.registry.base import RegistryError
+from dicectl.net.virtual import MANAGER
 from host_tests.nonces import RECORD
 from host_tests.properties.year_town import DAY_S, GROUP, REPORT_S, SLOWER, Node, Town, time_lapse
 from host_tests.seeds import seeds
@@ -30,22 +33,28 @@ class Year:
         self.backup = self.town.service.registry.saved()
         self.done = {}
         self.often = {
-            self.talk: 20,
-            self.flicker: 10,
+            self.talk: 15,
+            self.flicker: 8,
             self.power_cut: 8,
             self.blackout: 2,
             self.kill_the_manager: 5,
-            self.cut_off: 10,
+            self.cut_off: 6,
+            self.interface_away: 4,
+            self.name_server_away: 3,
+            self.sleep: 5,
+            self.disk_full: 3,
             self.bad_radio: 3,
             self.set_the_clock: 5,
             self.rekey: 3,
+            self.rotate: 4,
+            self.other_managers: 2,
             self.remove: 3,
             self.wipe: 3,
             self.replace: 3,
             self.add: 4,
             self.replay: 8,
             self.back_up: 6,
-            self.restore_the_backup: 2,
+            self.restore_the_backup: 3,
         }
 
     async def live(self):
@@ -113,6 +122,18 @@ class Year:
             await asyncio.sleep(self.chance.choice((0, 0, 0.5)))
         self.town.mended(*nodes)
 
+    async def sleep(self):
+        """Let nodes sleep that say when they will be back: nobody calls them silent."""
+        nodes = self.some(20)
+        back_s = self.chance.choice((60, 3600, DAY_S))
+        told = {node.name for node in nodes if await node.sleep(back_s)}
+        await self.town.lapse(0.9 * back_s)
+        states = {row["device"]: row["state"] for row in self.town.do(do="members", group=GROUP)}
+        assert {states[name] for name in told} <= {"asleep"}, [(name, states[name]) for name in sorted(told)]
+        for node in nodes:
+            node.power_on()
+        self.town.mended(*nodes)
+
     async def blackout(self):
         """Cut the power of everybody, the manager too; all come back in some order."""
         town = self.town
@@ -153,6 +174,41 @@ class Year:
         which -= names
         self.town.mended(*nodes)
 
+    async def interface_away(self):
+        """Take away the interface of the manager, or of nodes, some of which start meanwhile."""
+        nodes = self.some(80)
+        names = {node.name for node in nodes} if self.chance.random() < 0.7 else {MANAGER}
+        await self._away(self.town.network.no_interface, names, nodes)
+
+    async def name_server_away(self):
+        nodes = self.some(150)
+        await self._away(self.town.network.no_names, {node.name for node in nodes}, nodes)
+
+    async def _away(self, which, names, nodes):
+        which |= names
+        await self.town.lapse(self.chance.choice((20, 600, 2 * 3600)))
+        for node in nodes[:5]:
+            node.power_off()
+            node.power_on()
+        await self.town.lapse(self.chance.choice((1, 300)))
+        which -= names
+        self.town.mended(*self.town.nodes.values())
+
+    async def disk_full(self):
+        """Let nothing be stored: the manager goes on with what it has, and says so."""
+
+        def fail():
+            raise RegistryError("no space left on device")
+
+        registry = self.town.service.registry
+        registry.before_write = fail
+        await self.town.lapse(self.chance.choice((1, 60, 3600)))
+        with pytest.raises(CommandError):
+            self.town.do(do="rekey", group=GROUP)
+        assert self.town.service.problems(), "the manager does not know that its disk is full"
+        registry.before_write = None
+        self.town.mended(*self.town.nodes.values())
+
     async def bad_radio(self):
         self.town.network.loss = self.chance.choice((5, 20))
         await self.town.lapse(self.chance.choice((60, 1800)))
@@ -167,6 +223,22 @@ class Year:
     async def rekey(self):
         self.town.do(do="rekey", group=GROUP)
         await asyncio.sleep(self.chance.choice((0, 1, 90)))
+
+    async def rotate(self):
+        """Give devices other keys, some of which are away just now."""
+        nodes = self.some(20)
+        for node in nodes[::3]:
+            node.power_off()
+        self.town.do(do="rotate", names=[node.name for node in nodes])
+        await asyncio.sleep(self.chance.choice((0, 0.1, 1, 30)))
+        for node in nodes[::3]:
+            node.power_on()
+        self.town.mended(*nodes)
+
+    async def other_managers(self):
+        """Let devices know another manager, or none but this one."""
+        others = self.chance.choice(([], [{"host": "standby", "port": 5684}]))
+        self.town.do(do="set_managers", managers=[self.town.service.address, *others])
 
     async def remove(self):
         """Expel a device from the group; it keeps its key and what it holds."""
@@ -212,10 +284,13 @@ class Year:
                 town.do(do="wipe", name=name)
                 town.gone[identity] = town.now_s()
         for name, node in list(town.nodes.items()):
-            if devices.get(name) != node.identity:
+            if devices.get(name) != node.identity or not node.has_key_of(town.service.registry):
+                if town.service.registry.identity(name):
+                    town.do(do="wipe", name=name)
                 town.expel(name)
                 self.replacement(name)
-        town.do(do="rekey", group=GROUP)
+        if self.chance.random() < 0.5:
+            town.do(do="rekey", group=GROUP)
         town.mended(*town.nodes.values())
 
     async def add(self):

@@ -8,22 +8,24 @@ flash: its GSA, and its counters in `Node.flash`, survive each cut of its power.
 
 import asyncio
 import contextlib
+import errno
+import functools
+import json
 import random
 import types
 
-import dice
 from dice.aio import kdc, managed
 from dice.aio.coap import Coap
 from dice.aio.managed import ManagedGroup
 from dice.coap.resource import Router
 from dice.dtls import listener, session_index
-from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError
 from dice.group import member, presence
 from dicectl.manager import recall, service
 from dicectl.manager.election import lease
 from dicectl.manager.registry import retention
 from dicectl.manager.service import ManagerService
+from dicectl.member.node_file import app_managers
 from dicectl.net.virtual import MANAGER, VirtualNetwork, VirtualNode
 from host_tests.unit.memory_registry import MemoryRegistry
 
@@ -45,18 +47,40 @@ class Flash(dict):
 
 
 class Network(VirtualNetwork):
-    """Nodes in `no_session` can reach the group, but not the manager; `tapped` is called with all that is sent to the group."""
+    """All that can fail in a network, by the names of nodes.
+
+    Those in `no_session` can reach the group, but not the manager, those in `no_names` have no name server, and the interface of
+    those in `no_interface` is away: their sockets raise OSError. `tapped` is called with all that is sent to the group.
+    """
 
     def __init__(self, chance):
         super().__init__(chance.randrange)
         self.no_session = set()
+        self.no_names = set()
+        self.no_interface = set()
         self.recorded = []
 
     def carry(self, datagram, source, end):
-        if source.of_a_group or not self.no_session & {source.node, end.node}:
+        self._need_interface(source.node)
+        if end.node not in self.no_interface and (source.of_a_group or not self.no_session & {source.node, end.node}):
             super().carry(datagram, source, end)
 
+    def _need_interface(self, node):
+        if node in self.no_interface:
+            raise OSError(errno.ENETUNREACH, "no interface")
+
+    async def look_up(self, node, host):
+        """Return the address of a host, as a name server does."""
+        if node in self.no_names | self.no_interface:
+            raise OSError(errno.EHOSTUNREACH, "no name server")
+        return host
+
+    def unicast(self, node, serves):
+        self._need_interface(node)
+        return super().unicast(node, serves)
+
     def multicast(self, node, group):
+        self._need_interface(node)
         end = super().multicast(node, group)
         send = end.send
 
@@ -73,7 +97,7 @@ class Network(VirtualNetwork):
 class Node(VirtualNode):
     """A member as firmware/app is one: it takes part in its group with or without the manager, and obeys it.
 
-    An expelled one goes on with all that it has.
+    Its key and its managers are in its node.json. An expelled one goes on with all that it has.
     """
 
     def __init__(self, town, name, settings):
@@ -82,16 +106,33 @@ class Node(VirtualNode):
         self.town = town
         self.flash = Flash()
         self.sent = 0
+        self._path = folder / self.identity.decode()
+        self._path.mkdir(parents=True, exist_ok=True)
+        (self._path / "node.json").write_text(json.dumps(settings))
 
     @property
     def on(self):
         return bool(self._tasks)
 
     def power_on(self):
-        path = self.town.folder / "nodes" / self.identity.decode()
-        path.mkdir(parents=True, exist_ok=True)
-        self.managed = ManagedGroup(GROUP, str(path / "lamps.gsa"), self._host, self.flash)
+        self.managed = ManagedGroup(GROUP, str(self._path / "lamps.gsa"), self._host, self.flash)
         self._tasks = [self._start(self._live())]
+
+    async def sleep(self, back_s):
+        """Tell the manager that this node will be back, as a sleeping node does, and stop; return whether the manager knows."""
+        is_known = False
+        if self._peer:
+            with contextlib.suppress(DiceError, OSError):
+                await self.managed.report(self._peer, back_s)
+                is_known = True
+        self.power_off()
+        return is_known
+
+    def has_key_of(self, registry):
+        """Return whether the registry has one of the keys with which this node connects."""
+        stored = json.loads((self._path / "node.json").read_text())
+        keys = [stored, stored.get("next", stored)]
+        return any(registry.find(key["identity"].encode()) == bytes.fromhex(key["key"]) for key in keys)
 
     def power_off(self):
         super().power_off()
@@ -116,12 +157,15 @@ class Node(VirtualNode):
 
     async def _live(self):
         pause_s, managed_group = AGAIN_S, self.managed
+        settings = json.loads((self._path / "node.json").read_text())
+        look_up = functools.partial(self._network.look_up, self.name)
+        managers = app_managers().Managers(settings, str(self._path / "node.json"), look_up)
         while self.managed is managed_group:
             peer = None
             try:
                 self._obey(await managed_group.resume())
-                connection = await dice.connect(("", 0), Psk(self.identity, self._key), timer_ms=1000, network=self._host)
-                peer = Coap(connection, Router(managed_group.routes))
+                connection = await managers.connect(self._host)
+                peer = Coap(connection, Router({**managed_group.routes, **managers.routes}))
                 if self.managed is managed_group:  # else the power was cut; CPython's wait_for() may lose a cancellation
                     self._peer = peer
                     self._obey(await managed_group.join(peer))

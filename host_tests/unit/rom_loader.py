@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A test double of the serial ROM boot loader of an ESP32, S3 or C3, and of esptool's stub, on a pseudo-terminal; no chip is used.
+"""A test double of the serial ROM boot loader of ESP32s of all kinds, and of esptool's stub, on a pseudo-terminal.
 
 It implements the part of Espressif's serial protocol that esptool 5 needs to erase, write and verify: SLIP frames, the registers
 that esptool reads, and 4 MB of flash in which programming only clears bits, so a write without an erase gives wrong data. It does
@@ -39,6 +39,11 @@ CHIPS = {
     "esp32": Chip(0x00F01D83, None, 0x3FF42000, 0x24, 0x80),
     "esp32s3": Chip(None, 9, 0x60002000, 0x20, 0x58),
     "esp32c3": Chip(None, 5, 0x60002000, 0x20, 0x58),
+    "esp32s2": Chip(0x000007C6, None, 0x3F402000, 0x20, 0x58),
+    "esp32c5": Chip(None, 23, 0x60003000, 0x20, 0x58),
+    "esp32c6": Chip(None, 13, 0x60003000, 0x20, 0x58),
+    "esp32h2": Chip(None, 16, 0x60003000, 0x20, 0x58),
+    "esp32p4": Chip(None, 18, 0x5008D000, 0x20, 0x58),
 }
 _CRYSTAL = {0x3FF40014: 40_000_000 // 115_200}
 

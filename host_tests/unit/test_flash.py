@@ -19,7 +19,7 @@ from dicectl.errors import CommandError
 from dicectl.firmware.boards import load
 from host_tests.unit.rom_loader import FLASH_BYTES, RomLoader
 
-ESP_CHIPS = {"esp32": 0, "esp32c3": 5, "esp32s3": 9}
+ESP_CHIPS = {"esp32": 0, "esp32s2": 2, "esp32c3": 5, "esp32s3": 9, "esp32c6": 13, "esp32h2": 16, "esp32p4": 18, "esp32c5": 23}
 ESP_BOARDS = [board.name for board in load().values() if board.flashed_by == "esptool"]
 INFO = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
 
@@ -78,6 +78,35 @@ def test_an_esp32_is_erased_written_and_verified(run, tmp_path, name):
     assert loader.commands.count(0x13) == 2  # MD5 of the written data: once by write-flash, once by verify-flash
 
 
+def test_a_board_without_firmware_of_ours_is_not_flashed(run):
+    line = failed(run("flash", "stm32", "--port", "/dev/null"), 2)
+    assert "no firmware of dice for STM32" in line and "dicectl deploy" in line
+
+
+MPFLASH = """#!/bin/sh
+# A double of mpflash: it copies a file instead of downloading one.
+[ "$1 $2 $3 $4" = "download --board ESP32_GENERIC_C6 --version" ] || { echo "no such firmware" >&2; exit 1; }
+mkdir -p "$MPFLASH_FIRMWARE/esp32"
+cp "$FIRMWARE" "$MPFLASH_FIRMWARE/esp32/ESP32_GENERIC_C6-v1.26.1.bin"
+"""
+
+
+def test_micropythons_own_firmware_is_downloaded_by_mpflash(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
+    path = f"{tmp_path}:/usr/bin:/bin"
+    assert "pip install mpflash" in failed(run("flash", "ESP32_GENERIC_C6", "--download", "--dry-run"), 2)
+    program = tmp_path / "mpflash"
+    program.write_text(MPFLASH)
+    program.chmod(0o755)
+    monkeypatch.setenv("FIRMWARE", str(esp_image(tmp_path / "image", "esp32c6")))
+    done = run("flash", "ESP32_GENERIC_C6", "--download", "--dry-run", "--json", path=path)
+    assert done.returncode == 0, done
+    shown = json.loads(done.stdout)
+    assert shown["firmware"].endswith("ESP32_GENERIC_C6-v1.26.1.bin") and shown["offset"] == 0
+    assert "(no such firmware): download it" in failed(run("flash", "RPI_PICO", "--download", "--dry-run", path=path), 1)
+    assert "exclude" in failed(run("flash", "RPI_PICO", "--download", "--firmware", "x"), 2)
+
+
 def test_without_erase_the_rest_of_the_flash_is_kept(run, tmp_path):
     """Files and counters are stored after the firmware."""
     path = esp_image(tmp_path / "firmware.bin", "esp32")
@@ -124,7 +153,7 @@ def test_a_silent_or_missing_port_exits_with_3(run, tmp_path):
     assert "there is no /dev/" in failed(run("flash", "ESP32_GENERIC", "--port", "/dev/no-such", "--firmware", path), 3)
 
 
-@pytest.mark.parametrize("name", sorted(load()))
+@pytest.mark.parametrize("name", sorted(name for name, board in load().items() if board.flashed_by))
 def test_a_dry_run_needs_no_board(run, tmp_path, name):
     """It checks the firmware and prints the steps. Those for an ESP32 are commands that can be typed."""
     board = load()[name]

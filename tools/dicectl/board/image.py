@@ -8,7 +8,8 @@ from pathlib import Path
 from dicectl.errors import FAILED, USAGE, CommandError
 
 _ESP_MAGIC = 0xE9
-_ESP_CHIPS = {0: "esp32", 2: "esp32s2", 5: "esp32c3", 9: "esp32s3", 13: "esp32c6"}  # chip_id of esp_image_header_t
+# By chip_id of esp_image_header_t.
+_ESP_CHIPS = {0: "esp32", 2: "esp32s2", 5: "esp32c3", 9: "esp32s3", 13: "esp32c6", 16: "esp32h2", 18: "esp32p4", 23: "esp32c5"}
 _UF2_MAGIC = (0x0A324655, 0x9E5D5157)
 _UF2_END = 0x0AB16F30
 _UF2_BLOCK_BYTES = 512

@@ -70,7 +70,9 @@ def command(board, micropython, from_debian, profile, with_tls, no_app, output, 
     require_unix("dicectl build")
     if bool(micropython) == from_debian:
         raise CommandError("choose the MicroPython to build: --micropython DIR or --from-debian", USAGE)
-    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app)
+    recipe = Recipe(
+        boards.with_firmware(board), profile, with_tls, Path(micropython).absolute() if micropython else None, not no_app
+    )
     recipe.check()
     output = Path(output or Path("build") / recipe.name)
     if dry_run:

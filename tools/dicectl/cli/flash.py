@@ -5,6 +5,7 @@
 import rich_click as click
 
 from dicectl.cli.options import complete_board, complete_port
+from dicectl.errors import USAGE, CommandError
 
 
 @click.command("flash")
@@ -15,25 +16,34 @@ from dicectl.cli.options import complete_board, complete_port
     help="Serial port of an ESP32, or folder of an RP2's boot drive.  [default: the only one]",
 )
 @click.option("--firmware", type=click.Path(dir_okay=False), help="File to flash.  [default: build/BOARD/firmware.bin or .uf2]")
+@click.option("--download", is_flag=True, help="Flash MicroPython's own firmware, without dice; mpflash downloads it.")
 @click.option("--erase", is_flag=True, help="Erase the whole flash first, with files, counters and settings.")
 @click.option("--no-reset", is_flag=True, help="The ESP32 has no automatic reset, and is already in its boot loader.")
 @click.option("--dry-run", is_flag=True, help="Check the firmware, print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(board, port, firmware, erase, no_reset, dry_run, as_json):
+def command(board, port, firmware, download, erase, no_reset, dry_run, as_json):
     """Write firmware to a board, and verify it.
 
     BOARD is one of boards/boards.toml. Firmware for another chip is rejected. Hold BOOTSEL while you plug in an RP2: it appears as
-    a drive. --erase also erases the counters of groups, so the board needs a new GSA afterwards.
+    a drive. --erase also erases the counters of groups, so the board needs a new GSA afterwards. After --download, dicectl deploy
+    installs dice.
 
     \b
     Examples:
       dicectl flash ESP32_GENERIC --port /dev/ttyUSB0 --erase
       dicectl flash RPI_PICO --firmware build/RPI_PICO/firmware.uf2
+      dicectl flash ESP32_GENERIC_C6 --download
     """
     from dicectl.board import image
     from dicectl.firmware import boards
 
-    board = boards.find(board)
+    board = boards.with_firmware(board)
+    if download:
+        from dicectl.board import mpflash
+
+        if firmware:
+            raise CommandError("--download and --firmware exclude each other", USAGE)
+        firmware = mpflash.download(board)
     path, size = image.check(board, firmware)
     if board.flashed_by == "esptool":
         from dicectl.board import esptool

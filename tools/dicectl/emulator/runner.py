@@ -20,7 +20,7 @@ _SECONDS_MAX = 1800  # of real time
 def is_built(board, profile, with_tls=False):
     """Return whether the firmware that recipe.firmware() would return is in the cache."""
     versions = debian.versions()
-    wanted = recipe.Recipe(boards.find(board), profile, with_tls, None)
+    wanted = recipe.Recipe(boards.with_firmware(board), profile, with_tls, None)
     return bool(versions) and (wanted.folder(versions) / "facts.json").exists()
 
 

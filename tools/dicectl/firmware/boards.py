@@ -19,16 +19,16 @@ class BoardSpec:
     title: str
     port: str
     chip: str
-    machine: str
-    flash_bytes: int
-    ram_bytes: int
-    flash_offset: int
     mpy_arch: str
     aes: str
     network: bool
-    flashed_by: str
     shown: tuple
     note: str
+    machine: str = ""
+    flash_bytes: int = 0
+    ram_bytes: int = 0
+    flash_offset: int = 0
+    flashed_by: str | None = None
     uf2_family: int | None = None
     pins: dict = field(default_factory=dict, hash=False)
 
@@ -40,7 +40,7 @@ class BoardSpec:
     @property
     def from_debian(self):
         """Whether the firmware can be built from Debian's packages, which have neither ESP-IDF nor drivers of radios."""
-        return self.port == "rp2" and not self.network
+        return self.chip == "rp2040" and not self.network
 
 
 @functools.cache
@@ -62,12 +62,24 @@ def find(name):
     return board
 
 
+def with_firmware(name):
+    """Return the BoardSpec with a name, as find() does; raises CommandError, too, if there is no firmware of ours for it."""
+    board = find(name)
+    if board.flashed_by is None:
+        raise CommandError(
+            f"there is no firmware of dice for {board.name}: flash MicroPython's own by the tools of its port, then dicectl deploy",
+            USAGE,
+        )
+    return board
+
+
 def of_machine(machine):
     """Return the BoardSpec whose firmware, or a variant of it, has `machine` in sys.implementation._machine, or None.
 
-    A variant names itself between the board and the chip: "Generic ESP32 module with SPIRAM with ESP32".
+    A variant names itself between the board and the chip: "Generic ESP32 module with SPIRAM with ESP32". In some versions
+    of MicroPython, the name of the chip has a hyphen.
     """
-    return next((board for board in load().values() if _ends(board.machine) == _ends(machine)), None)
+    return next((board for board in load().values() if board.machine and _ends(board.machine) == _ends(machine)), None)
 
 
 def usual_pins():
@@ -77,4 +89,4 @@ def usual_pins():
 
 def _ends(machine):
     parts = machine.split(" with ")
-    return parts[0], parts[-1]
+    return parts[0], parts[-1].replace("-", "")

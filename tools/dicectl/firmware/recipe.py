@@ -125,7 +125,7 @@ def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None,
     Debian's packages. `with_tls` enables MicroPython's own tls on a board that does not have it. `app` freezes firmware/app too,
     with the profile "full". Raises CommandError.
     """
-    recipe = Recipe(boards.find(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
+    recipe = Recipe(boards.with_firmware(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
     recipe.check()
     versions = None if micropython else debian.versions()
     if versions and (recipe.folder(versions) / "facts.json").exists():

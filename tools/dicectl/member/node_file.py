@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The files of a provisioned node, node.json and its GSAs: in a folder, or on a connected board."""
 
+import functools
 import importlib.util
 import json
 import re
@@ -26,10 +27,16 @@ def managers(folder, settings):
 
     `settings` is the contents of its node.json.
     """
+    return app_managers().Managers(settings, str(Path(folder) / FILE))
+
+
+@functools.cache
+def app_managers():
+    """Return the module firmware/app/managers.py."""
     spec = importlib.util.spec_from_file_location("managers", resources.APP / "managers.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Managers(settings, str(Path(folder) / FILE))
+    return module
 
 
 def lock(folder):

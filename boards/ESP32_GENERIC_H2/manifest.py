@@ -1,0 +1,11 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The frozen modules of ESP32_GENERIC_H2; ../manifest.py explains the options."""
+
+include(
+    "../manifest.py",
+    stock="$(PORT_DIR)/boards/manifest.py",
+    profile=options.profile,
+    bare=options.bare,
+    app=options.app,
+)

@@ -1,0 +1,4 @@
+// SPDX-FileCopyrightText: 2026 The dice authors
+// SPDX-License-Identifier: MIT
+// MicroPython's own definition of this board; the port's folder is on the include path.
+#include "boards/ESP32_GENERIC_P4/mpconfigboard.h"
