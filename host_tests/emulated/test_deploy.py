@@ -271,7 +271,7 @@ def test_mip_installs_a_group_member_from_an_index(bare, tmp_path):
             assert (done.returncode, said in done.stdout) == (0, True), done
         assert set(board.files()) == {"lib/dice.mpy", "lib/mine.py"}
         assert run(board, SEAL + "from dice.crypto import name\nprint(name())") == [
-            *(UNICAST, "/lib/dice.mpy./record.mpy", "device (AES in software)"),
+            *(UNICAST, "/lib.dice.mpy./record.mpy", "device (AES in software)"),
         ]
         found = dicectl(board, "doctor")["board"]
     assert found["dice"] == [{"where": "/lib/dice.mpy", "version": __version__, "error": None, "differs": []}]

@@ -126,8 +126,16 @@ def test_the_bundle_is_found_after_a_change_of_folder_and_imported_again(unix):
     first = "import dice, os, sys\nos.chdir('/')\nfrom dice import errors\nprint(dice.__file__, errors.__file__)\n"
     again = f"for name in list(sys.modules): del sys.modules[name]\nos.chdir({str(unix.folder)!r})\n"
     last = "import dice.wire\nprint(dice.wire.__file__)"
-    place = f"{unix.folder}/dice.mpy./"
+    place = f"/{str(unix.folder)[1:].replace('/', '.')}.dice.mpy./"
     assert unix(first + again + last) == ["dice.mpy", f"{place}errors.mpy", f"{place}wire.mpy"]
+
+
+def test_the_bundle_is_found_on_a_file_system_that_is_not_the_root(unix):
+    """Such as /flash on an STM32; MicroPython looks for no mounted folder below another."""
+    mount = f"import os, sys, vfs\nvfs.mount(vfs.VfsPosix({str(unix.folder)!r}), '/flash')\n"
+    for path, folder in (("", "/flash"), ("/flash", "/")):
+        code = f"{mount}sys.path[:] = [{path!r}]\nos.chdir({folder!r})\nimport dice.errors\nprint(dice.errors.__file__)"
+        assert unix(code) == ["/flash.dice.mpy./errors.mpy"]
 
 
 def test_names_of_the_users_modules_keep_their_meaning(unix):

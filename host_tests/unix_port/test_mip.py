@@ -106,7 +106,11 @@ def test_the_index_without_an_architecture_is_for_all(index, tmp_path):
     run(f"import mip; mip.install('dice-group', index='{index}', target='{tmp_path}')")
     board = "import sys\nclass Posix: Locked, create, sync = object, open, print\nsys.modules['dice._posix'] = Posix\n"
     code = f"{board}{SEAL}\nfrom dice.crypto import ccm_viper, ccm\nprint(ccm_viper.__file__)"
-    assert run(code, path=f"{tmp_path}:.frozen").split() == [UNICAST, "function", f"{tmp_path}/dice.mpy./crypto/ccm_viper.mpy"]
+    assert run(code, path=f"{tmp_path}:.frozen").split() == [
+        UNICAST,
+        "function",
+        f"/{str(tmp_path)[1:].replace('/', '.')}.dice.mpy./crypto/ccm_viper.mpy",
+    ]
 
 
 def test_the_index_has_sources_too(index, tmp_path):
