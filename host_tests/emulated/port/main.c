@@ -153,6 +153,7 @@ int port_main(int argc, char **argv) {
             while (!((pyexec_mode_kind == PYEXEC_MODE_RAW_REPL ? pyexec_raw_repl() : pyexec_friendly_repl()) & PYEXEC_FORCED_EXIT)) {
             }
         }
+        mp_hal_stdout_tx_str("MPY: soft reboot\r\n"); // mpremote waits for this
         gc_sweep_all();
         mp_deinit();
     }
