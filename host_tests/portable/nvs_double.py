@@ -190,8 +190,9 @@ class Esp32:
 
     def __init__(self, chip):
         self._chip = chip
+        self.NVS = self._open  # MicroPython 1.25 imports attributes of an object, but no methods
 
-    def NVS(self, namespace):
+    def _open(self, namespace):
         """Return the double of an NVS object."""
         if len(namespace) > _KEY_MAX:
             raise OSError(-INVALID_NAME, "of the double")

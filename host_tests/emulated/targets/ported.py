@@ -18,6 +18,7 @@ from host_tests.emulated.targets import built
 from host_tests.emulated.targets.base import TIMEOUT_S, Target
 
 FOLDER = resources.ROOT / "host_tests" / "emulated"
+BLOCKS = 512  # of 4 KB: the 2 MB that an ESP32 with 4 MB of flash has for files
 _RAW, _END = b"\x01", b"\x04"
 _BEGINS = b"raw REPL; CTRL-B to exit\r\n>OK"
 
@@ -94,7 +95,7 @@ class Ported(Target):
 
     def started(self, script, files, folder):
         image = folder / "image"
-        image.write_bytes(board.make_image(files))
+        image.write_bytes(board.make_image(files, BLOCKS))
         return self.command(self.get(), image), self.typed(script), None
 
     def typed(self, script):

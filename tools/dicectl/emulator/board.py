@@ -78,22 +78,22 @@ def tree(*folders):
     return found
 
 
-def _disk(**options):
-    """Return a littlefs with the block size and count that MicroPython uses on a RPI_PICO, not mounted."""
+def _disk(blocks=None, **options):
+    """Return a littlefs with the block size of MicroPython on a RPI_PICO, and as many blocks or `blocks`, not mounted."""
     from littlefs import LittleFS, UserContext
 
     from dicectl.emulator.process import layout
 
     place = layout()
-    size, count = place.fs_blocksize, place.fs_blockcount
+    size, count = place.fs_blocksize, blocks or place.fs_blockcount
     return LittleFS(UserContext(size * count), mount=False, block_size=size, block_count=count, **options)
 
 
-def make_image(files):
-    """Return the bytes of a file system with `files`, {path on the board: bytes, or path here}."""
+def make_image(files, blocks=None):
+    """Return the bytes of a file system with `files`, {path on the board: bytes, or path here}; `blocks` as in _disk()."""
     from littlefs import LittleFSError
 
-    disk = _disk(disk_version=0x00020000)  # all versions of MicroPython read it
+    disk = _disk(blocks, disk_version=0x00020000)  # all versions of MicroPython read it
     disk.format()
     disk.mount()
     for name, content in files.items():
