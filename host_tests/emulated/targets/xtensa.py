@@ -25,6 +25,7 @@ class Xtensa(Ported):
     name = "xtensa"
     title = "Xtensa with the windowed ABI (ESP32, -S2, -S3) in qemu-xtensa"
     architecture = "xtensawin"
+    gate_s = 22
     system_call = bytes.fromhex("005000")
     tools = {_GCC: "gcc-xtensa-lx106", _AS: "binutils-xtensa-lx106", "qemu-xtensa": "qemu-user"}
     tools |= {"apt-get": "apt", "dpkg-deb": "dpkg", "dpkg-source": "dpkg-dev", "make": "make", "gcc": "gcc"}
