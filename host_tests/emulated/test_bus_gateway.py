@@ -23,7 +23,7 @@ class GroupBehindGateway(GroupOnBus):
 
     def files_of(self, name):
         """Return the files that make a board a host."""
-        return {"bus.json": json.dumps({"serial": HOSTS[name]}).encode(), **files.compiled(resources.APP, "link.py")}
+        return {"bus.json": json.dumps({"serial": HOSTS[name]}).encode(), **files.compiled(resources.APP, "link.py", "pins.py")}
 
     def add_unix(self, folder):
         """Start the gateway, and the node of the unix port on the network."""

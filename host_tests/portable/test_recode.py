@@ -80,7 +80,7 @@ def test_whatever_a_record_does_not_say_twice_goes_whole():
 
 
 def test_other_content_types_go_whole():
-    for content_type in range(256):
+    for content_type in range(0, 256, 5):
         check(bytes((content_type,)) + RECORD[1:])
     for content_type in (20, 21, 22, 24, 25, 26):
         changed = bytes((content_type,)) + RECORD[1:]
@@ -88,10 +88,10 @@ def test_other_content_types_go_whole():
 
 
 def test_any_bytes_survive():
-    for seed in range(120):
+    for seed in range(60):
         data = noise(seed, seed % 60)
         check(data)
-        for first in (b"\0", b"\0\0", b"\x80", b"\0\x80", b"\xff", b"\0\0\xff", b"\x17\xfe\xfd"):
+        for first in (b"\0", b"\x80", b"\0\x80", b"\0\0\xff", b"\x17\xfe\xfd"):
             check(first + data)
     for frame in (RECODED, b"\0" + RECODED, b"\0\0" + RECODED, b"\0" + RECORD):  # datagrams that look like frames
         assert check(frame) == (frame if frame == b"\0" + RECORD else b"\0" + frame)
@@ -101,7 +101,7 @@ def test_any_bytes_survive():
 
 
 def test_no_frame_raises_and_each_is_at_most_15_bytes_longer():
-    for seed in range(120):
+    for seed in range(60):
         for first in (b"", b"\0", b"\x80", b"\xff\xff"):
             frame = first + noise(seed, seed % 50)
             assert len(restore(frame)) <= len(frame) + 15
