@@ -28,6 +28,7 @@ _SOME_FIRMWARE_LACKS = (  # modules in C that depend on the port, or on the boar
 )
 # Verbs that use sockets: {verb: (the argument that replaces them, its place if it may be given by position)}
 _BY_UDP = {"join": ("transport", 2), "attach": ("transport", 2), "connect": ("network", 99), "serve": ("network", 99)}
+_UDP = "dice.transport.udp"
 _SOCKETS = (
     "flash the firmware of a board with a network, or take part over a serial line, as firmware/examples/bus.py and the option "
     '"serial" of firmware/app do'
@@ -70,10 +71,13 @@ def _started(sources):
 def _needs(tree, sources):
     """Yield (module, what needs it) of one program."""
     own = {path.rpartition("/")[2].removesuffix(".py") for path in sources}
-    for name in {name.partition(".")[0] for node in _certain(tree) for name in _imported(node)} - own:
+    imported = {name for node in _certain(tree) for name in _imported(node)}
+    for name in {name.partition(".")[0] for name in imported} - own:
         if name in _SOME_FIRMWARE_LACKS:
             yield name, f"`import {name}`"
-    if _is_without_line(sources) and any("link" in _imported(node) for node in _certain(tree)):
+    if _UDP in imported:
+        yield "socket", f"`{_UDP}`"
+    if _is_without_line(sources) and "link" in imported:
         yield "socket", 'a node whose app.json has no "serial"'
     verbs = _verbs(tree)
     for node in ast.walk(tree):
@@ -85,10 +89,12 @@ def _needs(tree, sources):
 
 
 def _imported(node):
-    """Return the names of the modules that a node imports, if it is an import."""
+    """Return the names of the modules that a node may import, if it is an import."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    return [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
 
 
 def _verbs(tree):
