@@ -146,12 +146,12 @@ class Device:
 
     def restart(self):
         """Restart MicroPython, so that its heap is as after power on; boot.py runs, main.py does not. Raises CommandError."""
-        from mpremote.transport import TransportError
-
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                self._transport.enter_raw_repl(soft_reset=True, timeout_overall=_BOOT_S)
-        except (TransportError, OSError) as error:
+            for keys, answer in ((b"\r\x03\r\x01", _BANNER + b">"), (b"\x04", _BANNER)):  # Ctrl-D: soft reset
+                self._transport.serial.write(keys)
+                if not self._transport.read_until(1, answer, timeout=_BOOT_S, timeout_overall=_BOOT_S).endswith(answer):
+                    raise OSError("silent")
+        except OSError as error:
             raise CommandError(f"MicroPython on {self.port} did not restart: press reset and try again", NO_DEVICE) from error
 
     def interrupt(self):

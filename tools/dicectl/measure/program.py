@@ -141,6 +141,10 @@ def _run(device, path, seconds, echo):
         return output, "it returned"
     except DeviceError as error:
         return output, None if str(error).startswith("KeyboardInterrupt") else str(error)
+    except CommandError as error:  # it has reset the board, or put it to sleep
+        if output.last is None or watch.gave_up:
+            raise
+        return output, error.format_message()
     finally:
         watch.close()
 
