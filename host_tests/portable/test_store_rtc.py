@@ -54,9 +54,9 @@ def test_a_damaged_block_is_forgotten():
 
 def test_rtc_memory_does_not_count_once_another_program_has_written_the_flash():
     flash, rtc = RamStore(), RtcDouble()
-    last = send(Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory), 0), 3)
-    last = send(Member(make_gsa(own_id=1, fresh=False), flash, 0), 300, last)
-    send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory), 0), 300, last)
+    last = send(Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory, 16), 0), 3)
+    last = send(Member(make_gsa(own_id=1, fresh=False), flash, 0), 20, last)
+    send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory, 16), 0), 20, last)
     flash.values.clear()
     assert RtcStore(flash, rtc.memory).get(T) is None, "a store that was erased is empty"
 

@@ -10,6 +10,7 @@ from host_tests.emulated.targets.base import TIMEOUT_S, Target
 NOT_ON_BOARDS = {"test_manager", "test_names", "test_vectors_hmac", "test_gsa", "test_aio_group", "test_espnow", "test_response"}
 NOT_ON_BOARDS |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_nonce_states"}
 NOT_ON_BOARDS |= {"test_manager_numbers", "test_manager_rations", "test_presence", "test_manager_rollback"}
+NOT_ON_BOARDS |= {"test_store_nvs", "test_store_rtc"}  # the firmware is that of another board
 # The emulator needs up to half an hour for these, half of it for test_states.
 SLOW = {"test_aio_group", "test_lifetime", "test_member", "test_replay", "test_ages", "test_aio_supervision", "test_presence"}
 SLOW |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
