@@ -338,6 +338,16 @@ def test_only_modules_that_differ_are_sent(tmp_path):
     assert deploy(tmp_path).sent_bytes < 300, "less than the index is new"
 
 
+@pytest.mark.parametrize("kept", [700, 5000, -1])
+def test_a_damaged_bundle_is_replaced(tmp_path, kept):
+    """Such as one that mip did not write to its end."""
+    put(tmp_path, {"dice.mpy": made()[:kept]})
+    assert len(sync.differences(Board(tmp_path), "/dice.mpy", {"mpy": RP2040, "platform": "rp2"})) == len(GROUP) - 1
+    plan = deploy(tmp_path)
+    assert content(tmp_path) == {"dice.mpy": made()}
+    assert plan.sent_bytes == len(made())
+
+
 @pytest.mark.parametrize(
     "mine",
     [

@@ -90,7 +90,7 @@ def _board(port, dry_run):
 def _dice(device, facts, entry, file, version, error):
     """Return the facts of one dice on the board; if it consists of files, also the modules that differ from this one."""
     folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
-    if folder and file and file.endswith("dice.mpy"):
+    if folder and ((file or "").endswith("dice.mpy") or _has_only_a_file(device, folder)):
         folder += ".mpy"
     result = {"where": "frozen" if folder is None else folder, "version": version, "error": error}
     if folder and "hashlib" not in device.call("missing")[0]:
@@ -98,6 +98,12 @@ def _dice(device, facts, entry, file, version, error):
         if not folder.endswith(".mpy") and device.call("exists", folder + ".mpy")[0]:
             result["hides"] = folder + ".mpy"
     return result
+
+
+def _has_only_a_file(device, folder):
+    """Return whether there is a file of dice, which may be damaged, and no folder."""
+    device.load("board_files.py")
+    return device.call("exists", folder + ".mpy")[0] and not device.call("exists", folder)[0]
 
 
 def _to_do(board, known):

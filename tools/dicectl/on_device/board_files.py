@@ -51,7 +51,10 @@ def _index(path):
 
 
 def parts(path):
-    """Print (name, offset, bytes, SHA-256) of each part of a bundle, and print nothing if the file is none or does not exist."""
+    """Print (name, offset, bytes, SHA-256) of each part of a bundle, and print nothing if the file is none or does not exist.
+
+    Of a bundle that is damaged, such as one of an interrupted mip, print a part of no bytes.
+    """
     try:
         text, at, end = _index(path)
         found = [("/__init__", 0)]
@@ -59,7 +62,12 @@ def parts(path):
             name, begin = line.split(" ")
             found.append((name, int(begin)))
         found += [("", at), (None, end)]
-    except (OSError, ValueError):
+    except OSError:
+        return
+    except ValueError:
+        with open(path, "rb") as file:
+            if b"_Bundle" in file.read(1024):
+                print(repr(("", 0, 0, "")))
         return
     for i in range(len(found) - 1):
         name, at = found[i]
