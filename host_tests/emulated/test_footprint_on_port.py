@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """`dicectl footprint --port` on an emulated RP2040 through a pseudo-terminal: dice alone, and around a user's program."""
 
+import ast
 import contextlib
 import json
 import os
@@ -46,8 +47,8 @@ def bare():
         pytest.skip(failure.format_message())
 
 
-def run(board, *arguments):
-    argv = [sys.executable, "-m", "dicectl", "footprint", "--port", board.port, *map(str, arguments)]
+def run(port, *arguments):
+    argv = [sys.executable, "-m", "dicectl", "footprint", "--port", port, *map(str, arguments)]
     return subprocess.run(argv, capture_output=True, text=True)
 
 
@@ -56,7 +57,7 @@ def measured(firmware, tmp_path_factory):
     """Return (--json, root of the picture, the board's files, whether its main.py runs again)."""
     svg = tmp_path_factory.mktemp("picture") / "board.svg"
     with EmulatedBoard(firmware, FILES, pty=True, paced=False) as board:
-        done = run(board, "--json", "--svg", svg)
+        done = run(board.port, "--json", "--svg", svg)
         assert done.returncode == 0, done
         with Device(board.port) as device:
             restarted = device.run("print(globals().get('running'))").strip()
@@ -125,41 +126,30 @@ def test_the_documented_pico_is_this_one(measured):
     assert figures["store"]["programmed"] == pytest.approx(pico["store"]["programmed"], rel=0.05)
 
 
-def collected(board, *steps):
-    """Return the figures of a few steps on a board."""
-    with Device(board.port) as device:
-        return on_board.collect(device, lambda text: None, steps)
-
-
-def test_files_of_dice_are_measured_as_blocks_of_flash_unless_the_room_is_lacking(bare):
+def test_files_of_dice_are_measured_as_blocks_of_flash_unless_the_room_is_lacking(tmp_path):
     """The measurement writes a copy, removes it again, and needs the room for it."""
-    flavour = mpy.Flavour(6 | 3 << 8 | 4 << 10)
-    dice = bundle.make(profiles.files("group", native=True), flavour, mpy.cross_version())
-    blocks = bundle.blocks(len(dice), 4096)
-    with EmulatedBoard(bare, {bundle.FILE: dice, **FILES}, pty=True, paced=False) as board:
-        figures = collected(board, "file_system", "stack")
-        assert figures["file_system"] == {
-            "bytes": len(dice),
-            "files": 1,
-            "free": figures["file_system"]["free"],
-            "dice": blocks * 4096,
-        }
-        assert board.files() == {bundle.FILE: dice, **FILES}
-        assert figures["stack"]["receive"] > 500 and "handshake" not in figures["stack"], "profile group has no sessions"
-        (note,) = figures["notes"]
-        assert note.startswith("handshake: not measured: a module is not on the board") and "dicectl deploy --profile full" in note
-    full = {bundle.FILE: dice, "big": bytes((BLOCKS - 7 - blocks) * 4096)}
-    with EmulatedBoard(bare, full, pty=True, paced=False) as board:
-        figures = collected(board, "file_system")
-        (note,) = figures["notes"]
-        assert note.startswith("file system: not measured: ") and "bytes of flash must be free" in note
-        assert board_report.rows(figures, None), "the other rows can be printed"
-        assert board.files() == full
+    with xtensa(tmp_path, {"notes.txt": b"mine"}, "group") as port, Device(port) as device:
+        figures = on_board.collect(device, lambda text: None, ("file_system", "stack"))
+        device.restart()  # which ends the files in RAM
+        assert sorted(ast.literal_eval(device.run("import os\nprint(os.listdir('/'))"))) == sorted((bundle.FILE, "notes.txt"))
+    space = figures["file_system"]
+    assert (space["files"], space["dice"]) == (1, bundle.blocks(space["bytes"], 4096) * 4096)
+    assert figures["stack"]["receive"] > 500 and "handshake" not in figures["stack"], "profile group has no sessions"
+    (note,) = figures["notes"]
+    assert note.startswith("handshake: not measured: a module is not on the board") and "dicectl deploy --profile full" in note
+    big = bytes((BLOCKS - 7) * 4096 - space["dice"])
+    with xtensa(tmp_path, {"big": big}, "group") as port, Device(port) as device:
+        figures = on_board.collect(device, lambda text: None, ("file_system",))
+        device.restart()
+        assert device.run("import os\nprint(len(os.listdir('/')))").strip() == "2"
+    (note,) = figures["notes"]
+    assert note.startswith("file system: not measured: ") and "bytes of flash must be free" in note
+    assert board_report.rows(figures, None), "the other rows can be printed"
 
 
 def test_a_board_without_dice_gets_one_clear_line(bare):
     with EmulatedBoard(bare, FILES, pty=True, paced=False) as board:
-        done = run(board)
+        done = run(board.port)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.strip().endswith("has no dice: run dicectl deploy")
         assert board.files() == FILES
@@ -215,28 +205,18 @@ def test_a_program_is_sampled_by_a_timer_without_a_change(firmware, committed, m
     assert figures["sampling"]["percent_of_time"] < 20 and 0 < figures["sampling"]["hook_us"] < 1000
 
 
-def test_a_program_that_fails_is_reported(firmware, tmp_path):
-    source = tmp_path / "fails.py"
-    source.write_text("import time, nowhere\n")
-    with EmulatedBoard(firmware, FILES, pty=True, paced=False) as board:
-        done = run(board, source)
-        assert "note: the program ended: ImportError: no module named 'nowhere'" in done.stdout
-        assert run(board, ":absent.py").stderr.strip().endswith("run dicectl deploy, or give a file of this computer")
-        assert board.files() == FILES
-
-
 # The instruction set of the ESP32. Its emulated clock is not that of a chip, so no time is looked at.
 
 
 @contextlib.contextmanager
-def xtensa(tmp_path, files):
+def xtensa(tmp_path, files, profile="full"):
     """Yield the port of MicroPython on an emulated Xtensa with these files, and a bundle of dice."""
     row = TABLE["xtensa"]
     try:
         elf = row.get()
     except CommandError as failure:
         pytest.skip(failure.format_message())
-    dice = bundle.make(profiles.files("full", native=True), mpy.flavour_here(row.architecture), mpy.cross_version())
+    dice = bundle.make(profiles.files(profile, native=True), mpy.flavour_here(row.architecture), mpy.cross_version())
     image = tmp_path / "image"
     image.write_bytes(make_image({bundle.FILE: dice, **files}))
     near, far = os.openpty()
@@ -273,3 +253,13 @@ def test_a_program_is_sampled_by_asyncio_on_a_board_without_timers(tmp_path):
     check_program(figures, 90)
     assert figures["notes"] == ["the program ended: it returned"]
     assert figures["sampling"]["by"] == "asyncio"
+
+
+def test_a_program_that_fails_is_reported(tmp_path):
+    source = tmp_path / "fails.py"
+    source.write_text("import time, nowhere\n")
+    with xtensa(tmp_path, {}) as port:
+        assert "note: the program ended: ImportError: no module named 'nowhere'" in run(port, source).stdout
+        absent = run(port, ":absent.py")
+    assert (absent.returncode, absent.stdout) == (2, "")
+    assert absent.stderr.strip().endswith("run dicectl deploy, or give a file of this computer")
