@@ -47,6 +47,15 @@ def test_a_script_runs_with_the_given_files(firmware, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "from flash rp2\n", "")
 
 
+def test_random_numbers_differ_between_calls_and_after_each_power_on(firmware):
+    """Clients in one test had the same random, and a server took the second hello for a copy of the first."""
+    script = "import os\nfor _ in range(4): print(os.urandom(16))"
+    found = run(firmware, script) + run(firmware, script)
+    assert len(set(found)) == 8
+    ones = sum(bin(value).count("1") for line in found for value in eval(line))
+    assert 350 < ones < 674, "of 1,024 bits"
+
+
 def test_an_exception_gives_its_traceback_and_exit_status_1(firmware, tmp_path):
     script = tmp_path / "script.py"
     script.write_text("print('before')\n{}['absent']\n")

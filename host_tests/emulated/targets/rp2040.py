@@ -2,15 +2,40 @@
 # SPDX-License-Identifier: MIT
 """The emulated RP2040 with the heap of a RPI_PICO, dice frozen in its firmware."""
 
-from dicectl.emulator import board
-from host_tests.emulated import files
-from host_tests.emulated.targets.base import TIMEOUT_S, Target
+import functools
+import re
 
-# These test modules of dice that no firmware has, such as the group manager.
-NOT_ON_BOARDS = {"test_manager", "test_names", "test_vectors_hmac", "test_gsa", "test_aio_group", "test_espnow", "test_response"}
-NOT_ON_BOARDS |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_nonce_states"}
-NOT_ON_BOARDS |= {"test_manager_numbers", "test_manager_rations", "test_presence", "test_manager_rollback"}
-NOT_ON_BOARDS |= {"test_store_nvs", "test_store_rtc"}  # the firmware is that of another board
+from dicectl.emulator import board
+from dicectl.firmware import profiles
+from host_tests.emulated import files
+from host_tests.emulated.targets.base import PORTABLE, TIMEOUT_S, Target
+
+_IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
+DYNAMIC = {"test_names"}  # imports by names that it reads
+
+
+@functools.cache
+def imported(name):
+    """Return what a portable module imports, also by other portable modules: modules, and names of modules with a dot."""
+    found, left = set(), {name}
+    while left:
+        path = PORTABLE / f"{left.pop()}.py"
+        for module, names in _IMPORT.findall(path.read_text() if path.exists() else ""):
+            words = re.findall(r"[\w.]+", names)
+            new = {module, *(f"{module}.{word}" for word in words)} if module else set(words)
+            left |= new - found
+            found |= new
+    return found
+
+
+def needs_more(name):
+    """Return whether a test module imports a part of dice that no firmware has."""
+    more = {
+        file.removesuffix(".py").replace("/", ".") for file in set(profiles.files(unix=True)) - set(profiles.files(esp32=False))
+    }
+    return name in DYNAMIC or bool(imported(name) & more)
+
+
 # The emulator needs up to half an hour for these, half of it for test_states.
 SLOW = {"test_aio_group", "test_lifetime", "test_member", "test_replay", "test_ages", "test_aio_supervision", "test_presence"}
 SLOW |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
@@ -35,4 +60,4 @@ class Rp2040(Target):
         return board.run(self.get(), script, files, timeout_s=timeout_s)
 
     def dice(self, name):
-        return files.dice(self.architecture, whole=name in NOT_ON_BOARDS)
+        return files.dice(self.architecture, whole=needs_more(name))

@@ -27,6 +27,7 @@ _STILL_S = 0.01  # how long a chip that only waits for input is given to get som
 _WAITING_MAX_BYTES = 1 << 20
 _ERASED_BYTES = {0x20: 4096, 0xD8: 65536}  # by the flash chip's command
 _PROGRAM_BYTES = {0x02: 256}
+_ROSC, _RANDOMBIT = 0x40060, 0x1C  # of the chip's data sheet, section 2.17: the page of the registers, and the offset of one
 
 
 def layout():
@@ -164,6 +165,13 @@ def keep_flash(mcu, path):
     ssi._apply_command = write_through
 
 
+def have_random_bits(mcu):
+    """Give the chip's ring oscillator its random bit, the source of os.urandom(): rp2040py on its own reads it as 1 each time."""
+    oscillator = mcu.peripherals[_ROSC]
+    read = oscillator.read_uint32
+    oscillator.read_uint32 = lambda offset: os.urandom(1)[0] & 1 if offset == _RANDOMBIT else read(offset)
+
+
 class Emulation:
     """One board, from power on until the process ends."""
 
@@ -177,6 +185,7 @@ class Emulation:
         self._execute_batch = execute_batch
         self._simulator = self._device.simulator
         keep_flash(self._device.mcu, flash)
+        have_random_bits(self._device.mcu)
         with open(clock, "r+b") as file:
             self._times = mmap.mmap(file.fileno(), 16)
         self._clock = self._simulator.clock
