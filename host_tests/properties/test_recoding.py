@@ -131,7 +131,7 @@ def _session(seed):
     if ours.connected and theirs.connected:
         for _ in range(4):
             for end in (ours, theirs):
-                end.send(rng.randbytes(rng.randrange(1, 100)), now)
+                end.send(rng.randbytes(rng.randrange(1, 80)), now)
             exchange(now)
     for end in (ours, theirs):
         end.close()
