@@ -44,12 +44,13 @@ def test_a_stored_value_is_read_back_after_a_restart():
 
 def test_a_power_cut_at_any_step_leaves_the_old_value_or_the_new_one():
     """Tried with the first write, writes of the integer, and those that replace the blob."""
+    folder = make_folder()  # each takes two blocks of a board
     for before, after in zip((None,) + STEPS, STEPS):
         step = cut = 0
         while step == cut:
             step += 1
             with Chip() as chip:
-                store = nvs_store(make_folder())
+                store = nvs_store(folder)
                 if before is not None:
                     store.put(NAME, before)
                 chip.fail_at(step)
@@ -111,9 +112,9 @@ class FailingOs:
 
 def test_a_take_over_leaves_the_file_or_its_value_in_nvs_whenever_the_power_fails():
     """With a Member: host_tests/properties/test_store_take_over.py."""
+    folder = make_folder()
     for cuts in [(0, cut) for cut in range(1, 6)] + [(step, 0) for step in range(1, 9)]:
         for left_over in (b"", encoded(9), encoded(9)[:9]):  # of a write that was interrupted
-            folder = make_folder()
             write(folder + "/" + NAME, encoded(5))
             if left_over:
                 write(folder + "/" + NAME + ".tmp", left_over)
@@ -155,8 +156,8 @@ def send(member, count, used=None):
 
 
 def test_the_higher_value_of_file_and_nvs_is_taken_over():
+    folder = make_folder()
     for old, held, expected in ((5, None, 5), (5, 9, 9), (9, 5, 9), (None, 5, 5)):
-        folder = make_folder()
         with Chip():
             if held is not None:
                 nvs_store().put(NAME, held)

@@ -40,7 +40,7 @@ def needs_more(name):
 SLOW = {"test_aio_group", "test_lifetime", "test_member", "test_replay", "test_ages", "test_aio_supervision", "test_presence"}
 SLOW |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
 SLOW |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_resumption", "test_revocation"}
-SLOW |= {"test_nonce_states", "test_manager_numbers", "test_manager_rations", "test_manager_rollback"}
+SLOW |= {"test_store_nvs", "test_nonce_states", "test_manager_numbers", "test_manager_rations", "test_manager_rollback"}
 
 
 class Rp2040(Target):
