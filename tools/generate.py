@@ -105,7 +105,7 @@ def table():
             "yes" if board.network else "no",
             f"`{board.flash_offset:#x}`" if board.flashed_by else "",
             done,
-            board.note,
+            board.note + (f" It needs MicroPython {board.since}." if board.since != "1.24" else ""),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import stat
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -88,6 +89,23 @@ def test_d4_a_copy_of_the_file_alone_is_refused_and_can_be_accepted(house, tmp_p
     dicectl("restore", moved, moved)
     registry = SqliteRegistry(moved)
     assert registry.restored
+    registry.close()
+
+
+def test_d4_a_restored_registry_is_not_changed_by_the_log_of_a_file_that_was_removed(tmp_path):
+    """A manager that is killed leaves its log beside the file; SQLite would replay it over whatever takes the place of the file."""
+    backup, lost, path = tmp_path / "monday.db", tmp_path / "lost.db", tmp_path / "house.db"
+    registry = SqliteRegistry(path)
+    registry.enrol("lamp-1")
+    dicectl("backup", backup, path)
+    registry.later = lambda *_: None  # it is killed before its next checkpoint
+    registry.enrol("later")
+    assert Path(f"{path}-wal").stat().st_size
+    shutil.copy2(f"{path}-wal", f"{lost}-wal")
+    registry.close()
+    dicectl("restore", backup, lost)
+    registry = SqliteRegistry(lost)
+    assert registry.restored and list(registry.devices()) == ["lamp-1"]
     registry.close()
 
 

@@ -157,3 +157,27 @@ def test_a_service_whose_leader_is_lost_ends(tmp_path):
             await town.service.watch(1)
 
     run(tmp_path, scenario)
+
+
+def test_what_is_held_for_an_address_is_sent_when_it_is_released():
+    class Inner:
+        sent = []
+
+        def send(self, datagram, address):
+            self.sent.append((bytes(datagram), address))
+
+    transport = FencedTransport(Inner(), lambda: True)
+    first, other = ("192.0.2.1", 1), ("192.0.2.2", 1)
+    held = transport.hold(first)
+    for number in range(99):
+        transport.send(b"%d" % number, first)
+    transport.send(b"other", other)
+    assert Inner.sent == [(b"other", other)]
+    transport.release(other, None)
+    transport.release(first, [])
+    assert len(Inner.sent) == 1, "somebody else's"
+    transport.release(first, held)
+    assert Inner.sent[1:] == [(b"%d" % number, first) for number in range(16)], "a bounded number"
+    transport.release(first, held)
+    transport.send(b"later", first)
+    assert Inner.sent[-1] == (b"later", first) and len(Inner.sent) == 18

@@ -9,6 +9,9 @@ import socket
 
 import pytest
 
+import dice
+from dice.dtls.kx_psk import Psk
+from dice.group.presence import CONNECTED
 from dicectl.manager.recall import PAUSES_S, address_of
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.sqlite import SqliteRegistry
@@ -130,6 +133,74 @@ def test_d2_a_manager_that_is_killed_while_devices_join_has_all_back_that_it_has
         await house.until(lambda: connected <= set(house.service.kdc.connected), BACK_S)
 
     House(tmp_path).run(scene)
+
+
+@pytest.mark.parametrize("count", [1, 5, 10])
+def test_d2_a_device_that_has_a_session_can_be_called_back(tmp_path, count):
+    """Its last flight is held until its session is stored: a manager that is killed at any moment afterwards finds it again."""
+
+    def with_a_session(house):
+        peers = {node.identity: node._peer for node in house.nodes.values()}
+        return {identity for identity, peer in peers.items() if peer and not peer.ended}
+
+    async def scene(house):
+        await house.add(10)
+        for node in house.nodes.values():
+            node.power_off()
+        await asyncio.sleep(2000)
+        for node in house.nodes.values():
+            node.power_on()
+        while len(with_a_session(house)) < count:
+            await asyncio.sleep(0.001)
+        having = with_a_session(house)
+        house.kill()
+        await house.start()
+        await house.until(lambda: having <= set(house.service.kdc.connected), BACK_S)
+
+    House(tmp_path).run(scene)
+
+
+def test_a_device_that_connects_anew_from_its_address_is_awake_all_the_time(tmp_path):
+    """Its former session ends at once, the new one is served when it is stored: no epoch may forget the device meanwhile."""
+
+    async def scene(house):
+        await house.add(1)
+        (node,) = house.nodes.values()
+        kdc, states = house.service.kdc, set()
+        monitor = asyncio.ensure_future(_watch(kdc, node.identity, states))
+        for _ in range(3):
+            client = next(iter(house.service._service.listener.sessions))
+            await asyncio.sleep(30)
+            connection = await dice.connect(
+                ("", 0), Psk(node.identity, node._key), network=_SameAddress(house.network, client.address)
+            )
+            await asyncio.sleep(1)
+            assert not connection.ended
+        monitor.cancel()
+        assert states == {(CONNECTED, True)}
+
+    House(tmp_path).run(scene)
+
+
+async def _watch(kdc, identity, states):
+    while True:
+        states.add((kdc.presence.state(identity), kdc.is_awake(identity)))
+        await asyncio.sleep(0.001)
+
+
+class _SameAddress:
+    """A network whose sockets have an address that another one had."""
+
+    def __init__(self, network, address):
+        self.network = network
+        self.address = address
+
+    def Unicast(self, address, port=None):
+        end = self.network.unicast("again", False)
+        self.network.ends.pop(end.address)
+        end.address = self.address
+        self.network.ends[end.address] = end
+        return end
 
 
 def test_d2_a_device_is_served_though_its_session_cannot_be_stored(tmp_path, monkeypatch):

@@ -47,7 +47,8 @@ if TYPING:
 class Kdc:
     """Serves the members of groups, and delivers keys to them.
 
-    * `connected`: {identity: Coap} of all devices that have a session; `presence`: the dice.group.presence.Presence of all devices.
+    * `connected`: {identity: Coap} of all devices that have a session; `arriving`: those with a new one that serve() does not know
+      yet, which is why they are not away; `presence`: the dice.group.presence.Presence of all devices.
     * `overrun` and `error`: how many exceptions the watch over silent devices has survived, and the last one.
 
     Call changed() after each add(), remove(), replace() or rekey() of a Manager, and forget() with a device that is deleted.
@@ -62,6 +63,7 @@ class Kdc:
         if not REPORT_PERIOD_MIN_S <= report_s <= REPORT_PERIOD_MAX_S:
             raise UsageError(E_OPTION)
         self.connected: dict[bytes, Coap] = {}
+        self.arriving: set[bytes] = set()
         self.presence = Presence(report_s)
         self.overrun = 0
         self.error: Exception | None = None
@@ -109,8 +111,9 @@ class Kdc:
         finally:
             if self.connected.get(identity) is session:
                 del self.connected[identity]
-                self.presence.ended(identity, now())
-                self._changed()
+                if identity not in self.arriving:
+                    self.presence.ended(identity, now())
+                    self._changed()
 
     def forget(self, identity: bytes) -> None:
         """Close the session of a device that is deleted, and forget it."""
@@ -197,7 +200,8 @@ class Kdc:
     def is_awake(self, identity: bytes) -> bool:
         """Return whether a device is awake: connected, or returning after a start of the manager, and not silent."""
         state = self.presence.state(identity)
-        return state == RETURNING or (identity in self.connected and state not in (SILENT, ASLEEP))
+        is_here = identity in self.connected or identity in self.arriving
+        return state == RETURNING or (is_here and state not in (SILENT, ASLEEP))
 
     def errors(self) -> "dict[str, Exception]":
         """Return {name of a group: the last exception of storing its state}."""

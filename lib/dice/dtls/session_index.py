@@ -190,11 +190,13 @@ class Clients:
 class IndexedListener(Listener):
     """A Listener for any number of sessions, with the same calls. Addresses can be hashed as well.
 
+    `established(client)`, if set, is called when a handshake is complete, before the last flight is sent to the client.
     Times are kept in ms since the listener began, because ticks wrap and a heap must not.
     """
 
     def __init__(self, credentials, random, now, encode, **options):
         """As Listener."""
+        self.established = None
         self._now = now
         self._elapsed = 0  # the time in ms at `_now`
         self._touched = {}  # sessions that were called, and not yet asked for datagrams, as keys
@@ -349,6 +351,8 @@ class IndexedListener(Listener):
         super()._make_room(newcomer)
         self._displaced += [client for client in self._suspects if client not in self.sessions]
         self._checks.append((self._elapsed + CREDENTIAL_CHECK_MS, newcomer))
+        if self.established:
+            self.established(newcomer)
 
     def _victim(self, identity):
         victim = self.sessions.victim(identity)

@@ -161,7 +161,7 @@ def show(group, as_json, registry):
 def members(group, offline, as_json, registry):
     """List the members of a group with their roles, their epochs, and when each was there last.
 
-    A member that misses a report is silent: within the period of `dicectl manager run --report-every`, a tenth of it and 15 s.
+    A member that misses a report is silent: within the period of `dicectl manager run --report-every`, a tenth of it and 10 s.
 
     \b
     Example:

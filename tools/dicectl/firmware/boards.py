@@ -25,6 +25,7 @@ class BoardSpec:
     shown: tuple
     note: str
     machine: str = ""
+    since: str = "1.24"
     flash_bytes: int = 0
     ram_bytes: int = 0
     flash_offset: int = 0

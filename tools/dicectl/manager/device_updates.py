@@ -20,6 +20,7 @@ MANAGERS_MAX = 8  # firmware/app/managers.py
 _HOST_MAX_BYTES = 253
 _PACE_S = 0.02
 _AT_A_TIME = 32
+_UNKNOWN_S = 86_400
 _RETRY_S = 60  # after a device was sent a key, has refused, or has not answered
 _CALLS_S = (0.5, 1, 2, 4)  # between calls to a device that is to use its new key
 _STORE_S = 1  # acknowledgements are stored together
@@ -109,6 +110,8 @@ class DeviceUpdates:
                 self._service.check_credentials(registry.psk_identities(identity))  # sessions of the old key end
         except RegistryError as error:  # both keys stay good; at the next handshake
             self.error = error
+        if identity in self.refused:
+            self._rests.pop(identity, None)
         if self._lacks(identity):
             asyncio.get_running_loop().call_soon(self._is_due, identity)  # when the KDC has the session
         await self._service.kdc.serve(connection)
@@ -213,6 +216,8 @@ class DeviceUpdates:
         if response.code == CHANGED:
             return True
         unknown = response.code in (NOT_FOUND, METHOD_NOT_ALLOWED)
+        if unknown:  # until it connects anew, maybe with another program
+            self._rests[identity] = asyncio.get_running_loop().time() + _UNKNOWN_S
         code = f"{response.code >> 5}.{response.code & 31:02}"
         self.refused[identity] = "its program is too old for that" if unknown else f"it has answered {code}"
         return False

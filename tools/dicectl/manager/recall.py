@@ -28,6 +28,7 @@ BUSY = 32
 PAUSES_S = (1.5, 3, 6, 12, 24, 48)  # before a device is called again that has not come back
 _REFRESH_S = 10.0  # between two looks at addresses and states that have changed
 _TOKEN_BYTES = 16
+_HELD_S = 3  # the last flight of a handshake, at most
 
 
 class Recall:
@@ -45,6 +46,7 @@ class Recall:
         self._before = {}  # StoredSession by identity, of those that have not connected since the start
         self._states = {}  # by identity, as stored
         self._unwritten = {}  # Connections that are not served yet, by identity
+        self._held = {}  # (address, what is held for it) by session, until its handler begins
         self._is_closed = False
 
     def begin(self):
@@ -57,11 +59,18 @@ class Recall:
         """Store nothing any more: the sessions that end now are those that the next start calls."""
         self._is_closed = True
 
-    async def serve(self, connection):
-        """Serve one client, as DeviceUpdates.serve() does.
+    def hold(self, client):
+        """Hold the last flight of a handshake until the session is stored: who has one can be called back.
 
-        Its handshake ends when its session is stored: who has a session, and who is connected here, can be called back.
+        `client` is the dice.dtls.listener.ServerSession. Its handler releases it, or time, if no handler begins.
         """
+        transport, address = self._service.transport, client.address
+        held = transport.hold(address)
+        asyncio.get_running_loop().call_later(_HELD_S, transport.release, address, held)
+        self._held[client.session] = address, held
+
+    async def serve(self, connection):
+        """Serve one client, as DeviceUpdates.serve() does, as soon as its session is stored."""
         identity = device_of(connection.session.identity)
         self._before.pop(identity, None)
         row = StoredSession(self._address(connection, None), _token(connection), self._service.registry.now(), CONNECTED)
@@ -71,29 +80,32 @@ class Recall:
             await self._written(identity, connection)
             if not connection.ended:
                 await self._service.updates.serve(connection)
+            elif identity not in self._service.kdc.connected:
+                self._service.kdc.presence.ended(identity, now())
         finally:
             if self._live.get(identity, (None,))[0] is connection:
-                del self._live[identity]
-                self._store({identity: self._ended(identity, row)})
+                self._store({identity: self._ended(identity, self._live.pop(identity)[1])})
 
     async def _written(self, identity, connection):
-        """Wait until what was stored is durable, or cannot be, and hold the last flight of the handshake until then.
-
-        One session of a device waits at a time, however many it opens.
-        """
+        """Wait until what was stored is durable, or cannot be: one session of a device at a time, however many it opens."""
+        written = asyncio.Event()
         if identity in self._unwritten:
             self._unwritten[identity].close()
         self._unwritten[identity] = connection
-        transport, written = self._service.transport, asyncio.Event()
-        address = self._client_address(connection)
-        held = transport.hold(address)
+        self._service.kdc.arriving.add(identity)
+        address, held = self._held.pop(connection.session, (None, None))
         try:
             self._service.registry.when_written(written.set)
             await written.wait()
         finally:
-            transport.release(address, held)
+            self._service.transport.release(address, held)
             if self._unwritten.get(identity) is connection:
                 del self._unwritten[identity]
+                asyncio.get_running_loop().call_soon(self._arrived, identity)  # when the KDC has the session
+
+    def _arrived(self, identity):
+        if identity not in self._unwritten:
+            self._service.kdc.arriving.discard(identity)
 
     async def run(self):
         """Call those that had a session when the manager stopped; then keep what is stored up to date. Never returns."""
@@ -176,16 +188,11 @@ class Recall:
         self.error = error
 
     def _address(self, connection, before):
-        address = self._client_address(connection)
-        if address is None:  # the session has ended, and its handler is about to learn that
+        try:
+            address = self._service.client(connection).address
+        except KeyError:  # the session has ended, and its handler is about to learn that
             return before
         return list(address) if isinstance(address, tuple) else address
-
-    def _client_address(self, connection):
-        try:
-            return self._service.client(connection).address
-        except KeyError:
-            return None
 
 
 def _token(connection):

@@ -105,6 +105,7 @@ class ManagerService:
             "transport": self.transport,
         }
         self._service = await dice.serve(port, self._lookup, self.recall.serve, **options)
+        self._service.listener.established = self.recall.hold
         self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
         self._rekeying = asyncio.create_task(self.rekey_when_due())

@@ -61,7 +61,7 @@ class FencedTransport:
 
     def release(self, address, held):
         """Send what was held for an address, unless it was held anew since."""
-        if self._held.get(address) is not held:
+        if held is None or self._held.get(address) is not held:
             return
         for datagram in self._held.pop(address):
             try:

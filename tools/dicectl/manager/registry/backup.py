@@ -101,12 +101,13 @@ def _replace(file, path):
     _copy(file, new)
     owner = path if os.path.exists(path) else Path(path).absolute().parent
     private_file.give(new, owner)
-    if os.path.exists(path):
-        aside = _unused(f"{path}.{time.strftime('%Y%m%d-%H%M%S')}")
-        for end in ("", *_SIDE_FILES):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{path}{end}", f"{aside}{end}")
-        _carry_sessions(aside, new)
+    former = _unused(f"{path}.{time.strftime('%Y%m%d-%H%M%S')}")
+    for end in (*_SIDE_FILES, ""):  # also without the file itself: SQLite would replay its log over the copy
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}{end}", f"{former}{end}")
+            aside = former
+    if os.path.exists(former):
+        _carry_sessions(former, new)
     os.rename(new, path)
     sync(Path(path).absolute().parent)
     return aside

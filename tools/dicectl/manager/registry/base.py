@@ -171,7 +171,8 @@ class Registry(Storage):
         try:
             self.flush()
             self._scheduled = False
-        except RegistryError as error:  # write_error has it
+        except Exception as error:
+            self.write_error = error
             if not isinstance(error, NotLeader):
                 self.later(_RETRY_S, self._flush_later)
             self._waiting.tell()
