@@ -21,8 +21,8 @@ def imported(name):
     while left:
         path = PORTABLE / f"{left.pop()}.py"
         for module, names in _IMPORT.findall(path.read_text() if path.exists() else ""):
-            words = re.findall(r"[\w.]+", names)
-            new = {module, *(f"{module}.{word}" for word in words)} if module else set(words)
+            parts = re.findall(r"[\w.]+", names)
+            new = {module, *(f"{module}.{part}" for part in parts)} if module else set(parts)
             left |= new - found
             found |= new
     return found
