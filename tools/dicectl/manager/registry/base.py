@@ -173,9 +173,9 @@ class Registry(Storage):
             self._scheduled = False
         except Exception as error:
             self.write_error = error
+            self._waiting.tell()
             if not isinstance(error, NotLeader):
                 self.later(_RETRY_S, self._flush_later)
-            self._waiting.tell()
 
     def when_written(self, function):
         """Call `function()` when what waits now was written, or could not be: at once if nothing is about to be."""
@@ -209,9 +209,7 @@ class Registry(Storage):
         if identity not in self._devices:
             return None
         changed, following = self._key_changes.get(identity, _UNCHANGED)
-        if number == changed:
-            return self._devices[identity][1]
-        return following if number == changed + 1 else None
+        return {changed: self._devices[identity][1], changed + 1: following}.get(number)
 
     def next_key(self, identity):
         """Return (number, key) of the key that a device is about to change to, or None."""
