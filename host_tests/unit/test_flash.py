@@ -87,7 +87,9 @@ MPFLASH = """#!/bin/sh
 # A double of mpflash: it copies a file instead of downloading one.
 [ "$1 $2 $3 $4" = "download --board ESP32_GENERIC_C6 --version" ] || { echo "no such firmware" >&2; exit 1; }
 mkdir -p "$MPFLASH_FIRMWARE/esp32"
-cp "$FIRMWARE" "$MPFLASH_FIRMWARE/esp32/ESP32_GENERIC_C6-v1.26.1.bin"
+for name in C6-v1.26.1 C6-v1.9.9 C6-OTA-v1.27.0 C6-v1.27.0-preview C3-v1.27.0; do
+  cp "$FIRMWARE" "$MPFLASH_FIRMWARE/esp32/ESP32_GENERIC_$name.bin"
+done
 """
 
 

@@ -3,6 +3,7 @@
 """MicroPython's own firmware for a board, downloaded by the program mpflash, which is installed separately."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -28,8 +29,10 @@ def download(board):
         errors="replace",
     )
     suffix = "bin" if board.flashed_by == "esptool" else "uf2"
-    found = [path for path in folder.rglob(f"*.{suffix}") if path.name.split("-")[0] == board.name]
+    name = re.compile(rf"{board.name}-(\d{{8}}-)?v(\d+)\.(\d+)\.(\d+)\.{suffix}")  # variants have another word there
+    matches = [(name.fullmatch(path.name), path) for path in folder.rglob(f"*.{suffix}")]
+    found = [([int(part) for part in match.groups()[1:]], path) for match, path in matches if match]
     if done.returncode or not found:
         lines = (done.stderr.strip() or done.stdout.strip() or "it found nothing").splitlines()
         raise CommandError(f"mpflash has not downloaded MicroPython for {board.name} ({lines[-1].strip()}): {_PAGE}", FAILED)
-    return max(found, key=lambda path: path.stat().st_mtime)
+    return max(found)[1]
