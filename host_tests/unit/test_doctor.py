@@ -4,6 +4,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -83,6 +84,7 @@ def test_the_computer_is_examined(monkeypatch):
         assert found["host"][name]["found"], name
     lines = dict(inspect.lines(found))
     assert lines["dicectl"] == __version__
+    assert re.fullmatch(r"1\.\d+\.\d+[\w.-]*", lines["micropython"]), "D17: it was that of Python, and a commit"
     assert "--port" in lines["board"]
 
 

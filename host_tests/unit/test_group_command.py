@@ -12,7 +12,7 @@ from dicectl.cli import group
 from dicectl.errors import CommandError
 from dicectl.manager import control
 from dicectl.manager.presence_words import span
-from dicectl.member import host_member
+from dicectl.member import as_member, host_member
 
 
 @pytest.fixture
@@ -163,3 +163,18 @@ def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
     (tmp_path / "node.json").chmod(0o600)
     with pytest.raises(CommandError, match="is damaged"):
         host_member.HostMember(tmp_path, ["lamps"])
+
+
+def test_periods_are_shown_as_options_write_them(ask):
+    """D17: it was "re-key 30 days, 0:00:00"."""
+    answer = shown(since=0, rekey_s=30 * DAY, lifetime_s=DAY // 2, gid="", address="", port=1)
+    output, _ = ask("show", "lamps", answers=[answer])
+    assert output.endswith(", re-key every 30d, lifetime of keys 12h\n")
+
+
+@pytest.mark.parametrize("manager, more", [("connected", ""), ("away", ", with the keys that were kept: the manager is away")])
+def test_a_message_that_was_sent_is_confirmed_with_its_number(monkeypatch, tmp_path, manager, more):
+    """D17: nothing was printed if it had worked."""
+    monkeypatch.setattr(as_member, "send", lambda *_: {"epoch": 3, "number": 7, "manager": manager})
+    result = CliRunner().invoke(group.command, ["send", "lamps", "on", "--as", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, f"sent to lamps: epoch 3, number 7{more}\n")

@@ -89,6 +89,12 @@ def manager(tmp_path, monkeypatch):
     loop.close()
 
 
+def test_an_empty_list_names_the_command_that_fills_it(manager):
+    """D17: nothing was printed."""
+    assert manager("provision", "list") == "no device yet: dicectl provision new"
+    assert manager("provision", "list", "--json") == []
+
+
 def test_many_devices_have_a_folder_a_line_and_a_label_each(manager, tmp_path):
     manager("group", "new", "lamps")
     arguments = ("lamp", "--count", "12", "--group", "lamps", "--to", "out", "--csv", "out.csv", "--labels", "out.html")
