@@ -9,7 +9,7 @@ from support import RamStore, make_gsa, raises
 from dice.dtls.sleep import restore, save
 from dice.errors import StoreError
 from dice.group.member import Member
-from dice.reasons import E_STALE, E_STORE_WRITE
+from dice.reasons import E_STALE, E_STORE_SHARED, E_STORE_WRITE
 from dice.store_rtc import RtcStore
 
 T, R = "01020304t0001", "01020304r0002"
@@ -154,3 +154,49 @@ def test_a_session_is_restored_from_rtc_memory_once_and_never_after_a_power_fail
     rtc.lose_power()
     for old in olds:
         raises(StoreError, E_STALE, restore, old, RtcStore(flash, rtc.memory), SECRET, 0)
+
+
+def test_stores_in_one_program_have_the_same_counters():
+    flash, rtc = RamStore(), RtcDouble()
+    one = RtcStore(flash, rtc.memory)
+    one.put(T, EPOCH + 64)
+    two = RtcStore(flash, rtc.memory)
+    one.put(T, EPOCH + 128)
+    assert two.get(T) == EPOCH + 128
+    two.put("dtls", 5)
+    assert two.keep(b"session")
+    for store in (one, two, RtcStore(flash, rtc.memory)):
+        assert (store.get(T), store.get("dtls"), store.kept()) == (EPOCH + 128, 5, b"session")
+    rtc.lose_power()
+    assert (one.get(T), one.kept()) == (flash.get(T), b"")
+
+
+def test_a_number_is_not_sent_twice_after_another_store_was_used():
+    flash, rtc = RamStore(), RtcDouble()
+    member = Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory), 0)
+    last = send(member, 1)
+    other = RtcStore(flash, rtc.memory)
+    last = send(member, 100, last)
+    other.put("dtls", 7 << 24 | 3)
+    send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory), 0), 1, last)
+
+
+def test_a_counter_that_a_member_with_another_store_has_changed_is_noticed():
+    flash, rtc = RamStore(), RtcDouble()
+    one = Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory), 0)
+    send(one, 1)
+    last = send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory), 0), 1)
+    last_of_one = send(one, 63)
+    assert last_of_one < last
+    raises(StoreError, E_STORE_SHARED, one.send, b"on", 0)
+
+
+def test_a_session_is_restored_by_one_of_two_stores():
+    client, _ = connected()
+    flash, rtc = RamStore(), RtcDouble()
+    for _ in range(14):  # generations are random, and a lower one is in RTC memory alone
+        store = RtcStore(flash, rtc.memory)
+        assert store.keep(save(client, store, SECRET, random))
+        one, two = RtcStore(flash, rtc.memory), RtcStore(flash, rtc.memory)
+        client = restore(one.kept(), one, SECRET, 0)
+        raises(StoreError, E_STALE, restore, two.kept(), two, SECRET, 0)

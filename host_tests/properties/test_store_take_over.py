@@ -183,8 +183,20 @@ def test_counters_that_were_lost_with_nvs_are_refused(tmp_path, monkeypatch):
     assert device.values() == set()
 
 
+def share(device, member, second, epoch, random):
+    """Let the program of a member use a second store, for another counter or for a member with the same one."""
+    second.put("dtls", random.getrandbits(48))
+    device.use(member, [])
+    if random.random() < 0.5:
+        members = [member, Member(make_gsa(own_id=1, epoch=epoch, fresh=False), second, 0)]
+        for _ in range(200):
+            device.use(random.choice(members), [])
+        raise AssertionError("two members share a counter unnoticed")
+
+
 def test_no_number_is_used_twice_with_rtc_memory_that_is_lost_damaged_or_passed_by(tmp_path, monkeypatch):
-    """Sleeps and crashes with RTC memory, power cuts at every step, programs without it, and full NVS, by seed."""
+    """Sleeps and crashes with RTC memory, power cuts, second stores, programs without it, and full NVS, by seed."""
+    kinds = ("sleep", "sleep", "sleep", "crash", "cut", "second store", "passed by", "full", "epoch", "damaged")
     sent = 0
     for seed in seeds(5):
         RECORD.new_world(strict=True)
@@ -205,7 +217,7 @@ def test_no_number_is_used_twice_with_rtc_memory_that_is_lost_damaged_or_passed_
 
             with device.chip:
                 for _ in range(60):
-                    kind = random.choice(("sleep", "sleep", "sleep", "crash", "cut", "passed by", "full", "epoch", "damaged"))
+                    kind = random.choice(kinds)
                     if kind == "epoch":
                         epoch, fresh, heard = epoch + 1, True, []
                         other = sender(tmp_path / f"{seed}-other-{epoch}", epoch)
@@ -218,9 +230,12 @@ def test_no_number_is_used_twice_with_rtc_memory_that_is_lost_damaged_or_passed_
                         try:
                             member = device.boot(nvs_store if kind == "passed by" else rtc_store, epoch, fresh)
                             fresh = False
+                            second = rtc_store(str(device.folder)) if kind == "second store" else None
                             for _ in range(random.choice((1, 2, 100))):
                                 heard.append(other())
                                 device.use(member, heard[-3:])
+                            if second:
+                                share(device, member, second, epoch, random)
                             if kind in ("sleep", "passed by"):
                                 member.close()
                         except PowerCut:

@@ -6,7 +6,7 @@ Each counter has two values: the exact one in RTC memory, and one in the store i
 is below the exact value, so it is below the value in flash, at which counting continues when RTC memory is lost. The flash is
 written when a value would exceed that in flash, which then gets `ahead` more: once for so many sequence numbers, or seconds of a
 lifetime. The block in RTC memory has a checksum, and a value in it counts only while the flash holds the value that was written
-with it: another program has not counted on meanwhile.
+with it: another program has not counted on meanwhile. The block is read for every call, because all stores of a program share it.
 
 The counters r, c and a of a group (dice.group.counters) are in flash alone: ahead, they would be commands that are not obeyed after
 a power failure.
@@ -49,20 +49,11 @@ class RtcStore:
         self._store = store
         self._memory = memory
         self._ahead = ahead
-        self._values: dict[str, tuple[int, int]] = {}
-        self._kept = b""
-        data = memory()
-        if (
-            len(data) > _HEAD_BYTES
-            and data[:4] == _MAGIC
-            and int.from_bytes(data[4:_HEAD_BYTES], "big") == crc32(data[_HEAD_BYTES:])
-        ):
-            self._parse(data)
 
     def get(self, name: str) -> "int | None":
         """Return the value, or None if the name was never put; raises StoreError."""
         flash = self._store.get(name)
-        exact, written = self._values.get(name, (flash, flash))
+        exact, written = self._read_block()[0].get(name, (flash, flash))
         return exact if written == flash else flash
 
     def put(self, name: str, value: int) -> None:
@@ -74,45 +65,50 @@ class RtcStore:
         if flash is None or value > flash:
             flash = value + self._ahead if (value & _LOW) + self._ahead <= _LOW else value
             self._write(name, flash)
-        self._values[name] = (value, flash)
-        if not self._write_block():
-            del self._values[name]
+        values, kept = self._read_block()
+        values[name] = (value, flash)
+        if not self._write_block(values, kept):
             self._write(name, value)
 
     def keep(self, session: "Bytes") -> bool:
         """Keep the result of dice.save(), b"" for none; return whether there is room for it."""
-        before, self._kept = self._kept, bytes(session)
-        if self._write_block():
-            return True
-        self._kept = before
-        return False
+        return self._write_block(self._read_block()[0], bytes(session))
 
     def kept(self) -> bytes:
         """Return what keep() was given, b"" after a power failure."""
-        return self._kept
+        return self._read_block()[1]
 
     def _write(self, name: str, value: int) -> None:
         self.writes += 1
         self._store.put(name, value)
 
-    def _write_block(self) -> bool:
-        parts = [bytes((len(self._values),))]
-        for name, (exact, flash) in self._values.items():
+    def _read_block(self) -> "tuple[dict[str, tuple[int, int]], bytes]":
+        """Return {name: (exact value, value in flash)} and the session."""
+        data = self._memory()
+        values: dict[str, tuple[int, int]] = {}
+        if (
+            len(data) <= _HEAD_BYTES
+            or data[:4] != _MAGIC
+            or int.from_bytes(data[4:_HEAD_BYTES], "big") != crc32(data[_HEAD_BYTES:])
+        ):
+            return values, b""
+        at = _HEAD_BYTES + 1
+        for _ in range(data[_HEAD_BYTES]):
+            end = at + 1 + data[at]
+            name = data[at + 1 : end].decode()
+            at = end + 16
+            values[name] = (int.from_bytes(data[end : end + 8], "big"), int.from_bytes(data[end + 8 : at], "big"))
+        return values, data[at:]
+
+    def _write_block(self, values: "dict[str, tuple[int, int]]", kept: bytes) -> bool:
+        parts = [bytes((len(values),))]
+        for name, (exact, flash) in values.items():
             parts += [bytes((len(name),)), name.encode(), exact.to_bytes(8, "big"), flash.to_bytes(8, "big")]
-        data = b"".join(parts) + self._kept
-        if len(data) > _MEMORY_BYTES - _HEAD_BYTES or len(self._values) > 255:
+        data = b"".join(parts) + kept
+        if len(data) > _MEMORY_BYTES - _HEAD_BYTES:
             return False
         try:
             self._memory(_MAGIC + crc32(data).to_bytes(4, "big") + data)
         except ValueError:  # this firmware has less
             return False
         return True
-
-    def _parse(self, data: bytes) -> None:
-        at = _HEAD_BYTES + 1
-        for _ in range(data[_HEAD_BYTES]):
-            end = at + 1 + data[at]
-            name = data[at + 1 : end].decode()
-            at = end + 16
-            self._values[name] = (int.from_bytes(data[end : end + 8], "big"), int.from_bytes(data[end + 8 : at], "big"))
-        self._kept = data[at:]
