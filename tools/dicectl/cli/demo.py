@@ -37,7 +37,7 @@ def _firmware():
 def command(pcap, record, no_board, ipv6):
     """Watch a secured group at work, and under attack.
 
-    A switch and three lamps are MicroPython processes with a heap of 64 KB (the switch: 160 KB). They run in a network namespace:
+    A switch and three lamps are MicroPython processes with a heap of 72 KB (the switch: 160 KB). They run in a network namespace:
     nothing is sent to a real network, and root is not needed. An attacker replays, forges, alters and floods. The switch and a lamp
     lose power. OpenSSL asks the switch for a lamp's state. A manager delivers keys to ten more nodes, one of them an emulated
     RP2040 on a serial bus, expels one, and is killed. Every claim is checked; the exit status is 0 if all checks pass. The first

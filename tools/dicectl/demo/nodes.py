@@ -21,7 +21,7 @@ from dicectl.manager import group_file
 from dicectl.net import namespace
 from dicectl.net.address import draw
 
-HEAP_KB = 64
+HEAP_KB = 72
 SERVER_HEAP_KB = 160  # of a node with DTLS sessions, on a 64-bit machine
 IDENTITY = "panel"  # the client that may send requests to a switch
 _TIMEOUT_S = 60
