@@ -94,12 +94,13 @@ async def connect(settings):
 
 
 def sleep(connection, settings, store):
-    """Save the session."""
+    """Save the session; without room for it in RTC memory, the next report opens a new one."""
     saved = dice.save(connection.session, store, unhexlify(settings["secret"]), os.urandom)
-    if hasattr(store, "keep"):
-        store.keep(saved)
-    else:
+    if not hasattr(store, "keep"):
         dice.replace_file(_SAVED, saved)
+    elif not store.keep(saved):
+        store.keep(b"")
+        print("RTC memory has no room for a session of", len(saved), "bytes")
 
 
 async def send(connection):

@@ -53,8 +53,12 @@ class RTC:
                     return file.read()
         except OSError:
             return b""
+        if len(data) > BYTES:
+            raise ValueError("buffer too long")
         with open("rtc", "wb") as file:
             file.write(data)
+
+BYTES = 2048
 """
 
 
@@ -115,6 +119,7 @@ class SensorServer:
         self.folder = folder
         self.received = []
         self.answers = True
+        self.says = []  # beside the answer and the costs
         self._reported = 0
         self._service = None
         (folder / "machine.py").write_text(MACHINE)
@@ -158,8 +163,9 @@ class SensorServer:
         """Wake, report, receive the answer, save, sleep."""
         process = await self.wake()
         printed, _ = await soon(process.communicate())
-        answer, cost, sleeps = printed.decode().splitlines()
+        answer, *said, cost, sleeps = printed.decode().splitlines()
         assert (answer, sleeps) == (f"b'thanks for {self._reported}'", "sleeps 600000")
+        assert [re.sub(r"\d+", "N", line) for line in said] == self.says
         assert self.received[-1] == self._reported
         passed = [(way, len(data)) for way, address, data in self.wire.passed if address[-1] == self.wire.life]
         sent, received = (sum(size for direction, size in passed if direction == way) for way in ("up", "down"))
@@ -328,3 +334,26 @@ def test_with_rtc_memory_a_report_is_two_datagrams_and_the_flash_is_hardly_writt
     assert writes < len(costs), "a store in flash is written in each life"
     resumed = [cost for number, cost in enumerate(costs) if number not in (0, 4, 6, 8)]
     assert all(sent < 60 and received < 60 for sent, received in resumed), "one record each"
+
+
+async def _sleep_with_little_memory(server):
+    """Sleep with a session in RTC memory; then that has too little room for one, with the old session in it."""
+    folder = server.folder
+    machine = (folder / "machine.py").read_text() + RTC
+    (folder / "machine.py").write_text(machine)
+    await server.live()
+    (folder / "machine.py").write_text(machine.replace("2048", "64"))
+    server.says = ["RTC memory has no room for a session of N bytes"]
+    sizes = []
+    for _ in range(3):
+        await server.live()
+        sizes.append((folder / "rtc").stat().st_size)
+    return sizes, server.wire.handshakes(), server.wire.nonces(), {path.name for path in folder.iterdir()}
+
+
+def test_a_session_that_finds_no_room_is_reported_and_the_old_one_is_forgotten(in_network, tmp_path):
+    sizes, handshakes, nonces, files = run(in_network, _sleep_with_little_memory, tmp_path)
+    assert all(size <= 64 for size in sizes), "the old session stays"
+    assert handshakes == 1 + 2, "the second life continues the session of the first"
+    assert_every_nonce_is_new(nonces)
+    assert "saved" not in files

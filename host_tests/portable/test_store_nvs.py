@@ -42,6 +42,17 @@ def test_a_stored_value_is_read_back_after_a_restart():
         assert (store.get(NAME), store.get("dtls"), store.writes) == (STEPS[-1], 7, len(STEPS) + 1)
 
 
+def test_names_that_differ_in_their_last_character_are_different_counters():
+    names = ("dtls", "dtls0", "dtls1", "dtlsa", "dtlsb")
+    with Chip() as chip:
+        store = nvs_store(make_folder())
+        for value in (5, 6, EPOCH, EPOCH + 5):
+            for turn, name in enumerate(names):
+                store.put(name, value + turn)
+            chip.restart()
+            assert [store.get(name) for name in names] == [value + turn for turn in range(len(names))]
+
+
 def test_a_power_cut_at_any_step_leaves_the_old_value_or_the_new_one():
     """Tried with the first write, writes of the integer, and those that replace the blob."""
     folder = make_folder()  # each takes two blocks of a board
@@ -251,11 +262,11 @@ def test_what_is_missing_or_malformed_is_reported():
         nvs = chip.esp32.NVS("dice")
         store = nvs_store(make_folder())
         store.put(NAME, EPOCH)
-        nvs.erase_key(NAME + "0")
+        nvs.erase_key(NAME + "A")
         raises(StoreError, E_STORE_DAMAGED, store.get, NAME)
-        nvs.set_i32(NAME + "0", -1)
+        nvs.set_i32(NAME + "A", -1)
         raises(StoreError, E_STORE_DAMAGED, store.get, NAME)
-        for blob in (b"", bytes(8), bytes(9), b"12345678x"):
+        for blob in (b"", bytes(8), bytes(9), b"12345678x", b"123456780"):
             nvs.set_blob(NAME, blob)
             raises(StoreError, E_STORE_DAMAGED, store.get, NAME)
             raises(StoreError, E_STORE_DAMAGED, store.put, NAME, EPOCH)

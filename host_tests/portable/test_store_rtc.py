@@ -122,6 +122,21 @@ def test_counters_that_find_no_room_are_in_flash():
     assert flash.get("01020304t0007") == EPOCH + 7
 
 
+def test_a_block_that_can_be_written_no_more_does_not_count_when_the_flash_reaches_its_value():
+    flash, rtc = RamStore(), RtcDouble()
+
+    def memory(*data):
+        if data and len(data[0]) > 30:
+            raise ValueError
+        return rtc.memory(*data)
+
+    RtcStore(flash, rtc.memory).put(T, EPOCH)
+    store = RtcStore(flash, memory)
+    for value in (EPOCH + 64, EPOCH + 256):
+        store.put(T, value)
+        assert store.get(T) == RtcStore(flash, memory).get(T) == value
+
+
 def test_a_flash_that_fails_is_reported_and_the_value_stays():
     flash, rtc = RamStore(), RtcDouble()
     store = RtcStore(flash, rtc.memory)
@@ -130,6 +145,26 @@ def test_a_flash_that_fails_is_reported_and_the_value_stays():
     store.put(T, EPOCH + 256)
     raises(StoreError, E_STORE_WRITE, store.put, T, EPOCH + 257)
     assert store.get(T) == RtcStore(flash, rtc.memory).get(T) == EPOCH + 256
+
+
+def test_a_write_that_reached_the_flash_although_it_was_reported_as_failed_is_recognised():
+    flash, rtc = RamStore(), RtcDouble()
+    member = Member(make_gsa(own_id=1), RtcStore(flash, rtc.memory, 16), 0)
+    last = send(member, 64)
+    whole = flash.put
+
+    def put(name, value):
+        whole(name, value)
+        raise StoreError(E_STORE_WRITE)
+
+    flash.put = put
+    for _ in range(2):
+        raises(StoreError, E_STORE_WRITE, member.send, b"on", 0)
+        flash.put = whole
+        last = send(member, 64, last)
+        flash.put = put
+    flash.put = whole
+    send(Member(make_gsa(own_id=1, fresh=False), RtcStore(flash, rtc.memory, 16), 0), 1, last)
 
 
 def random(count):

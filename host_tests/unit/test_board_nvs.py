@@ -5,11 +5,13 @@
 The double's partition is what esp-idf-nvs-partition-gen 0.3.0 (PyPI, Espressif's own) makes from this, with 3 pages:
 
     wifi,namespace,,                         dice,namespace,,
-    01020304t0001,data,i32,7                 01020304t0001,data,hex2bin,000100000000004031
-                                             01020304t00011,data,i32,64
-                                             01020304t00010,data,i32,0
+    01020304t0001,data,i32,7                 01020304t0001,data,hex2bin,000100000000004042
+                                             01020304t0001B,data,i32,64
+                                             01020304t0001A,data,i32,0
                                              long,data,hex2bin,(64 bytes with an entry that looks like that of the namespace dice)
-                                             dtls,data,hex2bin,000100000000000030
+                                             dtls,data,hex2bin,000100000000000041
+                                             dtlsA,data,i32,0
+                                             dtlsB,data,i32,0
 """
 
 import ast
@@ -32,13 +34,14 @@ from dicectl.member.node_file import BoardTarget
 
 IMAGE = zlib.decompress(
     base64.b64decode(
-        "eNrt0DtLA0EUBeCZiRrjO5r4fitYCbPRShFWq8TOTptYJCoLQQsDdtpoIUgQG7EVUdhGsREFQSy2k9T+BcugbcYbd4TdLKa2OB9sdedczt6yUo"
-        "qRsgo6nH56tG37Q9XAOFdrUWNqz9q0mAfXcx7j6n7eWZeGTMgZOZuXUho0D9P3m7+cS5WyVmbDmxc6L5YEWz5OvFTnI5RO35XOGP95bhp/9BNJ"
-        "rlacm2IwTx1ph6B+z5mrc9+cHpi6X2V+uv9w4JtLt6PbL8QWj14LuZ3tLW9/k6bs07llXITq6hvCjZGm5pbWtvaOaGdXLN7d09vXPzA4NDwyOj"
-        "Y+Uf3vvjtQ/+tC6j24X/en+1xMrrJsPrfrnVfu81Y8iev7MFnjPunk10Iw7+4HAAAAAAAAAAAAAAAAAAAAAAAAAAAAgP/hGz5jhYM="
+        "eNrt0L0vA2EcB/DnuaLqtdV6qXopBpPkuTIRyd1N7SQGESQMSnNJMWhiM7Fe/A0kJBaJrUaRWw0W/gGDRCLoeo/n9C7upUzG7yfp9O3vyfe+Fu"
+        "ecCBYPO5q6qV4KjTIXoZSvJOTJA31bJx7UyWmK8us5c4PJLMem2UyFMSaLPCp+7v3pbOG9qG9uee8l517SJLKUVA6D9zFx/XhirRH6/XdF+6Wf"
+        "lKd80by4D9+LjuINSfRbWC6++XJNPOj0s/Ozj4ziy9V6x3q/CFGPb43y3m7J218RKfk0rwiVIk3NLdHWWFt7R2dXdzzRk0z19vUPpAczQ8Mjo9"
+        "mx8Yngt/t2EP3PjcJT+H2nv9jn+fXlrlgp73tze5+SYeScfYj6xz7r+dp8+P5nn4dsvGbnaqCbu096p7pq51qDHAAAAAAAAAAAAAAAAAAAAAAA"
+        "AAAAAAD+xxdwtFgs"
     )
 )
-MINE = {"01020304t0001", "01020304t00011", "01020304t00010", "long", "dtls"}
+MINE = {"01020304t0001", "01020304t0001B", "01020304t0001A", "long", "dtls", "dtlsA", "dtlsB"}
 
 
 class Esp32:
@@ -118,7 +121,7 @@ class Esp32:
 
 
 def test_doctor_counts_the_counters_and_the_entries():
-    assert nvs.counters(Esp32()) == {"counters": 3, "entries": 15, "of": 3 * 126}
+    assert nvs.counters(Esp32()) == {"counters": 3, "entries": 17, "of": 3 * 126}
     board = {
         "machine": "ESP32",
         "port": "P",
@@ -129,7 +132,7 @@ def test_doctor_counts_the_counters_and_the_entries():
         "backend": "device",
     }
     board |= {"heap": 9, "heap_free": 9, "flash": 9, "flash_free": 9, "dice": [], "missing": [], "to_do": []}
-    for found, said in ((nvs.counters(Esp32()), "3 counters of dice; 15 of 378 entries written"), (None, None)):
+    for found, said in ((nvs.counters(Esp32()), "3 counters of dice; 17 of 378 entries written"), (None, None)):
         lines = dict(inspect.lines({"dice": "1", "host": {}, "board": {**board, "nvs": found}}))
         assert lines.get("NVS") == said
 
@@ -177,9 +180,9 @@ def test_pages_that_are_not_in_use_are_skipped():
     board = Esp32()
     for state in (0xFF, 0xF0, 0x00):
         board.image[4096:8192] = bytes([state]) + IMAGE[1:4096]
-        assert nvs.counters(board)["entries"] == 15
+        assert nvs.counters(board)["entries"] == 17
     board.image[4096:8192] = b"\xfc" + IMAGE[1:4096]
-    assert nvs.counters(board)["entries"] == 30
+    assert nvs.counters(board)["entries"] == 34
 
 
 def test_a_board_that_is_no_esp32_has_none():

@@ -6,9 +6,9 @@ A write adds an entry of 32 bytes to a page of 126 entries, and a page is erased
 bytes, where a file costs 230. MicroPython offers integers of 32 bits and blobs, each of which NVS replaces in one step. So a
 counter is two keys:
 
-    name            a blob: the base, 8 bytes, and the character "0" or "1"
-    name | "0"      an integer, added to the base if the blob has "0"
-    name | "1"      the same for "1"
+    name            a blob: the base, 8 bytes, and the character "A" or "B", which no name has
+    name | "A"      an integer, added to the base if the blob has "A"
+    name | "B"      the same for "B"
 
 Most writes change the integer alone. For another epoch, the integer of the other character is set to 0, then the blob is replaced,
 which has that character and the new base: a power failure leaves the old value or the new one.
@@ -70,13 +70,13 @@ class NvsStore:
     def _put(self, name: str, value: int) -> None:
         blob = self._blob(name)
         self.writes += 1
-        choice = blob[_CHOICE_AT:].decode() if blob else "1"
+        choice = blob[_CHOICE_AT:].decode() if blob else "B"
         delta = value - int.from_bytes(blob[:_CHOICE_AT], "big") if blob else -1
         try:
             if 0 <= delta < _DELTA_END:
                 self._nvs.set_i32(name + choice, delta)
             else:
-                choice = "1" if choice == "0" else "0"
+                choice = "B" if choice == "A" else "A"
                 self._nvs.set_i32(name + choice, 0)
                 self._nvs.set_blob(name, value.to_bytes(_CHOICE_AT, "big") + choice.encode())
             self._nvs.commit()
@@ -92,7 +92,7 @@ class NvsStore:
             if error.args[0] == _ABSENT:
                 return None
             raise StoreError(E_STORE_READ)
-        if count != _BLOB_BYTES or blob[_CHOICE_AT] not in b"01":
+        if count != _BLOB_BYTES or blob[_CHOICE_AT] not in b"AB":
             raise StoreError(E_STORE_DAMAGED)
         return blob
 

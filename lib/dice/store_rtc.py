@@ -20,6 +20,7 @@ from binascii import crc32
 
 from ._compat import const
 from ._typing import TYPING
+from .errors import StoreError
 
 if TYPING:
     from collections.abc import Callable
@@ -62,13 +63,24 @@ class RtcStore:
             self._write(name, value)
             return
         flash = self._store.get(name)
+        failure = None
         if flash is None or value > flash:
             flash = value + self._ahead if (value & _LOW) + self._ahead <= _LOW else value
-            self._write(name, flash)
+            try:
+                self._write(name, flash)
+            except StoreError as error:
+                if self._store.get(name) != flash:
+                    raise
+                failure = error  # but it did reach the flash
         values, kept = self._read_block()
+        known = name in values
         values[name] = (value, flash)
         if not self._write_block(values, kept):
+            if known:  # it had room before; its old value would count again once the flash has what was written with it
+                self._memory(b"")
             self._write(name, value)
+        if failure:
+            raise failure
 
     def keep(self, session: "Bytes") -> bool:
         """Keep the result of dice.save(), b"" for none; return whether there is room for it."""

@@ -55,7 +55,7 @@ def counters(name):
         total += _ENTRIES
         written += sum(item[3] for item in _items(page)) if page else 0
     if total:
-        print(repr((len({key[:13] for key in _keys(name)}), written, total)))
+        print(repr((len({key.rstrip("AB") for key in _keys(name)}), written, total)))
 
 
 def erase(name):
