@@ -8,9 +8,6 @@ the windowed ABI of Xtensa has 32 bytes more in each frame of C, where a caller'
 
 import pytest
 
-from dicectl.errors import CommandError
-from host_tests.emulated.targets import TABLE
-
 # The stack of an ESP32's task has 16,384 bytes and that of an RP2 8,192; MicroPython raises RuntimeError 1,024 before the end.
 BOUNDS = {"cortex_m33": 8192 - 1024, "xtensa": 10_240}
 SCRIPT = """
@@ -44,17 +41,6 @@ SHORT = {
     "test_aio_group": "test_join_rewrites_the_file_without_fresh_flag_and_reserves_counters",
     "test_aio_coap": "test_a_lost_request_is_retransmitted_until_answered",
 }
-
-
-@pytest.fixture
-def target(request):
-    """Return a row of the table; skips if it is not available, and says what is missing."""
-    row = TABLE[request.param]
-    try:
-        row.get()
-    except CommandError as failure:
-        pytest.skip(failure.format_message())
-    return row
 
 
 def measured(target, script):

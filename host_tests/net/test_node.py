@@ -98,7 +98,7 @@ def test_a_site_is_one_command(in_network, tmp_path):
 def _bound(folder):
     site = ManagedSite(folder)
     try:
-        refused = site("manager", "run", "house.db", "--new", "--bind", "192.0.2.7", "--host", "house", status=1)
+        refused = site("manager", "run", "house.db", "--new", "--bind", "192.0.2.7", status=1)
         site._start("manager", [*DICECTL, "manager", "run", "house.db", "--new", "--bind", "127.0.0.2", "--json"], folder)
         site.until(lambda: '"serving"' in site.log("manager"), "the manager")
         site("group", "new", "lamps")

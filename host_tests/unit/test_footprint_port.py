@@ -261,7 +261,9 @@ def test_a_program_is_sampled_by_the_loop_of_asyncio_where_there_is_no_timer():
 def clone(monkeypatch, tmp_path):
     """Return a clone to which results can be added."""
     (tmp_path / "docs" / "measured").mkdir(parents=True)
-    (tmp_path / "docs" / "boards.md").write_text(f"# Boards\n\n{community.MARK}<!-- end -->\n\nThe rest.\n\n<!-- end -->\n")
+    (tmp_path / "docs" / "boards.md").write_text(
+        f"# Boards\n\n<!-- generated {community.MARK} -->\n<!-- end -->\n\nThe rest.\n\n<!-- end -->\n"
+    )
     monkeypatch.setattr(resources, "clone", lambda purpose: tmp_path)
     monkeypatch.setattr(resources, "MEASURED", tmp_path / "docs" / "measured")
     return tmp_path

@@ -202,7 +202,6 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
     service.updates.also = also
     service.bind = bind
     service.paces = paces
-    manager_service.hint(host)
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)
 

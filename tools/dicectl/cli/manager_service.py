@@ -140,12 +140,10 @@ def unit(context, registry, user, port, host, metrics, key_file, pgpass, install
 
 def hint(host):
     """Advise to use a name, in one line, if devices would keep an address."""
-    from dicectl.net.address import is_worth_a_name
+    from dicectl.net import address
 
-    if is_worth_a_name(host):
-        click.echo(
-            f"hint: devices keep {host} as the address of their manager; a name can move: --host manager.example.org", err=True
-        )
+    if address.hint(host):
+        click.echo(address.hint(host), err=True)
 
 
 _OWN_OF_RUN = ("registry", "port", "host", "metrics", "key_file", "control", "is_new", "detach", "as_json")

@@ -36,8 +36,6 @@ class ManagerProcess:
         argv += ["--port", str(PORT), "--host", self._host, "--json"]
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         line = self._process.stdout.readline()
-        while line.startswith("hint: "):
-            line = self._process.stdout.readline()
         if not line.startswith("{") or json.loads(line)["event"] != "serving":
             raise CommandError(f"the manager did not start: {line.strip()}")
 

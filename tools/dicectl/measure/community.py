@@ -13,9 +13,9 @@ from dicectl import resources
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.measure.board_report import wear
 from dicectl.measure.report import kilobytes, milliseconds
+from dicectl.text import with_block
 
-MARK = "<!-- generated from docs/measured -->\n"
-_BLOCK = re.compile(rf"(?<={MARK}).*?(?=<!-- end -->)", re.DOTALL)
+MARK = "from docs/measured"
 _NAME_MAX = 40
 _TEXTS = ("machine", "firmware", "dice", "aes", "where", "by")
 _NUMBERS = ("heap.total", "heap.before")
@@ -122,4 +122,4 @@ def table():
 
 def replaced(page):
     """Return docs/boards.md with its table."""
-    return _BLOCK.sub(lambda _: table(), page, count=1)  # an empty block would match twice
+    return with_block(page, MARK, table())

@@ -62,12 +62,14 @@ def served(host):
     return host
 
 
-def is_worth_a_name(host):
-    """Return whether `host` is an address that devices keep, and that another computer cannot have: none of loopback."""
+def hint(host):
+    """Return the advice to use a name, if `host` is an address that another computer cannot have (none of loopback), or None."""
     try:
-        return not ipaddress.ip_address(host.partition("%")[0]).is_loopback
+        if ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+            return None
     except ValueError:
-        return False
+        return None
+    return f"hint: devices keep {host} as the address of their manager; a name can move: --host manager.example.org"
 
 
 def own():

@@ -105,7 +105,7 @@ def in_nvs(folder):
         return put_us(NvsStore(FileStore(folder), folder, _NAMESPACE))
     finally:
         nvs = NVS(_NAMESPACE)
-        for name in ("first", "first0", "first1"):
+        for name in ("first", "firstA", "firstB"):
             try:
                 nvs.erase_key(name)
             except OSError:

@@ -16,6 +16,7 @@ from dice.group.presence import CONNECTED, SILENT
 from dicectl.manager.news import BACK_EVENT
 from dicectl.manager.operating import log_format as log
 from dicectl.manager.presence_words import rank, words
+from dicectl.net.address import hint
 
 _ROWS_MAX = 30
 _PAUSE = 20  # times the time that it took to draw the table: that of a large group
@@ -70,6 +71,9 @@ class Dashboard:
     def begin(self, port, host):
         """Print that the manager serves."""
         self._print(f"serving devices on UDP port {port}; they connect to {host}", {"event": "serving", "port": port, "host": host})
+        advice = hint(host)
+        if advice:
+            self._print(advice, {"event": "hint", "text": advice})
 
     def refresh(self):
         """Print the events since the last call, and draw the table again."""
