@@ -46,4 +46,4 @@ def pytest_sessionfinish(session):
     """Write what came of `make targets`."""
     if results.wanted() and _outcomes and not hasattr(session.config, "workerinput"):
         results.update(_outcomes, NAMES, {row.name: row.build_seconds() for row in TABLE.values()})
-        results.write(TABLE.values())
+        results.write(TABLE.values(), NAMES)

@@ -65,8 +65,8 @@ def update(outcomes, names, builds):
     PATH.write_text(json.dumps(known, indent=1) + "\n")
 
 
-def table(targets):
-    """Return the table for docs/boards.md: what is known, whatever was added to the suite since."""
+def table(targets, names):
+    """Return the table for docs/boards.md: what is known of the test modules in `names`, and which have no result yet."""
     known = load()
     titles = ("target", "native code", "MicroPython", "its build", "passed", "in the gate", "not run there")
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
@@ -75,7 +75,11 @@ def table(targets):
         done = {name: figures for name, figures in row["files"].items() if name not in target.lacks}
         seconds = sum(figures["seconds"] for figures in done.values())
         passed = f"{sum(figures['tests'] for figures in done.values())} tests in {len(done)} files, {seconds:.0f} s"
-        lacking = "; ".join(f"`{name}`: {reason}" for name, reason in sorted(target.lacks.items())) or "-"
+        left_out = [f"`{name}`: {reason}" for name, reason in sorted(target.lacks.items())]
+        unknown = sorted(set(names) - set(row["files"]) - set(target.lacks))
+        if unknown:
+            left_out.append("no result yet: " + ", ".join(f"`{name}`" for name in unknown))
+        lacking = "; ".join(left_out) or "-"
         built = f"{row['build_seconds']:.0f} s" if "build_seconds" in row else "-"
         in_gate = sample(target, done)
         cells = (target.title, f"`{target.architecture}`", row["micropython"], built, passed, f"{len(in_gate)} files", lacking)
@@ -88,6 +92,6 @@ def listed():
     return block_of(PAGE.read_text(), MARK)
 
 
-def write(targets):
+def write(targets, names):
     """Write the table into docs/boards.md."""
-    PAGE.write_text(with_block(PAGE.read_text(), MARK, table(targets)))
+    PAGE.write_text(with_block(PAGE.read_text(), MARK, table(targets, names)))

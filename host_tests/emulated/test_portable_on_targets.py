@@ -84,4 +84,6 @@ def test_the_gate_installs_the_packages_of_all_targets():
 
 
 def test_the_page_has_the_table_of_the_last_run():
-    assert results.listed() == results.table(TABLE.values()), "run: make targets"
+    listed, made = results.listed().splitlines(), results.table(TABLE.values(), NAMES).splitlines()
+    cells = [[line.split("|")[:-2] for line in lines] for lines in (listed, made)]  # the last one changes with each new module
+    assert cells[0] == cells[1], "run: make targets"
