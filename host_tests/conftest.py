@@ -6,6 +6,7 @@ If DICE_NO_SKIP=1 is set, as in the gate, a test that would be skipped fails, be
 """
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ LIMITS_S = {"firmware": 1800, "interop": 900, "network": 900, "long": 1800, "on_
 
 
 def pytest_configure(config):
+    # A run in the background, or under nohup, would hand these to the programs under test as ignored, and they could not be ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.pluginmanager.register(time_limit)
     nonces.install()
 
