@@ -273,7 +273,12 @@ def test_a_node_that_sleeps_has_rtc_memory_where_there_is_one(app, monkeypatch):
     assert store({}) is None and store({"sleep_s": 0}) is None
     machine(monkeypatch, RTC=lambda: types.SimpleNamespace())  # of an RP2
     assert store({"sleep_s": 300}) is None
-    machine(monkeypatch, RTC=lambda: types.SimpleNamespace(memory=lambda *data: kept.extend(data) or b""))
+
+    def memory(*data):
+        kept.extend(data)
+        return kept[-1] if kept else b""
+
+    machine(monkeypatch, RTC=lambda: types.SimpleNamespace(memory=memory))
     found = store({"sleep_s": 300})
     assert isinstance(found, RtcStore) and not kept
     found.put("01020304t0001", 1 << 48)
