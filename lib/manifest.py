@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The modules of each profile of dice, for MicroPython's manifests and for dicectl.
 
-    include("path/to/lib/manifest.py")                      # everything
+    include("path/to/lib/manifest.py")                      # everything that works with pre-shared keys
+    include("path/to/lib/manifest.py", profile="public-keys")   # the same, and raw public keys and certificates
     include("path/to/lib/manifest.py", profile="group")     # a member of a group, sans-IO: no network, no asyncio
     include("path/to/lib/manifest.py", profile="psk")       # the same, and a DTLS client with a pre-shared key
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
@@ -31,6 +32,9 @@ _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _
 _PLAIN = ("crypto/ccm.py",)  # for firmware without native code
 _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
 _ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
+
+# For raw public keys and certificates: in profile `public-keys` alone.
+_PUBLIC_KEYS = ()
 
 _GROUP = (
     "__init__.py",
@@ -71,7 +75,7 @@ def _everything():
     found = []
     for folder, _, names in os.walk("dice"):
         found += [os.path.relpath(os.path.join(folder, name), "dice").replace(os.sep, "/") for name in names]
-    return sorted(name for name in found if name.endswith(".py") and name not in _CONSTANTS + _HOST + _UNIX)
+    return tuple(sorted(name for name in found if name.endswith(".py") and name not in _CONSTANTS + _HOST + _UNIX))
 
 
 def _version():
@@ -97,7 +101,8 @@ if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 
 options.defaults(profile="full", unix=False, native=None, esp32=None, fold=True)
-_profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _everything()}
+_full = tuple(name for name in _everything() if name not in _PUBLIC_KEYS)
+_profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _full, "public-keys": _everything()}
 if options.profile not in _profiles:
     raise ValueError("dice has no profile %s; it has %s" % (options.profile, ", ".join(_profiles)))
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())

@@ -37,8 +37,9 @@ HOST_ONLY |= {"dice/dtls/session_index.py"}
 UNIX = {"dice/_posix.py", "dice/transport/udp_network.py", "dice/transport/udp_system.py"}
 MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress")}
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
+PUBLIC_KEYS: set[str] = set()
 _NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
-LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set()}
+LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set(), "public-keys": set()}
 
 each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 
@@ -135,24 +136,29 @@ def imported(name):
 def test_each_profile_contains_the_modules_that_it_imports(profile):
     files = set(profiles.files(profile))
     needed = set().union(*(imported(name) for name in files))
-    late = set() if profile == "full" else {"dice/aio/_cpython.py", "dice/transport/udp_system.py", "dice/dtls/session_index.py"}
+    late = (
+        set()
+        if profile in ("full", "public-keys")
+        else {"dice/aio/_cpython.py", "dice/transport/udp_system.py", "dice/dtls/session_index.py"}
+    )
     assert needed - files - CONSTANTS == LATE[profile] | (HOST_ONLY - late)
     assert imported("dice/group/member.py") > {"dice/group/context.py", "dice/errors.py"}
 
 
 def test_profiles_contain_each_other():
     everything = {path.relative_to(resources.LIB).as_posix() for path in (resources.LIB / "dice").rglob("*.py")}
-    assert profiles.names() == ("none", "group", "psk", "full")
+    assert profiles.names() == ("none", "group", "psk", "full", "public-keys")
     assert profiles.files("none") == []
-    assert set(profiles.files("full")) == everything - CONSTANTS - HOST_ONLY - UNIX - MANAGER
-    assert set(profiles.files("full", unix=True)) == everything - CONSTANTS - (HOST_ONLY - UNIX)
+    assert set(profiles.files("public-keys")) == everything - CONSTANTS - HOST_ONLY - UNIX - MANAGER
+    assert set(profiles.files("public-keys", unix=True)) == everything - CONSTANTS - (HOST_ONLY - UNIX)
+    assert set(profiles.files("public-keys")) - set(profiles.files("full")) == PUBLIC_KEYS
     assert set(profiles.files("group")) < set(profiles.files("psk")) < set(profiles.files("full"))
     assert len(set(profiles.files("group"))) == len(profiles.files("group"))
     ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == {"dice/store_nvs.py", "dice/store_rtc.py"}
-    with pytest.raises(CommandError, match="no profile rpk; it has none, group, psk, full"):
+    with pytest.raises(CommandError, match="no profile rpk; it has none, group, psk, full, public-keys"):
         profiles.files("rpk")
 
 

@@ -35,7 +35,7 @@ def test_bash_completes_commands_arguments_and_options(tmp_path):
     assert bash(tmp_path, "key") == ["keyring"]
     assert bash(tmp_path, "keyring", "add") == ["add-listener", "add-sender"]
     assert bash(tmp_path, "flash", "esp32_generic_s") == ["ESP32_GENERIC_S3", "ESP32_GENERIC_S2"]
-    assert set(bash(tmp_path, "deploy", "--profile", "")) == {"full", "psk", "group", "none"}
+    assert set(bash(tmp_path, "deploy", "--profile", "")) == {"full", "psk", "group", "none", "public-keys"}
     assert bash(tmp_path, "doctor", "E1") == [f"E{number}" for number in SENTENCES if str(number).startswith("1")]
     assert bash(tmp_path, "group", "add", "lamps", "lamp", "--role", "s") == ["sender"]
     assert bash(tmp_path, "completion", "") == ["bash", "zsh", "fish"]

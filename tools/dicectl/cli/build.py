@@ -43,7 +43,7 @@ def _plan(recipe, jobs):
     default="full",
     show_default=True,
     shell_complete=complete_profile,
-    help="Modules of dice: full, psk, group or none (lib/manifest.py).",
+    help="Modules of dice: full, public-keys, psk, group or none (lib/manifest.py).",
 )
 @click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare it.")
 @click.option("--no-app", is_flag=True, help="Omit firmware/app, which is frozen with profile full.")

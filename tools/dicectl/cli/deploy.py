@@ -34,7 +34,7 @@ def _known(_context, _parameter, value):
     show_default=True,
     shell_complete=complete_profile,
     callback=_known,
-    help="Modules of dice: full, psk, group or none (lib/manifest.py).",
+    help="Modules of dice: full, public-keys, psk, group or none (lib/manifest.py).",
 )
 @click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")
