@@ -114,7 +114,7 @@ def _figures(board, profile, static, write):
     shell_complete=complete_board,
     help="Board; without --port, heap and time are measured only for RPI_PICO.  [default: RPI_PICO]",
 )
-@click.option("--profile", shell_complete=complete_profile, help="Modules of dice: full, public-keys, psk or group.  [default: full]")
+@click.option("--profile", shell_complete=complete_profile, help="full, public-keys, psk or group.  [default: full]")
 @click.option("--static", is_flag=True, help="Measure only files; take the other figures from docs/footprint.json.")
 @click.option("--compare", "old", type=click.Path(exists=True, dir_okay=False), help="Show the differences from an earlier --json.")
 @click.option("--svg", type=click.Path(dir_okay=False, writable=True), help="Draw the figures to a file.")
