@@ -22,7 +22,7 @@ import shutil
 import tempfile
 
 _CONSTANTS = ("_typing.py", "codes.py", "limits.py", "reasons.py")  # folded away
-_HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py", "dtls/session_index.py")  # CPython only
+_HOST = ("_cpython.py", "aio/_cpython.py", "crypto/host.py", "crypto/host_p256.py", "dtls/session_index.py")  # CPython only
 # The group manager, which is not a board.
 _MANAGER = tuple(
     f"group/{name}.py"
@@ -34,7 +34,7 @@ _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
 _ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
 
 # For raw public keys and certificates: in profile `public-keys` alone.
-_PUBLIC_KEYS = ()
+_PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py")
 
 _GROUP = (
     "__init__.py",

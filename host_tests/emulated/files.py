@@ -34,7 +34,7 @@ def dice(architecture="armv6m", whole=False):
     """
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
-    return compiled(LIB, *profiles.files(unix=True), architecture=architecture)
+    return compiled(LIB, *profiles.files("public-keys", unix=True), architecture=architecture)
 
 
 def native(architecture):

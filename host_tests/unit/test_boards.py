@@ -33,11 +33,11 @@ FIELDS = {
 }  # the fields of each board.json of MicroPython
 CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded, so not shipped
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py", "dice/transport/udp_system.py"}
-HOST_ONLY |= {"dice/dtls/session_index.py"}
+HOST_ONLY |= {"dice/crypto/host_p256.py", "dice/dtls/session_index.py"}
 UNIX = {"dice/_posix.py", "dice/transport/udp_network.py", "dice/transport/udp_system.py"}
 MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress")}
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
-PUBLIC_KEYS: set[str] = set()
+PUBLIC_KEYS = {f"dice/crypto/{name}.py" for name in ("curve", "ecdsa", "p256")}
 _NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set(), "public-keys": set()}
 
@@ -138,8 +138,10 @@ def test_each_profile_contains_the_modules_that_it_imports(profile):
     needed = set().union(*(imported(name) for name in files))
     late = (
         set()
-        if profile in ("full", "public-keys")
-        else {"dice/aio/_cpython.py", "dice/transport/udp_system.py", "dice/dtls/session_index.py"}
+        if profile == "public-keys"
+        else {"dice/crypto/host_p256.py"}
+        if profile == "full"
+        else {"dice/aio/_cpython.py", "dice/crypto/host_p256.py", "dice/transport/udp_system.py", "dice/dtls/session_index.py"}
     )
     assert needed - files - CONSTANTS == LATE[profile] | (HOST_ONLY - late)
     assert imported("dice/group/member.py") > {"dice/group/context.py", "dice/errors.py"}

@@ -35,7 +35,7 @@ def compile_to(folder):
 
     done = subprocess.run([find(), "-c", "import sys; print(sys.implementation._mpy)"], capture_output=True, text=True)
     architecture = mpy.Flavour(int(done.stdout or 0)).architecture
-    jobs = [(resources.LIB / name, name) for name in profiles.files(unix=True)]
+    jobs = [(resources.LIB / name, name) for name in profiles.files("public-keys", unix=True)]
     for root in (resources.EXAMPLES, resources.APP, resources.ON_DEVICE):
         jobs += [(source, source.relative_to(root)) for source in root.rglob("*.py")]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
