@@ -61,7 +61,15 @@ GROUPS = (
     (
         "Stores",
         "",
-        (("store", None), ("stores", "open_store"), ("store", "FileStore"), ("store", "read_file"), ("store", "replace_file")),
+        (
+            ("store", None),
+            ("stores", "open_store"),
+            ("store", "FileStore"),
+            ("store_nvs", "NvsStore"),
+            ("store_rtc", "RtcStore"),
+            ("store", "read_file"),
+            ("store", "replace_file"),
+        ),
     ),
     (
         "Errors",
@@ -73,7 +81,13 @@ GROUPS = (
     ),
 )
 _MADE_BY_CALLS = {"Group", "Connection", "Service", "Message"}  # users do not call these classes
-_NOT_OFFERED = {("transport.udp", "Multicast"), ("transport.udp", "Unicast"), ("coap.message", "Message")}
+_NOT_OFFERED = {
+    ("transport.udp", "Multicast"),
+    ("transport.udp", "Unicast"),
+    ("coap.message", "Message"),
+    ("store_nvs", "NvsStore"),
+    ("store_rtc", "RtcStore"),
+}
 _NOT_FOR_USERS = {
     "Connection.end",
     "Connection.take",

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,32 @@ def test_each_definition_is_of_the_board_in_its_name(board):
         assert set(re.findall(r"boards/((?:ESP32|RPI)\w+)", (board.folder / name).read_text())) == {board.name}
     code = [line for line in (board.folder / "mpconfigboard.h").read_text().splitlines() if not line.startswith("//")]
     assert code == [f'#include "boards/{board.name}/mpconfigboard.h"']
+
+
+@each_board
+def test_firmware_that_is_replaced_over_the_network_has_two_places(board, tmp_path):
+    """Of each variant OTA: what cmake makes of it, and the table that it names."""
+    if board.port != "esp32":
+        assert not (board.folder / "mpconfigvariant_OTA.cmake").exists()
+        return
+    script = tmp_path / "script.cmake"
+    script.write_text(
+        f"set(CMAKE_BINARY_DIR {tmp_path})\nset(SDKCONFIG_DEFAULTS boards/sdkconfig.base)\n"
+        f"include({board.folder}/mpconfigvariant_OTA.cmake)\nmessage(NOTICE \"${{SDKCONFIG_DEFAULTS}}\")\n"
+    )
+    said = subprocess.run(["cmake", "-P", script], capture_output=True, text=True, check=True).stderr
+    assert said.strip() == f"boards/sdkconfig.base;{tmp_path}/sdkconfig.ota"
+    table = re.search(r'^CONFIG_PARTITION_TABLE_CUSTOM_FILENAME="(.*)"$', (tmp_path / "sdkconfig.ota").read_text(), re.M)[1]
+    rows = [[field.strip() for field in line.split(",")] for line in Path(table).read_text().splitlines() if line[0] != "#"]
+    places = {name: (int(start, 0), int(size, 0)) for name, _, _, start, size, _ in rows}
+    assert places["nvs"] == (0x9000, 0x6000)  # of MicroPython's own tables: the counters in it are not lost with a change of tables
+    assert places["ota_0"][0] == 0x10000 and places["ota_0"][1] == places["ota_1"][1] >= 0x1A0000
+    assert all(start % 0x10000 == 0 for name, (start, _) in places.items() if name.startswith("ota_")), "an app begins at 64 KB"
+    end = 0x9000
+    for start, size in places.values():
+        assert start == end and size % 0x1000 == 0
+        end = start + size
+    assert end == board.flash_bytes
 
 
 @each_board

@@ -48,7 +48,7 @@ class Rp2040(Target):
     name = "rp2040"
     title = "RP2040 (Cortex-M0+, `RPI_PICO`) in rp2040py"
     architecture = "armv6m"
-    gate_s = 150
+    gate_s = 60
     slow = SLOW
 
     def get(self):
