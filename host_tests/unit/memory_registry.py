@@ -13,7 +13,8 @@ class MemoryRegistry(Registry):
     def __init__(self, now=time.time):
         super().__init__(now)
         self.before_write = None
-        self._stored = {"devices": {}, "groups": {}, "sessions": {}, "settings": {}, "log": [], "key_changes": {}, "told": {}}
+        tables = ("devices", "groups", "sessions", "settings", "key_changes", "public", "own", "told")
+        self._stored = {**{name: {} for name in tables}, "log": []}
         self._before = None
         self.opened()
 
@@ -64,6 +65,20 @@ class MemoryRegistry(Registry):
         if key is not None:
             self._stored["devices"][identity] = (self._stored["devices"][identity][0], key)
 
+    def read_public_keys(self):
+        return dict(self._stored["public"])
+
+    def store_public_key(self, identity, key):
+        self._check()
+        self._stored["public"][identity] = key
+
+    def read_own_keys(self):
+        return dict(self._stored["own"])
+
+    def write_own_key(self, name, private):
+        self._check()
+        self._stored["own"][name] = private
+
     def read_told(self):
         return dict(self._stored["told"])
 
@@ -80,6 +95,7 @@ class MemoryRegistry(Registry):
         del self._stored["devices"][identity]
         self._stored["sessions"].pop(identity, None)
         self._stored["key_changes"].pop(identity, None)
+        self._stored["public"].pop(identity, None)
         self._stored["told"].pop(identity, None)
 
     def read_states(self):

@@ -111,7 +111,7 @@ class DeviceRequests:
     def do_replace(self, name):
         """Create a device that takes the place of another one, which is expelled; return the configuration of the new one."""
         old = self._service.identity(name)
-        psk_identities = self._service.registry.psk_identities(old)
+        session_identities = self._service.registry.session_identities(old)
         groups = self._service.groups_of(old)
         with self._service.together():
             retired = f"{name}.{old.decode()}"[-64:]
@@ -121,7 +121,7 @@ class DeviceRequests:
                 self._service.managers[group].replace(old, identity, now())
                 self._service.kdc.changed(group)
             self._service.registry.wipe(retired)
-        self._service.disconnect(old, psk_identities)
+        self._service.disconnect(old, session_identities)
         return self._settings(name, identity, key, groups)
 
     def do_rename(self, name, other):
@@ -142,7 +142,7 @@ class DeviceRequests:
         """Expel devices from their groups, each of which begins one epoch, and delete them."""
         identities = {name: self._service.identity(name) for name in names}
         groups = {name: list(self._service.groups_of(identity)) for name, identity in identities.items()}
-        psk_identities = {identity: self._service.registry.psk_identities(identity) for identity in identities.values()}
+        session_identities = {identity: self._service.registry.session_identities(identity) for identity in identities.values()}
         with self._service.together():
             for group in self._service.managers:
                 leaving = [name for name in identities if group in groups[name]]
@@ -150,6 +150,6 @@ class DeviceRequests:
                     self._groups.do_remove(group, leaving)
             for name in identities:
                 self._service.registry.wipe(name)
-        for identity in psk_identities:
-            self._service.disconnect(identity, psk_identities[identity])
+        for identity in session_identities:
+            self._service.disconnect(identity, session_identities[identity])
         return [{"name": name, "groups": groups[name]} for name in identities]

@@ -13,7 +13,6 @@ from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, PUT
 from dice.limits import DATAGRAM_MAX_BYTES
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry.base import RegistryError
-from dicectl.manager.registry.psk_identity import split
 
 MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", "port"}, ...]}
 MANAGERS_MAX = 8  # firmware/app/managers.py
@@ -25,11 +24,6 @@ _RETRY_S = 60  # after a device was sent a key, has refused, or has not answered
 _CALLS_S = (0.5, 1, 2, 4)  # between calls to a device that is to use its new key
 _STORE_S = 1  # acknowledgements are stored together
 _PAUSE_S = 1  # after an exception
-
-
-def device_of(psk_identity):
-    """Return the identity of the device that a PSK identity belongs to."""
-    return split(psk_identity)[0]
 
 
 def check_managers(managers):
@@ -100,14 +94,13 @@ class DeviceUpdates:
 
     async def serve(self, connection):
         """Serve one client, as dice.aio.kdc.Kdc.serve() does; its handshake may have proved a new key."""
-        identity, number = split(connection.session.identity)
         registry = self._service.registry
+        identity = registry.device_of(connection.session.identity)
         try:
-            following = registry.next_key(identity)
-            if following and number == following[0]:
-                registry.end_key_change(identity)
+            outdated = registry.proved(connection.session.identity)
+            if outdated:
                 self._rests.pop(identity, None)
-                self._service.check_credentials(registry.psk_identities(identity))  # sessions of the old key end
+                self._service.check_credentials(outdated)  # sessions of the old key end
         except RegistryError as error:  # both keys stay good; at the next handshake
             self.error = error
         if identity in self.refused:
@@ -167,7 +160,7 @@ class DeviceUpdates:
             self._changed.set()
 
     def _lacks(self, identity):
-        return self._service.registry.next_key(identity) is not None or self.lacks_list(identity)
+        return self._service.registry.changes_key(identity) or self.lacks_list(identity)
 
     def lacks_list(self, identity):
         registry = self._service.registry

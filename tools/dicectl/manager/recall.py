@@ -19,7 +19,6 @@ from dice.aio.wait import now
 from dice.codes import RECALL
 from dice.errors import DiceError
 from dice.group.presence import ASLEEP, CONNECTED, LEFT
-from dicectl.manager.device_updates import device_of
 from dicectl.manager.registry.storage import StoredSession
 
 PACE_S = 0.004  # between two calls: 250 handshakes a second
@@ -71,7 +70,7 @@ class Recall:
 
     async def serve(self, connection):
         """Serve one client, as DeviceUpdates.serve() does, as soon as its session is stored."""
-        identity = device_of(connection.session.identity)
+        identity = self._service.registry.device_of(connection.session.identity)
         self._before.pop(identity, None)
         row = StoredSession(self._address(connection, None), _token(connection), self._service.registry.now(), CONNECTED)
         self._live[identity] = (connection, row)

@@ -18,7 +18,7 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.device_requests import DeviceRequests
-from dicectl.manager.device_updates import DeviceUpdates, device_of
+from dicectl.manager.device_updates import DeviceUpdates
 from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
 from dicectl.manager.election import lease
 from dicectl.manager.election.fenced import Alone, FencedManager, FencedTransport
@@ -59,7 +59,7 @@ class ManagerService:
         self.leader = leader or Alone()
         self._withheld = False  # whether keys wait until this process is sure to lead
         self.managers = {}  # group.manager.Manager by name
-        self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, device_of)
+        self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, registry.device_of)
         self.updates = DeviceUpdates(self)
         self.recall = Recall(self)
         self.alerts = None  # alerts.Alerts, or None
@@ -340,16 +340,16 @@ class ManagerService:
         members = {name: manager.state.members.get(identity) for name, manager in self.managers.items()}
         return {name: member.role for name, member in members.items() if member}
 
-    def disconnect(self, identity, psk_identities):
+    def disconnect(self, identity, session_identities):
         """Close the sessions of a device that was deleted, also one that the KDC does not serve yet.
 
-        `psk_identities` are those that registry.Registry.psk_identities() returned before.
+        `session_identities` are those that registry.Registry.session_identities() returned before.
         """
-        self.check_credentials(psk_identities)
+        self.check_credentials(session_identities)
         self.kdc.forget(identity)
 
-    def check_credentials(self, psk_identities):
-        """Close those sessions of the PSK identities of a device whose key was deleted or replaced."""
+    def check_credentials(self, session_identities):
+        """Close those sessions of these identities whose key was deleted or replaced."""
         if self._service:
-            for psk_identity in psk_identities:
-                self._service.listener.check_credentials(psk_identity)
+            for session_identity in session_identities:
+                self._service.listener.check_credentials(session_identity)

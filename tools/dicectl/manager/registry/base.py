@@ -28,20 +28,19 @@ from collections import deque
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import psk_identity as psk
 from dicectl.manager.registry.changes import acknowledges, events
-from dicectl.manager.registry.storage import NotLeader, Occupied, RegistryError, Storage, StoredGroup, StoredSession, entry
+from dicectl.manager.registry.keys import NO_KEY, PSK_BYTES, Keys
+from dicectl.manager.registry.storage import NotLeader, Occupied, RegistryError, StoredGroup, StoredSession, entry
 from dicectl.manager.registry.waiting import Waiting
 
 __all__ = ["NotLeader", "Occupied", "Registry", "RegistryError", "StoredGroup", "StoredSession", "entry"]
 
 WAIT_S = 0.1  # how long acknowledgements and sessions wait for others at most
 _RETRY_S = 1.0
-_KEY_BYTES = 16
 _IDENTITY_BYTES = 8
-_UNCHANGED = (0, None)
 _RECENT_MAX = 1000  # entries of the audit log in memory
 
 
-class Registry(Storage):
+class Registry(Keys):
     """An open registry. `now()` returns seconds since 1970: a wall clock, for the log and for periods of days.
 
     An implementation provides the abstract methods, and calls opened() at the end of its __init__.
@@ -53,6 +52,7 @@ class Registry(Storage):
     """
 
     def __init__(self, now=time.time):
+        super().__init__()
         self.now = now
         self.later = None
         self.on_reload = None
@@ -60,8 +60,6 @@ class Registry(Storage):
         self.restored = False
         self._identities = {}  # by name
         self._sorted = None  # the same, sorted by name, if nothing has changed since
-        self._devices = {}  # (name, key) by identity
-        self._key_changes = {}  # (how often the key was changed, the next key or None) by identity, of those that it concerns
         self.told = {}  # the number of the list of managers that a device has acknowledged, by identity
         self._since = {}  # by group
         self._settings = {}
@@ -83,8 +81,7 @@ class Registry(Storage):
 
     def opened(self):
         """Read into memory what is answered from there."""
-        self._devices = {identity: (name, key) for identity, name, key in self.read_devices()}
-        self._key_changes = {identity: change for identity, *change in self.read_key_changes()}
+        self.read_keys()
         self.told = self.read_told()
         self._index()
         self._since = {group.state.name: group.since for group in self.read_states()}
@@ -136,12 +133,13 @@ class Registry(Storage):
                 yield
         except BaseException:
             if before:
-                self._devices, self._key_changes, self._since, self._settings, self.told = before
+                self._devices, self._key_changes, self._since, self._settings, self.told, self._own, public = before
+                self._set_public(public)
                 self._index()
             raise
 
     def _memory(self):
-        return self._devices, self._key_changes, self._since, self._settings, self.told
+        return self._devices, self._key_changes, self._since, self._settings, self.told, self._own, self.public
 
     def _write_waiting(self):
         """Write what waits, in the current transaction. It waits still if that is undone."""
@@ -203,59 +201,27 @@ class Registry(Storage):
         """Return the identity of a device, or None."""
         return self._identities.get(name)
 
-    def find(self, psk_identity):
-        """Return a key or None, for dice.PskLookup: that of a device, b"ID", that of its nth change, b"ID:n", and the next one."""
-        identity, number = psk.split(psk_identity)
-        if identity not in self._devices:
-            return None
-        changed, following = self._key_changes.get(identity, _UNCHANGED)
-        return {changed: self._devices[identity][1], changed + 1: following}.get(number)
+    def enrol(self, name, public=None):
+        """Create a device with a random identity and a random key, and return both; raises CommandError if the name is taken.
 
-    def next_key(self, identity):
-        """Return (number, key) of the key that a device is about to change to, or None."""
-        following = self._key_changes.get(identity, _UNCHANGED)[1]
-        return following and (self.key_number(identity) + 1, following)
-
-    def key_number(self, identity):
-        """Return how often the key of a device was changed."""
-        return self._key_changes.get(identity, _UNCHANGED)[0]
-
-    def psk_identities(self, identity):
-        """Return the PSK identities of all keys that a device has had, and of the next one."""
-        return psk.until(identity, self.key_number(identity) + 1)
-
-    def begin_key_change(self, identity):
-        """Store a next key for a device, unless there is one: both are good from now on."""
-        changed, following = self.key_number(identity), secrets.token_bytes(_KEY_BYTES)
-        if self.next_key(identity):
-            return
-        with self.transaction():
-            self.store_key_change(identity, changed, following)
-            self.log("key-offered", device=self.name(identity), key=changed + 1)
-        self._key_changes[identity] = changed, following
-
-    def end_key_change(self, identity):
-        """Replace the key of a device by the next one, which it has proved to have."""
-        number, key = self.next_key(identity)
-        with self.transaction():
-            self.store_key_change(identity, number, None, key)
-            self.log("key-changed", device=self.name(identity), key=number)
-        self._key_changes[identity] = number, None
-        self._devices[identity] = self.name(identity), key
-
-    def name(self, identity):
-        """Return the name of a device, or None."""
-        return self._devices.get(identity, (None,))[0]
-
-    def enrol(self, name):
-        """Create a device with a random identity and a random key, and return both; raises CommandError if the name is taken."""
+        `public`: the public_keys.PublicKey that it has made itself; then it has no other key, and NO_KEY is returned.
+        """
         identity = secrets.token_hex(_IDENTITY_BYTES).encode()
-        key = secrets.token_bytes(_KEY_BYTES)
+        key = NO_KEY if public else secrets.token_bytes(PSK_BYTES)
         self._check_free(name)
+        detail = {}
+        if public:
+            self.public.check_free(public)
+            if any(psk.split(each)[0] in self._devices for each in public.identities()):
+                raise CommandError(f"{public.name} is the identity of another device", USAGE)
+            detail = {"kind": public.kind, "fingerprint": public.fingerprint.hex()}
         with self.transaction():
             self.store_device(identity, name, key)
-            self.log("enrolled", device=name, identity=identity.decode())
+            if public:
+                self.store_public_key(identity, public)
+            self.log("enrolled", device=name, identity=identity.decode(), **detail)
         self._devices[identity] = name, key
+        self._keep_public(identity, public)
         self._identities[name], self._sorted = identity, None
         return identity, key
 
@@ -284,6 +250,7 @@ class Registry(Storage):
             self.log("wiped", device=name)
         del self._devices[identity]
         self._key_changes.pop(identity, None)
+        self._keep_public(identity, None)
         self.told.pop(identity, None)
         del self._identities[name]
         self._sorted = None

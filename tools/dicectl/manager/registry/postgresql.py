@@ -22,8 +22,9 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.registry import password_file
 from dicectl.manager.registry.base import Occupied, RegistryError
 from dicectl.manager.registry.call_limit import CallLimit
-from dicectl.manager.registry.relational import RelationalRegistry, check_setting, engine_options
+from dicectl.manager.registry.relational import RelationalRegistry, engine_options
 from dicectl.manager.registry.schema import SECRETS, SETTING
+from dicectl.manager.registry.sealing import check_setting
 from dicectl.manager.registry.statements import entries_after, sealing_setting
 from dicectl.manager.registry.storage import entry
 

@@ -17,7 +17,20 @@ from dice.group.manager import GroupState, MemberRecord
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import schema, sealing
 from dicectl.manager.registry.base import Registry, RegistryError, StoredGroup, StoredSession
-from dicectl.manager.registry.schema import AUDIT, DEVICE, GROUP, MEMBER, PRUNING, SECRETS, SESSION, SETTING, VERSION
+from dicectl.manager.registry.public_keys import PublicKey
+from dicectl.manager.registry.schema import (
+    AUDIT,
+    DEVICE,
+    GROUP,
+    MEMBER,
+    OWN_KEY,
+    PRUNING,
+    PUBLIC_KEY,
+    SECRETS,
+    SESSION,
+    SETTING,
+    VERSION,
+)
 from dicectl.manager.registry.statements import (
     CHANGE_MEMBER,
     CHANGE_SESSION,
@@ -25,11 +38,12 @@ from dicectl.manager.registry.statements import (
     MEMBER_COLUMNS,
     REMOVE_MEMBER,
     SESSION_COLUMNS,
+    audit_row,
     changed_member,
     entries_after,
     sealing_setting,
 )
-from dicectl.manager.registry.storage import detail_of, entry
+from dicectl.manager.registry.storage import entry
 
 _FIXED = ("name", "gid", "address", "port", "layout", "lifetime_s", "suite")
 _VARIED = ("epoch", "active", "grace_s", "tgk", "cs_id", "rand")
@@ -161,7 +175,7 @@ class RelationalRegistry(Registry):
             if not migrations.known(revision):
                 raise CommandError(f"{self.title} was written by a newer dicectl (revision {revision}): update this one", USAGE)
             if key and int(revision) < 3:  # the first that can be encrypted
-                raise _not_encrypted(self.title)
+                raise sealing.not_encrypted(self.title)
             migrations.upgrade(self._connection, old)
         self._unlock(key)
 
@@ -176,7 +190,7 @@ class RelationalRegistry(Registry):
             self.execute(SETTING.insert().values(name=sealing.SETTING, value=self._seal.setting()))
 
     def _unlock(self, key):
-        self._seal = check_setting(self.title, key, self.execute(sealing_setting()))
+        self._seal = sealing.check_setting(self.title, key, self.execute(sealing_setting()))
 
     def opened(self):
         self._with_session = None
@@ -230,6 +244,19 @@ class RelationalRegistry(Registry):
             self.deleted = True
         self.execute(DEVICE.update().where(DEVICE.c.identity == identity).values(**self._sealed(DEVICE, identity, values)))
 
+    def read_public_keys(self):
+        return {identity: PublicKey(*values) for identity, *values in self.execute(sa.select(PUBLIC_KEY))}
+
+    def store_public_key(self, identity, key):
+        self.execute(PUBLIC_KEY.delete().where(PUBLIC_KEY.c.identity == identity))
+        self.execute(PUBLIC_KEY.insert(), {"identity": identity, **vars(key)})
+
+    def read_own_keys(self):
+        return {name: self._opened(OWN_KEY, "private", name, key) for name, key in self.execute(sa.select(OWN_KEY))}
+
+    def write_own_key(self, name, private):
+        self.execute(OWN_KEY.insert(), self._sealed(OWN_KEY, name, {"name": name, "private": private}))
+
     def read_told(self):
         return dict(map(tuple, self.execute(sa.select(DEVICE.c.identity, DEVICE.c.told).where(DEVICE.c.told > 0))))
 
@@ -249,6 +276,7 @@ class RelationalRegistry(Registry):
 
     def delete_device(self, identity):
         self.store_session_rows({identity: None})
+        self.execute(PUBLIC_KEY.delete().where(PUBLIC_KEY.c.identity == identity))
         self.execute(DEVICE.delete().where(DEVICE.c.identity == identity))
         self.deleted = True
 
@@ -342,20 +370,7 @@ class RelationalRegistry(Registry):
 
     def append(self, entries):
         if entries:
-            self.execute(
-                AUDIT.insert(),
-                [
-                    {
-                        "number": e["number"],
-                        "at": e["at"],
-                        "event": e["event"],
-                        "group_name": e["group"],
-                        "device": e["device"],
-                        "detail": detail_of(e),
-                    }
-                    for e in entries
-                ],
-            )
+            self.execute(AUDIT.insert(), [audit_row(entry) for entry in entries])
 
     def read_audit(self, after, limit):
         return [entry(*row) for row in self.execute(entries_after(after, limit))]
@@ -374,24 +389,6 @@ class RelationalRegistry(Registry):
             self.execute(AUDIT.delete().where(wanted & (AUDIT.c.number <= last)))
             self.execute(PRUNING.delete())
         return count
-
-
-def check_setting(title, key, rows):
-    """Return the sealing.Clear or Sealed of a registry; raises CommandError if `key`, or its absence, is wrong."""
-    if not rows:
-        if key:
-            raise _not_encrypted(title)
-        return sealing.Clear()
-    if not key:
-        raise CommandError(f"{title} is encrypted: name its key file with --key-file (encrypt: --old-key-file)", USAGE)
-    try:
-        return sealing.of_setting(key, rows[0][0])
-    except (sealing.SealError, ValueError, KeyError):
-        raise CommandError(f"this is not the key file of {title}: name the right one with --key-file", USAGE)
-
-
-def _not_encrypted(title):
-    return CommandError(f"{title} is not encrypted: run dicectl manager encrypt first, or leave --key-file out", USAGE)
 
 
 def _bytes(row):

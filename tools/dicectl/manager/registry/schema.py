@@ -8,8 +8,8 @@ The columns in SECRETS contain keys: sealed, if the registry is encrypted (seali
 
 import sqlalchemy as sa
 
-REVISION = "3"  # the newest of migrations/versions
-USER_VERSION = 3  # of SQLite's files: it is 1 or 2 in those without Alembic, and lets older programs refuse newer files
+REVISION = "4"  # the newest of migrations/versions
+USER_VERSION = 3  # of SQLite's files with Alembic: it is 1 or 2 in those without, whose programs refuse newer files by it
 
 _TIME = sa.Double().with_variant(sa.REAL(), "sqlite")  # seconds since 1970
 _BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite's integers all have 64 bits
@@ -25,6 +25,25 @@ DEVICE = sa.Table(
     sa.Column("key_number", sa.Integer, nullable=False),  # how often the key was changed over a session
     sa.Column("next_key", sa.LargeBinary),  # the key that it changes to, or NULL
     sa.Column("told", sa.Integer, nullable=False),  # the number of the list of managers that the device has acknowledged
+)
+# The public keys of devices (public_keys.PublicKey). The `key` of such a device is empty.
+PUBLIC_KEY = sa.Table(
+    "public_key",
+    METADATA,
+    sa.Column("identity", sa.LargeBinary, sa.ForeignKey("device.identity"), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("name", sa.Text, unique=True),
+    sa.Column("issuer", sa.LargeBinary),
+    sa.Column("is_wanted", sa.Boolean, nullable=False),
+    sa.Column("following", sa.LargeBinary, unique=True),
+)
+# The private keys of the manager itself.
+OWN_KEY = sa.Table(
+    "own_key",
+    METADATA,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("private", sa.LargeBinary, nullable=False),
 )
 GROUP = sa.Table(
     "group_state",
@@ -83,7 +102,7 @@ PRUNING = sa.Table("audit_pruning", METADATA, sa.Column("before", _TIME, primary
 SETTING = sa.Table("setting", METADATA, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False))
 VERSION = sa.Table("alembic_version", METADATA, sa.Column("version_num", sa.String(32), primary_key=True))
 
-SECRETS = {DEVICE: ("key", "next_key"), GROUP: ("tgk", "cs_id", "rand"), SESSION: ("token",)}
+SECRETS = {DEVICE: ("key", "next_key"), GROUP: ("tgk", "cs_id", "rand"), SESSION: ("token",), OWN_KEY: ("private",)}
 
 # The audit log is append-only, but for entries that PRUNING allows to delete.
 TRIGGERS = {

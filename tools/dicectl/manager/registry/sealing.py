@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from dicectl.errors import USAGE, CommandError
+
 SETTING = "sealed"  # the name of the row of table `setting` that says that a registry is encrypted
 _VERSION = b"\x01"
 _NONCE_BYTES = 12
@@ -87,6 +89,25 @@ def of_setting(key, value):
     sealed = Sealed(key, bytes.fromhex(about["salt"]))
     sealed.open("setting", "value", SETTING.encode(), bytes.fromhex(about["check"]))
     return sealed
+
+
+def check_setting(title, key, rows):
+    """Return the Clear or Sealed of a registry; raises CommandError if `key`, or its absence, is wrong."""
+    if not rows:
+        if key:
+            raise not_encrypted(title)
+        return Clear()
+    if not key:
+        raise CommandError(f"{title} is encrypted: name its key file with --key-file (encrypt: --old-key-file)", USAGE)
+    try:
+        return of_setting(key, rows[0][0])
+    except (SealError, ValueError, KeyError):
+        raise CommandError(f"this is not the key file of {title}: name the right one with --key-file", USAGE)
+
+
+def not_encrypted(title):
+    """Return the CommandError for a key file that a registry does not need."""
+    return CommandError(f"{title} is not encrypted: run dicectl manager encrypt first, or leave --key-file out", USAGE)
 
 
 def _place(table, column, row):

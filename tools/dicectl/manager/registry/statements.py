@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from dicectl.manager.registry import sealing
 from dicectl.manager.registry.schema import AUDIT, MEMBER, SESSION, SETTING
+from dicectl.manager.registry.storage import detail_of
 
 SESSION_COLUMNS = ("address", "token", "heard", "state", "back")
 MEMBER_COLUMNS = ("role", "id", "held", "sent", "offered")
@@ -36,3 +37,9 @@ CHANGE_SESSION = CHANGE_SESSION.values({name: sa.bindparam(f"_{name}") for name 
 def changed_member(group, identity, member):
     """Return the parameters of CHANGE_MEMBER for the MemberRecord of one member."""
     return {"g": group, "i": identity, **{f"_{name}": getattr(member, name) for name in MEMBER_COLUMNS}}
+
+
+def audit_row(entry):
+    """Return the row of an entry of the audit log."""
+    columns = {name: entry[name] for name in ("number", "at", "event", "device")}
+    return {**columns, "group_name": entry["group"], "detail": detail_of(entry)}

@@ -92,6 +92,22 @@ class Storage(abc.ABC):
         """Store how often the key of a device was changed, its next key or None, and its present key unless that is None."""
 
     @abc.abstractmethod
+    def read_public_keys(self):
+        """Return {identity: public_keys.PublicKey} of all devices that have one."""
+
+    @abc.abstractmethod
+    def store_public_key(self, identity, key):
+        """Store or replace the public_keys.PublicKey of a device; delete_device() deletes it."""
+
+    @abc.abstractmethod
+    def read_own_keys(self):
+        """Return {name: private key} of the manager."""
+
+    @abc.abstractmethod
+    def write_own_key(self, name, private):
+        """Store a private key of the manager, which has none of this name."""
+
+    @abc.abstractmethod
     def read_told(self):
         """Return {identity: number} of what store_told() stored; 0 may be missing."""
 
