@@ -79,13 +79,14 @@ class Issued:
         self.chain = [der, *issuers]
 
     def files(self, stem, passphrase=None):
-        """Write PEM files for programs; return their paths: key, sec1, cert (the whole chain), leaf, ca (the root), public."""
+        """Write PEM files for programs; return their paths: key, sec1, cert (the whole chain), leaf, above, ca, public."""
         stem.parent.mkdir(parents=True, exist_ok=True)
         texts = {
             "key": self.key.pem("pkcs8", passphrase),
             "sec1": self.key.pem("sec1"),
             "cert": b"".join(pem(der) for der in self.chain),
             "leaf": pem(self.der),
+            "above": b"".join(pem(der) for der in self.chain[1:]),
             "ca": pem(self.root),
             "public": self.key.public_pem,
         }

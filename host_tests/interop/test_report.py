@@ -7,7 +7,7 @@ import subprocess
 
 from dicectl.firmware import unix_port
 from host_tests.interop import peers, report
-from host_tests.interop.peers.pypi import TinyDTLS
+from host_tests.interop.peers.tinydtls import TinyDTLS
 
 CODE = """
 import tls

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Other implementations of DTLS 1.2, as PSK clients and servers on loopback.
+"""Other implementations of DTLS 1.2, as clients and servers on loopback, with pre-shared keys or with `Keys`.
 
     from host_tests.interop import peers
 
@@ -23,18 +23,35 @@ import functools
 
 import pytest
 
-from host_tests.interop.peers.base import CCM, CCM_8, HOST, IDENTITY, KEY, Failed, Missing, Peer, PeerProcess, free_port
+from host_tests.interop.peers.base import (
+    CCM,
+    CCM_8,
+    ECDHE_PSK_CCM,
+    ECDHE_PSK_CCM_8,
+    ECDSA_CCM,
+    ECDSA_CCM_8,
+    HOST,
+    IDENTITY,
+    KEY,
+    Failed,
+    Keys,
+    Missing,
+    Peer,
+    PeerProcess,
+    free_port,
+)
 from host_tests.interop.peers.bouncycastle import BouncyCastle
 from host_tests.interop.peers.gnutls import GnuTLS
 from host_tests.interop.peers.libcoap import LibCoAP
 from host_tests.interop.peers.mbedtls import MbedTLS
 from host_tests.interop.peers.openssl import OpenSSL
-from host_tests.interop.peers.pypi import PythonMbedTLS, TinyDTLS
+from host_tests.interop.peers.pypi import PythonMbedTLS
+from host_tests.interop.peers.tinydtls import TinyDTLS
 from host_tests.interop.peers.wolfssl import WolfSSL
 
 __all__ = [
-    "CCM", "CCM_8", "HOST", "IDENTITY", "KEY", "NAMES", "PEERS", "Failed", "Missing", "Peer", "PeerProcess", "free_port", "get",
-    "with_feature",
+    "CCM", "CCM_8", "ECDHE_PSK_CCM", "ECDHE_PSK_CCM_8", "ECDSA_CCM", "ECDSA_CCM_8", "HOST", "IDENTITY", "KEY", "NAMES", "PEERS",
+    "Failed", "Keys", "Missing", "Peer", "PeerProcess", "free_port", "get", "with_feature",
 ]  # fmt: skip
 
 _ALL = [

@@ -14,7 +14,9 @@ from host_tests.ports import HOST, free_port  # noqa: F401 - for all peers
 
 IDENTITY = "dice"
 KEY = bytes(range(1, 17))
-CCM_8, CCM = 0xC0A8, 0xC0A4
+CCM_8, CCM = 0xC0A8, 0xC0A4  # with a pre-shared key
+ECDHE_PSK_CCM_8, ECDHE_PSK_CCM = 0xD003, 0xD005
+ECDSA_CCM_8, ECDSA_CCM = 0xC0AE, 0xC0AC  # with `Keys`
 EXPORT_BYTES = 20
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -25,6 +27,20 @@ class Missing(Exception):
 
 class Failed(AssertionError):
     """A peer did not behave as expected; the message contains its output."""
+
+
+class Keys:
+    """What one side uses with the suites ECDSA_CCM_8 and ECDSA_CCM; `own` and `trusted` are of host_tests.certificates.
+
+    `is_raw`: raw public keys, or else certificates. `own`: an Issued; None for a client without. `trusted`: the other side's
+    Issued, of which its raw key or its root is trusted; None for anybody. `name`: what a client demands of a server's certificate.
+    `ask`: a server demands a client's. `folder`: a pathlib.Path for files.
+    """
+
+    def __init__(self, folder, is_raw, own, trusted, name=None, ask=True):
+        self.is_raw, self.own, self.trusted, self.name, self.ask = is_raw, own, trusted, name, ask
+        self.files = own.files(folder / "own") if own else None
+        self.trusted_files = trusted.files(folder / "trusted") if trusted else None
 
 
 def is_bound(port):
@@ -153,10 +169,11 @@ class PeerProcess:
 class Peer:
     """Another implementation of DTLS; subclasses override what differs.
 
-    `features`: "client", "server", "ccm" (C0A4), "cid" (`cid=b"..."`, its own connection id), "id" and "ticket" (it resumes as
-    client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its record_size_limit), "mtu" (`mtu=`),
-    "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export" (`export=LABEL` as client; see
-    `exported`), "export as server".
+    `features`: "client", "server", "ccm" (C0A4), "raw public keys" and "certificates" (`keys=Keys(...)`), "chains" (it sends
+    certificates of authorities), "ECDHE_PSK" (as suite), "ecdsa ccm" (ECDSA_CCM too), "cid" (`cid=b"..."`, its own connection id),
+    "id" and "ticket" (it resumes as client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its
+    record_size_limit), "mtu" (`mtu=`), "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export"
+    (`export=LABEL` as client; see `exported`), "export as server".
     """
 
     name = title = ""
@@ -164,6 +181,7 @@ class Peer:
     closed = b""  # the text that a server prints on a client's close_notify
     material = b""  # the text before the keying material in hex, with "export"
     chosen = b"no ALPN"  # the text of a client before the negotiated protocol, with "hello"
+    alert = rb"alert (\d+)"  # the text of a fatal alert that it received
 
     def check(self):
         """Raise Missing if the peer is not installed."""
@@ -197,6 +215,10 @@ class Peer:
     def exported(self, running):
         """Return the keying material that this peer's program printed."""
         return bytes.fromhex(re.search(re.escape(self.material) + rb"(\w+)", running.output())[1].decode())
+
+    def heard(self, running):
+        """Return the numbers of the fatal alerts that this peer's program has received."""
+        return [int(number) for number in re.findall(self.alert, running.output())]
 
     def ask(self, text):
         """Return (application data for this peer's server, a part of its answer)."""

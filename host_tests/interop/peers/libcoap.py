@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """libcoap's coap-client and coap-server, built with GnuTLS and with OpenSSL: CoAP over DTLS.
 
+The build with GnuTLS also has raw public keys, any of which it accepts; that with OpenSSL sends no certificates of authorities.
 The server accepts any identity. The suite cannot be configured: CCM_8 is negotiated with a peer that supports no other.
 The server also serves plain CoAP, on the port below.
 """
@@ -17,11 +18,12 @@ _GET = bytes.fromhex("40013039")  # confirmable, no token, message id 12345
 class LibCoAP(Peer):
     """A client sends one GET with the query `libcoap` and ends when it is answered. A server answers GET / with a sentence."""
 
-    features = frozenset(("client", "server"))
-
     def __init__(self, build):
         self._build = build.lower()
         self.name, self.title = f"libcoap-{build}", f"libcoap ({build})"
+        more = ("raw public keys", "chains") if build == "GnuTLS" else ()
+        self.features = frozenset(("client", "server", "certificates", *more))
+        self.alert = rb"Received alert \[(\d+)\]" if build == "GnuTLS" else rb"SSL3 alert read:fatal:(\w+)"
         self.closed = b"close notify" if build == "OpenSSL" else b"EVENT: 0x0000"  # COAP_EVENT_DTLS_CLOSED
 
     def check(self):
@@ -33,24 +35,21 @@ class LibCoAP(Peer):
         done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         return re.search(r" v(\S+)", done.stdout + done.stderr)[1]
 
-    def _serve(self, port, suite, identity, key):
-        words = [f"coap-server-{self._build}", "-A", HOST, "-p", port - 1, "-k", key.decode(), "-v", 7]
+    def _keys(self, keys):
+        if keys.is_raw:
+            return ["-M", keys.files.sec1]
+        words = ["-C", keys.trusted_files.ca] if keys.trusted else ["-n"]
+        return words + (["-c", keys.files.cert, "-j", keys.files.key] if keys.own else [])
+
+    def _serve(self, port, suite, identity, key, keys=None):
+        words = [f"coap-server-{self._build}", "-A", HOST, "-p", port - 1, "-v", 7]
+        words += [*self._keys(keys), *([] if keys.ask else ["-n"])] if keys else ["-k", key.decode()]
         return PeerProcess(self, words)
 
-    def _connect(self, port, suite, identity, key):
-        words = [
-            f"coap-client-{self._build}",
-            "-k",
-            key.decode(),
-            "-u",
-            identity,
-            "-B",
-            5,
-            "-v",
-            6,
-            f"coaps://{HOST}:{port}/?libcoap",
-        ]
-        return PeerProcess(self, words, says=b"libcoap")
+    def _connect(self, port, suite, identity, key, keys=None):
+        words = [f"coap-client-{self._build}", "-B", 5, "-v", 6]
+        words += self._keys(keys) if keys else ["-k", key.decode(), "-u", identity]
+        return PeerProcess(self, [*words, f"coaps://{HOST}:{port}/?libcoap"], says=b"libcoap")
 
     def ask(self, text):
         return _GET, b"This is a test server"

@@ -13,7 +13,12 @@ from dicectl.firmware import debian
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 from host_tests.interop.peers.base import HOST, Missing, Peer, PeerProcess, first_line
 
-_SUITES = {0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8", 0xC0A4: "TLS-PSK-WITH-AES-128-CCM"}
+_SUITES = {
+    0xC0A8: "TLS-PSK-WITH-AES-128-CCM-8",
+    0xC0A4: "TLS-PSK-WITH-AES-128-CCM",
+    0xC0AE: "TLS-ECDHE-ECDSA-WITH-AES-128-CCM-8",
+    0xC0AC: "TLS-ECDHE-ECDSA-WITH-AES-128-CCM",
+}
 _TOOLS = {"apt-get": "apt", "dpkg-source": "dpkg-dev", "cmake": "cmake", "make": "make", "gcc": "gcc"}
 
 
@@ -51,13 +56,15 @@ def _build(folder):
 
 
 class MbedTLS(Peer):
-    """Options: cid, mfl, mtu, ticket, cookies (server), resume="id" or "ticket" (the client connects twice), exchanges.
+    """Options: cid, mfl, mtu, ticket, cookies (server), resume="id" or "ticket" (the client connects twice), exchanges,
+    keys (certificates).
 
     A side closes after this many exchanges. By default the server closes only after the client.
     """
 
     name, title = "MbedTLS", "Mbed TLS"
-    features = frozenset(("client", "server", "ccm", "cid", "id", "ticket", "mfl", "mtu"))
+    features = frozenset(("client", "server", "ccm", "certificates", "chains", "ecdsa ccm", "cid", "id", "ticket", "mfl", "mtu"))
+    alert = rb"got an alert message, type: \[2:(\d+)\]"
     closed = b"connection was closed gracefully"
 
     def check(self):
@@ -66,7 +73,7 @@ class MbedTLS(Peer):
     def version(self):
         return first_line(programs() / "ssl_client2", "build_version=1").split()[4]
 
-    def _common(self, program, port, suite, identity, key, cid, mfl, mtu, ticket, exchanges):
+    def _common(self, program, port, suite, identity, key, cid, mfl, mtu, ticket, exchanges, keys):
         words = [
             programs() / program,
             "dtls=1",
@@ -74,19 +81,29 @@ class MbedTLS(Peer):
             f"server_port={port}",
             f"force_ciphersuite={_SUITES[suite]}",
         ]
-        words += [f"psk={key.hex()}", f"psk_identity={identity}", f"tickets={ticket:d}", f"exchanges={exchanges}"]
-        words += ["ca_file=none", "crt_file=none", "key_file=none", "hs_timeout=1000-8000"]
+        words += [f"tickets={ticket:d}", f"exchanges={exchanges}", "hs_timeout=1000-8000"]
+        words += self._keys(keys) if keys else [f"psk={key.hex()}", f"psk_identity={identity}"]
+        for name in ("ca_file", "crt_file", "key_file"):
+            words += [] if any(str(word).startswith(name) for word in words) else [f"{name}=none"]
         if cid is not None:
             words += ["cid=1", *([f"cid_val={cid.hex()}"] if cid else [])]
         words += [f"max_frag_len={mfl}"] if mfl else []
         return words + ([f"mtu={mtu}", "dgram_packing=0"] if mtu else [])
 
-    def _serve(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, exchanges=1000, cookies=True):
-        words = self._common("ssl_server2", port, suite, identity, key, cid, mfl, mtu, ticket, exchanges)
+    def _keys(self, keys):
+        words = [f"ca_file={keys.trusted_files.ca}"] if keys.trusted else []
+        words += [f"crt_file={keys.files.cert}", f"key_file={keys.files.key}"] if keys.own else []
+        words += [f"server_name={keys.name}"] if keys.name else []
+        return [*words, f"auth_mode={'required' if keys.ask and keys.trusted else 'none'}", "debug_level=2"]
+
+    def _serve(
+        self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, exchanges=1000, cookies=True, keys=None
+    ):
+        words = self._common("ssl_server2", port, suite, identity, key, cid, mfl, mtu, ticket, exchanges, keys)
         return PeerProcess(self, [*words, f"cookies={cookies:d}"])
 
-    def _connect(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, resume=None, exchanges=1):
-        words = self._common("ssl_client2", port, suite, identity, key, cid, mfl, mtu, ticket and resume != "id", exchanges)
+    def _connect(self, port, suite, identity, key, cid=None, mfl=None, mtu=None, ticket=True, resume=None, exchanges=1, keys=None):
+        words = self._common("ssl_client2", port, suite, identity, key, cid, mfl, mtu, ticket and resume != "id", exchanges, keys)
         words += ["request_page=/MbedTLS", "read_timeout=2000", "max_resend=2", *(["reconnect=1"] if resume else [])]
         return PeerProcess(self, words, says=b"GET /MbedTLS")
 
@@ -94,4 +111,4 @@ class MbedTLS(Peer):
         """Do nothing: the client closes after its exchanges."""
 
     def ask(self, text):
-        return b"GET " + text + b"\r\n\r\n", b"Successful connection using: TLS-PSK-WITH-AES-128-CCM"
+        return b"GET " + text + b"\r\n\r\n", b"Successful connection using: TLS-"

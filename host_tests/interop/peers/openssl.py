@@ -6,19 +6,27 @@ import time
 
 from host_tests.interop.peers.base import EXPORT_BYTES, HOST, PATIENCE_S, Failed, Peer, PeerProcess, first_line, tool
 
-_SUITES = {0xC0A8: "PSK-AES128-CCM8", 0xC0A4: "PSK-AES128-CCM"}
+_SUITES = {
+    0xC0A8: "PSK-AES128-CCM8",
+    0xC0A4: "PSK-AES128-CCM",
+    0xC0AE: "ECDHE-ECDSA-AES128-CCM8",
+    0xC0AC: "ECDHE-ECDSA-AES128-CCM",
+}
 
 
 class OpenSSL(Peer):
     """Options: mtu, mfl (client), ticket, session=PATH (client: the first run writes it, the next reads it to resume), name, alpn,
-    export. With a name, the server prints the client's extensions, whatever the name.
+    export, keys (certificates). With a name, the server prints the client's extensions, whatever the name.
     """
 
     name = title = "OpenSSL"
-    features = frozenset(("client", "server", "ccm", "id", "ticket", "mfl", "mtu", "write", "hello", "export", "export as server"))
+    features = frozenset(
+        ("client", "server", "ccm", "certificates", "chains", "ecdsa ccm", "id", "ticket", "mfl", "mtu", "write", "hello", "export")
+    ) | {"export as server"}
     closed = b"DONE"
     material = b"Keying material: "
     chosen = b"ALPN protocol: "
+    alert = rb"SSL alert number (\d+)"
 
     def check(self):
         tool("openssl", "openssl")
@@ -26,21 +34,33 @@ class OpenSSL(Peer):
     def version(self):
         return first_line("openssl", "version").split()[1]
 
-    def _common(self, suite, identity, key, mtu, ticket, alpn, export):
-        words = ["-dtls1_2", "-psk_identity", identity, "-psk", key.hex(), "-cipher", f"{_SUITES[suite]}@SECLEVEL=0"]
+    def _common(self, suite, identity, key, mtu, ticket, alpn, export, keys):
+        words = ["-dtls1_2", "-cipher", f"{_SUITES[suite]}@SECLEVEL=0"]
+        words += self._keys(keys) if keys else ["-psk_identity", identity, "-psk", key.hex()]
         words += ["-no_ticket"] if not ticket else []
         words += ["-mtu", mtu] if mtu else []
         words += ["-alpn", ",".join(alpn)] if alpn else []
         return words + (["-keymatexport", export, "-keymatexportlen", EXPORT_BYTES] if export else [])
 
-    def _serve(self, port, suite, identity, key, mtu=None, ticket=True, name=None, alpn=(), export=None):
-        words = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-listen", "-nocert"]
-        words += self._common(suite, identity, key, mtu, ticket, alpn, export)
+    def _keys(self, keys):
+        words = ["-CAfile", keys.trusted_files.ca, "-verify_return_error"] if keys.trusted else []
+        if not keys.own:
+            return words
+        words += ["-cert", keys.files.leaf, "-key", keys.files.key]
+        return words + (["-cert_chain", keys.files.above] if keys.own.chain[1:] else [])
+
+    def _serve(self, port, suite, identity, key, mtu=None, ticket=True, name=None, alpn=(), export=None, keys=None):
+        words = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-listen"]
+        words += self._common(suite, identity, key, mtu, ticket, alpn, export, keys)
+        words += (["-Verify", 5] if keys.ask else []) if keys else ["-nocert"]
         return PeerProcess(self, words + (["-tlsextdebug"] if name else []), answer_lines=True)
 
-    def _connect(self, port, suite, identity, key, mtu=None, mfl=None, ticket=True, session=None, name=None, alpn=(), export=None):
+    def _connect(
+        self, port, suite, identity, key, mtu=None, mfl=None, ticket=True, session=None, name=None, alpn=(), export=None, keys=None
+    ):
         words = ["openssl", "s_client", "-connect", f"{HOST}:{port}"]
-        words += self._common(suite, identity, key, mtu, ticket, alpn, export)
+        words += self._common(suite, identity, key, mtu, ticket, alpn, export, keys)
+        words += ["-verify_hostname", keys.name] if keys and keys.name else []
         words += ["-servername", name] if name else []
         words += ["-maxfraglen", mfl] if mfl else []
         if session:

@@ -1,9 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""tinydtls (PyPI DTLSSocket) and python-mbedtls, each with a program of ours in a virtual environment in the cache.
+"""Packages of PyPI, each with a program of ours in a virtual environment in the cache: python-mbedtls here, and `tinydtls`.
 
-The requirements are the dependency group "interop" of pyproject.toml. DTLSSocket is compiled from source: it needs gcc, make,
-autoconf, automake, pkg-config and Python's headers.
+The requirements are the dependency group "interop" of pyproject.toml.
 """
 
 import functools
@@ -61,18 +60,6 @@ class PyPIPeer(Peer):
 
     def _connect(self, port, suite, identity, key):
         return self._run("client", port, suite, identity, key, b"ask " + self.name.encode())
-
-
-class TinyDTLS(PyPIPeer):
-    """tinydtls with its stateless cookie."""
-
-    name = title = "tinydtls"
-    package, program = "DTLSSocket", "tinydtls.py"
-    closed = b"event 1 0"
-    tools = (("autoconf", "autoconf"), ("aclocal", "automake"), ("pkg-config", "pkg-config"), ("make", "make"), ("gcc", "gcc"))
-
-    def version(self):
-        return f"in DTLSSocket {super().version()}"
 
 
 class PythonMbedTLS(PyPIPeer):

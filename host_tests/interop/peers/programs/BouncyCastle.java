@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 The dice authors
 // SPDX-License-Identifier: MIT
 //
-// Bouncy Castle as a DTLS 1.2 peer with a pre-shared key. Arguments: role, port, identity, suite in hex, own connection id in hex or
+// Bouncy Castle as a DTLS 1.2 peer with a pre-shared key, or with what is in $DICE_KEYS (see Keys.java). Arguments: role, port, identity, suite in hex, own connection id in hex or
 // "none", how often a client connects; the key in hex comes in $DICE_PSK. A server answers with "echo" and the message, a client
 // sends "ask BouncyCastle"; both print what they receive. A client sends each line of standard input; the line "move" makes it go on
 // from another port. The end of standard input closes.
@@ -20,13 +20,12 @@ import java.util.HashMap;
 import java.util.Hashtable;
 import java.util.Map;
 import org.bouncycastle.tls.*;
-import org.bouncycastle.tls.crypto.TlsCrypto;
 import org.bouncycastle.tls.crypto.impl.bc.BcTlsCrypto;
 import org.bouncycastle.util.encoders.Hex;
 
 public class BouncyCastle {
-    static final TlsCrypto CRYPTO = new BcTlsCrypto(new SecureRandom());
-    static final byte[] KEY = Hex.decode(System.getenv("DICE_PSK"));
+    static final BcTlsCrypto CRYPTO = new BcTlsCrypto(new SecureRandom());
+    static final byte[] KEY = Hex.decode(System.getenv().getOrDefault("DICE_PSK", ""));
     static final ProtocolVersion[] VERSIONS = ProtocolVersion.DTLSv12.only();
     static byte[] identity;
     static int suite;
@@ -94,15 +93,12 @@ public class BouncyCastle {
 
         public void notifyAlertReceived(short level, short alert) {
             super.notifyAlertReceived(level, alert);
-            if (alert == AlertDescription.close_notify) closed = true;
+            alert(alert);
         }
 
         public void notifyHandshakeComplete() throws IOException {
             super.notifyHandshakeComplete();
-            TlsSession now = context.getSession();
-            boolean resumed = session != null && java.util.Arrays.equals(session.getSessionID(), now.getSessionID());
-            session = now.getSessionID().length > 0 ? now : null;
-            System.out.println(resumed ? "resumed" : "connected");
+            connected(context.getSession());
         }
     }
 
@@ -123,25 +119,59 @@ public class BouncyCastle {
 
         protected byte[] getNewConnectionID() { return cid; }
 
-        public byte[] getNewSessionID() {
-            byte[] id = new byte[16];
-            new SecureRandom().nextBytes(id);
-            return id;
-        }
+        public byte[] getNewSessionID() { return newSessionId(); }
 
         public TlsSession getSessionToResume(byte[] id) { return SESSIONS.get(Hex.toHexString(id)); }
 
         public void notifyAlertReceived(short level, short alert) {
             super.notifyAlertReceived(level, alert);
-            if (alert == AlertDescription.close_notify) closed = true;
+            alert(alert);
         }
 
         public void notifyHandshakeComplete() throws IOException {
             super.notifyHandshakeComplete();
-            TlsSession now = context.getSession();
-            if (now.getSessionID() == null || now.getSessionID().length == 0) return;
-            boolean resumed = SESSIONS.put(Hex.toHexString(now.getSessionID()), now) != null;
-            System.out.println(resumed ? "resumed" : "connected");
+            remember(context.getSession());
+        }
+    }
+
+    static void alert(short alert) {
+        if (alert == AlertDescription.close_notify) closed = true;
+        else System.out.println("alert " + alert);
+    }
+
+    static byte[] newSessionId() {
+        byte[] id = new byte[16];
+        new SecureRandom().nextBytes(id);
+        return id;
+    }
+
+    /** A client's handshake is complete. */
+    static void connected(TlsSession now) {
+        boolean resumed = Client.session != null && java.util.Arrays.equals(Client.session.getSessionID(), now.getSessionID());
+        Client.session = now.getSessionID().length > 0 ? now : null;
+        System.out.println(resumed ? "resumed" : "connected");
+    }
+
+    /** A server's handshake is complete. */
+    static void remember(TlsSession now) {
+        if (now.getSessionID() == null || now.getSessionID().length == 0) return;
+        boolean resumed = Server.SESSIONS.put(Hex.toHexString(now.getSessionID()), now) != null;
+        System.out.println(resumed ? "resumed" : "connected");
+    }
+
+    static BufferedReader input() throws IOException { return new BufferedReader(new InputStreamReader(System.in, "ISO-8859-1")); }
+
+    /** Lines of a server's standard input: other keys. */
+    static void listen() {
+        try {
+            BufferedReader input = input();
+            for (String line; (line = input.readLine()) != null; )
+                if (line.startsWith("use ")) {
+                    Keys.now = new Keys(line.substring(4));
+                    System.out.println("uses them");
+                }
+        } catch (IOException error) {
+            System.out.println("failed: " + error);
         }
     }
 
@@ -173,7 +203,7 @@ public class BouncyCastle {
             if (request == null) continue;
             closed = false;
             try {
-                receive(new DTLSServerProtocol().accept(new Server(), wire, request), true);
+                receive(new DTLSServerProtocol().accept(Keys.now == null ? new Server() : new Keys.Server(), wire, request), true);
             } catch (IOException failed) {
                 System.out.println("failed: " + failed);
             }
@@ -186,11 +216,11 @@ public class BouncyCastle {
     }
 
     static void connect(int port, int times) throws IOException {
-        BufferedReader input = new BufferedReader(new InputStreamReader(System.in, "ISO-8859-1"));
+        BufferedReader input = input();
         for (int time = 1; time <= times; time++) {
             closed = false;
             Wire wire = new Wire(port, false);
-            DTLSTransport session = new DTLSClientProtocol().connect(new Client(), wire);
+            DTLSTransport session = new DTLSClientProtocol().connect(Keys.now == null ? new Client() : new Keys.Client(), wire);
             if (time < times) {
                 session.close();
                 continue;
@@ -217,7 +247,12 @@ public class BouncyCastle {
         identity = words[2].getBytes("UTF-8");
         suite = Integer.parseInt(words[3], 16);
         cid = words[4].equals("none") ? null : Hex.decode(words[4]);
-        if (words[0].equals("server")) serve(Integer.parseInt(words[1]));
-        else connect(Integer.parseInt(words[1]), Integer.parseInt(words[5]));
+        if (System.getenv("DICE_KEYS") != null) Keys.now = new Keys(System.getenv("DICE_KEYS"));
+        if (words[0].equals("server")) {
+            Thread settings = new Thread(BouncyCastle::listen);
+            settings.setDaemon(true);
+            settings.start();
+            serve(Integer.parseInt(words[1]));
+        } else connect(Integer.parseInt(words[1]), Integer.parseInt(words[5]));
     }
 }
