@@ -81,7 +81,7 @@ def test_firmware_that_is_replaced_over_the_network_has_two_places(board, tmp_pa
     script = tmp_path / "script.cmake"
     script.write_text(
         f"set(CMAKE_BINARY_DIR {tmp_path})\nset(SDKCONFIG_DEFAULTS boards/sdkconfig.base)\n"
-        f"include({board.folder}/mpconfigvariant_OTA.cmake)\nmessage(NOTICE \"${{SDKCONFIG_DEFAULTS}}\")\n"
+        f'include({board.folder}/mpconfigvariant_OTA.cmake)\nmessage(NOTICE "${{SDKCONFIG_DEFAULTS}}")\n'
     )
     said = subprocess.run(["cmake", "-P", script], capture_output=True, text=True, check=True).stderr
     assert said.strip() == f"boards/sdkconfig.base;{tmp_path}/sdkconfig.ota"

@@ -30,7 +30,7 @@ class Failed(AssertionError):
 
 
 class Keys:
-    """What one side uses with the suites ECDSA_CCM_8 and ECDSA_CCM; `own` and `trusted` are of host_tests.certificates.
+    """The keys of one side, for the suites ECDSA_CCM_8 and ECDSA_CCM; `own` and `trusted` are of host_tests.certificates.
 
     `is_raw`: raw public keys, or else certificates. `own`: an Issued; None for a client without. `trusted`: the other side's
     Issued, of which its raw key or its root is trusted; None for anybody. `name`: what a client demands of a server's certificate.
