@@ -83,8 +83,8 @@ class MbedTLS(Peer):
         ]
         words += [f"tickets={ticket:d}", f"exchanges={exchanges}", "hs_timeout=1000-8000"]
         words += self._keys(keys) if keys else [f"psk={key.hex()}", f"psk_identity={identity}"]
-        for name in ("ca_file", "crt_file", "key_file"):
-            words += [] if any(str(option).startswith(name) for option in words) else [f"{name}=none"]
+        given = " ".join(map(str, words))
+        words += [f"{name}=none" for name in ("ca_file", "crt_file", "key_file") if f" {name}=" not in given]
         if cid is not None:
             words += ["cid=1", *([f"cid_val={cid.hex()}"] if cid else [])]
         words += [f"max_frag_len={mfl}"] if mfl else []
