@@ -42,7 +42,7 @@ def test_a_registry_without_contents_is_not_served_unasked(tmp_path, make):
     assert "would be created" in run("manager", "new", path, "--dry-run")
     assert (path.read_bytes() if path.exists() else None) == before
     run("manager", "new", path)
-    assert [entry["event"] for entry in read_audit(path)] == ["created"]
+    assert [entry["event"] for entry in read_audit(path)] == ["created", "own-key"]
     assert new_registry.why_empty(path) == "", "it is wanted: the manager starts on it"
     assert "already exists" in run("manager", "new", path, status=2)
     assert "already exists" in run("manager", "new", path, "--dry-run", status=2)
@@ -67,7 +67,7 @@ def test_a_registry_with_contents_and_what_is_none_are_left_to_the_manager(tmp_p
     path = tmp_path / "house.db"
     new_registry.create(path)
     manager_new.admit(path, None, True)
-    assert len(read_audit(path)) == 1
+    assert len(read_audit(path)) == 2
     (tmp_path / "other").write_text("no database at all")
     (tmp_path / "other").chmod(0o600)
     assert new_registry.why_empty(tmp_path / "other") == ""

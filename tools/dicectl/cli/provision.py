@@ -11,11 +11,18 @@ from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
+from dicectl.manager.registry.public_keys import PSK, RPK
 
 _to = click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder of a node on the unix port or this computer.")
 _port = click.option("--port", shell_complete=complete_port, help="Serial port of a board.")
 _name = click.argument("name", shell_complete=complete_device)
 _force = click.option("--force", is_flag=True, help="Overwrite the key of another device that is there.")
+_key = click.option(
+    "--key",
+    "kind",
+    type=click.Choice((PSK, RPK)),
+    help="The kind of its key: pre-shared, or a raw public key, which the device makes itself.",
+)
 _SHOWN_MAX = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -24,12 +31,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the result a
 def command():
     """Add devices to the manager's registry, and write the configuration with which they connect to it.
 
-    The configuration is the file node.json: a random identity and a random key, the manager's address and the names of the groups.
-    It is written to a folder or directly to a board. Only that file and the registry contain the key, and no command prints it.
+    The configuration is the file node.json: a random identity and a key, the manager's address and the names of the groups. It is
+    written to a folder or directly to a board. No command prints the key. A pre-shared key is in that file and in the registry;
+    with --key rpk the device makes its own key pair, and the registry learns the public key alone (a raw public key, RFC 7250).
 
     \b
     Example:
       dicectl provision new lamp-1 --group lamps --port /dev/ttyACM0
+      dicectl provision new lamp-2 --group lamps --key rpk --port /dev/ttyACM1
       dicectl provision replace lamp-1 --port /dev/ttyACM0
       dicectl provision wipe lamp-1
     """
@@ -42,7 +51,8 @@ def _memberships(values):
 
 def _plain(settings, where):
     """Return what may be printed of a configuration: not its key."""
-    return {**{key: settings[key] for key in ("name", "identity", "groups")}, "written": where}
+    shown = {key: settings[key] for key in ("name", "identity", "fingerprint", "groups") if key in settings}
+    return {**shown, "written": where}
 
 
 def _report(settings, where, as_json):
@@ -50,13 +60,16 @@ def _report(settings, where, as_json):
     if as_json:
         click.echo(json.dumps(_plain(settings, where)))
         return
-    click.echo(f"{settings['name']}: identity {settings['identity']}, {', '.join(groups) or 'in no group yet'}; written to {where}")
+    key = f", key {settings['fingerprint']}" if "fingerprint" in settings else ""
+    told = f"identity {settings['identity']}{key}, {', '.join(groups) or 'in no group yet'}"
+    click.echo(f"{settings['name']}: {told}; written to {where}")
 
 
 @command.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--group", "groups", multiple=True, help="Group to join, as GROUP or GROUP:ROLE; roles: listener, answering, sender.")
 @click.option("--count", type=click.IntRange(1, 1000), help="Create NAME-1 to NAME-COUNT; numbers have leading zeros.")
+@_key
 @_to
 @_port
 @click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write name, identity, groups and place of what was made.")
@@ -69,7 +82,7 @@ def _report(settings, where, as_json):
 @changes.dry_run
 @_json
 @control.option
-def new(names, groups, count, folder, port, table, labels, force, dry_run, as_json, registry):
+def new(names, groups, count, kind, folder, port, table, labels, force, dry_run, as_json, registry):
     """Create devices, add them to groups, and write their configurations.
 
     Without --to and --port the configuration is written to the only board that is connected by USB. Of several devices, each gets a
@@ -78,6 +91,7 @@ def new(names, groups, count, folder, port, table, labels, force, dry_run, as_js
     \b
     Examples:
       dicectl provision new lamp-1 --group lamps --port /dev/ttyACM0
+      dicectl provision new lamp-2 --group lamps --key rpk --port /dev/ttyACM0
       dicectl provision new lamp --count 50 --group lamps --to lamps/ --csv lamps.csv --labels lamps.html
     """
     from dicectl.manager import labels as label_file
@@ -89,9 +103,9 @@ def new(names, groups, count, folder, port, table, labels, force, dry_run, as_js
         changes.planned(registry, as_json, "provision_all", devices=devices)
         return
     if len(devices) == 1 and not count:
-        made = [_one(registry, devices[0], folder, port, force)]
+        made = [_one(registry, devices[0], kind, folder, port, force)]
     else:
-        made = _many(registry, devices, folder, port, not as_json)
+        made = _many(registry, devices, kind, folder, port, not as_json)
     if table:
         _write_table(table, made)
     if labels:
@@ -114,13 +128,18 @@ def _numbered(names, count):
     return [f"{names[0]}-{number:0{len(str(count))}}" for number in range(1, count + 1)]
 
 
-def _one(registry, device, folder, port, force):
+def _with_key(target, kind, device):
+    """Return a device as the manager is asked for it: with the point of a key that it has made, if it is to have its own."""
+    return {**device, "point": target.make_key().hex()} if kind == RPK else device
+
+
+def _one(registry, device, kind, folder, port, force):
     """Create a device in a folder or on a board; return its configuration and where it is."""
     from dicectl.member.node_file import open_target
 
     with open_target(folder, port) as target:
         target.check(force=force)
-        settings = control.call(registry, "provision", **device)
+        settings = control.call(registry, "provision", **_with_key(target, kind, device))
         try:
             return settings, target.write(settings)
         except BaseException:
@@ -128,7 +147,7 @@ def _one(registry, device, folder, port, force):
             raise
 
 
-def _many(registry, devices, folder, port, shows):
+def _many(registry, devices, kind, folder, port, shows):
     """Create devices, each with a folder in `folder`; return [(configuration, where it is)]."""
     from pathlib import Path
 
@@ -140,6 +159,7 @@ def _many(registry, devices, folder, port, shows):
     targets = [FolderTarget(Path(folder, device["name"])) for device in devices]
     for target in targets:
         target.check()
+    devices = [_with_key(target, kind, device) for target, device in zip(targets, devices, strict=True)]
     settings = control.call(registry, "provision_all", devices=devices)
     made = []
     try:
@@ -172,6 +192,7 @@ def _write_table(path, made):
 
 @command.command()
 @_name
+@_key
 @_to
 @_port
 @_force
@@ -179,8 +200,10 @@ def _write_table(path, made):
 @wait_option
 @_json
 @control.option
-def replace(name, folder, port, force, dry_run, wait, as_json, registry):
+def replace(name, kind, folder, port, force, dry_run, wait, as_json, registry):
     """Replace a broken or lost device: the new one gets the same name and groups, a new identity and a new key.
+
+    Without --key, that is of the same kind as the key of the old one.
 
     The old device is expelled from all its groups. If the new one does not receive its configuration, for example because it lost
     power, run the command again.
@@ -194,9 +217,10 @@ def replace(name, folder, port, force, dry_run, wait, as_json, registry):
     if dry_run:
         changes.planned(registry, as_json, "replace", name=name)
         return
+    kind = kind or control.call(registry, "device", name=name)["kind"]
     with open_target(folder, port) as target:
         target.check(name, force)
-        settings = control.call(registry, "replace", name=name)
+        settings = control.call(registry, "replace", **_with_key(target, kind, {"name": name}))
         hint = f"the old device is already expelled: run dicectl provision replace {name} again"
         try:
             where = target.write(settings)
@@ -307,6 +331,8 @@ def show(name, as_json, registry):
         return
     created = device["created"] and datetime.datetime.fromtimestamp(device["created"]).isoformat(" ", "seconds")
     click.echo(f"{device['name']}: identity {device['identity']}, {words(device)}")
+    if "fingerprint" in device:
+        click.echo(f"raw public key {device['fingerprint']}")
     if created:
         click.echo(f"created {created}")
     lines = []

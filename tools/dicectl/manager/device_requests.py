@@ -6,9 +6,11 @@ import fnmatch
 
 from dice.aio.wait import now
 from dice.group.manager import ANSWERING, LISTENER, SENDER
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import presence
 from dicectl.manager.group_requests import NAME
+from dicectl.manager.registry import own_keys
+from dicectl.manager.registry.public_keys import PSK, RPK, PublicKey
 
 ROLES = (SENDER, ANSWERING, LISTENER)
 _WILDCARDS = "*?["
@@ -33,6 +35,7 @@ class DeviceRequests:
                 "name": name,
                 "identity": identity.decode(),
                 "groups": self._service.groups_of(identity),
+                **self._key_words(identity),
                 **presence.of_device(self._service.kdc, identity),
             }
             for name, identity in self._service.registry.devices().items()
@@ -49,7 +52,15 @@ class DeviceRequests:
         ]
         created = self._service.registry.made(identity)
         found = presence.of_device(self._service.kdc, identity)
-        return {"name": name, "identity": identity.decode(), "created": created, "groups": groups, **found}
+        about = {"name": name, "identity": identity.decode(), **self._key_words(identity)}
+        return {**about, "created": created, "groups": groups, **found}
+
+    def _key_words(self, identity):
+        """Return what anybody may know of a device's key."""
+        key = self._service.registry.public.get(identity)
+        if key is None:
+            return {"kind": PSK}
+        return {"kind": key.kind, "fingerprint": key.fingerprint.hex(), **({"certificate": key.name} if key.name else {})}
 
     def do_names(self):
         """Return the names of all groups and devices, for completion."""
@@ -73,9 +84,12 @@ class DeviceRequests:
             ]
         return list(dict.fromkeys(found))
 
-    def do_provision(self, name, groups):
-        """Create a device that is a member of `groups`, {name: role}; return its configuration."""
-        return self.do_provision_all([{"name": name, "groups": groups}])[0]
+    def do_provision(self, name, groups, point=None):
+        """Create a device that is a member of `groups`, {name: role}; return its configuration.
+
+        `point`: the public key that it has made itself, hexadecimal; then its configuration has no key. None: a pre-shared one.
+        """
+        return self.do_provision_all([{"name": name, "groups": groups, "point": point}])[0]
 
     def do_provision_all(self, devices):
         """Create devices, each as do_provision() does, in one transaction; return their configurations.
@@ -92,31 +106,49 @@ class DeviceRequests:
                     raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
                 joining.setdefault((group, role), []).append(device["name"])
         with self._service.together():
-            made = {device["name"]: self._service.registry.enrol(device["name"]) for device in devices}
+            enrol = self._service.registry.enrol
+            made = {device["name"]: enrol(device["name"], self._public_key(device.get("point"))) for device in devices}
             for (group, role), names in joining.items():
                 self._groups.do_add(group, names, role)
         return [self._settings(device["name"], *made[device["name"]], device["groups"]) for device in devices]
 
+    def _public_key(self, point):
+        """Return the PublicKey of a point, hexadecimal, or None for None; raises CommandError if it is no point of P-256."""
+        if point is None:
+            return None
+        own_keys.private(self._service.registry)  # in the same transaction, if it is new
+        try:
+            return PublicKey(RPK, own_keys.fingerprint(bytes.fromhex(point)))
+        except ValueError:
+            raise CommandError("this is no public key of P-256: the board has damaged it", FAILED)
+
     def _settings(self, name, identity, key, groups):
-        """Return the configuration of a device, for its node.json."""
+        """Return the configuration of a device, for its node.json; that of a raw public key has the public one of the manager."""
+        registry = self._service.registry
+        credential = {"key": key.hex()}
+        if identity in registry.public:
+            credential = {"fingerprint": registry.public[identity].fingerprint.hex(), "servers": [own_keys.point(registry).hex()]}
         return {
             "name": name,
             "identity": identity.decode(),
-            "key": key.hex(),
+            **credential,
             "manager": self._service.updates.listed()[0],  # for a program that knows no list
             "managers": self._service.updates.listed(),
             "groups": list(groups),
         }
 
-    def do_replace(self, name):
-        """Create a device that takes the place of another one, which is expelled; return the configuration of the new one."""
+    def do_replace(self, name, point=None):
+        """Create a device that takes the place of another one, which is expelled; return the configuration of the new one.
+
+        `point` is as for do_provision().
+        """
         old = self._service.identity(name)
         session_identities = self._service.registry.session_identities(old)
         groups = self._service.groups_of(old)
         with self._service.together():
             retired = f"{name}.{old.decode()}"[-64:]
             self._service.registry.rename(name, retired)
-            identity, key = self._service.registry.enrol(name)
+            identity, key = self._service.registry.enrol(name, self._public_key(point))
             for group in groups:
                 self._service.managers[group].replace(old, identity, now())
                 self._service.kdc.changed(group)

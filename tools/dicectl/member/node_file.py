@@ -5,6 +5,7 @@
 import functools
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from dice.reasons import E_STORE_SHARED
 from dice.store import FileStore
 from dicectl import resources, system
 from dicectl.board import nvs, sync
-from dicectl.board.raw_repl import Device
+from dicectl.board.raw_repl import Device, DeviceError
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.group_file import write_secret
 
 FILE = "node.json"
+_SALT_BYTES = 32
 # Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
 _OURS = re.compile(r"node\.json.*|member\.socket|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
 
@@ -73,12 +75,25 @@ def _occupied(what, found):
     return CommandError(f"{what} {found}, whose key would be lost: {hint}; --force overwrites it", USAGE)
 
 
+def _stored(settings):
+    """Return the configuration of a device without what its registry alone keeps."""
+    return {name: value for name, value in settings.items() if name != "fingerprint"}
+
+
+def _why_no_key(error):
+    """Return why a board has made no key, for its exception."""
+    if error.startswith(("ImportError", "AttributeError")):
+        return "dice on this board has no public keys: dicectl deploy --profile public-keys, or firmware built so"
+    return f"the board has made no key: {error}"
+
+
 class FolderTarget:
     """A folder: of a node on the unix port, or of this computer as a member."""
 
     def __init__(self, folder):
         self._folder = Path(folder)
         self._lock = None
+        self._private = None  # the key that make_key() has made, until write()
 
     def __enter__(self):
         if self._folder.is_dir():
@@ -100,8 +115,19 @@ class FolderTarget:
         if name is None or found != name:
             raise _occupied(f"{path} already exists: it is", found)
 
+    def make_key(self):
+        """Make a private key, which write() writes and nobody else learns; return its public key, a point."""
+        from dice.crypto import curve  # slow to import
+
+        self._private = curve.generate(os.urandom)
+        return curve.public(self._private)
+
     def write(self, settings):
         """Write node.json, readable by its owner only, and return where it is; raises CommandError."""
+        settings = _stored(settings)
+        if self._private:
+            settings = {**settings, "private": self._private.hex()}
+            self._private = None
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -133,6 +159,7 @@ class BoardTarget:
     def __init__(self, port):
         self._device = Device(port)
         self._had_one = False  # a node was there
+        self._point = None  # of the key that the board has made, until write()
 
     def __enter__(self):
         self._device.__enter__()
@@ -148,9 +175,34 @@ class BoardTarget:
         if found and not force and (name is None or found[0][0] != name):
             raise _occupied("this board is", found[0][0])
 
+    def make_key(self):
+        """Let the board make a private key, which never leaves it; return its public key, a point. Raises CommandError."""
+        self._device.restart()  # its program may have left no memory for that
+        self._device.load("board_keys.py")
+        try:
+            (found,) = self._device.call("new_key", os.urandom(_SALT_BYTES).hex())
+        except DeviceError as error:
+            raise CommandError(_why_no_key(str(error)), FAILED)
+        self._point = bytes.fromhex(found)
+        return self._point
+
+    def _write_key(self, settings):
+        """Let the board write node.json with the key that it has made; raises CommandError if it cannot be read back."""
+        try:
+            stored = self._device.call("keep_key", f"/{FILE}", json.dumps(settings))
+        except DeviceError as error:
+            raise CommandError(f"the board has not stored its key: {error}", FAILED)
+        if stored != [self._point.hex()]:
+            raise CommandError("the board has stored another key than it has made: its file system is damaged", FAILED)
+        self._point = None
+
     def write(self, settings):
         """Write node.json and return where it is; keys and counters of a node that was there are removed. Raises CommandError."""
-        sync.put(self._device, f"/{FILE}", json.dumps(settings).encode())
+        settings = _stored(settings)
+        if self._point:
+            self._write_key(settings)
+        else:
+            sync.put(self._device, f"/{FILE}", json.dumps(settings).encode())
         if self._had_one:
             sync.remove(self._device, lambda path: path != f"/{FILE}" and _OURS.fullmatch(path.rpartition("/")[2]))
             nvs.erase(self._device)

@@ -5,6 +5,7 @@
 import os
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.opening import open_registry, read_audit
 
 
@@ -21,11 +22,15 @@ def why_empty(path):
 
 
 def create(path, key=None):
-    """Create a registry, with an entry in its audit log so that it is not empty; raises CommandError if there is one."""
+    """Create a registry, with an entry in its audit log so that it is not empty, and the manager's own key pair.
+
+    Raises CommandError if there is one.
+    """
     if not why_empty(path):
         raise CommandError(f"{path} already exists: choose another name", USAGE)
     registry = open_registry(path, key=key)
     try:
         registry.log("created")
+        own_keys.private(registry)
     finally:
         registry.close()
