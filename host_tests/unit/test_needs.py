@@ -88,6 +88,39 @@ def test_a_program_needs_what_it_imports_for_certain_and_sockets_for_dice_withou
         needs.check(PICO, sources)
 
 
+@pytest.mark.parametrize(
+    ("program", "lacking"),
+    [
+        (
+            "import dice\nasync def main():\n    await dice.connect(1, dice.Psk(b'', b''))\n",
+            "dice.Psk, dice.connect: choose --profile full or",
+        ),
+        ("from dice import join\n", "dice.join: choose --profile full"),
+        ("from dice.group.member import Member\nimport dice.dtls.client\n", "dice.dtls.client: choose --profile psk or"),
+        ("import dice.coap.codes\nfrom dice import GET\n", "dice.GET, dice.coap.codes: choose --profile full"),
+        ("import dice\nif 1:\n    dice.connect\ndice.PeerError, dice.FileStore, dice.__version__, dice.no_such_name\n", None),
+        ("from dice.group.member import Member\nfrom dice.record import seal\nfrom dice.limits import KEY_RECORDS_MAX\n", None),
+    ],
+)
+def test_a_profile_contains_what_a_program_uses(tmp_path, program, lacking):
+    (tmp_path / "own.py").write_text(program)
+    (tmp_path / "main.py").write_text("import own\n")
+    sources = {"/main.py": tmp_path / "main.py", "/own.py": tmp_path / "own.py"}
+    needs.check_profile(sources, "full")
+    if lacking is None:
+        needs.check_profile(sources, "group")
+        return
+    with pytest.raises(CommandError, match=lacking) as caught:
+        needs.check_profile(sources, "group")
+    assert str(caught.value).startswith("/own.py cannot run with profile group, which lacks ") and caught.value.exit_code == FAILED
+
+
+@pytest.mark.parametrize("folder", [resources.EXAMPLES, resources.APP], ids=["examples", "app"])
+def test_examples_and_application_run_with_the_full_profile(folder):
+    for path in folder.glob("*.py"):
+        needs.check_profile({"/main.py": path}, "full")
+
+
 def test_a_module_of_the_program_itself_is_not_the_firmwares(tmp_path):
     for name in ("main.py", "network.py"):
         (tmp_path / name).write_text("import network")

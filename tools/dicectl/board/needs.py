@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""The needs of a program: modules of the firmware, which it may lack, and the pins of boards.toml.
+"""The needs of a program: modules of the firmware, which it may lack, those of a profile of dice, and the pins of boards.toml.
 
 Both are read off its sources: main.py, boot.py, and the modules that these import when they start. An import counts unless it is in
 a `try` or an `if`: such a program can do without.
@@ -9,8 +9,10 @@ a `try` or an `if`: such a program can do without.
 import ast
 import json
 
+import dice
+from dicectl import resources
 from dicectl.errors import CommandError
-from dicectl.firmware import boards
+from dicectl.firmware import boards, profiles
 
 PINS = "/pins.json"
 _STARTED = ("boot.py", "main.py")
@@ -52,6 +54,44 @@ def check(device, sources):
             f"{path} cannot run on this board: {why} needs `{module}`, which its firmware lacks: {advice}; "
             "--no-check copies it anyway"
         )
+
+
+def check_profile(sources, profile):
+    """Raise CommandError if such a program uses a name of dice whose module the profile does not have."""
+    has = {name: set(profiles.files(name)) for name in profiles.names()}
+    for path, tree in _started(sources):
+        used = {name: module for name, module in _used(tree) if any(module in files for files in has.values())}
+        lacking = [name for name, module in used.items() if module not in has[profile]]
+        if lacking:
+            others = " or ".join(f"--profile {name}" for name, files in has.items() if files.issuperset(used.values()))
+            raise CommandError(
+                f"{path} cannot run with profile {profile}, which lacks {', '.join(lacking)}: choose {others}; "
+                "--no-check copies it anyway"
+            )
+
+
+def _used(tree):
+    """Yield (name, file in lib/) of what a program uses of dice for certain."""
+    imported = {name for node in _certain(tree) for name in _imported(node)}
+    called = {alias.asname or alias.name for node in _certain(tree) if isinstance(node, ast.Import) for alias in node.names}
+    if "dice" in called:
+        imported |= {ast.unparse(node) for node in _certain(tree) if isinstance(node, ast.Attribute)}
+    for name in sorted(imported):
+        if name.startswith("dice."):
+            module = _module_of(name)
+            if module:
+                yield name, module
+
+
+def _module_of(name):
+    """Return the file in lib/ of a name such as "dice.join" or "dice.transport.udp", or None if there is no file for it."""
+    parts = name.split(".")
+    for end in range(len(parts), 1, -1):
+        path = "/".join(parts[:end]) + ".py"
+        if (resources.LIB / path).is_file():
+            return path
+    home = "dice.coap.codes" if parts[1].isupper() else getattr(getattr(dice, parts[1], None), "__module__", None)
+    return home and home.replace(".", "/") + ".py"
 
 
 def _started(sources):

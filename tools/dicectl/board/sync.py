@@ -162,6 +162,8 @@ def plan(device, sources, to, profile, force, as_files=False, check=True):
     flavour = mpy.Flavour(facts["mpy"])
     esp32 = facts["platform"] == "esp32"
     names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture), esp32=esp32)
+    if check and names:
+        needs.check_profile(sources, profile)
     folder = f"{to}/dice" if names else None
     pins = needs.pins(facts["machine"], sources)
     wanted = _compiled(sources, to, flavour)

@@ -38,7 +38,7 @@ def _known(_context, _parameter, value):
 )
 @click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")
-@click.option("--no-check", is_flag=True, help="Copy a program even if the board's firmware lacks what it needs.")
+@click.option("--no-check", is_flag=True, help="Copy a program even if firmware or profile lack what it needs.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(paths, port, to, profile, as_files, force, no_check, dry_run, as_json):
