@@ -34,7 +34,9 @@ _NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
 _ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
 
 # For raw public keys and certificates: in profile `public-keys` alone.
-_PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py")
+_PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py") + tuple(
+    f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server")
+)
 
 _GROUP = (
     "__init__.py",

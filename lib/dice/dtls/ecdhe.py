@@ -80,7 +80,7 @@ EXTENSIONS = (
 
 def generate(handshake):
     """Return a new private key, a bytearray for shared(), and its point."""
-    private = curve.generate(handshake.random)
+    private = bytearray(curve.generate(handshake.random))
     return private, curve.public(private)
 
 
