@@ -39,6 +39,8 @@ from .coap.codes import (
     URI_QUERY,
 )
 from .coap.resource import Router
+from .dtls.kx_ecdhe_psk import EcdhePsk
+from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
 from .dtls.kx_psk_server import PskLookup
 from .dtls.sleep import restore, save
@@ -79,6 +81,8 @@ __all__ = [
     "Coap",
     "Connection",
     "DiceError",
+    "EcdhePsk",
+    "EcdhePskLookup",
     "EspNow",
     "FileStore",
     "FormatError",

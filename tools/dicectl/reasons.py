@@ -72,8 +72,7 @@ SENTENCES = {
         "A handshake message of the peer is longer than we can take. Offer less at the peer, such as no post-quantum key shares."
     ),
     reasons.E_CURVE: (
-        "The peer does not offer the curve P-256 (secp256r1) with uncompressed points, or sent a point that is not on it. "
-        "Enable this curve at the peer; if it is enabled, the peer is at fault."
+        "The peer does not offer the curve secp256r1, or sent a point that is not on it. Enable this curve at the peer."
     ),
     reasons.E_ANSWERED: (
         "A message can be answered once, as long as the device has the keys of its epoch. Answer it at once or not at all."
