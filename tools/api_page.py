@@ -22,6 +22,8 @@ GROUPS = (
             ("aio.service", "Service"),
             ("dtls.kx_psk", "Psk"),
             ("dtls.kx_psk_server", "PskLookup"),
+            ("dtls.kx_ecdhe_psk", "EcdhePsk"),
+            ("dtls.kx_ecdhe_psk_server", "EcdhePskLookup"),
         ),
     ),
     (
@@ -95,6 +97,8 @@ _NOT_FOR_USERS = {
     "Service.flush",
     "Psk.*",
     "PskLookup.*",
+    "EcdhePsk.*",
+    "EcdhePskLookup.*",
     "SlipHost.check",
 }
 _WIDTH = 120

@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .aio.session import Connection
 from .coap.message import Message
+from .dtls.kx_ecdhe_psk import EcdhePsk
+from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
 from .dtls.kx_psk_server import PskLookup
 
@@ -15,8 +17,8 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[str, int]
 """Host (a name, or an address of IPv4 or IPv6 as text, such as "fe80::1%eth0") and UDP port."""
 
-ClientCredentials: TypeAlias = Psk
-ServerCredentials: TypeAlias = PskLookup
+ClientCredentials: TypeAlias = Psk | EcdhePsk
+ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup
 ConnectionHandler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 Option: TypeAlias = tuple[int, bytes]
