@@ -12,7 +12,7 @@ import pytest
 from dicectl import resources
 from dicectl.emulator.board import ScriptError
 from dicectl.firmware import mpy
-from host_tests.emulated import results
+from host_tests.emulated import files, results
 from host_tests.emulated.targets import TABLE
 from host_tests.emulated.targets.base import NAMES
 from host_tests.emulated.targets.built import cpu_seconds
@@ -26,6 +26,9 @@ def cases():
         for name in names:
             marks = () if name in sample else pytest.mark.on_demand
             yield pytest.param(row.name, name, marks=marks, id=f"{row.name}-{name}")
+
+
+IN_QEMU = [name for name, row in TABLE.items() if row.system_call]
 
 
 def on_each_target():
@@ -62,6 +65,17 @@ def test_it_runs_machine_code_of_its_processor(target):
     flavour, used = target.run(code, target.flash("test_ccm"))[-1].split()
     assert mpy.Flavour(int(flavour)).architecture == target.architecture
     assert used == "True"
+
+
+@pytest.mark.parametrize("target", IN_QEMU, indirect=True)
+def test_firmware_with_the_ctr_mode_uses_it(target):
+    """As in firmware of ours for an ESP32: dice.crypto takes it by crypto/native, and the messages are the same."""
+    more = files.compiled(resources.LIB, "dice/crypto/native.py", architecture=target.architecture)
+    code = "from dice import crypto\nfrom dice.crypto import ccm_ctr\nprint(crypto.crypt is ccm_ctr.crypt)"
+    assert target.run(code, {**target.flash("test_ccm"), **more})[-1] == "True"
+    for name in ("test_ccm", "test_vectors_ccm", "test_bulk_calls"):
+        _, output, status = target.suite(name, more=more)
+        assert status == "0", output
 
 
 @on_each_target()

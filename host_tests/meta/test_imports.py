@@ -17,7 +17,7 @@ TOOLS = import_graph.tools()
 
 # By external package: the only folders or modules of dice that may import it. A package that is not listed may not be imported.
 ONLY = {
-    "_dice": {"dice.crypto.curve"},
+    "_dice": {"crypto"},
     "asyncio": {"aio"},
     "binascii": {"dice.store_rtc"},
     "collections": {"dice.dtls.session_index"},
@@ -189,14 +189,17 @@ def test_private_names_are_found():
     assert list(private_names("from dice import store\nstore.sync(store.a)\nself._x = store\n")) == []
 
 
+CHOOSING = (("dice.crypto.ccm", {"dice.crypto.host"}), ("dice.crypto.native", {"dice.crypto.ccm_ctr"}))
+
+
 def test_crypto_back_ends_are_chosen_only_in_the_package_crypto():
     for module in LIBRARY.paths:
-        chosen = LIBRARY.own(module) & {"dice.crypto.host", "dice.crypto.ccm", "dice.crypto.ccm_viper"}
-        assert not chosen or module == "dice.crypto" or (module, chosen) == ("dice.crypto.ccm", {"dice.crypto.host"})
+        chosen = LIBRARY.own(module) & {f"dice.crypto.{name}" for name in ("host", "native", "ccm", "ccm_viper", "ccm_ctr")}
+        assert not chosen or module == "dice.crypto" or (module, chosen) in CHOOSING
 
 
 # The functions that may be called at import time. They compute constants and have no side effect.
-PURE = {"const", "bytes", "bytearray", "len", "range", "tuple", "frozenset", "int.from_bytes", "struct.calcsize"}
+PURE = {"aes", "const", "bytes", "bytearray", "len", "range", "tuple", "frozenset", "int.from_bytes", "struct.calcsize"}
 
 
 def starts(body):

@@ -14,6 +14,7 @@ NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 # The longer functions, and why they are not divided.
 LONG_FUNCTIONS = {
+    "lib/dice/crypto/ccm_ctr.py:crypt": "As ccm_viper:crypt.",
     "lib/dice/crypto/ccm_viper.py:crypt": "Each viper function costs 150 bytes before its first statement.",
     "lib/dice/group/gsa.py:decode": "The checks at its end compare nearly all of the fields that it reads.",
     "lib/dice/group/member.py:Member.receive": "A call takes 28 us on a board, and this function runs once per record.",

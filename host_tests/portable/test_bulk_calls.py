@@ -4,14 +4,16 @@
 
 import sys
 
-from dice import record
+from dice import crypto, record
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.dtls.record_layer import open_cid, seal_cid
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import SUITES
 
-ECB = 1
+_FOUND = [name for name in ("ccm_ctr", "ccm_viper", "ccm") if "dice.crypto." + name in sys.modules]
+_NAME = next((name for name in _FOUND if sys.modules["dice.crypto." + name].crypt is crypto.crypt), None)
 CBC = 2
+STREAM = 6 if _NAME == "ccm_ctr" else 1  # CTR or ECB
 KEY = bytes(range(16))
 SALT = bytes(4)
 
@@ -33,8 +35,8 @@ class CountingCipher:
         self._cipher.encrypt(data, out)
 
 
-_module = sys.modules["dice.crypto.ccm_viper" if "dice.crypto.ccm_viper" in sys.modules else "dice.crypto.ccm"]
-_aes = _module.aes
+_module = sys.modules["dice.crypto." + _NAME] if _NAME else None
+_aes = _module and _module.aes
 
 
 def count(function, *arguments):
@@ -46,16 +48,17 @@ def count(function, *arguments):
         result = function(*arguments)
     finally:
         _module.aes = _aes
-    assert sorted(CountingCipher.made) == [ECB, CBC]
+    assert sorted(CountingCipher.made) == sorted([STREAM, CBC])
     return result, sorted(CountingCipher.calls)
 
 
 def check(plaintext, cipher, cid=b""):
-    """Assert that sealing and opening cost one ECB call and one CBC call each."""
+    """Assert that sealing and opening cost one call for the key stream and one CBC call each."""
     inner = len(plaintext) + len(cid)  # with a CID, the inner plaintext has one more byte: the content type
     blocks = (inner + 15) // 16
     header_blocks = 2 if not cid else 3  # B0, and 13 or 24 bytes of additional data with their length
-    expected = [(ECB, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
+    expected = [(STREAM, 16 * (blocks + 1)), (CBC, 16 * (blocks + header_blocks))]
+    expected.sort()
     seal, open_, end = (seal_cid, open_cid, (cid,)) if cid else (record.seal, record.open, ())
     datagram, calls = count(seal, cipher, KEY, SALT, CONTENT_APPLICATION_DATA, 1, 5, plaintext, *end)
     assert calls == expected, calls
@@ -70,6 +73,8 @@ def check(plaintext, cipher, cid=b""):
 
 
 def test_sealing_and_opening_a_record_cost_two_bulk_calls_each():
+    if not _NAME:
+        return  # the module `_dice` in C, which has no use for cryptolib
     longest = DATAGRAM_MAX_BYTES - RECORD_OVERHEAD_MAX_BYTES
     assert longest == 1195
     for length in (0, 1, 15, 16, 17, longest):

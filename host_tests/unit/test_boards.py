@@ -35,6 +35,7 @@ FIELDS = {
 CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded, so not shipped
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py", "dice/transport/udp_system.py"}
 HOST_ONLY |= {"dice/crypto/host_p256.py", "dice/dtls/session_index.py"}
+ESP32 = {"dice/store_nvs.py", "dice/store_rtc.py", "dice/crypto/ccm_ctr.py", "dice/crypto/native.py"}
 UNIX = {"dice/_posix.py", "dice/transport/udp_network.py", "dice/transport/udp_system.py"}
 MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress")}
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
@@ -187,7 +188,11 @@ def test_profiles_contain_each_other():
     ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
-    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == {"dice/store_nvs.py", "dice/store_rtc.py"}
+    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == ESP32
+    with_c = {"dice/crypto/native.py"}
+    assert set(profiles.files("group", esp32=False, c_module=True)) - set(profiles.files("group", esp32=False)) == with_c
+    assert set(profiles.files("public-keys", esp32=False)) >= with_c
+    assert set(profiles.files("public-keys")) - set(profiles.files("public-keys", c_module=False)) == with_c
     with pytest.raises(CommandError, match="no profile rpk; it has none, group, psk, full, public-keys"):
         profiles.files("rpk")
 
@@ -249,3 +254,21 @@ def test_generate_reports_and_updates_stale_files(copy):
     assert (copy / "lib" / "mip" / "dice" / "extra.py").read_text().endswith("do not edit.\n_GRACE_MS = const(60_000)\n")
     assert not (copy / "lib" / "mip" / "dice" / "gone.py").exists()
     assert "**run on hardware**" in (copy / "docs" / "boards.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake: apt-get install cmake")
+@each_board
+def test_an_esp32_has_the_ctr_mode_and_other_boards_are_as_micropython_has_them(board, tmp_path):
+    """As the port's CMakeLists.txt does it: the board's file is included, then MICROPY_DEF_BOARD is defined for the compiler."""
+    upstream = tmp_path / "boards" / board.name
+    upstream.mkdir(parents=True)
+    lines = ["list(APPEND MICROPY_DEF_BOARD OF_ITS_OWN=1)"] + ([f"set(IDF_TARGET {board.chip})"] if board.port == "esp32" else [])
+    (upstream / "mpconfigboard.cmake").write_text("\n".join(lines))
+    script = tmp_path / "CMakeLists.cmake"
+    script.write_text(
+        f"set(CMAKE_CURRENT_SOURCE_DIR {tmp_path})\nset(MICROPY_BOARD_DIR {board.folder})\n"
+        f'include({board.folder}/mpconfigboard.cmake)\nmessage("${{MICROPY_DEF_BOARD}}")\n'
+    )
+    done = subprocess.run(["cmake", "-P", script], capture_output=True, text=True, cwd=tmp_path)
+    wanted = ["OF_ITS_OWN=1"] + (["MICROPY_PY_CRYPTOLIB_CTR=1"] if board.port == "esp32" else [])
+    assert (done.returncode, done.stderr.strip().split(";")) == (0, wanted)

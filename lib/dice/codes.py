@@ -68,3 +68,7 @@ GSA_HAS_OWN = const(2)
 # Modes of cryptolib.aes.
 AES_ECB = const(1)
 AES_CBC = const(2)
+AES_CTR = const(6)  # in firmware of ours for an ESP32
+
+# Of the functions of `_dice`, the module in C: DICE_VERSION of firmware/native.
+NATIVE_VERSION = const(1)

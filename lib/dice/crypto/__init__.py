@@ -6,7 +6,8 @@ A back end that cannot be imported raises ImportError: there is no silent fallba
 
     name()      the back end in use
     sha256()    an object with update(data) and digest(), which ends it
-    crypt()     AES-128-CCM, as dice.suites describes it: machine code if the firmware takes it, else plain Python
+    crypt()     AES-128-CCM, as dice.suites describes it: that of `native`, where a board has it; else machine code if the firmware
+                takes it, else plain Python
 
 A message takes two bulk calls of the block cipher, whatever its length, because a call from Python takes longer than a block.
 On ESP32 cryptolib uses the chip's AES accelerator; elsewhere AES is C code in the firmware.
@@ -24,8 +25,11 @@ if MICROPYTHON:
 else:
     from .host import name, sha256  # noqa: F401 - part of the back end
 
-# The number of the native code that this firmware takes; 0 if it takes none.
-if MICROPYTHON and sys.implementation._mpy >> 10:
-    from .ccm_viper import crypt
-else:
-    from .ccm import crypt  # noqa: F401 - part of the back end
+try:
+    from .native import crypt
+except ImportError:
+    # The number of the native code that this firmware takes; 0 if it takes none.
+    if MICROPYTHON and sys.implementation._mpy >> 10:
+        from .ccm_viper import crypt
+    else:
+        from .ccm import crypt  # noqa: F401 - part of the back end

@@ -14,9 +14,9 @@ private keys, and points that are not on the curve, raise ValueError; with such 
 """
 
 from .._compat import MICROPYTHON
+from ..codes import NATIVE_VERSION
 from .hmac import Hmac
 
-_VERSION = 1  # of the functions of `_dice`
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 _back = None
@@ -24,7 +24,7 @@ if MICROPYTHON:
     try:
         import _dice as _back
 
-        if _back.VERSION != _VERSION:
+        if _back.VERSION != NATIVE_VERSION:
             _back = None
     except (ImportError, AttributeError):
         pass
