@@ -41,26 +41,24 @@ _PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py") + tuple(
 )
 
 _GROUP = (
-    (
-        "__init__.py",
-        "_compat.py",
-        "errors.py",
-        "replay.py",
-        "store.py",
-        "crypto/__init__.py",
-        "crypto/ccm.py",
-        "crypto/ccm_viper.py",
-        "crypto/hmac.py",
-        "suites.py",
-        "record.py",
-        "group/__init__.py",
-        "group/context.py",
-        "group/gsa.py",
-        "group/counters.py",
-        "group/member.py",
-    )
-    + _ESP32
-    + _C_MODULE
+    "__init__.py",
+    "_compat.py",
+    "errors.py",
+    "replay.py",
+    "store.py",
+    "crypto/__init__.py",
+    "crypto/ccm.py",
+    "crypto/ccm_viper.py",
+    "crypto/hmac.py",
+    "suites.py",
+    "record.py",
+    "group/__init__.py",
+    "group/context.py",
+    "group/gsa.py",
+    "group/counters.py",
+    "group/member.py",
+    *_ESP32,
+    *_C_MODULE,
 )
 
 # In addition to _GROUP, for a client with a pre-shared key.
