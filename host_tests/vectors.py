@@ -13,6 +13,8 @@ import json
 import os
 from pathlib import Path
 
+from host_tests import certificate_cases
+
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "vectors"
 
 
@@ -67,6 +69,7 @@ FILES = {
     "wycheproof_ccm.txt": (wycheproof_ccm, "Wycheproof aes_ccm_test.json, 128-bit keys, 96-bit nonces, tags of 64 and 128 bit"),
     "nist_ccm.txt": (nist_ccm, "NIST CAVP VNT128.rsp, section Nlen = 12"),
     "hmac_sha256.txt": (hmac_sha256, "RFC 4231, sections 4.2 to 4.5, 4.7 and 4.8"),
+    "certificates.txt": (certificate_cases.lines, "host_tests/certificate_cases.py, made with the `cryptography` package"),
 }
 
 

@@ -41,6 +41,7 @@ MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "gro
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
 PUBLIC_KEYS = {f"dice/crypto/{name}.py" for name in ("curve", "ecdsa", "p256")}
 PUBLIC_KEYS |= {f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server")}
+PUBLIC_KEYS |= {f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")}
 _NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set(), "public-keys": set()}
 

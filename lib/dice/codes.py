@@ -52,7 +52,12 @@ ALERT_LEVEL_FATAL = const(2)
 ALERT_CLOSE_NOTIFY = const(0)
 ALERT_UNEXPECTED_MESSAGE = const(10)
 ALERT_HANDSHAKE_FAILURE = const(40)
+ALERT_BAD_CERTIFICATE = const(42)
+ALERT_UNSUPPORTED_CERTIFICATE = const(43)
+ALERT_CERTIFICATE_EXPIRED = const(45)
+ALERT_CERTIFICATE_UNKNOWN = const(46)
 ALERT_ILLEGAL_PARAMETER = const(47)
+ALERT_UNKNOWN_CA = const(48)
 ALERT_DECODE_ERROR = const(50)
 ALERT_DECRYPT_ERROR = const(51)
 ALERT_PROTOCOL_VERSION = const(70)
@@ -60,6 +65,10 @@ ALERT_INTERNAL_ERROR = const(80)
 ALERT_NO_RENEGOTIATION = const(100)
 ALERT_UNSUPPORTED_EXTENSION = const(110)
 ALERT_NO_APPLICATION_PROTOCOL = const(120)  # RFC 7301, section 3.2
+
+# What a certificate is for: the last arc of id-kp-serverAuth and id-kp-clientAuth (RFC 5280, section 4.2.1.12).
+USAGE_SERVER = const(1)
+USAGE_CLIENT = const(2)
 
 # Flags of an encoded GSA (docs/protocol.md, section 4).
 GSA_FRESH = const(1)

@@ -43,6 +43,10 @@ REPEATS_MAX = const(20)  # how often a peer can make us send the same flight aga
 ALERT_WAIT_MS = const(1_000)  # before an alert in plaintext, which anybody may have sent, is believed
 LAST_FLIGHT_MS = const(543_000)  # how long the last flight is kept for retransmission: until a peer with a 9 s timer has given up
 
+# Certificates.
+CERTIFICATES_MAX = const(5)  # of one chain, as its owner sends it: the leaf, and those of issuers
+CERTIFICATE_EXTENSIONS_MAX = const(16)  # of one certificate
+
 # A server.
 HALF_OPEN_MAX = const(4)  # handshakes that a server has under way
 HALF_OPEN_MS = const(303_000)  # how long one of them may take: as long as the retransmissions of one flight from 1 s on

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Verifies a chain of certificates (RFC 5280, section 6; RFC 7925, section 4.4) from its leaf up to a trust anchor.
+
+    leaf  <-signs-  issuer  <-signs-  ...  <-signs-  anchor, from provisioning
+
+Everything that costs little is checked first, then signatures from the anchor down: a certificate that no anchor stands for costs
+one of them, however many are sent. There is no search: each certificate certifies the one before it (RFC 5246, section 7.4.2), and
+names are compared byte by byte.
+
+What is wrong                                                   alert
+    more than CERTIFICATES_MAX, no anchor, an issuer that may
+    not issue, a path that is too long                          unknown_ca
+    a signature, and what `certificate` says                    bad_certificate
+    a usage, and what `certificate` says                        unsupported_certificate
+    time                                                        certificate_expired
+    the name, a key that is not pinned                          certificate_unknown
+    anything that is no DER                                     decode_error
+"""
+
+from ..codes import (
+    ALERT_BAD_CERTIFICATE,
+    ALERT_CERTIFICATE_EXPIRED,
+    ALERT_CERTIFICATE_UNKNOWN,
+    ALERT_UNKNOWN_CA,
+    ALERT_UNSUPPORTED_CERTIFICATE,
+    USAGE_CLIENT,
+)
+from ..crypto import ecdsa, sha256
+from ..errors import PeerError
+from ..limits import CERTIFICATES_MAX
+from ..reasons import E_CERTIFICATE
+from .certificate import DIGITAL_SIGNATURE, KEY_CERT_SIGN, Certificate
+from .der import require
+
+
+class Trust:
+    """What a device believes: certificates and keys from provisioning.
+
+    anchors     certificates in DER. One whose BasicConstraints says so may issue others; each is also believed as it is
+    pins        SHA-256 of SubjectPublicKeyInfos, 32 bytes each. If there are any, a chain must have one of these keys in it
+    since       seconds since 1970-01-01 at which it was later than this, such as the time of provisioning: what has expired by then
+                has expired, also on a device without a clock
+    """
+
+    def __init__(self, anchors, pins=(), since=0):
+        """Read the anchors; raises PeerError."""
+        self.anchors = [Certificate(der) for der in anchors]
+        self.pins = pins
+        self.since = max([since] + [anchor.not_before for anchor in self.anchors])
+
+
+def _path(certificates, trust):
+    """Return the certificates below an anchor, the leaf first, and the anchors that may have issued the last one."""
+    require(0 < len(certificates) <= CERTIFICATES_MAX, ALERT_UNKNOWN_CA)
+    path = []
+    for der in certificates:
+        certificate = Certificate(der)
+        if path:
+            require(certificate.subject == path[-1].issuer, ALERT_UNKNOWN_CA)
+            if any(anchor.subject == certificate.subject and anchor.spki == certificate.spki for anchor in trust.anchors):
+                break
+        path.append(certificate)
+    return path, [anchor for anchor in trust.anchors if anchor.subject == path[-1].issuer]
+
+
+def _check(certificate, trust, now, usage):
+    """Check what each certificate of a path must have: time and usage."""
+    early = now is not None and now < certificate.not_before
+    late = certificate.not_after < (trust.since if now is None else now)
+    require(not early and not late, ALERT_CERTIFICATE_EXPIRED)
+    require(certificate.extended & usage, ALERT_UNSUPPORTED_CERTIFICATE)
+
+
+def _check_issuers(path):
+    """Check that the certificates of a path, the leaf first, may have issued those before them."""
+    below = 0  # issuers below this one that count: RFC 5280, section 4.2.1.9
+    for issuer in path[1:]:
+        may = issuer.ca and issuer.key_usage & KEY_CERT_SIGN
+        require(may and (issuer.path_max is None or below <= issuer.path_max), ALERT_UNKNOWN_CA)
+        below += issuer.subject != issuer.issuer
+    for issuer, certificate in zip(path[:0:-1], path[-2::-1]):
+        require(ecdsa.verify(issuer.point, certificate.digest, certificate.signature), ALERT_BAD_CERTIFICATE)
+
+
+def _check_leaf(leaf, believed, path, trust, name, usage):
+    """Check whose certificate the leaf is."""
+    require(leaf.key_usage & DIGITAL_SIGNATURE and (believed or not leaf.ca), ALERT_UNSUPPORTED_CERTIFICATE)
+    pinned = [sha256(certificate.spki).digest() in trust.pins for certificate in path]
+    if name is not None:
+        named = name.lower().encode() in leaf.names if isinstance(name, str) else name in leaf.addresses
+    elif usage == USAGE_CLIENT:
+        named = leaf.names
+    else:
+        named = believed or pinned[0]
+    require(named and (not trust.pins or True in pinned), ALERT_CERTIFICATE_UNKNOWN)
+
+
+def verify(certificates: "list[bytes]", trust: Trust, name: "str | bytes | None", now: "int | None", usage: int) -> Certificate:
+    """Return the leaf of a chain that may be believed; raises PeerError with the alert for the peer.
+
+    certificates    in DER, the leaf first, as a peer sends them; with or without the anchor
+    name            whom we expect: a DNS name or an EUI-64 as str, 4 or 16 bytes of an address, or None: of a client, anybody with
+                    a name, which is names[0]; of a server, nobody but an anchor itself or a pinned key
+    now             seconds since 1970-01-01, or None on a device without a clock: then `trust.since` decides what has expired
+    usage           what the peer is: USAGE_SERVER or USAGE_CLIENT
+    """
+    path, issuers = _path(certificates, trust)
+    leaf = path[0]
+    if any(anchor.der == leaf.der for anchor in trust.anchors):
+        path, issuers = [leaf], [None]
+    error = PeerError(ALERT_UNKNOWN_CA, E_CERTIFICATE)
+    for issuer in issuers:
+        whole = path + [issuer] if issuer else path
+        try:
+            for certificate in whole:
+                _check(certificate, trust, now, usage)
+            _check_leaf(leaf, not issuer, whole, trust, name, usage)
+            _check_issuers(whole)
+            return leaf
+        except PeerError as failed:
+            error = failed
+    raise error
