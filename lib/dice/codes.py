@@ -66,7 +66,7 @@ ALERT_NO_RENEGOTIATION = const(100)
 ALERT_UNSUPPORTED_EXTENSION = const(110)
 ALERT_NO_APPLICATION_PROTOCOL = const(120)  # RFC 7301, section 3.2
 
-# What a certificate is for: the last arc of id-kp-serverAuth and id-kp-clientAuth (RFC 5280, section 4.2.1.12).
+# The purpose of a certificate: the last arc of id-kp-serverAuth and id-kp-clientAuth (RFC 5280, section 4.2.1.12).
 USAGE_SERVER = const(1)
 USAGE_CLIENT = const(2)
 

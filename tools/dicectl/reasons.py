@@ -75,8 +75,8 @@ SENTENCES = {
         "The peer does not offer the curve secp256r1, or sent a point that is not on it. Enable this curve at the peer."
     ),
     reasons.E_CERTIFICATE: (
-        "The peer's certificate, or its chain, was refused; its alert says why: time, name, usage, issuer or form. "
-        "Look at the certificate, and at the authority that this device trusts."
+        "The peer's certificate or its chain was refused; the alert says why: time, name, usage, issuer, form. "
+        "Compare it with the trusted authority."
     ),
     reasons.E_ANSWERED: (
         "A message can be answered once, as long as the device has the keys of its epoch. Answer it at once or not at all."

@@ -12,7 +12,7 @@ unsupported_certificate if it is of another profile.
 """
 
 from .._compat import const
-from ..codes import ALERT_BAD_CERTIFICATE, ALERT_UNSUPPORTED_CERTIFICATE
+from ..codes import ALERT_BAD_CERTIFICATE, ALERT_UNSUPPORTED_CERTIFICATE, USAGE_CLIENT, USAGE_SERVER
 from ..crypto import sha256
 from ..limits import CERTIFICATE_EXTENSIONS_MAX
 from .der import BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Der, require
@@ -174,7 +174,7 @@ class Certificate:
         require(reader.tag())
         while reader.tag():
             usage = reader.bytes(OBJECT_IDENTIFIER)
-            if usage in (b"\x2b\6\1\5\5\7\3\1", b"\x2b\6\1\5\5\7\3\2"):
+            if len(usage) == 8 and usage.startswith(b"\x2b\6\1\5\5\7\3") and usage[7] in (USAGE_SERVER, USAGE_CLIENT):
                 self.extended |= usage[7]
 
     def _read_names(self, reader):

@@ -8,7 +8,7 @@ Everything that costs little is checked first, then signatures from the anchor d
 one of them, however many are sent. There is no search: each certificate certifies the one before it (RFC 5246, section 7.4.2), and
 names are compared byte by byte.
 
-What is wrong                                                   alert
+Mistake                                                         alert
     more than CERTIFICATES_MAX, no anchor, an issuer that may
     not issue, a path that is too long                          unknown_ca
     a signature, and what `certificate` says                    bad_certificate
@@ -35,7 +35,7 @@ from .der import require
 
 
 class Trust:
-    """What a device believes: certificates and keys from provisioning.
+    """The certificates and keys from provisioning that a device trusts.
 
     anchors     certificates in DER. One whose BasicConstraints says so may issue others; each is also believed as it is
     pins        SHA-256 of SubjectPublicKeyInfos, 32 bytes each. If there are any, a chain must have one of these keys in it
@@ -96,7 +96,7 @@ def _check_leaf(leaf, believed, path, trust, name, usage):
     require(named and (not trust.pins or True in pinned), ALERT_CERTIFICATE_UNKNOWN)
 
 
-def verify(certificates: "list[bytes]", trust: Trust, name: "str | bytes | None", now: "int | None", usage: int) -> Certificate:
+def verify(certificates, trust, name, now, usage):
     """Return the leaf of a chain that may be believed; raises PeerError with the alert for the peer.
 
     certificates    in DER, the leaf first, as a peer sends them; with or without the anchor

@@ -3,7 +3,7 @@
 """A reader of DER (X.690) that is as strict as certificates allow: in one pass, without recursion, each byte read once.
 
 A value has a tag of one byte and a length of one to three bytes, the shortest that is possible: no indefinite length, and no value
-of more than 65,535 bytes. Whoever reads a structure calls end(), so that no byte is left unread.
+of more than 65,535 bytes. The reader of a structure calls end(), so that no byte is left unread.
 """
 
 from .._compat import const
