@@ -24,6 +24,7 @@ GROUPS = (
             ("dtls.kx_psk_server", "PskLookup"),
             ("dtls.kx_ecdhe_psk", "EcdhePsk"),
             ("dtls.kx_ecdhe_psk_server", "EcdhePskLookup"),
+            ("dtls.kx_any", "AnyOf"),
         ),
     ),
     (
@@ -99,6 +100,7 @@ _NOT_FOR_USERS = {
     "PskLookup.*",
     "EcdhePsk.*",
     "EcdhePskLookup.*",
+    "AnyOf.*",
     "SlipHost.check",
 }
 _WIDTH = 120

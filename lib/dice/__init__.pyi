@@ -39,6 +39,7 @@ from .coap.codes import (
     URI_QUERY,
 )
 from .coap.resource import Router
+from .dtls.kx_any import AnyOf
 from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
@@ -78,6 +79,7 @@ __all__ = [
     "SERVICE_UNAVAILABLE",
     "URI_PATH",
     "URI_QUERY",
+    "AnyOf",
     "Coap",
     "Connection",
     "DiceError",

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .aio.session import Connection
 from .coap.message import Message
+from .dtls.kx_any import AnyOf
 from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
@@ -18,7 +19,7 @@ Address: TypeAlias = tuple[str, int]
 """Host (a name, or an address of IPv4 or IPv6 as text, such as "fe80::1%eth0") and UDP port."""
 
 ClientCredentials: TypeAlias = Psk | EcdhePsk
-ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup
+ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup | AnyOf
 ConnectionHandler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 Option: TypeAlias = tuple[int, bytes]

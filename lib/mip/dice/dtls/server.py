@@ -70,6 +70,7 @@ class Server(Handshake):
         self.protocols = alpn
         self.size_limit = size_limit or _RECORD_SIZE_LIMIT_BYTES
         self._tickets = tickets
+        self.suites = ()  # that both sides know, the preferred first
         self.credential = None  # what the client proves by its Finished, as its key exchange says
         self._transcript = Transcript(credentials.digests)
         self.failures = 0  # of tags, that count
@@ -124,10 +125,10 @@ class Server(Handshake):
         offered = []
         while reader.more():
             offered.append(reader.uint(2))
-        common = [suite for suite in self.credentials.suites if suite in offered]
-        if not common:
+        self.suites = [suite for suite in self.credentials.suites if suite in offered]
+        if not self.suites:
             raise PeerError(_ALERT_HANDSHAKE_FAILURE, _E_NO_SUITE)
-        self.suite = common[0]
+        self.suite = self.suites[0]
         self.secrets = Secrets(random, self.random(_RANDOM_BYTES))
         if _EMPTY_RENEGOTIATION_INFO_SCSV in offered:  # it means the same (RFC 5746, section 3.3)
             extensions[_EXTENSION_RENEGOTIATION_INFO] = b"\0"
@@ -135,7 +136,7 @@ class Server(Handshake):
         if _EXTENSION_RECORD_SIZE_LIMIT in extensions:  # one limit for both directions: what can be received can be echoed
             self.size_limit = self.record_max = min(self.record_max, self.size_limit)
         self._flight = []
-        if self._resume(session_id, extensions.get(_EXTENSION_SESSION_TICKET), offered):
+        if self._resume(session_id, extensions.get(_EXTENSION_SESSION_TICKET)):
             self._put_server_hello(session_id)
             self._put_finished(b"server", self._transcript.digest())
             self._state = _EXPECT_FINISHED
@@ -179,7 +180,7 @@ class Server(Handshake):
                 return
         raise PeerError(_ALERT_NO_APPLICATION_PROTOCOL, _E_NO_PROTOCOL)
 
-    def _resume(self, session_id, ticket, offered):
+    def _resume(self, session_id, ticket):
         """Resume the session that the client shows, if it is one of ours; return whether it is.
 
         A client that shows a ticket may show no session id, and gets none (RFC 5077, section 3.4).
@@ -188,7 +189,7 @@ class Server(Handshake):
             return False
         tickets, now = self._tickets
         known = tickets.read(ticket or tickets.recall(session_id), now, self.current)
-        if not known or known[0] not in offered or known[0] not in self.credentials.suites:
+        if not known or known[0] not in self.suites:
             return False
         self.suite, self.secrets.master, self.identity, self.credential = known
         self.session_id = session_id
