@@ -209,7 +209,7 @@ def test_a_credential_of_another_kind_ends_and_resumes_nothing():
     assert not again.connected and not again.resumed
     server.timeout(CREDENTIAL_CHECK_MS)
     assert not server.sessions, "the session with the former credential has ended"
-    assert transmitted(server), "which its client is told"
+    assert transmitted(server), "close_notify"
     names[b"n"] = KEY
     for credentials in (Psk(b"n", KEY), Named(b"n", b"rpk")):
         session = Session(Client(credentials, RANDOM), RecordLayer(), 0)
