@@ -6,7 +6,6 @@ import functools
 import os
 import re
 
-from dicectl import resources
 from dicectl.firmware import mpy, profiles
 from dicectl.resources import LIB
 
@@ -35,8 +34,3 @@ def dice(architecture="armv6m", whole=False):
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
     return compiled(LIB, *profiles.files("public-keys", unix=True), architecture=architecture)
-
-
-def native(architecture):
-    """Return {name on the board: path} of dice's native modules for an architecture, if they were built."""
-    return {path.name: path for path in sorted((resources.ROOT / "build" / "native" / architecture).glob("*.mpy"))}

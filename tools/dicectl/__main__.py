@@ -30,6 +30,7 @@ from dicectl.cli import (
     manager,
     member,
     mip_index,
+    native,
     node,
     provision,
 )
@@ -39,7 +40,7 @@ PANELS = {
     "To try": ("demo", "node", "emulate"),
     "Managed groups": ("manager", "provision", "group", "member", "gateway"),
     "Groups without a manager": ("keyring",),
-    "Boards": ("deploy", "doctor", "flash", "build", "mip-index"),
+    "Boards": ("deploy", "doctor", "flash", "build", "native", "mip-index"),
     "To develop and measure": ("footprint", "bench", "dtls-client", "dtls-server", "completion"),
 }
 INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
@@ -72,6 +73,7 @@ for module in (
     manager,
     member,
     mip_index,
+    native,
     node,
     provision,
 ):

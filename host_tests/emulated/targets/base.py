@@ -66,12 +66,12 @@ class Target:
         return files.dice(self.architecture, whole=True)
 
     def flash(self, name):
-        """Return the files for a test module: dice, the portable suite, its vectors, native modules if there are any."""
+        """Return the files for a test module: dice, the portable suite, its vectors."""
         names = [path.name for path in PORTABLE.glob("*.py") if path.name != "conftest.py"]
         tests = files.compiled(PORTABLE, *names, architecture=self.architecture)
         tests.update(files.compiled(resources.ON_DEVICE, "lossy_network.py", architecture=self.architecture))
         vector_files = {f"vectors/{file}": path for file, path in board.tree(vectors.extract()).items()}
-        return {**self.dice(name), **files.native(self.architecture), **tests, **vector_files}
+        return {**self.dice(name), **tests, **vector_files}
 
     def suite(self, *names, more=None):
         """Run test modules on a new board with `more` files; return (MicroPython's version, the output, its last line)."""

@@ -70,13 +70,16 @@ def tree(progress):
     return folder / "micropython"
 
 
-def fetch(folder, suite, sources, binaries, log, progress):
-    """Download source and binary packages of a suite to folder/packages; return the names of their files."""
+def fetch(folder, suite, sources, binaries, log, progress, options=()):
+    """Download source and binary packages of a suite to folder/packages; return the names of their files.
+
+    `options` are of `apt-get source`, such as --tar-only.
+    """
     packages = folder / "packages"
     shutil.rmtree(packages, ignore_errors=True)  # apt lists only files that are not there, from an attempt that was interrupted
     packages.mkdir()
     environment = {**os.environ, "APT_CONFIG": str(_configure(folder / "apt", suite)), "LC_ALL": "C"}
-    wanted = [["apt-get", "source", "--download-only", *sources]] if sources else []
+    wanted = [["apt-get", "source", "--download-only", *options, *sources]] if sources else []
     wanted += [["apt-get", "download", *binaries]] if binaries else []
 
     def run(command):
