@@ -39,6 +39,7 @@ _C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which 
 _PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py") + tuple(
     f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")
 )
+_PUBLIC_KEYS += tuple(f"dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server"))
 _PUBLIC_KEYS += tuple(f"x509/{name}.py" for name in ("__init__", "certificate", "chain", "der"))
 
 _GROUP = (

@@ -25,6 +25,8 @@ GROUPS = (
             ("dtls.kx_ecdhe_psk", "EcdhePsk"),
             ("dtls.kx_ecdhe_psk_server", "EcdhePskLookup"),
             ("dtls.kx_any", "AnyOf"),
+            ("dtls.kx_rpk", "RawPublicKey"),
+            ("dtls.kx_rpk_server", "RawPublicKeyServer"),
         ),
     ),
     (
@@ -101,6 +103,8 @@ _NOT_FOR_USERS = {
     "EcdhePsk.*",
     "EcdhePskLookup.*",
     "AnyOf.*",
+    "RawPublicKey.*",
+    "RawPublicKeyServer.*",
     "SlipHost.check",
 }
 _WIDTH = 120

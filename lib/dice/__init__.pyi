@@ -44,6 +44,8 @@ from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
 from .dtls.kx_psk_server import PskLookup
+from .dtls.kx_rpk import RawPublicKey
+from .dtls.kx_rpk_server import RawPublicKeyServer
 from .dtls.sleep import restore, save
 from .errors import DiceError, FormatError, LimitError, PeerError, StoreError, UsageError
 from .group.manager import GroupState, Manager
@@ -97,6 +99,8 @@ __all__ = [
     "PeerError",
     "Psk",
     "PskLookup",
+    "RawPublicKey",
+    "RawPublicKeyServer",
     "Responder",
     "Router",
     "Serial",

@@ -10,6 +10,8 @@ from .coap.message import Message
 from .dtls.kx_any import AnyOf
 from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
+from .dtls.kx_ecdsa import Ecdsa
+from .dtls.kx_ecdsa_server import EcdsaServer
 from .dtls.kx_psk import Psk
 from .dtls.kx_psk_server import PskLookup
 
@@ -18,8 +20,8 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[str, int]
 """Host (a name, or an address of IPv4 or IPv6 as text, such as "fe80::1%eth0") and UDP port."""
 
-ClientCredentials: TypeAlias = Psk | EcdhePsk
-ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup | AnyOf
+ClientCredentials: TypeAlias = Psk | EcdhePsk | Ecdsa
+ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup | EcdsaServer | AnyOf
 ConnectionHandler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 Option: TypeAlias = tuple[int, bytes]

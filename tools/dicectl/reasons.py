@@ -78,6 +78,12 @@ SENTENCES = {
         "The peer's certificate or its chain was refused; the alert says why: time, name, usage, issuer, form. "
         "Compare it with the trusted authority."
     ),
+    reasons.E_KEY: (
+        "The peer has shown no public key, or one that this side does not trust. Compare the keys given to both sides."
+    ),
+    reasons.E_SIGNATURE: (
+        "A signature of the peer does not verify: it lacks the private key of the public key that it shows. Give it a new key pair."
+    ),
     reasons.E_ANSWERED: (
         "A message can be answered once, as long as the device has the keys of its epoch. Answer it at once or not at all."
     ),

@@ -23,6 +23,9 @@ _BLOCK_BYTES = 4096  # of the file systems of RP2 and ESP32
 _MODULE = "heap_of_a_member"
 # The modules that a capability adds to a PSK client: to serve others, and to be a node of a managed group.
 _SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resumption", "kx_psk_server"))
+# To be a client with a raw public key, and to be a server of such clients, besides P-256 itself.
+_RPK = ("dice/crypto/curve.py", "dice/crypto/ecdsa.py", *(f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdsa", "kx_rpk")))
+_RPK_SERVER = ("dice/dtls/kx_ecdsa_server.py", "dice/dtls/kx_rpk_server.py")
 _NODE = (
     *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
     *(f"dice/coap/{name}.py" for name in ("__init__", "message", "exchange", "resource")),
@@ -221,6 +224,8 @@ def static(board, profile):
         figures["node_mpy"] = sum(sizes[name] for name in _NODE)
         for name, modules in _ESP32.items():
             figures[name] = sum(_mpy(f"dice/{module}.py", board) for module in modules)
+        for name, files in (("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER)):
+            figures[name] = sum(_mpy(file, board) for file in files)
     return figures
 
 

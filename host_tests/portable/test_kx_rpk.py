@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Raw public keys: each state with each message, each message with each fault, and a client that is not known any more."""
+
+from dtls_pair import drain, give, pair, settle
+from remembered_curve import Remembered
+from rpk_pair import OURS, THEIRS, Ends, alert_of, anybody, in_state, no_one
+from support import raises
+from test_states import BODIES, KINDS, message
+
+from dice.codes import EXTENSION_CLIENT_CERTIFICATE_TYPE, EXTENSION_SERVER_CERTIFICATE_TYPE, EXTENSION_SIGNATURE_ALGORITHMS
+from dice.dtls.extensions import BOTH
+from dice.dtls.kx_ecdsa import ECDHE_ECDSA_AES_128_CCM, ECDHE_ECDSA_AES_128_CCM_8, own_point, sha256_of
+from dice.dtls.kx_rpk import RawPublicKey, write_key
+from dice.dtls.kx_rpk_server import RawPublicKeyServer
+from dice.errors import UsageError
+from dice.reasons import E_OPTION
+
+UNEXPECTED, FAILURE, UNSUPPORTED, UNKNOWN, ILLEGAL, DECODE_ERROR, DECRYPT_ERROR = 10, 40, 43, 46, 47, 50, 51
+CERTIFICATE, SERVER_KEY_EXCHANGE, CERTIFICATE_REQUEST, DONE, VERIFY, CLIENT_KEY_EXCHANGE = 11, 12, 13, 14, 15, 16
+
+# (role, whether the server asks for a key of the client, messages received): the messages that are expected then.
+EXPECTED = {
+    ("client", True, 0): {2, 3},
+    ("client", True, 1): {CERTIFICATE},
+    ("client", True, 2): {SERVER_KEY_EXCHANGE},
+    ("client", True, 3): {CERTIFICATE_REQUEST, DONE},
+    ("client", True, 4): {DONE},
+    ("client", True, 5): {20},
+    ("server", True, 0): {1},
+    ("server", True, 1): {CERTIFICATE},
+    ("server", True, 2): {CLIENT_KEY_EXCHANGE},
+    ("server", True, 3): {VERIFY},
+    ("server", True, 4): {20},
+    ("server", False, 1): {CLIENT_KEY_EXCHANGE},
+    ("server", False, 2): {20},
+}
+
+
+def expected_alert(role, asks, count, kind, body):
+    """Return the alert that a plaintext message must cause, or None."""
+    if role == "client" and kind == 0:
+        return None
+    if kind == DONE and role == "client" and count in (1, 2) and not body:
+        return UNEXPECTED  # a message before it is missing
+    if kind == DONE and role == "client" and 0 < count < 5 and body:
+        return ILLEGAL
+    if kind not in EXPECTED[role, asks, count]:
+        return UNEXPECTED
+    if kind == SERVER_KEY_EXCHANGE and body:
+        return ILLEGAL
+    if kind == CERTIFICATE and body == b"\0\0\0":
+        return UNSUPPORTED if role == "client" else FAILURE
+    if kind == DONE or (kind == 2 and body == BODIES[3]):
+        return None if kind == DONE else ILLEGAL  # a suite that was not offered
+    return DECODE_ERROR
+
+
+def test_each_state_with_each_plaintext_message_gives_the_right_alert():
+    with Remembered():
+        for role, asks, count in EXPECTED:
+            for kind in KINDS:
+                if kind == 20 or (kind == 3 and role == "client"):
+                    continue  # a Finished in plaintext is dropped; for HelloVerifyRequest see test_states
+                for body in BODIES + (b"\0\0\0",):
+                    session, _ = in_state(role, count, asks=asks)
+                    alert = alert_of(session, kind, body)
+                    assert alert == expected_alert(role, asks, count, kind, body), (role, asks, count, kind, body, alert)
+
+
+def test_a_session_needs_all_messages_in_order():
+    """Any two neighbours swapped, any one left out or repeated with the number of the next: never a session, no exception."""
+    with Remembered():
+        for role in ("client", "server"):
+            right = Ends().messages(role)
+            for change in range(3):
+                for i in range(len(right) - (change == 0)):
+                    wrong = [record[25:] for record in right]
+                    kinds = [record[13] for record in right]
+                    order = list(range(len(right)))
+                    if change == 0:
+                        order[i : i + 2] = [i + 1, i]
+                    else:
+                        order[i : i + 1] = [i, i] if change == 1 else []
+                    if change == 1 and kinds[i] == 1:
+                        continue
+                    session, _ = in_state(role, 0)
+                    first = session._reassembly.next
+                    give(session, [message(kinds[at], wrong[at], first + n) for n, at in enumerate(order)])
+                    assert not session.connected and not (session._handshake and session._handshake.connected)
+                    assert session.error or (change == 2 and kinds[i] in (CERTIFICATE_REQUEST, kinds[-1])), (role, change, i)
+
+
+def test_both_suites_with_and_without_a_key_of_the_client():
+    for suite in (ECDHE_ECDSA_AES_128_CCM, ECDHE_ECDSA_AES_128_CCM_8):
+        for asks in (True, False):
+            server = RawPublicKeyServer(THEIRS, anybody if asks else None)
+            client = RawPublicKey(OURS if asks else None, [own_point(OURS), server.point])
+            client.suites = (suite,)
+            ours, theirs = pair(psk=client, lookup=server)
+            settle(ours, theirs)
+            assert ours.connected and theirs.connected and ours.suite == theirs.suite == suite
+            assert ours.identity == sha256_of(write_key(server.point)[3:]) and len(write_key(server.point)) == 94
+            assert theirs.identity == (sha256_of(write_key(client.point)[3:]) if asks else b"")
+            ours.send(b"up", 0)
+            assert give(theirs, drain(ours)) == [b"up"]
+            theirs.send(b"down", 0)
+            assert give(ours, drain(theirs)) == [b"down"]
+
+
+def test_options_that_cannot_work_are_refused():
+    point = own_point(OURS)
+    for private in (b"", bytes(32), b"\xff" * 32, bytes(31), 5):
+        raises(UsageError, E_OPTION, RawPublicKeyServer, private)
+        if private:
+            raises(UsageError, E_OPTION, RawPublicKey, private, [point])
+    for servers in ((), [b""], [point[:64]], [point + b"\0"], [bytes(65)], point):
+        raises(UsageError, E_OPTION, RawPublicKey, OURS, servers)
+
+
+def test_a_server_that_does_not_know_a_client_says_so():
+    for find in (no_one, lambda identity: 0, lambda identity: 1 // 0):
+        server = RawPublicKeyServer(THEIRS, find)
+        with Remembered():
+            ends = Ends(server=server)
+            settle(ends.client, ends.server)
+            assert ends.server.error.alert == UNKNOWN and not ends.client.connected
+        assert server.errors == isinstance(server.error, ZeroDivisionError)
+
+
+class Changed(RawPublicKey):
+    """A client whose hello has other extensions: {type: data, or None to leave it out}."""
+
+    def __init__(self, changes, private=OURS):
+        super().__init__(private, [own_point(THEIRS)])
+        kept = [row for row in self.extensions if row[0] not in changes]
+        new = [
+            (kind, lambda handshake, data=data: data, lambda handshake, data: None, BOTH)
+            for kind, data in changes.items()
+            if data is not None
+        ]
+        self.extensions = tuple(kept + new)
+
+
+SIGS, CLIENT_TYPE, SERVER_TYPE = (
+    EXTENSION_SIGNATURE_ALGORITHMS,
+    EXTENSION_CLIENT_CERTIFICATE_TYPE,
+    EXTENSION_SERVER_CERTIFICATE_TYPE,
+)
+# (extensions of the hello of a client, the alert of a server that asks for a key, that of one that does not)
+HELLOS = (
+    ({}, None, None),
+    ({SIGS: None}, FAILURE, FAILURE),
+    ({SIGS: b"\0\2\4\1"}, FAILURE, FAILURE),
+    ({SIGS: b"\0\2\2\3"}, FAILURE, FAILURE),
+    ({SIGS: b"\0\0"}, FAILURE, FAILURE),
+    ({SIGS: b"\0\6\2\3\4\1\4\3"}, None, None),
+    ({SIGS: b"\0\6\4\3\2\3\4\1"}, None, None),
+    ({SIGS: b"\0\3\4\3\0"}, DECODE_ERROR, DECODE_ERROR),
+    ({SIGS: b"\0\2\4\3\0"}, DECODE_ERROR, DECODE_ERROR),
+    ({SIGS: b""}, DECODE_ERROR, DECODE_ERROR),
+    ({SERVER_TYPE: None}, UNSUPPORTED, UNSUPPORTED),
+    ({SERVER_TYPE: b"\1\0"}, UNSUPPORTED, UNSUPPORTED),
+    ({SERVER_TYPE: b"\1\1"}, UNSUPPORTED, UNSUPPORTED),
+    ({SERVER_TYPE: b"\0"}, UNSUPPORTED, UNSUPPORTED),
+    ({SERVER_TYPE: b"\3\0\1\2"}, None, None),
+    ({SERVER_TYPE: b"\2\2"}, DECODE_ERROR, DECODE_ERROR),
+    ({SERVER_TYPE: b"\1\2\0"}, DECODE_ERROR, DECODE_ERROR),
+    ({SERVER_TYPE: b""}, DECODE_ERROR, DECODE_ERROR),
+    ({CLIENT_TYPE: None}, UNSUPPORTED, None),
+    ({CLIENT_TYPE: b"\1\0"}, UNSUPPORTED, None),
+    ({CLIENT_TYPE: b"\2\0\2"}, None, None),
+    ({CLIENT_TYPE: b"\2\2"}, DECODE_ERROR, DECODE_ERROR),
+)
+
+
+def test_each_hello_of_a_client_gives_the_right_alert():
+    with Remembered():
+        for changes, *alerts in HELLOS:
+            for asks, expected in zip((True, False), alerts):
+                ends = Ends(asks=asks, client=Changed(changes))
+                settle(ends.client, ends.server)
+                alert = ends.server.error.alert if ends.server.error else None
+                assert alert == expected, (changes, asks, alert)
+                assert ends.server.connected == ends.client.connected == (expected is None)
+
+
+class Answering(RawPublicKeyServer):
+    """A server that answers with other types of certificates."""
+
+    def __init__(self, changes, find=anybody):
+        super().__init__(THEIRS, find)
+        kept = [row for row in self.extensions if row[0] not in changes]
+        new = [(kind, lambda handshake, data=data: data, lambda *_: None, BOTH) for kind, data in changes.items()]
+        self.extensions = tuple(kept + new)
+
+
+def test_each_answer_of_a_server_gives_the_right_alert():
+    with Remembered():
+        for changes, expected in (
+            ({SERVER_TYPE: None}, UNSUPPORTED),  # X.509
+            ({SERVER_TYPE: b"\0"}, ILLEGAL),
+            ({SERVER_TYPE: b"\1\2"}, ILLEGAL),
+            ({SERVER_TYPE: b""}, ILLEGAL),
+            ({CLIENT_TYPE: b"\0"}, ILLEGAL),
+            ({SIGS: b"\0\2\4\3"}, None),  # it must not be there; ignored
+        ):
+            ends = Ends(server=Answering(changes))
+            settle(ends.client, ends.server)
+            assert (ends.client.error.alert if ends.client.error else None) == expected, changes
+
+
+def test_a_client_shows_no_key_to_a_server_that_cannot_read_it():
+    """It shows an empty list (RFC 5246, section 7.4.6), also if it has no key; what comes of it is the server's decision."""
+    with Remembered():
+        ends = Ends(server=Answering({CLIENT_TYPE: None}))
+        settle(ends.client, ends.server)
+        assert ends.server.error.alert == FAILURE and not ends.client.connected
+        for request in (b"\1\1\0\2\4\3\0\0", b"\1\x40\0\2\4\1\0\0", b"\0\0\0\0\0"):
+            session, _ = in_state("client", 3)
+            assert alert_of(session, CERTIFICATE_REQUEST, request) is None
+            give(session, [message(DONE, b"", session._reassembly.next)])
+            flight = drain(session)
+            assert flight[0][13:28] == b"\x0b\0\0\3\0\1\0\0\0\0\0\3\0\0\0"
+            assert bytes((VERIFY, 0)) not in [bytes(record[13:15]) for record in flight]
+        for request in (b"\2\x40\1\0\4\4\1\4\3\0\0", b"\1\x40\0\2\4\3\0\5hello"):
+            session, _ = in_state("client", 3)
+            assert alert_of(session, CERTIFICATE_REQUEST, request) is None
+        for request in (b"\1\x40\0\3\4\3\0\0\0", b"\1\x40\0\2\4\3\0\0\0", b"\1\x40\0\2\4\3", b"\1\x40\0\2\4\3\0\1"):
+            session, _ = in_state("client", 3)
+            assert alert_of(session, CERTIFICATE_REQUEST, request) == DECODE_ERROR
+
+
+def test_a_client_without_a_key_is_refused_by_a_server_that_wants_one():
+    with Remembered():
+        ends = Ends(private=None)
+        settle(ends.client, ends.server)
+        assert ends.server.error.alert == UNSUPPORTED and not ends.server.connected
+
+
+def test_one_who_shows_the_key_of_another_gets_no_session():
+    """The public key is not secret: only the signature counts."""
+    with Remembered():
+        thief = RawPublicKey(bytes(31) + b"\5", [own_point(THEIRS)])
+        thief.point = own_point(OURS)
+        ends = Ends(client=thief)
+        settle(ends.client, ends.server)
+        assert ends.server.error.alert == DECRYPT_ERROR and not ends.server.connected and ends.server.identity is None
+        impostor = RawPublicKeyServer(bytes(31) + b"\5", anybody)
+        impostor.point = own_point(THEIRS)
+        ends = Ends(client=RawPublicKey(OURS, [own_point(THEIRS)]), server=impostor)
+        settle(ends.client, ends.server)
+        assert ends.client.error.alert == DECRYPT_ERROR and not ends.client.connected
+
+
+def test_private_keys_of_a_handshake_are_overwritten_and_none_is_shown():
+    with Remembered():
+        ends = Ends()
+        shown = repr(ends.psk) + repr(ends.lookup) + str(ends.psk)
+        assert OURS.hex() not in shown and repr(OURS) not in shown
