@@ -41,7 +41,7 @@ def install(offset, plain=False):
 
 def _names():
     for found in pkgutil.walk_packages(dice.__path__, "dice."):
-        if found.name not in ("dice.crypto.native", "dice.crypto.ccm_viper", "dice._posix"):
+        if found.name not in ("dice.crypto.native", "dice.crypto.ccm_viper", "dice.crypto.p256_viper", "dice._posix"):
             yield found.name
 
 

@@ -30,13 +30,13 @@ _MANAGER = tuple(
     for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress", "ration", "rollback")
 ) + ("aio/kdc.py", "aio/key_delivery.py")
 _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _MANAGER  # for firmware on an operating system
-_PLAIN = ("crypto/ccm.py",)  # for firmware without native code
-_NATIVE = ("crypto/ccm_viper.py",)  # for firmware with native code
+_PLAIN = ("crypto/ccm.py", "crypto/p256_plain.py")  # for firmware without native code
+_NATIVE = ("crypto/ccm_viper.py", "crypto/p256_viper.py")  # for firmware with native code
 _ESP32 = ("store_nvs.py", "store_rtc.py", "crypto/ccm_ctr.py")  # for an ESP32 alone
 _C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which is in C, and for an ESP32
 
 # For raw public keys and certificates: in profile `public-keys` alone.
-_PUBLIC_KEYS = ("crypto/curve.py", "crypto/ecdsa.py", "crypto/p256.py") + tuple(
+_PUBLIC_KEYS = tuple(f"crypto/{name}.py" for name in ("curve", "ecdsa", "p256", "p256_plain", "p256_viper")) + tuple(
     f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")
 )
 _PUBLIC_KEYS += tuple(f"dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server"))

@@ -196,6 +196,10 @@ def test_crypto_back_ends_are_chosen_only_in_the_package_crypto():
     for module in LIBRARY.paths:
         chosen = LIBRARY.own(module) & {f"dice.crypto.{name}" for name in ("host", "native", "ccm", "ccm_viper", "ccm_ctr")}
         assert not chosen or module == "dice.crypto" or (module, chosen) in CHOOSING
+        chosen = LIBRARY.own(module) & {"dice.crypto.p256", "dice.crypto.host_p256"}
+        assert not chosen or module == "dice.crypto.curve"
+        chosen = LIBRARY.own(module) & {"dice.crypto.p256_plain", "dice.crypto.p256_viper"}
+        assert not chosen or module == "dice.crypto.p256"
 
 
 # The functions that may be called at import time. They compute constants and have no side effect.

@@ -17,7 +17,7 @@ FILES = sorted(
     for path in (ROOT / folder).rglob("*.py")
 )
 BYTECODE = 0x00  # the bits for the native architecture in the third byte of a .mpy file
-NATIVE = [ROOT / "lib" / "dice" / "crypto" / f"{name}.py" for name in ("ccm_ctr", "ccm_viper")]
+NATIVE = [ROOT / "lib" / "dice" / "crypto" / f"{name}.py" for name in ("ccm_ctr", "ccm_viper", "p256_viper")]
 ARCHITECTURES = ("armv6m", "armv7m", "xtensawin", "rv32imc", "x64")  # RP2040, RP2350, ESP32 and S3, ESP32-C3, the unix port
 
 

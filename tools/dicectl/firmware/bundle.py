@@ -20,7 +20,11 @@ from dicectl.firmware import mpy, profiles
 FILE = "dice.mpy"
 HEAD = "dice/__init__.py"
 _LENGTH_BYTES = 2
-_PLAIN, _NATIVE = "dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"
+# The modules in plain Python, each with its equivalent in machine code.
+_NATIVE_OF = {
+    "dice/crypto/ccm.py": "dice/crypto/ccm_viper.py",
+    "dice/crypto/p256_plain.py": "dice/crypto/p256_viper.py",
+}
 
 
 @dataclass
@@ -45,16 +49,17 @@ def joined(found):
 def parts(files, flavour, emitted, compiled=mpy.compile_file):
     """Return the list of Parts of the same; `compiled` stands in for mpy.compile_file().
 
-    Without native code in `flavour`, boards with native code, which look for crypto/ccm_viper, find crypto/ccm by that name too.
+    Without native code in `flavour`, boards with native code, which look for crypto/ccm_viper, find crypto/ccm by that name too, and
+    likewise crypto/p256_plain.
     """
     found = [Part(HEAD, 0, _head(flavour, emitted))]
     index = ["\n"]
     for name in files:
-        if name == HEAD or (name == _NATIVE and not flavour.architecture) or _is_empty(name):
+        if name == HEAD or (name in _NATIVE_OF.values() and not flavour.architecture) or _is_empty(name):
             continue
         at = found[-1].at + len(found[-1].data)
         found.append(Part(name, at, compiled(source(name), name, flavour, emitted)))
-        index += [_entry(_NATIVE, at)] if name == _PLAIN and not flavour.architecture else []
+        index += [_entry(_NATIVE_OF[name], at)] if name in _NATIVE_OF and not flavour.architecture else []
         index.append(_entry(name, at))
     text = "".join(index).encode()
     end = found[-1].at + len(found[-1].data)
