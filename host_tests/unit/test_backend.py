@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from dice.codes import NATIVE_VERSION
 from dicectl import resources
 from dicectl.firmware import unix_port
 
@@ -48,3 +49,20 @@ def test_the_back_end_is_imported_if_nothing_is_missing():
     environment = {**os.environ, "PYTHONPATH": str(resources.LIB)}
     assert printed([sys.executable, "-c", program], environment)[:2] == ["imported", "host"]
     assert printed([unix_port.find(), "-c", program], unix_port.environment())[:2] == ["imported", "device"]
+
+
+def test_the_back_end_of_p256(tmp_path):
+    """A native module of this version is used; one of another version is an error, and not replaced by slower, leakier code."""
+    functions = "def public(): pass\necdh = sign = verify = public\n"
+
+    def said(version):
+        if version is not None:
+            (tmp_path / "_dice.py").write_text(f"VERSION = {version}\n{functions}")
+        environment = unix_port.environment(f"{resources.LIB}:{tmp_path}")
+        return printed([unix_port.find(), "-c", "from dice.crypto import curve\nprint(curve.name())"], environment)
+
+    assert said(None) == ["pure"]
+    assert said(NATIVE_VERSION) == ["native"]
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        said(NATIVE_VERSION + 1)
+    assert "ImportError: _dice is of another version" in error.value.stdout + error.value.stderr

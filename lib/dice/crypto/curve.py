@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The back end of P-256, chosen once: the native module `_dice`, else `p256` in pure Python; on CPython `host_p256`.
 
+A module `_dice` of another version raises ImportError: there is no silent fallback to slower, leakier code.
+
     name()                          the back end in use
     generate(random)                a new private key
     public(private)                 its point
@@ -19,17 +21,14 @@ from .hmac import Hmac
 
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
-_back = None
 if MICROPYTHON:
     try:
         import _dice as _back
-
-        if _back.VERSION != NATIVE_VERSION:
-            _back = None
-    except (ImportError, AttributeError):
-        pass
-    if not _back:
+    except ImportError:
         from . import p256 as _back
+    else:
+        if _back.VERSION != NATIVE_VERSION:
+            raise ImportError("_dice is of another version: deploy it again")
 else:
     from . import host_p256 as _back
 

@@ -49,7 +49,7 @@ def joined(found):
 def parts(files, flavour, emitted, compiled=mpy.compile_file):
     """Return the list of Parts of the same; `compiled` stands in for mpy.compile_file().
 
-    Without native code in `flavour`, boards with native code, which look for crypto/ccm_viper, find crypto/ccm by that name too, and
+    Without native code in `flavour`, boards with native code, which look for crypto/ccm_viper, find crypto/ccm by that name too;
     likewise crypto/p256_plain.
     """
     found = [Part(HEAD, 0, _head(flavour, emitted))]
