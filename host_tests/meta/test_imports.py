@@ -203,7 +203,19 @@ def test_crypto_back_ends_are_chosen_only_in_the_package_crypto():
 
 
 # The functions that may be called at import time. They compute constants and have no side effect.
-PURE = {"aes", "const", "bytes", "bytearray", "len", "range", "tuple", "frozenset", "int.from_bytes", "struct.calcsize"}
+PURE = {
+    "aes",
+    "ImportError",
+    "const",
+    "bytes",
+    "bytearray",
+    "len",
+    "range",
+    "tuple",
+    "frozenset",
+    "int.from_bytes",
+    "struct.calcsize",
+}
 
 
 def starts(body):
