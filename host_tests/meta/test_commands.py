@@ -17,7 +17,7 @@ WITHOUT_DRY_RUN = {
     "demo, emulate, node": "they run something that leaves nothing behind but what was asked for",
     "dtls-client, dtls-server, gateway, group monitor, manager run, member run": "they serve until Ctrl-C",
     "group ask, group send": "a message to a group changes nothing here",
-    "group list, group members, group show, keyring show": "they read",
+    "ca list, group list, group members, group show, keyring show": "they read",
     "manager status, member status, provision list, provision show": "they read",
     "manager backup, manager key": "a new file, which no other file depends on yet",
     "manager stop, member stop": "what a start undoes",

@@ -15,6 +15,7 @@ from dice import __version__
 from dicectl.cli import (
     bench,
     build,
+    ca,
     completion,
     demo,
     deploy,
@@ -38,7 +39,7 @@ from dicectl.cli import (
 # The commands in the order in which --help shows them.
 PANELS = {
     "To try": ("demo", "node", "emulate"),
-    "Managed groups": ("manager", "provision", "group", "member", "gateway"),
+    "Managed groups": ("manager", "provision", "group", "ca", "member", "gateway"),
     "Groups without a manager": ("keyring",),
     "Boards": ("deploy", "doctor", "flash", "build", "native", "mip-index"),
     "To develop and measure": ("footprint", "bench", "dtls-client", "dtls-server", "completion"),
@@ -60,6 +61,7 @@ def cli():
 for module in (
     bench,
     build,
+    ca,
     completion,
     keyring,
     demo,

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl ca`: a local certificate authority for devices and servers."""
+
+import json
+import time
+
+import rich_click as click
+
+from dicectl.cli.options import Period
+
+_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_passphrase_file = click.option(
+    "--passphrase-file", type=click.Path(dir_okay=False), help="File whose first line is the passphrase of the authority's key."
+)
+
+
+def _from_file(path):
+    """Return the first line of a private file as a passphrase."""
+    from dicectl import private_file
+    from dicectl.errors import USAGE, CommandError
+
+    try:
+        passphrase = private_file.read(path, "a passphrase").split(b"\n")[0].rstrip(b"\r")
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
+    if not passphrase:
+        raise CommandError(f"the first line of {path} is empty: write the passphrase there", USAGE)
+    return passphrase
+
+
+def _day(seconds):
+    return "never" if seconds > 250_000_000_000 else time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+@click.group("ca")
+def command():
+    """Keep a certificate authority, and sign the keys of devices and servers.
+
+    An authority is a folder. Its `ca.pem` is the trust anchor that devices get; its `ca.key` must stay on this computer. A device
+    makes its key itself, and shows its public key, which `sign` certifies. Certificates follow RFC 7925, and have about 400 bytes.
+
+    \b
+    Example:
+      dicectl ca new home-ca
+      dicectl ca sign home-ca lamp.pub --name 00-12-4B-00-14-B5-D9-A7
+      dicectl ca list home-ca
+      dicectl ca revoke home-ca 00-12-4B-00-14-B5-D9-A7
+    """
+
+
+@command.command()
+@click.argument("folder", type=click.Path())
+@click.option("--name", help="Common name of the authority; it is part of each certificate.  [default: the folder's name]")
+@click.option("--lifetime", type=Period(), default="7300d", show_default=True, help="How long it is valid: 3650d.")
+@click.option("--encrypt", is_flag=True, help="Ask for a passphrase, and encrypt the key with it.")
+@_passphrase_file
+@_dry_run
+@_as_json
+def new(folder, name, lifetime, encrypt, passphrase_file, dry_run, as_json):
+    """Create an authority in a new folder, readable only by its owner.
+
+    \b
+    Example:
+      dicectl ca new home-ca --encrypt
+    """
+    from pathlib import Path
+
+    from dicectl.manager import authority
+
+    name = name or Path(folder).absolute().name
+    passphrase = None
+    if passphrase_file:
+        passphrase = _from_file(passphrase_file)
+    elif encrypt and not dry_run:
+        passphrase = click.prompt("Passphrase of the new key", hide_input=True, confirmation_prompt=True, err=True).encode()
+    if dry_run:
+        click.echo(f"would create  {folder}: authority {name}")
+        return
+    certificate = authority.new(folder, name, lifetime, passphrase)
+    anchor = str(Path(folder) / authority.CERTIFICATE)
+    if as_json:
+        click.echo(json.dumps({"folder": folder, "name": name, "anchor": anchor, "encrypted": bool(passphrase)}))
+        return
+    end = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
+    click.echo(f"{folder}: authority {name}, valid until {end}; devices trust {anchor}")
+    click.echo(f"next: dicectl ca sign {folder} PUBLIC_KEY --name NAME")
+
+
+@command.command()
+@click.argument("folder", type=click.Path())
+@click.argument("key", type=click.Path(dir_okay=False))
+@click.option("--name", required=True, help="EUI-64 (00-12-4B-00-14-B5-D9-A7), DNS name or IP address of its owner.")
+@click.option(
+    "--usage", type=click.Choice(["client", "server", "both"]), default="both", show_default=True, help="Role of its owner."
+)
+@click.option(
+    "--lifetime", type=Period(), default="730d", show_default=True, help="How long it is valid; not longer than the authority."
+)
+@click.option("--no-expiry", is_flag=True, help="It does not expire: for a device that nobody will visit again.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False), help="File to write; DER if it ends with .der, else PEM.  [default: NAME.pem]"
+)
+@click.option("--force", is_flag=True, help="Replace the file.")
+@_passphrase_file
+@_dry_run
+@_as_json
+def sign(folder, key, name, usage, lifetime, no_expiry, out, force, passphrase_file, dry_run, as_json):
+    """Certify that a public key belongs to a name.
+
+    KEY is a file with a public key on P-256 (PEM, DER, or the point in hex) or a certificate signing request, of which only the key
+    is used. A public key alone does not prove that somebody has the private one; the handshake does.
+
+    \b
+    Examples:
+      dicectl ca sign home-ca lamp.pub --name 00-12-4B-00-14-B5-D9-A7 --usage client
+      dicectl ca sign home-ca manager.csr --name manager.home.arpa --usage server --out manager.pem
+    """
+    from dicectl.manager import authority
+
+    own = authority.Authority(folder)
+    public, proved = authority.public_key(key)
+    usages = ("client", "server") if usage == "both" else (usage,)
+    out = out or f"{name.replace(':', '-')}.pem"
+    others = [entry for entry in own.list() if entry["name"].lower() == name.lower() and entry["revoked"] is None]
+    others = [entry for entry in others if entry["key"] != authority.fingerprint(public) and entry["not_after"] > time.time()]
+    if dry_run:
+        authority.general_name(name)
+        click.echo(f"would sign  {key} as {name} ({', '.join(usages)}), and write {out}")
+        return
+    passphrase = None
+    if own.is_encrypted():
+        hidden = {"hide_input": True, "err": True}
+        passphrase = _from_file(passphrase_file) if passphrase_file else click.prompt("Passphrase", **hidden).encode()
+    made = own.sign(public, name, usages, None if no_expiry else lifetime, passphrase, out, force)
+    length = len(made.public_bytes(authority.serialization.Encoding.DER))
+    if as_json:
+        said = {"serial": f"{made.serial_number:016x}", "name": name, "file": out, "bytes": length, "proved": proved}
+        click.echo(json.dumps(said))
+    else:
+        end = _day(made.not_valid_after_utc.timestamp())
+        click.echo(f"{out}: {name}, serial {made.serial_number:016x}, {length} bytes, expires {end}")
+    for entry in others:
+        click.echo(f"note: {name} has another key, certified too: dicectl ca revoke {folder} {entry['serial']}", err=True)
+
+
+@command.command("list")
+@click.argument("folder", type=click.Path())
+@click.option("--revoked", is_flag=True, help="Only what is revoked.")
+@_as_json
+def list_(folder, revoked, as_json):
+    """List the certificates of an authority; with --json the certificates themselves too.
+
+    \b
+    Example:
+      dicectl ca list home-ca
+    """
+    from dicectl.cli.table import print_table
+    from dicectl.manager import authority
+
+    entries = [entry for entry in authority.Authority(folder).list() if not revoked or entry["revoked"] is not None]
+    if as_json:
+        click.echo(json.dumps(entries))
+        return
+    rows = []
+    for entry in entries:
+        state = "valid" if entry["not_after"] > time.time() else "expired"
+        state = state if entry["revoked"] is None else f"revoked {_day(entry['revoked'])}"
+        rows.append([entry["name"], entry["serial"], "+".join(entry["usages"]), _day(entry["not_after"]), state])
+    print_table(["name", "serial number", "usage", "expires", "state"], rows, text_columns=5)
+
+
+@command.command()
+@click.argument("folder", type=click.Path())
+@click.argument("which")
+@_dry_run
+@_as_json
+def revoke(folder, which, dry_run, as_json):
+    """Revoke a certificate, by its serial number, or all certificates of a name.
+
+    The authority records it durably, for whoever reads its list. Devices ask no authority (RFC 7925, section 4.4.3): for them a
+    certificate works until it expires. So expel the device from its groups as well: dicectl group remove.
+
+    \b
+    Example:
+      dicectl ca revoke home-ca 00-12-4B-00-14-B5-D9-A7
+    """
+    from dicectl.manager import authority
+
+    own = authority.Authority(folder)
+    if dry_run:
+        wanted = which.lower()
+        done = [entry for entry in own.list() if wanted in (entry["serial"], entry["name"].lower()) and entry["revoked"] is None]
+    else:
+        done = own.revoke(which)
+    if as_json:
+        click.echo(json.dumps([entry["serial"] for entry in done]))
+        return
+    for entry in done:
+        click.echo(f"{'would revoke' if dry_run else 'revoked'}  {entry['serial']}  {entry['name']}")
+    if not done:
+        click.echo("nothing to do: no certificate that is not revoked yet")
