@@ -35,8 +35,11 @@ class Der:
         self._end = end
 
     def tag(self):
-        """Return the tag of the next value, or 0 if there is none."""
-        return self._data[self.at] if self.at < self._end else 0
+        """Return the tag of the next value, which is never 0, or 0 at the end."""
+        if self.at == self._end:
+            return 0
+        require(self._data[self.at])
+        return self._data[self.at]
 
     def take(self, tag):
         """Read the next value, which must have this tag; return a Der of its contents."""
