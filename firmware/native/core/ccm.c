@@ -1,14 +1,39 @@
 // SPDX-FileCopyrightText: 2026 The dice authors
 // SPDX-License-Identifier: MIT
 //
-// AES-128-CCM (RFC 3610) in one pass. The blocks are encrypted by Mbed TLS's AES, whose tables a cache may leak, with DICE_AES_TABLES;
+// AES-128-CCM (RFC 3610) in one pass. The blocks are encrypted by Mbed TLS's AES, whose tables a cache may leak, with DICE_AES_TABLES,
+// or by all that the Mbed TLS of a firmware has, an accelerator or tables, with DICE_AES_MBEDTLS;
 // else by BearSSL's aes_ct, which has none.
 
 #include <string.h>
 
 #include "dice.h"
 
-#ifdef DICE_AES_TABLES
+#ifdef DICE_AES_MBEDTLS
+
+#include "mbedtls/aes.h"
+
+typedef mbedtls_aes_context schedule;
+
+// Does not return: an accelerator may fail, and what it leaves is not encrypted.
+__attribute__((noreturn)) void dice_aes_failed(void);
+
+static void expand(schedule *keys, const uint8_t *key) {
+    mbedtls_aes_init(keys);
+    if (mbedtls_aes_setkey_enc(keys, key, 8 * DICE_KEY)) {
+        dice_aes_failed();
+    }
+}
+
+// Encrypts two blocks, or the first alone.
+static void encrypt(schedule *keys, uint8_t *block, uint8_t *other) {
+    if (mbedtls_aes_crypt_ecb(keys, MBEDTLS_AES_ENCRYPT, block, block) ||
+        (other && mbedtls_aes_crypt_ecb(keys, MBEDTLS_AES_ENCRYPT, other, other))) {
+        dice_aes_failed();
+    }
+}
+
+#elif defined(DICE_AES_TABLES)
 
 #include "mbedtls/aes.h"
 

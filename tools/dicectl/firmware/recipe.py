@@ -34,6 +34,7 @@ _NEEDED = {  # the files in lib/ by which a checkout with its submodules is reco
     "rp2": ("pico-sdk/README.md", "tinyusb/src/tusb.h", "mbedtls/README.md", "micropython-lib/README.md"),
     "esp32": ("micropython-lib/README.md", "berkeley-db-1.xx/README"),
 }
+_C_MODULE = resources.FIRMWARE / "native" / "usermod"
 _KEPT = 16  # firmwares in the cache
 
 
@@ -82,6 +83,8 @@ class Recipe:
         for top in (resources.ROOT / "lib" / "dice", resources.ROOT / "firmware" / "app"):
             inputs += sorted(top.rglob("*.py"))
         inputs += sorted(path for path in self.board.folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        if self.c_module:
+            inputs += sorted(path for path in _C_MODULE.parent.rglob("*") if path.is_file())
         for path in inputs:
             made_from.update(repr((path.relative_to(resources.ROOT).as_posix(), path.read_bytes())).encode())
         return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
@@ -94,6 +97,11 @@ class Recipe:
     def shared(self, tree):
         """Return the folder whose lock protects what all builds with a MicroPython share: its mpy-cross."""
         return cache() / "build" / f"mpy-cross-{hashlib.sha256(str(tree).encode()).hexdigest()[:8]}"
+
+    @property
+    def c_module(self):
+        """Whether the firmware has `_dice`, the module in C: what needs public keys has P-256 in C."""
+        return self.profile == "public-keys"
 
     def manifest(self):
         """Return the text of a manifest that includes the board's with the options of this recipe."""
@@ -112,6 +120,7 @@ class Recipe:
             f"BUILD={work / 'objects'}",
         ]
         argv += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
+        argv += [f"USER_C_MODULES={_C_MODULE / 'micropython.cmake'}"] if self.c_module else []
         return [
             ("building mpy-cross", ["make", "-C", str(tree / "mpy-cross"), jobs]),
             (f"building {self.name}", [*map(str, argv)]),

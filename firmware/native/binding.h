@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: 2026 The dice authors
+// SPDX-License-Identifier: MIT
+//
+// The functions of the module _dice, between MicroPython and core/; natmod/ and usermod/ include it. lib/dice/suites.py says what
+// crypt() does, lib/dice/crypto/curve.py what the others do.
+//
+// FUNCTION(name) begins a function of n_args arguments, args; in a native .mpy it has n_kw too, which is 0 elsewhere.
+
+#include <string.h>
+
+#include "dice.h"
+
+enum { ON_STACK = 256 }; // bytes of a plaintext; a larger one takes memory of the heap until it is a bytes object
+
+static const uint8_t *in_bytes(mp_obj_t object, size_t *size) {
+    mp_buffer_info_t info;
+    if (mp_obj_get_type(object) == &mp_type_str) {
+        mp_raise_TypeError(MP_ERROR_TEXT("a str is not bytes"));
+    }
+    mp_get_buffer_raise(object, &info, MP_BUFFER_READ);
+    *size = info.len;
+    return info.buf;
+}
+
+static const uint8_t *exactly(mp_obj_t object, size_t wanted) {
+    size_t size;
+    const uint8_t *bytes = in_bytes(object, &size);
+    if (size != wanted) {
+        mp_raise_ValueError(MP_ERROR_TEXT("wrong length"));
+    }
+    return bytes;
+}
+
+// A number of bytes or an offset into bytes: not negative, and not large.
+static size_t small(mp_obj_t object) {
+    if (!mp_obj_is_small_int(object)) {
+        mp_raise_TypeError(MP_ERROR_TEXT("not a small integer"));
+    }
+    mp_int_t value = MP_OBJ_SMALL_INT_VALUE(object);
+    if (value < 0) {
+        mp_raise_ValueError(MP_ERROR_TEXT("negative"));
+    }
+    return value;
+}
+
+static mp_obj_t checked(int status, const uint8_t *bytes, size_t size) {
+    if (status) {
+        mp_raise_ValueError(MP_ERROR_TEXT("not a key of P-256"));
+    }
+    return mp_obj_new_bytes(bytes, size);
+}
+
+// public(private) -> point
+FUNCTION(dice_public) {
+    uint8_t point[65];
+    mp_arg_check_num(n_args, n_kw, 1, 1, false);
+    return checked(dice_p256_public(point, exactly(args[0], 32)), point, sizeof point);
+}
+
+// ecdh(private, point) -> the shared secret
+FUNCTION(dice_ecdh) {
+    uint8_t shared[32];
+    mp_arg_check_num(n_args, n_kw, 2, 2, false);
+    mp_obj_t result = checked(dice_p256_ecdh(shared, exactly(args[0], 32), exactly(args[1], 65)), shared, sizeof shared);
+    dice_wipe(shared, sizeof shared);
+    return result;
+}
+
+// sign(private, digest, k) -> r | s, or None if another k is needed
+FUNCTION(dice_sign) {
+    uint8_t signature[64];
+    mp_arg_check_num(n_args, n_kw, 3, 3, false);
+    const uint8_t *private_key = exactly(args[0], 32), *digest = exactly(args[1], 32), *nonce = exactly(args[2], 32);
+    switch (dice_p256_sign(signature, private_key, digest, nonce)) {
+        case 0:
+            return mp_obj_new_bytes(signature, sizeof signature);
+        case DICE_ANOTHER_NONCE:
+            return mp_const_none;
+    }
+    return checked(-1, NULL, 0);
+}
+
+// verify(point, digest, r | s) -> bool
+FUNCTION(dice_verify) {
+    mp_arg_check_num(n_args, n_kw, 3, 3, false);
+    size_t point_bytes, signature_bytes;
+    const uint8_t *point = in_bytes(args[0], &point_bytes), *digest = exactly(args[1], 32);
+    const uint8_t *signature = in_bytes(args[2], &signature_bytes);
+    return mp_obj_new_bool(point_bytes == 65 && signature_bytes == 64 && !dice_p256_verify(point, digest, signature));
+}
+
+static mp_obj_t opened(const dice_ccm *ccm, const uint8_t *ciphertext, size_t length) {
+    uint8_t buffer[ON_STACK], *plaintext = length > ON_STACK ? m_new(uint8_t, length) : buffer;
+    bool authentic = dice_ccm_open(ccm, plaintext, ciphertext, length);
+    mp_obj_t result = authentic ? mp_obj_new_bytes(plaintext, length) : mp_const_none;
+    dice_wipe(plaintext, length);
+    if (plaintext != buffer) {
+        m_del(uint8_t, plaintext, length);
+    }
+    return result;
+}
+
+// crypt(start, salt, tag_bytes, number, at, key, data, aad, plaintext)
+FUNCTION(dice_crypt) {
+    dice_ccm ccm;
+    mp_buffer_info_t data;
+    uint8_t of_record[13];
+    size_t numbers;
+    mp_arg_check_num(n_args, n_kw, 9, 9, false);
+    size_t start = small(args[0]);
+    ccm.salt = exactly(args[1], DICE_SALT);
+    ccm.tag_bytes = small(args[2]);
+    if (ccm.tag_bytes < 4 || ccm.tag_bytes > 16 || ccm.tag_bytes & 1) {
+        mp_raise_ValueError(MP_ERROR_TEXT("tag_bytes"));
+    }
+    ccm.number = in_bytes(args[3], &numbers);
+    size_t at = small(args[4]);
+    if (numbers < DICE_NUMBER || at > numbers - DICE_NUMBER) {
+        mp_raise_ValueError(MP_ERROR_TEXT("number is too short"));
+    }
+    ccm.number += at;
+    ccm.key = exactly(args[5], DICE_KEY);
+    bool opening = args[8] == mp_const_none;
+    if (opening) {
+        data.buf = (void *)in_bytes(args[6], &data.len);
+    } else {
+        mp_get_buffer_raise(args[6], &data, MP_BUFFER_WRITE);
+    }
+    if (data.len < ccm.tag_bytes || start > data.len - ccm.tag_bytes) {
+        return mp_const_none;
+    }
+    size_t length = data.len - ccm.tag_bytes - start;
+    if (length > DICE_TEXT_MAX) {
+        mp_raise_ValueError(MP_ERROR_TEXT("too long"));
+    }
+    uint8_t *text = (uint8_t *)data.buf + start;
+    if (args[7] == mp_const_none) {
+        const uint8_t *header = data.buf;
+        if (data.len < 13) {
+            mp_raise_ValueError(MP_ERROR_TEXT("no header"));
+        }
+        memcpy(of_record, header + 3, 8);
+        memcpy(of_record + 8, header, 3);
+        of_record[11] = length >> 8;
+        of_record[12] = length;
+        ccm.aad = of_record;
+        ccm.aad_bytes = sizeof of_record;
+    } else {
+        ccm.aad = in_bytes(args[7], &ccm.aad_bytes);
+        if (ccm.aad_bytes > DICE_AAD_MAX) {
+            mp_raise_ValueError(MP_ERROR_TEXT("aad is too long"));
+        }
+    }
+    if (opening) {
+        return opened(&ccm, text, length);
+    }
+    dice_ccm_seal(&ccm, text, exactly(args[8], length), length);
+    return mp_const_none;
+}
