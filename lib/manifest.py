@@ -40,6 +40,7 @@ _PUBLIC_KEYS = tuple(f"crypto/{name}.py" for name in ("curve", "ecdsa", "p256", 
     f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")
 )
 _PUBLIC_KEYS += tuple(f"dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server"))
+_PUBLIC_KEYS += ("dtls/kx_cert.py", "dtls/kx_cert_server.py")
 _PUBLIC_KEYS += tuple(f"x509/{name}.py" for name in ("__init__", "certificate", "chain", "der"))
 
 _GROUP = (

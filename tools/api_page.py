@@ -27,6 +27,9 @@ GROUPS = (
             ("dtls.kx_any", "AnyOf"),
             ("dtls.kx_rpk", "RawPublicKey"),
             ("dtls.kx_rpk_server", "RawPublicKeyServer"),
+            ("dtls.kx_cert", "Certificate"),
+            ("dtls.kx_cert_server", "CertificateServer"),
+            ("x509.chain", "Trust"),
         ),
     ),
     (
@@ -105,6 +108,8 @@ _NOT_FOR_USERS = {
     "AnyOf.*",
     "RawPublicKey.*",
     "RawPublicKeyServer.*",
+    "Certificate.*",
+    "CertificateServer.*",
     "SlipHost.check",
 }
 _WIDTH = 120

@@ -42,6 +42,7 @@ MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py",
 PUBLIC_KEYS = {f"dice/crypto/{name}.py" for name in ("curve", "ecdsa", "p256", "p256_plain", "p256_viper")}
 PUBLIC_KEYS |= {f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")}
 PUBLIC_KEYS |= {f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")}
+PUBLIC_KEYS |= {"dice/dtls/kx_cert.py", "dice/dtls/kx_cert_server.py"}
 PUBLIC_KEYS |= {f"dice/dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server")}
 _NETWORK = {"dice/names.py"}  # offers dice.join() and connect(), which need modules of other profiles
 LATE = {"group": _NETWORK, "psk": _NETWORK, "full": set(), "public-keys": set()}

@@ -40,6 +40,8 @@ from .coap.codes import (
 )
 from .coap.resource import Router
 from .dtls.kx_any import AnyOf
+from .dtls.kx_cert import Certificate
+from .dtls.kx_cert_server import CertificateServer
 from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from .dtls.kx_psk import Psk
@@ -53,6 +55,7 @@ from .store import FileStore, read_file, replace_file
 from .stores import open_store
 from .transport.espnow import EspNow
 from .transport.slip import Serial
+from .x509.chain import Trust
 
 __version__: str
 __all__ = [
@@ -82,6 +85,8 @@ __all__ = [
     "URI_PATH",
     "URI_QUERY",
     "AnyOf",
+    "Certificate",
+    "CertificateServer",
     "Coap",
     "Connection",
     "DiceError",
@@ -107,6 +112,7 @@ __all__ = [
     "Service",
     "SlipHost",
     "StoreError",
+    "Trust",
     "UsageError",
     "attach",
     "connect",

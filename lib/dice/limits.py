@@ -44,6 +44,7 @@ ALERT_WAIT_MS = const(1_000)  # before an alert in plaintext, which anybody may 
 LAST_FLIGHT_MS = const(543_000)  # how long the last flight is kept for retransmission: until a peer with a 9 s timer has given up
 
 # Certificates.
+CERTIFICATES_BYTES_MAX = const(4096)  # of handshake messages that are being put together, where there are certificates
 CERTIFICATES_MAX = const(5)  # of one chain, as its owner sends it: the leaf, and those of issuers
 CERTIFICATE_EXTENSIONS_MAX = const(16)  # of one certificate
 

@@ -9,6 +9,7 @@ _OFFERED = (
     "dtls.kx_ecdhe_psk EcdhePsk,dtls.kx_ecdhe_psk_server EcdhePskLookup,dtls.kx_any AnyOf,"
     "dtls.sleep save restore,aio.coap Coap,coap.resource Router,"
     "dtls.kx_rpk RawPublicKey,dtls.kx_rpk_server RawPublicKeyServer,"
+    "dtls.kx_cert Certificate,dtls.kx_cert_server CertificateServer,x509.chain Trust,"
     "aio.group_coap Responder request_group,aio.managed ManagedGroup,aio.kdc Kdc,group.manager Manager GroupState,"
     "stores open_store,store FileStore read_file replace_file,transport.slip Serial,transport.espnow EspNow"
 )

@@ -26,6 +26,8 @@ _SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resum
 # To be a client with a raw public key, and to be a server of such clients, besides P-256 itself.
 _RPK = ("dice/crypto/curve.py", "dice/crypto/ecdsa.py", *(f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdsa", "kx_rpk")))
 _RPK_SERVER = ("dice/dtls/kx_ecdsa_server.py", "dice/dtls/kx_rpk_server.py")
+# Certificates in addition to these, of a client alone.
+_CERT = ("dice/dtls/kx_cert.py", *(f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")))
 _NODE = (
     *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
     *(f"dice/coap/{name}.py" for name in ("__init__", "message", "exchange", "resource")),
@@ -224,7 +226,7 @@ def static(board, profile):
         figures["node_mpy"] = sum(sizes[name] for name in _NODE)
         for name, modules in _ESP32.items():
             figures[name] = sum(_mpy(f"dice/{module}.py", board) for module in modules)
-        for name, files in (("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER)):
+        for name, files in (("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER), ("cert_mpy", _CERT)):
             figures[name] = sum(_mpy(file, board) for file in files)
     return figures
 
