@@ -22,24 +22,24 @@ class _Bundle:
 
     def find(path):
         """Return where a module begins in the file, or None for a folder; raises OSError if it is neither."""
-        if path[-3:] != ".py":  # there are none, and they are asked for first
+        if not path.endswith(".py"):  # there are none, and they are asked for first
             with open(_Bundle.file, "rb") as file:
                 file.seek(-2, 2)
                 file.seek(-int.from_bytes(file.read(2), "big"), 2)
                 index = file.read()
-            if path[-4:] == ".mpy":
+            if path.endswith(".mpy"):
                 _, found, rest = index.partition(b"\n%s " % path[:-4])
                 if found:
-                    return int(rest.split(b"\n", 1)[0])
+                    return int(rest.split(None, 1)[0])
             elif index.find(b"\n%s/" % path) >= 0:
                 return None
         raise OSError(2)
 
     def stat(path):
         """Return what os.stat() returns, with the type alone."""
-        return (0x4000 if _Bundle.find(path) is None else 0x8000,) + (0,) * 9
+        return (0x8000 >> (_Bundle.find(path) is None),) + (0,) * 9
 
-    def open(path, _mode):
+    def open(path, _):
         """Return the file, at the first byte of a module; MicroPython reads no further than its last."""
         at = _Bundle.find(path)
         file = open(_Bundle.file, "rb")  # noqa: SIM115 - MicroPython closes it
