@@ -22,7 +22,7 @@ if MICROPYTHON:
 
     def name():
         """Return the back end in use and where it computes AES, such as "device (AES in software)"."""
-        return "device (AES in %s)" % ("hardware" if sys.platform == "esp32" else "software")
+        return "device (AES in %sware)" % ("hard" if sys.platform == "esp32" else "soft")
 else:
     from .host import name, sha256  # noqa: F401 - part of the back end
 
