@@ -40,7 +40,9 @@ def node(measure=True):
     A file that is damaged costs what it configures: without node.json the node takes part in all groups that it has keys of.
     """
     options = read("app.json") or {}
-    settings = read("node.json", "identity", "key", "groups")
+    settings = read("node.json", "identity", "groups")
+    if settings and "private" not in settings:
+        settings = read("node.json", "key")
     if settings is None:
         settings = {"groups": [name[:-4] for name in os.listdir() if name.endswith(".gsa")]}
     led = Led(options.get("led"))

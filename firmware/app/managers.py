@@ -9,10 +9,11 @@ mistake leaves a node that cannot connect. docs/protocol.md, section 15, has the
 import asyncio
 import errno
 import json
-from binascii import unhexlify
+import os
+from binascii import hexlify, unhexlify
 
 import dice
-from dice import BAD_REQUEST, CHANGED, PUT, DiceError, Psk, replace_file
+from dice import BAD_REQUEST, CHANGED, POST, PUT, DiceError, Psk, replace_file
 
 MANAGERS_MAX = 8
 _HOST_MAX_BYTES = 253
@@ -34,19 +35,21 @@ class Managers:
 
     * "managers": [{"host", "port"}, ...], or "manager" alone, as in older files; "before": one of the former list.
     * "identity", "key"; "next": {"identity", "key"} that no session has proved yet.
+    * A node with a raw public key has "private" instead of "key", as its "next" has, which it makes itself; "servers": the public
+      keys of its managers, points.
 
     `routes` are the resources for a session with the manager, and for nobody else.
     """
 
     def __init__(self, settings, path="node.json", look_up=_as_it_is):
         """`look_up(host)` is awaited before connecting, and returns an address, or a name that the system knows; raises OSError."""
-        self.routes = {"dice/managers": {PUT: self._put_managers}, "dice/key": {PUT: self._put_key}}
+        self.routes = {"dice/managers": {PUT: self._put_managers}, "dice/key": {PUT: self._put_key, POST: self._make_key}}
         self._settings = settings
         self._path = path
         self._look_up = look_up
         self._found = {}  # {host: the address that was found last}
         self._last = None  # {"host", "port"} of the latest session
-        self._key = settings  # {"identity", "key"} of it
+        self._key = settings  # {"identity", "key"} or {"private"} of it
 
     def listed(self):
         """Return [{"host", "port"}, ...]: that of the latest session, the list, and what it has replaced."""
@@ -108,10 +111,9 @@ class Managers:
                 look_up_s = _NEXT_LOOK_UP_S
                 continue
             for key in keys:
-                psk = Psk(key["identity"].encode(), unhexlify(key["key"]))
                 try:
-                    address = host, manager["port"]
-                    connection = await dice.connect(address, psk, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
+                    address, credentials = (host, manager["port"]), credentials_of(key, settings)
+                    connection = await dice.connect(address, credentials, network=network, timer_ms=timer_ms, timeout_s=timeout_s)
                 except (DiceError, OSError, MemoryError) as error:
                     failure = error
                 except ValueError:  # a name that no host can have
@@ -160,6 +162,8 @@ class Managers:
 
     def _put_key(self, request, _session):
         """Take {"identity", "key"}. Those of this session are kept until the others have been used."""
+        if "private" in self._key:
+            return BAD_REQUEST, b""
         try:
             following = _key(**json.loads(request.payload))
         except _GARBLED:
@@ -169,6 +173,31 @@ class Managers:
         settings["next"] = following
         self._store(settings)
         return CHANGED, b""
+
+    def _make_key(self, _request, _session):
+        """Make a key pair and return its public key, a point. That of this session is kept until the other has been used.
+
+        One that was made and not used yet stays: the answer may have been lost.
+        """
+        from dice.crypto import curve
+
+        if "private" not in self._key:
+            return BAD_REQUEST, b""
+        settings = dict(self._settings)
+        if settings.get("next", self._key)["private"] == self._key["private"]:
+            settings["private"] = self._key["private"]
+            settings["next"] = {"private": hexlify(curve.generate(os.urandom)).decode()}
+            self._store(settings)
+        return CHANGED, curve.public(unhexlify(settings["next"]["private"]))
+
+
+def credentials_of(key, settings):
+    """Return what dice.connect() takes, for a key of `settings`."""
+    if "private" in key:
+        from dice.dtls.kx_rpk import RawPublicKey  # only where it is needed, and there
+
+        return RawPublicKey(unhexlify(key["private"]), [unhexlify(point) for point in settings["servers"]])
+    return Psk(key["identity"].encode(), unhexlify(key["key"]))
 
 
 def _short(address):

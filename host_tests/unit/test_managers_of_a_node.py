@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dice.coap.codes import BAD_REQUEST, CHANGED
+from dice.coap.codes import BAD_REQUEST, CHANGED, PUT
 from dice.errors import PeerError, StoreError
 from dicectl import resources
 from dicectl.firmware import unix_port
@@ -72,7 +72,7 @@ def start(module, path, stored=None):
 def put(managers, resource, body):
     """Return the code of the response to a PUT by the manager."""
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    (handler,) = managers.routes[resource].values()
+    handler = managers.routes[resource][PUT]
     return handler(types.SimpleNamespace(payload=payload), None)[0]
 
 

@@ -3,15 +3,17 @@
 """New keys and lists of managers for devices, over their sessions (docs/protocol.md, section 15, "Managers and keys of a device").
 
 A key changes in steps, of which each is durable before the next begins: the registry stores the new one, the device stores it, a
-session proves it, the registry deletes the old one. Nothing is done before the last.
+session proves it, the registry deletes the old one. Nothing is done before the last. A device with a raw public key makes the next
+one itself and stores it before the registry has its fingerprint; the rest is the same.
 """
 
 import asyncio
 import json
 
-from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, PUT
+from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, POST, PUT
 from dice.limits import DATAGRAM_MAX_BYTES
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.base import RegistryError
 
 MANAGERS = "managers"  # the setting: {"number": of the list, "list": [{"host", "port"}, ...]}
@@ -180,12 +182,9 @@ class DeviceUpdates:
             if self.lacks_list(identity) and await self._put(identity, MANAGERS, setting["list"]):
                 self.told[identity] = setting["number"]
                 self._rests.pop(identity, None)
-            following = registry.next_key(identity)
-            if following:
+            if registry.changes_key(identity):
                 self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
-                number, key = following
-                body = {"identity": f"{identity.decode()}:{number}", "key": key.hex()}
-                if await self._put(identity, "key", body):
+                if await (self._ask_for_key(identity) if identity in registry.public else self._give_key(identity)):
                     await self._reconnect(identity, session)
         except Exception as error:  # of the session, such as its end: another one follows
             self.error = error
@@ -200,20 +199,42 @@ class DeviceUpdates:
                 return
             await asyncio.sleep(pause_s)
 
-    async def _put(self, identity, what, body):
-        """Return whether the device has stored `body`."""
-        response = await self._service.kdc.request(identity, PUT, f"dice/{what}", json.dumps(body).encode())
-        self.refused.pop(identity, None)
+    async def _give_key(self, identity):
+        """Return whether a device has stored its next pre-shared key."""
+        number, key = self._service.registry.next_key(identity)
+        return await self._put(identity, "key", {"identity": f"{identity.decode()}:{number}", "key": key.hex()})
+
+    async def _ask_for_key(self, identity):
+        """Return whether a device has made and stored its next key pair, whose public key is in the registry then.
+
+        What it says is proved in the next handshake. Until then its present key is good, too.
+        """
+        response = await self._request(identity, POST, "key", b"")
         if response is None:
             return False
-        if response.code == CHANGED:
-            return True
+        try:
+            self._service.registry.offer_public_key(identity, own_keys.fingerprint(response.payload))
+        except (ValueError, CommandError):
+            self.refused[identity] = "it has answered with what cannot be its key"
+            return False
+        return True
+
+    async def _put(self, identity, what, body):
+        """Return whether the device has stored `body`."""
+        return await self._request(identity, PUT, what, json.dumps(body).encode()) is not None
+
+    async def _request(self, identity, code, what, payload):
+        """Return the response of a device that has done what it was asked for, else None."""
+        response = await self._service.kdc.request(identity, code, f"dice/{what}", payload)
+        self.refused.pop(identity, None)
+        if response is None or response.code == CHANGED:
+            return response
         unknown = response.code in (NOT_FOUND, METHOD_NOT_ALLOWED)
         if unknown:  # until it connects anew, maybe with another program
             self._rests[identity] = asyncio.get_running_loop().time() + _UNKNOWN_S
         code = f"{response.code >> 5}.{response.code & 31:02}"
         self.refused[identity] = "its program is too old for that" if unknown else f"it has answered {code}"
-        return False
+        return None
 
     def close(self):
         """Stop all deliveries."""

@@ -29,7 +29,7 @@ class DeviceUpdatesRequests:
             for identity in identities.values():
                 registry.begin_key_change(identity)
         self._service.updates.changed(identities.values())
-        return {name: registry.next_key(identity)[0] for name, identity in identities.items()}
+        return {name: registry.key_number(identity) + 1 for name, identity in identities.items()}
 
     def do_rotation(self, numbers):
         """Return {name: why not yet} of the devices whose key has not got the number that do_rotate() has returned."""

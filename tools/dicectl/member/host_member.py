@@ -20,7 +20,6 @@ from dice.aio.group_coap import request_group
 from dice.aio.managed import ManagedGroup
 from dice.coap.codes import GET
 from dice.coap.resource import Router
-from dice.dtls.kx_psk import Psk
 from dice.errors import DiceError, PeerError, StoreError
 from dice.reasons import E_NO_ANSWER, E_STALLED, E_STORE_SHARED
 from dice.transport.udp import Unicast
@@ -88,7 +87,7 @@ class HostMember:
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
         try:
             self.settings = json.loads(encoded)
-            Psk(self.settings["identity"].encode(), bytes.fromhex(self.settings["key"]))
+            node_file.app_managers().credentials_of(self.settings, self.settings)
             self._managers = node_file.managers(self.folder, self.settings)
             self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
         except (ValueError, KeyError, TypeError, AttributeError, DiceError, OSError):
