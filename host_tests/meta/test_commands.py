@@ -13,7 +13,7 @@ from dicectl.__main__ import PANELS, cli
 
 WITHOUT_DRY_RUN = {
     "bench, footprint": "they measure; footprint writes the documents of a clone with --write",
-    "completion, doctor, manager dashboard, manager rules": "they print",
+    "completion, doctor, manager dashboard, manager rules, provision label": "they print",
     "demo, emulate, node": "they run something that leaves nothing behind but what was asked for",
     "dtls-client, dtls-server, gateway, group monitor, manager run, member run": "they serve until Ctrl-C",
     "group ask, group send": "a message to a group changes nothing here",
@@ -29,6 +29,7 @@ WITHOUT_JSON = {
     "manager key, manager new, manager encrypt, manager decrypt": "their result is a file",
     "manager unit": "it prints a unit of systemd",
     "member stop": "it says nothing",
+    "provision label": "a picture; provision show has what it says",
 }
 
 

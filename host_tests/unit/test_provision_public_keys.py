@@ -173,3 +173,19 @@ def test_what_is_no_point_is_refused(point):
     with pytest.raises(CommandError, match="no public key"):
         service.do({"do": "provision", "name": "x", "groups": {}, "point": point})
     assert service.registry.devices() == {}
+
+
+def test_a_label_has_the_fingerprint_and_no_key(manager, tmp_path):
+    manager("provision", "new", "raw", "--key", "rpk", "--to", "raw", "--labels", "made.svg")
+    manager("provision", "new", "shared", "--to", "shared")
+    private, fingerprint, settings = stored(tmp_path / "raw")
+    key = json.loads((tmp_path / "shared" / "node.json").read_text())["key"]
+    shown = manager("provision", "label", "raw", "shared")
+    assert f"dice:{settings['identity']}?name=raw&sha256={fingerprint}" in shown and "?name=shared" in shown
+    manager("provision", "label", "*", "--to", "all.svg")
+    texts = shown, (tmp_path / "made.svg").read_text(), (tmp_path / "all.svg").read_text()
+    for text in texts:
+        assert private.hex() not in text and key not in text
+    assert " ".join(fingerprint[at : at + 4] for at in range(0, 32, 4)) in texts[1] and settings["identity"] in texts[2]
+    assert ".svg or .html" in manager("provision", "label", "raw", "--to", "x.pdf", status=2)
+    assert "there is no device nobody" in manager("provision", "label", "nobody", status=2)

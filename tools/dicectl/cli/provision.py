@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes, provision_rotate
+from dicectl.cli import changes, provision_label, provision_rotate
 from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -76,7 +76,7 @@ def _report(settings, where, as_json):
 @click.option(
     "--labels",
     type=click.Path(),
-    help="Write labels with QR codes: a page .svg or .html, or a folder *.png. They have name and identity, and no key.",
+    help="Write labels with QR codes: a page .svg or .html, or a folder *.png. They contain no secret key.",
 )
 @_force
 @changes.dry_run
@@ -370,4 +370,5 @@ def listing(as_json, registry):
     print_table(("name", "identity", "state", "groups"), lines, headed=False, text_columns=4)
 
 
+command.add_command(provision_label.label)
 command.add_command(provision_rotate.rotate)

@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Labels to print and to stick on devices: a QR code with name and identity, and both as text. They contain no key.
+"""Labels to print and to stick on devices: a QR code with name and identity, and both as text. They contain no secret key.
 
-The code is the text dice:IDENTITY?name=NAME, which tells an electrician's telephone which device hangs where. Nobody can connect
-with it: the key is in the registry and on the device alone.
+The code is the text dice:IDENTITY?name=NAME, which tells an electrician's telephone which device hangs where. That of a device with
+a raw public key or a certificate goes on with &sha256=FINGERPRINT, of its SubjectPublicKeyInfo. Nobody can connect with it: the key
+is in the registry and on the device alone, or on the device alone.
 """
 
 import html
@@ -22,7 +23,15 @@ _CODE = 150
 
 def text(device):
     """Return what the code of a device says."""
-    return f"dice:{device['identity']}?name={device['name']}"
+    key = f"&sha256={device['fingerprint']}" if "fingerprint" in device else ""
+    return f"dice:{device['identity']}?name={device['name']}{key}"
+
+
+def for_terminal(device):
+    """Return the code of a device as lines for a terminal, and what it says."""
+    out = io.StringIO()
+    segno.make(text(device), micro=False).terminal(out, compact=True)
+    return f"{out.getvalue()}{text(device)}"
 
 
 def write(path, devices):
@@ -62,8 +71,15 @@ def _label(device, x, y):
         f'<text x="{_WIDTH / 2:g}" y="{_CODE + 32}" font-size="16" font-weight="bold">{html.escape(device["name"])}</text>',
         f'<text x="{_WIDTH / 2:g}" y="{_CODE + 52}" font-size="12">{html.escape(device["identity"])}</text>',
     )
+    if "fingerprint" in device:
+        lines += (f'<text x="{_WIDTH / 2:g}" y="{_CODE + 70}" font-size="9">{_short(device["fingerprint"])}</text>',)
     code = f'<g transform="translate({(_WIDTH - _CODE) / 2:g} 10)">{_code(device)}</g>'
     return f'<g transform="translate({x} {y})" text-anchor="middle" font-family="sans-serif">{code}{"".join(lines)}</g>'
+
+
+def _short(fingerprint):
+    """Return the beginning of a fingerprint, in groups, for people; the code has all of it."""
+    return " ".join(fingerprint[at : at + 4] for at in range(0, 32, 4))
 
 
 def _sheet(devices):
