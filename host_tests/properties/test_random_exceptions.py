@@ -69,7 +69,7 @@ class Town:
     async def start(self):
         host = self._network.host()
         options = {"network": host, "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
-        self.dtls = await dice.serve(0, self.service._lookup, self.service.kdc.serve, **options)
+        self.dtls = await dice.serve(0, self.service._exchanges.credentials, self.service.kdc.serve, **options)
         self.tasks = [asyncio.ensure_future(work) for work in (self.dtls.wait_closed(), self.service.rekey_when_due())]
         for node in self.nodes:
             node.power_on()

@@ -95,7 +95,7 @@ class Town:
         self.service.address = {"host": "a.house", "port": 5684}
         self.service.transport = FencedTransport(self.network.unicast("manager", True), lambda: True)
         options = {"transport": self.service.transport, "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
-        self.dtls = await dice.serve(0, self.service._lookup, self.service.recall.serve, **options)
+        self.dtls = await dice.serve(0, self.service._exchanges.credentials, self.service.recall.serve, **options)
         self.service._service = self.dtls
         self.dtls.listener.established = self.service.recall.hold
         self.tasks = [asyncio.ensure_future(self.service.updates.run()), asyncio.ensure_future(self.dtls.wait_closed())]

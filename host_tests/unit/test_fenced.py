@@ -47,7 +47,7 @@ class Town:
     async def start(self):
         transport = FencedTransport(self.network.unicast("manager", True), self.leader.may_send)
         options = {"transport": transport, "cid_bytes": 4, "half_open_max": 64, "timer_ms": 1000}
-        self.dtls = await dice.serve(0, self.service._lookup, self.service.kdc.serve, **options)
+        self.dtls = await dice.serve(0, self.service._exchanges.credentials, self.service.kdc.serve, **options)
         self.pulse = asyncio.ensure_future(self.service._pulse())
 
     def node(self, name):

@@ -10,7 +10,6 @@ import secrets
 import dice
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.dtls.kx_psk_server import PskLookup
 from dice.errors import DiceError
 from dice.limits import REPORT_MAX_S, TIMER_MS
 from dice.transport.udp import Unicast
@@ -22,10 +21,12 @@ from dicectl.manager.device_updates import DeviceUpdates
 from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
 from dicectl.manager.election import lease
 from dicectl.manager.election.fenced import Alone, FencedManager, FencedTransport
+from dicectl.manager.exchanges import Exchanges
 from dicectl.manager.group_changes import GroupChanges
 from dicectl.manager.group_requests import GroupRequests
 from dicectl.manager.news import News
 from dicectl.manager.recall import Recall
+from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.base import RegistryError
 from dicectl.manager.registry.retention import Retention
 from dicectl.manager.rekey_timer import SLACK_S, RekeyTimer
@@ -77,8 +78,7 @@ class ManagerService:
         self.requests = requests_of(self)
         self._probed_s = 0.0
         self._retention = Retention(self.registry)
-        self._lookup = PskLookup(self.registry.find)
-        self._lookup.bytes_max = MESSAGES_MAX_BYTES
+        self._exchanges = Exchanges(self.registry, MESSAGES_MAX_BYTES)
         self._service = self._server = self._rekeying = self._serving = self._pulsing = self._updating = None
         self._recalling = None
 
@@ -104,7 +104,9 @@ class ManagerService:
             "timer_ms": timer_ms,
             "transport": self.transport,
         }
-        self._service = await dice.serve(port, self._lookup, self.recall.serve, **options)
+        own_keys.private(self.registry)  # made if the registry is of an older program
+        self._exchanges = Exchanges(self.registry, MESSAGES_MAX_BYTES)
+        self._service = await dice.serve(port, self._exchanges.credentials, self.recall.serve, **options)
         self._service.listener.established = self.recall.hold
         self._serving = asyncio.create_task(self._service.wait_closed())
         self._server = await control.serve(self._control_path, self.do)
@@ -146,7 +148,7 @@ class ManagerService:
 
     def troubles(self):
         """Return {what: the last exception} of what failed, and was survived."""
-        found = {"a look-up of a key": self._lookup.error, "the service of a device": self._service and self._service.error}
+        found = {"a look-up of a key": self._exchanges.error, "the service of a device": self._service and self._service.error}
         found["a key or the managers of a device"] = self.updates.error
         found["the list of managers"] = self.updates.problem
         found["the recall of devices"] = self.recall.error
