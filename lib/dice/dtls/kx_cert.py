@@ -8,12 +8,10 @@ struct { ASN.1Cert certificate_list<0..2^24-1>; } Certificate;      the leaf fir
 
 from .._typing import TYPING
 from ..codes import USAGE_SERVER
-from ..errors import UsageError
 from ..limits import CERTIFICATES_BYTES_MAX
-from ..reasons import E_OPTION
 from ..wire import Reader
 from ..x509 import chain as x509
-from .kx_ecdsa import Ecdsa
+from .kx_ecdsa import Ecdsa, allow
 
 if TYPING:
     from collections.abc import Callable, Sequence
@@ -21,8 +19,7 @@ if TYPING:
 
 def write_chain(chain, point):
     """Return the body of a Certificate; raises UsageError if the first one does not contain our point."""
-    if not chain or point not in chain[0]:
-        raise UsageError(E_OPTION)
+    allow(chain and point in chain[0])
     body = b""
     for certificate in chain:
         body += len(certificate).to_bytes(3, "big") + certificate
@@ -76,11 +73,9 @@ class Certificate(Ecdsa):
 
     def read_certificate(self, handshake, reader):
         """Return the server's point if its chain can be trusted; see Ecdsa."""
-        name = self._name
-        if name is None and handshake.server_name:
-            name = handshake.server_name.decode()
+        name = self._name or (handshake.server_name and handshake.server_name.decode())
         leaf = x509.verify(read_chain(reader), self._trust, name, self._clock and self._clock(), USAGE_SERVER)
-        handshake.identity = (leaf.names + leaf.addresses + [b""])[0]
+        handshake.identity = (leaf.names or leaf.addresses or (b"",))[0]
         return leaf.point
 
     def certificate(self, handshake):

@@ -4,12 +4,10 @@
 
 from .._typing import TYPING
 from ..codes import ALERT_CERTIFICATE_UNKNOWN, USAGE_CLIENT
-from ..errors import UsageError
 from ..limits import CERTIFICATES_BYTES_MAX
-from ..reasons import E_OPTION
 from ..x509 import chain as x509
 from .kx_cert import read_chain, write_chain
-from .kx_ecdsa import refuse, sha256_of
+from .kx_ecdsa import allow, refuse, sha256_of
 from .kx_ecdsa_server import EcdsaServer
 
 if TYPING:
@@ -50,8 +48,7 @@ class CertificateServer(EcdsaServer):
         clock: "Callable[[], int | None] | None",
     ) -> None:
         """Take our key and chain, and `trust` and `clock`, as a Certificate does; raises UsageError."""
-        if find and not trust:
-            raise UsageError(E_OPTION)
+        allow(trust or not find)
         super().__init__(private, (find or _anybody) if trust else None)
         self._chain = write_chain(chain, self.point)
         self._trust = trust

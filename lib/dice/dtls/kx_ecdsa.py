@@ -83,12 +83,18 @@ def _read_algorithms(handshake, data):
 EXTENSIONS = ecdhe.EXTENSIONS + ((EXTENSION_SIGNATURE_ALGORITHMS, _write_algorithms, _read_algorithms, CLIENT_HELLO),)
 
 
+def allow(possible):
+    """Raise UsageError unless an option is possible."""
+    if not possible:
+        raise UsageError(E_OPTION)
+
+
 def own_point(private):
     """Return the point of our private key; raises UsageError if it is none."""
     try:
         return curve.public(private)
     except (ValueError, TypeError):
-        raise UsageError(E_OPTION)
+        allow(False)
 
 
 def signature(private, digest, random):

@@ -15,10 +15,10 @@ from ..codes import (
     EXTENSION_CLIENT_CERTIFICATE_TYPE,
     EXTENSION_SERVER_CERTIFICATE_TYPE,
 )
-from ..errors import PeerError, UsageError
-from ..reasons import E_ILLEGAL, E_OPTION
+from ..errors import PeerError
+from ..reasons import E_ILLEGAL
 from .extensions import CLIENT_HELLO
-from .kx_ecdsa import EXTENSIONS, Ecdsa, refuse, sha256_of
+from .kx_ecdsa import EXTENSIONS, Ecdsa, allow, refuse, sha256_of
 
 if TYPING:
     from collections.abc import Iterable
@@ -66,8 +66,7 @@ class RawPublicKey(Ecdsa):
         """Take `private`, 32 bytes, or None to prove nothing, and `servers`, points of 65 bytes; raises UsageError."""
         super().__init__(private)
         self._servers = tuple(bytes(point) for point in servers)
-        if not self._servers or [point for point in self._servers if len(point) != 65 or point[0] != 4]:
-            raise UsageError(E_OPTION)
+        allow(self._servers and not [point for point in self._servers if len(point) != 65 or point[0] != 4])
         self.extensions = EXTENSIONS + (_ROWS if private else _ROWS[:1])
 
     def read_certificate(self, handshake, reader):
