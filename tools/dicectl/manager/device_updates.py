@@ -207,7 +207,7 @@ class DeviceUpdates:
     async def _ask_for_key(self, identity):
         """Return whether a device has made and stored its next key pair, whose public key is in the registry then.
 
-        What it says is proved in the next handshake. Until then its present key is good, too.
+        The next handshake proves that it has the private key. Until then its present key is good, too.
         """
         response = await self._request(identity, POST, "key", b"")
         if response is None:
