@@ -26,10 +26,6 @@ CASES = {
     "ctr": ({"cryptolib": CTR}, ["native False", "['ccm_ctr']"]),
     "c": ({"_dice": RIGHT, "cryptolib": STOCK}, ["native True", "[]"]),
     "c and ctr": ({"_dice": RIGHT, "cryptolib": CTR}, ["native True", "[]"]),
-    "c of another version": ({"_dice": RIGHT.replace("1", "2"), "cryptolib": STOCK}, ["['ccm_viper']"]),
-    "c of another version, and ctr": ({"_dice": "VERSION = 0\n", "cryptolib": CTR}, ["native False", "['ccm_ctr']"]),
-    "no version": ({"_dice": "", "cryptolib": STOCK}, ["['ccm_viper']"]),
-    "no crypt": ({"_dice": "VERSION = 1\n", "cryptolib": STOCK}, ["['ccm_viper']"]),
 }
 
 
@@ -41,6 +37,19 @@ def test_the_best_that_the_firmware_has_is_taken(case, tmp_path):
     environment = unix_port.environment(f"{tmp_path}:{resources.LIB}")
     done = subprocess.run([unix_port.find(), "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert (done.stderr, done.stdout.splitlines()) == ("", wanted)
+
+
+@pytest.mark.parametrize("cryptolib", (STOCK, CTR))
+@pytest.mark.parametrize("text", (RIGHT.replace("1", "2"), RIGHT.replace("1", "0"), "VERSION = 0\n", "", "VERSION = 1\n"))
+def test_a_module_of_another_version_is_an_error(cryptolib, text, tmp_path):
+    """Neither slower code nor what it lacks: the program ends."""
+    (tmp_path / "_dice.py").write_text(text)
+    (tmp_path / "cryptolib.py").write_text(cryptolib)
+    environment = unix_port.environment(f"{tmp_path}:{resources.LIB}")
+    done = subprocess.run([unix_port.find(), "-c", SCRIPT], env=environment, capture_output=True, text=True)
+    wanted = "RuntimeError: _dice is of another version: deploy it again" if text not in ("", "VERSION = 1\n") else "AttributeError"
+    assert done.returncode
+    assert wanted in done.stdout + done.stderr
 
 
 def test_without_the_module_that_chooses_it_is_what_all_firmware_has(tmp_path):
