@@ -36,8 +36,10 @@ _ESP32 = ("store_nvs.py", "store_rtc.py", "crypto/ccm_ctr.py")  # for an ESP32 a
 _C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which is in C, and for an ESP32
 
 # For raw public keys and certificates: in profile `public-keys` alone.
-_PUBLIC_KEYS = tuple(f"crypto/{name}.py" for name in ("curve", "ecdsa", "p256", "p256_plain", "p256_viper")) + tuple(
-    f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")
+_PUBLIC_KEYS = (
+    tuple(f"crypto/{name}.py" for name in ("curve", "ecdsa", "p256", "p256_plain", "p256_viper"))
+    + tuple(f"dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any"))
+    + ("dtls/cached_info.py", "dtls/cached_info_server.py")
 )
 _PUBLIC_KEYS += tuple(f"dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server"))
 _PUBLIC_KEYS += ("dtls/kx_cert.py", "dtls/kx_cert_server.py")

@@ -30,6 +30,8 @@ GROUPS = (
             ("dtls.kx_cert", "Certificate"),
             ("dtls.kx_cert_server", "CertificateServer"),
             ("x509.chain", "Trust"),
+            ("dtls.cached_info", "Cached"),
+            ("dtls.cached_info_server", "CachedServer"),
         ),
     ),
     (
@@ -110,6 +112,8 @@ _NOT_FOR_USERS = {
     "RawPublicKeyServer.*",
     "Certificate.*",
     "CertificateServer.*",
+    "Cached.read",
+    "CachedServer.*",
     "SlipHost.check",
 }
 _WIDTH = 120

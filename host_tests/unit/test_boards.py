@@ -41,6 +41,7 @@ MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "gro
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
 PUBLIC_KEYS = {f"dice/crypto/{name}.py" for name in ("curve", "ecdsa", "p256", "p256_plain", "p256_viper")}
 PUBLIC_KEYS |= {f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdhe_psk", "kx_ecdhe_psk_server", "kx_any")}
+PUBLIC_KEYS |= {"dice/dtls/cached_info.py", "dice/dtls/cached_info_server.py"}
 PUBLIC_KEYS |= {f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")}
 PUBLIC_KEYS |= {"dice/dtls/kx_cert.py", "dice/dtls/kx_cert_server.py"}
 PUBLIC_KEYS |= {f"dice/dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server")}

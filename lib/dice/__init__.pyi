@@ -39,6 +39,8 @@ from .coap.codes import (
     URI_QUERY,
 )
 from .coap.resource import Router
+from .dtls.cached_info import Cached
+from .dtls.cached_info_server import CachedServer
 from .dtls.kx_any import AnyOf
 from .dtls.kx_cert import Certificate
 from .dtls.kx_cert_server import CertificateServer
@@ -85,6 +87,8 @@ __all__ = [
     "URI_PATH",
     "URI_QUERY",
     "AnyOf",
+    "Cached",
+    "CachedServer",
     "Certificate",
     "CertificateServer",
     "Coap",

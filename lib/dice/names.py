@@ -6,7 +6,8 @@
 _OFFERED = (
     "aio.group join Group,aio.session connect attach Connection,aio.service serve Service,aio.wait now,aio.slip_host SlipHost,"
     "dtls.kx_psk Psk,dtls.kx_psk_server PskLookup,"
-    "dtls.kx_ecdhe_psk EcdhePsk,dtls.kx_ecdhe_psk_server EcdhePskLookup,dtls.kx_any AnyOf,"
+    "dtls.kx_ecdhe_psk EcdhePsk,dtls.kx_ecdhe_psk_server EcdhePskLookup,dtls.kx_any AnyOf,dtls.cached_info Cached,"
+    "dtls.cached_info_server CachedServer,"
     "dtls.sleep save restore,aio.coap Coap,coap.resource Router,"
     "dtls.kx_rpk RawPublicKey,dtls.kx_rpk_server RawPublicKeyServer,"
     "dtls.kx_cert Certificate,dtls.kx_cert_server CertificateServer,x509.chain Trust,"

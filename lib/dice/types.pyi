@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .aio.session import Connection
 from .coap.message import Message
+from .dtls.cached_info import Cached
+from .dtls.cached_info_server import CachedServer
 from .dtls.kx_any import AnyOf
 from .dtls.kx_ecdhe_psk import EcdhePsk
 from .dtls.kx_ecdhe_psk_server import EcdhePskLookup
@@ -20,8 +22,8 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[str, int]
 """Host (a name, or an address of IPv4 or IPv6 as text, such as "fe80::1%eth0") and UDP port."""
 
-ClientCredentials: TypeAlias = Psk | EcdhePsk | Ecdsa
-ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup | EcdsaServer | AnyOf
+ClientCredentials: TypeAlias = Psk | EcdhePsk | Ecdsa | Cached
+ServerCredentials: TypeAlias = PskLookup | EcdhePskLookup | EcdsaServer | CachedServer | AnyOf
 ConnectionHandler: TypeAlias = Callable[[Connection], Awaitable[object]]
 
 Option: TypeAlias = tuple[int, bytes]

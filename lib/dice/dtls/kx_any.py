@@ -10,9 +10,13 @@ credential (see KeyExchange.current). So a session of one kind is never resumed,
 of another kind. An identity that exchanges know with different credentials, or as different kinds, is refused.
 """
 
+from .._typing import TYPING
 from ..codes import EXTENSION_RENEGOTIATION_INFO
 from .extensions import SERVER_HELLO
 from .handshake import KeyExchange
+
+if TYPING:
+    from .cached_info_server import CachedServer
 
 
 class _Choice:
@@ -63,7 +67,7 @@ class AnyOf(KeyExchange):
     A PskLookup and an EcdhePskLookup need the same keys. `bytes_max` and `messages_max` are the largest of theirs.
     """
 
-    def __init__(self, *exchanges: KeyExchange) -> None:
+    def __init__(self, *exchanges: "KeyExchange | CachedServer") -> None:
         self._choices = [_Choice(self, exchange) for exchange in exchanges]
         suites, kinds = [], [EXTENSION_RENEGOTIATION_INFO]  # which nearly all clients send
         for exchange in exchanges:

@@ -50,14 +50,17 @@ class Network:
     connected, and `ended` whether it has given up. `ms` is the time, `datagrams` and `bytes` what both have sent.
     """
 
-    def __init__(self, seed, loss, reorder=False, duplicate=False, mtu=1232, server_tickets=None, **options):
-        """Lose `loss` per cent; `options` are those of client.Client, `server_tickets` a resumption.Tickets."""
+    def __init__(self, seed, loss, reorder=False, duplicate=False, mtu=1232, server_tickets=None, credentials=None, **options):
+        """Lose `loss` per cent; `options` are those of client.Client, `server_tickets` a resumption.Tickets.
+
+        `credentials` are those of client and server, by default a PSK.
+        """
         self._chance = chance = SeededRandom(seed)
         self._loss, self._reorder, self._duplicate = loss, reorder, duplicate
         options["cid"] = options.get("cid")
-        self.client = Session(Client(Psk(IDENTITY, KEY), chance, **options), RecordLayer(), 0, timer_ms=TIMER_MS, mtu=mtu)
-        psk = PskLookup({IDENTITY: KEY}.get)
-        self.server = Listener(psk, chance, 0, lambda address: address, tickets=server_tickets, timer_ms=TIMER_MS, mtu=mtu)
+        ours, theirs = credentials or (Psk(IDENTITY, KEY), PskLookup({IDENTITY: KEY}.get))
+        self.client = Session(Client(ours, chance, **options), RecordLayer(), 0, timer_ms=TIMER_MS, mtu=mtu)
+        self.server = Listener(theirs, chance, 0, lambda address: address, tickets=server_tickets, timer_ms=TIMER_MS, mtu=mtu)
         self.connected = [False, False]
         self.ended = [False, False]
         self.ms = self.datagrams = self.bytes = 0
