@@ -114,9 +114,9 @@ def test_all_modules_can_be_imported_and_none_is_unasked(unix):
     loaded = "print(*sorted(name for name in sys.modules if 'dice' in name))"
     assert unix(f"import sys, dice\n{loaded}") == ["dice"]
     assert unix(f"import sys, dice\ndice.PeerError\n{loaded}") == ["dice", "dice.errors", "dice.names"]
-    names = [
-        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in profiles.files(unix=True, native=True)
-    ]
+    # The unix port has neither a native module nor cryptolib's CTR mode.
+    files = set(profiles.files(unix=True, native=True)) - {"dice/crypto/native.py", "dice/crypto/ccm_ctr.py"}
+    names = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in files]
     assert unix(f"import sys\nfor name in {names}: __import__(name)\n{loaded}") == sorted(names)
 
 
