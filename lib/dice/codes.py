@@ -73,6 +73,21 @@ ALERT_NO_RENEGOTIATION = const(100)
 ALERT_UNSUPPORTED_EXTENSION = const(110)
 ALERT_NO_APPLICATION_PROTOCOL = const(120)  # RFC 7301, section 3.2
 
+# Universal tags of DER (X.690), and UTCTime and GeneralizedTime.
+DER_BOOLEAN = const(0x01)
+DER_INTEGER = const(0x02)
+DER_BIT_STRING = const(0x03)
+DER_OCTET_STRING = const(0x04)
+DER_OBJECT_IDENTIFIER = const(0x06)
+DER_UTC_TIME = const(0x17)
+DER_GENERALIZED_TIME = const(0x18)
+DER_SEQUENCE = const(0x30)
+DER_SET = const(0x31)
+
+# Bits of KeyUsage (RFC 5280, section 4.2.1.3), in its first byte.
+DIGITAL_SIGNATURE = const(0x80)
+KEY_CERT_SIGN = const(0x04)
+
 # The purpose of a certificate: the last arc of id-kp-serverAuth and id-kp-clientAuth (RFC 5280, section 4.2.1.12).
 USAGE_SERVER = const(1)
 USAGE_CLIENT = const(2)

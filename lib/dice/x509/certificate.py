@@ -12,25 +12,31 @@ unsupported_certificate if it is of another profile.
 """
 
 from .._compat import const
-from ..codes import ALERT_BAD_CERTIFICATE, ALERT_UNSUPPORTED_CERTIFICATE, USAGE_CLIENT, USAGE_SERVER
+from ..codes import (
+    ALERT_BAD_CERTIFICATE,
+    ALERT_UNSUPPORTED_CERTIFICATE,
+    DER_BIT_STRING,
+    DER_GENERALIZED_TIME,
+    DER_OBJECT_IDENTIFIER,
+    DER_OCTET_STRING,
+    DER_SEQUENCE,
+    DER_SET,
+    DER_UTC_TIME,
+    USAGE_CLIENT,
+    USAGE_SERVER,
+)
 from ..crypto import sha256
 from ..limits import CERTIFICATE_EXTENSIONS_MAX
-from .der import BIT_STRING, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, Der, require
+from .der import Der, require
 
 _VERSION = const(0xA0)
 _EXTENSIONS = const(0xA3)
-_UTC_TIME = const(0x17)
-_GENERALIZED_TIME = const(0x18)
 _DNS_NAME = const(0x82)
 _IP_ADDRESS = const(0x87)
-
-DIGITAL_SIGNATURE = const(0x80)  # of KeyUsage
-KEY_CERT_SIGN = const(0x04)
 
 _ECDSA_SHA256 = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02"
 _SPKI_HEAD = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00\x04"
 _NAME = b"-.0123456789_abcdefghijklmnopqrstuvwxyz"
-_HEX = b"0123456789ABCDEF"
 _P = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
@@ -51,14 +57,16 @@ def _made_of(data, characters):
 
 def _is_eui64(data):
     """Return whether this is an EUI-64 (RFC 7925, section 4.4.2): HH-HH-HH-HH-HH-HH-HH-HH, H in capitals."""
-    parts = data.split(b"-")
-    return len(data) == 23 and len(parts) == 8 and all(len(part) == 2 and _made_of(part, _HEX) for part in parts)
+    for at in range(23):
+        if data[at : at + 1] not in (b"-" if at % 3 == 2 else b"0123456789ABCDEF"):
+            return False
+    return len(data) == 23
 
 
 def _time(reader):
     """Return a Time as seconds since 1970-01-01 (RFC 5280, section 4.1.2.5): UTCTime until 2049, then GeneralizedTime."""
-    utc = reader.tag() == _UTC_TIME
-    text = reader.bytes(_UTC_TIME if utc else _GENERALIZED_TIME)
+    utc = reader.tag() == DER_UTC_TIME
+    text = reader.bytes(DER_UTC_TIME if utc else DER_GENERALIZED_TIME)
     if utc:
         text = (b"20" if text < b"5" else b"19") + text
     require(len(text) == 15 and text[14:] == b"Z" and text[:14].isdigit(), ALERT_BAD_CERTIFICATE)
@@ -99,34 +107,34 @@ class Certificate:
         self.path_max = None
         self.key_usage = self.extended = -1
         reader = Der(der, 0, len(der))
-        whole = reader.take(SEQUENCE)
+        whole = reader.take(DER_SEQUENCE)
         reader.end()
         start = whole.at
-        reader = whole.take(SEQUENCE)
+        reader = whole.take(DER_SEQUENCE)
         self.digest = sha256(der[start : whole.at]).digest()
-        algorithm = whole.whole(SEQUENCE)
-        signature = whole.bytes(BIT_STRING)
+        algorithm = whole.whole(DER_SEQUENCE)
+        signature = whole.bytes(DER_BIT_STRING)
         whole.end()
         require(reader.tag() == _VERSION and reader.whole(_VERSION) == b"\xa0\3\2\1\2", ALERT_UNSUPPORTED_CERTIFICATE)
         serial = reader.uint()
         require(0 < serial < 1 << 160, ALERT_BAD_CERTIFICATE)
-        require(algorithm == reader.whole(SEQUENCE), ALERT_BAD_CERTIFICATE)
+        require(algorithm == reader.whole(DER_SEQUENCE), ALERT_BAD_CERTIFICATE)
         require(algorithm == _ECDSA_SHA256, ALERT_UNSUPPORTED_CERTIFICATE)
         require(signature[:1] == b"\0")
         self.signature = signature[1:]
-        self.issuer = reader.whole(SEQUENCE)
-        validity = reader.take(SEQUENCE)
+        self.issuer = reader.whole(DER_SEQUENCE)
+        validity = reader.take(DER_SEQUENCE)
         self.not_before = _time(validity)
         self.not_after = _time(validity)
         validity.end()
-        self.subject = reader.whole(SEQUENCE)
-        self.spki = reader.whole(SEQUENCE)
+        self.subject = reader.whole(DER_SEQUENCE)
+        self.spki = reader.whole(DER_SEQUENCE)
         self.point = self.spki[-65:]
         self._check_key()
         require(reader.tag() == _EXTENSIONS, ALERT_UNSUPPORTED_CERTIFICATE)
         extensions = reader.take(_EXTENSIONS)
         reader.end()
-        reader = extensions.take(SEQUENCE)
+        reader = extensions.take(DER_SEQUENCE)
         extensions.end()
         self._read_extensions(reader)
         self._read_subject()
@@ -143,26 +151,26 @@ class Certificate:
         seen = []
         require(reader.tag())
         while reader.tag():
-            extension = reader.take(SEQUENCE)
-            kind = extension.bytes(OBJECT_IDENTIFIER)
+            extension = reader.take(DER_SEQUENCE)
+            kind = extension.bytes(DER_OBJECT_IDENTIFIER)
             critical = extension.true()
-            value = extension.take(OCTET_STRING)
+            value = extension.take(DER_OCTET_STRING)
             extension.end()
             require(kind not in seen and len(seen) < CERTIFICATE_EXTENSIONS_MAX, ALERT_BAD_CERTIFICATE)
             seen.append(kind)
             if kind == b"\x55\x1d\x0f":
-                self.key_usage = _bits(value.bytes(BIT_STRING))
+                self.key_usage = _bits(value.bytes(DER_BIT_STRING))
             elif kind == b"\x55\x1d\x11":
-                self._read_names(value.take(SEQUENCE))
+                self._read_names(value.take(DER_SEQUENCE))
             elif kind == b"\x55\x1d\x13":
-                inner = value.take(SEQUENCE)
+                inner = value.take(DER_SEQUENCE)
                 self.ca = inner.true()
                 if inner.tag():
                     require(self.ca, ALERT_BAD_CERTIFICATE)
                     self.path_max = inner.uint()
                 inner.end()
             elif kind == b"\x55\x1d\x25":
-                self._read_extended(value.take(SEQUENCE))
+                self._read_extended(value.take(DER_SEQUENCE))
             else:
                 require(not critical and kind != b"\x55\x1d\x1e", ALERT_UNSUPPORTED_CERTIFICATE)
                 continue
@@ -173,9 +181,9 @@ class Certificate:
         self.extended = 0
         require(reader.tag())
         while reader.tag():
-            usage = reader.bytes(OBJECT_IDENTIFIER)
-            if len(usage) == 8 and usage.startswith(b"\x2b\6\1\5\5\7\3") and usage[7] in (USAGE_SERVER, USAGE_CLIENT):
-                self.extended |= usage[7]
+            usage = reader.bytes(DER_OBJECT_IDENTIFIER)
+            if usage[:-1] == b"\x2b\6\1\5\5\7\3" and usage[-1] in (USAGE_SERVER, USAGE_CLIENT):
+                self.extended |= usage[-1]
 
     def _read_names(self, reader):
         """Read GeneralNames. A dNSName with other characters than those of host names is ignored: no wildcard."""
@@ -193,13 +201,13 @@ class Certificate:
 
     def _read_subject(self):
         """Read the subject for an EUI-64: in serialNumber, or in the common name as RFC 7925, section 4.4.2, has it."""
-        reader = Der(self.subject, 0, len(self.subject)).take(SEQUENCE)
+        reader = Der(self.subject, 0, len(self.subject)).take(DER_SEQUENCE)
         while reader.tag():
-            relative = reader.take(SET)
+            relative = reader.take(DER_SET)
             require(relative.tag())
             while relative.tag():
-                attribute = relative.take(SEQUENCE)
-                kind = attribute.bytes(OBJECT_IDENTIFIER)
+                attribute = relative.take(DER_SEQUENCE)
+                kind = attribute.bytes(DER_OBJECT_IDENTIFIER)
                 value = attribute.bytes(attribute.tag())
                 attribute.end()
                 if kind in (b"\x55\4\5", b"\x55\4\3") and _is_eui64(value) and value.lower() not in self.names:

@@ -24,13 +24,15 @@ from ..codes import (
     ALERT_CERTIFICATE_UNKNOWN,
     ALERT_UNKNOWN_CA,
     ALERT_UNSUPPORTED_CERTIFICATE,
+    DIGITAL_SIGNATURE,
+    KEY_CERT_SIGN,
     USAGE_CLIENT,
 )
 from ..crypto import ecdsa, sha256
 from ..errors import PeerError
 from ..limits import CERTIFICATES_MAX
 from ..reasons import E_CERTIFICATE
-from .certificate import DIGITAL_SIGNATURE, KEY_CERT_SIGN, Certificate
+from .certificate import Certificate
 from .der import require
 
 
@@ -45,55 +47,57 @@ class Trust:
 
     def __init__(self, anchors, pins=(), since=0):
         """Read the anchors; raises PeerError."""
-        self.anchors = [Certificate(der) for der in anchors]
+        self.anchors = list(map(Certificate, anchors))
         self.pins = pins
-        self.since = max([since] + [anchor.not_before for anchor in self.anchors])
+        self.since = since
+        self.keys = []  # subjects and keys of the anchors
+        for anchor in self.anchors:
+            self.since = max(self.since, anchor.not_before)
+            self.keys.append(anchor.subject + anchor.spki)
 
 
 def _path(certificates, trust):
-    """Return the certificates below an anchor, the leaf first, and the anchors that may have issued the last one."""
+    """Return the certificates below an anchor, the leaf first."""
     require(0 < len(certificates) <= CERTIFICATES_MAX, ALERT_UNKNOWN_CA)
     path = []
     for der in certificates:
         certificate = Certificate(der)
         if path:
             require(certificate.subject == path[-1].issuer, ALERT_UNKNOWN_CA)
-            if any(anchor.subject == certificate.subject and anchor.spki == certificate.spki for anchor in trust.anchors):
+            if certificate.subject + certificate.spki in trust.keys:
                 break
         path.append(certificate)
-    return path, [anchor for anchor in trust.anchors if anchor.subject == path[-1].issuer]
+    return path
 
 
-def _check(certificate, trust, now, usage):
-    """Check what each certificate of a path must have: time and usage."""
-    early = now is not None and now < certificate.not_before
-    late = certificate.not_after < (trust.since if now is None else now)
-    require(not early and not late, ALERT_CERTIFICATE_EXPIRED)
-    require(certificate.extended & usage, ALERT_UNSUPPORTED_CERTIFICATE)
-
-
-def _check_issuers(path):
-    """Check that the certificates of a path, the leaf first, may have issued those before them."""
-    below = 0  # issuers below this one that count: RFC 5280, section 4.2.1.9
-    for issuer in path[1:]:
-        may = issuer.ca and issuer.key_usage & KEY_CERT_SIGN
-        require(may and (issuer.path_max is None or below <= issuer.path_max), ALERT_UNKNOWN_CA)
-        below += issuer.subject != issuer.issuer
-    for issuer, certificate in zip(path[:0:-1], path[-2::-1]):
-        require(ecdsa.verify(issuer.point, certificate.digest, certificate.signature), ALERT_BAD_CERTIFICATE)
-
-
-def _check_leaf(leaf, believed, path, trust, name, usage):
-    """Check whose certificate the leaf is."""
-    require(leaf.key_usage & DIGITAL_SIGNATURE and (believed or not leaf.ca), ALERT_UNSUPPORTED_CERTIFICATE)
-    pinned = [sha256(certificate.spki).digest() in trust.pins for certificate in path]
+def _check(path, trust, name, now, usage):
+    """Check a path from the leaf to an anchor; a leaf that is an anchor itself is alone."""
+    leaf = path[0]
+    believed = len(path) == 1
+    below = 0  # issuers that count below the one that is looked at (RFC 5280, section 4.2.1.9)
+    pinned = False
+    named = believed
+    for certificate in path:
+        early = now is not None and now < certificate.not_before
+        late = certificate.not_after < (trust.since if now is None else now)
+        require(not early and not late, ALERT_CERTIFICATE_EXPIRED)
+        may = certificate.key_usage & DIGITAL_SIGNATURE and (believed or not certificate.ca)
+        if certificate is not leaf:
+            may = certificate.ca and certificate.key_usage & KEY_CERT_SIGN
+            require(may and (certificate.path_max is None or below <= certificate.path_max), ALERT_UNKNOWN_CA)
+            below += certificate.subject != certificate.issuer
+        require(may and certificate.extended & usage, ALERT_UNSUPPORTED_CERTIFICATE)
+        if sha256(certificate.spki).digest() in trust.pins:
+            pinned = True
+            named = named or certificate is leaf
     if name is not None:
         named = name.lower().encode() in leaf.names if isinstance(name, str) else name in leaf.addresses
     elif usage == USAGE_CLIENT:
         named = leaf.names
-    else:
-        named = believed or pinned[0]
-    require(named and (not trust.pins or True in pinned), ALERT_CERTIFICATE_UNKNOWN)
+    require(named and (pinned or not trust.pins), ALERT_CERTIFICATE_UNKNOWN)
+    while len(path) > 1:
+        issuer = path.pop()
+        require(ecdsa.verify(issuer.point, path[-1].digest, path[-1].signature), ALERT_BAD_CERTIFICATE)
 
 
 def verify(certificates, trust, name, now, usage):
@@ -105,19 +109,17 @@ def verify(certificates, trust, name, now, usage):
     now             seconds since 1970-01-01, or None on a device without a clock: then `trust.since` decides what has expired
     usage           what the peer is: USAGE_SERVER or USAGE_CLIENT
     """
-    path, issuers = _path(certificates, trust)
-    leaf = path[0]
-    if any(anchor.der == leaf.der for anchor in trust.anchors):
-        path, issuers = [leaf], [None]
+    path = _path(certificates, trust)
     error = PeerError(ALERT_UNKNOWN_CA, E_CERTIFICATE)
-    for issuer in issuers:
-        whole = path + [issuer] if issuer else path
+    for anchor in trust.anchors:
         try:
-            for certificate in whole:
-                _check(certificate, trust, now, usage)
-            _check_leaf(leaf, not issuer, whole, trust, name, usage)
-            _check_issuers(whole)
-            return leaf
+            if anchor.der == path[0].der:
+                _check([anchor], trust, name, now, usage)
+            elif anchor.subject == path[-1].issuer:
+                _check(path + [anchor], trust, name, now, usage)
+            else:
+                continue
+            return path[0]
         except PeerError as failed:
             error = failed
     raise error

@@ -6,18 +6,9 @@ A value has a tag of one byte and a length of one to three bytes, the shortest t
 of more than 65,535 bytes. The reader of a structure calls end(), so that no byte is left unread.
 """
 
-from .._compat import const
-from ..codes import ALERT_DECODE_ERROR
+from ..codes import ALERT_DECODE_ERROR, DER_BOOLEAN, DER_INTEGER
 from ..errors import PeerError
 from ..reasons import E_CERTIFICATE
-
-BOOLEAN = const(0x01)
-INTEGER = const(0x02)
-BIT_STRING = const(0x03)
-OCTET_STRING = const(0x04)
-OBJECT_IDENTIFIER = const(0x06)
-SEQUENCE = const(0x30)
-SET = const(0x31)
 
 
 def require(condition, alert=ALERT_DECODE_ERROR):
@@ -71,15 +62,15 @@ class Der:
 
     def uint(self):
         """Read an INTEGER that is not negative, in its shortest form; return it."""
-        data = self.bytes(INTEGER)
+        data = self.bytes(DER_INTEGER)
         require(data and data[0] < 0x80 and (data[0] or len(data) == 1 or data[1] > 0x7F))
         return int.from_bytes(data, "big")
 
     def true(self):
         """Read a BOOLEAN DEFAULT FALSE, of which DER only has TRUE; return whether it is there."""
-        if self.tag() != BOOLEAN:
+        if self.tag() != DER_BOOLEAN:
             return False
-        require(self.bytes(BOOLEAN) == b"\xff")
+        require(self.bytes(DER_BOOLEAN) == b"\xff")
         return True
 
     def end(self):
