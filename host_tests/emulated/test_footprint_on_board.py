@@ -71,6 +71,13 @@ def test_times_are_within_budget_and_as_documented(profile_full, committed):
         assert within(time_us, committed["time_us"][what]), f"{what}: {time_us} us; run: make footprint"
 
 
+def test_p256_is_within_budget():
+    measured = footprint.p256(lambda text: None)
+    assert measured["handshake"] == sum(measured[name] for name in ("public", "ecdh", "sign", "verify"))
+    assert budgets.breaches({"p256": measured}) == []
+    assert {verdict[0].name for verdict in budgets.verdicts({"p256": measured})} == {"p256_handshake", "p256_heap"}
+
+
 def test_every_module_is_imported_from_the_firmware_with_the_documented_heap(profile_full, committed):
     files = footprint.used(footprint.in_order(profiles.files("full", esp32=False)))
     heap = footprint.import_heap(boards.find("RPI_PICO"), files, True, recipe.quiet)

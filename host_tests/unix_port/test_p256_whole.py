@@ -11,7 +11,7 @@ from host_tests import vectors, vectors_p256
 
 PORTABLE = resources.ROOT / "host_tests" / "portable"
 COUNTS = {"ecdh": 380, "verify": 277, "der": 484, "sign": 15, "points": 12, "keys": 10}
-# What a firmware without a native code emitter imports instead of machine code.
+# Firmware without a native code emitter imports this module instead of machine code.
 PLAIN = "import dice.crypto.p256_plain, sys\nsys.modules['dice.crypto.p256_viper'] = sys.modules['dice.crypto.p256_plain']\n"
 RUN = "import run, sys\nsys.exit(run.main(['test_vectors_p256']))"
 

@@ -25,6 +25,7 @@ _MODULE = "heap_of_a_member"
 _SERVER = tuple(f"dice/dtls/{name}.py" for name in ("server", "listener", "resumption", "kx_psk_server"))
 # To be a client with a raw public key, and to be a server of such clients, besides P-256 itself.
 _RPK = ("dice/crypto/curve.py", "dice/crypto/ecdsa.py", *(f"dice/dtls/{name}.py" for name in ("ecdhe", "kx_ecdsa", "kx_rpk")))
+_P256 = ("dice/crypto/p256.py", "dice/crypto/p256_viper.py")
 _RPK_SERVER = ("dice/dtls/kx_ecdsa_server.py", "dice/dtls/kx_rpk_server.py")
 # Certificates in addition to these, of a client alone.
 _CERT = ("dice/dtls/kx_cert.py", *(f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")))
@@ -150,6 +151,14 @@ def budgeted(lines):
     return {"seal and open": us["seal", 64] + us["open", 64], "group open": us["group open", 64]}
 
 
+def p256(progress):
+    """Return what p256_cost.py says of P-256 in Python, in files on the board."""
+    progress("P-256 on the board")
+    files = {name.replace(".py", ".mpy"): mpy.compile_here(resources.LIB / name, name, "armv6m") for name in _files("public-keys")}
+    (result,) = runner.lines(firmware(), "p256_cost.py", files=files)
+    return result
+
+
 def tls(progress):
     """Return {"linked", "session_bytes", "record_us", "suite"} of MicroPython's own tls, in one firmware with dice."""
     progress("MicroPython's own tls on the board, for half a minute")
@@ -226,7 +235,7 @@ def static(board, profile):
         figures["node_mpy"] = sum(sizes[name] for name in _NODE)
         for name, modules in _ESP32.items():
             figures[name] = sum(_mpy(f"dice/{module}.py", board) for module in modules)
-        for name, files in (("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER), ("cert_mpy", _CERT)):
+        for name, files in (("p256_mpy", _P256), ("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER), ("cert_mpy", _CERT)):
             figures[name] = sum(_mpy(file, board) for file in files)
     return figures
 
@@ -249,6 +258,7 @@ def collect(board, profile, progress, linked=(), with_tls=False):
     figures["member"] = member_heap(progress)
     figures["session"] = session(progress)
     figures["time_us"] = times_us(progress)
+    figures["p256"] = p256(progress)
     figures["smallest_heap"] = smallest_heaps(progress)
     if with_tls:
         figures["tls"] = tls(progress)
