@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from dice.codes import USAGE_CLIENT, USAGE_SERVER
 from dice.errors import PeerError
+from dice.x509 import chain
 from dice.x509 import der as der_module
 from dice.x509.certificate import Certificate
 from dice.x509.chain import Trust, verify
@@ -184,6 +185,26 @@ def test_cryptography_decides_as_we_do_but_for_what_the_tables_say():
 
 def test_openssl_decides_as_we_do_but_for_what_the_tables_say(tmp_path):
     assert differences(lambda case: openssl(case, tmp_path)) == (set(OPENSSL_ACCEPTS), set(OPENSSL_REFUSES))
+
+
+def test_signatures_are_verified_last_from_the_anchor_down(monkeypatch):
+    """A mistake of another kind costs none, and a forged chain costs one, after those of genuine issuers."""
+    results = []
+    real = chain.ecdsa.verify
+    monkeypatch.setattr(chain.ecdsa, "verify", lambda *arguments: results.append(real(*arguments)) or results[-1])
+    for case in COMPARED:
+        results.clear()
+        refused = ours(case)
+        assert case.alert in (0, 42) or not results, case.what
+        assert refused or all(results[-1:]), case.what
+        assert len(results) <= len(case.chain) + (len(case.anchors) > 1), case.what
+    stranger = certificates.Authority("root", curve=None, start=datetime.datetime(2022, 1, 1))
+    forger = stranger.authority("middle", key_usage=("key_cert_sign",))
+    forger.key = certificates.Key("forger")
+    below = forger.authority("3").authority("4").issue(f"dns:{cases.NAME}")
+    results.clear()
+    assert ours(cases.Case("forged", 42, [*below.chain[:-1], WORLD.middle.der], [WORLD.root.der]))
+    assert results == [True, False]
 
 
 # random changes

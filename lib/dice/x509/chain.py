@@ -18,6 +18,7 @@ Mistake                                                         alert
     anything that is no DER                                     decode_error
 """
 
+from .._typing import TYPING
 from ..codes import (
     ALERT_BAD_CERTIFICATE,
     ALERT_CERTIFICATE_EXPIRED,
@@ -35,18 +36,22 @@ from ..reasons import E_CERTIFICATE
 from .certificate import Certificate
 from .der import require
 
+if TYPING:
+    from collections.abc import Sequence
+
 
 class Trust:
-    """The certificates and keys from provisioning that a device trusts.
+    """The certificates and keys from provisioning that a device trusts."""
 
-    anchors     certificates in DER. One whose BasicConstraints says so may issue others; each is also believed as it is
-    pins        SHA-256 of SubjectPublicKeyInfos, 32 bytes each. If there are any, a chain must have one of these keys in it
-    since       seconds since 1970-01-01 at which it was later than this, such as the time of provisioning: what has expired by then
-                has expired, also on a device without a clock
-    """
+    def __init__(self, anchors: "Sequence[bytes]", pins: "Sequence[bytes]" = (), since: int = 0) -> None:
+        """Read the anchors; raises PeerError.
 
-    def __init__(self, anchors, pins=(), since=0):
-        """Read the anchors; raises PeerError."""
+        * `anchors`: certificates in DER. One whose BasicConstraints says so may issue others; each is also trusted as it is.
+        * `pins`: SHA-256 of SubjectPublicKeyInfos, 32 bytes each. If there are any, a chain must contain one of these keys,
+          in addition to all other checks.
+        * `since`: seconds since 1970-01-01, a time that is certainly over, such as that of provisioning. On a device without a
+          clock, a certificate that ended before it has expired.
+        """
         self.anchors = list(map(Certificate, anchors))
         self.pins = pins
         self.since = since
