@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: 2026 The dice authors
 // SPDX-License-Identifier: MIT
 //
-// P-256. The arithmetic is that of p256-m (of Mbed TLS), all of it by default. With DICE_FAST, points are multiplied by BearSSL's
-// ec_p256_m15, which is three times as fast on a processor without a multiplication of 32 by 32 to 64 bits, and 13 KB larger. Both
-// are constant time. They are included, because what is used of them is not in their headers: with it, no function needs a source of
-// random numbers, and no nonce lies in a global variable, where another thread could take it.
+// P-256. The arithmetic is that of p256-m (of Mbed TLS), all of it by default. With DICE_FAST, points are multiplied by p256_fast.h,
+// with BearSSL's ec_p256_m15. Both are constant time. Their sources are included, because what is used of them is not in their
+// headers: with it, no function needs a source of random numbers, and no nonce lies in a global variable, where another thread could
+// take it.
 
 #include "dice.h"
 
@@ -12,23 +12,7 @@
 
 #ifdef DICE_FAST
 
-#include "ec/ec_p256_m15.c"
-
-// In: a scalar of 32 bytes in [1, n - 1], a checked point (64 bytes). Out: the product (64 bytes).
-static void multiply(uint8_t product[64], const uint8_t scalar[32], const uint8_t point[64]) {
-    uint8_t encoded[65];
-    encoded[0] = 4;
-    memcpy(encoded + 1, point, 64);
-    api_mul(encoded, sizeof encoded, scalar, 32, BR_EC_secp256r1);
-    memcpy(product, encoded + 1, 64);
-    dice_wipe(encoded, sizeof encoded);
-}
-
-static void multiply_base(uint8_t product[64], const uint8_t scalar[32]) {
-    uint8_t encoded[65];
-    api_mulgen(encoded, scalar, 32, BR_EC_secp256r1);
-    memcpy(product, encoded + 1, 64);
-}
+#include "p256_fast.h"
 
 #else
 
@@ -125,7 +109,7 @@ int dice_p256_sign(uint8_t signature[64], const uint8_t private_key[32], const u
 // The same as p256_ecdsa_verify(), see there, with the other multiplication. All is public.
 int dice_p256_verify(const uint8_t point[65], const uint8_t digest[32], const uint8_t signature[64]) {
     uint32_t r[8], s[8], u[8];
-    uint8_t sum[65], of_base[32], of_point[32];
+    uint8_t sum[64], u1[32], u2[32];
     if (check_point(point) || scalar_from_bytes(r, signature) || scalar_from_bytes(s, signature + 32)) {
         return -1;
     }
@@ -133,18 +117,14 @@ int dice_p256_verify(const uint8_t point[65], const uint8_t digest[32], const ui
     m256_inv(s, s, &p256_n);
     number(u, digest);
     m256_mul(u, u, s, &p256_n);
-    m256_to_bytes(of_base, u, &p256_n);
-    bool is_point_alone = u256_diff0(u) == 0; // ec_p256_m15 cannot add the point at infinity
+    m256_to_bytes(u1, u, &p256_n);
     number(u, signature);
     m256_mul(u, u, s, &p256_n);
-    m256_to_bytes(of_point, u, &p256_n);
-    memcpy(sum, point, sizeof sum);
-    if (is_point_alone) {
-        api_mul(sum, sizeof sum, of_point, 32, BR_EC_secp256r1);
-    } else if (!api_muladd(sum, NULL, sizeof sum, of_point, 32, of_base, 32, BR_EC_secp256r1)) {
+    m256_to_bytes(u2, u, &p256_n);
+    if (add_products(sum, u1, u2, point + 1)) {
         return -1;
     }
-    u256_from_bytes(u, sum + 1);
+    u256_from_bytes(u, sum);
     ecdsa_m256_mod_n(u);
     return u256_diff(u, r) ? -1 : 0;
 }

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import debian, xtensa
+from dicectl.firmware import comb, debian, xtensa
 from dicectl.firmware.recipe import quiet
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
@@ -121,7 +121,7 @@ def _made_from(architecture):
     compiler = subprocess.run([chosen.gcc, "--version"], capture_output=True, text=True).stdout
     bearssl = (cache() / f"bearssl-{debian.SUITE}" / "version").read_text()
     hashed = hashlib.sha256(repr((debian.versions(), bearssl, compiler, chosen, _OPTIONS)).encode())
-    for path in [Path(__file__), *sorted(FOLDER.rglob("*"))]:
+    for path in [Path(__file__), Path(comb.__file__), *sorted(FOLDER.rglob("*"))]:
         if path.is_file():
             hashed.update(repr((path.name, path.read_bytes())).encode())
     return hashed.hexdigest()[:16]
@@ -146,13 +146,14 @@ def _compile(architecture, variant, tree, bearssl, work, log):
     chosen = _ARCHITECTURES[architecture]
     binding = FOLDER / "natmod" / "module.c"
     linker = [sys.executable, tree / "tools" / "mpy_ld.py", "--arch", architecture]
-    log.run("collecting names", [*linker, "--preprocess", "-o", work / "config.h", binding])
+    log.run("collecting names", [*linker, "--preprocess", "-o", work / "names.h", binding])
     source, options = unit(architecture, variant, tree, bearssl)
+    (work / "comb.h").write_text(comb.table())
     (work / "unit.c").write_text(f'{source}#include "{binding}"\n')
     environment = xtensa.environment(quiet) if chosen.gcc == xtensa.GCC else {}
-    argv = [chosen.gcc, *chosen.options, *options, f'-DMP_CONFIGFILE="{work / "config.h"}"', "-c", "-o", work / "unit.o"]
+    argv = [chosen.gcc, *chosen.options, *options, f"-I{work}", '-DMP_CONFIGFILE="names.h"', "-c", "-o", work / "unit.o"]
     log.run("compiling", [*argv, work / "unit.c"], environment={**_environment(), **environment})
-    log.run("linking", [*linker, "--qstrs", "config.h", "-o", NAME, "unit.o"], cwd=work)
+    log.run("linking", [*linker, "--qstrs", "names.h", "-o", NAME, "unit.o"], cwd=work)
 
 
 def _environment():
