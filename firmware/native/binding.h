@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 The dice authors
 // SPDX-License-Identifier: MIT
 //
-// The functions of the module _dice, between MicroPython and core/; natmod/ and usermod/ include it. lib/dice/suites.py says what
-// crypt() does, lib/dice/crypto/curve.py what the others do.
+// The functions of the module _dice, between MicroPython and core/; natmod/ and usermod/ include it. Nothing outside
+// of a buffer is read or written, whatever Python passes. lib/dice/suites.py says what crypt() does, lib/dice/record.py what seal()
+// and open() do, lib/dice/crypto/curve.py what the others do.
 //
 // FUNCTION(name) begins a function of n_args arguments, args; in a native .mpy it has n_kw too, which is 0 elsewhere.
 
@@ -156,4 +157,75 @@ FUNCTION(dice_crypt) {
     }
     dice_ccm_seal(&ccm, text, exactly(args[8], length), length);
     return mp_const_none;
+}
+
+// An unsigned integer of at most 48 bits.
+static uint64_t number48(mp_obj_t object) {
+    size_t high = 0;
+    uint32_t low = mp_obj_get_int_truncated(object);
+    if (!mp_obj_is_small_int(object) || (sizeof(mp_int_t) > 4 && MP_OBJ_SMALL_INT_VALUE(object) >> 31)) {
+        high = small(mp_binary_op(MP_BINARY_OP_RSHIFT, object, MP_OBJ_NEW_SMALL_INT(32)));
+    } else {
+        low = small(object);
+    }
+    if (high > 0xFFFF) {
+        mp_raise_ValueError(MP_ERROR_TEXT("too large"));
+    }
+    return (uint64_t)high << 32 | low;
+}
+
+static uint8_t *big_endian(uint8_t *to, uint64_t value, size_t bytes) {
+    for (size_t i = bytes; i--; value >>= 8) {
+        to[i] = value;
+    }
+    return to + bytes;
+}
+
+// What seal() and open() need of the cipher of a suite.
+static mp_obj_t *parts_of(mp_obj_t cipher) {
+    size_t count;
+    mp_obj_t *parts;
+    mp_obj_get_array(cipher, &count, &parts);
+    if (count < 4) {
+        mp_raise_ValueError(MP_ERROR_TEXT("cipher"));
+    }
+    return parts;
+}
+
+// seal(cipher, key, salt, content_type, epoch, sequence, plaintext) -> a bytearray
+FUNCTION(dice_seal) {
+    mp_arg_check_num(n_args, n_kw, 7, 7, false);
+    enum { HEADER = 13, DTLS_1_2 = 0xFEFD, NUMBER_AT = 3 };
+    mp_obj_t *parts = parts_of(args[0]);
+    size_t start = small(parts[1]), tag_bytes = small(parts[3]), length, content_type = small(args[3]), epoch = small(args[4]);
+    uint64_t sequence = number48(args[5]);
+    in_bytes(args[6], &length);
+    if (content_type > 0xFF || epoch > 0xFFFF || start < HEADER || start > 0xFF || tag_bytes > 0xFF || length > 0xFFFF) {
+        mp_raise_ValueError(MP_ERROR_TEXT("too large"));
+    }
+    size_t size = start + length + tag_bytes;
+    if (size - HEADER > 0xFFFF) {
+        mp_raise_ValueError(MP_ERROR_TEXT("too large"));
+    }
+    uint8_t *datagram = m_new(uint8_t, size), *at = datagram;
+    memset(datagram, 0, size);
+    mp_obj_t result = mp_obj_new_bytearray_by_ref(size, datagram);
+    *at++ = content_type;
+    at = big_endian(at, DTLS_1_2, 2);
+    at = big_endian(at, (uint64_t)epoch << 48 | sequence, 8);
+    at = big_endian(at, size - HEADER, 2);
+    if (start - HEADER >= 8) { // the explicit nonce
+        big_endian(at, (uint64_t)epoch << 48 | sequence, 8);
+    }
+    mp_obj_t of_crypt[9] = {parts[1], args[2], parts[3], result, MP_OBJ_NEW_SMALL_INT(NUMBER_AT), args[1], result, mp_const_none, args[6]};
+    mp_call_function_n_kw(parts[0], 9, 0, of_crypt);
+    return result;
+}
+
+// open(cipher, key, salt, datagram) -> bytes, or None
+FUNCTION(dice_open) {
+    mp_arg_check_num(n_args, n_kw, 4, 4, false);
+    mp_obj_t *parts = parts_of(args[0]);
+    mp_obj_t of_crypt[9] = {parts[1], args[2], parts[3], args[3], parts[2], args[1], args[3], mp_const_none, mp_const_none};
+    return mp_call_function_n_kw(parts[0], 9, 0, of_crypt);
 }

@@ -17,5 +17,7 @@ __attribute__((used, externally_visible)) mp_obj_t mpy_init(mp_obj_fun_bc_t *sel
     mp_store_global(MP_QSTR_sign, MP_DYNRUNTIME_MAKE_FUNCTION(dice_sign));
     mp_store_global(MP_QSTR_verify, MP_DYNRUNTIME_MAKE_FUNCTION(dice_verify));
     mp_store_global(MP_QSTR_crypt, MP_DYNRUNTIME_MAKE_FUNCTION(dice_crypt));
+    mp_store_global(MP_QSTR_seal, MP_DYNRUNTIME_MAKE_FUNCTION(dice_seal));
+    mp_store_global(MP_QSTR_open, MP_DYNRUNTIME_MAKE_FUNCTION(dice_open));
     MP_DYNRUNTIME_INIT_EXIT
 }

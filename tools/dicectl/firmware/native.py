@@ -134,7 +134,7 @@ def unit(architecture, variant, tree, bearssl):
     parts += [tree / "lib" / "mbedtls" / "library" / "aes.c"] if tables else []
     parts += [] if tables else [bearssl / "src" / "symcipher" / name for name in ("aes_ct.c", "aes_ct_enc.c")]
     parts += [bearssl / "src" / "codec" / "ccopy.c"] if variant == "fast" else []
-    folders = [FOLDER / "core" / "stand_ins", FOLDER / "core", tree, *(tree / name for name in _INCLUDED)]
+    folders = [FOLDER / "core" / "stand_ins", FOLDER / "core", FOLDER, tree, *(tree / name for name in _INCLUDED)]
     folders += [bearssl / "inc", bearssl / "src"]
     options = [*_OPTIONS, *(f"-I{folder}" for folder in folders)]
     options += ["-DDICE_AES_TABLES"] * tables + ["-DDICE_FAST"] * (variant == "fast")
