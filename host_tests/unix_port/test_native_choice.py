@@ -17,7 +17,7 @@ if "dice.crypto.native" in sys.modules and hasattr(sys.modules["dice.crypto.nati
     print("native", "_dice" in sys.modules and crypto.crypt is getattr(sys.modules["_dice"], "crypt", None))
 print([name[12:] for name in sorted(sys.modules) if name.startswith("dice.crypto.ccm")])
 """
-RIGHT = "VERSION = 1\ndef crypt(*_):\n    pass\n"
+RIGHT = "VERSION = 1\ndef crypt(*_):\n    pass\nseal = open = crypt\n"
 # A cryptolib with the CTR mode, and one that refuses it as stock firmware does.
 CTR = "def aes(key, mode, iv=None):\n    assert mode in (1, 2, 6)\n"
 STOCK = "def aes(key, mode, iv=None):\n    if mode not in (1, 2):\n        raise ValueError('mode')\n"

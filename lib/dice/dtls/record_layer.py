@@ -19,13 +19,17 @@ struct {                                       offset
 
 from struct import pack_into, unpack_from
 
-from .. import record
 from .._compat import const
 from ..codes import CONTENT_TLS12_CID, DTLS_1_0, DTLS_1_2
 from ..errors import LimitError
 from ..limits import DATAGRAM_MAX_BYTES, RECORD_HEADER_BYTES, RECORD_MIN_BYTES, RECORD_PLAINTEXT_MAX_BYTES, WINDOW_BYTES
 from ..reasons import E_SPENT
 from ..replay import Window
+
+try:
+    from ..crypto.native import open, seal  # in C
+except ImportError:
+    from ..record import open, seal
 
 _CID_AT = const(11)
 
@@ -128,7 +132,7 @@ class RecordLayer:
             key, salt = keys.write
             if self.peer_cid:
                 return seal_cid(cipher, key, salt, content_type, epoch, sequence, plaintext, self.peer_cid)
-            return record.seal(cipher, key, salt, content_type, epoch, sequence, plaintext)
+            return seal(cipher, key, salt, content_type, epoch, sequence, plaintext)
         datagram = bytearray(RECORD_HEADER_BYTES + len(plaintext))
         pack_into(">BHHHIH", datagram, 0, content_type, DTLS_1_2, epoch, 0, sequence, len(plaintext))
         datagram[RECORD_HEADER_BYTES:] = plaintext
@@ -181,7 +185,7 @@ class RecordLayer:
             if opened:
                 content_type, opened = opened
         else:
-            opened = record.open(cipher, key, salt, data)
+            opened = open(cipher, key, salt, data)
         if opened is None:
             self.forged = True
             return self.drop("forged")
@@ -199,11 +203,3 @@ class RecordLayer:
         if self.keys:
             for i in range(len(self.keys)):
                 self.keys[i] = 0
-
-
-try:
-    from ..crypto import native
-
-    record.seal, record.open = native.seal, native.open  # the same in C
-except (ImportError, AttributeError):
-    pass

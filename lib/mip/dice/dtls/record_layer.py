@@ -20,13 +20,17 @@ struct {                                       offset
 
 from struct import pack_into, unpack_from
 
-from .. import record
 
 _CONTENT_TLS12_CID = const(25); _DTLS_1_0 = const(0xFEFF); _DTLS_1_2 = const(0xFEFD)
 from ..errors import LimitError
 _DATAGRAM_MAX_BYTES = const(1232); _RECORD_HEADER_BYTES = const(13); _RECORD_MIN_BYTES = const(21); _RECORD_PLAINTEXT_MAX_BYTES = const(1203); _WINDOW_BYTES = const(8)
 _E_SPENT = const(40)
 from ..replay import Window
+
+try:
+    from ..crypto.native import open, seal  # in C
+except ImportError:
+    from ..record import open, seal
 
 _CID_AT = const(11)
 
@@ -129,7 +133,7 @@ class RecordLayer:
             key, salt = keys.write
             if self.peer_cid:
                 return seal_cid(cipher, key, salt, content_type, epoch, sequence, plaintext, self.peer_cid)
-            return record.seal(cipher, key, salt, content_type, epoch, sequence, plaintext)
+            return seal(cipher, key, salt, content_type, epoch, sequence, plaintext)
         datagram = bytearray(_RECORD_HEADER_BYTES + len(plaintext))
         pack_into(">BHHHIH", datagram, 0, content_type, _DTLS_1_2, epoch, 0, sequence, len(plaintext))
         datagram[_RECORD_HEADER_BYTES:] = plaintext
@@ -182,7 +186,7 @@ class RecordLayer:
             if opened:
                 content_type, opened = opened
         else:
-            opened = record.open(cipher, key, salt, data)
+            opened = open(cipher, key, salt, data)
         if opened is None:
             self.forged = True
             return self.drop("forged")
