@@ -172,13 +172,15 @@ def test_a_saved_session_needs_the_module_of_its_suite():
     assert done.stdout.split() == ["E35", "True"], done.stderr
 
 
+@each_kind
 @pytest.mark.parametrize("loss", [0, 10, 20])
-def test_certificates_connect_over_a_bad_link_with_128_bytes(loss):
-    """Chains of three in both directions."""
-    for seed in seeds(4):
-        site = Site()
-        network = Network(seed, loss, True, True, 128, credentials=(CLIENTS["certificate"], site.credentials)).run()
-        assert network.connected == [True, True], (seed, network.ms)
+def test_each_kind_connects_over_a_bad_link(kind, loss):
+    """Chains of three in both directions among them."""
+    for seed in seeds(3):
+        for mtu in (128, 256, 1232):
+            site = Site()
+            network = Network(seed, loss, True, True, mtu, credentials=(CLIENTS[kind], site.credentials)).run()
+            assert network.connected == [True, True], (seed, mtu, network.ms)
 
 
 def sizes(credentials, site):

@@ -29,6 +29,16 @@ _P256 = ("dice/crypto/p256.py", "dice/crypto/p256_viper.py")
 _RPK_SERVER = ("dice/dtls/kx_ecdsa_server.py", "dice/dtls/kx_rpk_server.py")
 # Certificates in addition to these, of a client alone.
 _CERT = ("dice/dtls/kx_cert.py", *(f"dice/x509/{name}.py" for name in ("__init__", "certificate", "chain", "der")))
+# PSKs with forward secrecy, of a client; the choice of a server among key exchanges; cached certificates, of both.
+_PUBLIC_KEYS = {
+    "p256_mpy": _P256,
+    "rpk_mpy": _RPK,
+    "rpk_server_mpy": _RPK_SERVER,
+    "cert_mpy": _CERT,
+    "ecdhe_psk_mpy": ("dice/crypto/curve.py", "dice/dtls/ecdhe.py", "dice/dtls/kx_ecdhe_psk.py"),
+    "any_mpy": ("dice/dtls/kx_ecdhe_psk_server.py", "dice/dtls/kx_any.py"),
+    "cached_mpy": ("dice/dtls/cached_info.py", "dice/dtls/cached_info_server.py"),
+}
 _NODE = (
     *(f"dice/aio/{name}.py" for name in ("__init__", "wait", "session", "coap", "group", "managed")),
     *(f"dice/coap/{name}.py" for name in ("__init__", "message", "exchange", "resource")),
@@ -235,7 +245,7 @@ def static(board, profile):
         figures["node_mpy"] = sum(sizes[name] for name in _NODE)
         for name, modules in _ESP32.items():
             figures[name] = sum(_mpy(f"dice/{module}.py", board) for module in modules)
-        for name, files in (("p256_mpy", _P256), ("rpk_mpy", _RPK), ("rpk_server_mpy", _RPK_SERVER), ("cert_mpy", _CERT)):
+        for name, files in _PUBLIC_KEYS.items():
             figures[name] = sum(_mpy(file, board) for file in files)
     return figures
 

@@ -70,6 +70,9 @@ def save(session: Session, store: "Store", secret: bytes, random: "Callable[[int
 
     It is so also if the store fails: then connect anew. `store` (see dice.store) must be there again for restore(), and holds one
     session for each `name`; `random(n)` returns n random bytes. Raises UsageError, StoreError.
+
+    A program that restores a session with another key exchange than a Psk makes its credentials before, so that its cipher suite is
+    known.
     """
     return wrap(secret, random, save_in_clear(session, store, name))
 
