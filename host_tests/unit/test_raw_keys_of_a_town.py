@@ -20,6 +20,7 @@ from dice.dtls.kx_rpk import RawPublicKey
 from dice.errors import PeerError
 from dicectl.errors import CommandError
 from dicectl.manager.registry import own_keys
+from dicectl.manager.registry.base import RegistryError
 from host_tests.seeds import search
 from host_tests.unit import test_device_updates
 from host_tests.unit.test_device_updates import Node, run
@@ -180,6 +181,32 @@ def test_an_answer_that_is_no_key_changes_nothing(tmp_path, answer):
         assert town.do("rotation", numbers=numbers) == {"raw": "it has answered with what cannot be its key"}
         assert {key.following for key in town.registry.public.values()} == {None}
         assert set(town.service.kdc.connected) == {node.identity, other.identity} and town.service.updates.error is None
+
+    run(tmp_path, scenario)
+
+
+def test_a_proof_that_the_registry_could_not_store_is_not_followed_by_another_key(tmp_path):
+    """Found by the search below: the node was asked for one more, and tried a key that nobody knew at each connection."""
+
+    async def scenario(town):
+        node = town.add("raw")
+        await asyncio.sleep(5)
+        real, offered, failures = town.registry.proved, [], []
+
+        def proved(session_identity):
+            following = town.registry.public[node.identity].following
+            offered.append(following)
+            if following == session_identity and not failures:
+                failures.append(following)
+                raise RegistryError("disk I/O error")
+            return real(session_identity)
+
+        town.registry.proved = proved
+        town.do("rotate", names=["raw"])
+        await asyncio.sleep(200)
+        assert failures and set(offered) == {None, failures[0]} and "next" not in node.stored
+        assert fingerprint(node) == failures[0] and town.registry.key_number(node.identity) == 1
+        assert not town.registry.changes_key(node.identity)
 
     run(tmp_path, scenario)
 

@@ -99,10 +99,7 @@ class DeviceUpdates:
         registry = self._service.registry
         identity = registry.device_of(connection.session.identity)
         try:
-            outdated = registry.proved(connection.session.identity)
-            if outdated:
-                self._rests.pop(identity, None)
-                self._service.check_credentials(outdated)  # sessions of the old key end
+            self._end_change(identity, connection)
         except RegistryError as error:  # both keys stay good; at the next handshake
             self.error = error
         if identity in self.refused:
@@ -110,6 +107,14 @@ class DeviceUpdates:
         if self._lacks(identity):
             asyncio.get_running_loop().call_soon(self._is_due, identity)  # when the KDC has the session
         await self._service.kdc.serve(connection)
+
+    def _end_change(self, identity, connection):
+        """End the change of a key that the handshake of a session has proved; raises RegistryError. Return whether it was one."""
+        outdated = self._service.registry.proved(connection.session.identity)
+        if outdated:
+            self._rests.pop(identity, None)
+            self._service.check_credentials(outdated)  # sessions of the old key end
+        return bool(outdated)
 
     async def run(self):
         """Deliver endlessly; never returns."""
@@ -184,7 +189,7 @@ class DeviceUpdates:
                 self._rests.pop(identity, None)
             if registry.changes_key(identity):
                 self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
-                if await (self._ask_for_key(identity) if identity in registry.public else self._give_key(identity)):
+                if await (self._ask_for_key(identity, session) if identity in registry.public else self._give_key(identity)):
                     await self._reconnect(identity, session)
         except Exception as error:  # of the session, such as its end: another one follows
             self.error = error
@@ -204,11 +209,13 @@ class DeviceUpdates:
         number, key = self._service.registry.next_key(identity)
         return await self._put(identity, "key", {"identity": f"{identity.decode()}:{number}", "key": key.hex()})
 
-    async def _ask_for_key(self, identity):
+    async def _ask_for_key(self, identity, session):
         """Return whether a device has made and stored its next key pair, whose public key is in the registry then.
 
         The next handshake proves that it has the private key. Until then its present key is good, too.
         """
+        if self._end_change(identity, session.connection):  # the registry had failed: it would make another one now
+            return False
         response = await self._request(identity, POST, "key", b"")
         if response is None:
             return False
