@@ -221,6 +221,12 @@ def _authorities(where):
 def _used(where):
     """Yield cases of clients and of pins."""
     root, middle, server, client = where.root, where.middle, where.server, where.client
+    empty = extended(
+        middle, changed(middle, client.der, subject=sequence()), extension(17, sequence(tlv(0x82, b""))), without=([17],)
+    )
+    yield Case(
+        "a client with an empty name", ALERT_CERTIFICATE_UNKNOWN, [empty, middle.der], [root.der], name=None, usage=USAGE_CLIENT
+    )
     nameless = middle.issue("ip:192.0.2.7", usage="client")
     yield Case("a client", OK, client.chain, [root.der], name=None, usage=USAGE_CLIENT)
     yield Case("a client that is a server", ALERT_UNSUPPORTED_CERTIFICATE, server.chain, [root.der], name=None, usage=USAGE_CLIENT)
@@ -314,6 +320,30 @@ def _encoded(where):
     yield case("an EUI-64 as the serial number of the subject", OK, changed(middle, der, subject=eui64), name=EUI64)
     yield with_parts("an empty subject", OK, subject=sequence())
     yield with_parts("a subject with an empty SET", decode, subject=sequence(tlv(0x31, b"")))
+    yield with_parts("a serial number of 161 bits", bad, serial=tlv(2, b"\1" + bytes(20)))
+    yield with_parts("something behind the validity", decode, validity=sequence(contents(own[4]), b"\5\0"))
+    yield with_parts("something behind all extensions", decode, extensions=tlv(0xA3, contents(own[7]) + b"\5\0"))
+    attribute = sequence(tlv(6, b"\x55\4\3"), tlv(12, b"a"), b"\5\0")
+    yield with_parts("something behind an attribute", decode, subject=sequence(tlv(0x31, attribute)))
+    yield with_extension("something behind an extension", decode, sequence(tlv(6, b"\x55\x1d\x63"), tlv(4, b"\5\0"), b"\5\0"))
+    basic = bytes.fromhex("30060101ff020100")
+    yield with_extension("something behind a path length", decode, extension(19, sequence(basic[2:], b"\5\0")), without=([19],))
+    count = len(elements(contents(contents(own[7]))))
+    yield with_extension("16 extensions", OK, *[extension(arc, b"\5\0") for arc in range(60, 76 - count)])
+    yield with_extension("17 extensions", bad, *[extension(arc, b"\5\0") for arc in range(60, 77 - count)])
+    yield with_parts("a key of another algorithm", unsupported, key=own[6].replace(b"\x3d\2\1", b"\x3d\2\2"))
+    prime = (1 << 256) - (1 << 224) + (1 << 192) + (1 << 96) - 1
+    root_of_b = pow(0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B, (prime + 1) // 4, prime)
+    zero, y = prime.to_bytes(32, "big"), root_of_b.to_bytes(32, "big")
+    yield with_parts("a coordinate that is p", bad, key=made.spki(b"\4" + zero + y))
+    yield with_parts("a coordinate that is 0", OK, key=made.spki(b"\4" + bytes(32) + y))
+    yield lasting("GeneralizedTime in 2049", bad, b"200101000000Z", b"20490101000000Z")
+    yield lasting("GeneralizedTime in 2050", OK, b"200101000000Z", b"20500101000000Z")
+    for field, start in (("month", b"230001000000Z"), ("day", b"230100000000Z")):
+        yield lasting(f"{field} 0", bad, start, b"491231235959Z")
+    for field, start in (("hour 24", b"230101240000Z"), ("60 minutes", b"230101006000Z")):
+        yield lasting(field, bad, start, b"491231235959Z")
+    yield lasting("the last second of a day", OK, b"230131235959Z", b"491231235959Z")
     yield with_parts("a zero in place of an attribute", decode, subject=sequence(b"\0\0"))
     yield with_parts("a zero behind an attribute", decode, subject=own[5][:1] + bytes((own[5][1] + 2,)) + own[5][2:] + b"\0\0")
     yield with_parts("a zero behind the extensions", decode, extensions=tlv(0xA3, tlv(0x30, contents(contents(own[7])) + b"\0")))

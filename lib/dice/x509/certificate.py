@@ -43,7 +43,7 @@ _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 def _bits(data):
     """Return the first byte of the contents of a BIT STRING of named bits (X.690, section 11.2.2): it has no zeros at its end."""
-    require(len(data) > 1 and data[0] < 8 and data[-1] & -data[-1] == 1 << data[0])
+    require(len(data) > 1 and data[-1] & -data[-1] == 1 << data[0])
     return data[1]
 
 
