@@ -4,7 +4,7 @@
 
 from dtls_pair import IDENTITY, KEY, drain, give, settle
 from lossy_network import SeededRandom
-from test_ecdhe import Remembered
+from remembered_curve import Remembered
 from test_listener import exchange, transmitted
 
 from dice.dtls import ecdhe
@@ -235,6 +235,21 @@ def test_bounds_are_the_largest_and_can_be_set():
     assert offered.suites == Psk.suites + EcdhePsk.suites
     assert AnyOf(exchanges()[0]).digests == 2
     assert ecdhe.EXTENSIONS[0][0] in [row[0] for row in offered.extensions]
+
+
+def test_a_repeated_fragment_of_a_long_hello_ends_nothing():
+    """The bound is that of the AnyOf, also once an exchange with a smaller one is chosen."""
+    offered = AnyOf(*exchanges())
+    offered.bytes_max = 4096
+    ours = Session(Client(Psk(IDENTITY, KEY), RANDOM, alpn=[b"a" * 255] * 6, fragment_code=None), RecordLayer(), 0, mtu=256)
+    theirs = Session(Server(offered, RANDOM), RecordLayer(), 0)
+    hello = drain(ours)
+    give(theirs, hello)
+    give(theirs, hello[:3])
+    assert theirs.error is None
+    give(ours, drain(theirs))
+    settle(ours, theirs)
+    assert theirs.connected and len(hello) > 6
 
 
 def test_a_session_with_any_of_them_carries_data():

@@ -84,6 +84,14 @@ def test_a_wrong_fingerprint_gets_the_certificate_in_full():
     assert credentials.keep(session) and credentials.known == server.certificate()
 
 
+def test_a_server_with_a_new_certificate_sends_it():
+    server, long = CachedServer(Long(768, 2048)), Long(768, 2048).certificate()
+    assert certificates(Cached(Long(256, 2048), long), server)[1] == [fingerprint(long)]
+    server._credentials.size = 512
+    session, found, _ = certificates(Cached(Long(256, 2048), long), server)
+    assert session.connected and found == [server.certificate()]
+
+
 def test_sides_without_the_extension_send_in_full():
     full = Long(768, 2048).certificate()
     for credentials, server in (

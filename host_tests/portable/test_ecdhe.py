@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: MIT
 """ECDHE on P-256: what the other side can send wrong ends in the right alert, private keys are overwritten, floods cost nothing.
 
-On MicroPython, where an operation takes long, all handshakes but those of two tests share two private keys.
+On MicroPython, where an operation takes long, most handshakes have the same keys (see remembered_curve).
 """
 
 import os
 
 from dtls_pair import IDENTITY, KEY, drain, give, pair, settle
+from lossy_network import SeededRandom
+from remembered_curve import Remembered
 from test_listener import exchange, transmitted
-from test_states import message, outcome, plaintext
+from test_states import BODIES, KINDS, message, outcome, plaintext
 
 from dice._compat import MICROPYTHON
 from dice.crypto import curve
@@ -57,34 +59,10 @@ CURVES = (  # (curve type and curve, the alert)
 )
 
 
-_RESULTS = {}
-
-
-class Remembered:
-    """Within it the curve computes nothing twice on MicroPython."""
-
-    def __enter__(self):
-        self.kept = curve.generate, curve.public, curve.ecdh
-        _, public, ecdh = self.kept
-        if MICROPYTHON:
-            keys = [bytes(31) + b"\2", bytes(31) + b"\3"]
-            curve.generate = lambda random: keys.append(keys.pop(0)) or keys[0]
-            curve.public = lambda private: remembered(public, bytes(private))
-            curve.ecdh = lambda private, point: remembered(ecdh, bytes(private), point)
-
-    def __exit__(self, *raised):
-        curve.generate, curve.public, curve.ecdh = self.kept
-
-
-def remembered(compute, *arguments):
-    """Return compute(*arguments), once computed."""
-    if arguments not in _RESULTS:
-        _RESULTS[arguments] = compute(*arguments)
-    return _RESULTS[arguments]
-
-
 def ecdhe_pair(**options):
     """Return (client session, server session) as dtls_pair.pair() does, for ECDHE_PSK."""
+    if MICROPYTHON:  # see remembered_curve
+        options.setdefault("randoms", (SeededRandom(1), SeededRandom(2)))
     return pair(psk=EcdhePsk(IDENTITY, KEY), lookup=EcdhePskLookup({IDENTITY: KEY}.get), **options)
 
 
@@ -162,8 +140,8 @@ def test_a_key_for_each_handshake_is_overwritten_after_use():
     ecdh = curve.ecdh
     curve.ecdh = lambda private, point: used.append((private, bytes(private))) or ecdh(private, point)
     try:
-        for _ in range(2):
-            settle(*ecdhe_pair())
+        for seed in (3, 5):
+            settle(*ecdhe_pair(randoms=(SeededRandom(seed), SeededRandom(seed + 1))))
     finally:
         curve.ecdh = ecdh
     assert len(used) == len({before for _, before in used}) == 4
@@ -236,6 +214,30 @@ def test_wrong_and_unknown_keys_look_the_same():
             ours = pair(psk=psk)[0]
             settle(ours, theirs)
             assert not theirs.connected and theirs.error is None and theirs.layer.dropped == {"forged": 1}
+
+
+def test_each_state_with_each_plaintext_message_gives_the_right_alert():
+    """0: nothing was received; 1: the ServerHello; 2: the ServerKeyExchange. A server: nothing; the ClientHello."""
+    expected = {("client", 1): {12}, ("client", 2): {14}, ("server", 1): {16}}
+    with Remembered():
+        for (role, state), kinds in expected.items():
+            for kind in KINDS:
+                if kind in (0, 3, 20):  # see test_states
+                    continue
+                for body in BODIES:
+                    ours, theirs = ecdhe_pair()
+                    give(theirs, drain(ours))
+                    sent = plaintext(drain(theirs))
+                    if role == "client":
+                        give(ours, sent[:state])
+                    session = ours if role == "client" else theirs
+                    alert = outcome(session, message(kind, body, session._reassembly.next))
+                    if kind not in kinds and not (role == "client" and kind == 14 and body):
+                        assert alert == UNEXPECTED, (role, state, kind, body, alert)
+                    elif kind == 14:
+                        assert alert == (ILLEGAL if body else None), (role, state, kind, body, alert)
+                    else:
+                        assert alert in (DECODE_ERROR, ILLEGAL), (role, state, kind, body, alert)
 
 
 def test_both_suites_work():

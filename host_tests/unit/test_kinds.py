@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """All kinds of credentials at one server: each is chosen, resumed, moved by its connection id and saved, as a PSK is."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from dicectl.on_device.lossy_network import Network
 from host_tests.certificates import NOW, Authority, Key
 from host_tests.portable.dtls_pair import IDENTITY, KEY, drain, give
 from host_tests.portable.support import RamStore
+from host_tests.ports import free_port
 from host_tests.seeds import seeds
 
 SECRET = b"of this device only, of any size"
@@ -213,3 +215,26 @@ def test_a_cached_certificate_that_is_not_trusted_any_more_is_refused():
     session = Session(Client(dice.Cached(late, credentials.known), os.urandom), RecordLayer(), 0)
     site.exchange(session, b"b")
     assert session.error.alert == 45, "expired meanwhile"
+
+
+@each_kind
+def test_a_program_connects_by_the_names_of_the_package(kind):
+    """By real UDP; see docs/api.md."""
+
+    async def main():
+        async def handle(connection):
+            async for message in connection:
+                await connection.send(message[::-1])
+
+        site = Site()
+        port = free_port()
+        service = await dice.serve(port, site.credentials, handle, timer_ms=1000)
+        try:
+            connection = await dice.connect(("127.0.0.1", port), CLIENTS[kind], timer_ms=1000)
+            await connection.send(b"on")
+            assert await connection.receive() == b"no"
+            connection.close()
+        finally:
+            service.close()
+
+    asyncio.run(main())

@@ -19,7 +19,6 @@ class CachedServer:
 
     def __init__(self, credentials: "KeyExchange") -> None:
         self._credentials = credentials
-        self._fingerprint = b""  # of the Certificate that we send, once a client has asked for it
         self.extensions = credentials.extensions + ((EXTENSION_CACHED_INFO, self._write, self._read, SERVER_HELLO),)
 
     def __getattr__(self, name):
@@ -29,7 +28,7 @@ class CachedServer:
         """Return the flight of the credentials, and a fingerprint instead of a Certificate that is known; see KeyExchange."""
         messages = self._credentials.flight(handshake)
         if self._write(handshake):
-            messages = [(kind, self._fingerprint if kind == HANDSHAKE_CERTIFICATE else body) for kind, body in messages]
+            messages = [(kind, fingerprint(body) if kind == HANDSHAKE_CERTIFICATE else body) for kind, body in messages]
         return messages
 
     def _write(self, handshake):
@@ -37,8 +36,7 @@ class CachedServer:
         data = handshake.theirs.get(EXTENSION_CACHED_INFO)
         if data is None or handshake.resumed:
             return None
-        self._fingerprint = self._fingerprint or fingerprint(self._credentials.certificate())
-        return ACCEPTED if self._fingerprint in _known(data) else None
+        return ACCEPTED if fingerprint(self._credentials.certificate()) in _known(data) else None
 
     def _read(self, handshake, data):
         _known(data)

@@ -24,11 +24,12 @@ class _Choice:
 
     def __init__(self, owner, exchange):
         self.exchange = exchange
+        self._owner = owner
         self.kind = getattr(exchange, "kind", b"psk")
         self.current = owner.current
 
     def __getattr__(self, name):
-        return getattr(self.exchange, name)
+        return getattr(self._owner if name == "bytes_max" else self.exchange, name)
 
     def serves(self, handshake):
         """Return whether the exchange can serve the client."""
