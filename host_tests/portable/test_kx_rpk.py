@@ -3,19 +3,27 @@
 """Raw public keys: each state with each message, each message with each fault, and a client that is not known any more."""
 
 from dtls_pair import drain, give, pair, settle
+from lossy_network import SeededRandom
 from remembered_curve import Remembered
 from rpk_pair import OURS, THEIRS, Ends, alert_of, anybody, in_state, no_one
 from support import raises
 from test_states import BODIES, KINDS, message
 
 from dice.codes import EXTENSION_CLIENT_CERTIFICATE_TYPE, EXTENSION_SERVER_CERTIFICATE_TYPE, EXTENSION_SIGNATURE_ALGORITHMS
+from dice.dtls.client import Client
 from dice.dtls.extensions import BOTH
 from dice.dtls.kx_ecdsa import ECDHE_ECDSA_AES_128_CCM, ECDHE_ECDSA_AES_128_CCM_8, own_point, sha256_of
 from dice.dtls.kx_rpk import RawPublicKey, write_key
 from dice.dtls.kx_rpk_server import RawPublicKeyServer
+from dice.dtls.listener import Listener
+from dice.dtls.record_layer import RecordLayer
+from dice.dtls.resumption import Tickets
+from dice.dtls.session import Session
 from dice.errors import UsageError
+from dice.limits import CREDENTIAL_CHECK_MS, TICKET_PERIOD_MS
 from dice.reasons import E_OPTION
 
+RANDOM = SeededRandom(9)  # os.urandom of the emulated board always returns the same bytes
 UNEXPECTED, FAILURE, UNSUPPORTED, UNKNOWN, ILLEGAL, DECODE_ERROR, DECRYPT_ERROR = 10, 40, 43, 46, 47, 50, 51
 CERTIFICATE, SERVER_KEY_EXCHANGE, CERTIFICATE_REQUEST, DONE, VERIFY, CLIENT_KEY_EXCHANGE = 11, 12, 13, 14, 15, 16
 
@@ -258,3 +266,83 @@ def test_private_keys_of_a_handshake_are_overwritten_and_none_is_shown():
         ends = Ends()
         shown = repr(ends.psk) + repr(ends.lookup) + str(ends.psk)
         assert OURS.hex() not in shown and repr(OURS) not in shown
+
+
+def step(server, session, now=0, sizes=None):
+    """Exchange what both sides have to send, a few times; append the lengths of datagrams to `sizes`."""
+    sizes = [] if sizes is None else sizes
+    for _ in range(6):
+        for datagram in drain(session):
+            sizes.append(len(datagram))
+            server.receive(datagram, b"a", now)
+        while server.receive(b"", b"a", now)[0]:
+            pass
+        sent = server.transmit()
+        while sent:
+            sizes.append(len(sent[0]))
+            give(session, [bytes(sent[0])], now)
+            sent = server.transmit()
+
+
+def test_a_handshake_has_six_datagrams():
+    """Both sides prove their keys, after a cookie, without connection ids. A signature has at most 72 bytes, mostly 70 or 71."""
+    with Remembered():
+        ends = Ends()
+        server = Listener(ends.lookup, RANDOM, 0, lambda address: address)
+        client = Session(Client(ends.psk, RANDOM, cid=None), RecordLayer(), 0)
+        sizes = []
+        step(server, client, 0, sizes)
+        assert client.connected and len(sizes) == 6 and sum(sizes) <= 1165, sizes
+
+
+def test_a_client_that_is_not_known_any_more_resumes_nothing_and_its_session_ends():
+    with Remembered():
+        for asks in (True, False):
+            for tickets in (False, True):
+                known = [sha256_of(write_key(own_point(OURS))[3:])]
+                lookup = RawPublicKeyServer(THEIRS, known.count if asks else None)
+                server = Listener(lookup, RANDOM, 0, lambda address: address, tickets=Tickets(RANDOM, TICKET_PERIOD_MS, 0))
+                psk = RawPublicKey(OURS, [lookup.point])
+
+                def connect(resume=None, now=0, psk=psk, tickets=tickets, server=server):
+                    session = Session(Client(psk, RANDOM, tickets=tickets, resume=resume), RecordLayer(), now)
+                    step(server, session, now)
+                    return session
+
+                resume = connect().resumption()
+                assert connect(resume).resumed and len(server.sessions) == 1
+                assert server.sessions[0].session.identity == (known[0] if asks else b"")
+                known.clear()
+                server.timeout(CREDENTIAL_CHECK_MS)
+                assert len(server.sessions) == (0 if asks else 1)
+                again = connect(resume, CREDENTIAL_CHECK_MS)
+                assert again.connected == again.resumed == (not asks)
+
+
+def test_a_look_up_that_fails_ends_no_session_and_begins_none():
+    fails = []
+
+    def find(identity):
+        return 1 // (not fails)
+
+    with Remembered():
+        lookup = RawPublicKeyServer(THEIRS, find)
+        server = Listener(lookup, RANDOM, 0, lambda address: address, tickets=Tickets(RANDOM, TICKET_PERIOD_MS, 0))
+        psk = RawPublicKey(OURS, [lookup.point])
+        session = Session(Client(psk, RANDOM), RecordLayer(), 0)
+        step(server, session)
+        fails.append(True)
+        server.timeout(CREDENTIAL_CHECK_MS)
+        assert session.connected and len(server.sessions) == 1 and lookup.errors
+        again = Session(Client(psk, RANDOM, resume=session.resumption()), RecordLayer(), CREDENTIAL_CHECK_MS)
+        step(server, again, CREDENTIAL_CHECK_MS)
+        assert not again.connected and len(server.sessions) == 1
+
+
+def test_a_client_that_is_expelled_during_its_handshake_is_not_connected():
+    """The look-up is asked again when Finished verifies."""
+    answers = [True, False]
+    with Remembered():
+        ends = Ends(server=RawPublicKeyServer(THEIRS, lambda identity: answers.pop(0)))
+        settle(ends.client, ends.server)
+        assert not answers and ends.server.error.alert == DECRYPT_ERROR and not ends.client.connected

@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Measures a DTLS session with a pre-shared key on the client; `dicectl footprint` and `dicectl bench` run it on MicroPython.
+"""Measures a DTLS session on the client, with a pre-shared key, or raw public keys if its argument is "rpk".
+
+`dicectl footprint` and `dicectl bench` run it on MicroPython.
 
 Both ends run on the device, with the cookie exchange. Prints one JSON object: "client_us" and "server_us", the time in each
 end's calls; "datagrams" and "bytes" of the handshake; "heap", the bytes of heap of a connected client; "peak", the most that it
@@ -63,14 +65,29 @@ class Numbers:
         return bytes([self._next & 0xFF] * count)
 
 
-def handshake(heap):
+def psk():
+    """Return the credentials of both ends."""
+    return Psk(IDENTITY, KEY), PskLookup({IDENTITY: KEY}.get)
+
+
+def rpk():
+    """Return the credentials of both ends, raw public keys, both of which are proved."""
+    from dice.dtls.kx_rpk import RawPublicKey
+    from dice.dtls.kx_rpk_server import RawPublicKeyServer
+
+    theirs = RawPublicKeyServer(bytes(range(33, 65)), lambda identity: True)
+    return RawPublicKey(bytes(range(1, 33)), [theirs.point]), theirs
+
+
+def handshake(heap, credentials=psk):
     """Run a handshake; return ({figures}, heap in use, peak heap, client). Measure the heap if `heap`, otherwise the time."""
     random = Numbers()
-    server = Listener(PskLookup({IDENTITY: KEY}.get), random, 0, lambda address: address)
+    ours, theirs = credentials()
+    server = Listener(theirs, random, 0, lambda address: address)
     spent = [0, 0]
     before = allocated() if heap else 0
     start = now_us()
-    client = Session(Client(Psk(IDENTITY, KEY), random, cid=None), RecordLayer(), 0)
+    client = Session(Client(ours, random, cid=None), RecordLayer(), 0)
     spent[0] += elapsed_us(now_us(), start)
     held = peak = allocated() - before if heap else 0
     sent = []
@@ -109,12 +126,13 @@ def handshake(heap):
 
 def main():
     """Measure and print the results."""
-    handshake(False)  # for imports and what is created once
+    credentials = rpk if sys.argv[1:] == ["rpk"] else psk
+    handshake(False, credentials)  # for imports and what is created once
     gc.collect()
-    figures, _, _, client = handshake(False)
+    figures, _, _, client = handshake(False, credentials)
     client.close()
     client = None
-    figures["heap"], figures["peak"] = handshake(True)[1:3]
+    figures["heap"], figures["peak"] = handshake(True, credentials)[1:3]
     print(json.dumps(figures))
 
 
