@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Whoever changes one bit of a handshake prevents it: no session, no exception, and nobody else is harmed (invariant 2).
+"""One bit changed in a handshake prevents it: no session, no exception, and nobody else is harmed (invariant 2).
 
 Raw public keys and certificates, each bit of each handshake message in plaintext behind the cookie: of both hellos, both
 Certificates, both signatures, both points. The gate tries one bit of each byte; DICE_SEEDS=0:8 tries all.
