@@ -238,3 +238,25 @@ def test_a_program_connects_by_the_names_of_the_package(kind):
             service.close()
 
     asyncio.run(main())
+
+
+def test_clients_that_prove_nothing_are_served_beside_others():
+    """Their identity is b"" in both kinds, and they are resumed as well."""
+    site = Site()
+    site.credentials = dice.AnyOf(
+        dice.PskLookup(site.find_key),
+        dice.RawPublicKeyServer(RAW_SERVER.private),
+        dice.CertificateServer(SERVER.key.private, SERVER.chain, clock=clock),
+    )
+    tickets = Tickets(os.urandom, 1 << 28, 0)
+    site.listener = Listener(site.credentials, os.urandom, 0, lambda address: address, tickets=tickets)
+    raw = dice.RawPublicKey(None, [RAW_SERVER.point])
+    for credentials in (raw, dice.Certificate(None, (), TRUST, "node.test", clock=clock)):
+        session = Session(Client(credentials, os.urandom), RecordLayer(), 0)
+        assert site.exchange(session, b"a") == [CONNECTED]
+        again = Session(Client(credentials, os.urandom, resume=session.resumption()), RecordLayer(), 0)
+        assert site.exchange(again, b"b") == [CONNECTED] and again.resumed
+        assert {client.session.identity for client in site.listener.sessions} == {b""}
+        site.listener.check_credentials()
+        assert len(site.listener.sessions) == 2
+    assert dice.AnyOf(dice.PskLookup({b"": KEY}.get), dice.RawPublicKeyServer(RAW_SERVER.private)).current(b"") is None
