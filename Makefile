@@ -54,7 +54,7 @@ bench: $(READY)  ## speed of sealing and opening, and what handshakes take over 
 	@$(BIN)/dicectl bench --scale
 
 interop: $(READY)  ## dice with every other DTLS stack that is available, written into docs/interop.md
-	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop --deselect host_tests/interop/test_report.py
+	DICE_INTEROP=1 $(BIN)/python -m pytest -q host_tests/interop -m "interop or on_demand" --deselect host_tests/interop/test_report.py
 
 $(READY): pyproject.toml setup.py
 	@echo "Setting up $(VENV) (once, about a minute) ..."

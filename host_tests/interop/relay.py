@@ -128,6 +128,11 @@ class Relay:
         every = [record for way, datagram in self.passed() if way == direction for record in records(datagram)]
         return sum(content_type == 21 and epoch > 0 for content_type, epoch, _ in every)
 
+    def plain_alerts(self, direction):
+        """Return the descriptions of the fatal alerts of a handshake, which are not protected, in a direction."""
+        every = [record for way, datagram in self.passed() if way == direction for record in records(datagram)]
+        return [body[1] for content_type, epoch, body in every if (content_type, epoch, body[0]) == (21, 0, 2)]
+
     def datagrams(self, direction=None):
         """Return the sizes of the datagrams of one direction, or of both."""
         return [len(datagram) for way, datagram in self.passed() if direction in (None, way)]

@@ -10,14 +10,23 @@ import re
 from pathlib import Path
 
 from dicectl.text import block_of, with_block
-from host_tests.interop.peers.base import CCM_8
+from host_tests.interop.peers.base import CCM, CCM_8, ECDHE_PSK_CCM, ECDHE_PSK_CCM_8, ECDSA_CCM, ECDSA_CCM_8
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "interop.md"
 MARK = "by `make interop`"
 _HEAD = (
-    "| dice as | peer | version | suite | options | datagrams | bytes |",
-    "|---|---|---|---|---|---|---|",
+    "| dice as | peer | version | keys | suite | options | datagrams | bytes |",
+    "|---|---|---|---|---|---|---|---|",
 )
+PSK, ECDHE_PSK, RAW_KEYS, CERTIFICATES = "PSK", "PSK, ECDHE", "raw public keys", "certificates"
+_NAMES = {
+    CCM_8: (PSK, "CCM_8"),
+    CCM: (PSK, "CCM"),
+    ECDHE_PSK_CCM_8: (ECDHE_PSK, "CCM_8"),
+    ECDHE_PSK_CCM: (ECDHE_PSK, "CCM"),
+    ECDSA_CCM_8: (CERTIFICATES, "CCM_8"),
+    ECDSA_CCM: (CERTIFICATES, "CCM"),
+}
 _rows = {}
 
 
@@ -26,10 +35,12 @@ def wanted():
     return bool(os.environ.get("DICE_INTEROP"))
 
 
-def words(options):
-    """Return the options as text for the table."""
-    used = {name: value for name, value in sorted(options.items()) if value not in (None, False)}
-    return ", ".join(name if value is True else f"{name}={_word(name, value)}" for name, value in used.items())
+def words(options, peers=None, note=""):
+    """Return our options and the peer's as text for the table, and a note; without keys."""
+    found = {**options, **{f"peer's {name}": value for name, value in (peers or {}).items() if name != "keys"}}
+    used = {name: value for name, value in sorted(found.items()) if value not in (None, False)}
+    texts = [name if value is True else f"{name}={_word(name, value)}" for name, value in used.items()]
+    return ", ".join([note, *texts] if note else texts)
 
 
 def _word(name, value):
@@ -41,30 +52,34 @@ def _word(name, value):
     return str(value)
 
 
-def add(role, peer, suite, options, relay):
-    """Record that dice interoperates in a role with a peer. The handshake is the last one that the relay counted."""
+def add(role, peer, suite, options, relay, keys=None):
+    """Record that dice interoperates in a role with a peer. The handshake is the last one that the relay counted.
+
+    `keys`: the peer's, with the suites of ECDSA.
+    """
     if not wanted():
         return
     datagrams, size = relay.handshakes()[-1]
-    name = "CCM_8" if suite == CCM_8 else "CCM"
-    _rows[role, peer.title, name, options] = (peer.version(), datagrams, size)
+    kind, name = _NAMES[suite]
+    _rows[role, peer.title, RAW_KEYS if keys and keys.is_raw else kind, name, options] = (peer.version(), datagrams, size)
 
 
 def lines():
     """Return the lines of the table."""
-    order = sorted(_rows, key=lambda key: (key[1].lower(), key[0], key[2] != "CCM_8", key[3]))
+    kinds = (PSK, ECDHE_PSK, RAW_KEYS, CERTIFICATES)
+    order = sorted(_rows, key=lambda key: (key[1].lower(), kinds.index(key[2]), key[0], key[3] != "CCM_8", key[4]))
     made = []
     for key in order:
-        role, title, suite, options = key
+        role, title, kind, suite, options = key
         version, datagrams, size = _rows[key]
-        made.append(f"| {role} | {title} | {version} | {suite} | {options or '-'} | {datagrams} | {size} |")
+        made.append(f"| {role} | {title} | {version} | {kind} | {suite} | {options or '-'} | {datagrams} | {size} |")
     return [*_HEAD, *made]
 
 
 def listed(text):
-    """Return {(role of dice, peer, suite, options)} of the table in the text of a page."""
+    """Return {(role of dice, peer, keys, suite, options)} of the table in the text of a page."""
     table = block_of(text, MARK)
-    return set(re.findall(r"^\| (client|server) \| (.*?) \| .*? \| (CCM|CCM_8) \| (.*?) \|", table, re.MULTILINE))
+    return set(re.findall(r"^\| (client|server) \| (.*?) \| .*? \| (.*?) \| (CCM|CCM_8) \| (.*?) \|", table, re.MULTILINE))
 
 
 def write():

@@ -18,12 +18,11 @@ from host_tests.patience import PATIENCE_S, soon, until
 CLIENTS = [name for name in peers.NAMES if "client" in peers.PEERS[name].features]
 SERVERS = [name for name in peers.NAMES if "server" in peers.PEERS[name].features]
 WITH_COOKIE = [("up", 1), ("down", 3), ("up", 1), ("down", 2)]  # ClientHello, HelloVerifyRequest, ClientHello, ServerHello
-CODE = {peers.CCM_8: 0xC0A8, peers.CCM: 0xC0A4}
 
 
 def with_suite(credentials, suite):
     """Return the credentials, limited to one suite."""
-    credentials.suites = (CODE[suite],)
+    credentials.suites = (suite,)
     return credentials
 
 
@@ -41,12 +40,14 @@ def psk(suite=peers.CCM_8):
     return with_suite(Psk(peers.IDENTITY.encode(), peers.KEY), suite)
 
 
-async def connect_and_ask(port, peer, suite=peers.CCM_8, look=None, **options):
+async def connect_and_ask(port, peer, suite=peers.CCM_8, look=None, credentials=None, **options):
     """Connect to a peer's server, send a question, wait for the answer and close; return (session, resumption).
 
     `look` is called with the session while it is open.
     """
-    connection = await dice.connect((peers.HOST, port), psk(suite), timer_ms=1000, **{"timeout_s": PATIENCE_S, **options})
+    connection = await dice.connect(
+        (peers.HOST, port), credentials or psk(suite), timer_ms=1000, **{"timeout_s": PATIENCE_S, **options}
+    )
     question, answer = peer.ask(b"ping")
     await connection.send(question)
     received = b""
@@ -62,24 +63,25 @@ async def connect_and_ask(port, peer, suite=peers.CCM_8, look=None, **options):
     return session, resumption
 
 
-def run_client(peer, suite=peers.CCM_8, serve=None, look=None, **options):
-    """Run dice as client of a peer's server; return (session, relay). `look` is called with the open session and the server."""
+def run_client(peer, suite=peers.CCM_8, serve=None, look=None, credentials=None, note="", **options):
+    """Run dice as client of a peer's server; return (session, relay). `look` is called with the open session and the server.
+
+    `note`: what the page says of the credentials, which are a pre-shared key by default.
+    """
     port = peers.free_port()
     with peer.serve(port, suite=suite, **(serve or {})) as server, Relay(port) as relay:
         seen = look and (lambda session: look(session, server))
-        session, _ = asyncio.run(connect_and_ask(relay.port, peer, suite, seen, **options))
+        session, _ = asyncio.run(connect_and_ask(relay.port, peer, suite, seen, credentials, **options))
         server.read_until(peer.closed)
     assert relay.messages()[:4] == WITH_COOKIE
-    report.add(
-        "client", peer, suite, report.words({**options, **{f"peer's {key}": value for key, value in (serve or {}).items()}}), relay
-    )
+    report.add("client", peer, suite, report.words(options, serve, note), relay, (serve or {}).get("keys"))
     return session, relay
 
 
-def run_server(peer, suite=peers.CCM_8, connect=None, look=None, **options):
+def run_server(peer, suite=peers.CCM_8, connect=None, look=None, credentials=None, note="", **options):
     """Run dice as server of a peer's client until it closes; return (sessions, relay).
 
-    `look` is called with the last session, while it is open, and with the running client.
+    `look` is called with the last session, while it is open, and with the running client. `note`: see run_client.
     """
     sessions = []
     closed = []
@@ -94,8 +96,8 @@ def run_server(peer, suite=peers.CCM_8, connect=None, look=None, **options):
 
     async def run():
         port = peers.free_port()
-        credentials = with_suite(PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), suite)
-        service = await dice.serve(port, credentials, handle, timer_ms=1000, **options)
+        known = credentials or with_suite(PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), suite)
+        service = await dice.serve(port, known, handle, timer_ms=1000, **options)
         try:
             with Relay(port) as relay:
                 await asyncio.get_running_loop().run_in_executor(None, drive, relay)
@@ -117,13 +119,7 @@ def run_server(peer, suite=peers.CCM_8, connect=None, look=None, **options):
 
     relay = asyncio.run(run())
     assert relay.messages()[:4] == WITH_COOKIE
-    report.add(
-        "server",
-        peer,
-        suite,
-        report.words({**options, **{f"peer's {key}": value for key, value in (connect or {}).items()}}),
-        relay,
-    )
+    report.add("server", peer, suite, report.words(options, connect, note), relay, (connect or {}).get("keys"))
     return sessions, relay
 
 

@@ -8,6 +8,7 @@ from host_tests import certificates
 from host_tests.interop import peers
 from host_tests.interop.relay import Relay
 
+pytestmark = pytest.mark.on_demand  # the tests of dice with each peer use the same drivers
 WITH_CERTIFICATES = [
     ("OpenSSL", "OpenSSL"),
     ("OpenSSL", "GnuTLS"),
@@ -16,6 +17,7 @@ WITH_CERTIFICATES = [
     ("OpenSSL", "MbedTLS"),
     ("BouncyCastle", "OpenSSL"),
     ("MbedTLS", "BouncyCastle"),
+    ("wolfSSL", "OpenSSL"),
     ("libcoap-OpenSSL", "libcoap-GnuTLS"),
     ("libcoap-GnuTLS", "libcoap-OpenSSL"),
 ]
@@ -26,6 +28,8 @@ WITH_RAW_KEYS = [
     ("GnuTLS", "tinydtls"),
     ("BouncyCastle", "GnuTLS"),
     ("GnuTLS", "BouncyCastle"),
+    ("wolfSSL", "wolfSSL"),
+    ("wolfSSL", "GnuTLS"),
     ("libcoap-GnuTLS", "libcoap-GnuTLS"),
 ]
 PAIRS = [pytest.param(*pair, False, id="-".join(pair)) for pair in WITH_CERTIFICATES]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""tshark decrypts sessions by PSK and by key log, with and without connection ids; a relay sees only ciphertext."""
+"""tshark reads and decrypts sessions by PSK and by key log, with and without connection ids; a relay sees only ciphertext."""
 
 import asyncio
 import shutil
@@ -12,23 +12,28 @@ import dice
 from dice.dtls.kx_psk_server import PskLookup
 from dicectl.net.dissect import keylog
 from host_tests.interop import peers
+from host_tests.interop.public_keys import Pair
 from host_tests.interop.relay import Relay
 from host_tests.interop.test_dice import psk, run_client, run_server
 
 SECRET_TEXT = b"turn off the lights"
 
 
-def decrypted(capture, port, *options):
-    """Return the application data that tshark decrypts in a capture."""
+def fields(capture, port, name, *options):
+    """Return the values of a field that tshark finds in a capture."""
     if not shutil.which("tshark"):
         pytest.skip("no tshark: apt-get install tshark")
-    argv = ["tshark", "-r", str(capture), "-d", f"udp.port=={port},dtls", *options]
-    argv += ["-Y", "data.data", "-T", "fields", "-e", "data.data"]
+    argv = ["tshark", "-r", str(capture), "-d", f"udp.port=={port},dtls", *options, "-Y", name, "-T", "fields", "-e", name]
     done = subprocess.run(argv, capture_output=True, text=True)
-    return [bytes.fromhex(part) for line in done.stdout.split() for part in line.split(",")]
+    return [value for line in done.stdout.split("\n") if line for value in line.split(",")]
 
 
-async def talk(cid, cid_bytes):
+def decrypted(capture, port, *options):
+    """Return the application data that tshark decrypts in a capture."""
+    return [bytes.fromhex(value) for value in fields(capture, port, "data.data", *options)]
+
+
+async def talk(cid, cid_bytes, server=None, client=None):
     """Let a dice client and a dice server exchange data through a relay; return (relay, key log)."""
 
     async def handle(connection):
@@ -36,9 +41,10 @@ async def talk(cid, cid_bytes):
             await connection.send(b"done: " + message)
 
     port = peers.free_port()
-    service = await dice.serve(port, PskLookup({peers.IDENTITY.encode(): peers.KEY}.get), handle, cid_bytes=cid_bytes)
+    known = server or PskLookup({peers.IDENTITY.encode(): peers.KEY}.get)
+    service = await dice.serve(port, known, handle, cid_bytes=cid_bytes)
     with Relay(port) as relay:
-        connection = await dice.connect((peers.HOST, relay.port), psk(), timer_ms=1000, cid=cid)
+        connection = await dice.connect((peers.HOST, relay.port), client or psk(), timer_ms=1000, cid=cid)
         secret = keylog(connection.session)
         await connection.send(SECRET_TEXT)
         assert await connection.receive() == b"done: " + SECRET_TEXT
@@ -57,6 +63,22 @@ def test_tshark_decrypts_a_session_with_the_right_key_only(tmp_path, how, cid, c
     port = relay.pcap_port
     assert decrypted(tmp_path / "session.pcap", port, "-o", options[how]) == [SECRET_TEXT, b"done: " + SECRET_TEXT]
     assert decrypted(tmp_path / "session.pcap", port, "-o", f"dtls.psk:{bytes(16).hex()}") == []
+
+
+@pytest.mark.parametrize("is_raw", [True, False])
+def test_tshark_reads_a_handshake_with_public_keys_and_decrypts_its_session(tmp_path, is_raw):
+    """It finds nothing malformed, both raw public keys or all certificates, and the signatures of both sides."""
+    pair = Pair(tmp_path, is_raw, 1 if is_raw else 3)
+    relay, secret = asyncio.run(talk(None, 0, pair.server, pair.client))
+    capture, port = tmp_path / "session.pcap", relay.pcap_port
+    relay.save(capture)
+    (tmp_path / "keys.log").write_text(secret + "\n")
+    options = ("-o", f"tls.keylog_file:{tmp_path / 'keys.log'}")
+    assert decrypted(capture, port, *options) == [SECRET_TEXT, b"done: " + SECRET_TEXT]
+    assert fields(capture, port, "_ws.malformed") == fields(capture, port, "_ws.expert.message", *options) == []
+    kinds = [int(kind) for kind in fields(capture, port, "dtls.handshake.type", *options)]
+    in_order = [kind for at, kind in enumerate(kinds) if kinds[at - 1 : at] != [kind]]  # fragments of a message count once
+    assert in_order[4:] == [11, 12, 13, 14, 11, 16, 15, 20]
 
 
 @pytest.mark.parametrize("way", ["client", "server"])

@@ -122,8 +122,18 @@ def test_options_that_cannot_work_are_refused():
         raises(UsageError, E_OPTION, RawPublicKeyServer, private)
         if private:
             raises(UsageError, E_OPTION, RawPublicKey, private, [point])
-    for servers in ((), [b""], [point[:64]], [point + b"\0"], [bytes(65)], point):
+    for servers in ((), [b""], [point[:64]], [point[:33]], [point[:31]], [point + b"\0"], [bytes(65)], point):
         raises(UsageError, E_OPTION, RawPublicKey, OURS, servers)
+
+
+def test_a_client_that_knows_the_hash_of_its_server_trusts_no_other():
+    server = RawPublicKeyServer(THEIRS)
+    known = sha256_of(write_key(server.point)[3:])
+    for trusted, alert in (([known], None), ([own_point(OURS), known], None), ([bytes(32), own_point(OURS)], UNKNOWN)):
+        with Remembered():
+            ends = Ends(client=RawPublicKey(None, trusted), server=server)
+            settle(ends.client, ends.server)
+        assert (ends.client.connected, ends.client.error and ends.client.error.alert) == (alert is None, alert)
 
 
 def test_a_server_that_does_not_know_a_client_says_so():

@@ -8,6 +8,7 @@ Tests that need a network of their own are in host_tests/net/test_ipv6.py.
 import asyncio
 import errno
 import os
+import select
 import socket
 
 import pytest
@@ -52,6 +53,18 @@ def transport_of(double):
     transport.close()
     transport.socket = double
     return transport
+
+
+def test_a_datagram_as_long_as_ethernet_carries_is_received_whole():
+    """OpenSSL packs the records of a flight with certificates into datagrams that are longer than ours."""
+    transport = Unicast(None, 0)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(bytes(1472), (HOST, transport.socket.getsockname()[1]))
+            select.select([transport.socket], [], [], 5)
+        assert len(transport.receive()[0]) == 1472
+    finally:
+        transport.close()
 
 
 @pytest.mark.parametrize("number", OURS + WINDOWS)

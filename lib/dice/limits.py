@@ -8,6 +8,7 @@ No board carries this module: compiling folds it away.
 from ._compat import const
 
 # Datagrams and records.
+RECEIVE_MAX_BYTES = const(1473)  # 1,500 - 28 of Ethernet, and 1: peers pack the records of a flight into what they think fits
 DATAGRAM_MAX_BYTES = const(1232)  # what IPv6's minimum MTU of 1280 leaves after IPv6 and UDP headers
 RECORD_OVERHEAD_MAX_BYTES = const(37)  # header 13, explicit nonce 8, a tag of 16
 RECORD_PLAINTEXT_MAX_BYTES = const(1203)  # what fits DATAGRAM_MAX_BYTES with a tag of 8 and no CID

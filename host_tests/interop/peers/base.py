@@ -169,11 +169,14 @@ class PeerProcess:
 class Peer:
     """Another implementation of DTLS; subclasses override what differs.
 
-    `features`: "client", "server", "ccm" (C0A4), "raw public keys" and "certificates" (`keys=Keys(...)`), "chains" (it sends
-    certificates of authorities), "ECDHE_PSK" (as suite), "ecdsa ccm" (ECDSA_CCM too), "cid" (`cid=b"..."`, its own connection id),
-    "id" and "ticket" (it resumes as client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its
-    record_size_limit), "mtu" (`mtu=`), "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export"
-    (`export=LABEL` as client; see `exported`), "export as server".
+    `features`: "client", "server", "ccm" (C0A4), "cid" (`cid=b"..."`, its own connection id), "id" and "ticket" (it resumes as
+    client, and lets clients resume as server), "mfl" (`mfl=512`), "limit" (`limit=600`, its record_size_limit), "mtu" (`mtu=`),
+    "write" (`write` sends), "hello" (`name=` for SNI and `alpn=`, a list, both text), "export" (`export=LABEL` as client; see
+    `exported`), "export as server", "ECDHE_PSK" (as suite).
+
+    With public keys: "raw public keys" and "certificates" (`keys=Keys(...)`), "chains" (it sends certificates of authorities),
+    "ecdsa ccm" (ECDSA_CCM too), "always raw keys" (a client has one, and a server serves no other client), "always asks" (a server
+    requests keys, and does without).
     """
 
     name = title = ""

@@ -21,7 +21,7 @@ class LibCoAP(Peer):
     def __init__(self, build):
         self._build = build.lower()
         self.name, self.title = f"libcoap-{build}", f"libcoap ({build})"
-        more = ("raw public keys", "chains") if build == "GnuTLS" else ()
+        more = ("raw public keys", "chains", "always raw keys", "always asks") if build == "GnuTLS" else ()
         self.features = frozenset(("client", "server", "certificates", *more))
         self.alert = rb"Received alert \[(\d+)\]" if build == "GnuTLS" else rb"SSL3 alert read:fatal:(\w+)"
         self.closed = b"close notify" if build == "OpenSSL" else b"EVENT: 0x0000"  # COAP_EVENT_DTLS_CLOSED

@@ -61,7 +61,7 @@ class TinyDTLS(PyPIPeer):
 
     name = title = "tinydtls"
     package, program = "DTLSSocket", "tinydtls.py"
-    features = PyPIPeer.features | {"raw public keys"}
+    features = PyPIPeer.features | {"raw public keys", "always raw keys"}
     closed = b"event 1 0"
     alert = rb"event 2 (\d+)"
     tools = (("autoconf", "autoconf"), ("aclocal", "automake"), ("pkg-config", "pkg-config"), ("make", "make"), ("gcc", "gcc"))

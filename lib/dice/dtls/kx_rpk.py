@@ -63,10 +63,13 @@ class RawPublicKey(Ecdsa):
     """
 
     def __init__(self, private: "bytes | None", servers: "Iterable[bytes]") -> None:
-        """Take `private`, 32 bytes, or None to prove nothing, and `servers`, points of 65 bytes; raises UsageError."""
+        """Take `private`, 32 bytes, or None to prove nothing, and `servers`; raises UsageError.
+
+        `servers`: points of 65 bytes, or identities of 32 bytes, the SHA-256 of their SubjectPublicKeyInfo.
+        """
         super().__init__(private)
-        self._servers = tuple(bytes(point) for point in servers)
-        allow(self._servers and not [point for point in self._servers if len(point) != 65 or point[0] != 4])
+        self._servers = tuple(bytes(server) for server in servers)
+        allow(self._servers and not [one for one in self._servers if len(one) != 32 and (len(one) != 65 or one[0] != 4)])
         self.extensions = EXTENSIONS + (_ROWS if private else _ROWS[:1])
 
     def read_certificate(self, handshake, reader):
@@ -74,7 +77,7 @@ class RawPublicKey(Ecdsa):
         if EXTENSION_SERVER_CERTIFICATE_TYPE not in handshake.theirs:  # it is an X.509 certificate
             refuse(ALERT_UNSUPPORTED_CERTIFICATE)
         point, handshake.identity = read_key(reader)
-        if point not in self._servers:
+        if point not in self._servers and handshake.identity not in self._servers:
             refuse(ALERT_CERTIFICATE_UNKNOWN)
         return point
 

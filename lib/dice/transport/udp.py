@@ -12,7 +12,7 @@ import socket
 from .._compat import const
 from .._typing import TYPING
 from ..codes import RECALL
-from ..limits import DATAGRAM_MAX_BYTES
+from ..limits import RECEIVE_MAX_BYTES
 
 if TYPING:
     from typing import Any
@@ -107,7 +107,7 @@ class Unicast:
         while True:
             try:
                 # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
-                datagram, source = self.socket.recvfrom(DATAGRAM_MAX_BYTES + 1)
+                datagram, source = self.socket.recvfrom(RECEIVE_MAX_BYTES)
                 return datagram if self._peer in (None, source) or RECALL in datagram[:1] else b"", source
             except OSError as error:
                 if error.errno in _NOTHING:

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 import stat
+import time
 from pathlib import Path
 
 from dicectl import system
@@ -65,7 +66,7 @@ def client(options, host):
     from dice.dtls.kx_cert import Certificate
 
     chain = certificates(options.cert, private, options.warn) if private else []
-    return Certificate(private, chain, _trust(options.ca), name_of(options.name or host))
+    return Certificate(private, chain, _trust(options.ca), name_of(options.name or host), clock=_clock)
 
 
 def server(options):
@@ -124,13 +125,20 @@ def _public_keys_of_server(options):
         from dice.dtls.kx_cert_server import CertificateServer
 
         chain = certificates(options.cert, private, options.warn)
-        return [CertificateServer(private, chain, _trust(options.ca)) if asks else CertificateServer(private, chain)]
+        if not asks:
+            return [CertificateServer(private, chain, clock=_clock)]
+        find = None if options.identity is None else options.identity.encode().__ne__  # it is the name of another client
+        return [CertificateServer(private, chain, _trust(options.ca), find, clock=_clock)]
     from dice.dtls.kx_rpk_server import RawPublicKeyServer
 
     if not asks:
         return [RawPublicKeyServer(private)]
     trusted = {fingerprint(peer_key(one)) for one in options.peer_keys}
     return [RawPublicKeyServer(private, trusted.__contains__)]
+
+
+def _clock():
+    return int(time.time())
 
 
 def _read(path, what):

@@ -1,10 +1,14 @@
 // SPDX-FileCopyrightText: 2026 The dice authors
 // SPDX-License-Identifier: MIT
 //
-// A client or a server of wolfSSL on loopback, DTLS 1.2 with a pre-shared key; see host_tests/interop/peers/wolfssl.py.
+// A client or a server of wolfSSL on loopback, DTLS 1.2 with a pre-shared key, or with what is in $DICE_KEYS; see
+// host_tests/interop/peers/wolfssl.py.
 //
 // wolfssl server|client PORT SUITE IDENTITY KEY-IN-HEX MTU|0 MFL|0 -|id|ticket
 // wolfssl version
+//
+// $DICE_KEYS: raw|x509 PRIVATE CHAIN CA|- ask|- NAME|-, with a space between two. They are files, in PEM; CHAIN of a raw public key
+// is one in DER. PRIVATE and CHAIN are "-" for a client without. Raw public keys are not verified.
 //
 // The client asks, prints the answer, and closes its session at the end of its input. With "id" or "ticket" it first closes a
 // session at once, and then resumes it. The server answers "ask X" with "echo X", one session after the other.
@@ -24,6 +28,47 @@ static unsigned char key[64];
 static unsigned key_bytes;
 static int mtu, mfl;
 static const char *how;
+
+#ifndef NO_CERTS
+static const char *server_name;
+
+static int accept_any(int preverify, WOLFSSL_X509_STORE_CTX *store) { return 1; }
+
+static void use_keys(WOLFSSL_CTX *context, char *settings, int is_server) {
+    char *words[6];
+    for (int at = 0; at < 6; at++)
+        words[at] = strtok(at ? NULL : settings, " ");
+    int is_raw = !strcmp(words[0], "raw"), done = 1;
+    if (*words[1] != '-') {
+        done &= wolfSSL_CTX_use_PrivateKey_file(context, words[1], WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS;
+        done &= (is_raw ? wolfSSL_CTX_use_certificate_file(context, words[2], WOLFSSL_FILETYPE_ASN1)
+                        : wolfSSL_CTX_use_certificate_chain_file(context, words[2])) == WOLFSSL_SUCCESS;
+    }
+    if (*words[3] != '-')
+        done &= wolfSSL_CTX_load_verify_locations(context, words[3], NULL) == WOLFSSL_SUCCESS;
+    if (is_raw) {
+        char type[] = {WOLFSSL_CERT_TYPE_RPK};
+        done &= wolfSSL_CTX_set_client_cert_type(context, type, 1) == WOLFSSL_SUCCESS;
+        done &= wolfSSL_CTX_set_server_cert_type(context, type, 1) == WOLFSSL_SUCCESS;
+    }
+    if (!done) {
+        puts("failed: keys");
+        exit(1);
+    }
+    int mode = WOLFSSL_VERIFY_PEER | (is_server ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+    wolfSSL_CTX_set_verify(context, !is_server || *words[4] != '-' ? mode : WOLFSSL_VERIFY_NONE, is_raw ? accept_any : NULL);
+    server_name = *words[5] == '-' ? NULL : words[5];
+}
+
+static void report_alert(WOLFSSL *ssl) {
+    WOLFSSL_ALERT_HISTORY history;
+    if (wolfSSL_get_alert_history(ssl, &history) == WOLFSSL_SUCCESS && history.last_rx.level == alert_fatal)
+        printf("alert %d\n", history.last_rx.code);
+}
+#else
+static void use_keys(WOLFSSL_CTX *context, char *settings, int is_server) {}
+static void report_alert(WOLFSSL *ssl) {}
+#endif
 
 static void fail(const char *what, int error) {
     printf("failed: %s: %d %s\n", what, error, wolfSSL_ERR_reason_error_string(error));
@@ -48,6 +93,10 @@ static void configure(WOLFSSL *ssl, int fd) {
     wolfSSL_dtls_set_using_nonblock(ssl, 1);
     if (mtu)
         wolfSSL_dtls_set_mtu(ssl, mtu);
+#ifndef NO_CERTS
+    if (server_name)
+        wolfSSL_check_domain_name(ssl, server_name);
+#endif
 }
 
 // Waits for a datagram, for input, or until the timer of the handshake expires; returns whether there is input.
@@ -112,8 +161,10 @@ static void client(WOLFSSL_CTX *context, struct sockaddr_in *address) {
         if (session)
             wolfSSL_set_session(ssl, session);
         int error = finish_handshake(ssl, fd, wolfSSL_connect);
-        if (error)
+        if (error) {
+            report_alert(ssl);
             fail("connect", error);
+        }
         wolfSSL_write(ssl, question, strlen(question));
         if (receive(ssl, fd, message, sizeof message, 0) > 0)
             fputs(message, stdout);
@@ -156,6 +207,8 @@ static void serve(WOLFSSL_CTX *context, struct sockaddr_in *address) {
         wolfSSL_dtls_set_peer(ssl, &from, size);
         int error = finish_handshake(ssl, fd, wolfSSL_accept);
         if (error)
+            report_alert(ssl);
+        if (error)
             printf("no session: %d %s\n", error, wolfSSL_ERR_reason_error_string(error));
         int length = 0;
         while (!error && (length = receive(ssl, fd, message, sizeof message, 0)) > 0) {
@@ -191,12 +244,16 @@ int main(int count, char **words) {
     WOLFSSL_CTX *context = wolfSSL_CTX_new(is_server ? wolfDTLSv1_2_server_method() : wolfDTLSv1_2_client_method());
     if (!context || wolfSSL_CTX_set_cipher_list(context, words[3]) != WOLFSSL_SUCCESS)
         fail("cipher", 0);
-    if (is_server) {
+    char *keys = getenv("DICE_KEYS");
+    if (keys)
+        use_keys(context, keys, is_server);
+    if (is_server && !keys)
         wolfSSL_CTX_set_psk_server_callback(context, find_key);
-        serve(context, &address);
-    } else {
+    else if (!keys)
         wolfSSL_CTX_set_psk_client_callback(context, give_key);
+    if (is_server)
+        serve(context, &address);
+    else
         client(context, &address);
-    }
     return 0;
 }

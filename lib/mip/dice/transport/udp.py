@@ -13,7 +13,7 @@ import socket
 
 _TYPING = const(0)
 _RECALL = const(0xFF)
-_DATAGRAM_MAX_BYTES = const(1232)
+_RECEIVE_MAX_BYTES = const(1473)
 
 if _TYPING:
     from typing import Any
@@ -108,7 +108,7 @@ class Unicast:
         while True:
             try:
                 # MicroPython's readinto would allocate less, but joins datagrams until its buffer is full.
-                datagram, source = self.socket.recvfrom(_DATAGRAM_MAX_BYTES + 1)
+                datagram, source = self.socket.recvfrom(_RECEIVE_MAX_BYTES)
                 return datagram if self._peer in (None, source) or _RECALL in datagram[:1] else b"", source
             except OSError as error:
                 if error.errno in _NOTHING:
