@@ -38,7 +38,7 @@ def needs_more(name):
 # The emulator needs up to half an hour for these, half of it for test_states.
 SLOW = {"test_aio_group", "test_lifetime", "test_member", "test_replay", "test_ages", "test_aio_supervision", "test_presence"}
 SLOW |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "test_session", "test_states", "test_aio_session"}
-SLOW |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_resumption", "test_revocation"}
+SLOW |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_resumption", "test_revocation", "test_p256"}
 SLOW |= {"test_store_nvs", "test_nonce_states", "test_manager_numbers", "test_manager_rations", "test_manager_rollback"}
 
 
