@@ -37,6 +37,7 @@ class Managers:
     * "identity", "key"; "next": {"identity", "key"} that no session has proved yet.
     * A node with a raw public key has "private" instead of "key", as its "next" has, which it makes itself; "servers": the public
       keys of its managers, points.
+    * One with a certificate has "chain", "anchors" and "server", the name in the certificate of the manager, too.
 
     `routes` are the resources for a session with the manager, and for nobody else.
     """
@@ -181,7 +182,7 @@ class Managers:
         """
         from dice.crypto import curve
 
-        if "private" not in self._key:
+        if "private" not in self._key or "chain" in self._settings:
             return BAD_REQUEST, b""
         settings = dict(self._settings)
         if settings.get("next", self._key)["private"] == self._key["private"]:
@@ -193,6 +194,12 @@ class Managers:
 
 def credentials_of(key, settings):
     """Return what dice.connect() takes, for a key of `settings`."""
+    if "chain" in settings:
+        from dice.dtls.kx_cert import Certificate
+        from dice.x509.chain import Trust
+
+        chain, anchors = ([unhexlify(each) for each in settings[name]] for name in ("chain", "anchors"))
+        return Certificate(unhexlify(key["private"]), chain, Trust(anchors), settings["server"], clock=None)
     if "private" in key:
         from dice.dtls.kx_rpk import RawPublicKey  # only where it is needed, and there
 

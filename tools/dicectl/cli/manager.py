@@ -7,7 +7,15 @@ import contextlib
 import rich_click as click
 
 from dice.limits import DELIVERY_PACE_MS, EXPEL_PACE_MS, REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
-from dicectl.cli import manager_addresses, manager_audit, manager_backup, manager_key, manager_new, manager_service
+from dicectl.cli import (
+    manager_addresses,
+    manager_audit,
+    manager_backup,
+    manager_certify,
+    manager_key,
+    manager_new,
+    manager_service,
+)
 from dicectl.cli.options import Period
 
 
@@ -212,6 +220,7 @@ for _command in (
     manager_audit.audit,
     manager_backup.backup,
     manager_backup.restore,
+    manager_certify.certify,
     manager_key.key,
     manager_key.encrypt,
     manager_key.decrypt,

@@ -6,12 +6,12 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes, provision_label, provision_rotate
+from dicectl.cli import changes, provision_label, provision_rotate, signing
 from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
-from dicectl.manager.registry.public_keys import PSK, RPK
+from dicectl.manager.registry.public_keys import CERTIFICATE, PSK, RPK
 
 _to = click.option("--to", "folder", type=click.Path(file_okay=False), help="Folder of a node on the unix port or this computer.")
 _port = click.option("--port", shell_complete=complete_port, help="Serial port of a board.")
@@ -20,9 +20,10 @@ _force = click.option("--force", is_flag=True, help="Overwrite the key of anothe
 _key = click.option(
     "--key",
     "kind",
-    type=click.Choice((PSK, RPK)),
-    help="The kind of its key: pre-shared, or a raw public key, which the device makes itself.",
+    type=click.Choice((PSK, RPK, CERTIFICATE)),
+    help="The kind of its key: pre-shared, or a raw public key or one with a certificate, which the device makes itself.",
 )
+_ca = click.option("--ca", type=click.Path(file_okay=False), help="Folder of the authority that signs certificates (dicectl ca).")
 _SHOWN_MAX = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -70,6 +71,7 @@ def _report(settings, where, as_json):
 @click.option("--group", "groups", multiple=True, help="Group to join, as GROUP or GROUP:ROLE; roles: listener, answering, sender.")
 @click.option("--count", type=click.IntRange(1, 1000), help="Create NAME-1 to NAME-COUNT; numbers have leading zeros.")
 @_key
+@_ca
 @_to
 @_port
 @click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write name, identity, groups and place of what was made.")
@@ -82,7 +84,7 @@ def _report(settings, where, as_json):
 @changes.dry_run
 @_json
 @control.option
-def new(names, groups, count, kind, folder, port, table, labels, force, dry_run, as_json, registry):
+def new(names, groups, count, kind, ca, folder, port, table, labels, force, dry_run, as_json, registry):
     """Create devices, add them to groups, and write their configurations.
 
     Without --to and --port the configuration is written to the only board that is connected by USB. Of several devices, each gets a
@@ -103,9 +105,9 @@ def new(names, groups, count, kind, folder, port, table, labels, force, dry_run,
         changes.planned(registry, as_json, "provision_all", devices=devices)
         return
     if len(devices) == 1 and not count:
-        made = [_one(registry, devices[0], kind, folder, port, force)]
+        made = [_one(registry, devices[0], (kind, ca), folder, port, force)]
     else:
-        made = _many(registry, devices, kind, folder, port, not as_json)
+        made = _many(registry, devices, (kind, ca), folder, port, not as_json)
     if table:
         _write_table(table, made)
     if labels:
@@ -129,8 +131,18 @@ def _numbered(names, count):
 
 
 def _with_key(target, kind, device):
-    """Return a device as the manager is asked for it: with the point of a key that it has made, if it is to have its own."""
-    return {**device, "point": target.make_key().hex()} if kind == RPK else device
+    """Return a device as the manager is asked for it: with the point of a key that it has made, if it is to have its own.
+
+    `kind` is that of the key, and the folder of the authority that signs certificates.
+    """
+    if kind[0] not in (RPK, CERTIFICATE):
+        return device
+    if kind[0] == CERTIFICATE:
+        signing.check(kind[1])
+    point = target.make_key()
+    if kind[0] == RPK:
+        return {**device, "point": point.hex()}
+    return {**device, "point": point.hex(), "chain": signing.sign(kind[1], point, device["name"], "client")[0]}
 
 
 def _one(registry, device, kind, folder, port, force):
@@ -193,6 +205,7 @@ def _write_table(path, made):
 @command.command()
 @_name
 @_key
+@_ca
 @_to
 @_port
 @_force
@@ -200,7 +213,7 @@ def _write_table(path, made):
 @wait_option
 @_json
 @control.option
-def replace(name, kind, folder, port, force, dry_run, wait, as_json, registry):
+def replace(name, kind, ca, folder, port, force, dry_run, wait, as_json, registry):
     """Replace a broken or lost device: the new one gets the same name and groups, a new identity and a new key.
 
     Without --key, that is of the same kind as the key of the old one.
@@ -220,7 +233,7 @@ def replace(name, kind, folder, port, force, dry_run, wait, as_json, registry):
     kind = kind or control.call(registry, "device", name=name)["kind"]
     with open_target(folder, port) as target:
         target.check(name, force)
-        settings = control.call(registry, "replace", **_with_key(target, kind, {"name": name}))
+        settings = control.call(registry, "replace", **_with_key(target, (kind, ca), {"name": name}))
         hint = f"the old device is already expelled: run dicectl provision replace {name} again"
         try:
             where = target.write(settings)
@@ -332,7 +345,8 @@ def show(name, as_json, registry):
     created = device["created"] and datetime.datetime.fromtimestamp(device["created"]).isoformat(" ", "seconds")
     click.echo(f"{device['name']}: identity {device['identity']}, {words(device)}")
     if "fingerprint" in device:
-        click.echo(f"raw public key {device['fingerprint']}")
+        name = f", certified as {device['certificate']}" if "certificate" in device else ""
+        click.echo(f"raw public key {device['fingerprint']}" if not name else f"public key {device['fingerprint']}{name}")
     if created:
         click.echo(f"created {created}")
     lines = []

@@ -10,6 +10,7 @@ import rich_click as click
 from dicectl.cli.progress import bar
 from dicectl.errors import FAILED
 from dicectl.manager import control
+from dicectl.manager.registry.public_keys import CERTIFICATE
 
 _POLL_S = 0.5
 _SHOWN_MAX = 10
@@ -17,7 +18,7 @@ _SHOWN_MAX = 10
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everybody", is_flag=True, help="All devices.")
+@click.option("--all", "everybody", is_flag=True, help="All devices but those with certificates.")
 @click.option("--wait", "wait_s", type=click.IntRange(0), default=60, show_default=True, help="Seconds to wait for the devices.")
 @click.option("--dry-run", is_flag=True, help="Check and name the devices, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -41,7 +42,9 @@ def rotate(context, names, everybody, wait_s, dry_run, as_json, registry):
 
     if bool(names) == everybody:
         raise click.UsageError("name devices, or --all")
-    found = list(dict.fromkeys(names)) or control.call(registry, "names")["devices"]
+    found = list(dict.fromkeys(names))
+    if everybody:
+        found = [device["name"] for device in control.call(registry, "devices") if device["kind"] != CERTIFICATE]
     requests = [found[begin : begin + ROTATE_MAX] for begin in range(0, len(found), ROTATE_MAX)]
     if dry_run:
         for some in requests:

@@ -7,7 +7,7 @@ import fnmatch
 from dice.aio.wait import now
 from dice.group.manager import ANSWERING, LISTENER, SENDER
 from dicectl.errors import FAILED, USAGE, CommandError
-from dicectl.manager import presence
+from dicectl.manager import certificates, presence
 from dicectl.manager.group_requests import NAME
 from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.public_keys import PSK, RPK, PublicKey
@@ -84,12 +84,13 @@ class DeviceRequests:
             ]
         return list(dict.fromkeys(found))
 
-    def do_provision(self, name, groups, point=None):
+    def do_provision(self, name, groups, point=None, chain=None):
         """Create a device that is a member of `groups`, {name: role}; return its configuration.
 
         `point`: the public key that it has made itself, hexadecimal; then its configuration has no key. None: a pre-shared one.
+        `chain`: its certificate and the issuers of that, DER in hex, if it has one.
         """
-        return self.do_provision_all([{"name": name, "groups": groups, "point": point}])[0]
+        return self.do_provision_all([{"name": name, "groups": groups, "point": point, "chain": chain}])[0]
 
     def do_provision_all(self, devices):
         """Create devices, each as do_provision() does, in one transaction; return their configurations.
@@ -107,27 +108,35 @@ class DeviceRequests:
                 joining.setdefault((group, role), []).append(device["name"])
         with self._service.together():
             enrol = self._service.registry.enrol
-            made = {device["name"]: enrol(device["name"], self._public_key(device.get("point"))) for device in devices}
+            made = {
+                device["name"]: enrol(device["name"], self._public_key(device.get("point"), device.get("chain")))
+                for device in devices
+            }
             for (group, role), names in joining.items():
                 self._groups.do_add(group, names, role)
-        return [self._settings(device["name"], *made[device["name"]], device["groups"]) for device in devices]
+        return [self._settings(each["name"], *made[each["name"]], each["groups"], each.get("chain")) for each in devices]
 
-    def _public_key(self, point):
-        """Return the PublicKey of a point, hexadecimal, or None for None; raises CommandError if it is no point of P-256."""
+    def _public_key(self, point, chain):
+        """Return the PublicKey of a point or of a chain of certificates, or None if there is neither; raises CommandError."""
         if point is None:
             return None
         own_keys.private(self._service.registry)  # in the same transaction, if it is new
+        if chain:
+            return certificates.of_device(self._service.registry, chain)
         try:
             return PublicKey(RPK, own_keys.fingerprint(bytes.fromhex(point)))
         except ValueError:
             raise CommandError("this is no public key of P-256: the board has damaged it", FAILED)
 
-    def _settings(self, name, identity, key, groups):
+    def _settings(self, name, identity, key, groups, chain=None):
         """Return the configuration of a device, for its node.json; that of a raw public key has the public one of the manager."""
         registry = self._service.registry
         credential = {"key": key.hex()}
         if identity in registry.public:
             credential = {"fingerprint": registry.public[identity].fingerprint.hex(), "servers": [own_keys.point(registry).hex()]}
+        if chain:
+            setting = registry.setting(certificates.SETTING)
+            credential |= {"chain": chain, "anchors": setting["anchors"], "server": setting["name"]}
         return {
             "name": name,
             "identity": identity.decode(),
@@ -137,10 +146,10 @@ class DeviceRequests:
             "groups": list(groups),
         }
 
-    def do_replace(self, name, point=None):
+    def do_replace(self, name, point=None, chain=None):
         """Create a device that takes the place of another one, which is expelled; return the configuration of the new one.
 
-        `point` is as for do_provision().
+        `point` and `chain` are as for do_provision().
         """
         old = self._service.identity(name)
         session_identities = self._service.registry.session_identities(old)
@@ -148,13 +157,14 @@ class DeviceRequests:
         with self._service.together():
             retired = f"{name}.{old.decode()}"[-64:]
             self._service.registry.rename(name, retired)
-            identity, key = self._service.registry.enrol(name, self._public_key(point))
+            self._service.registry.retire_key(old)
+            identity, key = self._service.registry.enrol(name, self._public_key(point, chain))
             for group in groups:
                 self._service.managers[group].replace(old, identity, now())
                 self._service.kdc.changed(group)
             self._service.registry.wipe(retired)
         self._service.disconnect(old, session_identities)
-        return self._settings(name, identity, key, groups)
+        return self._settings(name, identity, key, groups, chain)
 
     def do_rename(self, name, other):
         """Give a device another name; nothing changes for the device itself."""

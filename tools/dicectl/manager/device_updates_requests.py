@@ -4,6 +4,7 @@
 
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.device_updates import check_managers
+from dicectl.manager.registry.public_keys import CERTIFICATE
 
 ROTATE_MAX = 100  # in one transaction: the manager does nothing else meanwhile
 
@@ -23,6 +24,9 @@ class DeviceUpdatesRequests:
         if len(names) > ROTATE_MAX:
             raise CommandError(f"one request changes {ROTATE_MAX} keys at most", USAGE)
         identities = {name: self._service.identity(name) for name in names}
+        for name, identity in identities.items():
+            if registry.kind(identity) == CERTIFICATE:
+                raise CommandError(f"{name} has a certificate, which it cannot change: dicectl provision replace {name}", USAGE)
         if dry_run:
             return dict.fromkeys(identities)
         with registry.together():

@@ -3,9 +3,11 @@
 """The key exchanges of a manager: each device proves the kind of key that the registry has of it, and no other."""
 
 from dice.dtls.kx_any import AnyOf
+from dice.dtls.kx_cert_server import CertificateServer
 from dice.dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.kx_rpk_server import RawPublicKeyServer
+from dicectl.manager import certificates
 from dicectl.manager.registry.public_keys import RPK
 
 
@@ -17,6 +19,11 @@ class Exchanges:
         self._parts = [PskLookup(registry.find), EcdhePskLookup(registry.find)]
         if registry.own_key(RPK):
             self._parts.append(RawPublicKeyServer(registry.own_key(RPK), registry.find_raw))
+        setting = registry.setting(certificates.SETTING)
+        if setting:
+            chain, trust = certificates.decoded(setting["chain"]), certificates.trust(setting)
+            find = registry.find_certificate
+            self._parts.append(CertificateServer(registry.own_key(RPK), chain, trust, find, clock=certificates.now))
         self.credentials = AnyOf(*self._parts)
         self.credentials.bytes_max = bytes_max
 

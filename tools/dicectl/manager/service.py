@@ -16,6 +16,7 @@ from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
+from dicectl.manager.certificate_requests import CertificateRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates
 from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
@@ -44,7 +45,7 @@ def requests_of(service):
     """Return the objects that execute requests on a ManagerService: do_X() of one of them executes the request X."""
     groups = GroupRequests(service)
     requests = [groups, GroupChanges(service, groups), DeviceRequests(service, groups)]
-    return [*requests, AuditRequests(service), DeviceUpdatesRequests(service)]
+    return [*requests, AuditRequests(service), CertificateRequests(service), DeviceUpdatesRequests(service)]
 
 
 class ManagerService:

@@ -6,6 +6,7 @@ The devices of all kinds are the same: a name and a random identity. They differ
 """
 
 import secrets
+from dataclasses import replace
 
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import psk_identity as psk
@@ -128,6 +129,12 @@ class Keys(Storage):
         following = key.offering(fingerprint)
         self.public.check_free(following, identity)
         self._store_public(identity, following, "key-offered", key=self.key_number(identity) + 1, fingerprint=fingerprint.hex())
+
+    def retire_key(self, identity):
+        """Take its certificate's name from a device that is about to be deleted, so that the one in its place can have it."""
+        key = self.public.get(identity)
+        if key and key.kind == CERTIFICATE:
+            self._store_public(identity, replace(key, name=f"{key.name}#{identity.decode()}"), "key-retired")
 
     def proved(self, session_identity):
         """End the change of the key that a session has proved, if it is a next one; return the identities of sessions to check."""

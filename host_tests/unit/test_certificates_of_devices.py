@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""Devices with certificates of a local authority beside those with other keys: the manager's own service, in virtual time."""
+
+import asyncio
+import json
+import os
+
+import pytest
+
+import dice
+from dice.aio.coap import Coap
+from dice.coap.resource import Router
+from dice.crypto import curve
+from dice.dtls.kx_cert import Certificate
+from dice.dtls.kx_rpk import RawPublicKey
+from dice.x509.chain import Trust
+from dicectl.cli import signing
+from dicectl.errors import CommandError
+from dicectl.manager import authority
+from dicectl.manager.registry import own_keys
+from host_tests.unit import test_device_updates
+from host_tests.unit.test_device_updates import run
+from host_tests.unit.test_provision_command import manager
+from host_tests.unit.test_raw_keys_of_a_town import Town as RawTown
+from host_tests.unit.test_raw_keys_of_a_town import refused
+
+__all__ = ["manager"]
+
+
+class Town(RawTown):
+    """A town with an authority; devices that are named "signed..." have certificates."""
+
+    async def start(self):
+        self.ca = self.folder / "ca"
+        own_keys.private(self.registry)
+        if not self.ca.exists():
+            authority.new(self.ca, "test")
+            await super().start()
+            chain, anchor = signing.sign(self.ca, own_keys.point(self.registry), "manager.house", "server")
+            self.do("certify", chain=chain, anchors=[anchor])
+            self.kill()
+        await super().start()
+
+    def add(self, name):
+        return self.begin(*self.made("provision", name, groups={})) if name.startswith("signed") else super().add(name)
+
+    def made(self, do, name, ca=None, **more):
+        private = curve.generate(os.urandom)
+        chain, _ = signing.sign(ca or self.ca, curve.public(private), name, "client")
+        return self.do(do, name=name, point=curve.public(private).hex(), chain=chain, **more), private
+
+
+@pytest.fixture(autouse=True)
+def town(monkeypatch):
+    monkeypatch.setattr(test_device_updates, "Town", Town)
+
+
+def certificate(stored, **changed):
+    """Return what somebody can connect with who has copied a node.json."""
+    stored = {**stored, **changed}
+    chain, anchors = ([bytes.fromhex(each) for each in stored[name]] for name in ("chain", "anchors"))
+    return Certificate(bytes.fromhex(stored["private"]), chain, Trust(anchors), stored["server"], clock=None)
+
+
+def test_all_kinds_connect_and_are_who_they_are(tmp_path):
+    async def scenario(town):
+        nodes = [town.add(name) for name in ("raw", "shared", "signed", "signed-2")]
+        await asyncio.sleep(15)
+        assert set(town.service.kdc.connected) == {node.identity for node in nodes}
+        kinds = {device["name"]: device["kind"] for device in town.do("devices")}
+        assert kinds == {"raw": "rpk", "shared": "psk", "signed": "certificate", "signed-2": "certificate"}
+        stored = nodes[2].stored
+        assert set(stored) == {
+            "name", "identity", "private", "servers", "chain", "anchors", "server", "manager", "managers", "groups"
+        }  # fmt: skip
+        # Its key alone is none, and the certificate of another is none without that key.
+        await refused(town, RawPublicKey(bytes.fromhex(stored["private"]), [bytes.fromhex(stored["servers"][0])]))
+        await refused(town, certificate(stored, server="other.house"))
+        private = curve.generate(os.urandom)
+        chain, _ = signing.sign(town.ca, curve.public(private), "signed", "client")
+        await refused(town, certificate(stored, private=private.hex(), chain=chain))  # the authority is trusted, the key is not
+        authority.new(tmp_path / "other", "other")
+        own = bytes.fromhex(stored["private"])
+        chain, _ = signing.sign(tmp_path / "other", curve.public(own), "signed", "client")
+        await refused(town, certificate(stored, chain=chain))  # the right key, of a stranger's authority
+        for identity in (b"signed", nodes[2].identity):
+            await refused(town, dice.Psk(identity, b"\0"))
+        with pytest.raises(CommandError, match="which it cannot change: dicectl provision replace signed"):
+            town.do("rotate", names=["signed"])
+        with pytest.raises(CommandError, match="does not trust this certificate"):
+            town.made("provision", "x", ca=tmp_path / "other", groups={})
+        assert len(town.service.kdc.connected) == 4
+
+    run(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("end", ["wipe", "replace"])
+def test_what_a_deleted_device_had_ends_at_once(tmp_path, end):
+    """Also though its certificate never expires, and the new device has one of the same name."""
+
+    async def scenario(town):
+        node = town.add("signed")
+        await asyncio.sleep(5)
+        thief = certificate(node.stored)
+        network = town.network.host("thief")
+        connection = await dice.connect(("", 0), thief, network=network, timer_ms=1000, tickets=True)
+        ticket = connection.session.resumption()
+        Coap(connection, Router({}))
+        await asyncio.sleep(1)
+        assert not connection.ended
+        if end == "wipe":
+            town.do("wipe", name="signed")
+        else:
+            node.cut()
+            settings, private = town.made("replace", "signed")
+            node.path.unlink()
+            node.folder.rmdir()
+            town.begin(settings, private)
+        await asyncio.sleep(1)
+        assert connection.ended
+        await refused(town, thief)
+        await refused(town, thief, resume=ticket)
+        await asyncio.sleep(10)
+        expected = {town.nodes["signed"].identity} if end == "replace" else set()
+        assert set(town.service.kdc.connected) == expected and node.identity not in expected
+
+    run(tmp_path, scenario)
+
+
+def test_a_manager_is_certified_and_devices_are_signed_by_commands(manager, tmp_path):
+    assert "needs an authority" in manager("provision", "new", "lamp", "--key", "certificate", "--to", "lamp", status=2)
+    manager("ca", "new", "home-ca")
+    signed = ("--key", "certificate", "--ca", "home-ca")
+    assert "no certificate yet: dicectl manager certify" in manager("provision", "new", "lamp", *signed, "--to", "lamp", status=2)
+    assert "would be certified" in manager("manager", "certify", "home-ca", "--name", "manager.house", "--dry-run")
+    assert "restart the manager" in manager("manager", "certify", "home-ca", "--name", "manager.house")
+    made = manager("provision", "new", "lamp", *signed, "--to", "lamp", "--json")
+    stored = json.loads((tmp_path / "lamp" / "node.json").read_text())
+    assert stored["server"] == "manager.house" and len(stored["chain"]) == len(stored["anchors"]) == 1
+    shown = manager("provision", "show", "lamp", "--json")
+    assert (shown["kind"], shown["certificate"], shown["fingerprint"]) == ("certificate", "lamp", made["fingerprint"])
+    assert "certified as lamp" in manager("provision", "show", "lamp")
+    listed = {entry["name"]: entry["key"] for entry in manager("ca", "list", "home-ca", "--json")}
+    assert listed["lamp"] == made["fingerprint"] and "manager.house" in listed
+    assert "needs an authority" in manager("provision", "replace", "lamp", "--to", "lamp", status=2)
+    again = manager("provision", "replace", "lamp", "--ca", "home-ca", "--to", "lamp", "--json")
+    assert again["fingerprint"] != made["fingerprint"]
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and stored["private"].encode() in path.read_bytes()]
+    assert files == [] and stored["private"] not in json.dumps([made, shown, again])

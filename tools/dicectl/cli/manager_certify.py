@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""`dicectl manager certify`: the certificate of a manager."""
+
+import json
+
+import rich_click as click
+
+from dicectl.cli import signing
+from dicectl.manager import control
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False), metavar="CA")
+@click.option("--name", required=True, help="DNS name of the manager; devices look for it in its certificate.")
+@click.option("--dry-run", is_flag=True, help="Check that there are a manager and an authority, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@control.option
+def certify(folder, name, dry_run, as_json, registry):
+    """Certify the manager's own key by a local authority, and trust that authority for devices with certificates.
+
+    Then restart the manager. Devices with other kinds of keys do not notice.
+
+    \b
+    Example:
+      dicectl ca new home-ca
+      dicectl manager certify home-ca --name manager.house
+    """
+    found = control.call(registry, "public_key")
+    signing.check(folder)
+    if not dry_run:
+        chain, anchor = signing.sign(folder, bytes.fromhex(found["point"]), name, "server")
+        found = control.call(registry, "certify", chain=chain, anchors=[anchor])
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    click.echo(f"the key {found['fingerprint']} {'would be' if dry_run else 'is'} certified as {name}")
+    if not dry_run:
+        click.echo("restart the manager; then: dicectl provision new NAME --key certificate --ca " + folder)
