@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from dice.codes import USAGE_CLIENT, USAGE_SERVER
+from dice.dtls.kx_cert import Certificate
+from dice.dtls.kx_cert_server import CertificateServer
 from dice.errors import PeerError
 from dice.x509.chain import Trust, verify
 from dicectl.__main__ import cli
@@ -25,6 +27,7 @@ from dicectl.errors import CommandError
 from dicectl.manager import authority
 from host_tests import certificates
 from host_tests.certificates import Key
+from host_tests.portable.dtls_pair import pair, settle
 
 EUI64 = "00-12-4B-00-14-B5-D9-A7"
 NOW = certificates.NOW
@@ -78,6 +81,23 @@ def test_what_it_signs_is_short_and_is_verified_by_dice_and_by_openssl(run, name
         verify([der(made)], Trust([anchor("home")]), None, now, USAGE_CLIENT)
     check = ["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", "home/ca.pem", "lamp.pem"]
     assert subprocess.run(check, capture_output=True, text=True).stdout == "lamp.pem: OK\n"
+
+
+def test_a_handshake_with_certificates_of_an_authority(home):
+    """A device is known by its EUI-64, a server by its name."""
+    public = {name: Key(name).own.public_key() for name in ("lamp", "manager")}
+    lamp = der(home.sign(public["lamp"], EUI64, ["client"], now=NOW))
+    manager = der(home.sign(public["manager"], "manager.home.arpa", ["server"], now=NOW))
+    trust = Trust([der(home.certificate)])
+    ours = Certificate(Key("lamp").private, [lamp], trust, "manager.home.arpa", clock=lambda: NOW)
+    theirs = CertificateServer(Key("manager").private, [manager], trust, clock=lambda: NOW)
+    sessions = pair(psk=ours, lookup=theirs)
+    settle(*sessions)
+    assert [session.identity for session in sessions] == [b"manager.home.arpa", EUI64.lower().encode()]
+    swapped = Certificate(Key("manager").private, [manager], trust, "manager.home.arpa", clock=lambda: NOW)
+    sessions = pair(psk=swapped, lookup=theirs)
+    settle(*sessions)
+    assert sessions[1].error.alert == 43
 
 
 def test_an_eui64_is_where_rfc_7925_and_where_its_successor_has_it(home):
