@@ -25,7 +25,7 @@ def _remembering(name, compute):
 
 
 class Remembered:
-    """Within it, the curve of MicroPython remembers its results. Signatures of the same digest are equal."""
+    """Within it, the curve of MicroPython remembers its results until its end. Signatures of the same digest are equal."""
 
     def __enter__(self):
         self._kept = [getattr(curve, name) for name in _NAMES]
@@ -35,3 +35,4 @@ class Remembered:
     def __exit__(self, *raised):
         for name, compute in zip(_NAMES, self._kept):
             setattr(curve, name, compute)
+        _results.clear()
