@@ -77,10 +77,22 @@ def test_dice_server_exchanges_data_with_the_long_tag(name, is_raw, tmp_path):
 
 @pytest.mark.parametrize("length", [1, 3])
 def test_chains_of_other_lengths_are_verified(length, tmp_path):
-    """OpenSSL sends the root too behind a chain of one."""
+    """OpenSSL sends the root too behind a chain of one. By itself it would use the MTU of loopback, which is 65,536."""
     peer, pair = peers.get("OpenSSL"), Pair(tmp_path, False, length)
-    run_client(peer, pair.suite, {"keys": pair.peer_server}, credentials=pair.client, note=f"mutual, chains of {length}")
-    run_server(peer, pair.suite, {"keys": pair.peer_client}, credentials=pair.server, note=f"mutual, chains of {length}")
+    note = f"mutual, chains of {length}"
+    session, _ = run_client(peer, pair.suite, {"keys": pair.peer_server, "mtu": 1472}, credentials=pair.client, note=note)
+    assert session.layer.dropped == {}
+    (session,), _ = run_server(peer, pair.suite, {"keys": pair.peer_client, "mtu": 1472}, credentials=pair.server, note=note)
+    assert session.layer.dropped == {}
+
+
+def test_a_server_that_requests_a_certificate_may_do_without(tmp_path):
+    """The client has none, and sends an empty Certificate."""
+    peer, pair = peers.get("OpenSSL"), Pair(tmp_path, False, mutual=False)
+    keys = pair.peer_server
+    keys.ask = "request"
+    _, relay = run_client(peer, pair.suite, {"keys": keys}, credentials=pair.client, note="requested, client without")
+    assert proves(relay) == (True, False)
 
 
 @pytest.mark.parametrize("name, is_raw", [("MbedTLS", False), ("BouncyCastle", True)])

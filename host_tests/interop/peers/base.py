@@ -34,7 +34,7 @@ class Keys:
 
     `is_raw`: raw public keys, or else certificates. `own`: an Issued; None for a client without. `trusted`: the other side's
     Issued, of which its raw key or its root is trusted; None for anybody. `name`: what a client demands of a server's certificate.
-    `ask`: a server demands a client's. `folder`: a pathlib.Path for files.
+    `ask`: a server demands a client's, or only requests it ("request", OpenSSL). `folder`: a pathlib.Path for files.
     """
 
     def __init__(self, folder, is_raw, own, trusted, name=None, ask=True):

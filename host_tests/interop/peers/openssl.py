@@ -52,7 +52,7 @@ class OpenSSL(Peer):
     def _serve(self, port, suite, identity, key, mtu=None, ticket=True, name=None, alpn=(), export=None, keys=None):
         words = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-listen"]
         words += self._common(suite, identity, key, mtu, ticket, alpn, export, keys)
-        words += (["-Verify", 5] if keys.ask else []) if keys else ["-nocert"]
+        words += (["-verify" if keys.ask == "request" else "-Verify", 5] if keys.ask else []) if keys else ["-nocert"]
         return PeerProcess(self, words + (["-tlsextdebug"] if name else []), answer_lines=True)
 
     def _connect(
