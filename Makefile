@@ -40,6 +40,9 @@ mutants: $(READY)  ## changes of lib/dice/dtls and lib/dice/group that no test n
 firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Debian's packages
 	@$(BIN)/dicectl build RPI_PICO --from-debian
 
+native: $(READY)  ## P-256 and AES-CCM in C for boards with stock firmware, for the next wheel: needs a compiler for each processor
+	$(BIN)/python -m dicectl.firmware.prebuilt
+
 targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: an hour, or one with TARGET=riscv32
 	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k $(TARGET))
 

@@ -9,6 +9,7 @@
     include("path/to/lib/manifest.py", unix=True)           # everything, for MicroPython's unix port
     include("path/to/lib/manifest.py", native=True)         # for firmware that runs native code (False: that does not)
     include("path/to/lib/manifest.py", esp32=False)         # without what only an ESP32 loads
+    include("path/to/lib/manifest.py", ctr=False)           # without what needs the CTR mode, which stock firmware lacks
     include("path/to/lib/manifest.py", c_module=True)       # for firmware with the module `_dice`, which is in C
 
 Modules are compiled with -O3: without line numbers in tracebacks, which saves flash. The manifest freezes a temporary copy of these
@@ -32,8 +33,9 @@ _MANAGER = tuple(
 _UNIX = ("_posix.py", "transport/udp_network.py", "transport/udp_system.py") + _MANAGER  # for firmware on an operating system
 _PLAIN = ("crypto/ccm.py", "crypto/p256_plain.py")  # for firmware without native code
 _NATIVE = ("crypto/ccm_viper.py", "crypto/p256_viper.py")  # for firmware with native code
-_ESP32 = ("store_nvs.py", "store_rtc.py", "crypto/ccm_ctr.py")  # for an ESP32 alone
-_C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which is in C, and for an ESP32
+_ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
+_CTR = ("crypto/ccm_ctr.py",)  # for firmware of ours for an ESP32, whose cryptolib has the CTR mode
+_C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which is in C, and for the same
 
 # For raw public keys and certificates: in profile `public-keys` alone.
 _PUBLIC_KEYS = (
@@ -63,6 +65,7 @@ _GROUP = (
     "group/counters.py",
     "group/member.py",
     *_ESP32,
+    *_CTR,
     *_C_MODULE,
 )
 
@@ -111,7 +114,7 @@ def _folded(files):
 if "freeze" not in globals():
     metadata(version=_version(), description="DTLS In Constrained Environments", license="MIT", author="The dice authors")
 
-options.defaults(profile="full", unix=False, native=None, esp32=None, c_module=None, fold=True)
+options.defaults(profile="full", unix=False, native=None, esp32=None, ctr=None, c_module=None, fold=True)
 _full = tuple(name for name in _everything() if name not in _PUBLIC_KEYS)
 _profiles = {"none": (), "group": _GROUP, "psk": _GROUP + _PSK, "full": _full, "public-keys": _everything()}
 if options.profile not in _profiles:
@@ -119,7 +122,9 @@ if options.profile not in _profiles:
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())
 _needless = () if options.native is None else _PLAIN if options.native else _NATIVE
 _needless += () if options.esp32 is not False else _ESP32
-_with_c = options.c_module or options.profile == "public-keys" or options.esp32 is not False
+_ctr = options.ctr or (options.ctr is None and options.esp32 is None)
+_needless += () if _ctr else _CTR
+_with_c = options.c_module or options.profile == "public-keys" or _ctr
 _needless += () if _with_c and options.c_module is not False else _C_MODULE
 _files = tuple(name for name in _files if name not in _needless)
 package("dice", files=_files, base_path=_folded(_files) if options.fold and _files else ".", opt=3)

@@ -35,7 +35,8 @@ FIELDS = {
 CONSTANTS = {"dice/_typing.py", "dice/codes.py", "dice/limits.py", "dice/reasons.py"}  # folded, so not shipped
 HOST_ONLY = {"dice/_cpython.py", "dice/_posix.py", "dice/aio/_cpython.py", "dice/crypto/host.py", "dice/transport/udp_system.py"}
 HOST_ONLY |= {"dice/crypto/host_p256.py", "dice/dtls/session_index.py"}
-ESP32 = {"dice/store_nvs.py", "dice/store_rtc.py", "dice/crypto/ccm_ctr.py", "dice/crypto/native.py"}
+ESP32 = {"dice/store_nvs.py", "dice/store_rtc.py"}
+CTR = {"dice/crypto/ccm_ctr.py", "dice/crypto/native.py"}
 UNIX = {"dice/_posix.py", "dice/transport/udp_network.py", "dice/transport/udp_system.py"}
 MANAGER = {f"dice/group/{name}.py" for name in ("device_ids", "gsa_encode", "group_state", "manager", "presence", "progress")}
 MANAGER |= {"dice/group/ration.py", "dice/group/rollback.py", "dice/aio/kdc.py", "dice/aio/key_delivery.py"}
@@ -192,7 +193,9 @@ def test_profiles_contain_each_other():
     ways = {"dice/crypto/ccm.py", "dice/crypto/ccm_viper.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=True)) == {"dice/crypto/ccm.py"}
     assert set(profiles.files("group")) - set(profiles.files("group", native=False)) == ways - {"dice/crypto/ccm.py"}
-    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == ESP32
+    assert set(profiles.files("group")) - set(profiles.files("group", esp32=False)) == ESP32 | CTR
+    assert set(profiles.files("group", esp32=True)) - set(profiles.files("group", esp32=False)) == ESP32
+    assert set(profiles.files("group", esp32=True, ctr=True)) - set(profiles.files("group", esp32=True)) == CTR
     with_c = {"dice/crypto/native.py"}
     assert set(profiles.files("group", esp32=False, c_module=True)) - set(profiles.files("group", esp32=False)) == with_c
     assert set(profiles.files("public-keys", esp32=False)) >= with_c

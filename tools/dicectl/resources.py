@@ -24,7 +24,13 @@ EXAMPLES = FIRMWARE / "examples"
 FIGURES = ROOT / "docs" / "footprint.json"  # the last that `dicectl footprint --write` measured
 MEASURED = ROOT / "docs" / "measured"  # results of `dicectl footprint --port P --add NAME`
 MONITORING = ROOT / "tools" / "dicectl" / "monitoring"  # rules of alerts and a dashboard for users of Prometheus and Grafana
+PREBUILT = ROOT / "tools" / "dicectl" / "prebuilt"  # native modules that a wheel carries: firmware/prebuilt.py
 ON_DEVICE = ROOT / "tools" / "dicectl" / "on_device"  # scripts that run on MicroPython
+
+
+def is_clone():
+    """Return whether dicectl runs from a clone of the repository."""
+    return _CLONE is not None
 
 
 def clone(purpose):

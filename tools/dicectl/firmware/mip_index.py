@@ -18,9 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from dice import __version__
 from dicectl.errors import CommandError
-from dicectl.firmware import bundle, mpy, profiles
+from dicectl.firmware import bundle, mpy, native, prebuilt, profiles
 
-PACKAGES = {"dice": "full", "dice-psk": "psk", "dice-group": "group"}
+PACKAGES = {"dice": "full", "dice-psk": "psk", "dice-group": "group", "dice-public-keys": "public-keys"}
+NATIVE = {"dice-native": "small", "dice-native-fast": "fast"}  # the module _dice, which dice-public-keys depends on
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc", "x64")
 _UNIX = ("x64", "x86")  # architectures of the unix port, which needs more modules
 _NO_ESP32 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", *_UNIX)
@@ -29,9 +30,12 @@ _THREADS = 4
 
 
 def collect(architectures=ARCHITECTURES, progress=lambda _text: None):
-    """Return ({path in the folder: bytes}, overview) of an index without its index.json; raises CommandError."""
+    """Return ({path in the folder: bytes}, overview) of an index without its index.json; raises CommandError.
+
+    The overview's "without_native" are the architectures whose packages lack `_dice`, {architecture: why}.
+    """
     emitted = mpy.cross_version()
-    files, overview = {}, {}
+    files, overview, without = {}, {}, {}
     for architecture in (None, *architectures):
         progress(architecture or "bytecode")
         top = f"{architecture}/" if architecture else ""
@@ -39,14 +43,37 @@ def collect(architectures=ARCHITECTURES, progress=lambda _text: None):
         overview[architecture or ""] = {
             name: {"bytes": len(data), "blocks": bundle.blocks(len(data), 4096)} for name, data in made.items()
         }
-        for name, data in made.items():
-            files |= _package(f"{top}package/{emitted[0]}/{name}", top, {bundle.FILE: data})
+        modules = _native(architecture, emitted, without)
+        overview[architecture or ""] |= {name: {"bytes": len(data)} for name, data in modules.items()}
+        for name, data in {**made, **modules}.items():
+            deps = [["dice-native", __version__]] if name == "dice-public-keys" and modules else []
+            file = native.NAME if name in NATIVE else bundle.FILE
+            files |= _package(f"{top}package/{emitted[0]}/{name}", top, {file: data}, deps)
     progress("sources")
     for name, profile in PACKAGES.items():
         sources = {path: mpy.source_for_mip(path).encode() for path in sorted(profiles.files(profile, unix=profile == "full"))}
         files |= _package(f"package/py/{name}", "", sources)
-    about = {"version": __version__, "mpy": emitted[0], "mpy_sub_version": emitted[1], "packages": overview}
+    about = {
+        "version": __version__,
+        "mpy": emitted[0],
+        "mpy_sub_version": emitted[1],
+        "packages": overview,
+        "without_native": without,
+    }
     return files, about
+
+
+def _native(architecture, emitted, without):
+    """Return {package: bytes of _dice.mpy} for an architecture; if there is none, say why in `without`."""
+    if architecture is None:
+        return {}
+    try:
+        if emitted != prebuilt.EMITTED:
+            raise CommandError("mpy-cross writes another version than native code has")
+        return {name: prebuilt.find(architecture, variant) for name, variant in NATIVE.items()}
+    except CommandError as failure:
+        without[architecture] = failure.format_message()
+        return {}
 
 
 def with_overview(folder, files, about):
@@ -78,11 +105,11 @@ def _bundles(architecture, emitted):
     }
 
 
-def _package(place, top, contents):
+def _package(place, top, contents, deps=()):
     """Return the files of an index of one package: {path: bytes}."""
     hashes = {name: hashlib.sha256(data).hexdigest()[:_HASH_DIGITS] for name, data in contents.items()}
     found = {f"{top}file/{hashes[name][:2]}/{hashes[name]}": data for name, data in contents.items()}
-    about = _json({"v": 1, "version": __version__, "hashes": list(map(list, hashes.items())), "deps": []})
+    about = _json({"v": 1, "version": __version__, "hashes": list(map(list, hashes.items())), "deps": list(deps)})
     return found | {f"{place}/{version}.json": about for version in ("latest", __version__)}
 
 

@@ -47,14 +47,15 @@ def names():
     return _evaluate().profiles
 
 
-def files(profile="full", unix=False, native=None, esp32=None, c_module=None):
+def files(profile="full", unix=False, native=None, esp32=None, ctr=None, c_module=None):
     """Return the files of a profile, relative to lib/: "dice/record.py"; raises CommandError.
 
     `unix` adds the files that the unix port needs. `native` is True for a board that runs native code, False for one that does not,
-    None for both. `esp32` is False for a board that is no ESP32. `c_module` is True for a board with `_dice`, the module in C;
+    None for both. `esp32` is False for a board that is no ESP32. `ctr` is True for a board
+    whose cryptolib has the CTR mode; None means: if `esp32` is None. `c_module` is True for a board with `_dice`, the module in C;
     False leaves out what loads it.
     """
-    return _evaluate(profile=profile, unix=unix, native=native, esp32=esp32, c_module=c_module).files
+    return _evaluate(profile=profile, unix=unix, native=native, esp32=esp32, ctr=ctr, c_module=c_module).files
 
 
 def metadata():

@@ -74,6 +74,48 @@ def installed():
     sys.modules.update(mine)
 
 
+def c_module():
+    """Print True if the firmware has the module `_dice`, in C; one in a file does not count."""
+    try:
+        import _dice
+
+        if not hasattr(_dice, "__file__"):
+            print(True)
+    except Exception:  # such as one for another processor
+        pass
+
+
+def ctr():
+    """Print True if cryptolib has the CTR mode."""
+    try:
+        from cryptolib import aes
+
+        aes(bytes(16), 6, bytes(16))
+        print(True)
+    except Exception:  # stock firmware
+        pass
+
+
+def algorithms():
+    """Print a dict of what computes AES-CCM and P-256: a module, "_dice" if it is in C; None for what is not there."""
+    found = {"AES-CCM": None, "P-256": None}
+    try:
+        from dice import crypto
+
+        if sys.modules.get("_dice") and crypto.crypt is sys.modules["_dice"].crypt:
+            found["AES-CCM"] = "_dice"
+        for name in ("ccm_ctr", "ccm_viper", "ccm"):
+            module = sys.modules.get("dice.crypto." + name)
+            if module and module.crypt is crypto.crypt:
+                found["AES-CCM"] = name
+        from dice.crypto import curve
+
+        found["P-256"] = {"native": "_dice", "pure": "p256"}.get(curve.name(), curve.name())
+    except Exception:  # a profile without it, or backend() says why
+        pass
+    print(repr(found))
+
+
 def backend():
     """Print (name of the cryptographic back end or None, exception or None)."""
     try:

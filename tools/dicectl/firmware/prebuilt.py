@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The dice authors
+# SPDX-License-Identifier: MIT
+"""The native module `_dice` for a board: as a wheel carries it, so that no compiler is needed, else built here (native.py).
+
+    python -m dicectl.firmware.prebuilt     builds all for a wheel (`make native`)
+
+They are in tools/dicectl/prebuilt/, which is not in the repository, with a file SOURCES: setup.py takes them only if that file has
+the hash of the C sources.
+"""
+
+import hashlib
+
+from dicectl import resources
+from dicectl.errors import CommandError
+from dicectl.firmware import native
+from dicectl.firmware.recipe import quiet
+
+DEFAULT = "small"  # the variant for a board with public keys
+NONE = "none"
+EMITTED = (6, 3)  # version and sub-version of .mpy that MicroPython's linker in Debian writes; native code needs exactly these
+CHOICES = (*native.VARIANTS, NONE)
+SOURCES = "SOURCES"
+# What runs on a processor, beside its own code: of those with Thumb, each runs the code of those before it.
+_THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
+
+
+def architecture_for(architecture):
+    """Return the architecture whose module runs on a board of an architecture, or None."""
+    if architecture in _THUMB:
+        older = _THUMB[: _THUMB.index(architecture) + 1]
+        return next(name for name in reversed(older) if name in native.ARCHITECTURES)
+    return architecture if architecture in native.ARCHITECTURES else None
+
+
+def find(architecture, variant=DEFAULT, progress=quiet):
+    """Return the bytes of _dice.mpy for a board's architecture; raises CommandError if there is none and none can be built."""
+    chosen = architecture_for(architecture)
+    if chosen is None:
+        raise CommandError(f"there is no native code for {architecture}; there is for {', '.join(native.ARCHITECTURES)}")
+    path = resources.PREBUILT / file_name(chosen, variant)
+    if not resources.is_clone() and path.is_file():
+        return path.read_bytes()
+    return native.build(chosen, variant, progress).read_bytes()
+
+
+def file_name(architecture, variant):
+    """Return the name of a file in the folder of prebuilt modules."""
+    return f"{architecture}-{variant}.mpy"
+
+
+def sources_hash():
+    """Return the hash of the C sources in firmware/native; setup.py computes the same."""
+    hashed = hashlib.sha256()
+    for path in sorted(path for path in native.FOLDER.rglob("*") if path.is_file()):
+        hashed.update(path.relative_to(native.FOLDER).as_posix().encode() + b"\0" + path.read_bytes())
+    return hashed.hexdigest()
+
+
+def build_all(progress=print):
+    """Build all modules of a wheel; raises CommandError with what is missing."""
+    resources.clone("building for a wheel")
+    for architecture in native.ARCHITECTURES:
+        for variant in native.VARIANTS:
+            native.check(architecture, variant)
+    resources.PREBUILT.mkdir(exist_ok=True)
+    for architecture in native.ARCHITECTURES:
+        for variant in native.VARIANTS:
+            data = native.build(architecture, variant).read_bytes()
+            (resources.PREBUILT / file_name(architecture, variant)).write_bytes(data)
+            progress(f"{file_name(architecture, variant)}: {len(data):,} bytes")
+    (resources.PREBUILT / SOURCES).write_text(sources_hash() + "\n")
+
+
+if __name__ == "__main__":
+    build_all()
