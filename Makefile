@@ -11,7 +11,7 @@ READY := $(VENV)/ready
 JOBS ?= auto
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
-.PHONY: demo check test properties lint mutants firmware targets counts footprint bench interop clean
+.PHONY: demo check test properties lint mutants firmware native targets counts footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
 	@$(BIN)/dicectl demo

@@ -86,7 +86,7 @@ def test_wheels_of_the_clone_and_of_the_sdist_are_equal(built):
 def places(name):
     """Yield the places in the wheel at which a file of the repository is found."""
     top, _, inner = name.partition("/")
-    is_data = inner.startswith(("dicectl/on_device/", "dicectl/monitoring/"))
+    is_data = inner.startswith(("dicectl/on_device/", "dicectl/monitoring/", "dicectl/prebuilt/"))
     if top in ("lib", "tools") and not is_data and "/" in inner:
         yield inner
     if top in ("boards", "docs", "firmware") or is_data or (top == "lib" and name.endswith((".py", ".json"))):
@@ -112,6 +112,7 @@ def test_the_wheel_contains_what_it_needs_and_no_more(built):
         "docs/measured/*.json",
     )
     paths = {path for pattern in tracked for path in ROOT.glob(pattern) if path.is_file() and "__pycache__" not in path.parts}
+    paths = {path for path in paths if path.parent.name != "prebuilt" or path.suffix == ".mpy"}
     wanted = {place for path in paths for place in places(path.relative_to(ROOT).as_posix())}
     assert names == wanted
 

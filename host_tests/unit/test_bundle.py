@@ -103,8 +103,8 @@ def unix(tmp_path):
     )
 
     def run(code):
-        command = [unix_port.find(), "-c", code]
-        done = subprocess.run(command, cwd=tmp_path, env={"MICROPYPATH": ":.frozen"}, capture_output=True, text=True)
+        argv, path = [unix_port.find(), "-c", code], {"MICROPYPATH": ":.frozen"}
+        done = subprocess.run(argv, cwd=tmp_path, env=path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.split()
 

@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: MIT
 """`dicectl deploy` puts the module `_dice` for the board's processor beside dice, and removes one that is not the wanted one."""
 
+import runpy
+import shutil
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from dicectl import resources
@@ -137,6 +142,24 @@ def test_an_installed_dicectl_takes_what_it_carries(monkeypatch, tmp_path):
         prebuilt.find("armv6m", "fast")
     with pytest.raises(CommandError, match="no native code for xtensa; there is for armv6m, "):
         prebuilt.find("xtensa")
+
+
+def test_a_wheel_takes_the_modules_of_its_sources_alone(monkeypatch, tmp_path, capsys):
+    """As setup.py runs, which has setuptools and nothing of dicectl."""
+    for name in ("setuptools", "setuptools.command", "setuptools.command.build_py"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(setup=lambda **_: None, build_py=object))
+    setup = runpy.run_path(str(resources.clone("a test") / "setup.py"))
+    shutil.copytree(native.FOLDER, tmp_path / "firmware" / "native")
+    monkeypatch.chdir(tmp_path)
+    assert setup["prebuilt"]() == [] and "they are not compiled" in capsys.readouterr().out
+    folder = tmp_path / setup["PREBUILT"]
+    folder.mkdir(parents=True)
+    (folder / "armv6m-small.mpy").write_bytes(b"M")
+    assert setup["prebuilt"]() == [] and "they are of other sources" in capsys.readouterr().out
+    (folder / prebuilt.SOURCES).write_text(prebuilt.sources_hash() + "\n")
+    assert setup["prebuilt"]() == [setup["PREBUILT"] / "armv6m-small.mpy"]
+    (tmp_path / "firmware" / "native" / "core" / "ccm.c").write_text("")
+    assert setup["prebuilt"]() == [] and "`make native` compiles them" in capsys.readouterr().out
 
 
 def test_the_profiles_that_have_what_loads_it():

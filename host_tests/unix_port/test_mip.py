@@ -16,7 +16,7 @@ import pytest
 
 from dice import __version__
 from dicectl import resources
-from dicectl.firmware import bundle, mip_index, mpy, profiles, unix_port
+from dicectl.firmware import bundle, mip_index, mpy, native, profiles, unix_port
 
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (resources.ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 
@@ -64,7 +64,8 @@ def test_mip_installs_a_working_library(clone, tmp_path):
     run(f"import mip; mip.install('{clone}/package.json', target='{tmp_path}')")
     installed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert installed == set(profiles.files("full", unix=True))
-    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in sorted(installed)]
+    here = sorted(installed - {"dice/crypto/native.py", "dice/crypto/ccm_ctr.py"})  # for firmware that has more than this one
+    modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in here]
     code = "\n".join(f"import {name}" for name in modules) + "\nimport dice.crypto\nprint(dice.__file__, dice.crypto.name())"
     assert run(code, path=f"{tmp_path}:.frozen") == f"{tmp_path}/dice/__init__.py device (AES in software)\n"
 
@@ -93,6 +94,26 @@ def test_an_index_has_a_package_of_one_file_for_each_profile(index, tmp_path, pa
     assert [path.name for path in tmp_path.rglob("*")] == ["dice.mpy"]
     assert "Exists" in run(install)
     assert run(SEAL, path=f"{tmp_path}:.frozen").split() == [UNICAST, "function"]
+
+
+@pytest.mark.parametrize(("package", "variant"), [("dice-native", "small"), ("dice-native-fast", "fast")])
+def test_public_keys_bring_native_code(index, tmp_path, package, variant):
+    """dice-public-keys depends on dice-native; dice-native-fast takes its place."""
+    run(f"import mip; mip.install('dice-public-keys', index='{index}/x64', target='{tmp_path}')")
+    run(f"import mip; mip.install('{package}', index='{index}/x64', target='{tmp_path}')")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["_dice.mpy", "dice.mpy"]
+    assert (tmp_path / "_dice.mpy").read_bytes() == native.build("x64", variant).read_bytes()
+    code = "from dice import crypto\nfrom dice.crypto import curve\nimport _dice\nprint(curve.name(), crypto.crypt is _dice.crypt)"
+    assert run(code, path=f"{tmp_path}:.frozen").split() == ["native", "True"]
+
+
+def test_an_architecture_without_native_code_is_named(tmp_path):
+    files, about = mip_index.collect(("xtensa",))
+    assert about["without_native"] == {
+        "xtensa": f"there is no native code for xtensa; there is for {', '.join(native.ARCHITECTURES)}"
+    }
+    package = json.loads(files["xtensa/package/6/dice-public-keys/latest.json"])
+    assert package["deps"] == [] and not any("native" in path for path in files)
 
 
 def test_a_version_can_be_asked_for(index, tmp_path):

