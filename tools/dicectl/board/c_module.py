@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The native module `_dice` beside dice on a board: which file it gets, and which old ones go.
 
-A board that has it in its firmware gets none, since MicroPython takes what is built in. Wherever dice is copied, a module that is
-not the wanted one is removed: dice refuses a module of another version.
+A board that has it in its firmware gets none, since MicroPython takes what is built in. A module that is not the wanted one is
+removed whenever dice is copied: dice refuses one of another version.
 """
 
 from dataclasses import dataclass, field

