@@ -118,7 +118,7 @@ def test_what_cannot_be_built_is_a_note_or_an_error_if_it_was_asked_for(monkeypa
 
     monkeypatch.setattr(prebuilt, "find", find)
     (note,) = deploy(tmp_path, "public-keys").notes
-    assert note == "without the module _dice, P-256 takes seconds in Python: missing: a compiler"
+    assert note == "without the module _dice, P-256 and AES-CCM are Python: missing: a compiler"
     with pytest.raises(CommandError, match="missing: a compiler"):
         deploy(tmp_path, "public-keys", "fast")
 

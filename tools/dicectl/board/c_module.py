@@ -57,7 +57,7 @@ def choose(device, facts, to, profile, variant):
     except CommandError as failure:
         if asked:
             raise
-        found.notes.append(f"without the module _dice, P-256 takes seconds in Python: {failure.format_message()}")
+        found.notes.append(f"without the module _dice, P-256 and AES-CCM are Python: {failure.format_message()}")
     return found
 
 
