@@ -160,6 +160,8 @@ def _issued(where):
     yield case(
         "an EUI-64 in small letters in the common name", ALERT_CERTIFICATE_UNKNOWN, "uri:urn:x", subject=EUI64.lower(), name=EUI64
     )
+    beside = "an EUI-64 in the common name, beside a DNS name"
+    yield case(beside, ALERT_CERTIFICATE_UNKNOWN, f"dns:{NAME}", subject=EUI64, name=EUI64)
     yield case("a server that nobody has named", ALERT_CERTIFICATE_UNKNOWN, name=None)
 
 
@@ -317,7 +319,8 @@ def _encoded(where):
     )
     yield with_extension("an address of 5 bytes", bad, extension(17, sequence(tlv(0x87, b"12345"))), without=([17],))
     eui64 = x509.Name([x509.NameAttribute(NameOID.SERIAL_NUMBER, EUI64)]).public_bytes()
-    yield case("an EUI-64 as the serial number of the subject", OK, changed(middle, der, subject=eui64), name=EUI64)
+    only = extended(middle, changed(middle, der, subject=eui64), without=([17],))
+    yield case("an EUI-64 as the serial number of the subject", OK, only, name=EUI64)
     yield with_parts("an empty subject", OK, subject=sequence())
     yield with_parts("a subject with an empty SET", decode, subject=sequence(tlv(0x31, b"")))
     yield with_parts("a serial number of 161 bits", bad, serial=tlv(2, b"\1" + bytes(20)))

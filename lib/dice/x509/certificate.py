@@ -90,7 +90,7 @@ class Certificate:
     subject, issuer         Name in DER
     spki, point             SubjectPublicKeyInfo in DER, 91 bytes; the point in it, 65 bytes
     not_before, not_after   seconds since 1970-01-01; both belong to the period
-    names                   names of the subject, bytes in lower case: each dNSName of its SAN, then an EUI-64 of its Name
+    names                   bytes in lower case: each dNSName of its SAN, or, if there is none, an EUI-64 of its subject
     addresses               each iPAddress of its SAN, 4 or 16 bytes
     ca, path_max            BasicConstraints: whether it may issue certificates, and how many may do so below it, or None
     key_usage               the first 8 bits of KeyUsage, or -1 if it is absent: all are allowed
@@ -200,7 +200,7 @@ class Certificate:
                 self.addresses.append(name)
 
     def _read_subject(self):
-        """Read the subject for an EUI-64: in serialNumber, or in the common name as RFC 7925, section 4.4.2, has it."""
+        """Read an EUI-64 in the subject, if SAN has no name: in serialNumber, or in the common name (RFC 7925, section 4.4.2)."""
         reader = Der(self.subject, 0, len(self.subject)).take(DER_SEQUENCE)
         while reader.tag():
             relative = reader.take(DER_SET)
@@ -210,5 +210,5 @@ class Certificate:
                 kind = attribute.bytes(DER_OBJECT_IDENTIFIER)
                 value = attribute.bytes(attribute.tag())
                 attribute.end()
-                if kind in (b"\x55\4\5", b"\x55\4\3") and _is_eui64(value) and value.lower() not in self.names:
+                if kind in (b"\x55\4\5", b"\x55\4\3") and _is_eui64(value) and not self.names:
                     self.names.append(value.lower())
