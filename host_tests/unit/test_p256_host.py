@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """P-256 on CPython: all vectors, constants computed by another way, and pure Python beside the `cryptography` package."""
 
+import hmac
 import importlib
 import os
 
@@ -206,10 +207,24 @@ def test_signatures_differ_and_are_verified():
 
 
 def test_nonces_go_on_after_one_that_gives_no_signature():
-    """RFC 6979, section 3.2, step h.3; and each is in range."""
-    nonces = curve.nonces(octets(3), bytes(32), b"")
-    made = [next(nonces) for _ in range(4)]
-    assert len(set(made)) == 4 and all(0 < int.from_bytes(k, "big") < N for k in made)
+    """RFC 6979, section 3.2, written once more with the standard library; with noise, which section 3.6 has at another place."""
+
+    def mac(key, *parts):
+        return hmac.digest(key, b"".join(parts), "sha256")
+
+    for noise in (b"", bytes(range(31))):
+        seed = noise + octets(3) + octets(7)
+        k, v = bytes(32), b"\1" * 32
+        k = mac(k, v, b"\0", seed)
+        v = mac(k, v)
+        k = mac(k, v, b"\1", seed)
+        v = mac(k, v)
+        nonces = curve.nonces(octets(3), octets(7), noise)
+        for _ in range(4):
+            v = mac(k, v)
+            assert next(nonces) == v
+            k = mac(k, v, b"\0")
+            v = mac(k, v)
 
 
 def test_nonces_out_of_range_are_skipped(monkeypatch):
