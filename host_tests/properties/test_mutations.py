@@ -87,21 +87,25 @@ def test_no_bit_of_a_handshake_can_be_changed(credentials):
     assert len(flights) - len(behind_cookie) == 3  # the first hello, its answer, and the last flight are not covered
     tried = 0
     for number in behind_cookie:
-        for place, at in enumerate(positions(flights[number])):
+        for place in range(len(list(positions(flights[number])))):
             for bit in seeds(1):
-                mask = 1 << ((bit + place) & 7)
+                changed = []
 
-                def change(datagram, at=at, mask=mask, kind=flights[number][13]):
+                def change(datagram, place=place, mask=1 << ((bit + place) & 7), kind=flights[number][13], changed=changed):
                     """Change all flights that begin with the same message: a repetition does not help."""
-                    if at >= len(datagram) or datagram[13] != kind:
+                    places = list(positions(datagram))
+                    if datagram[13] != kind or place >= len(places):  # signatures differ in length
                         return datagram
+                    at = places[place]
+                    changed.append(at)
                     return datagram[:at] + bytes((datagram[at] ^ mask,)) + datagram[at + 1 :]
 
-                address = b"%d" % tried
-                session = ends.connect(address, change)
-                assert not session.connected, (number, at, mask)
-                assert [client.address for client in ends.server.sessions] in ([b"other", b"right"], [b"right", b"other"])
-                tried += 1
+                session = ends.connect(b"%d" % tried, change)
+                assert not (changed and session.connected), (number, place, bit)
+                if session.connected:
+                    ends.server.sessions = [client for client in ends.server.sessions if client.address in (b"other", b"right")]
+                assert {client.address for client in ends.server.sessions} == {b"other", b"right"}
+                tried += bool(changed)
                 ends.server.half_open.clear()
     ends.check_other()
     assert tried > 700
