@@ -50,10 +50,13 @@ def _flash(target):
     return {**target.flash("test_ccm"), **files.compiled(HERE, "operations.py", architecture=target.architecture)}
 
 
-def instructions(target, script=SCRIPT % "marked"):
-    """Yield (name, bytes, repetitions, instructions) of each operation on a target in QEMU, by a script like operations.py."""
+def instructions(target, script=SCRIPT % "marked", more=None):
+    """Yield (name, bytes, repetitions, instructions) of each operation on a target in QEMU, by a script like operations.py.
+
+    `more` are files for the target in addition.
+    """
     with tempfile.TemporaryDirectory(prefix="dice-counts-") as folder:
-        (emulator, *rest), typed, environment = target.started(script, _flash(target), Path(folder))
+        (emulator, *rest), typed, environment = target.started(script, {**_flash(target), **(more or {})}, Path(folder))
         argv = [emulator, "-plugin", f"{plugin()},mark={target.system_call.hex()}", *rest]
         pipe, out = subprocess.PIPE, subprocess.STDOUT
         done = subprocess.run(argv, input=typed, env=environment, cwd=folder, stdout=pipe, stderr=out, timeout=600)

@@ -10,7 +10,7 @@ import pytest
 from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import native, unix_port
-from host_tests import vectors
+from host_tests import vectors, vectors_p256
 
 PORTABLE = resources.ROOT / "host_tests" / "portable"
 CASES = resources.ROOT / "host_tests" / "emulated"
@@ -25,10 +25,10 @@ def module(request):
         pytest.skip(failure.format_message())
 
 
-def run(module, name, tmp_path):
-    """Run a test module in the unix port with _dice.mpy; return its output."""
+def run(module, name, folder, tmp_path):
+    """Run a test module in the unix port with _dice.mpy and the vectors in a folder; return its output."""
     environment = unix_port.environment(":".join(map(str, (module.parent, CASES, PORTABLE, resources.LIB))))
-    environment.update(DICE_VECTORS=str(vectors.extract()), DICE_SCRATCH=str(tmp_path))
+    environment.update(DICE_VECTORS=str(folder), DICE_SCRATCH=str(tmp_path))
     argv = [unix_port.find(), str(PORTABLE / "run.py"), name]
     done = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -37,4 +37,11 @@ def run(module, name, tmp_path):
 
 @pytest.mark.parametrize("name", ("native_cases", "native_edges", "test_ccm", "test_vectors_ccm", "test_record"))
 def test_it_passes(module, name, tmp_path):
-    assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", run(module, name, tmp_path), re.MULTILINE)
+    assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", run(module, name, vectors.extract(), tmp_path), re.MULTILINE)
+
+
+def test_all_vectors_of_p256(module, tmp_path):
+    """On other instruction sets emulated/test_native_on_targets.py runs them, on demand."""
+    said = run(module, "native_vectors", vectors_p256.whole(), tmp_path)
+    assert re.search(r"^native_vectors: 6 tests, 0 failed$", said, re.MULTILINE), said
+    assert sum(map(int, re.findall(r": (\d+) cases$", said, re.MULTILINE))) > 1000

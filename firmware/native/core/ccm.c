@@ -183,6 +183,7 @@ bool dice_ccm_open(const dice_ccm *ccm, uint8_t *out, const uint8_t *ciphertext,
         difference |= s.mac.bytes[i] ^ ciphertext[length + i];
     }
     dice_wipe(&s, sizeof s);
+    DICE_PUBLISH(difference);
     if (difference) {
         dice_wipe(out, length);
     }

@@ -37,8 +37,18 @@ static void multiply_base(uint8_t product[64], const uint8_t scalar[32]) {
 
 #endif
 
+// The same as p256_validate_privkey(), without a branch before it is known.
 static int check_scalar(const uint8_t scalar[32]) {
-    return p256_validate_privkey(scalar);
+    uint32_t s[8], difference[8];
+    u256_from_bytes(s, scalar);
+    uint32_t below_n = u256_sub(difference, s, p256_n.m);
+    u256_set32(difference, 1);
+    uint32_t below_1 = u256_sub(difference, s, difference);
+    int status = (int)(below_n & (below_1 ^ 1)) - 1;
+    dice_wipe(s, sizeof s);
+    dice_wipe(difference, sizeof difference);
+    DICE_PUBLISH(status);
+    return status;
 }
 
 static int check_point(const uint8_t point[65]) {
@@ -81,6 +91,7 @@ int dice_p256_sign(uint8_t signature[64], const uint8_t private_key[32], const u
         return -1;
     }
     multiply_base(product, nonce);
+    DICE_PUBLISH(product);
     u256_from_bytes(r, product);
     ecdsa_m256_mod_n(r);
     if (u256_diff0(r) == 0) {
@@ -96,6 +107,7 @@ int dice_p256_sign(uint8_t signature[64], const uint8_t private_key[32], const u
     m256_inv(k, k, &p256_n);
     m256_mul(s, k, s, &p256_n);
     dice_wipe(k, sizeof k);
+    DICE_PUBLISH(s);
     if (u256_diff0(s) == 0) {
         return DICE_ANOTHER_NONCE;
     }

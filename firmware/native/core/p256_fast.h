@@ -50,6 +50,7 @@ static bool encode(uint8_t out[64], p256_jacobian *point) {
     for (int i = 0; i < 20; i++) {
         z |= point->z[i];
     }
+    DICE_PUBLISH(z);
     if (z) {
         p256_encode(encoded, point);
         memcpy(out, encoded + 1, 64);

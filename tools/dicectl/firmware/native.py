@@ -62,7 +62,21 @@ ARCHITECTURES = tuple(_ARCHITECTURES)
 _OPTIONS = ("-std=gnu99", "-O2", "-fpic", "-fno-common", "-fno-strict-aliasing", "-fno-stack-protector", "-fwhole-program")
 _OPTIONS += ("-U_FORTIFY_SOURCE", "-Wall", "-Werror", "-DNDEBUG", "-DNO_QSTR", "-DMICROPY_ENABLE_DYNRUNTIME")
 _OPTIONS += ("-DMICROPY_USE_INTERNAL_ERRNO=1", '-DMBEDTLS_CONFIG_FILE="dice_mbedtls.h"')
-_INCLUDED = ("lib/mbedtls/include", "lib/mbedtls/library", "lib/mbedtls/3rdparty/p256-m/p256-m")  # of MicroPython's tree
+_P256_M = "lib/mbedtls/3rdparty/p256-m/p256-m"
+_INCLUDED = ("lib/mbedtls/include", "lib/mbedtls/library", _P256_M)  # of MicroPython's tree
+
+
+# In p256-m's source, for a compiler that makes branches of carries: firmware/native/core/carries.h.
+_SUMS = {
+    "(uint64_t) carry + x[i] + y[i];": "dice_add(dice_add(carry, x[i]), y[i]);",
+    "(uint64_t) x[i] - y[i] - carry;": "dice_subtract(x[i], y[i], carry);",
+    "(uint64_t) z[8] + carry;": "dice_add(z[8], carry);",
+    "lo + ((uint64_t) (hi + (m1 >> 16) + (m2 >> 16)) << 32);": "lo | ((uint64_t) (hi + (m1 >> 16) + (m2 >> 16)) << 32);",
+    "acc += m1 << 16;": "acc = dice_add(acc, m1 << 16);",
+    "acc += m2 << 16;": "acc = dice_add(acc, m2 << 16);",
+    "acc += z;": "acc = dice_add(acc, z);",
+    "acc += t;": "acc = dice_add(acc, t);",
+}
 
 
 def check(architecture, variant):
@@ -127,9 +141,9 @@ def _made_from(architecture):
     return hashed.hexdigest()[:16]
 
 
-def unit(architecture, variant, tree, bearssl):
-    """Return (C source, options) of the whole core for an architecture, without the binding to MicroPython."""
-    tables = _ARCHITECTURES[architecture].tables
+def unit(architecture, variant, tree, bearssl, tables=None):
+    """Return (C source, options) of the whole core, without the binding to MicroPython; `tables` to choose the AES."""
+    tables = _ARCHITECTURES[architecture].tables if tables is None else tables
     parts = [FOLDER / "core" / name for name in ("memory.c", "wipe.c", "p256.c", "ccm.c")]
     parts += [tree / "lib" / "mbedtls" / "library" / "aes.c"] if tables else []
     parts += [] if tables else [bearssl / "src" / "symcipher" / name for name in ("aes_ct.c", "aes_ct_enc.c")]
@@ -150,10 +164,22 @@ def _compile(architecture, variant, tree, bearssl, work, log):
     source, options = unit(architecture, variant, tree, bearssl)
     (work / "comb.h").write_text(comb.table())
     (work / "unit.c").write_text(f'{source}#include "{binding}"\n')
-    environment = xtensa.environment(quiet) if chosen.gcc == xtensa.GCC else {}
-    argv = [chosen.gcc, *chosen.options, *options, f"-I{work}", '-DMP_CONFIGFILE="names.h"', "-c", "-o", work / "unit.o"]
+    environment = {}
+    if chosen.gcc == xtensa.GCC:
+        environment = xtensa.environment(quiet)
+        (work / "p256-m.c").write_text(_without_carries((tree / _P256_M / "p256-m.c").read_text()))
+    argv = [chosen.gcc, *chosen.options, f"-I{work}", *options, '-DMP_CONFIGFILE="names.h"', "-c", "-o", work / "unit.o"]
     log.run("compiling", [*argv, work / "unit.c"], environment={**_environment(), **environment})
     log.run("linking", [*linker, "--qstrs", "names.h", "-o", NAME, "unit.o"], cwd=work)
+
+
+def _without_carries(source):
+    """Return p256-m's source with other sums; raises CommandError if it is not the source that is known."""
+    for text, other in _SUMS.items():
+        if source.count(text) != 1:
+            raise CommandError(f"p256-m has changed: its source has no {text!r}, or more than one")
+        source = source.replace(text, other)
+    return f'#include "carries.h"\n{source}'
 
 
 def _environment():
