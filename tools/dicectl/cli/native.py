@@ -23,9 +23,8 @@ def command(architectures, variant, output, dry_run, as_json):
 
     ARCHITECTURE is armv6m (RP2040), armv7m, armv7emsp (RP2350, most STM32), rv32imc (ESP32-C3, -C6), xtensawin (ESP32, -S2, -S3)
     or x64; `dicectl doctor` prints that of a board. The sources are fetched from Debian's packages on the first call (40 MB). A GCC
-    for the processor must be installed. To use the module in
-    profile public-keys, copy OUTPUT/ARCHITECTURE/_dice.mpy into /lib of the board. It cannot be
-    frozen.
+    for the processor must be installed. Profile public-keys uses the module: copy OUTPUT/ARCHITECTURE/_dice.mpy into /lib of the
+    board. It cannot be frozen.
 
     \b
     Example:
