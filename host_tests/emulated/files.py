@@ -33,4 +33,4 @@ def dice(architecture="armv6m", whole=False):
     """
     if not whole and "DICE_FIRMWARE" not in os.environ:
         return {}
-    return compiled(LIB, *profiles.files("public-keys", unix=True), architecture=architecture)
+    return compiled(LIB, *profiles.files("public-keys", unix=True, c_module=False), architecture=architecture)  # stock firmware

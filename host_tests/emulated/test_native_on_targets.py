@@ -40,6 +40,7 @@ def passes(target, architecture, variant, name, more):
         pytest.skip(failure.format_message())
     more = {
         **target.dice("test_names"),
+        **files.compiled(resources.LIB, "dice/crypto/native.py"),  # which lets dice use it
         **files.compiled(HERE, *FILES, architecture=target.architecture),
         native.NAME: module,
         **more,
