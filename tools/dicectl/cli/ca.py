@@ -180,7 +180,7 @@ def revoke(folder, which, dry_run, as_json):
     """Revoke a certificate, by its serial number, or all certificates of a name.
 
     The authority records it durably, for whoever reads its list. Devices ask no authority (RFC 7925, section 4.4.3): for them a
-    certificate works until it expires. So expel the device from its groups as well: dicectl group remove.
+    certificate works until it expires. So end a managed device with `dicectl provision wipe` as well.
 
     \b
     Example:
