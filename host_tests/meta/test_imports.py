@@ -217,6 +217,7 @@ PURE = {
     "frozenset",
     "int.from_bytes",
     "struct.calcsize",
+    "hasattr",
 }
 
 

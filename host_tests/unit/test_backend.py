@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 """A missing crypto back end is an error on both interpreters; it is never replaced by a slower or leakier one."""
 
+import importlib
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -66,3 +68,24 @@ def test_the_back_end_of_p256(tmp_path):
     with pytest.raises(subprocess.CalledProcessError) as error:
         said(NATIVE_VERSION + 1)
     assert "Error: _dice is of another version" in error.value.stdout + error.value.stderr
+
+
+@pytest.mark.parametrize("platform", ["esp32", "rp2"])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_an_accelerator_is_preferred_to_a_file_that_computes_in_software(monkeypatch, platform, as_file):
+    """Only a `_dice` of the firmware of an ESP32 uses it. Doubles stand for all that a board has."""
+    module = types.ModuleType("_dice")
+    module.VERSION, module.crypt, module.seal, module.open = NATIVE_VERSION, "crypt of _dice", "seal", "open"
+    if as_file:
+        module.__file__ = "/lib/_dice.mpy"
+    doubles = {"_dice": module, "cryptolib": types.SimpleNamespace(aes=lambda *_: None)}
+    doubles["dice.crypto.ccm_ctr"] = types.SimpleNamespace(crypt="crypt of ccm_ctr")
+    for name, double in doubles.items():
+        monkeypatch.setitem(sys.modules, name, double)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delitem(sys.modules, "dice.crypto.native", raising=False)
+    native = importlib.import_module("dice.crypto.native")
+    monkeypatch.delitem(sys.modules, "dice.crypto.native")
+    in_hardware = platform == "esp32" and as_file
+    assert native.crypt == ("crypt of ccm_ctr" if in_hardware else "crypt of _dice")
+    assert hasattr(native, "seal") != in_hardware

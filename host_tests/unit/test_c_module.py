@@ -53,10 +53,10 @@ def deploy(place, profile, variant=None, built_in=False):
     return plan
 
 
-def test_public_keys_come_with_the_small_one_and_other_profiles_with_none(found, tmp_path):
+def test_public_keys_come_with_the_fast_one_and_other_profiles_with_none(found, tmp_path):
     plan = deploy(tmp_path, "public-keys")
-    assert found == [("armv6m", "small")]
-    assert (tmp_path / native.NAME).read_bytes() == b"armv6m small"
+    assert found == [("armv6m", "fast")]
+    assert (tmp_path / native.NAME).read_bytes() == b"armv6m fast"
     assert plan.notes == [] and deploy(tmp_path, "public-keys").copies == {}
     other = tmp_path / "other"
     other.mkdir()
@@ -83,7 +83,7 @@ def test_an_old_one_goes_or_is_replaced_wherever_the_board_finds_it(found, tmp_p
     old.parent.mkdir(exist_ok=True)
     old.write_bytes(OLD)
     plan = deploy(tmp_path, profile)
-    assert not old.exists() or old.read_bytes() == b"armv6m small"
+    assert not old.exists() or old.read_bytes() == b"armv6m fast"
     assert f"/{place}" in {*plan.removals, *plan.copies}
     assert (tmp_path / native.NAME).exists() == (profile == "public-keys")
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_built_is_a_note_or_an_error_if_it_was_asked_for(monkeypa
     (note,) = deploy(tmp_path, "public-keys").notes
     assert note == "without the module _dice, P-256 and AES-CCM are Python: missing: a compiler"
     with pytest.raises(CommandError, match="missing: a compiler"):
-        deploy(tmp_path, "public-keys", "fast")
+        deploy(tmp_path, "public-keys", "small")
 
 
 def test_each_board_gets_code_that_its_processor_runs():

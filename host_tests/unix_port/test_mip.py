@@ -96,9 +96,9 @@ def test_an_index_has_a_package_of_one_file_for_each_profile(index, tmp_path, pa
     assert run(SEAL, path=f"{tmp_path}:.frozen").split() == [UNICAST, "function"]
 
 
-@pytest.mark.parametrize(("package", "variant"), [("dice-native", "small"), ("dice-native-fast", "fast")])
+@pytest.mark.parametrize(("package", "variant"), [("dice-native", "fast"), ("dice-native-small", "small")])
 def test_public_keys_bring_native_code(index, tmp_path, package, variant):
-    """dice-public-keys depends on dice-native; dice-native-fast takes its place."""
+    """dice-public-keys depends on dice-native; dice-native-small takes its place."""
     run(f"import mip; mip.install('dice-public-keys', index='{index}/x64', target='{tmp_path}')")
     run(f"import mip; mip.install('{package}', index='{index}/x64', target='{tmp_path}')")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["_dice.mpy", "dice.mpy"]

@@ -39,7 +39,7 @@ def _known(_context, _parameter, value):
 @click.option(
     "--native",
     type=click.Choice(["small", "fast", "none"]),
-    help="The module _dice beside dice, with P-256 and AES-CCM in C: small, fast (10 KB more) or none.  [default: small with "
+    help="The module _dice beside dice, with P-256 and AES-CCM in C: fast, small (10 KB less) or none.  [default: fast with "
     "public-keys, else none]",
 )
 @click.option("--files", "as_files", is_flag=True, help="Copy dice as a folder of files, which takes more flash, not as one file.")

@@ -23,8 +23,8 @@ def command(folder, architectures, dry_run, as_json):
     mpy-cross writes. Each architecture is an index of its own (`dicectl doctor` prints that of a board). FOLDER itself is one
     without native code, for every board, where records take longer. Files of earlier versions stay.
 
-    dice-public-keys brings dice-native, P-256 and AES-CCM in C (dice-native-fast is faster and larger), for the architectures that
-    dicectl carries or can compile; others are named, and take P-256 in Python.
+    dice-public-keys brings dice-native, P-256 and AES-CCM in C (dice-native-small is smaller and slower), for the
+    architectures that dicectl carries or can compile; others are named, and take P-256 in Python.
 
     \b
     Example:

@@ -21,7 +21,7 @@ from dicectl.errors import CommandError
 from dicectl.firmware import bundle, mpy, native, prebuilt, profiles
 
 PACKAGES = {"dice": "full", "dice-psk": "psk", "dice-group": "group", "dice-public-keys": "public-keys"}
-NATIVE = {"dice-native": "small", "dice-native-fast": "fast"}  # the module _dice, which dice-public-keys depends on
+NATIVE = {"dice-native": "fast", "dice-native-small": "small"}  # the module _dice, which dice-public-keys depends on
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc", "x64")
 _UNIX = ("x64", "x86")  # architectures of the unix port, which needs more modules
 _NO_ESP32 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", *_UNIX)

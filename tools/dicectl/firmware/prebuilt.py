@@ -15,7 +15,7 @@ from dicectl.errors import CommandError
 from dicectl.firmware import native
 from dicectl.firmware.recipe import quiet
 
-DEFAULT = "small"  # the variant for a board with public keys
+DEFAULT = "fast"  # the variant for a board with public keys
 NONE = "none"
 EMITTED = (6, 3)  # version and sub-version of .mpy that MicroPython's linker in Debian writes; native code needs exactly these
 CHOICES = (*native.VARIANTS, NONE)

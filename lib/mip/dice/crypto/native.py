@@ -5,7 +5,11 @@
 
 ImportError says that there is neither: then crypto takes what every firmware has. A `_dice` of another version raises RuntimeError:
 there is no silent fallback to slower code. An ESP32 and boards with `_dice` carry this file.
+
+A `_dice` that is a file computes AES in software, which an ESP32 has an accelerator for: there it serves P-256 alone.
 """
+
+import sys
 
 from cryptolib import aes
 
@@ -14,13 +18,15 @@ _AES_CTR = const(6); _NATIVE_VERSION = const(1)
 try:
     import _dice
 except ImportError:
+    _dice = None
+if _dice and _dice.VERSION != _NATIVE_VERSION:
+    raise RuntimeError("_dice is of another version: deploy it again")
+if _dice and (sys.platform != "esp32" or not hasattr(_dice, "__file__")):
+    crypt = _dice.crypt
+    seal, open = _dice.seal, _dice.open  # for dtls.record_layer
+else:
     try:
         _ctr = aes(bytes(16), _AES_CTR, bytes(16))
     except ValueError:
         raise ImportError  # before ccm_ctr is loaded: an ESP32 does not free the memory of machine code
-    from .ccm_ctr import crypt
-else:
-    if _dice.VERSION != _NATIVE_VERSION:
-        raise RuntimeError("_dice is of another version: deploy it again")
-    crypt = _dice.crypt
-    seal, open = _dice.seal, _dice.open  # for dtls.record_layer
+    from .ccm_ctr import crypt  # noqa: F401 - part of the back end
