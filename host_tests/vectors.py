@@ -87,7 +87,7 @@ def extract(folder=FOLDER):
 def write(path, source, cases):
     """Write a file."""
     lines = [" ".join(field or "-" for field in case) for case in cases]
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh = path.parent.with_name(f"{path.name}.{os.getpid()}")  # beside the folder, all files of which go to boards
     fresh.write_text("\n".join([f"# {source}", *lines, ""]))
     fresh.replace(path)  # another process may read the old one
 

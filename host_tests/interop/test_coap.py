@@ -22,7 +22,8 @@ from dicectl import resources
 from dicectl.firmware import unix_port
 from dicectl.manager import control
 from host_tests.interop.peers.base import HOST, IDENTITY, KEY, PROGRAMS, Missing, free_port, is_bound, tool
-from host_tests.interop.peers.pypi import TinyDTLS, environment
+from host_tests.interop.peers.pypi import environment
+from host_tests.interop.peers.tinydtls import TinyDTLS
 
 SECRET = b"libcoap: as text"  # as text for libcoap; tinydtls accepts at most 16 bytes
 NODE = Path(__file__).with_name("coap_node.py")

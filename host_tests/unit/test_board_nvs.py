@@ -130,6 +130,7 @@ def test_doctor_counts_the_counters_and_the_entries():
         "preview": False,
         "mpy": "6.3",
         "backend": "device",
+        "algorithms": {},
     }
     board |= {"heap": 9, "heap_free": 9, "flash": 9, "flash_free": 9, "dice": [], "missing": [], "to_do": []}
     for found, said in ((nvs.counters(Esp32()), "3 counters of dice; 17 of 378 entries written"), (None, None)):
@@ -168,7 +169,7 @@ def test_a_wiped_or_replaced_board_has_no_counters_in_nvs(monkeypatch):
     monkeypatch.setattr(sync, "remove", lambda device, doomed: None)
     monkeypatch.setattr(sync, "put", lambda device, path, data: None)
     for had_one, left in ((True, 0), (False, 3)):
-        target = SimpleNamespace(_device=Esp32(), _had_one=had_one)
+        target = SimpleNamespace(_device=Esp32(), _had_one=had_one, _point=None)
         target._device.port = "P"
         BoardTarget.write(target, {})
         assert nvs.counters(target._device)["counters"] == left

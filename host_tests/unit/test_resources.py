@@ -14,7 +14,7 @@ from dicectl.errors import USAGE, CommandError
 
 TOOLS = resources.clone("this test") / "tools" / "dicectl"
 # Modules that read their own source, which has a part in what they make.
-OWN_SOURCE = {"firmware/fold.py", "firmware/recipe.py"}
+OWN_SOURCE = {"firmware/fold.py", "firmware/recipe.py", "firmware/native.py"}
 
 
 @pytest.mark.parametrize("name", ["LIB", "BOARDS", "FIRMWARE", "APP", "EXAMPLES", "ON_DEVICE"])

@@ -71,8 +71,8 @@ def check_profile(sources, profile):
 
 
 def _used(tree):
-    """Yield (name, file in lib/) of what a program uses of dice for certain."""
-    imported = {name for node in _certain(tree) for name in _imported(node)}
+    """Yield (name, file in lib/) of what a program uses of dice for certain; an import in a function may wait for an option."""
+    imported = {name for node in _certain(tree, functions=False) for name in _imported(node)}
     called = {alias.asname or alias.name for node in _certain(tree) if isinstance(node, ast.Import) for alias in node.names}
     if "dice" in called:
         imported |= {ast.unparse(node) for node in _certain(tree) if isinstance(node, ast.Attribute)}
