@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-# Test processes: one for each core. 0 runs all tests in this one.
-JOBS ?= auto
+# Test processes: one more than cores, because many tests wait. 0 runs all tests in this one.
+JOBS ?= $(shell expr 1 + `getconf _NPROCESSORS_ONLN`)
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
 .PHONY: demo check test properties lint mutants firmware native targets counts footprint bench interop clean
