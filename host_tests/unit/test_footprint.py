@@ -225,6 +225,15 @@ def test_readme_and_page_have_a_generated_block(committed):
         assert block(committed) not in report.replaced(text, "")
 
 
+def test_what_pages_say_of_flash_and_ram_are_the_figures(committed):
+    session, member = report.kilobytes(committed["session"]["heap"]), report.kilobytes(committed["linked"]["group"])
+    linked, other = (report.kilobytes(committed["tls"][name]) for name in ("linked", "session_bytes"))
+    assert f"in {session} of RAM for each\nsession." in (resources.ROOT / "README.md").read_text()
+    page = (resources.ROOT / "docs" / "comparison.md").read_text()
+    assert f"| flash on a Pico | {linked} | {member} for a group member |" in page
+    assert f"| RAM for each session on a Pico | {other} | {session} |" in page
+
+
 def test_the_readme_says_what_files_occupy_on_the_board(committed):
     """D11: 11.4 KB of .mpy files took 73,728 bytes of flash."""
     block = report.readme_block({**committed, "file_system": {"group": 73_728, "psk": 126_976}})
