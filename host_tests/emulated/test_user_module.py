@@ -8,6 +8,7 @@ built with it from Debian's sources.
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -15,8 +16,8 @@ import pytest
 from dicectl import resources
 from dicectl.emulator import board
 from dicectl.errors import CommandError
-from dicectl.firmware import recipe
-from host_tests import vectors
+from dicectl.firmware import comb, native, recipe
+from host_tests import vectors, vectors_p256
 from host_tests.emulated import files
 from host_tests.emulated.targets import built
 from host_tests.emulated.targets.rp2040 import Rp2040
@@ -72,34 +73,60 @@ PORTABLE = resources.ROOT / "host_tests" / "portable"
 
 
 def _make(tree, work, log):
-    """Build the unix port; Debian's links the system's Mbed TLS, so TLS is left out and AES comes as for RISC-V."""
-    modules = work / "modules"
+    """Build the unix port with each variant of P-256; return a folder. Debian's links the system's Mbed TLS, so TLS is left out."""
+    modules, results = work / "modules", work / "results"
     modules.mkdir()
-    for folder in (NATIVE / "usermod", built.MODULES / "mbedtls"):
+    results.mkdir()
+    for folder in (NATIVE / "usermod", MBED_TLS):
         (modules / folder.name).symlink_to(folder)
+    (work / "comb.h").write_text(comb.table())
     argv = ["make", "-C", tree / "ports" / "unix", "VARIANT=standard", f"-j{os.cpu_count()}", f"BUILD={work / 'objects'}"]
     argv += [f"FROZEN_MANIFEST={built.MANIFEST}", f"USER_C_MODULES={modules}", *OPTIONS]
-    log.run("building the unix port with the module _dice", argv)
-    return work / "objects" / "micropython"
+    argv += [f"DICE_COMB={work}", f"DICE_BEARSSL={native.sources()[1]}"]
+    for variant in VARIANTS:
+        log.run(f"building the unix port with the module _dice, {variant}", [*argv, f"DICE_P256={variant}"])
+        shutil.move(work / "objects" / "micropython", results / variant)
+        (work / "objects" / "usermod" / "p256.o").unlink()
+    return results
 
 
+VARIANTS = ("small", "fast", "mbedtls")
+MBED_TLS = resources.ROOT / "host_tests" / "emulated" / "firmware_mbedtls"
 OPTIONS = ["CWARN=-w"]  # Mbed TLS in one unit defines macros twice
 OPTIONS += [f"MICROPY_{name}=0" for name in ("PY_FFI", "PY_BTREE", "PY_SSL", "SSL_MBEDTLS")]
-UNIX = built.Build("micropython", _make, (NATIVE, built.MODULES), ("with _dice", OPTIONS))
+UNIX = built.Build("micropython", _make, (NATIVE, MBED_TLS, built.MANIFEST), ("with _dice", VARIANTS, OPTIONS))
 
 
-@pytest.fixture(scope="module")
-def unix():
+@pytest.fixture(scope="module", params=VARIANTS)
+def unix(request):
     try:
-        return UNIX.get()
+        return UNIX.get() / request.param
     except CommandError as failure:
         pytest.skip(failure.format_message())
 
 
-@pytest.mark.parametrize("name", ("native_cases", "test_ccm", "test_vectors_ccm", "test_record", "test_bulk_calls"))
-def test_it_passes_in_the_unix_port(unix, name, tmp_path):
+def run(unix, name, folder, tmp_path):
+    """Run a test module in the unix port with the vectors in a folder; return its output."""
     path = ":".join(map(str, (PORTABLE.parent / "emulated", PORTABLE, resources.LIB, ".frozen")))
-    environment = {**os.environ, "MICROPYPATH": path, "DICE_VECTORS": str(vectors.extract()), "DICE_SCRATCH": str(tmp_path)}
+    environment = {**os.environ, "MICROPYPATH": path, "DICE_VECTORS": str(folder), "DICE_SCRATCH": str(tmp_path)}
     done = subprocess.run([unix, PORTABLE / "run.py", name], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", done.stdout, re.MULTILINE)
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ("native_cases", "native_edges"))
+def test_it_passes_in_the_unix_port(unix, name, tmp_path):
+    run(unix, name, vectors.extract(), tmp_path)
+
+
+@pytest.mark.parametrize("name", ("test_ccm", "test_vectors_ccm", "test_record", "test_bulk_calls"))
+def test_aes_ccm_passes_in_the_unix_port(unix, name, tmp_path):
+    if unix.name == VARIANTS[0]:  # all have the same AES
+        run(unix, name, vectors.extract(), tmp_path)
+
+
+def test_all_vectors_of_p256(unix, tmp_path):
+    """The variant mbedtls is p256_mbedtls.c as an ESP32 compiles it, but for the source of its random numbers."""
+    said = run(unix, "native_vectors", vectors_p256.whole(), tmp_path)
+    assert sum(map(int, re.findall(r": (\d+) cases$", said, re.MULTILINE))) > 1000

@@ -19,6 +19,16 @@ void dice_aes_failed(void) {
     mp_raise_OSError(MP_EIO);
 }
 
+// Of p256_mbedtls.c.
+__attribute__((noreturn)) void dice_p256_failed(bool memory);
+
+void dice_p256_failed(bool memory) {
+    if (memory) {
+        mp_raise_type(&mp_type_MemoryError);
+    }
+    mp_raise_OSError(MP_EIO);
+}
+
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_public_obj, 1, 1, dice_public);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_ecdh_obj, 2, 2, dice_ecdh);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_sign_obj, 3, 3, dice_sign);

@@ -8,6 +8,7 @@
 
 #include "mbedtls/bignum.h"
 #include "mbedtls/ecp.h"
+#include "mbedtls/error.h"
 
 #include "dice.h"
 
@@ -44,7 +45,6 @@ typedef struct {
     mbedtls_mpi scalar, r, s, e, other;
 } numbers;
 
-// The numbers of Mbed TLS are allocated: a failure is not an error of the keys, and means: no result.
 static int begin(numbers *n) {
     mbedtls_ecp_group_init(&n->group);
     mbedtls_ecp_point_init(&n->point);
@@ -57,6 +57,9 @@ static int begin(numbers *n) {
     return mbedtls_ecp_group_load(&n->group, MBEDTLS_ECP_DP_SECP256R1);
 }
 
+// Does not return: memory is lacking, or random numbers or an accelerator failed. That is no error of the keys.
+__attribute__((noreturn)) void dice_p256_failed(bool memory);
+
 static int end(numbers *n, int status) {
     mbedtls_ecp_group_free(&n->group);
     mbedtls_ecp_point_free(&n->point);
@@ -66,6 +69,14 @@ static int end(numbers *n, int status) {
     mbedtls_mpi_free(&n->s);
     mbedtls_mpi_free(&n->e);
     mbedtls_mpi_free(&n->other);
+    switch (status) {
+        case MBEDTLS_ERR_MPI_ALLOC_FAILED:
+        case MBEDTLS_ERR_ECP_ALLOC_FAILED:
+            dice_p256_failed(true);
+        case MBEDTLS_ERR_ECP_RANDOM_FAILED:
+        case MBEDTLS_ERR_PLATFORM_HW_ACCEL_FAILED:
+            dice_p256_failed(false);
+    }
     return status;
 }
 
@@ -125,20 +136,30 @@ static int multiply_mod(numbers *n, mbedtls_mpi *to, const mbedtls_mpi *left, co
     return status ? status : mbedtls_mpi_mod_mpi(to, to, &n->group.N);
 }
 
+// Out: a random number in [1, n - 1], in n->other.
+static int read_random(numbers *n) {
+    uint8_t bytes[32];
+    int status;
+    do {
+        status = random_bytes(NULL, bytes, sizeof bytes);
+        status = status ? status : read_scalar(n, &n->other, bytes);
+    } while (status == MBEDTLS_ERR_ECP_INVALID_KEY);
+    dice_wipe(bytes, sizeof bytes);
+    return status;
+}
+
 int dice_p256_sign(uint8_t signature[64], const uint8_t private_key[32], const uint8_t digest[32], const uint8_t nonce[32]) {
-    // SEC 1, section 4.1.3: r = (nonce * G).x mod n, s = (digest + r * private key) / nonce mod n. The nonce is blinded before it is
-    // inverted, as in mbedtls_ecdsa_sign(): (t * nonce) ^ -1 * t, since the inversion is not constant time.
+    // SEC 1, section 4.1.3: r = (nonce * G).x mod n, s = (digest + r * private key) / nonce mod n. Both are multiplied by a random
+    // number t before they are divided by n, and the nonce before it is inverted, since neither is constant time; as in
+    // mbedtls_ecdsa_sign().
     numbers n;
-    uint8_t blind[32];
     int status = begin(&n);
+    status = status ? status : read_scalar(&n, &n.s, private_key);
     status = status ? status : read_scalar(&n, &n.scalar, nonce);
     status = status ? status : multiply(&n, &n.scalar, &n.group.G);
     status = status ? status : read_r(&n);
-    do {
-        status = status ? status : random_bytes(NULL, blind, sizeof blind);
-    } while (!status && read_scalar(&n, &n.other, blind)); // n.other is t
-    status = status ? status : read_scalar(&n, &n.s, private_key);
-    status = status ? status : multiply_mod(&n, &n.s, &n.s, &n.r);
+    status = status ? status : read_random(&n); // t
+    status = status ? status : mbedtls_mpi_mul_mpi(&n.s, &n.s, &n.r);
     status = status ? status : mbedtls_mpi_read_binary(&n.e, digest, 32);
     status = status ? status : mbedtls_mpi_add_mpi(&n.e, &n.e, &n.s);
     status = status ? status : multiply_mod(&n, &n.e, &n.e, &n.other);
@@ -155,7 +176,6 @@ int dice_p256_sign(uint8_t signature[64], const uint8_t private_key[32], const u
         memcpy(signature, r, 32);
         memcpy(signature + 32, s, 32);
     }
-    dice_wipe(blind, sizeof blind);
     return end(&n, status);
 }
 
