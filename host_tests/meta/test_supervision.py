@@ -120,6 +120,10 @@ TASKS = {
         f"{RESIDENT}a_manager_that_is_away_is_tried_again",
         f"{RESIDENT}a_group_that_the_manager_refuses_costs_the_others_nothing",
     ],
+    "tools/dicectl/manager/authorities.py:Authorities._look": [
+        "host_tests/unit/test_revoked_certificates.py::test_a_log_that_cannot_be_read_changes_nothing_and_is_read_later",
+        "host_tests/unit/test_revoked_certificates.py::test_a_registry_that_fails_delays_the_end_and_ends_nothing_by_half",
+    ],
     "tools/dicectl/manager/device_updates.py:DeviceUpdates._step": [f"{UPDATES}a_push_that_fails_is_tried_again_and_is_shown"],
     "tools/dicectl/manager/registry/call_limit.py:CallLimit.begin": [
         "host_tests/unit/test_call_limit.py::test_a_call_to_a_server_that_hangs_ends"

@@ -35,9 +35,9 @@ class Town(RawTown):
         self.ca = self.folder / "ca"
         own_keys.private(self.registry)
         if not self.ca.exists():
-            authority.new(self.ca, "test")
+            authority.new(self.ca, "test", now=self.wall())
             await super().start()
-            chain, anchor = signing.sign(self.ca, own_keys.point(self.registry), "manager.house", "server")
+            chain, anchor = signing.sign(self.ca, own_keys.point(self.registry), "manager.house", "server", now=self.wall())
             self.do("certify", chain=chain, anchors=[anchor])
             self.kill()
         await super().start()
@@ -45,9 +45,13 @@ class Town(RawTown):
     def add(self, name):
         return self.begin(*self.made("provision", name, groups={})) if name.startswith("signed") else super().add(name)
 
-    def made(self, do, name, ca=None, **more):
+    def wall(self):
+        """Return the time that the manager's clock shows."""
+        return int(self.registry.now())
+
+    def made(self, do, name, ca=None, lifetime_s=None, **more):
         private = curve.generate(os.urandom)
-        chain, _ = signing.sign(ca or self.ca, curve.public(private), name, "client")
+        chain, _ = signing.sign(ca or self.ca, curve.public(private), name, "client", lifetime_s, self.wall())
         return self.do(do, name=name, point=curve.public(private).hex(), chain=chain, **more), private
 
 
@@ -78,11 +82,11 @@ def test_all_kinds_connect_and_are_who_they_are(tmp_path):
         await refused(town, RawPublicKey(bytes.fromhex(stored["private"]), [bytes.fromhex(stored["servers"][0])]))
         await refused(town, certificate(stored, server="other.house"))
         private = curve.generate(os.urandom)
-        chain, _ = signing.sign(town.ca, curve.public(private), "signed", "client")
+        chain, _ = signing.sign(town.ca, curve.public(private), "signed", "client", now=town.wall())
         await refused(town, certificate(stored, private=private.hex(), chain=chain))  # the authority is trusted, the key is not
-        authority.new(tmp_path / "other", "other")
+        authority.new(tmp_path / "other", "other", now=town.wall())
         own = bytes.fromhex(stored["private"])
-        chain, _ = signing.sign(tmp_path / "other", curve.public(own), "signed", "client")
+        chain, _ = signing.sign(tmp_path / "other", curve.public(own), "signed", "client", now=town.wall())
         await refused(town, certificate(stored, chain=chain))  # the right key, of a stranger's authority
         for identity in (b"signed", nodes[2].identity):
             await refused(town, dice.Psk(identity, b"\0"))

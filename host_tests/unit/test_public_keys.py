@@ -192,7 +192,7 @@ def test_a_registry_of_revision_3_gets_the_tables(backend):
     backend.sql("DROP TABLE public_key", "DROP TABLE own_key", "UPDATE alembic_version SET version_num = '3'")
     registry = backend.open()
     context = MigrationContext.configure(registry._connection, opts={"compare_type": True})
-    assert compare_metadata(context, schema.METADATA) == [] and context.get_current_revision() == schema.REVISION == "4"
+    assert compare_metadata(context, schema.METADATA) == [] and context.get_current_revision() == schema.REVISION == "5"
     inspector = sa.inspect(registry._connection)
     assert len(inspector.get_unique_constraints("public_key")) == 3
     assert registry.find(identity) == key and registry.own_key("rpk") is None

@@ -8,6 +8,7 @@ import time
 import rich_click as click
 
 from dicectl.cli.options import Period
+from dicectl.manager.certificate_words import day as _day
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -28,10 +29,6 @@ def _from_file(path):
     if not passphrase:
         raise CommandError(f"the first line of {path} is empty: write the passphrase there", USAGE)
     return passphrase
-
-
-def _day(seconds):
-    return "never" if seconds > 250_000_000_000 else time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 @click.group("ca")
@@ -179,8 +176,9 @@ def list_(folder, revoked, as_json):
 def revoke(folder, which, dry_run, as_json):
     """Revoke a certificate, by its serial number, or all certificates of a name.
 
-    The authority records it durably, for whoever reads its list. Devices ask no authority (RFC 7925, section 4.4.3): for them a
-    certificate works until it expires. So end a managed device with `dicectl provision wipe` as well.
+    The authority records it durably, for whoever reads its list: a manager that was given this folder (dicectl manager run --ca)
+    expels the device within seconds. Devices ask no authority (RFC 7925, section 4.4.3): for them a certificate works until it
+    expires. End a device of another manager with `dicectl provision wipe` as well.
 
     \b
     Example:

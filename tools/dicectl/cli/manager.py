@@ -79,6 +79,13 @@ def command():
     "288 a day and device with 10m, 48 with 1h.  [default: that of the last start, at first 10m]",
 )
 @click.option(
+    "--ca",
+    "authorities",
+    multiple=True,
+    type=click.Path(file_okay=False),
+    help="Folder of a local authority (dicectl ca): devices whose certificates it revokes are expelled, within seconds.",
+)
+@click.option(
     "--alert-command",
     help="Program to start when a device is silent or back, or a re-key has failed: without a shell, with JSON on its stdin and "
     "DICE_TEXT, DICE_EVENT, DICE_DEVICE, DICE_GROUP and DICE_COUNT in its environment.",
@@ -105,7 +112,22 @@ def command():
     "--detach", is_flag=True, help="Return as soon as it serves; it goes on in the background, until dicectl manager stop."
 )
 def run(
-    registry, port, host, bind, also, metrics, report_s, alert_command, asked, as_json, control, key_file, is_new, detach, **paces
+    registry,
+    port,
+    host,
+    bind,
+    also,
+    metrics,
+    report_s,
+    authorities,
+    alert_command,
+    asked,
+    as_json,
+    control,
+    key_file,
+    is_new,
+    detach,
+    **paces,
 ):
     """Serve devices and commands until Ctrl-C, SIGTERM or `dicectl manager stop`. A new REGISTRY is created only if you say so.
 
@@ -146,7 +168,7 @@ def run(
         return
     others = [host_and_port(each, port) for each in also]
     chosen = log_format.chosen("json" if as_json else asked)
-    options = (control, port, name, others, metrics, chosen, report_s, alerts, bind, paces)
+    options = (control, port, name, others, metrics, chosen, report_s, authorities, alerts, bind, paces)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
     except KeyboardInterrupt:
@@ -201,7 +223,7 @@ async def _run_shared(url, key, control, port, host, also, metrics_port, log_for
         leader.stop()
 
 
-async def _run(registry, leader, control, port, host, also, http, log_format, report_s, alerts, bind, paces):
+async def _run(registry, leader, control, port, host, also, http, log_format, report_s, authorities, alerts, bind, paces):
     from dicectl.manager.operating import process
     from dicectl.manager.operating.dashboard import Dashboard
     from dicectl.manager.service import ManagerService
@@ -209,6 +231,7 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
     service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
     service.bind = bind
+    service.authorities.use(authorities)
     service.paces = paces
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)

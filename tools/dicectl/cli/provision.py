@@ -336,6 +336,7 @@ def show(name, as_json, registry):
     import datetime
 
     from dicectl.cli.table import print_table
+    from dicectl.manager import certificate_words
     from dicectl.manager.presence_words import words
 
     device = control.call(registry, "device", name=name)
@@ -346,6 +347,7 @@ def show(name, as_json, registry):
     click.echo(f"{device['name']}: identity {device['identity']}, {words(device)}")
     if "fingerprint" in device:
         name = f", certified as {device['certificate']}" if "certificate" in device else ""
+        name += ", ".join(["", *filter(None, [certificate_words.words(device)])])
         click.echo(f"raw public key {device['fingerprint']}" if not name else f"public key {device['fingerprint']}{name}")
     if created:
         click.echo(f"created {created}")
@@ -369,6 +371,7 @@ def listing(as_json, registry):
       dicectl provision list
     """
     from dicectl.cli.table import print_table
+    from dicectl.manager import certificate_words
     from dicectl.manager.presence_words import words
 
     devices = control.call(registry, "devices")
@@ -380,7 +383,8 @@ def listing(as_json, registry):
     lines = []
     for device in devices:
         groups = ", ".join(f"{group} ({role})" for group, role in device["groups"].items()) or "no group"
-        lines.append((device["name"], device["identity"], words(device), groups))
+        state = ", ".join(filter(None, (words(device), certificate_words.words(device))))
+        lines.append((device["name"], device["identity"], state, groups))
     print_table(("name", "identity", "state", "groups"), lines, headed=False, text_columns=4)
 
 

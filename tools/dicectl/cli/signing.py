@@ -7,9 +7,10 @@ import rich_click as click
 from dicectl.errors import USAGE, CommandError
 
 
-def sign(folder, point, name, usage):
-    """Return (chain, anchor) of a point: certificates in DER, hexadecimal. They do not expire: the registry revokes keys.
+def sign(folder, point, name, usage, lifetime_s=None, now=None):
+    """Return (chain, anchor) of a point: certificates in DER, hexadecimal.
 
+    `lifetime_s` of None: they do not expire, since the registry revokes keys. `now`: in place of the clock of this computer.
     Asks for the passphrase of an authority that has one. Raises CommandError.
     """
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,7 +23,7 @@ def sign(folder, point, name, usage):
     if authority.is_encrypted():
         passphrase = click.prompt(f"Passphrase of {folder}", hide_input=True, err=True).encode()
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes(point))
-    made = authority.sign(public, name, (usage,), None, passphrase)
+    made = authority.sign(public, name, (usage,), lifetime_s, passphrase, now=now)
     return [made.public_bytes(Encoding.DER).hex()], authority.certificate.public_bytes(Encoding.DER).hex()
 
 

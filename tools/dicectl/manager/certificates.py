@@ -6,7 +6,6 @@ The key of the manager's certificate is that of own_keys.
 """
 
 import hashlib
-import time
 
 from dice.codes import USAGE_CLIENT, USAGE_SERVER
 from dice.errors import DiceError
@@ -17,11 +16,6 @@ from dicectl.manager.registry.public_keys import CERTIFICATE, PublicKey
 from dicectl.reasons import describe
 
 SETTING = "certificate"  # {"chain": [DER in hex, ...], "anchors": likewise, "name": of the manager in its certificate}
-
-
-def now():
-    """Return the seconds since 1970-01-01."""
-    return int(time.time())
 
 
 def decoded(texts):
@@ -39,7 +33,13 @@ def checked(registry, chain, anchors):
     before = registry.setting(SETTING) or {"anchors": []}
     found = {"chain": chain, "anchors": list(dict.fromkeys([*before["anchors"], *anchors]))}
     try:
-        leaf = verify(decoded(chain), Trust(decoded(anchors), [_fingerprint(decoded(chain)[0], None)]), None, now(), USAGE_SERVER)
+        leaf = verify(
+            decoded(chain),
+            Trust(decoded(anchors), [_fingerprint(decoded(chain)[0], None)]),
+            None,
+            int(registry.now()),
+            USAGE_SERVER,
+        )
         trust(found)
     except (DiceError, ValueError, IndexError) as error:
         raise CommandError(f"this certificate cannot be that of a manager: {describe(error)}", USAGE)
@@ -64,11 +64,12 @@ def of_device(registry, chain):
         raise CommandError("this manager has no certificate yet: dicectl manager certify", USAGE)
     try:
         anchors, encoded = trust(setting), decoded(chain)
-        leaf = verify(encoded, anchors, None, now(), USAGE_CLIENT)
+        leaf = verify(encoded, anchors, None, int(registry.now()), USAGE_CLIENT)
     except (DiceError, ValueError) as error:
         raise CommandError(f"the manager does not trust this certificate: {describe(error)}", USAGE)
     if len(encoded) > 1:
         issuer = _fingerprint(encoded[1], None)
     else:
         issuer = next(_fingerprint(None, anchor) for anchor in anchors.anchors if anchor.subject == leaf.issuer)
-    return PublicKey(CERTIFICATE, _fingerprint(None, leaf), leaf.names[0].decode(), issuer)
+    dates = {"not_before": leaf.not_before, "not_after": leaf.not_after}
+    return PublicKey(CERTIFICATE, _fingerprint(None, leaf), leaf.names[0].decode(), issuer, **dates)

@@ -60,7 +60,10 @@ class DeviceRequests:
         key = self._service.registry.public.get(identity)
         if key is None:
             return {"kind": PSK}
-        return {"kind": key.kind, "fingerprint": key.fingerprint.hex(), **({"certificate": key.name} if key.name else {})}
+        found = {"kind": key.kind, "fingerprint": key.fingerprint.hex()}
+        if key.name:
+            found |= {"certificate": key.name, "expires": key.not_after, "revoked": key.revoked_at}
+        return found
 
     def do_names(self):
         """Return the names of all groups and devices, for completion."""
@@ -122,7 +125,9 @@ class DeviceRequests:
             return None
         own_keys.private(self._service.registry)  # in the same transaction, if it is new
         if chain:
-            return certificates.of_device(self._service.registry, chain)
+            key = certificates.of_device(self._service.registry, chain)
+            self._service.authorities.check(key)
+            return key
         try:
             return PublicKey(RPK, own_keys.fingerprint(bytes.fromhex(point)))
         except ValueError:

@@ -23,7 +23,8 @@ class Exchanges:
         if setting:
             chain, trust = certificates.decoded(setting["chain"]), certificates.trust(setting)
             find = registry.find_certificate
-            self._parts.append(CertificateServer(registry.own_key(RPK), chain, trust, find, clock=certificates.now))
+            clock = lambda: int(registry.now())  # noqa: E731
+            self._parts.append(CertificateServer(registry.own_key(RPK), chain, trust, find, clock=clock))
         self.credentials = AnyOf(*self._parts)
         self.credentials.bytes_max = bytes_max
 

@@ -110,6 +110,8 @@ class GroupRequests:
         for name, identity in zip(devices, identities):
             if identity in manager.state.members:
                 raise CommandError(f"{name} is already a member of {group}", USAGE)
+            if self._service.registry.is_revoked(identity):
+                raise CommandError(f"the certificate of {name} is revoked: dicectl provision replace {name}", USAGE)
         manager.add(identities, role, now())
         self._service.kdc.changed(group)
         return self.do_show(group)

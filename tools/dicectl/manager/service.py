@@ -16,6 +16,7 @@ from dice.transport.udp import Unicast
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
+from dicectl.manager.authorities import Authorities
 from dicectl.manager.certificate_requests import CertificateRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates
@@ -64,6 +65,7 @@ class ManagerService:
         self.kdc = Kdc(report_s or registry.setting(_REPORT_S) or REPORT_MAX_S, registry.device_of)
         self.updates = DeviceUpdates(self)
         self.recall = Recall(self)
+        self.authorities = Authorities(self)
         self.alerts = None  # alerts.Alerts, or None
         self.old = {}  # by group: what members say that shows the registry to be old
         self.transport = None
@@ -81,7 +83,7 @@ class ManagerService:
         self._retention = Retention(self.registry)
         self._exchanges = Exchanges(self.registry, MESSAGES_MAX_BYTES)
         self._service = self._server = self._rekeying = self._serving = self._pulsing = self._updating = None
-        self._recalling = None
+        self._recalling = self._revoking = None
 
     async def start(self, port, host, timer_ms=TIMER_MS, transport=None):
         """Serve devices on a UDP port, and commands on the control socket. The configuration of devices names `host`."""
@@ -107,6 +109,7 @@ class ManagerService:
         }
         own_keys.private(self.registry)  # made if the registry is of an older program
         self._exchanges = Exchanges(self.registry, MESSAGES_MAX_BYTES)
+        await self.authorities.begin()
         self._service = await dice.serve(port, self._exchanges.credentials, self.recall.serve, **options)
         self._service.listener.established = self.recall.hold
         self._serving = asyncio.create_task(self._service.wait_closed())
@@ -116,6 +119,7 @@ class ManagerService:
         self.updates.begin()
         self._updating = asyncio.create_task(self.updates.run())
         self._recalling = asyncio.create_task(self.recall.run())
+        self._revoking = asyncio.create_task(self.authorities.run())
 
     async def _pulse(self):
         """Tell the leader that the event loop runs, and deliver what had to wait while it was not sure that it leads."""
@@ -138,6 +142,7 @@ class ManagerService:
         """Wait so many seconds, or until the future `ending` is done; raises CommandError as soon as a part of it has ended."""
         parts = {self._serving: "service of devices", self._rekeying: "re-key in time"}
         parts.update({self._pulsing: "pulse", self._updating: "delivery of keys to devices", self._recalling: "recall"})
+        parts[self._revoking] = "look at authorities"
         tasks = [*parts, ending] if ending else parts
         done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self.leader.raise_if_lost()
@@ -153,6 +158,7 @@ class ManagerService:
         found["a key or the managers of a device"] = self.updates.error
         found["the list of managers"] = self.updates.problem
         found["the recall of devices"] = self.recall.error
+        found["the look at authorities"] = self.authorities.error
         found["the watch over silent devices"] = self.kdc.error
         found.update({f"the keys of {name}": error for name, error in self.kdc.errors().items()})
         found.update({f"the re-key of {name}": error for name, error in self.rekey_errors.items()})
@@ -166,7 +172,7 @@ class ManagerService:
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
         found += old_registry.problems(self) + ([self.updates.problem.format_message()] if self.updates.problem else [])
-        found += self.alerts.problems() if self.alerts else []
+        found += (self.alerts.problems() if self.alerts else []) + self.authorities.problems()
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
@@ -208,6 +214,7 @@ class ManagerService:
         self._pulsing.cancel()
         self._updating.cancel()
         self._recalling.cancel()
+        self._revoking.cancel()
         self.updates.close()
         self._serving.cancel()
         self._server.close()

@@ -64,8 +64,11 @@ class Keys(Storage):
         return self.public.find(RPK, bytes(fingerprint))
 
     def find_certificate(self, name):
-        """Return the fingerprint of the key that a certificate of this name, bytes, has to be of, or None."""
-        return self.public.find(CERTIFICATE, bytes(name))
+        """Return the fingerprint of the key that a certificate of this name, bytes, has to be of, or None.
+
+        None also if its device has no certificate any more that is valid: so sessions do not outlive it.
+        """
+        return self.public.find(CERTIFICATE, bytes(name), self.now())
 
     def device_of(self, session_identity):
         """Return the identity of the device to which that of a session belongs."""
@@ -77,6 +80,11 @@ class Keys(Storage):
         """Return the kind of a device's key: PSK, RPK or CERTIFICATE."""
         key = self.public.get(identity)
         return key.kind if key else PSK
+
+    def is_revoked(self, identity):
+        """Return whether the certificate of a device is revoked."""
+        key = self.public.get(identity)
+        return key is not None and key.revoked_at is not None
 
     def next_key(self, identity):
         """Return (number, key) of the pre-shared key that a device is about to change to, or None."""
@@ -135,6 +143,11 @@ class Keys(Storage):
         key = self.public.get(identity)
         if key and key.kind == CERTIFICATE:
             self._store_public(identity, replace(key, name=f"{key.name}#{identity.decode()}"), "key-retired")
+
+    def revoke_certificate(self, identity):
+        """Note that the certificate of a device is revoked, for good: it can neither connect nor get another certificate."""
+        key = replace(self.public[identity], revoked_at=self.now(), offered=None)
+        self._store_public(identity, key, "certificate-revoked", fingerprint=key.fingerprint.hex())
 
     def proved(self, session_identity):
         """End the change of the key that a session has proved, if it is a next one; return the identities of sessions to check."""

@@ -8,8 +8,12 @@ registry has the fingerprint of. So a device that is replaced, or has another ke
 says, and however long that is valid.
 """
 
+import math
 from dataclasses import dataclass, replace
 
+from dice.dtls.kx_cert import read_chain
+from dice.wire import Reader
+from dice.x509.certificate import Certificate
 from dicectl.errors import USAGE, CommandError
 
 PSK = "psk"
@@ -28,6 +32,10 @@ class PublicKey:
     issuer: bytes | None = None  # the fingerprint of the key that has signed its certificate
     is_wanted: bool = False  # whether the device is to make another key
     following: bytes | None = None  # the fingerprint of that one: both are good
+    not_before: int | None = None  # of the certificate that the device has; None: that of an older registry, which does not expire
+    not_after: int | None = None
+    offered: bytes | None = None  # the certificate that follows, and its issuers, until the device has stored them (kx_cert)
+    revoked_at: float | None = None  # since then its authority says that nobody is to believe it
 
     def __post_init__(self):
         fingerprints = [each for each in (self.fingerprint, self.issuer, self.following) if each is not None]
@@ -46,6 +54,12 @@ class PublicKey:
         """Return all fingerprints, each of which is one device's."""
         return [self.fingerprint] + ([self.following] if self.following else [])
 
+    def expires(self):
+        """Return when the last certificate ends that this device has or is about to get, in seconds since 1970-01-01."""
+        if self.not_after is None:
+            return math.inf
+        return self.not_after if self.offered is None else max(self.not_after, leaf(self.offered).not_after)
+
     def offering(self, fingerprint):
         """Return this key with the one that it changes to."""
         return replace(self, is_wanted=True, following=fingerprint)
@@ -57,6 +71,11 @@ class PublicKey:
     def changed(self):
         """Return the key that this one changes to."""
         return replace(self, fingerprint=self.following, is_wanted=False, following=None)
+
+
+def leaf(chain):
+    """Return the dice.x509.certificate.Certificate of a device, from its chain as kx_cert.write_chain() returns it."""
+    return Certificate(read_chain(Reader(chain))[0])
 
 
 class PublicKeys(dict):
@@ -76,10 +95,13 @@ class PublicKeys(dict):
         """Return the identity of the device to which that of a session belongs, or None."""
         return self._sessions.get(session_identity)
 
-    def find(self, kind, session_identity):
-        """Return the fingerprint that a client of this kind has to prove, bytes, or None if it may not connect."""
+    def find(self, kind, session_identity, now=None):
+        """Return the fingerprint that a client of this kind has to prove, bytes, or None if it may not connect.
+
+        `now`: seconds since 1970-01-01, for certificates.
+        """
         key = self.get(self._sessions.get(session_identity))
-        if key is None or key.kind != kind:
+        if key is None or key.kind != kind or key.revoked_at is not None or (now is not None and now > key.expires()):
             return None
         return key.fingerprint if kind == CERTIFICATE else session_identity
 

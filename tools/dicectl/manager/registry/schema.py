@@ -8,7 +8,7 @@ The columns in SECRETS contain keys: sealed, if the registry is encrypted (seali
 
 import sqlalchemy as sa
 
-REVISION = "4"  # the newest of migrations/versions
+REVISION = "5"  # the newest of migrations/versions
 USER_VERSION = 3  # of SQLite's files with Alembic: it is 1 or 2 in those without, whose programs refuse newer files by it
 
 _TIME = sa.Double().with_variant(sa.REAL(), "sqlite")  # seconds since 1970
@@ -37,6 +37,10 @@ PUBLIC_KEY = sa.Table(
     sa.Column("issuer", sa.LargeBinary),
     sa.Column("is_wanted", sa.Boolean, nullable=False),
     sa.Column("following", sa.LargeBinary, unique=True),
+    sa.Column("not_before", _BIG),
+    sa.Column("not_after", _BIG),
+    sa.Column("offered", sa.LargeBinary),
+    sa.Column("revoked_at", _TIME),
 )
 # The private keys of the manager itself.
 OWN_KEY = sa.Table(
