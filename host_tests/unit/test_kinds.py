@@ -45,6 +45,7 @@ CLIENTS = {
     "rpk": dice.RawPublicKey(RAW_CLIENT.private, [RAW_SERVER.point]),
     "certificate": dice.Certificate(CLIENT.key.private, CLIENT.chain, TRUST, "node.test", clock=clock),
 }
+SERVERS = {"psk": None, "ecdhe_psk": None, "rpk": RAW_SERVER.identity, "certificate": b"node.test"}  # as clients see them
 NAMES = {"psk": IDENTITY, "ecdhe_psk": IDENTITY, "rpk": RAW_CLIENT.identity, "certificate": b"lamp.test"}
 KINDS = list(CLIENTS)
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +102,7 @@ def test_each_kind_connects_to_one_server(order):
     site = Site(order)
     for kind in KINDS:
         session, events = site.connect(kind, kind.encode())
-        assert session.connected and events == [CONNECTED]
+        assert session.connected and events == [CONNECTED] and session.identity == SERVERS[kind]
         assert site.listener.sessions[-1].session.identity == NAMES[kind]
         site.listener.check_credentials()
     assert len(site.listener.sessions) == 4
@@ -116,7 +117,9 @@ def test_each_kind_is_resumed_without_the_curve(kind, tickets, monkeypatch):
         patch.setattr("dice.crypto.curve.generate", None)
         again, events = site.connect(kind, b"b", resume=session.resumption())
     assert again.resumed and events == [CONNECTED] and again.suite == session.suite
-    assert site.listener.sessions[-1].session.identity == NAMES[kind]
+    assert site.listener.sessions[-1].session.identity == NAMES[kind] and again.identity == SERVERS[kind]
+    once_more, _ = site.connect(kind, b"d", resume=again.resumption())
+    assert once_more.resumed and once_more.identity == SERVERS[kind]
     site.known.clear()
     third, events = site.connect(kind, b"c", resume=again.resumption())
     assert not third.resumed and not third.connected and CONNECTED not in events
@@ -150,7 +153,7 @@ def test_each_kind_moves_and_sleeps(kind):
         assert give(session, [bytes(datagram)]) == [b"answer"]
     resumption = session.resumption()
     again, _ = site.connect(kind, b"resumed", resume=resumption)
-    assert again.resumed
+    assert again.resumed and again.identity == SERVERS[kind]
 
 
 def test_a_saved_session_needs_the_module_of_its_suite():

@@ -80,7 +80,9 @@ class Transcript:
     """
 
     def __init__(self, digests):
-        self._hashes = [sha256() for _ in range(digests)]
+        self._hashes = []
+        for _ in range(digests):
+            self._hashes.append(sha256())
 
     def update(self, message):
         """Add a message as if it had come in one fragment (RFC 6347, section 4.2.6)."""
@@ -101,8 +103,8 @@ class Secrets:
 
     def derive_master(self, premaster, session_hash):
         """Derive the extended master secret (RFC 7627, section 4), or that of RFC 5246, section 8.1, if `session_hash` is None."""
-        label, seed = (b"extended master secret", session_hash) if session_hash else (b"master secret", self.randoms)
-        self.master = p_sha256(premaster, label + seed, MASTER_SECRET_BYTES)
+        seed = b"extended master secret" + session_hash if session_hash else b"master secret" + self.randoms
+        self.master = p_sha256(premaster, seed, MASTER_SECRET_BYTES)
 
     def key_block(self, suite):
         """Return client key, server key, client write IV, server write IV, a bytearray (RFC 5246, section 6.3)."""
@@ -126,13 +128,18 @@ class Secrets:
 
 
 class Resumption:
-    """The secret that a client keeps to resume a session, not to be printed or logged. It shows `ticket` or `session_id`, bytes."""
+    """The secret that a client keeps to resume a session, not to be printed or logged. It shows `ticket` or `session_id`, bytes.
 
-    def __init__(self, suite, session_id, ticket, master):
-        self.suite = suite
-        self.session_id = session_id
-        self.ticket = ticket
-        self.master = master
+    `identity` is that of the server, which has proved it in the full handshake, and proves in a resumed one that it is the same.
+    """
+
+    def __init__(self, session):
+        """Take what a connected Session has."""
+        self.suite = session.suite
+        self.session_id = session.session_id
+        self.ticket = session.ticket
+        self.identity = session.identity
+        self.master = bytes(session.secrets.master)
 
 
 class Handshake:
@@ -198,7 +205,7 @@ class Handshake:
     def _read_finished(self, label, handshake_hash, body, message):
         """Verify the peer's Finished, in constant time (RFC 5246, section 7.4.9); then we are connected."""
         expected = self.secrets.verify_data(label, handshake_hash)
-        difference = len(body) ^ len(expected)
+        difference = len(body) ^ _VERIFY_BYTES
         for ours, theirs in zip(expected, body):
             difference |= ours ^ theirs
         if difference:

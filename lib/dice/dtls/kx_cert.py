@@ -40,8 +40,8 @@ class Certificate(Ecdsa):
     """A client's private key and certificates, and the servers that it trusts. Each device has its own key.
 
     The server's certificate has to be for `name`, or, without one, for the `server_name` of connect(); without both, it has to be
-    an anchor or a pinned key of `trust`. The `identity` of the session is the first name or address in its certificate, as bytes,
-    or None if it was resumed; `point` is our own public key.
+    an anchor or a pinned key of `trust`. The `identity` of the session is the first name or address in its certificate, as bytes;
+    `point` is our own public key.
     """
 
     bytes_max = CERTIFICATES_BYTES_MAX

@@ -59,7 +59,7 @@ _ROWS = (
 class RawPublicKey(Ecdsa):
     """A client's private key, and the public keys of the servers that it trusts. Each device has its own key.
 
-    The `identity` of the session is the SHA-256 of the server's SubjectPublicKeyInfo, 32 bytes, or None if it was resumed;
+    The `identity` of the session is the SHA-256 of the server's SubjectPublicKeyInfo, 32 bytes;
     `point` is our own public key.
     """
 

@@ -212,7 +212,7 @@ class Session:
         """Return the Resumption of a client for a later session, or None if the server offers none."""
         if not self.connected or not self.extended or not (self.ticket or self.session_id):
             return None
-        return Resumption(self.suite, self.session_id, self.ticket, bytes(self.secrets.master))
+        return Resumption(self)
 
     def close(self):
         """Send close_notify, if there is a peer, and overwrite the keys; transmit() returns what is left to send."""

@@ -64,11 +64,14 @@ class Client(Handshake):
         self._cookie = None
         self._verified = 0  # HelloVerifyRequests answered
         self._offered = ()
-        if tickets or (resume and resume.ticket):
-            self.shown_ticket = resume.ticket if resume else b""
+        if tickets:
+            self.shown_ticket = b""
         if resume:
-            # With a ticket the session id is ours, and the server repeats it if it accepts the ticket (RFC 5077, section 3.4).
-            self.session_id = random(_SHOWN_ID_BYTES) if resume.ticket else resume.session_id
+            self.session_id = resume.session_id
+            if resume.ticket:
+                # The session id is ours then, and the server repeats it if it accepts the ticket (RFC 5077, section 3.4).
+                self.shown_ticket = resume.ticket
+                self.session_id = random(_SHOWN_ID_BYTES)
 
     def start(self):
         """Return the first flight, or the one that answers a HelloVerifyRequest."""
@@ -134,13 +137,15 @@ class Client(Handshake):
         read_all(self, extensions)
         self._state = _EXPECT_SERVER_HELLO_DONE
         self.secrets = Secrets(self._client_random, random)
-        if self._resume and session_id and session_id == self.session_id:
+        resume = self._resume
+        if resume and session_id == self.session_id:  # which has at least one byte
             # The suite is that of the resumed session, and there is an extended master secret, or there is no resumption.
-            if self.suite != self._resume.suite or not self.extended:
+            if self.suite != resume.suite or not self.extended:
                 raise PeerError(_ALERT_ILLEGAL_PARAMETER, _E_ILLEGAL)
             self.resumed = True
-            self.ticket = self._resume.ticket
-            self.secrets.master = bytearray(self._resume.master)
+            self.ticket = resume.ticket
+            self.identity = resume.identity
+            self.secrets.master = bytearray(resume.master)
             self._state = _EXPECT_NEW_SESSION_TICKET if self.promised else _EXPECT_FINISHED
         self.session_id = session_id
 
