@@ -5,6 +5,7 @@
 import hmac
 import importlib
 import os
+import random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from dice.crypto import curve, ecdsa, host_p256, p256, p256_plain
 from dicectl import resources
 from host_tests import vectors_p256
+from host_tests.seeds import seeds
 
 P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -138,6 +140,47 @@ def test_sums_of_two_multiples(d, k, u, sign, small):
                 numbers = ec.derive_private_key(total, ec.SECP256R1()).public_key().public_numbers()
                 expected = numbers.x, numbers.y
             assert p256._sum(k, xy, factor) == expected
+
+
+def additions(k, u):
+    """Yield (a, b, c, d) for each addition of p256._sum(k, Q, u): c G + d Q is added to a G + b Q."""
+    a = b = 0
+    of_k, of_u = p256._digits(k), p256._digits(u)
+    for i in range(256):
+        a, b = 2 * a, 2 * b
+        if i & 3 == 3:
+            d = sum((1 if of_u[i - j] == "1" else -1) << j for j in range(4))
+            yield a, b, 0, d
+            b += d
+        if i >= 192:
+            c = sum((1 if of_k[i - 64 * j] == "1" else -1) << 64 * j for j in range(4))
+            yield a, b, c, 0
+            a += c
+    assert (a % N, b % N) == (k, u)
+
+
+def test_sums_that_are_infinity_or_of_equal_points_on_the_way():
+    """For each addition a key Q is looked for whose owner can make both points equal or opposite, by a valid signature."""
+    tried = 0
+    for seed in seeds(1):
+        chance = random.Random(seed)
+        k, u = chance.randrange(1, N), chance.randrange(1, N)
+        for number, (a, b, c, d) in enumerate(additions(k, u)):
+            for sign in (1, -1):
+                q = -(a - sign * c) * pow(b - sign * d, -1, N) % N
+                if not q or not a or (number < 100 and chance.randrange(4)):
+                    continue
+                point = host_p256.public(octets(q))
+                total = (k + u * q) % N
+                got = p256._sum(k, (int.from_bytes(point[1:33], "big"), int.from_bytes(point[33:], "big")), u)
+                expected = host_p256.public(octets(total)) if total else b"\4" + bytes(64)
+                assert b"\4" + octets(got[0]) + octets(got[1]) == expected, (seed, number, sign)
+                r = int.from_bytes(expected[1:33], "big") % N
+                s = r * pow(u, -1, N) % N  # then u = r / s, and h = k s
+                for back in (p256, host_p256):
+                    assert back.verify(point, octets(k * s % N), octets(r) + octets(s)) is bool(total), (back, seed, number, sign)
+                tried += 1
+    assert tried > 50
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, N - 1, N - 2, (1 << 192) % N, (1 << 64) + 1, N // 2, N // 2 + 1])

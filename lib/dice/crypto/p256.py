@@ -117,9 +117,9 @@ def _mont(x):
 
 
 def _is_zero(r, register):
-    """Return whether a product is 0 modulo p."""
+    """Return whether a register is 0 modulo p: 0, p or 2p, since it is a product or, of a point that was doubled, twice one."""
     at = 34 * register
-    return r[at] in (0, 255) and int.from_bytes(r[at : at + 34], "little") in (0, _P)
+    return r[at] in b"\0\xfe\xff" and not int.from_bytes(r[at : at + 34], "little") % _P
 
 
 def _add(r, table, size, digits):
