@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from host_tests import certificate_cases
+from host_tests import certificate_cases, certificates
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "vectors"
 
@@ -66,11 +66,27 @@ def hmac_sha256():
             yield fields["Key"], fields["Msg"], value
 
 
+def chains():
+    """Yield name, private key, identity of the key, and chain, leaf first; the anchor is the first one."""
+    root = certificates.Authority("root")
+    middle = root.authority("middle")
+    yield [part.hex() for part in (b"anchor", b"", b"", root.der)]
+    for name, issued in (
+        (b"server", middle.issue("dns:node.test", usage="server")),
+        (b"client", middle.issue("dns:lamp.test", usage="client")),
+        (b"expired", middle.issue("dns:node.test", usage="server", **certificates.EXPIRED)),
+        (b"usage", middle.issue("dns:node.test", usage="client")),
+        (b"stranger", certificates.Authority("stranger").authority("middle").issue("dns:node.test", usage="server")),
+    ):
+        yield [part.hex() for part in (name, issued.key.private, issued.key.identity, *issued.chain)]
+
+
 FILES = {
     "wycheproof_ccm.txt": (wycheproof_ccm, "Wycheproof aes_ccm_test.json, 128-bit keys, 96-bit nonces, tags of 64 and 128 bit"),
     "nist_ccm.txt": (nist_ccm, "NIST CAVP VNT128.rsp, section Nlen = 12"),
     "hmac_sha256.txt": (hmac_sha256, "RFC 4231, sections 4.2 to 4.5, 4.7 and 4.8"),
     "certificates.txt": (certificate_cases.lines, "host_tests/certificate_cases.py, made with the `cryptography` package"),
+    "chains.txt": (chains, "host_tests/certificates.py, made with the `cryptography` package"),
 }
 
 

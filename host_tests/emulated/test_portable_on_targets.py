@@ -12,9 +12,10 @@ import pytest
 from dicectl import resources
 from dicectl.emulator.board import ScriptError
 from dicectl.firmware import mpy
+from host_tests import vectors
 from host_tests.emulated import files, results
 from host_tests.emulated.targets import TABLE
-from host_tests.emulated.targets.base import NAMES
+from host_tests.emulated.targets.base import NAMES, vector_files
 from host_tests.emulated.targets.built import cpu_seconds
 
 
@@ -101,3 +102,10 @@ def test_the_page_has_the_table_of_the_last_run():
     listed, made = results.listed().splitlines(), results.table(TABLE.values(), NAMES).splitlines()
     cells = [[line.split("|")[:-2] for line in lines] for lines in (listed, made)]  # the last one changes with each new module
     assert cells[0] == cells[1], "run: make targets"
+
+
+def test_a_board_gets_the_vectors_that_its_tests_read_and_no_others():
+    """The certificates alone take 106 of the 352 blocks of a Pico's file system."""
+    read = {file for name in NAMES for file in vector_files(name)}
+    assert read == {f"vectors/{path.name}" for path in vectors.extract().iterdir()}
+    assert list(vector_files("test_x509_chain")) == ["vectors/certificates.txt"] and not vector_files("test_kx_rpk")

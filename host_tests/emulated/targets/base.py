@@ -22,6 +22,13 @@ def put(files, folder):
         path.write_bytes(content if isinstance(content, (bytes, bytearray)) else Path(content).read_bytes())
 
 
+def vector_files(name):
+    """Return the files of vectors whose names are in a test module: all of them are more than half a megabyte."""
+    path = PORTABLE / f"{name}.py"
+    text = path.read_text() if path.exists() else ""
+    return {f"vectors/{file}": path for file, path in board.tree(vectors.extract()).items() if f'"{file}"' in text}
+
+
 class Target:
     """A processor with MicroPython on it: how to get it, how to run a script on it, what it lacks.
 
@@ -66,12 +73,11 @@ class Target:
         return files.dice(self.architecture, whole=True)
 
     def flash(self, name):
-        """Return the files for a test module: dice, the portable suite, its vectors."""
+        """Return the files for a test module: dice, the portable suite, the vectors that it names."""
         names = [path.name for path in PORTABLE.glob("*.py") if path.name != "conftest.py"]
         tests = files.compiled(PORTABLE, *names, architecture=self.architecture)
         tests.update(files.compiled(resources.ON_DEVICE, "lossy_network.py", architecture=self.architecture))
-        vector_files = {f"vectors/{file}": path for file, path in board.tree(vectors.extract()).items()}
-        return {**self.dice(name), **tests, **vector_files}
+        return {**self.dice(name), **tests, **vector_files(name)}
 
     def suite(self, *names, more=None):
         """Run test modules on a new board with `more` files; return (MicroPython's version, the output, its last line)."""

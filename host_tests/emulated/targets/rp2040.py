@@ -41,6 +41,7 @@ SLOW |= {"test_listener", "test_outsiders", "test_repetitions", "test_loss", "te
 SLOW |= {"test_member_replay", "test_member_sender_ids", "test_member_rekey", "test_resumption", "test_revocation", "test_p256"}
 SLOW |= {"test_store_nvs", "test_nonce_states", "test_manager_numbers", "test_manager_rations", "test_manager_rollback"}
 SLOW |= {"test_kx_rpk", "test_kx_rpk_hello", "test_kx_ecdsa", "test_ecdhe", "test_any", "test_cached_info"}
+SLOW |= {"test_certificate_handshake", "test_loss_keys"}
 
 
 class Rp2040(Target):
