@@ -17,7 +17,7 @@ def clock():
 
 
 class Chains:
-    """Keys and chains by host_tests/vectors.py, {name: (private, SHA-256 of the public key, [leaf, issuer])}; and whom all trust."""
+    """Keys and chains, {name: (private, SHA-256 of the public key, [leaf, issuer])}, and a Trust in their anchor."""
 
     def __init__(self):
         self.made = {}
