@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 """A row of the table of targets."""
 
+import functools
+import re
 from pathlib import Path
 
 from dicectl import resources
@@ -10,8 +12,10 @@ from host_tests import vectors
 from host_tests.emulated import files
 
 PORTABLE = resources.ROOT / "host_tests" / "portable"
+EMULATED = resources.ROOT / "host_tests" / "emulated"
 NAMES = sorted(path.stem for path in PORTABLE.glob("test_*.py"))
 TIMEOUT_S = 1800
+_IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
 
 
 def put(files, folder):
@@ -22,10 +26,28 @@ def put(files, folder):
         path.write_bytes(content if isinstance(content, (bytes, bytearray)) else Path(content).read_bytes())
 
 
+def _text(name):
+    """Return the source of a module of tests, "" if it is none."""
+    paths = [folder / f"{name}.py" for folder in (PORTABLE, EMULATED)]
+    return next((path.read_text() for path in paths if path.exists()), "")
+
+
+@functools.cache
+def imported(name):
+    """Return what a test module imports, also by other ones: modules, and names of modules with a dot."""
+    found, left = set(), {name}
+    while left:
+        for module, names in _IMPORT.findall(_text(left.pop())):
+            parts = re.findall(r"[\w.]+", names)
+            new = {module, *(f"{module}.{part}" for part in parts)} if module else set(parts)
+            left |= new - found
+            found |= new
+    return found
+
+
 def vector_files(name):
-    """Return the files of vectors whose names are in a test module: all of them are more than half a megabyte."""
-    path = PORTABLE / f"{name}.py"
-    text = path.read_text() if path.exists() else ""
+    """Return the files of vectors whose names are in a test module or in one that it imports: all are half a megabyte."""
+    text = "".join(map(_text, sorted({name} | imported(name))))
     return {f"vectors/{file}": path for file, path in board.tree(vectors.extract()).items() if f'"{file}"' in text}
 
 

@@ -2,30 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The emulated RP2040 with the heap of a RPI_PICO, dice frozen in its firmware."""
 
-import functools
-import re
-
 from dicectl.emulator import board
 from dicectl.firmware import profiles
 from host_tests.emulated import files
-from host_tests.emulated.targets.base import PORTABLE, TIMEOUT_S, Target
+from host_tests.emulated.targets.base import TIMEOUT_S, Target, imported
 
-_IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|[^\n#]*)", re.MULTILINE)
 DYNAMIC = {"test_names"}  # imports by names that it reads
-
-
-@functools.cache
-def imported(name):
-    """Return what a portable module imports, also by other portable modules: modules, and names of modules with a dot."""
-    found, left = set(), {name}
-    while left:
-        path = PORTABLE / f"{left.pop()}.py"
-        for module, names in _IMPORT.findall(path.read_text() if path.exists() else ""):
-            parts = re.findall(r"[\w.]+", names)
-            new = {module, *(f"{module}.{part}" for part in parts)} if module else set(parts)
-            left |= new - found
-            found |= new
-    return found
 
 
 def needs_more(name):
