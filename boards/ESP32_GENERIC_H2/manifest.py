@@ -8,4 +8,5 @@ include(
     profile=options.profile,
     bare=options.bare,
     app=options.app,
+    c_module=options.c_module,
 )

@@ -8,5 +8,6 @@ include(
     profile=options.profile,
     bare=options.bare,
     app=options.app,
+    c_module=options.c_module,
     esp32=False,
 )

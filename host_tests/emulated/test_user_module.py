@@ -16,32 +16,37 @@ import pytest
 from dicectl import resources
 from dicectl.emulator import board
 from dicectl.errors import CommandError
-from dicectl.firmware import comb, native, recipe
+from dicectl.firmware import bearssl, comb, recipe
 from host_tests import vectors, vectors_p256
 from host_tests.emulated import files
 from host_tests.emulated.targets import built
 from host_tests.emulated.targets.rp2040 import Rp2040
 
-CASES = files.compiled(resources.ROOT / "host_tests" / "emulated", "native_cases.py")
+VARIANTS = ("small", "fast", "mbedtls")
+CASES = files.compiled(
+    resources.ROOT / "host_tests" / "emulated", "native_cases.py", "native_edges.py", "native_vectors.py", architecture="armv6m"
+)
 BUILT_IN = (
     'import _dice\nprint(hasattr(_dice, "__file__"), _dice.VERSION)\nfrom dice import crypto\nprint(crypto.crypt is _dice.crypt)'
 )
 
 
 class PublicKeys(Rp2040):
-    """With the firmware of profile public-keys."""
+    """With the firmware of profile public-keys, and a variant of P-256."""
+
+    def __init__(self, variant=None):
+        self._variant = variant
 
     def get(self):
         board.check()
-        return recipe.firmware("RPI_PICO", profile="public-keys") / "firmware.uf2"
+        return recipe.firmware("RPI_PICO", profile="public-keys", native=self._variant) / "firmware.uf2"
 
     def dice(self, name):
         return files.dice(self.architecture, whole=True)  # a folder dice hides all of the frozen one
 
 
-@pytest.fixture(scope="module")
-def target():
-    made = PublicKeys()
+def with_variant(variant):
+    made = PublicKeys(variant)
     try:
         made.get()
     except CommandError as failure:
@@ -49,23 +54,31 @@ def target():
     return made
 
 
+@pytest.fixture(scope="module")
+def target():
+    return with_variant(None)
+
+
 def test_the_firmware_has_the_module_and_dice_uses_it(target):
     assert target.run(BUILT_IN, {}) == ["False 1", "True"]
 
 
-def test_it_computes_a_point_and_a_record(target):
-    """The other operations take the emulator minutes; the unix port runs them below."""
-    code = "import _dice\nfrom native_cases import *\nassert _dice.public(PRIVATE) == POINT\ntest_wrong_types_are_refused()\n"
+def test_it_computes_points_signatures_and_a_record(target):
+    code = "import _dice\nfrom native_cases import *\ntest_rfc_6979()\ntest_wrong_types_are_refused()\n"
     code += "data = record(33)\n_dice.crypt(21, SALT, 8, data, 13, KEY, data, None, bytes(33))\n"
     code += "print(ccm.crypt(21, SALT, 8, data, 13, KEY, data, None, None) == bytes(33))\n"
     assert target.run(code, {**target.flash("test_ccm"), **CASES}) == ["True"]
 
 
 @pytest.mark.on_demand
-def test_it_computes_and_refuses_as_it_should(target):
-    _, output, status = target.suite("native_cases", more={**CASES, **target.dice("native_cases")})
+@pytest.mark.parametrize("name", ("native_cases", "native_edges", "native_vectors"))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_computes_and_refuses_as_it_should(variant, name):
+    """The variant mbedtls is p256_mbedtls.c over the Mbed TLS of the firmware, which allocates on MicroPython's heap."""
+    target = with_variant(variant)
+    _, output, status = target.suite(name, more={**CASES, **target.dice(name)})
     assert status == "0", output
-    assert re.search(r"^native_cases: 1[0-9] tests, 0 failed$", output, re.MULTILINE), output
+    assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", output, re.MULTILINE), output
 
 
 NATIVE = resources.FIRMWARE / "native"
@@ -82,7 +95,7 @@ def _make(tree, work, log):
     (work / "comb.h").write_text(comb.table())
     argv = ["make", "-C", tree / "ports" / "unix", "VARIANT=standard", f"-j{os.cpu_count()}", f"BUILD={work / 'objects'}"]
     argv += [f"FROZEN_MANIFEST={built.MANIFEST}", f"USER_C_MODULES={modules}", *OPTIONS]
-    argv += [f"DICE_COMB={work}", f"DICE_BEARSSL={native.sources()[1]}"]
+    argv += [f"DICE_COMB={work}", f"DICE_BEARSSL={bearssl.source(recipe.quiet)}"]
     for variant in VARIANTS:
         log.run(f"building the unix port with the module _dice, {variant}", [*argv, f"DICE_P256={variant}"])
         shutil.move(work / "objects" / "micropython", results / variant)
@@ -90,7 +103,6 @@ def _make(tree, work, log):
     return results
 
 
-VARIANTS = ("small", "fast", "mbedtls")
 MBED_TLS = resources.ROOT / "host_tests" / "emulated" / "firmware_mbedtls"
 OPTIONS = ["CWARN=-w"]  # Mbed TLS in one unit defines macros twice
 OPTIONS += [f"MICROPY_{name}=0" for name in ("PY_FFI", "PY_BTREE", "PY_SSL", "SSL_MBEDTLS")]

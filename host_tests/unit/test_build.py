@@ -85,6 +85,7 @@ def dicectl(*arguments, **environment):
         (["RPI_PICO_W", "--from-debian"], "Debian's packages lack parts of RPI_PICO_W; build from a checkout: --micropython DIR"),
         (["ESP32_GENERIC", "--from-debian"], "Debian's packages lack parts of ESP32_GENERIC"),
         (["RPI_PICO_W", "--micropython", ".", "--with-tls"], "RPI_PICO_W has MicroPython's tls anyway: leave out --with-tls"),
+        (["ESP32_GENERIC", "--micropython", ".", "--native", "small"], "no --native small; it has mbedtls, none"),
         (["RPI_PICO", "--micropython", "host_tests"], "host_tests is not a checkout of MicroPython"),
     ],
 )
@@ -198,6 +199,25 @@ def test_the_results_are_copied_and_the_steps_reported(checkout, commands, tmp_p
     assert "app=False" in (tmp_path / "out" / "firmware.elf").read_text()
 
 
+@pytest.mark.parametrize("port, usual", (("esp32", "mbedtls"), ("rp2", "fast")))
+def test_firmware_with_public_keys_has_the_module_in_c_and_other_firmware_if_it_is_asked_for(checkout, port, usual):
+    board = boards.find({"esp32": "ESP32_GENERIC", "rp2": "RPI_PICO"}[port])
+
+    def made(profile, native=None):
+        wanted = recipe.Recipe(board, profile, False, checkout, native=native)
+        wanted.check()
+        argv = wanted.commands(checkout, 1)[1][1]
+        assert any(word.startswith("USER_C_MODULES=") for word in argv) == bool(wanted.c_module)
+        assert wanted.manifest().endswith(", c_module=True)\n") == bool(wanted.c_module)
+        assert wanted.c_module is None or f'"{wanted.c_module}"' in wanted.module(checkout)
+        return wanted.c_module, wanted.name.removeprefix(board.name)
+
+    assert made("public-keys") == made("public-keys", usual) == (usual, "-public-keys")
+    assert made("public-keys", "none") == (None, "-public-keys-native-none")
+    assert made("group") == made("group", "none") == (None, "-group")
+    assert made("group", "mbedtls") == ("mbedtls", "-group-native-mbedtls")
+
+
 def test_a_checkout_is_rebuilt_each_time(checkout, commands):
     write_command(commands, "idf.py", "exit 0")
     folder = recipe.firmware("ESP32_GENERIC", micropython=checkout)
@@ -245,8 +265,8 @@ def root(tmp_path, monkeypatch):
 def test_the_key_of_a_build_depends_on_all_its_inputs(root):
     pico = boards.find("RPI_PICO")
 
-    def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS, app=False):
-        return recipe.Recipe(pico, profile, with_tls, micropython, app).folder(versions)
+    def key(profile="full", with_tls=False, micropython=None, versions=VERSIONS, app=False, native=None):
+        return recipe.Recipe(pico, profile, with_tls, micropython, app, native).folder(versions)
 
     assert key("group", app=True) == key("group")
     keys = [
@@ -254,6 +274,8 @@ def test_the_key_of_a_build_depends_on_all_its_inputs(root):
         key(app=True),
         key("group"),
         key(with_tls=True),
+        key(native="small"),
+        key(native="fast"),
         key(micropython=root),
         key(versions={"micropython": "1.26.0+ds-1"}),
     ]

@@ -3,8 +3,6 @@
 //
 // core/ccm.c over the AES of the firmware's Mbed TLS, which is the accelerator on an ESP32.
 
-#pragma GCC optimize("O2", "no-strict-aliasing")
-
 #include "mbedtls/platform_util.h"
 
 #define DICE_AES_MBEDTLS

@@ -21,6 +21,12 @@ target_include_directories(usermod_dice INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/../core
     ${MICROPY_DIR}/lib/mbedtls/3rdparty/p256-m/p256-m
 )
+# The rest of the firmware is compiled for size. (An optimize pragma switches on what GCC has off for a Cortex-M0+: 40 % slower.)
+set_source_files_properties(
+    ${CMAKE_CURRENT_LIST_DIR}/aes.c
+    ${CMAKE_CURRENT_LIST_DIR}/p256.c
+    PROPERTIES COMPILE_OPTIONS "-O2;-fno-strict-aliasing"
+)
 if(DICE_P256 STREQUAL mbedtls)
     target_compile_definitions(usermod_dice INTERFACE DICE_P256_MBEDTLS=1)
 elseif(DICE_P256 STREQUAL fast)

@@ -6,6 +6,7 @@ DICE_P256 ?= small
 SRC_USERMOD_C += $(USERMOD_DIR)/module.c
 SRC_USERMOD_LIB_C += $(USERMOD_DIR)/aes.c $(USERMOD_DIR)/p256.c
 CFLAGS_USERMOD += -I$(USERMOD_DIR)/../core -I$(TOP)/lib/mbedtls/3rdparty/p256-m/p256-m -I$(TOP)/lib/mbedtls/include
+$(BUILD)/$(notdir $(USERMOD_DIR))/aes.o $(BUILD)/$(notdir $(USERMOD_DIR))/p256.o: CFLAGS += -O2 -fno-strict-aliasing
 ifeq ($(DICE_P256),mbedtls)
 CFLAGS_USERMOD += -DDICE_P256_MBEDTLS=1
 else ifeq ($(DICE_P256),fast)

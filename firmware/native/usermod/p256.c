@@ -4,7 +4,6 @@
 // P-256: with DICE_P256_MBEDTLS by the firmware's Mbed TLS, as on an ESP32, else by p256-m, which is in Mbed TLS's source, with
 // DICE_FAST in part by BearSSL. On a processor without an accelerator these are faster, smaller, and constant time.
 
-#pragma GCC optimize("O2", "no-strict-aliasing")
 #pragma GCC diagnostic ignored "-Wunused-function"
 
 #ifdef DICE_P256_MBEDTLS

@@ -11,7 +11,6 @@ import functools
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import comb, debian, xtensa
+from dicectl.firmware import bearssl, comb, debian, xtensa
 from dicectl.firmware.recipe import quiet
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
@@ -94,38 +93,20 @@ def check(architecture, variant):
 def build(architecture, variant="small", progress=quiet):
     """Return the path of _dice.mpy, built on the first call, then from the cache; raises CommandError."""
     check(architecture, variant)
-    tree, bearssl = sources(progress)
+    tree, of_bearssl = sources(progress)
     folder = cache() / "native" / f"{architecture}-{variant}-{_made_from(architecture)}"
     with file_lock(folder, progress):
         if not (folder / NAME).exists():
             progress(f"compiling {NAME} for {architecture} ({variant})")
             with tempfile.TemporaryDirectory(dir=folder) as work:
-                _compile(architecture, variant, tree, bearssl, Path(work), Log(folder / "build.log"))
+                _compile(architecture, variant, tree, of_bearssl, Path(work), Log(folder / "build.log"))
                 (Path(work) / NAME).rename(folder / NAME)
     return folder / NAME
 
 
 def sources(progress=quiet):
     """Return the folders of MicroPython's source, which contains Mbed TLS, and of BearSSL's; fetched once. Raises CommandError."""
-    tree = debian.tree(progress)
-    folder = cache() / f"bearssl-{debian.SUITE}"
-    with file_lock(folder, progress):
-        if not (folder / "source").exists():
-            require_commands({"apt-get": "apt", "tar": "tar"})
-            log = Log(folder / "fetch.log")
-            # The archive of the upstream source is enough: Debian changes nothing in it.
-            (archive,) = (
-                name
-                for name in debian.fetch(folder, debian.SUITE, ("bearssl",), (), log, progress, ("--tar-only",))
-                if ".orig.tar." in name
-            )
-            shutil.rmtree(folder / "unpacking", ignore_errors=True)
-            (folder / "unpacking").mkdir()
-            unpack = ["tar", "-xf", folder / "packages" / archive, "-C", folder / "unpacking", "--strip-components=1"]
-            log.run("unpacking BearSSL", unpack)
-            (folder / "version").write_text(archive)
-            (folder / "unpacking").rename(folder / "source")
-    return tree, folder / "source"
+    return debian.tree(progress), bearssl.source(progress)
 
 
 @functools.lru_cache(None)
@@ -133,35 +114,34 @@ def _made_from(architecture):
     """Return a hash of all that a build is made from, once the sources were fetched."""
     chosen = _ARCHITECTURES[architecture]
     compiler = subprocess.run([chosen.gcc, "--version"], capture_output=True, text=True).stdout
-    bearssl = (cache() / f"bearssl-{debian.SUITE}" / "version").read_text()
-    hashed = hashlib.sha256(repr((debian.versions(), bearssl, compiler, chosen, _OPTIONS)).encode())
+    hashed = hashlib.sha256(repr((debian.versions(), bearssl.version(), compiler, chosen, _OPTIONS)).encode())
     for path in [Path(__file__), Path(comb.__file__), *sorted(FOLDER.rglob("*"))]:
         if path.is_file():
             hashed.update(repr((path.name, path.read_bytes())).encode())
     return hashed.hexdigest()[:16]
 
 
-def unit(architecture, variant, tree, bearssl, tables=None):
+def unit(architecture, variant, tree, of_bearssl, tables=None):
     """Return (C source, options) of the whole core, without the binding to MicroPython; `tables` to choose the AES."""
     tables = _ARCHITECTURES[architecture].tables if tables is None else tables
     parts = [FOLDER / "core" / name for name in ("memory.c", "wipe.c", "p256.c", "ccm.c")]
     parts += [tree / "lib" / "mbedtls" / "library" / "aes.c"] if tables else []
-    parts += [] if tables else [bearssl / "src" / "symcipher" / name for name in ("aes_ct.c", "aes_ct_enc.c")]
-    parts += [bearssl / "src" / "codec" / "ccopy.c"] if variant == "fast" else []
+    parts += [] if tables else [of_bearssl / "src" / "symcipher" / name for name in ("aes_ct.c", "aes_ct_enc.c")]
+    parts += [of_bearssl / "src" / "codec" / "ccopy.c"] if variant == "fast" else []
     folders = [FOLDER / "core" / "stand_ins", FOLDER / "core", FOLDER, tree, *(tree / name for name in _INCLUDED)]
-    folders += [bearssl / "inc", bearssl / "src"]
+    folders += [of_bearssl / "inc", of_bearssl / "src"]
     options = [*_OPTIONS, *(f"-I{folder}" for folder in folders)]
     options += ["-DDICE_AES_TABLES"] * tables + ["-DDICE_FAST"] * (variant == "fast")
     return "#undef MUL\n".join(f'#include "{part}"\n' for part in parts), options  # BearSSL and Mbed TLS both have a macro MUL
 
 
-def _compile(architecture, variant, tree, bearssl, work, log):
+def _compile(architecture, variant, tree, of_bearssl, work, log):
     """Compile and link _dice.mpy in the folder `work`."""
     chosen = _ARCHITECTURES[architecture]
     binding = FOLDER / "natmod" / "module.c"
     linker = [sys.executable, tree / "tools" / "mpy_ld.py", "--arch", architecture]
     log.run("collecting names", [*linker, "--preprocess", "-o", work / "names.h", binding])
-    source, options = unit(architecture, variant, tree, bearssl)
+    source, options = unit(architecture, variant, tree, of_bearssl)
     (work / "comb.h").write_text(comb.table())
     (work / "unit.c").write_text(f'{source}#include "{binding}"\n')
     environment = {}

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from dicectl import resources
 from dicectl.errors import USAGE, CommandError
-from dicectl.firmware import boards, debian, fold, profiles
+from dicectl.firmware import bearssl, boards, comb, debian, fold, profiles
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
 _COMPILERS = {"make": "make", "cmake": "cmake", "gcc": "gcc", "arm-none-eabi-gcc": "gcc-arm-none-eabi"}
@@ -35,6 +35,9 @@ _NEEDED = {  # the files in lib/ by which a checkout with its submodules is reco
     "esp32": ("micropython-lib/README.md", "berkeley-db-1.xx/README"),
 }
 _C_MODULE = resources.FIRMWARE / "native" / "usermod"
+# How the module `_dice` computes P-256 (firmware/native/usermod/p256.c), the default first. By GCC for Xtensa, the first two would
+# not be constant time.
+NATIVE = {"rp2": ("fast", "small", "mbedtls"), "esp32": ("mbedtls",)}
 _KEPT = 16  # firmwares in the cache
 
 
@@ -44,18 +47,23 @@ def quiet(text, fraction=None):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Inputs of a build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full"."""
+    """Inputs of a build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full".
+
+    `native` is one of NATIVE, "none" for firmware without the module `_dice`, or None: by the profile.
+    """
 
     board: boards.BoardSpec
     profile: str
     with_tls: bool
     micropython: Path | None
     app: bool = False
+    native: str | None = None
 
     @property
     def name(self):
         """The name of its folders: RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group, RPI_PICO-none-tls ..."""
-        return self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
+        name = self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
+        return name if self.c_module == self._usual_c_module else f"{name}-native-{self.native}"
 
     @property
     def _with_app(self):
@@ -67,6 +75,9 @@ class Recipe:
             raise CommandError(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
         if self.with_tls and not (self.board.folder / "mpconfigvariant_TLS.cmake").exists():
             raise CommandError(f"{self.board.name} has MicroPython's tls anyway: leave out --with-tls", USAGE)
+        choices = (*NATIVE[self.board.port], "none")
+        if self.native and self.native not in choices:
+            raise CommandError(f"{self.board.name} has no --native {self.native}; it has {', '.join(choices)}", USAGE)
         if self.micropython:
             _check_checkout(self.micropython, self.board)
         elif not self.board.from_debian:
@@ -76,7 +87,8 @@ class Recipe:
 
     def folder(self, versions):
         """Return the firmware's folder in the cache; its name depends on everything that the firmware is made from."""
-        facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython))
+        facts = (self.name, self.board.uf2_family, self.board.flash_offset, versions, str(self.micropython), self.c_module)
+        facts += (bearssl.version(),) if self.c_module == "fast" else ()
         made_from = hashlib.sha256(repr((facts, Path(__file__).read_bytes(), Path(fold.__file__).read_bytes())).encode())
         names = ("boards/manifest.py", "boards/common.cmake", "firmware/manifest.py", "lib/manifest.py", "lib/short_names.json")
         inputs = [resources.ROOT / name for name in names]
@@ -84,7 +96,8 @@ class Recipe:
             inputs += sorted(top.rglob("*.py"))
         inputs += sorted(path for path in self.board.folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
         if self.c_module:
-            inputs += sorted(path for path in _C_MODULE.parent.rglob("*") if path.is_file())
+            inputs += sorted(path for path in (resources.ROOT / "firmware" / "native").rglob("*") if path.is_file())
+            made_from.update(Path(comb.__file__).read_bytes())
         for path in inputs:
             made_from.update(repr((path.relative_to(resources.ROOT).as_posix(), path.read_bytes())).encode())
         return cache() / "firmware" / f"{self.name}-{made_from.hexdigest()[:16]}"
@@ -100,13 +113,25 @@ class Recipe:
 
     @property
     def c_module(self):
-        """Whether the firmware has `_dice`, the module in C: what needs public keys has P-256 in C."""
-        return self.profile == "public-keys"
+        """How `_dice`, the module in C, computes P-256, or None if the firmware has no such module."""
+        return self._usual_c_module if self.native is None else None if self.native == "none" else self.native
+
+    @property
+    def _usual_c_module(self):
+        """The same without a choice: what needs public keys has P-256 in C."""
+        return NATIVE[self.board.port][0] if self.profile == "public-keys" else None
 
     def manifest(self):
         """Return the text of a manifest that includes the board's with the options of this recipe."""
         options = f"profile={self.profile!r}, bare={self.micropython is None}, app={self._with_app}"
+        options += ", c_module=True" if self.c_module else ""
         return f'include("$(BOARD_DIR)/manifest.py", {options})\n'
+
+    def module(self, tree):
+        """Return the text of a file for CMake that includes the module `_dice`."""
+        settings = {"DICE_P256": self.c_module, "DICE_BEARSSL": bearssl.folder(), "DICE_COMB": self.work(tree)}
+        lines = [f'set({name} "{value}")\n' for name, value in settings.items()]
+        return "".join(lines) + f'include("{_C_MODULE / "micropython.cmake"}")\n'
 
     def commands(self, tree, jobs):
         """Return [(description of the step, argument vector)]."""
@@ -120,26 +145,29 @@ class Recipe:
             f"BUILD={work / 'objects'}",
         ]
         argv += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
-        argv += [f"USER_C_MODULES={_C_MODULE / 'micropython.cmake'}"] if self.c_module else []
+        argv += [f"USER_C_MODULES={work / 'module.cmake'}"] if self.c_module else []
         return [
             ("building mpy-cross", ["make", "-C", str(tree / "mpy-cross"), jobs]),
             (f"building {self.name}", [*map(str, argv)]),
         ]
 
 
-def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False):
+def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False, native=None):
     """Build a board's firmware unless it exists; return the folder with firmware.uf2 or .bin, firmware.elf and facts.json.
 
     `board` is a name of boards.toml, `profile` one of lib/manifest.py. `micropython` is the folder of a checkout, or None for
     Debian's packages. `with_tls` enables MicroPython's own tls on a board that does not have it. `app` freezes firmware/app too,
-    with the profile "full". Raises CommandError.
+    with the profile "full". `native` chooses the module `_dice`, see Recipe. Raises CommandError.
     """
-    recipe = Recipe(boards.with_firmware(board), profile, with_tls, Path(micropython).absolute() if micropython else None, app)
+    micropython = Path(micropython).absolute() if micropython else None
+    recipe = Recipe(boards.with_firmware(board), profile, with_tls, micropython, app, native)
     recipe.check()
     versions = None if micropython else debian.versions()
     if versions and (recipe.folder(versions) / "facts.json").exists():
         return recipe.folder(versions)
     _check_tools(recipe.board)
+    if recipe.c_module == "fast":
+        bearssl.source(progress)
     tree = recipe.micropython or debian.tree(progress)
     with file_lock(recipe.work(tree), progress):
         folder = recipe.folder(None if micropython else debian.versions())
@@ -190,6 +218,9 @@ def _make(recipe, tree, jobs, progress):
     work = recipe.work(tree)
     objects = work / "objects"
     (work / "manifest.py").write_text(recipe.manifest())
+    if recipe.c_module:
+        (work / "module.cmake").write_text(recipe.module(tree))
+        (work / "comb.h").write_text(comb.table())
     shutil.rmtree(objects / "frozen_mpy", ignore_errors=True)  # make goes by time stamps, which say nothing about another profile
     (objects / "frozen_content.c").unlink(missing_ok=True)
     log = Log(work / "build.log")
@@ -225,6 +256,7 @@ def _collect(recipe, tree, folder):
         "board": recipe.board.name,
         "profile": recipe.profile,
         "with_tls": recipe.with_tls,
+        "native": recipe.c_module or "none",
         "dice": profiles.metadata()["version"],
         "micropython": "{MAJOR}.{MINOR}.{MICRO}".format(**version),
         "from": str(recipe.micropython) if recipe.micropython else debian.versions(),
