@@ -37,7 +37,8 @@ class Managers:
     * "identity", "key"; "next": {"identity", "key"} that no session has proved yet.
     * A node with a raw public key has "private" instead of "key", as its "next" has, which it makes itself; "servers": the public
       keys of its managers, points.
-    * One with a certificate has "chain", "anchors" and "server", the name in the certificate of the manager, too.
+    * One with a certificate has "chain", "anchors" and "server", the name in the certificate of the manager, too. Its "next" has
+      the same key and another "chain"; "since": a time that is certainly over, of the newest certificate that has proved itself.
 
     `routes` are the resources for a session with the manager, and for nobody else.
     """
@@ -45,6 +46,8 @@ class Managers:
     def __init__(self, settings, path="node.json", look_up=_as_it_is):
         """`look_up(host)` is awaited before connecting, and returns an address, or a name that the system knows; raises OSError."""
         self.routes = {"dice/managers": {PUT: self._put_managers}, "dice/key": {PUT: self._put_key, POST: self._make_key}}
+        if "chain" in settings:
+            self.routes["dice/certificate"] = {PUT: self._put_certificate}
         self._settings = settings
         self._path = path
         self._look_up = look_up
@@ -191,6 +194,32 @@ class Managers:
             self._store(settings)
         return CHANGED, curve.public(unhexlify(settings["next"]["private"]))
 
+    def _put_certificate(self, request, _session):
+        """Take another certificate of our key and name, and its issuers, as kx_cert has them: those of this session are kept until
+        the others have been used.
+        """
+        from dice.dtls.kx_cert import read_chain
+        from dice.wire import Reader
+        from dice.x509.certificate import Certificate
+
+        settings = dict(self._settings)
+        present = self._key["chain"]
+        try:
+            chain = read_chain(Reader(request.payload))
+            leaf, own = Certificate(chain[0]), Certificate(unhexlify(present[0]))
+            since = max(leaf.not_before, settings.get("since", 0))
+            is_ours = leaf.point == own.point and leaf.names[0] == own.names[0] and leaf.not_after >= since
+        except _GARBLED + (IndexError,):
+            is_ours = False
+        if not is_ours:
+            return BAD_REQUEST, b""
+        chain = [hexlify(each).decode() for each in chain]
+        if chain != present:
+            settings["chain"] = present
+            settings["next"] = {"private": self._key["private"], "chain": chain, "since": since}
+            self._store(settings)
+        return CHANGED, b""
+
 
 def credentials_of(key, settings):
     """Return what dice.connect() takes, for a key of `settings`."""
@@ -198,8 +227,9 @@ def credentials_of(key, settings):
         from dice.dtls.kx_cert import Certificate
         from dice.x509.chain import Trust
 
-        chain, anchors = ([unhexlify(each) for each in settings[name]] for name in ("chain", "anchors"))
-        return Certificate(unhexlify(key["private"]), chain, Trust(anchors), settings["server"], clock=None)
+        chain, anchors = ([unhexlify(each) for each in found] for found in (key["chain"], settings["anchors"]))
+        trust = Trust(anchors, (), key.get("since", 0))
+        return Certificate(unhexlify(key["private"]), chain, trust, settings["server"], clock=None)
     if "private" in key:
         from dice.dtls.kx_rpk import RawPublicKey  # only where it is needed, and there
 

@@ -90,7 +90,7 @@ def test_all_kinds_connect_and_are_who_they_are(tmp_path):
         await refused(town, certificate(stored, chain=chain))  # the right key, of a stranger's authority
         for identity in (b"signed", nodes[2].identity):
             await refused(town, dice.Psk(identity, b"\0"))
-        with pytest.raises(CommandError, match="which it cannot change: dicectl provision replace signed"):
+        with pytest.raises(CommandError, match="dicectl provision renew signed, and replace for another key"):
             town.do("rotate", names=["signed"])
         with pytest.raises(CommandError, match="does not trust this certificate"):
             town.made("provision", "x", ca=tmp_path / "other", groups={})

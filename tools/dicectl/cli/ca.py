@@ -8,6 +8,7 @@ import time
 import rich_click as click
 
 from dicectl.cli.options import Period
+from dicectl.cli.signing import passphrase_of
 from dicectl.manager.certificate_words import day as _day
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
@@ -15,20 +16,6 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _passphrase_file = click.option(
     "--passphrase-file", type=click.Path(dir_okay=False), help="File whose first line is the passphrase of the authority's key."
 )
-
-
-def _from_file(path):
-    """Return the first line of a private file as a passphrase."""
-    from dicectl import private_file
-    from dicectl.errors import USAGE, CommandError
-
-    try:
-        passphrase = private_file.read(path, "a passphrase").split(b"\n")[0].rstrip(b"\r")
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
-    if not passphrase:
-        raise CommandError(f"the first line of {path} is empty: write the passphrase there", USAGE)
-    return passphrase
 
 
 @click.group("ca")
@@ -69,7 +56,7 @@ def new(folder, name, lifetime, encrypt, passphrase_file, dry_run, as_json):
     name = name or Path(folder).absolute().name
     passphrase = None
     if passphrase_file:
-        passphrase = _from_file(passphrase_file)
+        passphrase = passphrase_of(passphrase_file)
     elif encrypt and not dry_run:
         passphrase = click.prompt("Passphrase of the new key", hide_input=True, confirmation_prompt=True, err=True).encode()
     if dry_run:
@@ -129,7 +116,7 @@ def sign(folder, key, name, usage, lifetime, no_expiry, out, force, passphrase_f
     passphrase = None
     if own.is_encrypted():
         hidden = {"hide_input": True, "err": True}
-        passphrase = _from_file(passphrase_file) if passphrase_file else click.prompt("Passphrase", **hidden).encode()
+        passphrase = passphrase_of(passphrase_file) if passphrase_file else click.prompt("Passphrase", **hidden).encode()
     made = own.sign(public, name, usages, None if no_expiry else lifetime, passphrase, out, force)
     length = len(made.public_bytes(authority.serialization.Encoding.DER))
     if as_json:

@@ -83,7 +83,11 @@ def command():
     "authorities",
     multiple=True,
     type=click.Path(file_okay=False),
-    help="Folder of a local authority (dicectl ca): devices whose certificates it revokes are expelled, within seconds.",
+    help="Folder of a local authority (dicectl ca): devices whose certificates it revokes are expelled within seconds, and if its "
+    "key is there, certificates are renewed before they expire.",
+)
+@click.option(
+    "--ca-passphrase-file", type=click.Path(dir_okay=False), help="File whose first line is the passphrase of the authority's key."
 )
 @click.option(
     "--alert-command",
@@ -120,6 +124,7 @@ def run(
     metrics,
     report_s,
     authorities,
+    ca_passphrase_file,
     alert_command,
     asked,
     as_json,
@@ -147,6 +152,7 @@ def run(
     """
     import asyncio
 
+    from dicectl.cli.signing import passphrase_of
     from dicectl.manager.operating import detach as background
     from dicectl.manager.operating import log_format
     from dicectl.manager.operating.alerts import Alerts
@@ -159,6 +165,7 @@ def run(
     alerts = Alerts(alert_command) if alert_command else None
     control = control or ("dice.db" if is_database(registry) else registry)
     key = keys.load(key_file)
+    passphrase = passphrase_of(ca_passphrase_file) if ca_passphrase_file else None
     if not is_database(registry):
         manager_new.admit(registry, key, is_new)
     name = served(host or bind or own())
@@ -168,7 +175,7 @@ def run(
         return
     others = [host_and_port(each, port) for each in also]
     chosen = log_format.chosen("json" if as_json else asked)
-    options = (control, port, name, others, metrics, chosen, report_s, authorities, alerts, bind, paces)
+    options = (control, port, name, others, metrics, chosen, report_s, (authorities, passphrase), alerts, bind, paces)
     try:
         asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
     except KeyboardInterrupt:
@@ -231,7 +238,7 @@ async def _run(registry, leader, control, port, host, also, http, log_format, re
     service = ManagerService(registry, control, leader, report_s)
     service.updates.also = also
     service.bind = bind
-    service.authorities.use(authorities)
+    service.authorities.use(*authorities)
     service.paces = paces
     with Dashboard(service, log_format) as dashboard:
         await process.run(service, port, host, dashboard, http, alerts)

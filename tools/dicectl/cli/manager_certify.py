@@ -7,16 +7,18 @@ import json
 import rich_click as click
 
 from dicectl.cli import signing
+from dicectl.cli.options import Period
 from dicectl.manager import control
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False), metavar="CA")
 @click.option("--name", required=True, help="DNS name of the manager; devices look for it in its certificate.")
+@click.option("--lifetime", type=Period(), help="How long it is valid, such as 365d.  [default: it does not expire]")
 @click.option("--dry-run", is_flag=True, help="Check that there are a manager and an authority, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @control.option
-def certify(folder, name, dry_run, as_json, registry):
+def certify(folder, name, lifetime, dry_run, as_json, registry):
     """Certify the manager's own key by a local authority, and trust that authority for devices with certificates.
 
     Then restart the manager. Devices with other kinds of keys do not notice.
@@ -29,7 +31,7 @@ def certify(folder, name, dry_run, as_json, registry):
     found = control.call(registry, "public_key")
     signing.check(folder)
     if not dry_run:
-        chain, anchor = signing.sign(folder, bytes.fromhex(found["point"]), name, "server")
+        chain, anchor = signing.sign(folder, bytes.fromhex(found["point"]), name, "server", lifetime)
         found = control.call(registry, "certify", chain=chain, anchors=[anchor])
     if as_json:
         click.echo(json.dumps(found))

@@ -6,9 +6,9 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes, provision_label, provision_rotate, signing
+from dicectl.cli import changes, provision_label, provision_renew, provision_rotate, signing
 from dicectl.cli.group import follow_expulsion, wait_option
-from dicectl.cli.options import complete_device, complete_port
+from dicectl.cli.options import Period, complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
 from dicectl.manager.registry.public_keys import CERTIFICATE, PSK, RPK
@@ -24,6 +24,9 @@ _key = click.option(
     help="The kind of its key: pre-shared, or a raw public key or one with a certificate, which the device makes itself.",
 )
 _ca = click.option("--ca", type=click.Path(file_okay=False), help="Folder of the authority that signs certificates (dicectl ca).")
+_lifetime = click.option(
+    "--lifetime", type=Period(), help="How long its certificate is valid: 90d; see renew.  [default: it does not expire]"
+)
 _SHOWN_MAX = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
@@ -72,6 +75,7 @@ def _report(settings, where, as_json):
 @click.option("--count", type=click.IntRange(1, 1000), help="Create NAME-1 to NAME-COUNT; numbers have leading zeros.")
 @_key
 @_ca
+@_lifetime
 @_to
 @_port
 @click.option("--csv", "table", type=click.Path(dir_okay=False), help="Write name, identity, groups and place of what was made.")
@@ -84,7 +88,7 @@ def _report(settings, where, as_json):
 @changes.dry_run
 @_json
 @control.option
-def new(names, groups, count, kind, ca, folder, port, table, labels, force, dry_run, as_json, registry):
+def new(names, groups, count, kind, ca, lifetime, folder, port, table, labels, force, dry_run, as_json, registry):
     """Create devices, add them to groups, and write their configurations.
 
     Without --to and --port the configuration is written to the only board that is connected by USB. Of several devices, each gets a
@@ -105,9 +109,9 @@ def new(names, groups, count, kind, ca, folder, port, table, labels, force, dry_
         changes.planned(registry, as_json, "provision_all", devices=devices)
         return
     if len(devices) == 1 and not count:
-        made = [_one(registry, devices[0], (kind, ca), folder, port, force)]
+        made = [_one(registry, devices[0], (kind, ca, lifetime), folder, port, force)]
     else:
-        made = _many(registry, devices, (kind, ca), folder, port, not as_json)
+        made = _many(registry, devices, (kind, ca, lifetime), folder, port, not as_json)
     if table:
         _write_table(table, made)
     if labels:
@@ -130,28 +134,13 @@ def _numbered(names, count):
     return [f"{names[0]}-{number:0{len(str(count))}}" for number in range(1, count + 1)]
 
 
-def _with_key(target, kind, device):
-    """Return a device as the manager is asked for it: with the point of a key that it has made, if it is to have its own.
-
-    `kind` is that of the key, and the folder of the authority that signs certificates.
-    """
-    if kind[0] not in (RPK, CERTIFICATE):
-        return device
-    if kind[0] == CERTIFICATE:
-        signing.check(kind[1])
-    point = target.make_key()
-    if kind[0] == RPK:
-        return {**device, "point": point.hex()}
-    return {**device, "point": point.hex(), "chain": signing.sign(kind[1], point, device["name"], "client")[0]}
-
-
 def _one(registry, device, kind, folder, port, force):
     """Create a device in a folder or on a board; return its configuration and where it is."""
     from dicectl.member.node_file import open_target
 
     with open_target(folder, port) as target:
         target.check(force=force)
-        settings = control.call(registry, "provision", **_with_key(target, kind, device))
+        settings = control.call(registry, "provision", **signing.with_key(target, kind, device))
         try:
             return settings, target.write(settings)
         except BaseException:
@@ -171,7 +160,7 @@ def _many(registry, devices, kind, folder, port, shows):
     targets = [FolderTarget(Path(folder, device["name"])) for device in devices]
     for target in targets:
         target.check()
-    devices = [_with_key(target, kind, device) for target, device in zip(targets, devices, strict=True)]
+    devices = [signing.with_key(target, kind, device) for target, device in zip(targets, devices, strict=True)]
     settings = control.call(registry, "provision_all", devices=devices)
     made = []
     try:
@@ -206,6 +195,7 @@ def _write_table(path, made):
 @_name
 @_key
 @_ca
+@_lifetime
 @_to
 @_port
 @_force
@@ -213,7 +203,7 @@ def _write_table(path, made):
 @wait_option
 @_json
 @control.option
-def replace(name, kind, ca, folder, port, force, dry_run, wait, as_json, registry):
+def replace(name, kind, ca, lifetime, folder, port, force, dry_run, wait, as_json, registry):
     """Replace a broken or lost device: the new one gets the same name and groups, a new identity and a new key.
 
     Without --key, that is of the same kind as the key of the old one.
@@ -233,7 +223,7 @@ def replace(name, kind, ca, folder, port, force, dry_run, wait, as_json, registr
     kind = kind or control.call(registry, "device", name=name)["kind"]
     with open_target(folder, port) as target:
         target.check(name, force)
-        settings = control.call(registry, "replace", **_with_key(target, (kind, ca), {"name": name}))
+        settings = control.call(registry, "replace", **signing.with_key(target, (kind, ca, lifetime), {"name": name}))
         hint = f"the old device is already expelled: run dicectl provision replace {name} again"
         try:
             where = target.write(settings)
@@ -390,3 +380,4 @@ def listing(as_json, registry):
 
 command.add_command(provision_label.label)
 command.add_command(provision_rotate.rotate)
+command.add_command(provision_renew.renew)

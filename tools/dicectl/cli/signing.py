@@ -5,6 +5,7 @@
 import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.registry.public_keys import CERTIFICATE, RPK
 
 
 def sign(folder, point, name, usage, lifetime_s=None, now=None):
@@ -16,15 +17,68 @@ def sign(folder, point, name, usage, lifetime_s=None, now=None):
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    authority, passphrase = _opened(folder)
+    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes(point))
+    made = authority.sign(public, name, (usage,), lifetime_s, passphrase, now=now)
+    return [made.public_bytes(Encoding.DER).hex()], authority.certificate.public_bytes(Encoding.DER).hex()
+
+
+def passphrase_of(path):
+    """Return the first line of a private file as a passphrase."""
+    from dicectl import private_file
+
+    try:
+        passphrase = private_file.read(path, "a passphrase").split(b"\n")[0].rstrip(b"\r")
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
+    if not passphrase:
+        raise CommandError(f"the first line of {path} is empty: write the passphrase there", USAGE)
+    return passphrase
+
+
+def with_key(target, kind, device):
+    """Return a device as the manager is asked for it: with the point of a key that it has made, if it is to have its own.
+
+    `kind` is that of the key, the folder of the authority that signs certificates, and how long these are valid, or None.
+    """
+    name, folder, lifetime_s = kind
+    if name not in (RPK, CERTIFICATE):
+        return device
+    if name == CERTIFICATE:
+        check(folder)
+    point = target.make_key()
+    if name == RPK:
+        return {**device, "point": point.hex()}
+    return {**device, "point": point.hex(), "chain": sign(folder, point, device["name"], "client", lifetime_s)[0]}
+
+
+class Renewing:
+    """An authority that certifies keys again; it asks for its passphrase once. `lifetime_s` of None: as long as before."""
+
+    def __init__(self, folder, lifetime_s=None):
+        self._authority, self._passphrase = _opened(folder)
+        self._lifetime_s = lifetime_s
+
+    def renewed(self, device):
+        """Return the chain, DER in hex, that follows that of a device, {"fingerprint", "expires"}; raises CommandError."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        from dicectl.manager.authority import SAME
+
+        lifetime_s = SAME if self._lifetime_s is None else self._lifetime_s
+        made = self._authority.renew(device["fingerprint"], "client", self._passphrase, lifetime_s, device["expires"])
+        return [made.public_bytes(Encoding.DER).hex()]
+
+
+def _opened(folder):
+    """Return an Authority and its passphrase, which is asked for, or None."""
     from dicectl.manager.authority import Authority
 
     authority = Authority(folder)
     passphrase = None
     if authority.is_encrypted():
         passphrase = click.prompt(f"Passphrase of {folder}", hide_input=True, err=True).encode()
-    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes(point))
-    made = authority.sign(public, name, (usage,), lifetime_s, passphrase, now=now)
-    return [made.public_bytes(Encoding.DER).hex()], authority.certificate.public_bytes(Encoding.DER).hex()
+    return authority, passphrase
 
 
 def check(folder):

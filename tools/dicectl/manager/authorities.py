@@ -20,19 +20,26 @@ from dicectl.errors import USAGE, CommandError
 from dicectl.manager import authority
 from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.public_keys import CERTIFICATE, RPK
+from dicectl.manager.renewal import Renewals
 
 POLL_S = 2.0
 _BEGIN_S = 10.0  # for the first look; then devices are served
 _HANGS_S = 30.0
 
 
-class _Revoked:
-    """The fingerprints of the keys that one authority has revoked, as of the last look, and of its own: `keys`, `issuer`."""
+class LocalAuthority:
+    """The log of one authority, as of the last look.
+
+    `keys`: the fingerprints of the keys that it has revoked, bytes; `issued`: those that it has certified, in hex; `issuer`: that
+    of its own, `not_after` when it ends, and `has_key` whether it can sign.
+    """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.issuer = None
-        self.keys = frozenset()
+        self.keys = self.issued = frozenset()
+        self.not_after = 0
+        self.has_key = False
         self.problem = None
         self._mark = None  # of the log that was read
 
@@ -41,15 +48,24 @@ class _Revoked:
         try:
             mark = _mark(self.folder / authority.LOG)
             if mark != self._mark:
-                issuer = authority.Authority(self.folder).certificate.public_key()
-                self.keys = frozenset(bytes.fromhex(key) for key in authority.revoked(self.folder).values())
-                self.issuer = bytes.fromhex(authority.fingerprint(issuer))
+                own = authority.Authority(self.folder)
+                entries = own.list()
+                self.keys = frozenset(bytes.fromhex(entry["key"]) for entry in entries if entry["revoked"] is not None)
+                self.issued = frozenset(entry["key"] for entry in entries)
+                self.issuer = bytes.fromhex(authority.fingerprint(own.certificate.public_key()))
+                self.not_after = own.certificate.not_valid_after_utc.timestamp()
                 self._mark = mark
+            self.has_key = (self.folder / authority.KEY).exists()
             self.problem = None
         except CommandError as error:
             self.problem = error.format_message()
         except (OSError, ValueError, KeyError) as error:
             self.problem = f"cannot read {self.folder / authority.LOG}: {error}"
+
+    def renew(self, fingerprint, end, usage, passphrase, now):
+        """Return the chain, DER in hex, of a certificate that follows that of a key which ends at `end`; raises CommandError."""
+        made = authority.Authority(self.folder).renew(fingerprint, usage, passphrase, end=end, now=int(now))
+        return [made.public_bytes(authority.serialization.Encoding.DER).hex()]
 
 
 def _mark(path):
@@ -59,27 +75,32 @@ def _mark(path):
 
 
 class Authorities:
-    """Ends the devices whose certificates are revoked; run() is a task. `error` is the last exception, or None."""
+    """Ends the devices whose certificates are revoked, and renews those that expire soon; run() is a task.
+
+    `error` is the last exception, or None; `own` the fingerprint of the manager's own key, or None.
+    """
 
     def __init__(self, service):
         self.error = None
         self._service = service
         self._revoked = []
         self._looking_s = None  # since when a look goes on
-        self._own = None  # the fingerprint of the manager's own key
+        self.own = None
+        self.renewals = Renewals(service)
 
-    def use(self, folders):
-        """Look at the authorities in these folders."""
-        self._revoked = [_Revoked(folder) for folder in folders]
+    def use(self, folders, passphrase=None):
+        """Look at the authorities in these folders. `passphrase`: of the keys that are encrypted."""
+        self._revoked = [LocalAuthority(folder) for folder in folders]
+        self.renewals.use(self._revoked, passphrase)
 
     def problems(self):
         """Return sentences about what is wrong now, for an operator."""
         found = [f"what was revoked lately is not known: {each.problem}" for each in self._revoked if each.problem]
         if self._looking_s is not None and asyncio.get_running_loop().time() - self._looking_s > _HANGS_S:
             found.append("what was revoked lately is not known: the file system of an authority does not answer")
-        if any(self._own in each.keys for each in self._revoked):
+        if any(self.own in each.keys for each in self._revoked):
             found.append("the certificate of this manager is revoked: dicectl manager certify")
-        return found
+        return found + self.renewals.problems()
 
     def check(self, key):
         """Raise CommandError if this public_keys.PublicKey of a new device is revoked."""
@@ -89,7 +110,7 @@ class Authorities:
     async def begin(self):
         """Look at once: before a device is served that was revoked while no manager ran."""
         registry = self._service.registry
-        self._own = own_keys.fingerprint(own_keys.point(registry)) if registry.own_key(RPK) else None
+        self.own = own_keys.fingerprint(own_keys.point(registry)) if registry.own_key(RPK) else None
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.step(), _BEGIN_S)
 
@@ -107,6 +128,7 @@ class Authorities:
                 await self._look(each)
             self._looking_s = None
             self._end_revoked()
+            await self.renewals.step()
         except Exception as error:  # of the registry; what is revoked is ended at the next look
             self.error = error
 

@@ -38,8 +38,10 @@ from dicectl.errors import USAGE, CommandError
 KEY, CERTIFICATE, LOG = "ca.key", "ca.pem", "certificates.jsonl"
 USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
 LIFETIME_S = 730 * 86_400  # of a certificate of a device
+SAME = -1  # in place of a lifetime: that of the certificate before
 AUTHORITY_LIFETIME_S = 7300 * 86_400
 _FOREVER = datetime.datetime(9999, 12, 31, 23, 59, 59)  # RFC 5280, section 4.1.2.5
+_FOREVER_S = int(_FOREVER.replace(tzinfo=datetime.timezone.utc).timestamp())
 _BACKDATED_S = 3600  # a device's clock may be behind ours
 _KEY_USAGES = (
     "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
@@ -214,6 +216,23 @@ class Authority:
             written.finish()
         return made
 
+    def renew(self, key, usage, passphrase=None, lifetime_s=SAME, end=None, now=None):
+        """Certify a key again, of which this authority has issued a certificate for `usage`; return the certificate.
+
+        `key`: SHA-256 of its SubjectPublicKeyInfo, in hex. Name, usages and lifetime are those of the one that ends at `end`, or of
+        the newest one; `lifetime_s` may say another.
+        """
+        known = [entry for entry in self.list() if entry["key"] == key and usage in entry["usages"]]
+        if not known:
+            raise CommandError(f"{self.folder} has issued no certificate for this key")
+        last = next((entry for entry in known if entry["not_after"] == end), known[-1])
+        if any(entry["revoked"] is not None for entry in known):
+            raise CommandError(f"a certificate of {last['name']} is revoked: let the device make another key")
+        if lifetime_s is SAME:
+            lifetime_s = last["not_after"] - last["issued"]
+        public = x509.load_der_x509_certificate(base64.b64decode(last["certificate"])).public_key()
+        return self.sign(public, last["name"], last["usages"], lifetime_s, passphrase, now=now)
+
     def revoke(self, which, now=None):
         """Record that certificates are revoked: that of a serial number, or all of a name. Return those that were not before."""
         now = int(time.time() if now is None else now)
@@ -237,7 +256,7 @@ class Authority:
             )
         if lifetime_s is None:
             return _FOREVER
-        return min(_at(now + lifetime_s), last)
+        return min(_at(min(now + lifetime_s, _FOREVER_S)), last)
 
     def _builder(self, public, serial, start, end, alternative, usages):
         """Return the builder of a certificate of a device."""

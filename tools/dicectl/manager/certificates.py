@@ -8,13 +8,17 @@ The key of the manager's certificate is that of own_keys.
 import hashlib
 
 from dice.codes import USAGE_CLIENT, USAGE_SERVER
+from dice.crypto import ecdsa
+from dice.dtls.kx_cert import write_chain
 from dice.errors import DiceError
+from dice.x509.certificate import Certificate as read_leaf
 from dice.x509.chain import Trust, verify
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.public_keys import CERTIFICATE, PublicKey
 from dicectl.reasons import describe
 
+OFFERED_MAX_BYTES = 1100  # of a chain that goes to a device in one CoAP message
 SETTING = "certificate"  # {"chain": [DER in hex, ...], "anchors": likewise, "name": of the manager in its certificate}
 
 
@@ -33,13 +37,8 @@ def checked(registry, chain, anchors):
     before = registry.setting(SETTING) or {"anchors": []}
     found = {"chain": chain, "anchors": list(dict.fromkeys([*before["anchors"], *anchors]))}
     try:
-        leaf = verify(
-            decoded(chain),
-            Trust(decoded(anchors), [_fingerprint(decoded(chain)[0], None)]),
-            None,
-            int(registry.now()),
-            USAGE_SERVER,
-        )
+        pinned = Trust(decoded(anchors or before["anchors"]), [_fingerprint(decoded(chain)[0], None)])
+        leaf = verify(decoded(chain), pinned, None, int(registry.now()), USAGE_SERVER)
         trust(found)
     except (DiceError, ValueError, IndexError) as error:
         raise CommandError(f"this certificate cannot be that of a manager: {describe(error)}", USAGE)
@@ -50,11 +49,33 @@ def checked(registry, chain, anchors):
     return {**found, "name": leaf.names[0].decode()}
 
 
+def certify(registry, chain, anchors):
+    """Store the chain of the manager, and more anchors, DER in hex; raises CommandError."""
+    setting = checked(registry, chain, anchors)
+    with registry.transaction():
+        registry.store_setting(SETTING, setting)
+        registry.log("certified", name=setting["name"])
+
+
 def _fingerprint(der, leaf):
     """Return the fingerprint of the key of a certificate."""
-    from dice.x509.certificate import Certificate
+    return hashlib.sha256((leaf or read_leaf(der)).spki).digest()
 
-    return hashlib.sha256((leaf or Certificate(der)).spki).digest()
+
+def following(registry, identity, chain):
+    """Return (PublicKey, chain as devices get it) of a chain, DER in hex, that is to follow that of a device; raises CommandError.
+
+    It has to end later than what the device has.
+    """
+    key = of_device(registry, chain)
+    encoded = decoded(chain)
+    written = write_chain(encoded, read_leaf(encoded[0]).point)
+    if len(written) > OFFERED_MAX_BYTES:
+        raise CommandError(f"this chain has {len(written)} bytes, and {OFFERED_MAX_BYTES} fit a datagram to a device", USAGE)
+    present = registry.public.get(identity)
+    if present and present.kind == CERTIFICATE and present.expires() >= key.not_after:
+        raise CommandError("this certificate ends no later than the one that the device has", USAGE)
+    return key, written
 
 
 def of_device(registry, chain):
@@ -69,7 +90,8 @@ def of_device(registry, chain):
         raise CommandError(f"the manager does not trust this certificate: {describe(error)}", USAGE)
     if len(encoded) > 1:
         issuer = _fingerprint(encoded[1], None)
-    else:
-        issuer = next(_fingerprint(None, anchor) for anchor in anchors.anchors if anchor.subject == leaf.issuer)
+    else:  # anchors may have the same name
+        issued = (anchor for anchor in anchors.anchors if ecdsa.verify(anchor.point, leaf.digest, leaf.signature))
+        issuer = _fingerprint(None, next(issued, leaf))  # an anchor may be a device's own certificate
     dates = {"not_before": leaf.not_before, "not_after": leaf.not_after}
     return PublicKey(CERTIFICATE, _fingerprint(None, leaf), leaf.names[0].decode(), issuer, **dates)

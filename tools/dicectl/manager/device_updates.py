@@ -1,18 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""New keys and lists of managers for devices, over their sessions (docs/protocol.md, section 15, "Managers and keys of a device").
+"""New keys, certificates and lists of managers for devices, over their sessions (docs/protocol.md, section 15).
 
 A key changes in steps, of which each is durable before the next begins: the registry stores the new one, the device stores it, a
 session proves it, the registry deletes the old one. Nothing is done before the last. A device with a raw public key makes the next
-one itself and stores it before the registry has its fingerprint; the rest is the same.
+one itself and stores it before the registry has its fingerprint; the rest is the same. A certificate is renewed for the key that
+the device has: both certificates are good. It stores the new one beside the old, which it drops when a session has proved the new.
 """
 
 import asyncio
 import json
 
 from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, POST, PUT
+from dice.dtls.kx_cert import read_chain
 from dice.limits import DATAGRAM_MAX_BYTES
+from dice.wire import Reader
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager import certificates
 from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.base import RegistryError
 
@@ -167,12 +171,19 @@ class DeviceUpdates:
             self._changed.set()
 
     def _lacks(self, identity):
-        return self._service.registry.changes_key(identity) or self.lacks_list(identity)
+        registry = self._service.registry
+        return registry.changes_key(identity) or bool(registry.offered_certificate(identity)) or self.lacks_list(identity)
 
     def lacks_list(self, identity):
         registry = self._service.registry
         setting = registry.setting(MANAGERS)
         return setting is not None and setting["number"] not in (registry.told.get(identity), self.told.get(identity))
+
+    def why_not(self, identity):
+        """Return why a device does not have what it lacks, for an operator."""
+        if identity in self.refused:
+            return self.refused[identity]
+        return "it is under way" if identity in self._service.kdc.connected else "it has no session; it follows when it connects"
 
     def behind(self):
         """Return the identities of the devices that have not acknowledged the list."""
@@ -191,6 +202,11 @@ class DeviceUpdates:
                 self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
                 if await (self._ask_for_key(identity, session) if identity in registry.public else self._give_key(identity)):
                     await self._reconnect(identity, session)
+            if registry.offered_certificate(identity):
+                self._rests[identity] = asyncio.get_running_loop().time() + _RETRY_S
+                if await self._give_certificate(identity):
+                    self._rests.pop(identity, None)
+                    await self._reconnect(identity, session)
         except Exception as error:  # of the session, such as its end: another one follows
             self.error = error
 
@@ -208,6 +224,16 @@ class DeviceUpdates:
         """Return whether a device has stored its next pre-shared key."""
         number, key = self._service.registry.next_key(identity)
         return await self._put(identity, "key", {"identity": f"{identity.decode()}:{number}", "key": key.hex()})
+
+    async def _give_certificate(self, identity):
+        """Return whether a device has stored the certificate that follows its own, of the same key."""
+        registry = self._service.registry
+        chain = registry.offered_certificate(identity)
+        if await self._request(identity, PUT, "certificate", chain) is None:
+            return False
+        texts = [each.hex() for each in read_chain(Reader(chain))]
+        registry.certificate_stored(identity, chain, certificates.of_device(registry, texts))
+        return True
 
     async def _ask_for_key(self, identity, session):
         """Return whether a device has made and stored its next key pair, whose public key is in the registry then.

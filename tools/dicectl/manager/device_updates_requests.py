@@ -26,7 +26,8 @@ class DeviceUpdatesRequests:
         identities = {name: self._service.identity(name) for name in names}
         for name, identity in identities.items():
             if registry.kind(identity) == CERTIFICATE:
-                raise CommandError(f"{name} has a certificate, which it cannot change: dicectl provision replace {name}", USAGE)
+                advice = f"dicectl provision renew {name}, and replace for another key"
+                raise CommandError(f"{name} has a certificate, which is renewed with the key that it has: {advice}", USAGE)
         if dry_run:
             return dict.fromkeys(identities)
         with registry.together():
@@ -44,13 +45,13 @@ class DeviceUpdatesRequests:
             if identity is None:
                 found[name] = "it was deleted"
             elif registry.key_number(identity) < number:
-                found[name] = self._why_not(identity)
+                found[name] = self._service.updates.why_not(identity)
         return found
 
     def do_managers(self):
         """Return the list, and who has it."""
         updates, registry = self._service.updates, self._service.registry
-        behind = {registry.name(identity): self._why_not(identity) for identity in updates.behind()}
+        behind = {registry.name(identity): self._service.updates.why_not(identity) for identity in updates.behind()}
         return {
             "active": self._service.address,
             "list": updates.listed(),
@@ -65,8 +66,3 @@ class DeviceUpdatesRequests:
             return {"list": managers}
         self._service.updates.list_managers(managers)
         return self.do_managers()
-
-    def _why_not(self, identity):
-        if identity in self._service.updates.refused:
-            return self._service.updates.refused[identity]
-        return "it is under way" if identity in self._service.kdc.connected else "it has no session; it follows when it connects"

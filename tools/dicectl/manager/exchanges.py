@@ -3,12 +3,31 @@
 """The key exchanges of a manager: each device proves the kind of key that the registry has of it, and no other."""
 
 from dice.dtls.kx_any import AnyOf
+from dice.dtls.kx_cert import write_chain
 from dice.dtls.kx_cert_server import CertificateServer
 from dice.dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.kx_rpk_server import RawPublicKeyServer
 from dicectl.manager import certificates
 from dicectl.manager.registry.public_keys import RPK
+
+
+class _OwnCertificate(CertificateServer):
+    """The certificate of the manager, as the registry has it at each handshake: it may have been renewed."""
+
+    def __init__(self, registry):
+        setting = registry.setting(certificates.SETTING)
+        chain, trust = certificates.decoded(setting["chain"]), certificates.trust(setting)
+        super().__init__(registry.own_key(RPK), chain, trust, registry.find_certificate, clock=lambda: int(registry.now()))
+        self._registry = registry
+        self._written = setting["chain"], write_chain(chain, self.point)
+
+    def certificate(self):
+        """Return our chain; see dice.dtls.kx_ecdsa_server."""
+        chain = self._registry.setting(certificates.SETTING)["chain"]
+        if chain != self._written[0]:
+            self._written = chain, write_chain(certificates.decoded(chain), self.point)
+        return self._written[1]
 
 
 class Exchanges:
@@ -19,12 +38,8 @@ class Exchanges:
         self._parts = [PskLookup(registry.find), EcdhePskLookup(registry.find)]
         if registry.own_key(RPK):
             self._parts.append(RawPublicKeyServer(registry.own_key(RPK), registry.find_raw))
-        setting = registry.setting(certificates.SETTING)
-        if setting:
-            chain, trust = certificates.decoded(setting["chain"]), certificates.trust(setting)
-            find = registry.find_certificate
-            clock = lambda: int(registry.now())  # noqa: E731
-            self._parts.append(CertificateServer(registry.own_key(RPK), chain, trust, find, clock=clock))
+        if registry.setting(certificates.SETTING):
+            self._parts.append(_OwnCertificate(registry))
         self.credentials = AnyOf(*self._parts)
         self.credentials.bytes_max = bytes_max
 

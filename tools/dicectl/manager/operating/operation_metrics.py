@@ -63,6 +63,12 @@ class OperationMetrics:
             self._write_error = error
         families.append(CounterMetricFamily("dice_registry_errors", "Failures of the registry to store", value=self._errors))
         families.append(CounterMetricFamily("dice_refused_hellos", "Handshakes that found no place", value=service.refused()))
+        renewals = service.authorities.renewals
+        for name, text, names in (
+            ("expiring", "Devices whose certificate has less than a third of its time left", renewals.due),
+            ("expired", "Devices whose certificate has expired", renewals.expired),
+        ):
+            families.append(GaugeMetricFamily(f"dice_certificates_{name}", text, value=len(names)))
         unsaid = service.alerts.lost if service.alerts else 0
         families.append(CounterMetricFamily("dice_alerts_lost", "Events that the alert command never took", value=unsaid))
         lost = dropped(service.address.get("port", 0))

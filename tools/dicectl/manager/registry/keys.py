@@ -81,6 +81,11 @@ class Keys(Storage):
         key = self.public.get(identity)
         return key.kind if key else PSK
 
+    def offered_certificate(self, identity):
+        """Return the chain, as kx_cert.write_chain() returns it, that a device has to store in place of its own, or None."""
+        key = self.public.get(identity)
+        return key and key.offered
+
     def is_revoked(self, identity):
         """Return whether the certificate of a device is revoked."""
         key = self.public.get(identity)
@@ -143,6 +148,28 @@ class Keys(Storage):
         key = self.public.get(identity)
         if key and key.kind == CERTIFICATE:
             self._store_public(identity, replace(key, name=f"{key.name}#{identity.decode()}"), "key-retired")
+
+    def offer_certificate(self, identity, key, chain):
+        """Store the chain that follows that of a device: both are good. `key` is the PublicKey of the new one.
+
+        Raises CommandError if it is not of the same key and name, or not of a device with a certificate.
+        """
+        present = self.public.get(identity)
+        name = self.name(identity)
+        if present is None or present.kind != CERTIFICATE:
+            raise CommandError(f"{name} has no certificate: dicectl provision replace {name} --key certificate", USAGE)
+        if present.revoked_at is not None:
+            raise CommandError(f"the certificate of {name} is revoked: dicectl provision replace {name}", USAGE)
+        if (key.fingerprint, key.name) != (present.fingerprint, present.name):
+            raise CommandError(f"this certificate is of another key or name than {name} has", USAGE)
+        self._store_public(identity, replace(present, offered=chain), "certificate-offered", expires=key.not_after)
+
+    def certificate_stored(self, identity, chain, key):
+        """Note that a device has stored the chain that it was offered; `key` is the PublicKey of that."""
+        present = self.public[identity]
+        if present.offered == chain:
+            stored = replace(present, issuer=key.issuer, not_before=key.not_before, not_after=key.not_after, offered=None)
+            self._store_public(identity, stored, "certificate-stored", expires=key.not_after)
 
     def revoke_certificate(self, identity):
         """Note that the certificate of a device is revoked, for good: it can neither connect nor get another certificate."""
