@@ -1,17 +1,23 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A second cipher suite plugs in from one file: authentication alone, without an explicit nonce, for a session and a group."""
+"""A second cipher suite plugs in from one file: authentication alone, without an explicit nonce, for a session and a group.
+
+What key exchanges add is for sessions only.
+"""
 
 from hmac import compare_digest
 
 import pytest
 
 from dice.crypto.hmac import Hmac
+from dice.dtls.kx_ecdhe_psk import EcdhePsk
+from dice.dtls.kx_ecdsa import Ecdsa
 from dice.dtls.kx_psk_server import Psk, PskLookup
+from dice.errors import FormatError
 from dice.group.gsa_encode import decode, encode
 from dice.group.member import DATA, Member
 from dice.limits import KEY_RECORDS_MAX
-from dice.suites import SUITES
+from dice.suites import PSK_AES_128_CCM, PSK_AES_128_CCM_8, SUITES
 from host_tests.portable.dtls_pair import connected, drain, give
 from host_tests.portable.support import A, RamStore, make_gsa, seal
 
@@ -56,3 +62,11 @@ def test_a_group_uses_a_suite_defined_here():
     datagram = seal(sender, b"on")
     assert b"on" in datagram and len(datagram) == 13 + 2 + 16
     assert listener.receive(datagram, 0) == DATA and listener.data == b"on"
+
+
+@pytest.mark.parametrize("code", Ecdsa.suites + EcdhePsk.suites, ids=hex)
+def test_a_group_uses_no_suite_of_a_key_exchange(code):
+    """A GSA names a cipher alone: what it may name does not depend on which modules are loaded."""
+    assert SUITES[-code] in (SUITES[PSK_AES_128_CCM], SUITES[PSK_AES_128_CCM_8])
+    with pytest.raises(FormatError):
+        decode(encode(make_gsa(own_id=A, suite=code)))
