@@ -37,17 +37,23 @@ _UNCOMPRESSED = const(4)  # the first byte of a point
 _POINT_BYTES = const(65)
 
 
+def lists(reader, code):
+    """Read a list of code points of 2 bytes, such as a NamedCurveList; return whether `code` is one of them."""
+    codes = Reader(reader.vector(2))
+    found = False
+    while codes.more():
+        found = codes.uint(2) == code or found
+    return found
+
+
 def serves(handshake):
     """Return whether a server can use P-256 with this client: it names the curve, or none at all (RFC 8422, section 4)."""
     data = handshake.theirs.get(EXTENSION_SUPPORTED_GROUPS)
     if data is None:
         return True
     reader = Reader(data)
-    groups = Reader(reader.vector(2))
+    found = lists(reader, _SECP256R1)
     reader.end()
-    found = False
-    while groups.more():
-        found = groups.uint(2) == _SECP256R1 or found
     return found
 
 

@@ -59,22 +59,13 @@ def sha256_of(data):
     return running.digest()
 
 
-def _has_algorithm(reader):
-    """Read a list of SignatureAndHashAlgorithm; return whether it contains the one that is used here."""
-    algorithms = Reader(reader.vector(2))
-    found = False
-    while algorithms.more():
-        found = algorithms.uint(2) == _ALGORITHM or found
-    return found
-
-
 def _write_algorithms(handshake):
     return b"\0\2\4\3"
 
 
 def _read_algorithms(handshake, data):
     reader = Reader(data)
-    found = _has_algorithm(reader)
+    found = ecdhe.lists(reader, _ALGORITHM)
     reader.end()
     if not found and not handshake.is_client:  # a client ignores it: a server must not send it
         raise PeerError(ALERT_HANDSHAKE_FAILURE, E_SIGNATURE)
@@ -147,7 +138,7 @@ class Ecdsa(KeyExchange):
             check(known[0], sha256_of(handshake.secrets.randoms + body[:_PARAMS_BYTES]), reader)
         elif kind == HANDSHAKE_CERTIFICATE_REQUEST and known and len(known) == 2:
             types = reader.vector(1)
-            known.append(_has_algorithm(reader) and _ECDSA_SIGN in types)
+            known.append(ecdhe.lists(reader, _ALGORITHM) and _ECDSA_SIGN in types)
             reader.vector(2)
             reader.end()
         else:

@@ -29,7 +29,8 @@ buffer and an offset, because a slice takes a board 16 us. A pair of key and non
 a board 35 us outside of machine code.
 
 Another suite is a file of its own, which ends in `SUITES[code] = ...`. A key exchange offers its code point in `suites`, a GSA
-names it. A suite with authentication alone takes the plaintext as its ciphertext, and no salt.
+names it. A code point that also names a key exchange other than that of pre-shared keys is for sessions only: its suite is
+`SUITES[-code]`, which no GSA finds. A suite with authentication alone takes the plaintext as its ciphertext, and no salt.
 """
 
 

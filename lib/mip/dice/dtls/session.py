@@ -337,7 +337,7 @@ class Session:
             layer.record_max = min(layer.record_max, handshake.record_max)
             if handshake.secrets and handshake.secrets.master and not layer.epoch:
                 layer.peer_cid = handshake.peer_cid
-                suite = SUITES[handshake.suite]
+                suite = SUITES.get(handshake.suite) or SUITES[-handshake.suite]
                 layer.set_keys(handshake.secrets.key_block(suite), self.is_client, suite)
             if flight:
                 self._begin(flight, now)

@@ -129,11 +129,11 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=_TIMER_MS, mtu=_DAT
     flags = reader.uint(1)
     role = Handshake(None, None, b"")
     role.connected = True
-    role.is_client = bool(flags & 2)
-    role.extended = bool(flags & 1)
+    role.is_client = flags > 1
+    role.extended = flags % 2 == 1
     role.suite = reader.uint(2)
-    suite = SUITES.get(role.suite)
-    if suite is None:
+    suite = SUITES.get(role.suite) or SUITES.get(-role.suite)
+    if not suite:
         raise StoreError(_E_STALE)
     record_max = reader.uint(2)
     generation = reader.uint(5)
@@ -141,14 +141,13 @@ def restore_in_clear(data, store, now, name="dtls", timer_ms=_TIMER_MS, mtu=_DAT
     layer = _Reserving(store, name, generation + 1)
     layer.record_max = record_max
     received = reader.uint(7)
-    key_block = bytearray(reader.take(2 * suite.keys_bytes))
+    layer.set_keys(bytearray(reader.take(2 * suite.keys_bytes)), role.is_client, suite)
     randoms = reader.take(_RANDOMS_BYTES)
     role.secrets = Secrets(randoms[:32], randoms[32:], bytearray(reader.take(_MASTER_SECRET_BYTES)))
     layer.cid, layer.peer_cid, role.session_id, role.ticket, identity, alpn = [reader.vector(2) for _ in range(6)]
     reader.end()
     role.identity = identity or None
     role.alpn = alpn or None
-    layer.set_keys(key_block, role.is_client, suite)
     epoch = layer.epochs[layer.epoch]
     epoch.window = Window(received, bytearray(_WINDOW_BYTES))
     epoch.next = next_number
