@@ -16,6 +16,8 @@ from host_tests import nonces, postgresql, registries, time_limit
 FOLDER = Path(__file__).parent
 OF_FOLDER = {"emulated": "firmware", "install": "long", "interop": "interop", "net": "network"}  # markers
 OF_FIXTURE = {"firmware": "firmware", "in_network": "network"}
+# Files whose tests take minutes begin first, so that they do not end last. xdist itself begins with the groups of most tests.
+FIRST = ("test_year", "test_manager_crashes", "test_near_wrap")
 # The time limits of tests with a marker; pyproject.toml has that of the others.
 LIMITS_S = {"firmware": 1800, "interop": 900, "network": 900, "long": 1800, "on_demand": 7200}
 
@@ -85,18 +87,31 @@ def _markers(item):
         yield OF_FIXTURE.get(fixture)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Mark each test; leave out those on demand unless `-m` names them.
+def _group(item):
+    """Return the group of a test, for `--dist loadgroup`: tests that share what a module's fixture has made run on one worker."""
+    marker = item.get_closest_marker("xdist_group")
+    shares = any(fixtures[-1].scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values())
+    return marker.args[0] if marker else item.path.stem if shares else None
 
-    `--dist loadgroup` runs each test where there is room, but those that share what a module's fixture has made on one worker.
+
+def _name_group(item):
+    """Put the group into the name of a test, where xdist's scheduler looks for it.
+
+    pytest-xdist 3.8 does so itself, but pytest 9.2 does not see it, and groups have no effect (its issue 1386).
     """
+    group = _group(item)
+    if group and getattr(item.config.option, "loadgroup", False) and not item.nodeid.endswith("@" + group):
+        item._id = type(item.id).parse(f"{item.nodeid}@{group}")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark each test; leave out those on demand unless `-m` names them. Put the group of each into its name, for xdist."""
     for item in items:
         for marker in filter(None, set(_markers(item))):
             item.add_marker(marker)
-        shares = any(fixtures[-1].scope == "module" for fixtures in item._fixtureinfo.name2fixturedefs.values())
-        if shares and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if _group(item):
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
         limits = [limit for marker, limit in LIMITS_S.items() if item.get_closest_marker(marker)]
         if limits and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(max(limits)))
@@ -105,6 +120,10 @@ def pytest_collection_modifyitems(config, items):
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if not item.get_closest_marker("on_demand")]
+    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+    yield
+    for item in items:
+        _name_group(item)
 
 
 def _no_skip(report):

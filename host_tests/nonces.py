@@ -12,6 +12,7 @@ in a test with the fixture `recorded_processes`.
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def environment(path):
 def exempt(nodeid):
     """Return why a test, named as pytest does, may repeat nonces, or None."""
     path, _, name = nodeid.partition("::")
-    return EXEMPT.get(path.removeprefix("host_tests/") + "::" + name.partition("[")[0])
+    return EXEMPT.get(path.removeprefix("host_tests/") + "::" + re.split(r"[\[@]", name)[0])  # xdist appends "@" and a group
 
 
 def verdict(nodeid):
