@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A second cipher suite plugs in from one file: authentication alone, without an explicit nonce, for a session and a group.
 
-What key exchanges add is for sessions only.
+The suites that key exchanges add are for sessions only.
 """
 
 from hmac import compare_digest
