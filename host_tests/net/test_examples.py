@@ -20,6 +20,7 @@ from dice.group.gsa import decode
 from dicectl import resources
 from dicectl.firmware import boards, unix_port
 from dicectl.manager import group_file
+from host_tests.certificates import Key
 from host_tests.patience import until
 
 # The button is pressed while a file `pressed` exists. The lamp prints its state.
@@ -232,6 +233,53 @@ def _report(folder):
 
 def test_the_sensor_reports_to_the_collector(in_network, tmp_path):
     assert in_network(_report, tmp_path) == ["b'sensor-7' b'18.5'\n", "b'thanks'\n"]
+
+
+def _report_with_keys(folder):
+    """Return what the sensor prints: with a raw public key, then with a certificate, of one key."""
+    environment = unix_port.environment(resources.LIB)
+    server = Key("server of sensors")
+    (folder / "server.pem").write_bytes(server.pem())
+    tool = [sys.executable, "-m", "dicectl"]
+
+    def run(settings, credentials):
+        """Return the public key and what the sensor prints after it; without credentials there is no server."""
+        (folder / "session.json").write_text(json.dumps({"host": "127.0.0.1", "port": 5684, **settings}))
+        programs = []
+        if credentials:
+            argv = [*tool, "dtls-server", "5684", "--key", "server.pem", *credentials, "--echo", "--host", "127.0.0.1"]
+            programs.append(subprocess.Popen(argv, cwd=folder, stderr=subprocess.PIPE, text=True))
+            programs[0].stderr.readline()  # it serves
+        argv = [unix_port.find(), str(resources.EXAMPLES / "keyed_sensor.py")]
+        programs.append(subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True))
+        try:
+            said, point = programs[-1].stdout.readline().rsplit(" ", 1)
+            assert said == "public key"
+            return point.strip(), programs[-1].stdout.readline() if credentials else ""
+        finally:
+            for program in programs:
+                program.kill()
+                program.communicate()
+
+    raw = {"server": server.point.hex()}
+    point, _ = run(raw, None)
+    heard = [run(raw, ["--peer-key", point])]
+    (folder / "server.pub").write_bytes(server.public_pem)
+    for command in (
+        ["new", "home-ca"],
+        ["sign", "home-ca", "server.pub", "--name", "hub.test", "--usage", "server"],
+        ["sign", "home-ca", "own.pub", "--name", "sensor-7.test", "--usage", "client", "--out", "own.der"],
+    ):
+        subprocess.run([*tool, "ca", *command], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["openssl", "x509", "-in", "home-ca/ca.pem", "-outform", "DER", "-out", "ca.der"], cwd=folder, check=True)
+    settings = {"name": "hub.test", "since": 1_800_000_000}
+    heard.append(run(settings, ["--cert", "hub.test.pem", "--ca", "home-ca/ca.pem"]))
+    return point, heard
+
+
+def test_a_sensor_with_a_key_of_its_own_reports_with_a_raw_public_key_and_with_a_certificate(in_network, tmp_path):
+    point, heard = in_network(_report_with_keys, tmp_path)
+    assert heard == [(point, "b'18.5'\n")] * 2
 
 
 def _read_resources(folder):

@@ -13,12 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from dice.crypto import curve
 from dicectl import resources
 from dicectl.firmware import boards
 from host_tests.chips import BOARDS, CHIPS, ESPS, board_in_place  # noqa: F401 - a fixture
 
 EXAMPLES = sorted(path.stem for path in resources.EXAMPLES.glob("*.py"))
-BESIDE_WIFI = {"boot", "collector", "lamp", "resources", "sensor", "sleeper", "switch"}  # examples that need a network
+# Examples that need a network.
+BESIDE_WIFI = {
+    "boot",
+    "collector",
+    "keyed_sensor",
+    "lamp",
+    "resources",
+    "sensor",
+    "sleeper",
+    "switch",
+}
 
 
 class Found(Exception):
@@ -42,7 +53,8 @@ def _network_ends(monkeypatch, example):
     return module
 
 
-SETTINGS = {"identity": "a", "key": "00" * 16, "secret": "00" * 16, "host": "192.0.2.1", "port": 5684}
+POINT = curve.public(bytes(31) + b"\1").hex()
+SETTINGS = {"server": POINT, "identity": "a", "key": "00" * 16, "secret": "00" * 16, "host": "192.0.2.1", "port": 5684}
 
 
 def _begin(place, monkeypatch, spec, example):
@@ -86,6 +98,8 @@ def test_each_example_begins_on_each_board_that_it_names(place, monkeypatch, spe
         assert board.uart[0] == spec.pins["UART"]
     if example == "sleeper":
         assert module.measure() == b"32768", "the middle of 3.3 V"
+    if example == "keyed_sensor":
+        assert bytes.fromhex(Path("own.pub").read_text()) == curve.public(Path("own.key").read_bytes())
     if example == "resources":
         request = types.SimpleNamespace(code=module.PUT, payload=b"on")
         assert module.lamp(request, None)[0] == module.CHANGED and board.levels[spec.pins["LED"]] == 1
@@ -110,7 +124,7 @@ def test_the_bus_of_an_esp32_is_not_its_console(place):
         importlib.import_module("bus").line()
 
 
-@pytest.mark.parametrize("example", ["sensor", "sleeper"])
+@pytest.mark.parametrize("example", ["keyed_sensor", "sensor", "sleeper"])
 def test_a_board_with_ethernet_alone_is_online(place, monkeypatch, example):
     place(boards.find("ESP32_GENERIC"))
     monkeypatch.setitem(sys.modules, "network", types.SimpleNamespace())
