@@ -4,7 +4,7 @@
 
 On the board: the folder dice with profile public-keys, this file as main.py, boot.py (brings up the network) and session.json:
 {"host": "192.0.2.7", "port": 5684, "server": "the public key of the server, 130 hex digits"}. At its first start, the sensor writes
-own.key, and own.pub, its public key, which it also prints: the server has to know it. A server on a computer, with a key of openssl:
+own.key, and own.pub, its public key, which it prints as well: the server has to know it. A server on a computer, with any key pair:
 
     dicectl dtls-server 5684 --key server.pem --peer-key PUBLIC_KEY --echo
 

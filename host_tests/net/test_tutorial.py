@@ -3,7 +3,8 @@
 """docs/tutorial.md is correct: its files are saved, its commands run unchanged, and they print the output on the page.
 
 A block "console NAME" belongs to the terminal NAME. A line that starts with "$ " is typed, "^C" interrupts, all others are printed;
-"..." stands for any lines. "Save this as `FILE`:" precedes the text of a file. Part 2 of the page needs boards and is not run.
+"..." stands for any lines. "Save this as `FILE`:" precedes the text of a file. What needs boards, part 2 of the page and the end of
+part 3, is not run.
 """
 
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from dicectl import resources
 from dicectl.firmware import unix_port
-from host_tests.patience import PATIENCE_S
+from host_tests.patience import PATIENCE_S, until
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tutorial.md"
 _END = "the end of this command"
@@ -97,7 +98,9 @@ def _follow(text, home):
     try:
         for step in steps(text):
             if step[0] == "file":
-                (home / "tutorial" / step[1]).write_text(step[2])
+                path = home / "tutorial" / step[1]
+                until(path.parent.exists)  # a terminal creates it
+                path.write_text(step[2])
                 continue
             name, lines = step
             if name not in terminals:
@@ -129,6 +132,18 @@ def test_the_tutorial_works_as_written(in_network, tmp_path):
     traceback = ("Traceback", "  ")
     rest = {name: [line for line in lines if not line.startswith(traceback)] for name, lines in left.items()}
     assert rest == {"desk": [], "attacker": [], "lamp": ["KeyboardInterrupt: "]}, "printed lines that are not on the page"
+
+
+def test_the_part_on_public_keys_works_as_written(in_network, tmp_path):
+    text = PAGE.read_text().split("\n## Part 3")[1].split("\n### On boards")[0]
+    compared, left = in_network(_follow, text, tmp_path)
+    for terminal, expected, printed in compared:
+        assert printed == expected, f"in the terminal `{terminal}`"
+    assert len(compared) > 10
+    rest = {name: [line for line in lines if not line.startswith(("Traceback", "  "))] for name, lines in left.items()}
+    assert rest == {"desk": [], "hub": ["KeyboardInterrupt: "]}, "printed lines that are not on the page"
+    secret = (tmp_path / "tutorial" / "sensor" / "own.key").read_bytes()
+    assert len(secret) == 32 and secret != (tmp_path / "tutorial" / "hub" / "own.key").read_bytes()
 
 
 def test_a_wrong_page_is_detected(in_network, tmp_path):

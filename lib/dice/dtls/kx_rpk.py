@@ -32,6 +32,11 @@ def write_key(point):
     return b"\0\0\x5b" + _SPKI + point[1:]
 
 
+def identity_of(point):
+    """Return the identity of whoever has this public key: the SHA-256 of its SubjectPublicKeyInfo."""
+    return sha256_of(write_key(point)[3:])
+
+
 def read_key(reader):
     """Return (point, identity) of a Certificate; the identity is the SHA-256 of its SubjectPublicKeyInfo."""
     spki = reader.vector(3)
@@ -66,7 +71,7 @@ class RawPublicKey(Ecdsa):
     def __init__(self, private: "bytes | None", servers: "Iterable[bytes]") -> None:
         """Take `private`, 32 bytes, or None to prove nothing, and `servers`; raises UsageError.
 
-        `servers`: points of 65 bytes, or identities of 32 bytes, the SHA-256 of their SubjectPublicKeyInfo.
+        `servers`: points of 65 bytes, or identities of 32 bytes, as identity_of() returns them.
         """
         super().__init__(private)
         self._servers = tuple(bytes(server) for server in servers)

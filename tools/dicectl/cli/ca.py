@@ -22,7 +22,7 @@ _passphrase_file = click.option(
 def command():
     """Keep a certificate authority, and sign the keys of devices and servers.
 
-    An authority is a folder. Its `ca.pem` is the trust anchor that devices get; its `ca.key` must stay on this computer. A device
+    An authority is a folder. Its `ca.pem`, in DER `ca.der`, is the trust anchor that devices get; its `ca.key` must stay on this computer. A device
     makes its key itself, and shows its public key, which `sign` certifies. Certificates follow RFC 7925, and have about 400 bytes.
 
     \b
@@ -68,7 +68,7 @@ def new(folder, name, lifetime, encrypt, passphrase_file, dry_run, as_json):
         click.echo(json.dumps({"folder": folder, "name": name, "anchor": anchor, "encrypted": bool(passphrase)}))
         return
     end = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-    click.echo(f"{folder}: authority {name}, valid until {end}; devices trust {anchor}")
+    click.echo(f"{folder}: authority {name}, valid until {end}; devices trust {anchor}, or {authority.ANCHOR} beside it")
     click.echo(f"next: dicectl ca sign {folder} PUBLIC_KEY --name NAME")
 
 

@@ -4,6 +4,7 @@
 
     ca.key             private key on P-256 (PKCS #8), readable by its owner only, encrypted if there is a passphrase
     ca.pem             its certificate: the trust anchor of devices
+    ca.der             the same in DER, as programs on a board take it
     certificates.jsonl one line for each certificate and each revocation, only ever appended to, under a lock
 
 A certificate leaves this module only after its line is durable. So a serial number is never used twice, also after a crash: a line
@@ -36,6 +37,7 @@ from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
 
 KEY, CERTIFICATE, LOG = "ca.key", "ca.pem", "certificates.jsonl"
+ANCHOR = "ca.der"
 USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
 LIFETIME_S = 730 * 86_400  # of a certificate of a device
 SAME = -1  # in place of a lifetime: that of the certificate before
@@ -145,6 +147,7 @@ def new(folder, name, lifetime_s=AUTHORITY_LIFETIME_S, passphrase=None, now=None
     try:
         private_file.write(folder / KEY, secret)
         private_file.write(folder / LOG, b"")
+        private_file.write(folder / ANCHOR, certificate.public_bytes(serialization.Encoding.DER))
         private_file.write(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))  # last: now it is one
         sync(folder.absolute().parent)
     except OSError as error:
