@@ -15,9 +15,10 @@ if TYPING:
 class RawPublicKeyServer(EcdsaServer):
     """A server's private key, and which clients may connect.
 
-    `find` is a function from the identity of a client, which is the SHA-256 of its SubjectPublicKeyInfo (32 bytes, kx_rpk.identity_of
-    computes it), to something true as long as this client may connect. It is called more than once for a session, as that of a PskLookup is: so what it returns ends
-    sessions and their resumption too. Without `find`, clients prove nothing, and the identity of all of them is b"".
+    `find` is a function from the identity of a client, which is the SHA-256 of its SubjectPublicKeyInfo (kx_rpk.identity_of()
+    computes it), to something true as long as this client may connect. It is called more than once for a session, as that of a
+    PskLookup is: so what it returns ends sessions and their resumption too. Without `find`, clients prove nothing, and the
+    identity of all of them is b"".
 
     An identity for which `find` raises an exception counts as unknown in that handshake. `errors` counts these, and `error` is the
     last exception. `point` is our own public key.

@@ -22,8 +22,9 @@ _passphrase_file = click.option(
 def command():
     """Keep a certificate authority, and sign the keys of devices and servers.
 
-    An authority is a folder. Its `ca.pem`, in DER `ca.der`, is the trust anchor that devices get; its `ca.key` must stay on this computer. A device
-    makes its key itself, and shows its public key, which `sign` certifies. Certificates follow RFC 7925, and have about 400 bytes.
+    An authority is a folder. Its `ca.pem`, in DER `ca.der`, is the trust anchor that devices get; its `ca.key` must stay on this
+    computer. A device makes its key itself, and shows its public key, which `sign` certifies. Certificates follow RFC 7925, and
+    have about 400 bytes.
 
     \b
     Example:
