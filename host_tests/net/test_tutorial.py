@@ -3,8 +3,8 @@
 """docs/tutorial.md is correct: its files are saved, its commands run unchanged, and they print the output on the page.
 
 A block "console NAME" belongs to the terminal NAME. A line that starts with "$ " is typed, "^C" interrupts, all others are printed;
-"..." stands for any lines. "Save this as `FILE`:" precedes the text of a file. What needs boards, part 2 of the page and the end of
-part 3, is not run.
+"..." stands for any lines. "Save this as `FILE`:" precedes the text of a file. Part 2 of the page and the end of part 3 need
+boards, and are not run.
 """
 
 import os

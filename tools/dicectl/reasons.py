@@ -48,8 +48,8 @@ SENTENCES = {
     reasons.E_EXPIRED: "The GSA has expired and its keys are erased. Give the device the next epoch's GSA.",
     reasons.E_CLASH: "Another device sends with this SenderID. Find it, give it another SenderID, and re-key.",
     reasons.E_ALERT: (
-        "The peer ended the session with an alert. Its number is the exception's `alert`: 40 or 51 mean another key, 42 to 46 "
-        "that it does not trust our public key or certificate, 48 its authority. Look at the peer's log."
+        "The peer ended the session with an alert. Print the exception's `alert`: docs/troubleshooting.md says what it means. "
+        "Look at the peer's log."
     ),
     reasons.E_NO_ANSWER: ("The peer did not answer any retransmission. Check its address and port, and the network."),
     reasons.E_UNEXPECTED: "The peer sent an unexpected handshake message. It is at fault, or under attack: update it.",
