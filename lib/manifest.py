@@ -36,6 +36,7 @@ _NATIVE = ("crypto/ccm_viper.py", "crypto/p256_viper.py")  # for firmware with n
 _ESP32 = ("store_nvs.py", "store_rtc.py")  # for an ESP32 alone
 _CTR = ("crypto/ccm_ctr.py",)  # for firmware of ours for an ESP32, whose cryptolib has the CTR mode
 _C_MODULE = ("crypto/native.py",)  # for a board with the module `_dice`, which is in C, and for the same
+_C_RECORDS = ("group/native.py",)  # for a board with the module `_dice` alone
 
 # For raw public keys and certificates: in profile `public-keys` alone.
 _PUBLIC_KEYS = (
@@ -67,6 +68,7 @@ _GROUP = (
     *_ESP32,
     *_CTR,
     *_C_MODULE,
+    *_C_RECORDS,
 )
 
 # In addition to _GROUP, for a client with a pre-shared key.
@@ -122,9 +124,11 @@ if options.profile not in _profiles:
 _files = tuple(_profiles[options.profile]) + (_UNIX if options.unix and options.profile != "none" else ())
 _needless = () if options.native is None else _PLAIN if options.native else _NATIVE
 _needless += () if options.esp32 is not False else _ESP32
-_ctr = options.ctr or (options.ctr is None and options.esp32 is None)
+_any_board = options.ctr is None and options.esp32 is None
+_ctr = options.ctr or _any_board
 _needless += () if _ctr else _CTR
-_with_c = options.c_module or options.profile == "public-keys" or _ctr
-_needless += () if _with_c and options.c_module is not False else _C_MODULE
+_with_c = options.c_module is not False and (options.c_module or options.profile == "public-keys" or _any_board)
+_needless += () if _with_c or (_ctr and options.c_module is not False) else _C_MODULE
+_needless += () if _with_c else _C_RECORDS
 _files = tuple(name for name in _files if name not in _needless)
 package("dice", files=_files, base_path=_folded(_files) if options.fold and _files else ".", opt=3)

@@ -3,7 +3,7 @@
 //
 // The functions of the module _dice, between MicroPython and core/; natmod/ and usermod/ include it. Nothing outside
 // of a buffer is read or written, whatever Python passes. lib/dice/suites.py says what crypt() does, lib/dice/record.py what seal()
-// and open() do, lib/dice/crypto/curve.py what the others do.
+// and open() do, lib/dice/group/native.py what open_next() is for, lib/dice/crypto/curve.py what the others do.
 //
 // FUNCTION(name) begins a function of n_args arguments, args; in a native .mpy it has n_kw too, which is 0 elsewhere.
 
@@ -12,6 +12,8 @@
 #include "dice.h"
 
 enum { ON_STACK = 256 }; // bytes of a plaintext; a larger one takes memory of the heap until it is a bytes object
+enum { HEADER = 13, DTLS_1_2 = 0xFEFD, APPLICATION_DATA = 23, NUMBER_AT = 3 }; // of a record
+enum { RECORD_MIN = 21, DATAGRAM_MAX = 1232 };                                // as in lib/dice/limits.py
 
 static const uint8_t *in_bytes(mp_obj_t object, size_t *size) {
     mp_buffer_info_t info;
@@ -101,11 +103,21 @@ static mp_obj_t opened(const dice_ccm *ccm, const uint8_t *ciphertext, size_t le
     return result;
 }
 
+// The additional data of a record of `length` bytes: epoch | sequence number | type | version | length.
+static void header_is_aad(dice_ccm *ccm, uint8_t aad[HEADER], const uint8_t *header, size_t length) {
+    memcpy(aad, header + 3, 8);
+    memcpy(aad + 8, header, 3);
+    aad[11] = length >> 8;
+    aad[12] = length;
+    ccm->aad = aad;
+    ccm->aad_bytes = HEADER;
+}
+
 // crypt(start, salt, tag_bytes, number, at, key, data, aad, plaintext)
 FUNCTION(dice_crypt) {
     dice_ccm ccm;
     mp_buffer_info_t data;
-    uint8_t of_record[13];
+    uint8_t of_record[HEADER];
     size_t numbers;
     mp_arg_check_num(n_args, n_kw, 9, 9, false);
     size_t start = small(args[0]);
@@ -136,16 +148,10 @@ FUNCTION(dice_crypt) {
     }
     uint8_t *text = (uint8_t *)data.buf + start;
     if (args[7] == mp_const_none) {
-        const uint8_t *header = data.buf;
-        if (data.len < 13) {
+        if (data.len < HEADER) {
             mp_raise_ValueError(MP_ERROR_TEXT("no header"));
         }
-        memcpy(of_record, header + 3, 8);
-        memcpy(of_record + 8, header, 3);
-        of_record[11] = length >> 8;
-        of_record[12] = length;
-        ccm.aad = of_record;
-        ccm.aad_bytes = sizeof of_record;
+        header_is_aad(&ccm, of_record, data.buf, length);
     } else {
         ccm.aad = in_bytes(args[7], &ccm.aad_bytes);
         if (ccm.aad_bytes > DICE_AAD_MAX) {
@@ -186,7 +192,7 @@ static mp_obj_t *parts_of(mp_obj_t cipher) {
     size_t count;
     mp_obj_t *parts;
     mp_obj_get_array(cipher, &count, &parts);
-    if (count < 4) {
+    if (count < 6) {
         mp_raise_ValueError(MP_ERROR_TEXT("cipher"));
     }
     return parts;
@@ -195,7 +201,6 @@ static mp_obj_t *parts_of(mp_obj_t cipher) {
 // seal(cipher, key, salt, content_type, epoch, sequence, plaintext) -> a bytearray
 FUNCTION(dice_seal) {
     mp_arg_check_num(n_args, n_kw, 7, 7, false);
-    enum { HEADER = 13, DTLS_1_2 = 0xFEFD, NUMBER_AT = 3 };
     mp_obj_t *parts = parts_of(args[0]);
     size_t start = small(parts[1]), tag_bytes = small(parts[3]), length, content_type = small(args[3]), epoch = small(args[4]);
     uint64_t sequence = number48(args[5]);
@@ -228,4 +233,73 @@ FUNCTION(dice_open) {
     mp_obj_t *parts = parts_of(args[0]);
     mp_obj_t of_crypt[9] = {parts[1], args[2], parts[3], args[3], parts[2], args[1], args[3], mp_const_none, mp_const_none};
     return mp_call_function_n_kw(parts[0], 9, 0, of_crypt);
+}
+
+static size_t two_bytes(const uint8_t *from) {
+    return from[0] << 8 | from[1];
+}
+
+// The Sender of a group record in lib/dice/group/context.py, and its SenderID, if it is well-formed, of the epoch of the Context, from
+// another device, and the next in order of its sender; else MP_OBJ_NULL.
+static mp_obj_t sender_of(mp_obj_t context, const uint8_t *datagram, size_t size, mp_obj_t *sender_id) {
+    if (size < RECORD_MIN || size > DATAGRAM_MAX || datagram[0] != APPLICATION_DATA || two_bytes(datagram + 1) != DTLS_1_2
+        || two_bytes(datagram + 11) != size - HEADER || two_bytes(datagram + NUMBER_AT) != small(mp_load_attr(context, MP_QSTR_epoch))) {
+        return MP_OBJ_NULL;
+    }
+    size_t id = datagram[5], sequence = 0, i = 6;
+    if (small(mp_load_attr(context, MP_QSTR_id_bytes)) == 2) {
+        id = id << 8 | datagram[i++];
+    }
+    for (; i < 11; i++) {
+        if (sequence >> 21) { // it would not be a small integer on a board; no sender seals as many
+            return MP_OBJ_NULL;
+        }
+        sequence = sequence << 8 | datagram[i];
+    }
+    *sender_id = MP_OBJ_NEW_SMALL_INT(id);
+    if (mp_load_attr(context, MP_QSTR_own_id) == *sender_id) {
+        return MP_OBJ_NULL;
+    }
+    mp_obj_t call[3];
+    mp_load_method(mp_load_attr(context, MP_QSTR_senders), MP_QSTR_get, call);
+    call[2] = *sender_id;
+    mp_obj_t sender = mp_call_method_n_kw(1, 0, call);
+    if (sender == mp_const_none || mp_load_attr(sender, MP_QSTR_next) != MP_OBJ_NEW_SMALL_INT(sequence)) {
+        return MP_OBJ_NULL;
+    }
+    return sender;
+}
+
+// open_next(crypt, context, datagram) -> (its Sender, its SenderID, plaintext), with None for one whose tag does not verify. None if
+// the record is not what sender_of() describes, or the suite of the Context is not AES-CCM by `crypt`.
+FUNCTION(dice_open_next) {
+    mp_arg_check_num(n_args, n_kw, 3, 3, false);
+    size_t size, state_bytes;
+    const uint8_t *datagram = in_bytes(args[2], &size);
+    mp_obj_t found[3];
+    found[0] = sender_of(args[1], datagram, size, &found[1]);
+    if (found[0] == MP_OBJ_NULL) {
+        return mp_const_none;
+    }
+    mp_obj_t *parts = parts_of(mp_load_attr(args[1], MP_QSTR_cipher));
+    if (parts[0] != args[0]) {
+        return mp_const_none;
+    }
+    dice_ccm ccm;
+    uint8_t aad[HEADER];
+    size_t start = small(parts[1]), number_at = small(parts[2]), at = small(mp_load_attr(found[0], MP_QSTR_at));
+    ccm.tag_bytes = small(parts[3]);
+    const uint8_t *state = in_bytes(mp_load_attr(args[1], MP_QSTR_state), &state_bytes);
+    if (small(parts[4]) != DICE_SALT || small(parts[5]) != DICE_KEY + DICE_SALT || ccm.tag_bytes < 4 || ccm.tag_bytes > 16
+        || ccm.tag_bytes & 1 || start < HEADER || start > size - ccm.tag_bytes || number_at > size - DICE_NUMBER || at > state_bytes
+        || at < DICE_KEY + DICE_SALT) {
+        return mp_const_none;
+    }
+    size_t length = size - ccm.tag_bytes - start;
+    ccm.salt = state + at - DICE_SALT;
+    ccm.key = ccm.salt - DICE_KEY;
+    ccm.number = datagram + number_at;
+    header_is_aad(&ccm, aad, datagram, length);
+    found[2] = opened(&ccm, datagram + start, length);
+    return mp_obj_new_tuple(3, found);
 }

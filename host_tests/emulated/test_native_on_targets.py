@@ -15,7 +15,7 @@ from host_tests.emulated import files
 from host_tests.emulated.targets import TABLE
 
 HERE = resources.ROOT / "host_tests" / "emulated"
-FILES = ("native_cases.py", "native_edges.py", "native_vectors.py")
+FILES = ("native_cases.py", "native_edges.py", "native_member.py", "native_vectors.py")
 # A Cortex-M33 executes these too.
 RUNS = [(target, row.architecture) for target, row in TABLE.items()] + [("cortex_m33", "armv7m"), ("cortex_m33", "armv6m")]
 
@@ -28,6 +28,7 @@ def cases():
                 name = name[:-3]
                 quick = variant == "fast" or (architecture == "armv6m" and name != "native_cases")
                 quick = (variant, name) == ("fast", "native_vectors") if target == "rp2040" else quick
+                quick = quick and (name != "native_member" or target == "riscv32")  # its words have 32 bits
                 marks = () if quick else pytest.mark.on_demand
                 yield pytest.param(target, architecture, variant, name, marks=marks, id=f"{target}-{architecture}-{variant}-{name}")
 
@@ -40,7 +41,7 @@ def passes(target, architecture, variant, name, more):
         pytest.skip(failure.format_message())
     more = {
         **target.dice("test_names"),
-        **files.compiled(resources.LIB, "dice/crypto/native.py"),  # which lets dice use it
+        **files.compiled(resources.LIB, "dice/crypto/native.py", "dice/group/native.py"),  # which let dice use it
         **files.compiled(HERE, *FILES, architecture=target.architecture),
         native.NAME: module,
         **more,

@@ -127,7 +127,7 @@ def run(unix, name, folder, tmp_path):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ("native_cases", "native_edges"))
+@pytest.mark.parametrize("name", ("native_cases", "native_edges", "native_member"))
 def test_it_passes_in_the_unix_port(unix, name, tmp_path):
     run(unix, name, vectors.extract(), tmp_path)
 

@@ -190,7 +190,8 @@ def test_private_names_are_found():
 
 
 CHOOSING = (("dice.crypto.ccm", {"dice.crypto.host"}), ("dice.crypto.native", {"dice.crypto.ccm_ctr"}))
-CHOOSING += (("dice.dtls.record_layer", {"dice.crypto.native"}),)  # which has seal() and open() if they are in C
+# Records in C: seal() and open(), and Member.receive.
+CHOOSING += tuple((module, {"dice.crypto.native"}) for module in ("dice.dtls.record_layer", "dice.group.native"))
 
 
 def test_crypto_back_ends_are_chosen_only_in_the_package_crypto():

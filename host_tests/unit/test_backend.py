@@ -55,7 +55,7 @@ def test_the_back_end_is_imported_if_nothing_is_missing():
 
 def test_the_back_end_of_p256(tmp_path):
     """A native module of this version is used; one of another version is an error, and not replaced by slower, leakier code."""
-    functions = "def public(): pass\necdh = sign = verify = crypt = seal = open = public\n"
+    functions = "def public(): pass\necdh = sign = verify = crypt = seal = open = open_next = public\n"
 
     def said(version):
         if version is not None:
@@ -75,7 +75,8 @@ def test_the_back_end_of_p256(tmp_path):
 def test_an_accelerator_is_preferred_to_a_file_that_computes_in_software(monkeypatch, platform, as_file):
     """Only a `_dice` of the firmware of an ESP32 uses it. Doubles stand for all that a board has."""
     module = types.ModuleType("_dice")
-    module.VERSION, module.crypt, module.seal, module.open = NATIVE_VERSION, "crypt of _dice", "seal", "open"
+    module.VERSION, module.crypt = NATIVE_VERSION, "crypt of _dice"
+    module.seal, module.open, module.open_next = "seal", "open", "open_next"
     if as_file:
         module.__file__ = "/lib/_dice.mpy"
     doubles = {"_dice": module, "cryptolib": types.SimpleNamespace(aes=lambda *_: None)}

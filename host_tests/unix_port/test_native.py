@@ -35,7 +35,7 @@ def run(module, name, folder, tmp_path):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ("native_cases", "native_edges", "test_ccm", "test_vectors_ccm", "test_record"))
+@pytest.mark.parametrize("name", ("native_cases", "native_edges", "native_member", "test_ccm", "test_vectors_ccm", "test_record"))
 def test_it_passes(module, name, tmp_path):
     assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", run(module, name, vectors.extract(), tmp_path), re.MULTILINE)
 

@@ -17,7 +17,7 @@ if "dice.crypto.native" in sys.modules and hasattr(sys.modules["dice.crypto.nati
     print("native", "_dice" in sys.modules and crypto.crypt is getattr(sys.modules["_dice"], "crypt", None))
 print([name[12:] for name in sorted(sys.modules) if name.startswith("dice.crypto.ccm")])
 """
-RIGHT = "VERSION = 1\ndef crypt(*_):\n    pass\nseal = open = crypt\n"
+RIGHT = "VERSION = 2\ndef crypt(*_):\n    pass\nseal = open = open_next = crypt\n"
 # A cryptolib with the CTR mode, and one that refuses it as stock firmware does.
 CTR = "def aes(key, mode, iv=None):\n    assert mode in (1, 2, 6)\n"
 STOCK = "def aes(key, mode, iv=None):\n    if mode not in (1, 2):\n        raise ValueError('mode')\n"
@@ -40,14 +40,14 @@ def test_the_best_that_the_firmware_has_is_taken(case, tmp_path):
 
 
 @pytest.mark.parametrize("cryptolib", (STOCK, CTR))
-@pytest.mark.parametrize("text", (RIGHT.replace("1", "2"), RIGHT.replace("1", "0"), "VERSION = 0\n", "", "VERSION = 1\n"))
+@pytest.mark.parametrize("text", (RIGHT.replace("2", "1"), RIGHT.replace("2", "0"), "VERSION = 0\n", "", "VERSION = 2\n"))
 def test_a_module_of_another_version_is_an_error(cryptolib, text, tmp_path):
     """Neither slower code nor what it lacks: the program ends."""
     (tmp_path / "_dice.py").write_text(text)
     (tmp_path / "cryptolib.py").write_text(cryptolib)
     environment = unix_port.environment(f"{tmp_path}:{resources.LIB}")
     done = subprocess.run([unix_port.find(), "-c", SCRIPT], env=environment, capture_output=True, text=True)
-    wanted = "RuntimeError: _dice is of another version: deploy it again" if text not in ("", "VERSION = 1\n") else "AttributeError"
+    wanted = "RuntimeError: _dice is of another version: deploy it again" if text not in ("", "VERSION = 2\n") else "AttributeError"
     assert done.returncode
     assert wanted in done.stdout + done.stderr
 

@@ -102,4 +102,4 @@ AES_CBC = const(2)
 AES_CTR = const(6)  # in firmware of ours for an ESP32
 
 # Of the functions of `_dice`, the module in C: DICE_VERSION of firmware/native.
-NATIVE_VERSION = const(1)
+NATIVE_VERSION = const(2)

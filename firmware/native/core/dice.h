@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DICE_VERSION 1 // of the functions of the Python module _dice: lib/dice/crypto must expect the same
+#define DICE_VERSION 2 // of the functions of the Python module _dice: lib/dice/crypto must expect the same
 
 enum { DICE_KEY = 16, DICE_SALT = 4, DICE_NUMBER = 8, DICE_AAD_MAX = 65279, DICE_TEXT_MAX = 65535 };
 #define DICE_ANOTHER_NONCE 1

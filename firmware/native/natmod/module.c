@@ -5,6 +5,9 @@
 
 #include "py/dynruntime.h"
 
+#ifndef mp_call_method_n_kw // the table of functions has it, dynruntime.h of 1.25 does not
+#define mp_call_method_n_kw(n_args, n_kw, args) (mp_fun_table.call_method_n_kw((n_args), (n_kw), (args)))
+#endif
 #define FUNCTION(name) static mp_obj_t name(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args)
 
 #include "../binding.h"
@@ -19,5 +22,6 @@ __attribute__((used, externally_visible)) mp_obj_t mpy_init(mp_obj_fun_bc_t *sel
     mp_store_global(MP_QSTR_crypt, MP_DYNRUNTIME_MAKE_FUNCTION(dice_crypt));
     mp_store_global(MP_QSTR_seal, MP_DYNRUNTIME_MAKE_FUNCTION(dice_seal));
     mp_store_global(MP_QSTR_open, MP_DYNRUNTIME_MAKE_FUNCTION(dice_open));
+    mp_store_global(MP_QSTR_open_next, MP_DYNRUNTIME_MAKE_FUNCTION(dice_open_next));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -36,6 +36,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_verify_obj, 3, 3, dice_verify);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_crypt_obj, 9, 9, dice_crypt);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_seal_obj, 7, 7, dice_seal);
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_open_obj, 4, 4, dice_open);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(dice_open_next_obj, 3, 3, dice_open_next);
 
 static const mp_rom_map_elem_t globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__dice)},
@@ -47,6 +48,7 @@ static const mp_rom_map_elem_t globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_crypt), MP_ROM_PTR(&dice_crypt_obj)},
     {MP_ROM_QSTR(MP_QSTR_seal), MP_ROM_PTR(&dice_seal_obj)},
     {MP_ROM_QSTR(MP_QSTR_open), MP_ROM_PTR(&dice_open_obj)},
+    {MP_ROM_QSTR(MP_QSTR_open_next), MP_ROM_PTR(&dice_open_next_obj)},
 };
 static MP_DEFINE_CONST_DICT(globals, globals_table);
 

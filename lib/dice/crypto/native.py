@@ -22,7 +22,7 @@ if _dice and _dice.VERSION != NATIVE_VERSION:
     raise RuntimeError("_dice is of another version: deploy it again")
 if _dice and (sys.platform != "esp32" or not hasattr(_dice, "__file__")):
     crypt = _dice.crypt
-    seal, open = _dice.seal, _dice.open  # for dtls.record_layer
+    seal, open, open_next = _dice.seal, _dice.open, _dice.open_next  # for dtls.record_layer, and for group.native
 else:
     try:
         _ctr = aes(bytes(16), AES_CTR, bytes(16))

@@ -71,11 +71,13 @@ class Member:
         one less of its new records. `grace_ms`: how long the previous epoch is read after a re-key, below 2**29. Raises StoreError,
         and UsageError if this device has already held a later epoch.
         """
-        for records in (reserve_records, remember_records):
-            if not isinstance(records, int) or not 1 <= records <= KEY_RECORDS_MAX:
+        for value, least, most in (
+            (reserve_records, 1, KEY_RECORDS_MAX),
+            (remember_records, 1, KEY_RECORDS_MAX),
+            (grace_ms, 0, (1 << 29) - 1),
+        ):
+            if not isinstance(value, int) or not least <= value <= most:
                 raise UsageError(E_OPTION)
-        if not isinstance(grace_ms, int) or not 0 <= grace_ms < 1 << 29:
-            raise UsageError(E_OPTION)
         self.data = self.sender = self.epoch = self.sequence = None  # of the message received last
         self.accepted = 0
         self.dropped = {}
@@ -245,7 +247,9 @@ class Member:
         if context is None:
             return bytes(15)
         sent = 0 if context.own_id is None or context.clash else context.own_next
-        forged = max([0] + [sender.forged for sender in context.senders.values()])
+        forged = 0
+        for sender in context.senders.values():
+            forged = max(forged, sender.forged)
         return pack(">HQBI", context.epoch, sent, context.clash | (context is self._context) << 1, forged)
 
     def forged(self):
@@ -255,9 +259,10 @@ class Member:
         """
         found = {}
         for context in (self._context, self._other):
-            for sender_id, sender in context.senders.items() if context else ():
-                if sender.forged:
-                    found[context.epoch, sender_id] = sender.forged
+            if context:
+                for sender_id, sender in context.senders.items():
+                    if sender.forged:
+                        found[context.epoch, sender_id] = sender.forged
         return found
 
     def close(self):
@@ -386,3 +391,9 @@ class Member:
         self._lifetime_end = None
         self._forget_other()
         self._context = self.counters = None  # also whatever lock the store has
+
+    _receive = receive
+    try:
+        from .native import receive  # in C, where a board has `_dice`
+    except ImportError:
+        pass

@@ -140,7 +140,7 @@ def _compile(architecture, variant, tree, of_bearssl, work, log):
     chosen = _ARCHITECTURES[architecture]
     binding = FOLDER / "natmod" / "module.c"
     linker = [sys.executable, tree / "tools" / "mpy_ld.py", "--arch", architecture]
-    log.run("collecting names", [*linker, "--preprocess", "-o", work / "names.h", binding])
+    log.run("collecting names", [*linker, "--preprocess", "-o", work / "names.h", FOLDER / "binding.h", binding])
     source, options = unit(architecture, variant, tree, of_bearssl)
     (work / "comb.h").write_text(comb.table())
     (work / "unit.c").write_text(f'{source}#include "{binding}"\n')

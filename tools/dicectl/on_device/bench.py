@@ -17,9 +17,9 @@ import time
 
 import dice
 import dice.crypto
-from dice import record
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.crypto.hmac import Hmac
+from dice.dtls import record_layer as record
 from dice.group.context import sender_key
 from dice.group.gsa import DERIVE_SENDER, K08, Gsa
 from dice.group.member import Member

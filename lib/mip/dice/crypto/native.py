@@ -13,7 +13,7 @@ import sys
 
 from cryptolib import aes
 
-_AES_CTR = const(6); _NATIVE_VERSION = const(1)
+_AES_CTR = const(6); _NATIVE_VERSION = const(2)
 
 try:
     import _dice
@@ -23,7 +23,7 @@ if _dice and _dice.VERSION != _NATIVE_VERSION:
     raise RuntimeError("_dice is of another version: deploy it again")
 if _dice and (sys.platform != "esp32" or not hasattr(_dice, "__file__")):
     crypt = _dice.crypt
-    seal, open = _dice.seal, _dice.open  # for dtls.record_layer
+    seal, open, open_next = _dice.seal, _dice.open, _dice.open_next  # for dtls.record_layer, and for group.native
 else:
     try:
         _ctr = aes(bytes(16), _AES_CTR, bytes(16))
