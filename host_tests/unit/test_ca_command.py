@@ -174,7 +174,7 @@ def test_other_keys_are_refused(tmp_path):
             authority.public_key(tmp_path / "key")
 
 
-@pytest.mark.parametrize("name", ["*.test", "a..b", "", "-a.test", "a b", "1.2.3", "x" * 64, "é"])
+@pytest.mark.parametrize("name", ["*.test", "a..b", "", "-a.test", "a b", "1.2.3", "x" * 64, "é", "fe80::1%eth0"])
 def test_other_names_are_refused(name):
     with pytest.raises(CommandError, match="without wildcards"):
         authority.general_name(name)

@@ -189,6 +189,22 @@ def test_what_find_returns_decides():
     assert alerts(client(), broken) == (None, UNKNOWN) and isinstance(broken.error, ZeroDivisionError) and broken.errors == 1
 
 
+def broken_clock():
+    return 1 // 0
+
+
+@pytest.mark.parametrize("clock", [broken_clock, lambda: "noon", lambda: float("nan"), lambda: b"", 5], ids=str)
+def test_a_clock_that_fails_ends_the_handshake_at_once(clock):
+    """It is code of the application, a boundary as find() is: nobody is believed, and nothing raises."""
+    ours = client(now=clock)
+    assert alerts(ours, server()) == (80, None)
+    assert ours.errors == 1 and isinstance(ours.error, Exception)
+    theirs = server(now=clock)
+    assert alerts(client(), theirs) == (None, 80)
+    assert theirs.errors == 1 and isinstance(theirs.error, Exception)
+    assert alerts(client(now=lambda: float(NOW)), server(now=lambda: NOW + 0.5)) == (None, None), "time.time() is a float"
+
+
 def serve(credentials):
     return Listener(credentials, os.urandom, 0, lambda address: address, tickets=Tickets(os.urandom, TICKET_PERIOD_MS, 0))
 
@@ -241,6 +257,9 @@ def test_options_that_cannot_work_are_refused():
             Certificate(private, chain, TRUST, clock=None)
         with pytest.raises(UsageError):
             CertificateServer(private, chain, clock=None)
+    for name in (b"node.test", b"", bytes(32)):
+        with pytest.raises(UsageError):
+            client(name=name)
     with pytest.raises(UsageError):
         CertificateServer(SERVER.key.private, SERVER.chain, None, lambda name: True, clock=None)
 

@@ -7,10 +7,11 @@ struct { ASN.1Cert certificate_list<0..2^24-1>; } Certificate;      the leaf fir
 """
 
 from .._typing import TYPING
-from ..codes import USAGE_SERVER
+from ..codes import ALERT_INTERNAL_ERROR, USAGE_SERVER
 from ..limits import CERTIFICATES_BYTES_MAX
 from ..wire import Reader
 from ..x509 import chain as x509
+from ..x509.der import require
 from .kx_ecdsa import Ecdsa, allow
 
 if TYPING:
@@ -34,6 +35,20 @@ def read_chain(reader):
     while certificates.more():
         found.append(certificates.vector(3))
     return found
+
+
+def seconds(credentials):
+    """Return what the clock of some credentials says, an int, or None if there is none or it does not know.
+
+    Raises PeerError if it fails: without a time that can be relied on, nobody is believed.
+    """
+    try:
+        now = credentials.clock and credentials.clock()
+        return now if now is None else int(now)
+    except Exception as error:
+        credentials.errors += 1
+        credentials.error = error
+        require(False, ALERT_INTERNAL_ERROR)
 
 
 class Certificate(Ecdsa):
@@ -61,20 +76,24 @@ class Certificate(Ecdsa):
           which it need not contain, in DER, at most 4 KB.
         * `trust`: a dice.Trust. `name`: a DNS name, an EUI-64, or 4 or 16 bytes of an address.
         * `clock`: a function that returns the seconds since 1970-01-01, or None as long as it does not know. None: this device has
-          no clock, and `trust.since` decides what has expired.
+          no clock, and `trust.since` decides what has expired. If it raises an exception, or returns something else, the
+          handshake fails with the alert internal_error; `errors` counts that, and `error` is the last exception.
 
         Raises UsageError.
         """
         super().__init__(private)
+        allow(name is None or isinstance(name, str) or len(name) in (4, 16))
         self._chain = write_chain(chain, self.point) if private else None
         self._trust = trust
         self._name = name
-        self._clock = clock
+        self.clock = clock
+        self.errors = 0
+        self.error: BaseException | None = None
 
     def read_certificate(self, handshake, reader):
         """Return the server's point if its chain can be trusted; see Ecdsa."""
         name = self._name or (handshake.server_name and handshake.server_name.decode())
-        leaf = x509.verify(read_chain(reader), self._trust, name, self._clock and self._clock(), USAGE_SERVER)
+        leaf = x509.verify(read_chain(reader), self._trust, name, seconds(self), USAGE_SERVER)
         handshake.identity = (leaf.names or leaf.addresses or (b"",))[0]
         return leaf.point
 

@@ -6,7 +6,7 @@ from .._typing import TYPING
 from ..codes import ALERT_CERTIFICATE_UNKNOWN, USAGE_CLIENT
 from ..limits import CERTIFICATES_BYTES_MAX
 from ..x509 import chain as x509
-from .kx_cert import read_chain, write_chain
+from .kx_cert import read_chain, seconds, write_chain
 from .kx_ecdsa import allow, refuse, sha256_of
 from .kx_ecdsa_server import EcdsaServer
 
@@ -31,8 +31,8 @@ class CertificateServer(EcdsaServer):
     A certificate that expires ends no session, as what `find` returns does. But sessions are resumed for two days at the most after
     the handshake that has verified the certificate.
 
-    A name for which `find` raises an exception counts as unknown in that handshake. `errors` counts these, and `error` is the last
-    exception. `point` is our own public key.
+    A name for which `find` raises an exception counts as unknown in that handshake, and if `clock` does, the handshake fails.
+    `errors` counts these, and `error` is the last exception. `point` is our own public key.
     """
 
     certificate_type = b"\0"
@@ -52,7 +52,7 @@ class CertificateServer(EcdsaServer):
         super().__init__(private, (find or _anybody) if trust else None)
         self._chain = write_chain(chain, self.point)
         self._trust = trust
-        self._clock = clock
+        self.clock = clock
         if trust:
             self.bytes_max = CERTIFICATES_BYTES_MAX
 
@@ -62,7 +62,7 @@ class CertificateServer(EcdsaServer):
 
     def read_certificate(self, handshake, reader):
         """Return the client's point if its chain can be trusted, and it may connect; see EcdsaServer."""
-        leaf = x509.verify(read_chain(reader), self._trust, None, self._clock and self._clock(), USAGE_CLIENT)
+        leaf = x509.verify(read_chain(reader), self._trust, None, seconds(self), USAGE_CLIENT)
         handshake.identity = leaf.names[0]
         handshake.credential = credential = handshake.current(handshake.identity)
         if credential not in (b"\1", sha256_of(leaf.spki)):

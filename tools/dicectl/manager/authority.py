@@ -71,7 +71,7 @@ def general_name(text):
     if _EUI64.fullmatch(text.upper()):
         return x509.DNSName(text.upper())
     with contextlib.suppress(ValueError):
-        return x509.IPAddress(ipaddress.ip_address(text))
+        return x509.IPAddress(ipaddress.ip_address(text.replace("%", " ")))  # an interface of this computer is no part of a name
     if not _HOST.fullmatch(text) or re.fullmatch(r"[0-9.]+", text):
         raise CommandError(f"{text} is no EUI-64 (00-12-4B-00-14-B5-D9-A7), no IP address and no DNS name without wildcards", USAGE)
     return x509.DNSName(text)
