@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Whatever somebody on the path does to the messages of a handshake, of each kind of keys and in both directions: no exception, no
+"""An attacker on the path changes the messages of a handshake, of each kind of keys and in both directions: no exception, no
 session unless both sides saw the same messages, an alert with a reason, and nobody else is harmed (invariants 2 and 6).
 
 Messages are changed by their structure: bytes and lengths, parts left out, doubled, exchanged with those of other messages and of

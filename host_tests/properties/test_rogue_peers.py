@@ -69,7 +69,7 @@ def meet(kind, change, is_client, asks=True):
 
 
 def check_refused(honest, what):
-    """Assert that the honest side has no session, and has said why if it was told something."""
+    """Assert that the honest side has no session, and that its alert is one of these, if it has sent one."""
     assert not honest.connected, what
     assert honest.error is None or honest.error.alert in (10, 40, 42, 43, 46, 47, 48, 50, 51), (what, honest.error.alert)
 
