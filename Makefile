@@ -52,8 +52,9 @@ counts: $(READY)  ## instructions of each operation on every emulated processor,
 footprint: $(READY)  ## what it costs on a Raspberry Pi Pico, written into the documents
 	@$(BIN)/dicectl footprint --write
 
-bench: $(READY)  ## speed of sealing and opening, and what handshakes take over networks that lose
+bench: $(READY)  ## speed of sealing and opening; handshakes with each kind of key, written into docs/, and over networks that lose
 	@$(BIN)/dicectl bench
+	@$(BIN)/dicectl bench --keys --write
 	@$(BIN)/dicectl bench --scale
 
 interop: $(READY)  ## dice with every other DTLS stack that is available, written into docs/interop.md

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from dicectl.__main__ import PANELS, cli
 
 WITHOUT_DRY_RUN = {
-    "bench, footprint": "they measure; footprint writes the documents of a clone with --write",
+    "bench, footprint": "they measure, and write the documents of a clone with --write",
     "completion, doctor, manager dashboard, manager rules, provision label": "they print",
     "demo, emulate, node": "they run something that leaves nothing behind but what was asked for",
     "dtls-client, dtls-server, gateway, group monitor, manager run, member run": "they serve until Ctrl-C",

@@ -4,6 +4,8 @@
 
 import rich_click as click
 
+from dicectl.errors import USAGE, CommandError
+
 
 def _print(runs):
     """Print the results for people."""
@@ -63,13 +65,41 @@ def _airtime(as_json):
     print_table(airtime.TITLES, airtime.rows())
 
 
+def _keys(quick, write, as_json):
+    """Measure handshakes with each kind of key."""
+    import json
+
+    from dicectl import resources
+    from dicectl.cli.progress import with_progress
+    from dicectl.cli.table import print_table
+    from dicectl.measure import key_handshakes
+
+    if write:
+        root = resources.clone("bench --keys --write")
+    found = with_progress(lambda progress: key_handshakes.collect(progress, quick))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        click.echo(f"{key_handshakes.TEXT}\n")
+        print_table(key_handshakes.TITLES, key_handshakes.lines(found))
+        if chains := key_handshakes.chain_lines(found):
+            click.echo(f"\n{key_handshakes.CHAIN_TEXT}\n")
+            print_table(("code", "time"), chains)
+    if write:
+        for path, text in list(key_handshakes.generated(found)):
+            path.write_text(text)
+            click.echo(f"{path.relative_to(root)}: written", err=True)
+
+
 @click.command("bench")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--airtime", is_flag=True, help="Compute how long a command of 2 bytes is on the air, recoded and beside others.")
 @click.option("--scale", is_flag=True, help="Measure servers with up to 10,000 sessions, and managers of up to 10,000 devices.")
+@click.option("--keys", is_flag=True, help="Measure handshakes with each kind of key on the emulated RP2040, tls beside them.")
+@click.option("--write", is_flag=True, help="With --keys: write docs/handshakes.*, from which the README takes its figures.")
 @click.option("--quick", is_flag=True, help="Repeat only a few times: this shows that it works, not how fast it is.")
 @click.option("--device/--no-device", default=None, help="Use the emulated RP2040.  [default: if its firmware is built]")
-def command(as_json, airtime, quick, scale, device):
+def command(as_json, airtime, keys, write, quick, scale, device):
     """Time the sealing and opening of records on CPython, MicroPython and an emulated RP2040; count the cost of handshakes.
 
     The benchmark seals and opens one record of 16 to 1024 bytes. It also times a complete receive of a group member (with the
@@ -85,6 +115,10 @@ def command(as_json, airtime, quick, scale, device):
     The AESCCM rows are a yardstick, not dice: one call of CPython's `cryptography` package. The tls rows are MicroPython's own tls
     with DTLS, with both ends on the device. Its handshake takes half a minute to emulate, so --quick omits tls there.
 
+    With --keys, only handshakes are measured, on the emulated RP2040, whose firmware is built if it is missing: with pre-shared
+    keys, raw public keys and certificates; with P-256 in Python, in the small and in the fast native module; and with
+    MicroPython's own tls. That takes ten minutes; with --quick, raw public keys and the fast module alone, half a minute.
+
     With --scale, only that is measured; it takes a quarter of an hour. The times are CPU times of this computer. With --airtime,
     nothing is measured: the times follow from sizes, by the formulas of docs/comparison.md.
 
@@ -93,7 +127,13 @@ def command(as_json, airtime, quick, scale, device):
       dicectl bench --quick --no-device
       dicectl bench --scale --json
       dicectl bench --airtime
+      dicectl bench --keys --quick
     """
+    if write and (quick or not keys):
+        raise CommandError("--write is for the figures of --keys, all of them: leave out --quick", USAGE)
+    if keys:
+        _keys(quick, write, as_json)
+        return
     if airtime:
         _airtime(as_json)
         return

@@ -232,8 +232,18 @@ def _flash(board, files, mpy_bytes):
     return bundle.blocks(len(bundle.joined(parts)), _BLOCK_BYTES) * _BLOCK_BYTES
 
 
+def _handshakes():
+    """Return the figures of the last `dicectl bench --keys --write`, which takes longer than all of these."""
+    from dicectl.measure import key_handshakes
+
+    return key_handshakes.load()
+
+
 def static(board, profile):
-    """Return the figures that need no board: the files of profile "group", the bytes of files, profiles and a managed member."""
+    """Return the figures that need no board: the files of profile "group", the bytes of files, profiles and a managed member.
+
+    Those of the emulated board contain the handshakes that were measured before.
+    """
     sizes = mpy_bytes(board, profile)
     smaller = [name for name in profiles.names() if name != "none" and set(_files(name)) <= set(sizes)]
     group = [name for name in sizes if name in _files("group")]
@@ -247,6 +257,8 @@ def static(board, profile):
             figures[name] = sum(_mpy(f"dice/{module}.py", board) for module in modules)
         for name, files in _PUBLIC_KEYS.items():
             figures[name] = sum(_mpy(file, board) for file in files)
+        if board.name == EMULATED:
+            figures["handshakes"] = _handshakes()
     return figures
 
 

@@ -31,8 +31,11 @@ def shown(value, unit):
     return milliseconds(value) if unit == "us" else f"{value:,} bytes"
 
 
-def bars(sections):
-    """Return an SVG of [(title, [(label, value, text after the bar, class)])]. Each section has its own scale."""
+def bars(sections, name="What dice costs", label=_LABEL):
+    """Return an SVG of [(title, [(label, value, text after the bar, class)])]. Each section has its own scale.
+
+    `name` is that of the picture, `label` the width of the labels.
+    """
     parts, y = [], 4
     for title, rows in sections:
         y += 20
@@ -41,13 +44,13 @@ def bars(sections):
         longest = max(1, *(row[1] for row in rows))
         for label, value, text, style in rows:
             width = max(1, round(_BAR * value / longest))
-            parts.append(f'<text x="{_LABEL - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>')
-            parts.append(f'<rect class="{style}" x="{_LABEL}" y="{y + 3}" width="{width}" height="13" rx="2"/>')
-            parts.append(f'<text x="{_LABEL + width + 8}" y="{y + 13}">{escape(text)}</text>')
+            parts.append(f'<text x="{label - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>')
+            parts.append(f'<rect class="{style}" x="{label}" y="{y + 3}" width="{width}" height="13" rx="2"/>')
+            parts.append(f'<text x="{label + width + 8}" y="{y + 13}">{escape(text)}</text>')
             y += _ROW
         y += 10
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}" role="img">'
-    return "\n".join([head, "<title>What dice costs</title>", f"<style>{_STYLE}</style>", *parts, "</svg>"]) + "\n"
+    return "\n".join([head, f"<title>{escape(name)}</title>", f"<style>{_STYLE}</style>", *parts, "</svg>"]) + "\n"
 
 
 def picture(figures):
@@ -168,6 +171,24 @@ def _in_file_system(figures, profile):
         yield "flash, the same, as blocks of its file system", f"**{kilobytes(figures['file_system'][profile])}**", "-"
 
 
+def _public_keys(figures):
+    """Yield the rows for handshakes with public keys, if those were measured: with the fast native module, and in Python alone."""
+    found = figures.get("handshakes")
+    if not found:
+        return
+
+    def time(row):
+        return f"{found[row]['client_us'] / 1e6:.2f} s"
+
+    def both(kind):
+        return f"**{time(f'{kind}_fast')}**, in Python alone {time(f'{kind}_python')}"
+
+    fast, tls = (kilobytes(found[row]["peak"]) for row in ("certificate_fast", "certificate_tls"))
+    yield "handshake with raw public keys, time of the client", both("rpk"), "-"
+    yield "the same with certificates, two from each end", both("certificate"), time("certificate_tls")
+    yield "RAM of the client in that handshake, at most", f"**{fast}**", tls
+
+
 def readme_block(figures):
     """Return the table of the README."""
     tls, member, times = figures["tls"], figures["member"], figures["time_us"]
@@ -183,15 +204,18 @@ def readme_block(figures):
         ("RAM, a group with 8 senders", f"**{kilobytes(member['idle'])}**", "-"),
         ("RAM, a session with one peer", f"**{kilobytes(session['heap'])}**", kilobytes(tls["session_bytes"])),
         ("PSK handshake, time of the client", f"**{milliseconds(session['client_us'])}**", "-"),
+        *_public_keys(figures),
         ("64-byte record, sealed and opened", f"**{milliseconds(times['seal and open'])}**", milliseconds(tls["record_us"])),
         ("64-byte group record, received, with replay check", f"**{milliseconds(times['group open'])}**", "-"),
     ]
     lines = ["| on a Raspberry Pi Pico | `dice` | `tls` |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     note = (
         "On boards with a network the stock firmware already contains `tls`, so there it costs no extra flash. "
-        "Times are a lower bound;\n[docs/footprint.md](docs/footprint.md) explains why and has all figures."
+        "Times are a lower bound;\n[docs/footprint.md](docs/footprint.md) explains why and has all figures, "
+        "[docs/handshakes.md](docs/handshakes.md) those of handshakes."
     )
-    return "\n".join([*lines, "", note, "", "![Flash, RAM and time of both](docs/footprint.svg)"]) + "\n"
+    pictures = ["![Flash, RAM and time of both](docs/footprint.svg)", "![Handshakes](docs/handshakes.svg)"]
+    return "\n".join([*lines, "", note, "", *pictures]) + "\n"
 
 
 def replaced(text, block):
