@@ -87,7 +87,7 @@ def test_the_picture_is_well_formed_and_nothing_overlaps(committed):
     root = ElementTree.fromstring(key_handshakes.picture(committed))
     width, height = (float(root.get(name)) for name in ("width", "height"))
     boxes = root.findall(f"{SVG}rect")
-    assert len(boxes) == 10 + 5 + 5
+    assert len(boxes) == 10 + 5 + 5 + 4
     assert {box.get("class") for box in boxes} == {"dice", "rest", "tls"}
     assert "prefers-color-scheme: dark" in root.find(f"{SVG}style").text
     places = []

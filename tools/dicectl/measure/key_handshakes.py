@@ -22,6 +22,7 @@ QUICK = "rpk_fast"
 PATH = resources.FIGURES.with_name("handshakes.json")
 MARK = "by `make bench`"
 _CODE = {"python": None, "small": "small", "fast": "fast"}  # what computes: the variant of _dice.mpy
+FIRMWARE = "firmware"  # of ours, with all of dice and `_dice` in it
 _KINDS = {"psk": "PSK", "ecdhe_psk": "PSK, ECDHE", "rpk": "raw public keys", "certificate": "certificates"}
 _TLS = "certificate_tls"
 
@@ -43,6 +44,7 @@ class Row:
 ROWS = (
     *(Row("psk", code) for code in ("python", "fast")),
     *(Row(kind, code) for kind in ("ecdhe_psk", "rpk", "certificate") for code in _CODE),
+    *(Row(kind, FIRMWARE) for kind in ("rpk", "certificate")),
     Row("certificate", "tls"),
     *(Row("chain", code) for code in _CODE),
 )
@@ -69,7 +71,12 @@ def measured(row, progress=recipe.quiet):
         files = {**chains.files(), "tls_dtls.mpy": _compiled("tls_dtls.py")}
         (figures,) = runner.lines(uf2, "tls_handshake.py", files=files)
         return figures
-    (figures,) = runner.lines(firmware(), "key_handshakes.py", [row.kind], _flash(row.code, progress))
+    if row.code == FIRMWARE:
+        uf2 = recipe.firmware("RPI_PICO", profile="public-keys", progress=progress) / "firmware.uf2"
+        files = {**chains.files(), "session_cost.mpy": _compiled("session_cost.py")}
+    else:
+        uf2, files = firmware(), _flash(row.code, progress)
+    (figures,) = runner.lines(uf2, "key_handshakes.py", [row.kind], files)
     return figures
 
 
@@ -92,7 +99,8 @@ def load():
 
 def title(row):
     """Return a row's name for people."""
-    what = {"tls": "MicroPython's `tls`", "python": "Python"}.get(row.code, f"native, {row.code}")
+    names = {"tls": "MicroPython's `tls`", "python": "Python", FIRMWARE: "our firmware"}
+    what = names.get(row.code, f"native, {row.code}")
     return f"{_KINDS.get(row.kind, 'a chain of three')}: {what}"
 
 
@@ -142,12 +150,15 @@ def picture(figures):
     def bars(name, kinds, shown):
         for row in ROWS:
             if row.kind in kinds and row.name in figures:
-                value = figures[row.name][name]
+                value = figures[row.name].get(name, 0)
                 style = {"tls": "tls", "python": "rest"}.get(row.code, "dice")
                 yield title(row).replace("`", ""), value, shown(value), style
 
     def seconds(us):
         return f"{us / 1e6:.2f} s"
+
+    def code(size):
+        return report.kilobytes(size) if size else "none: it is in flash"
 
     # What follows is the same for each code, so one row of each kind is enough.
     fast = {name: here for name, here in figures.items() if name.endswith(("_fast", "_tls"))}
@@ -164,8 +175,9 @@ def picture(figures):
         ("a handshake on a Raspberry Pi Pico: time of the client", list(bars("client_us", keys, seconds))),
         ("bytes on the wire, both ways", list(of_kinds("bytes", lambda count: f"{count:,}"))),
         ("RAM of the client while it shakes hands, beside its code", list(of_kinds("peak", report.kilobytes))),
+        ("RAM of its code and tables; dice is in files, if not in our firmware", list(bars("modules", ("certificate",), code))),
     ]
-    return report.bars(sections, "What handshakes cost", label=240)
+    return report.bars(sections, "What handshakes cost", left=240)
 
 
 def generated(figures):

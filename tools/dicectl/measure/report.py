@@ -31,10 +31,10 @@ def shown(value, unit):
     return milliseconds(value) if unit == "us" else f"{value:,} bytes"
 
 
-def bars(sections, name="What dice costs", label=_LABEL):
+def bars(sections, name="What dice costs", left=_LABEL):
     """Return an SVG of [(title, [(label, value, text after the bar, class)])]. Each section has its own scale.
 
-    `name` is that of the picture, `label` the width of the labels.
+    `name` is that of the picture, `left` the width of the labels.
     """
     parts, y = [], 4
     for title, rows in sections:
@@ -44,9 +44,9 @@ def bars(sections, name="What dice costs", label=_LABEL):
         longest = max(1, *(row[1] for row in rows))
         for label, value, text, style in rows:
             width = max(1, round(_BAR * value / longest))
-            parts.append(f'<text x="{label - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>')
-            parts.append(f'<rect class="{style}" x="{label}" y="{y + 3}" width="{width}" height="13" rx="2"/>')
-            parts.append(f'<text x="{label + width + 8}" y="{y + 13}">{escape(text)}</text>')
+            parts.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>')
+            parts.append(f'<rect class="{style}" x="{left}" y="{y + 3}" width="{width}" height="13" rx="2"/>')
+            parts.append(f'<text x="{left + width + 8}" y="{y + 13}">{escape(text)}</text>')
             y += _ROW
         y += 10
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}" role="img">'
@@ -186,7 +186,7 @@ def _public_keys(figures):
     fast, tls = (kilobytes(found[row]["peak"]) for row in ("certificate_fast", "certificate_tls"))
     yield "handshake with raw public keys, time of the client", both("rpk"), "-"
     yield "the same with certificates, two from each end", both("certificate"), time("certificate_tls")
-    yield "RAM of the client in that handshake, at most", f"**{fast}**", tls
+    yield "RAM of the client in that handshake, beside its code", f"**{fast}**", tls
 
 
 def readme_block(figures):
