@@ -27,7 +27,7 @@ def committed():
 def test_every_row_was_measured(committed):
     assert list(committed) == [row.name for row in key_handshakes.ROWS]
     codes = {row.code for row in key_handshakes.ROWS if row.kind == "certificate"}
-    assert codes == {"python", "small", "fast", "tls"}, "issue 15: in one run"
+    assert codes == {"python", "small", "fast", "firmware", "tls"}, "issue 15: in one run"
     assert {row.kind for row in key_handshakes.ROWS} == {"psk", "ecdhe_psk", "rpk", "certificate", "chain"}
 
 
@@ -80,14 +80,14 @@ def test_what_pages_say_are_the_figures(committed):
     times = f"{seconds('certificate_fast')} with the fast native module, {seconds('certificate_python')} in Python"
     assert f"| {seconds('certificate_tls')} | {times} |" in page
     assert f"| {kilobytes('certificate_tls', 'peak')} | {kilobytes('certificate_fast', 'peak')} |" in page
-    assert f"| none | {kilobytes('certificate_fast', 'modules')}, in Python {kilobytes('certificate_python', 'modules')} |" in page
+    assert f"| **none** | {kilobytes('certificate_fast', 'modules')}, in Python {kilobytes('certificate_python', 'modules')} |" in page
 
 
 def test_the_picture_is_well_formed_and_nothing_overlaps(committed):
     root = ElementTree.fromstring(key_handshakes.picture(committed))
     width, height = (float(root.get(name)) for name in ("width", "height"))
     boxes = root.findall(f"{SVG}rect")
-    assert len(boxes) == 10 + 5 + 5 + 4
+    assert len(boxes) == 12 + 5 + 5 + 5
     assert {box.get("class") for box in boxes} == {"dice", "rest", "tls"}
     assert "prefers-color-scheme: dark" in root.find(f"{SVG}style").text
     places = []
