@@ -80,7 +80,8 @@ def test_what_pages_say_are_the_figures(committed):
     times = f"{seconds('certificate_fast')} with the fast native module, {seconds('certificate_python')} in Python"
     assert f"| {seconds('certificate_tls')} | {times} |" in page
     assert f"| {kilobytes('certificate_tls', 'peak')} | {kilobytes('certificate_fast', 'peak')} |" in page
-    assert f"| **none** | {kilobytes('certificate_fast', 'modules')}, in Python {kilobytes('certificate_python', 'modules')} |" in page
+    modules = (kilobytes(f"certificate_{code}", "modules") for code in ("fast", "python"))
+    assert "| **none** | {}, in Python {} |".format(*modules) in page
 
 
 def test_the_picture_is_well_formed_and_nothing_overlaps(committed):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What handshakes with each kind of key cost on the emulated RP2040, with P-256 in Python and in C, and beside MicroPython's tls.
+"""The cost of handshakes with each kind of key on the emulated RP2040: P-256 in Python and in C, and MicroPython's tls beside it.
 
 collect() measures them; docs/handshakes.json has those of the last `dicectl bench --keys --write`, from which `dicectl footprint`
 takes what has a budget. on_device/key_handshakes.py and on_device/tls_handshake.py are the workloads. Each row starts on a board
@@ -43,8 +43,8 @@ class Row:
 # A PSK needs no P-256, and "small" has the same AES-CCM as "fast".
 ROWS = (
     *(Row("psk", code) for code in ("python", "fast")),
-    *(Row(kind, code) for kind in ("ecdhe_psk", "rpk", "certificate") for code in _CODE),
-    *(Row(kind, FIRMWARE) for kind in ("rpk", "certificate")),
+    *(Row("ecdhe_psk", code) for code in _CODE),
+    *(Row(kind, code) for kind in ("rpk", "certificate") for code in (*_CODE, FIRMWARE)),
     Row("certificate", "tls"),
     *(Row("chain", code) for code in _CODE),
 )
@@ -160,7 +160,7 @@ def picture(figures):
     def code(size):
         return report.kilobytes(size) if size else "none: it is in flash"
 
-    # What follows is the same for each code, so one row of each kind is enough.
+    # Bytes and RAM of a handshake are the same for each code, so one row of each kind is enough.
     fast = {name: here for name, here in figures.items() if name.endswith(("_fast", "_tls"))}
     keys = ("ecdhe_psk", "rpk", "certificate")
 

@@ -37,7 +37,7 @@ class Counted(Wire):
         size, at = 0, 0
         while at < len(data):
             end = at + 13 + int.from_bytes(data[at + 11 : at + 13], "big")
-            # What is sealed is the Finished, and is not the same a second time. (RFC 6347, section 4.1: type, version, epoch.)
+            # Only the Finished is sealed (epoch 1), and it is not the same a second time.
             record = data[at + 4] or hash(bytes(data[at + 13 : end]))
             if record not in self._known:
                 self._known.add(record)
