@@ -19,7 +19,7 @@ from dicectl import resources
 from dicectl.board.raw_repl import Bare, Device
 from dicectl.emulator.board import EmulatedBoard, check
 from dicectl.errors import CommandError
-from dicectl.firmware import bundle, mpy, profiles, recipe
+from dicectl.firmware import bundle, mpy, native, profiles, recipe
 from host_tests.patience import until
 from host_tests.unix_port.test_mip import served
 from tools import import_graph
@@ -145,11 +145,29 @@ def test_doctor_describes_the_board_and_its_dice(deployed):
     found = dicectl(board, "doctor")["board"]
     assert (found["board"], found["platform"], found["mpy"]) == ("RPI_PICO", "rp2", "6.3 armv6m")
     assert found["backend"] == "device (AES in software)"
+    assert found["algorithms"] == {"AES-CCM": "ccm_viper", "P-256": None}, "the profile has no public keys"
     assert found["missing"] == ["network"]
     assert found["dice"] == [{"where": "/dice.mpy", "version": __version__, "error": None, "differs": []}]
     assert found["to_do"] == []
     assert 150_000 < found["heap_free"] < found["heap"] < 264_000
     assert 1_000_000 < found["flash_free"] < found["flash"] < 2 << 20
+
+
+def test_doctor_says_what_computes(bare):
+    """With the module _dice and without, as the line for people and as JSON."""
+    try:
+        module = native.build("armv6m", "fast").read_bytes()
+    except CommandError as failure:
+        pytest.skip(failure.format_message())
+    names = profiles.files("public-keys", native=True, esp32=False, c_module=True)
+    files = {bundle.FILE: bundle.make(names, ARMV6M, mpy.cross_version()), native.NAME: module}
+    with EmulatedBoard(bare, files, pty=True) as board:
+        argv = [sys.executable, "-m", "dicectl", "doctor", "--port", board.port]
+        said = subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()
+        assert "computed by       AES-CCM: _dice, in C; P-256: _dice, in C" in said
+        run(board, f"import os\nos.remove('/{native.NAME}')")
+        found = dicectl(board, "doctor")["board"]
+    assert found["algorithms"] == {"AES-CCM": "ccm_viper", "P-256": "p256"}
 
 
 def test_a_program_is_deployed_and_survives_a_power_cut(deployed, tmp_path):

@@ -6,6 +6,7 @@ from dice._compat import MICROPYTHON
 from dice.crypto import curve
 
 _NAMES = ("public", "ecdh", "sign", "verify") if MICROPYTHON else ()
+_KEPT_MAX = 64  # results of 300 bytes
 _results = {}
 
 
@@ -25,7 +26,7 @@ def _remembering(name, compute):
 
 
 class Remembered:
-    """Within it, the curve of MicroPython remembers its results until its end. Signatures of the same digest are equal."""
+    """Within it, the curve of MicroPython remembers its results, also for the next one. Signatures of one digest are equal."""
 
     def __enter__(self):
         self._kept = [getattr(curve, name) for name in _NAMES]
@@ -35,4 +36,5 @@ class Remembered:
     def __exit__(self, *raised):
         for name, compute in zip(_NAMES, self._kept):
             setattr(curve, name, compute)
-        _results.clear()
+        if len(_results) > _KEPT_MAX:
+            _results.clear()

@@ -25,16 +25,20 @@ def anybody(identity):
     return True
 
 
+def randoms():
+    """Return the random sources of both sides: on MicroPython the same each time."""
+    return (SeededRandom(1), SeededRandom(2)) if MICROPYTHON else (os.urandom, os.urandom)
+
+
 class Ends:
     """Two credentials and the sessions of one handshake, which is the same each time on MicroPython (see remembered_curve)."""
 
     def __init__(self, asks=True, client=None, server=None, roles=(None, None), private=OURS):
         self.lookup = server or RawPublicKeyServer(THEIRS, anybody if asks else None)
         self.psk = client or RawPublicKey(private, [self.lookup.point])
-        randoms = (SeededRandom(1), SeededRandom(2)) if MICROPYTHON else (os.urandom, os.urandom)
         options = {"cid": None}
         options.update(roles[0] or {})
-        self.client, self.server = pair(client=options, server=roles[1], psk=self.psk, lookup=self.lookup, randoms=randoms)
+        self.client, self.server = pair(client=options, server=roles[1], psk=self.psk, lookup=self.lookup, randoms=randoms())
 
     def messages(self, role):
         """Return the records of plaintext messages that a role receives in a handshake that succeeds, one message each."""

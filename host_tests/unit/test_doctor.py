@@ -26,6 +26,8 @@ GOOD = {
     "backend": "device (AES in software)",
     "backend_error": None,
 }
+FACTS = {"port": "/dev/ttyACM0", "board": "RPI_PICO", "mpy": "6.3 armv6m", "nvs": None, "to_do": []}
+FACTS.update(heap=2, heap_free=1, flash=2, flash_free=1)
 FROZEN = {"where": "frozen", "version": __version__, "error": None}
 
 
@@ -153,6 +155,22 @@ def test_every_finding_leads_to_advice(change, advice):
     board = {**GOOD, **change}
     to_do = inspect._to_do(board, boards.of_machine(board["machine"]))
     assert (to_do == []) if advice is None else (len(to_do) == 1 and advice in to_do[0]), to_do
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "line"),
+    [
+        ({"AES-CCM": "_dice", "P-256": "_dice"}, "AES-CCM: _dice, in C; P-256: _dice, in C"),
+        ({"AES-CCM": "ccm_viper", "P-256": "p256"}, "AES-CCM: ccm_viper, machine code; P-256: p256, Python"),
+        ({"AES-CCM": "ccm_ctr", "P-256": "_dice"}, "AES-CCM: ccm_ctr, machine code over AES-CTR; P-256: _dice, in C"),
+        ({"AES-CCM": "ccm", "P-256": None}, "AES-CCM: ccm, plain Python"),
+        ({"AES-CCM": None, "P-256": None}, None),
+    ],
+)
+def test_what_computes_is_said_if_anything_does(algorithms, line):
+    board = {**GOOD, **FACTS, "algorithms": algorithms}
+    lines = dict(inspect.lines({"dice": __version__, "host": {}, "board": board}))
+    assert lines.get("computed by") == line and lines["crypto"] == GOOD["backend"]
 
 
 def test_a_board_with_a_network_but_without_network_modules_is_advised_to_use_a_serial_line():

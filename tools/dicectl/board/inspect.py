@@ -165,7 +165,7 @@ def lines(found):
         yield "dice", _sentence(dice)
     yield "crypto", board["backend"] or "none"
     if any(board["algorithms"].values()):
-        yield "computed by", ", ".join(f"{name}: {_BY.get(by, by)}" for name, by in board["algorithms"].items() if by)
+        yield "computed by", "; ".join(f"{name}: {_BY.get(by, by)}" for name, by in board["algorithms"].items() if by)
     if board["missing"]:
         yield "missing", ", ".join(board["missing"])
     if "network" in board["missing"]:
