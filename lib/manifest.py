@@ -45,7 +45,7 @@ _PUBLIC_KEYS = (
     + ("dtls/cached_info.py", "dtls/cached_info_server.py")
 )
 _PUBLIC_KEYS += tuple(f"dtls/{name}.py" for name in ("kx_ecdsa", "kx_ecdsa_server", "kx_rpk", "kx_rpk_server"))
-_PUBLIC_KEYS += ("dtls/kx_cert.py", "dtls/kx_cert_server.py")
+_PUBLIC_KEYS += ("dtls/kx_cert.py", "dtls/kx_cert_server.py", "dtls/contact.py", "aio/contact.py")
 _PUBLIC_KEYS += tuple(f"x509/{name}.py" for name in ("__init__", "certificate", "chain", "der"))
 
 _GROUP = (

@@ -31,6 +31,7 @@ ONLY = {
     "importlib": {"dice._posix"},
     "machine": {"dice.store_rtc"},
     "micropython": {"dice._compat", "crypto"},
+    "json": {"dice.aio.contact"},  # node.json
     "os": {"dice._posix", "dice.store", "dice.store_nvs", "aio"},
     "select": {"transport"},
     "socket": {"transport"},
@@ -285,7 +286,15 @@ def test_code_that_runs_at_import_time_is_found(text):
 
 # The only modules that read a clock or draw random numbers. All others get both as arguments.
 CLOCKS = {"dice.aio.wait", "dice.aio._cpython"}
-CHANCES = {"dice.aio.service", "dice.aio.session", "dice.aio.coap", "dice.aio.group_coap", "dice.aio.managed", "dice.aio.slip_host"}
+CHANCES = {
+    "dice.aio.service",
+    "dice.aio.session",
+    "dice.aio.contact",
+    "dice.aio.coap",
+    "dice.aio.group_coap",
+    "dice.aio.managed",
+    "dice.aio.slip_host",
+}
 
 
 def names_in(path):

@@ -124,6 +124,10 @@ TASKS = {
         "host_tests/unit/test_revoked_certificates.py::test_a_log_that_cannot_be_read_changes_nothing_and_is_read_later",
         "host_tests/unit/test_revoked_certificates.py::test_a_registry_that_fails_delays_the_end_and_ends_nothing_by_half",
     ],
+    "tools/dicectl/manager/contact.py:Contact.begin": [
+        "host_tests/unit/test_first_contact.py::test_a_port_that_is_taken_is_said",
+        "host_tests/unit/test_first_contact.py::test_nothing_is_stored_if_one_side_says_no_or_nothing",
+    ],
     "tools/dicectl/manager/renewal.py:Renewals._sign": [
         "host_tests/unit/test_renewed_certificates.py::test_a_key_that_cannot_sign_is_said_and_a_passphrase_helps",
         "host_tests/unit/test_renewed_certificates.py::test_no_schedule_of_cuts_kills_and_losses_locks_a_node_out",

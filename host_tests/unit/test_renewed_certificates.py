@@ -337,7 +337,8 @@ def test_a_node_takes_only_its_own_certificates_and_keeps_the_one_that_works(tmp
         connection = await managers.connect(town.network.host("lamp"))
         assert node.stored["chain"] != first["chain"] and "next" not in node.stored
         assert node.stored["since"] == certificates.read_leaf(bytes.fromhex(node.stored["chain"][0])).not_before
-        assert not take(past), "it ended before a time that is over"
+        proved = node.stored
+        assert take(following) and node.stored == proved and not take(past), "it ended before a time that is over"
         connection.close()
         # A certificate that does not work, here of a stranger's authority, costs a handshake and nothing else.
         authority.new(tmp_path / "stranger", "stranger", now=town.wall())

@@ -6,7 +6,7 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes, provision_label, provision_renew, provision_rotate, signing
+from dicectl.cli import changes, provision_contact, provision_label, provision_renew, provision_rotate, signing
 from dicectl.cli.group import follow_expulsion, wait_option
 from dicectl.cli.options import Period, complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -381,3 +381,4 @@ def listing(as_json, registry):
 command.add_command(provision_label.label)
 command.add_command(provision_rotate.rotate)
 command.add_command(provision_renew.renew)
+command.add_command(provision_contact.contact)

@@ -102,12 +102,8 @@ class DeviceRequests:
         """
         joining = {}  # names by group and role
         for device in devices:
-            if not NAME.fullmatch(device["name"]):
-                raise CommandError(f"{device['name']!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+            self._check(device["name"], device["groups"])
             for group, role in device["groups"].items():
-                self._service.manager(group)
-                if role not in ROLES:
-                    raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
                 joining.setdefault((group, role), []).append(device["name"])
         with self._service.together():
             enrol = self._service.registry.enrol
@@ -118,6 +114,30 @@ class DeviceRequests:
             for (group, role), names in joining.items():
                 self._groups.do_add(group, names, role)
         return [self._settings(each["name"], *made[each["name"]], each["groups"], each.get("chain")) for each in devices]
+
+    def _check(self, name, groups):
+        """Raise CommandError if a device cannot have this name, or these groups and roles."""
+        if not NAME.fullmatch(name):
+            raise CommandError(f"{name!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+        for group, role in groups.items():
+            self._service.manager(group)
+            if role not in ROLES:
+                raise CommandError(f"{role} is not a role: choose one of {', '.join(ROLES)}", USAGE)
+
+    def check(self, name, groups):
+        """Raise CommandError if enrol() would, because of these."""
+        self._check(name, groups)
+        if name in self._service.registry.devices():
+            raise CommandError(f"there is a device {name} already: choose another name, or dicectl provision replace {name}", USAGE)
+
+    def enrol(self, name, groups, key):
+        """Create a device with a raw public key that is known already, a PublicKey, as do_provision() does."""
+        self.check(name, groups)
+        with self._service.together():
+            identity, nothing = self._service.registry.enrol(name, key)
+            for group, role in groups.items():
+                self._groups.do_add(group, [name], role)
+        return self._settings(name, identity, nothing, groups)
 
     def _public_key(self, point, chain):
         """Return the PublicKey of a point or of a chain of certificates, or None if there is neither; raises CommandError."""

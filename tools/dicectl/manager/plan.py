@@ -19,7 +19,7 @@ PLANNED = {
 }
 
 # These have a dry run of their own: they return after their checks.
-CHECKED = {"rotate", "set_managers"}
+CHECKED = {"rotate", "set_managers", "contact"}
 
 
 class _Undo(Exception):

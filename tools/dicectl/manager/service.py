@@ -18,6 +18,7 @@ from dicectl.manager import control, old_registry, plan, presence, socket_buffer
 from dicectl.manager.audit_requests import AuditRequests
 from dicectl.manager.authorities import Authorities
 from dicectl.manager.certificate_requests import CertificateRequests
+from dicectl.manager.contact_requests import ContactRequests
 from dicectl.manager.device_requests import DeviceRequests
 from dicectl.manager.device_updates import DeviceUpdates
 from dicectl.manager.device_updates_requests import DeviceUpdatesRequests
@@ -45,7 +46,8 @@ _REKEY_POLL_S = 1.0  # how often the service checks whether a re-key is due
 def requests_of(service):
     """Return the objects that execute requests on a ManagerService: do_X() of one of them executes the request X."""
     groups = GroupRequests(service)
-    requests = [groups, GroupChanges(service, groups), DeviceRequests(service, groups)]
+    devices = DeviceRequests(service, groups)
+    requests = [groups, GroupChanges(service, groups), devices, ContactRequests(service, devices)]
     return [*requests, AuditRequests(service), CertificateRequests(service), DeviceUpdatesRequests(service)]
 
 
@@ -68,7 +70,7 @@ class ManagerService:
         self.authorities = Authorities(self)
         self.alerts = None  # alerts.Alerts, or None
         self.old = {}  # by group: what members say that shows the registry to be old
-        self.transport = None
+        self.transport = self.contact_transport = None
         self._began_s = None
         self._news = News(self)
         self._control_path = control_path

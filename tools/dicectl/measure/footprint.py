@@ -37,6 +37,7 @@ _PUBLIC_KEYS = {
     "cert_mpy": _CERT,
     "ecdhe_psk_mpy": ("dice/crypto/curve.py", "dice/dtls/ecdhe.py", "dice/dtls/kx_ecdhe_psk.py"),
     "any_mpy": ("dice/dtls/kx_ecdhe_psk_server.py", "dice/dtls/kx_any.py"),
+    "contact_mpy": ("dice/dtls/contact.py", "dice/aio/contact.py"),
     "cached_mpy": ("dice/dtls/cached_info.py", "dice/dtls/cached_info_server.py"),
 }
 _NODE = (
