@@ -35,12 +35,15 @@ class Town(RawTown):
         self.ca = self.folder / "ca"
         own_keys.private(self.registry)
         if not self.ca.exists():
-            authority.new(self.ca, "test", now=self.wall())
+            self.create_ca()
             await super().start()
             chain, anchor = signing.sign(self.ca, own_keys.point(self.registry), "manager.house", "server", now=self.wall())
             self.do("certify", chain=chain, anchors=[anchor])
             self.kill()
         await super().start()
+
+    def create_ca(self):
+        authority.new(self.ca, "test", now=self.wall())
 
     def add(self, name):
         return self.begin(*self.made("provision", name, groups={})) if name.startswith("signed") else super().add(name)

@@ -8,7 +8,7 @@ import time
 import rich_click as click
 
 from dicectl.cli.options import Period
-from dicectl.cli.signing import passphrase_of
+from dicectl.cli.signing import opened, passphrase_of
 from dicectl.manager.certificate_words import day as _day
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
@@ -39,37 +39,53 @@ def command():
 @click.argument("folder", type=click.Path())
 @click.option("--name", help="Common name of the authority; it is part of each certificate.  [default: the folder's name]")
 @click.option("--lifetime", type=Period(), default="7300d", show_default=True, help="How long it is valid: 3650d.")
+@click.option("--under", type=click.Path(file_okay=False), metavar="CA", help="Folder of the authority that certifies it.")
+@click.option(
+    "--path-length", type=click.IntRange(0, 3), help="With --under: how many authorities may follow it on a path.  [default: 0]"
+)
 @click.option("--encrypt", is_flag=True, help="Ask for a passphrase, and encrypt the key with it.")
 @_passphrase_file
+@click.option("--under-passphrase-file", type=click.Path(dir_okay=False), help="The same, for the key of the authority above.")
 @_dry_run
 @_as_json
-def new(folder, name, lifetime, encrypt, passphrase_file, dry_run, as_json):
+def new(folder, name, lifetime, under, path_length, encrypt, passphrase_file, under_passphrase_file, dry_run, as_json):
     """Create an authority in a new folder, readable only by its owner.
 
+    One under another signs in its place: the key of the one at the top, which devices trust, can stay off this computer.
+
     \b
-    Example:
+    Examples:
       dicectl ca new home-ca --encrypt
+      dicectl ca new devices-ca --under home-ca
     """
     from pathlib import Path
 
+    from dicectl.errors import USAGE, CommandError
     from dicectl.manager import authority
 
+    if not under and (path_length is not None or under_passphrase_file):
+        raise CommandError("--path-length and --under-passphrase-file are for an authority under another: give --under CA", USAGE)
     name = name or Path(folder).absolute().name
+    above = None
+    if under:
+        found = (authority.Authority(under), None) if dry_run else opened(under, under_passphrase_file)
+        above = *found, path_length or 0
     passphrase = None
     if passphrase_file:
         passphrase = passphrase_of(passphrase_file)
     elif encrypt and not dry_run:
         passphrase = click.prompt("Passphrase of the new key", hide_input=True, confirmation_prompt=True, err=True).encode()
     if dry_run:
-        click.echo(f"would create  {folder}: authority {name}")
+        click.echo(f"would create  {folder}: authority {name}" + (f" under {under}" if under else ""))
         return
-    certificate = authority.new(folder, name, lifetime, passphrase)
-    anchor = str(Path(folder) / authority.CERTIFICATE)
+    certificate = authority.new(folder, name, lifetime, passphrase, under=above)
+    pem, der = (authority.ANCHOR, authority.ANCHOR_DER) if under else (authority.CERTIFICATE, authority.DER)
+    anchor = str(Path(folder) / pem)
     if as_json:
         click.echo(json.dumps({"folder": folder, "name": name, "anchor": anchor, "encrypted": bool(passphrase)}))
         return
     end = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
-    click.echo(f"{folder}: authority {name}, valid until {end}; devices trust {anchor}, or {authority.ANCHOR} beside it")
+    click.echo(f"{folder}: authority {name}, valid until {end}; devices trust {anchor}, or {der} beside it")
     click.echo(f"next: dicectl ca sign {folder} PUBLIC_KEY --name NAME")
 
 
@@ -114,10 +130,7 @@ def sign(folder, key, name, usage, lifetime, no_expiry, out, force, passphrase_f
         authority.general_name(name)
         click.echo(f"would sign  {key} as {name} ({', '.join(usages)}), and write {out}")
         return
-    passphrase = None
-    if own.is_encrypted():
-        hidden = {"hide_input": True, "err": True}
-        passphrase = passphrase_of(passphrase_file) if passphrase_file else click.prompt("Passphrase", **hidden).encode()
+    _, passphrase = opened(folder, passphrase_file)
     made = own.sign(public, name, usages, None if no_expiry else lifetime, passphrase, out, force)
     length = len(made.public_bytes(authority.serialization.Encoding.DER))
     if as_json:

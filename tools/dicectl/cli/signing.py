@@ -17,10 +17,10 @@ def sign(folder, point, name, usage, lifetime_s=None, now=None):
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    authority, passphrase = _opened(folder)
+    authority, passphrase = opened(folder)
     public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), bytes(point))
     made = authority.sign(public, name, (usage,), lifetime_s, passphrase, now=now)
-    return [made.public_bytes(Encoding.DER).hex()], authority.certificate.public_bytes(Encoding.DER).hex()
+    return authority.chain(made), authority.anchor.public_bytes(Encoding.DER).hex()
 
 
 def passphrase_of(path):
@@ -56,29 +56,28 @@ class Renewing:
     """An authority that certifies keys again; it asks for its passphrase once. `lifetime_s` of None: as long as before."""
 
     def __init__(self, folder, lifetime_s=None):
-        self._authority, self._passphrase = _opened(folder)
+        self._authority, self._passphrase = opened(folder)
         self._lifetime_s = lifetime_s
 
     def renewed(self, device):
         """Return the chain, DER in hex, that follows that of a device, {"fingerprint", "expires"}; raises CommandError."""
-        from cryptography.hazmat.primitives.serialization import Encoding
-
         from dicectl.manager.authority import SAME
 
         lifetime_s = SAME if self._lifetime_s is None else self._lifetime_s
-        made = self._authority.renew(device["fingerprint"], "client", self._passphrase, lifetime_s, device["expires"])
-        return [made.public_bytes(Encoding.DER).hex()]
+        own = self._authority
+        return own.chain(own.renew(device["fingerprint"], "client", self._passphrase, lifetime_s, device["expires"]))
 
 
-def _opened(folder):
-    """Return an Authority and its passphrase, which is asked for, or None."""
+def opened(folder, passphrase_file=None):
+    """Return an Authority and the passphrase of its key, from a file or asked for; None if it has none."""
     from dicectl.manager.authority import Authority
 
     authority = Authority(folder)
-    passphrase = None
-    if authority.is_encrypted():
-        passphrase = click.prompt(f"Passphrase of {folder}", hide_input=True, err=True).encode()
-    return authority, passphrase
+    if not authority.is_encrypted():
+        return authority, None
+    if passphrase_file:
+        return authority, passphrase_of(passphrase_file)
+    return authority, click.prompt(f"Passphrase of {folder}", hide_input=True, err=True).encode()
 
 
 def check(folder):

@@ -6,8 +6,9 @@ Each POLL_S their logs are looked at, and read if they have changed. A device wh
 groups and its session ends, as if it were wiped, but the registry keeps its name: it says why, also after a restart, and also when
 the folder is gone. Nothing makes such a certificate good again.
 
-The key counts: a device is ended if any certificate of its key was revoked by the authority that has issued the one that it has. A
-log that cannot be read changes nothing; it is said, and looked at again.
+The key counts: a device is ended if any certificate of its key was revoked by the authority that has issued the one that it has, or
+any of the key of that authority, or of one above it whose folder the manager has, by another one that the manager was given. A log
+that cannot be read changes nothing; it is said, and looked at again.
 """
 
 import asyncio
@@ -31,13 +32,13 @@ class LocalAuthority:
     """The log of one authority, as of the last look.
 
     `keys`: the fingerprints of the keys that it has revoked, bytes; `issued`: those that it has certified, in hex; `issuer`: that
-    of its own, `not_after` when it ends, and `has_key` whether it can sign.
+    of its own, `above` those of the authorities above it, `not_after` when it ends, and `has_key` whether it can sign.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         self.issuer = None
-        self.keys = self.issued = frozenset()
+        self.keys = self.issued = self.above = frozenset()
         self.not_after = 0
         self.has_key = False
         self.problem = None
@@ -52,7 +53,8 @@ class LocalAuthority:
                 entries = own.list()
                 self.keys = frozenset(bytes.fromhex(entry["key"]) for entry in entries if entry["revoked"] is not None)
                 self.issued = frozenset(entry["key"] for entry in entries)
-                self.issuer = bytes.fromhex(authority.fingerprint(own.certificate.public_key()))
+                self.issuer = _key_of(own.certificate)
+                self.above = frozenset(map(_key_of, (*own.issuers[1:], own.anchor)))
                 self.not_after = own.certificate.not_valid_after_utc.timestamp()
                 self._mark = mark
             self.has_key = (self.folder / authority.KEY).exists()
@@ -64,8 +66,12 @@ class LocalAuthority:
 
     def renew(self, fingerprint, end, usage, passphrase, now):
         """Return the chain, DER in hex, of a certificate that follows that of a key which ends at `end`; raises CommandError."""
-        made = authority.Authority(self.folder).renew(fingerprint, usage, passphrase, end=end, now=int(now))
-        return [made.public_bytes(authority.serialization.Encoding.DER).hex()]
+        own = authority.Authority(self.folder)
+        return own.chain(own.renew(fingerprint, usage, passphrase, end=end, now=int(now)))
+
+
+def _key_of(certificate):
+    return bytes.fromhex(authority.fingerprint(certificate.public_key()))
 
 
 def _mark(path):
@@ -104,7 +110,7 @@ class Authorities:
 
     def check(self, key):
         """Raise CommandError if this public_keys.PublicKey of a new device is revoked."""
-        if any(_is_revoked(key, each) for each in self._revoked):
+        if self._is_revoked(key):
             raise CommandError(f"a certificate of the key of {key.name} is revoked: let the device make another key", USAGE)
 
     async def begin(self):
@@ -137,7 +143,7 @@ class Authorities:
 
     def _end_revoked(self):
         registry = self._service.registry
-        found = [identity for identity, key in registry.public.items() if any(_is_revoked(key, each) for each in self._revoked)]
+        found = [identity for identity, key in registry.public.items() if self._is_revoked(key)]
         found = [identity for identity in found if registry.public[identity].revoked_at is None]
         if not found:
             return
@@ -153,6 +159,9 @@ class Authorities:
         for identity in found:
             self._service.disconnect(identity, sessions[identity])
 
-
-def _is_revoked(key, revoked):
-    return key.kind == CERTIFICATE and key.issuer == revoked.issuer and key.fingerprint in revoked.keys
+    def _is_revoked(self, key):
+        """Return whether the certificate of a PublicKey is revoked, or that of an authority above it."""
+        if key.kind != CERTIFICATE:
+            return False
+        issuers = {key.issuer}.union(*(each.above for each in self._revoked if each.issuer == key.issuer))
+        return any((key.issuer == each.issuer and key.fingerprint in each.keys) or issuers & each.keys for each in self._revoked)

@@ -5,6 +5,8 @@
     ca.key             private key on P-256 (PKCS #8), readable by its owner only, encrypted if there is a passphrase
     ca.pem             its certificate: the trust anchor of devices
     ca.der             the same in DER, as programs on a board take it
+    anchor.pem, .der   of an authority under another: the trust anchor instead, the certificate of the one at the top
+    chain.pem          likewise: what follows a certificate that it signs, its own and those between it and the anchor
     certificates.jsonl one line for each certificate and each revocation, only ever appended to, under a lock
 
 A certificate leaves this module only after its line is durable. So a serial number is never used twice, also after a crash: a line
@@ -32,12 +34,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from dice.limits import CERTIFICATES_MAX
 from dice.store import sync
 from dicectl import private_file, system
 from dicectl.errors import USAGE, CommandError
+from dicectl.manager.certificate_file import CertificateFile, pem
 
 KEY, CERTIFICATE, LOG = "ca.key", "ca.pem", "certificates.jsonl"
-ANCHOR = "ca.der"
+DER = "ca.der"
+ANCHOR, ANCHOR_DER, CHAIN = "anchor.pem", "anchor.der", "chain.pem"
+AUTHORITY = "authority"  # in place of usages, in the log
 USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
 LIFETIME_S = 730 * 86_400  # of a certificate of a device
 SAME = -1  # in place of a lifetime: that of the certificate before
@@ -124,35 +130,50 @@ def _used_for(*names):
     return x509.KeyUsage(*(name in names for name in _KEY_USAGES))
 
 
-def new(folder, name, lifetime_s=AUTHORITY_LIFETIME_S, passphrase=None, now=None):
-    """Create an authority in a new folder; return its certificate. Raises CommandError; if it raises, there is none."""
+def new(folder, name, lifetime_s=AUTHORITY_LIFETIME_S, passphrase=None, now=None, under=None):
+    """Create an authority in a new folder; return its certificate. Raises CommandError; if it raises, there is none.
+
+    `under`: (Authority, its passphrase, path length) if another one certifies it, as Authority.certify() does.
+    """
     folder = Path(folder)
     now = int(time.time() if now is None else now)
     key = ec.generate_private_key(ec.SECP256R1())
     if not 0 < len(name) <= 64:
         raise CommandError("the name of an authority has 1 to 64 characters", USAGE)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start, end = _at(now - _BACKDATED_S), _at(now + lifetime_s)
-    builder = x509.CertificateBuilder(subject, subject, key.public_key(), _serial(()), start, end)
-    builder = builder.add_extension(x509.BasicConstraints(True, None), True)
-    builder = builder.add_extension(_used_for("key_cert_sign", "crl_sign"), True)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier(identifier(key.public_key())), False)
-    certificate = builder.sign(key, hashes.SHA256())
+    if os.path.lexists(folder):
+        raise CommandError(f"{folder} exists; give a folder that does not exist", USAGE)
+    above, *options = under or (None,)
+    if above:
+        certificate = above.certify(key.public_key(), name, lifetime_s, *options, now=now)
+    else:
+        builder = _authority(key.public_key(), name, None, (name, _serial(()), _at(now - _BACKDATED_S), _at(now + lifetime_s)))
+        certificate = builder.sign(key, hashes.SHA256())
     form = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
     secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, form)
     try:
         folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise CommandError(f"cannot create {folder}: {error.strerror}; give a folder that does not exist", USAGE)
-    try:
         private_file.write(folder / KEY, secret)
         private_file.write(folder / LOG, b"")
-        private_file.write(folder / ANCHOR, certificate.public_bytes(serialization.Encoding.DER))
-        private_file.write(folder / CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM))  # last: now it is one
+        private_file.write(folder / DER, certificate.public_bytes(serialization.Encoding.DER))
+        if above:
+            private_file.write(folder / ANCHOR, pem([above.anchor]))
+            private_file.write(folder / ANCHOR_DER, above.anchor.public_bytes(serialization.Encoding.DER))
+            private_file.write(folder / CHAIN, pem([certificate, *above.issuers]))
+        private_file.write(folder / CERTIFICATE, pem([certificate]))  # last: now it is one
         sync(folder.absolute().parent)
     except OSError as error:
-        raise CommandError(f"cannot write to {folder}: {error.strerror}")
+        raise CommandError(f"cannot create {folder}: {error.strerror}", USAGE)
     return certificate
+
+
+def _authority(public, name, path_max, signed):
+    """Return the builder of the certificate of an authority. `signed`: name of its issuer, serial number, begin, end."""
+    issuer, *rest = signed
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (issuer, name))
+    builder = x509.CertificateBuilder(issuer, subject, public, *rest)
+    builder = builder.add_extension(x509.BasicConstraints(True, path_max), True)
+    builder = builder.add_extension(_used_for("key_cert_sign", "crl_sign"), True)
+    return builder.add_extension(x509.SubjectKeyIdentifier(identifier(public)), False)
 
 
 def _serial(used):
@@ -169,7 +190,11 @@ class Authority:
     def __init__(self, folder):
         self.folder = Path(folder)
         try:
-            self.certificate = x509.load_pem_x509_certificate((self.folder / CERTIFICATE).read_bytes())
+            self.certificate = self.anchor = x509.load_pem_x509_certificate((self.folder / CERTIFICATE).read_bytes())
+            self.issuers = []
+            if (self.folder / CHAIN).exists():
+                self.issuers = x509.load_pem_x509_certificates((self.folder / CHAIN).read_bytes())
+                self.anchor = x509.load_pem_x509_certificate((self.folder / ANCHOR).read_bytes())
         except (OSError, ValueError):
             raise CommandError(f"{folder} is no certificate authority: create one with dicectl ca new {folder}", USAGE)
 
@@ -193,20 +218,51 @@ class Authority:
         signer = self._signer(passphrase)
         if out and not force and os.path.lexists(out):
             raise CommandError(f"{out} exists: give another --out, or --force", USAGE)
+
+        def build(serial):
+            return self._builder(public, serial, _at(now - _BACKDATED_S), end, alternative, usages)
+
+        return self._issue(
+            build, signer, now, {"name": _text(alternative), "usages": list(usages), "key": fingerprint(public)}, out
+        )
+
+    def certify(self, public, name, lifetime_s, passphrase=None, path_max=0, now=None):
+        """Issue the certificate of another authority, with at most `path_max` authorities below it on a path; return it."""
+        now = int(time.time() if now is None else now)
+        end = self._end(now, lifetime_s)
+        own = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+        if own is not None and path_max >= own:
+            raise CommandError(f"{self.folder} certifies no authority with path length {path_max}: its own is {own}", USAGE)
+        if len(self.issuers) + 2 > CERTIFICATES_MAX:
+            raise CommandError(f"a chain has at most {CERTIFICATES_MAX} certificates: create it under a higher authority", USAGE)
+        names = [_common_name(each) for each in (self.certificate, *self.issuers, self.anchor)]
+        if name in names:
+            raise CommandError(f"an authority above is called {name} too: give another --name", USAGE)
+        signer = self._signer(passphrase)
+
+        def build(serial):
+            builder = _authority(public, name, path_max, (names[0], serial, _at(now - _BACKDATED_S), end))
+            return builder.add_extension(self._identifier(), False)
+
+        return self._issue(build, signer, now, {"name": name, "usages": [AUTHORITY], "key": fingerprint(public)})
+
+    def chain(self, certificate):
+        """Return a certificate that this authority has issued, and what follows it below the anchor: DER in hex."""
+        return [each.public_bytes(serialization.Encoding.DER).hex() for each in (certificate, *self.issuers)]
+
+    def _issue(self, build, signer, now, said, out=None):
+        """Return the certificate of `build`, a function from a serial number to its builder, once it is recorded."""
         with self._locked() as file:
             known, length = self._read(file)
             serial = _serial({int(entry["serial"], 16) for entry in known})
-            builder = self._builder(public, serial, _at(now - _BACKDATED_S), end, alternative, usages)
-            made = builder.sign(signer, hashes.SHA256())
-            written = _Output(out, made) if out else None
+            made = build(serial).sign(signer, hashes.SHA256())
+            written = CertificateFile(out, made, self.issuers) if out else None
             entry = {
                 "serial": f"{serial:016x}",
-                "name": _text(alternative),
-                "usages": list(usages),
-                "key": fingerprint(public),
+                **said,
                 "issued": now,
                 "not_before": now - _BACKDATED_S,
-                "not_after": int(end.replace(tzinfo=datetime.timezone.utc).timestamp()),
+                "not_after": int(made.not_valid_after_utc.timestamp()),
                 "certificate": base64.b64encode(made.public_bytes(serialization.Encoding.DER)).decode(),
             }
             try:
@@ -268,9 +324,11 @@ class Authority:
         builder = x509.CertificateBuilder(self.certificate.subject, x509.Name(attributes), public, serial, start, end)
         builder = builder.add_extension(_used_for("digital_signature"), True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([USAGES[usage] for usage in usages]), False)
-        own = identifier(self.certificate.public_key())
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier(own, None, None), False)
+        builder = builder.add_extension(self._identifier(), False)
         return builder.add_extension(x509.SubjectAlternativeName([alternative]), not attributes)
+
+    def _identifier(self):
+        return x509.AuthorityKeyIdentifier(identifier(self.certificate.public_key()), None, None)
 
     def _secret(self):
         try:
@@ -328,42 +386,10 @@ class Authority:
             raise CommandError(f"cannot write {self.folder / LOG}: {error.strerror}; nothing was issued or revoked")
 
 
-class _Output:
-    """A certificate that is written beside its place before it is recorded, and put there after that."""
-
-    def __init__(self, path, certificate):
-        self._path = Path(path)
-        der = self._path.suffix == ".der"
-        data = certificate.public_bytes(serialization.Encoding.DER if der else serialization.Encoding.PEM)
-        self._fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        try:
-            with open(self._fresh, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            self.discard()
-            raise CommandError(f"cannot write {path}: {error.strerror}", USAGE)
-
-    def discard(self):
-        """Remove what was written."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._fresh)
-
-    def finish(self):
-        """Put the file in its place."""
-        try:
-            os.replace(self._fresh, self._path)
-            sync(self._path.absolute().parent)
-        except OSError as error:
-            raise CommandError(f"cannot write {self._path}: {error.strerror}; the certificate is recorded: dicectl ca list --json")
-
-
 def _text(name):
     """Return a GeneralName as text."""
     return str(name.value)
 
 
-def revoked(folder):
-    """Return the revoked certificates of an authority, for a group manager: {serial number, in hex: SHA-256 of its public key}."""
-    return {entry["serial"]: entry["key"] for entry in Authority(folder).list() if entry["revoked"] is not None}
+def _common_name(certificate):
+    return certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
