@@ -329,6 +329,30 @@ def test_cmake_reads_each_boards_definition(board, micropython, tmp_path):
         assert "LED," in Path(said["MICROPY_BOARD_PINS"]).read_text()
 
 
+@pytest.mark.on_demand
+@pytest.mark.parametrize("board", [each for each in BOARDS if each.from_debian], ids=lambda board: board.name)
+def test_firmware_is_built_for_each_board_that_debians_packages_suffice_for(board, micropython):
+    """All of it is where the boot loader looks, for the right family; RP2350 also needs an IMAGE_DEF (its data sheet, 5.9.5)."""
+    folder = recipe.firmware(board.name, app=True)
+    blocks = [struct.unpack("<8I", block[:32]) for block in uf2_blocks(folder / "firmware.uf2")]
+    assert {(first, second, size, family) for first, second, _, _, size, _, _, family in blocks} == {
+        (0x0A324655, 0x9E5D5157, 256, board.uf2_family)
+    }
+    assert [address for _, _, _, address, *_ in blocks] == [board.flash_offset + 256 * number for number in range(len(blocks))]
+    image = b"".join(block[32:288] for block in uf2_blocks(folder / "firmware.uf2"))
+    assert len(image) < board.flash_bytes // 4
+    assert board.machine.encode() in image
+    for name in (b"dice/dtls/client.py", b"dice/group/member.py", b"node.py"):
+        assert name in image
+    assert (image.find(struct.pack("<I", 0xFFFFDED3)) in range(4096)) == (board.chip == "rp2350")
+
+
+def uf2_blocks(path):
+    """Return the blocks of a UF2 file."""
+    data = path.read_bytes()
+    return [data[at : at + 512] for at in range(0, len(data), 512)]
+
+
 def test_cmake_reads_the_variants(micropython, tmp_path):
     assert cmake(boards.find("RPI_PICO"), micropython, tmp_path, "TLS")["MICROPY_DEF_BOARD"] == "MICROPY_PY_SSL=1"
     said = cmake(boards.find("ESP32_GENERIC_S3"), micropython, tmp_path, "FLASH_4M")

@@ -185,6 +185,34 @@ def test_a_checkout_is_built_for_an_rp2_with_tls(commands, checkout):
     assert folder.name.startswith("RPI_PICO-none-tls-")
 
 
+def test_a_variant_of_the_board_is_built(commands, checkout, tmp_path):
+    write_command(commands, "idf.py", "exit 0")
+    made = []
+    for options in ((), ("--variant", "OTA")):
+        done = dicectl("ESP32_GENERIC", "--micropython", checkout, *options, "--output", tmp_path / str(options), "--json")
+        assert done.returncode == 0, done.stderr
+        made.append((json.loads(done.stdout)["variant"], (tmp_path / str(options) / "firmware.bin").read_text().splitlines()[1]))
+    assert made == [(None, ""), ("OTA", "OTA")]
+    names = [
+        recipe.Recipe(boards.find("ESP32_GENERIC"), "full", False, checkout, True, None, variant).name for variant in (None, "OTA")
+    ]
+    assert names == ["ESP32_GENERIC", "ESP32_GENERIC-ota"]
+
+
+@pytest.mark.parametrize(
+    "board, options, message",
+    [
+        ("ESP32_GENERIC", ("--variant", "FLASH_4M"), "ESP32_GENERIC has no variant FLASH_4M; it has OTA"),
+        ("ESP32_GENERIC_S3", ("--variant", "ota"), "ESP32_GENERIC_S3 has no variant ota; it has FLASH_4M, OTA"),
+        ("RPI_PICO2", ("--variant", "OTA"), "RPI_PICO2 has no variant OTA; it has none"),
+        ("RPI_PICO", ("--with-tls", "--variant", "TLS"), "--with-tls is a variant itself: leave out --variant"),
+    ],
+)
+def test_a_variant_that_the_board_has_not_is_refused(checkout, board, options, message):
+    done = dicectl(board, "--micropython", checkout, *options)
+    assert (done.returncode, done.stderr) == (2, f"dicectl: {message}\n")
+
+
 def test_the_results_are_copied_and_the_steps_reported(checkout, commands, tmp_path):
     write_command(commands, "idf.py", "exit 0")
     done = dicectl("ESP32_GENERIC", "--micropython", checkout, "--output", tmp_path / "out", "--json")

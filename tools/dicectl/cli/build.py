@@ -53,12 +53,13 @@ def _plan(recipe, jobs):
     "the accelerators.  [default: fast or mbedtls with public-keys, else none]",
 )
 @click.option("--with-tls", is_flag=True, help="Enable MicroPython's own tls on a board without a network, to compare it.")
+@click.option("--variant", metavar="NAME", help="Variant of the board: OTA has two places for firmware (ESP32); FLASH_4M (S3).")
 @click.option("--no-app", is_flag=True, help="Omit firmware/app, which is frozen with profile full.")
 @click.option("--output", type=click.Path(file_okay=False), help="Folder for the results.  [default: build/BOARD]")
 @click.option("--jobs", type=click.IntRange(1), help="Number of compilers to run at once.  [default: one for each core]")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(board, micropython, from_debian, profile, native, with_tls, no_app, output, jobs, dry_run, as_json):
+def command(board, micropython, from_debian, profile, native, with_tls, variant, no_app, output, jobs, dry_run, as_json):
     """Build MicroPython firmware with dice frozen into it, and with the node of firmware/app except its main.py.
 
     The results are firmware.uf2 and firmware.elf for RP2 boards, firmware.bin for ESP32s. Downloads and compiled files are kept in
@@ -68,6 +69,7 @@ def command(board, micropython, from_debian, profile, native, with_tls, no_app, 
     Examples:
       dicectl build RPI_PICO --from-debian
       dicectl build ESP32_GENERIC --micropython ~/micropython --profile group
+      dicectl build ESP32_GENERIC --micropython ~/micropython --variant OTA
     """
     from dicectl.cli.progress import with_progress
     from dicectl.firmware import boards
@@ -78,14 +80,16 @@ def command(board, micropython, from_debian, profile, native, with_tls, no_app, 
     if bool(micropython) == from_debian:
         raise CommandError("choose the MicroPython to build: --micropython DIR or --from-debian", USAGE)
     micropython = Path(micropython).absolute() if micropython else None
-    recipe = Recipe(boards.with_firmware(board), profile, with_tls, micropython, not no_app, native)
+    recipe = Recipe(boards.with_firmware(board), profile, with_tls, micropython, not no_app, native, variant)
     recipe.check()
     output = Path(output or Path("build") / recipe.name)
     if dry_run:
         steps = [*_plan(recipe, jobs), f"copy the results to {output}"]
         click.echo(json.dumps({"would": steps}, indent=2) if as_json else "\n".join(steps))
         return
-    folder = with_progress(lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress, not no_app, native))
+    folder = with_progress(
+        lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress, not no_app, native, variant)
+    )
     shutil.copytree(folder, output, dirs_exist_ok=True)
     facts = json.loads((folder / "facts.json").read_text())
     if as_json:

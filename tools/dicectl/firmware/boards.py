@@ -39,9 +39,14 @@ class BoardSpec:
         return resources.BOARDS / self.name
 
     @property
+    def variants(self):
+        """The names of the board's variants."""
+        return tuple(sorted(path.stem.partition("_")[2] for path in self.folder.glob("mpconfigvariant_*.cmake")))
+
+    @property
     def from_debian(self):
         """Whether the firmware can be built from Debian's packages, which have neither ESP-IDF nor drivers of radios."""
-        return self.chip == "rp2040" and not self.network
+        return self.port == "rp2" and not self.network
 
 
 @functools.cache

@@ -49,7 +49,8 @@ def quiet(text, fraction=None):
 class Recipe:
     """Inputs of a build. `micropython` is a checkout, or None for Debian's packages. `app` counts only with the profile "full".
 
-    `native` is one of NATIVE, "none" for firmware without the module `_dice`, or None: by the profile.
+    `native` is one of NATIVE, "none" for firmware without the module `_dice`, or None: by the profile. `variant`
+    is one of the board's, such as OTA.
     """
 
     board: boards.BoardSpec
@@ -58,23 +59,35 @@ class Recipe:
     micropython: Path | None
     app: bool = False
     native: str | None = None
+    variant: str | None = None
 
     @property
     def name(self):
         """The name of its folders: RPI_PICO, RPI_PICO-full (without the application), RPI_PICO-group, RPI_PICO-none-tls ..."""
-        name = self.board.name + ("" if self._with_app else f"-{self.profile}") + ("-tls" if self.with_tls else "")
+        name = self.board.name + ("" if self._with_app else f"-{self.profile}")
+        name += f"-{self.board_variant.lower()}" if self.board_variant else ""
         return name if self.c_module == self._usual_c_module else f"{name}-native-{self.native}"
 
     @property
     def _with_app(self):
         return self.app and self.profile == "full"
 
+    @property
+    def board_variant(self):
+        """MicroPython's BOARD_VARIANT, or None."""
+        return "TLS" if self.with_tls else self.variant
+
     def check(self):
         """Raise CommandError if the parts do not go together."""
         if self.profile not in profiles.names():
             raise CommandError(f"there is no profile {self.profile}; there are {', '.join(profiles.names())}", USAGE)
-        if self.with_tls and not (self.board.folder / "mpconfigvariant_TLS.cmake").exists():
+        if self.with_tls and self.variant:
+            raise CommandError("--with-tls is a variant itself: leave out --variant", USAGE)
+        if self.with_tls and "TLS" not in self.board.variants:
             raise CommandError(f"{self.board.name} has MicroPython's tls anyway: leave out --with-tls", USAGE)
+        variants = self.board.variants
+        if self.board_variant and self.board_variant not in variants:
+            raise CommandError(f"{self.board.name} has no variant {self.variant}; it has {', '.join(variants) or 'none'}", USAGE)
         choices = (*NATIVE[self.board.port], "none")
         if self.native and self.native not in choices:
             raise CommandError(f"{self.board.name} has no --native {self.native}; it has {', '.join(choices)}", USAGE)
@@ -144,7 +157,10 @@ class Recipe:
             f"BOARD_DIR={self.board.folder}",
             f"BUILD={work / 'objects'}",
         ]
-        argv += [f"FROZEN_MANIFEST={work / 'manifest.py'}", *(["BOARD_VARIANT=TLS"] if self.with_tls else [])]
+        argv += [
+            f"FROZEN_MANIFEST={work / 'manifest.py'}",
+            *([f"BOARD_VARIANT={self.board_variant}"] if self.board_variant else []),
+        ]
         argv += [f"USER_C_MODULES={work / 'module.cmake'}"] if self.c_module else []
         return [
             ("building mpy-cross", ["make", "-C", str(tree / "mpy-cross"), jobs]),
@@ -152,15 +168,17 @@ class Recipe:
         ]
 
 
-def firmware(board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False, native=None):
+def firmware(
+    board, profile="full", with_tls=False, micropython=None, jobs=None, progress=quiet, app=False, native=None, variant=None
+):
     """Build a board's firmware unless it exists; return the folder with firmware.uf2 or .bin, firmware.elf and facts.json.
 
     `board` is a name of boards.toml, `profile` one of lib/manifest.py. `micropython` is the folder of a checkout, or None for
     Debian's packages. `with_tls` enables MicroPython's own tls on a board that does not have it. `app` freezes firmware/app too,
-    with the profile "full". `native` chooses the module `_dice`, see Recipe. Raises CommandError.
+    with the profile "full". `native` chooses the module `_dice`, `variant` that of the board, see Recipe. Raises CommandError.
     """
     micropython = Path(micropython).absolute() if micropython else None
-    recipe = Recipe(boards.with_firmware(board), profile, with_tls, micropython, app, native)
+    recipe = Recipe(boards.with_firmware(board), profile, with_tls, micropython, app, native, variant)
     recipe.check()
     versions = None if micropython else debian.versions()
     if versions and (recipe.folder(versions) / "facts.json").exists():
@@ -256,6 +274,7 @@ def _collect(recipe, tree, folder):
         "board": recipe.board.name,
         "profile": recipe.profile,
         "with_tls": recipe.with_tls,
+        "variant": recipe.board_variant,
         "native": recipe.c_module or "none",
         "dice": profiles.metadata()["version"],
         "micropython": "{MAJOR}.{MINOR}.{MICRO}".format(**version),
