@@ -18,6 +18,7 @@ import ast
 import base64
 import contextlib
 import io
+import random
 import subprocess
 import sys
 import zlib
@@ -133,7 +134,8 @@ def test_doctor_counts_the_counters_and_the_entries():
         "algorithms": {},
     }
     board |= {"heap": 9, "heap_free": 9, "flash": 9, "flash_free": 9, "dice": [], "missing": [], "to_do": []}
-    for found, said in ((nvs.counters(Esp32()), "3 counters of dice; 17 of 378 entries written"), (None, None)):
+    counted = (nvs.counters(Esp32()), "3 counters of dice; 17 of 378 entries written")
+    for found, said in (counted, (None, None), ({}, "encrypted: its counters cannot be counted")):
         lines = dict(inspect.lines({"dice": "1", "host": {}, "board": {**board, "nvs": found}}))
         assert lines.get("NVS") == said
 
@@ -175,6 +177,30 @@ def test_a_wiped_or_replaced_board_has_no_counters_in_nvs(monkeypatch):
         assert nvs.counters(target._device)["counters"] == left
         BoardTarget.erase(target)
         assert nvs.counters(target._device)["counters"] == 0
+
+
+def encrypted(image):
+    """Return an image as an encrypted NVS looks: entries are random; headers, and states of entries, are not (ESP-IDF's manual)."""
+    chance = random.Random(1)
+    pages = [image[at : at + 64] + chance.randbytes(4096 - 64) for at in range(0, len(image), 4096)]
+    return bytearray(b"".join(pages))
+
+
+def test_nvs_that_is_encrypted_is_reported_and_not_said_to_be_wiped():
+    board = Esp32()
+    board.image = encrypted(IMAGE)
+    assert nvs.counters(board) == {}
+    before = bytes(board.image)
+    with pytest.raises(CommandError, match=r"NVS is encrypted, so the counters in it .* were not erased: dicectl flash --erase"):
+        nvs.erase(board)
+    assert board.image == before and board.rtc == b"", "RTC memory is erased all the same"
+
+
+def test_an_empty_nvs_is_wiped():
+    board = Esp32()
+    board.image = bytearray(b"\xff" * len(IMAGE))
+    nvs.erase(board)
+    assert nvs.counters(board) == {"counters": 0, "entries": 0, "of": 378}
 
 
 def test_pages_that_are_not_in_use_are_skipped():

@@ -158,7 +158,9 @@ def lines(found):
     yield "board", f"{board['machine']} on {board['port']}" + (f" ({board['board']})" if board["board"] else "")
     yield "MicroPython", f"{version}, reads .mpy {board['mpy']}"
     yield "heap", f"{board['heap_free']:,} of {board['heap']:,} bytes free"
-    if board["nvs"]:
+    if board["nvs"] == {}:
+        yield "NVS", "encrypted: its counters cannot be counted"
+    elif board["nvs"]:
         yield "NVS", "{counters} counters of dice; {entries} of {of} entries written".format(**board["nvs"])
     yield "flash", f"{board['flash_free']:,} of {board['flash']:,} bytes free for files"
     for dice in board["dice"]:

@@ -9,13 +9,16 @@ _NAMESPACE = "dice"
 
 
 def counters(device):
-    """Return {"counters", "entries", "of"}: the counters of dice, and how full NVS is; None if it cannot be read, or is none."""
+    """Return {"counters", "entries", "of"}: the counters of dice, and how full NVS is; None if there is none.
+
+    It is {} if NVS is encrypted, and None if reading it fails.
+    """
     device.load("board_nvs.py")
     try:
         found = device.call("counters", _NAMESPACE)
     except DeviceError:
         return None
-    return dict(zip(("counters", "entries", "of"), found[0], strict=True)) if found else None
+    return dict(zip(("counters", "entries", "of"), found[0], strict=True)) if found and found[0] else {} if found else None
 
 
 def erase(device):
@@ -25,5 +28,9 @@ def erase(device):
         (left,) = device.call("erase", _NAMESPACE)
     except DeviceError as error:
         raise CommandError(f"the counters in NVS cannot be erased: {error}; dicectl flash --erase erases all")
+    if left is None:
+        raise CommandError(
+            "NVS is encrypted, so the counters in it cannot be found, and were not erased: dicectl flash --erase erases all"
+        )
     if left:
         raise CommandError(f"{left} counters in NVS cannot be erased: dicectl flash --erase erases all")

@@ -13,6 +13,7 @@ _STATES_AT = 32
 _ENTRIES_AT = 64
 _IN_USE = (0xFE, 0xFC, 0xF8)  # the first byte of a page: active, full, being emptied
 _WRITTEN = 2
+_OF_A_NAMESPACE = b"\0\x01\x01\xff"  # how its entry begins
 
 
 def _pages():
@@ -41,6 +42,19 @@ def _items(page):
         i += span
 
 
+def _is_readable():
+    """Return whether NVS is empty, or has a namespace as all that is stored in it needs one. If it is encrypted, none is found."""
+    is_empty = True
+    for page in _pages():
+        for i in range(_ENTRIES if page else 0):
+            if page[_STATES_AT + i // 4] >> i % 4 * 2 & 3 == _WRITTEN:
+                is_empty = False
+                at = _ENTRIES_AT + _ENTRY_BYTES * i
+                if page[at : at + 4] == _OF_A_NAMESPACE:
+                    return True
+    return is_empty
+
+
 def _keys(name):
     """Return the keys of a namespace."""
     pages = [[item[:3] for item in _items(page)] for page in _pages() if page]
@@ -49,7 +63,13 @@ def _keys(name):
 
 
 def counters(name):
-    """Print (counters of dice in NVS, entries of NVS that are written, all entries); nothing if this is no ESP32."""
+    """Print (counters of dice in NVS, entries of NVS that are written, all entries); nothing if this is no ESP32.
+
+    Of an NVS that is encrypted, print ().
+    """
+    if not _is_readable():
+        print("()")
+        return
     written = total = 0
     for page in _pages():
         total += _ENTRIES
@@ -59,14 +79,15 @@ def counters(name):
 
 
 def erase(name):
-    """Erase the keys of dice in NVS, and its block in RTC memory; print how many keys are left."""
+    """Erase the keys of dice in NVS, and its block in RTC memory; print how many keys are left, or None if NVS is encrypted."""
     try:
         from esp32 import NVS
     except ImportError:
         print(0)
         return
+    is_readable = _is_readable()
     nvs = NVS(name)
-    for key in _keys(name):
+    for key in _keys(name) if is_readable else ():
         try:
             nvs.erase_key(key)
         except OSError:
@@ -76,4 +97,4 @@ def erase(name):
 
     if RTC().memory()[:4] == b"dRTC":
         RTC().memory(b"")
-    print(len(_keys(name)))
+    print(len(_keys(name)) if is_readable else None)
