@@ -106,6 +106,7 @@ OPENSSL_REFUSES = {
     "a new root, signed by the old one, and known": "The same.",
     "an issuer without KeyUsage": "The same.",
     "valid until now": "RFC 5280: notAfter belongs to the period. It ends a second earlier.",
+    "a name that is that of its issuer": "It takes the certificate for one that is signed by itself.",
     "an empty subject": "With -x509_strict SubjectAltName must be critical then. We read it in any case.",
 }
 

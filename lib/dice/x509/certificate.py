@@ -22,6 +22,7 @@ from ..codes import (
     DER_SEQUENCE,
     DER_SET,
     DER_UTC_TIME,
+    KEY_CERT_SIGN,
     USAGE_CLIENT,
     USAGE_SERVER,
 )
@@ -123,6 +124,7 @@ class Certificate:
         require(signature[:1] == b"\0")
         self.signature = signature[1:]
         self.issuer = reader.whole(DER_SEQUENCE)
+        require(len(self.issuer) > 2, ALERT_BAD_CERTIFICATE)  # a name that is not empty
         validity = reader.take(DER_SEQUENCE)
         self.not_before = _time(validity)
         self.not_after = _time(validity)
@@ -137,6 +139,7 @@ class Certificate:
         reader = extensions.take(DER_SEQUENCE)
         extensions.end()
         self._read_extensions(reader)
+        require(self.ca or self.key_usage < 0 or not self.key_usage & KEY_CERT_SIGN, ALERT_BAD_CERTIFICATE)
         self._read_subject()
 
     def _check_key(self):
