@@ -125,16 +125,18 @@ def test_an_emulated_board_takes_part_and_its_costs_are_shown(demo):
     assert 20 < used < 64 and 40 < dice < 80 and 3 < application < 20 and carried > 2000 and message == 31
 
 
-def test_without_a_firmware_the_demo_reports_it_and_runs():
+def test_without_a_firmware_and_openssl_the_demo_reports_both_and_runs():
     """All other checks pass."""
     missing = (
         "from dicectl.demo import emulated_node; from dicectl import errors\n"
         "def firmware(progress):\n    raise errors.CommandError('no compiler')\n"
-        "emulated_node.firmware = firmware"
+        "emulated_node.firmware = firmware\n"
+        "from dicectl.demo import openssl; openssl.available = lambda: False"
     )
     done = _demo(before=missing)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no firmware for an emulated RP2040: no compiler" in done.stderr
+    assert "skipped: there is no openssl here (apt-get install openssl)" in done.stdout
     assert "is omitted" in done.stdout and "9 nodes, each with its own key, have joined" in done.stdout
 
 
@@ -144,13 +146,6 @@ def test_the_demo_runs_in_a_network_of_ipv6_alone(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All checks passed: " in done.stdout and "WRONG" not in done.stdout
     assert (tmp_path / "demo.pcap").read_bytes().count(b"\x86\xdd\x60") > 1000
-
-
-def test_without_openssl_the_demo_reports_it_and_runs():
-    """All other checks pass."""
-    done = _demo(before="from dicectl.demo import openssl; openssl.available = lambda: False")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "skipped: there is no openssl here (apt-get install openssl)" in done.stdout
 
 
 def test_the_demo_page_shows_the_output_of_the_demo(demo):
@@ -283,7 +278,7 @@ def test_a_broken_replay_window_fails_the_demo():
         "    return text.replace(right, b'return True')\n"
         "mpy.folded = folded"
     )
-    done = _demo(before=sabotage)
+    done = _demo("--no-board", before=sabotage)
     assert done.returncode == 1
     assert "WRONG replays the recorded messages" in done.stdout
     assert "checks failed" in done.stderr
