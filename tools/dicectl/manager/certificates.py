@@ -82,7 +82,7 @@ def of_device(registry, chain):
     """Return the PublicKey of a device with this chain, DER in hex, that the manager trusts; raises CommandError."""
     setting = registry.setting(SETTING)
     if setting is None:
-        raise CommandError("this manager has no certificate yet: dicectl manager certify CA --name DNS_NAME, then restart it", USAGE)
+        raise CommandError("this manager has no certificate yet: dicectl manager certify CA --name DNS_NAME", USAGE)
     try:
         anchors, encoded = trust(setting), decoded(chain)
         leaf = verify(encoded, anchors, None, int(registry.now()), USAGE_CLIENT)
