@@ -167,15 +167,53 @@ def test_a_server_reads_what_clients_may_send():
             assert session.connected and (len(found[0]) == 33) == known, objects
 
 
+def with_cookie(credentials, server):
+    """Return (client session, bodies of the Certificates of the server, its hellos) of a handshake with a cookie."""
+    listener = Listener(server, RANDOMS[1], 0, lambda address: address)
+    session = Session(Client(credentials, RANDOMS[0], cid=None), RecordLayer(), 0)
+    hellos, found = [], []
+    for _ in range(4):
+        sent = drain(session)
+        hellos += [record[25:] for record in plaintext(sent) if record[13] == 1]
+        for datagram in sent:
+            listener.receive(datagram, b"a", 0)
+        while listener.receive(b"", b"a", 0)[0]:
+            pass
+        answers = []
+        while not answers or answers[-1]:
+            answers.append(listener.transmit())
+        answers = [bytes(answer[0]) for answer in answers[:-1]]
+        found += [record[25:] for record in plaintext(answers) if record[13] == CERTIFICATE]
+        give(session, answers)
+    return session, found, hellos
+
+
 def test_raw_public_keys_are_verified_as_if_they_had_been_sent():
     with Remembered():
         server = CachedServer(RawPublicKeyServer(THEIRS, anybody))
         known = write_key(server.point)
-        session, found, _ = certificates(Cached(RawPublicKey(OURS, [server.point]), known), server)
+        session, found, _ = with_cookie(Cached(RawPublicKey(OURS, [server.point]), known), server)
         assert session.connected and found == [fingerprint(known)] and len(session.identity) == 32
         stranger = RawPublicKeyServer(OURS, anybody).point
-        session, _, _ = certificates(Cached(RawPublicKey(OURS, [stranger]), known), server)
+        session, _, _ = with_cookie(Cached(RawPublicKey(OURS, [stranger]), known), server)
         assert session.error.alert == 46, "known, and not trusted any more"
+
+
+def test_a_short_certificate_is_named_in_the_hello_with_the_cookie_alone():
+    """In both it would cost more than it saves. A server without cookies sends it in full."""
+    with Remembered():
+        server = CachedServer(RawPublicKeyServer(THEIRS, anybody))
+        known = write_key(server.point)
+        session, found, hellos = with_cookie(Cached(RawPublicKey(OURS, [server.point]), known), server)
+        assert session.connected and found == [fingerprint(known)]
+        assert [fingerprint(known) in hello for hello in hellos] == [False, True]
+        assert len(hellos[1]) - len(hellos[0]) == 8 + 40
+        session, found, _ = certificates(Cached(RawPublicKey(OURS, [server.point]), known), server)
+        assert session.connected and found == [known]
+    long = Long(768, 2048).certificate()
+    session, found, hellos = with_cookie(Cached(Long(256, 2048), long), CachedServer(Long(768, 2048)))
+    assert session.connected and found == [fingerprint(long)]
+    assert [fingerprint(long) in hello for hello in hellos] == [True, True]
 
 
 def test_it_works_below_any_of_and_a_resumption_does_without():

@@ -10,11 +10,13 @@
 A client that has the server's Certificate sends its fingerprint: SHA-256 of the message with type and length, as TLS has it. If the
 server would send just that one, it sends the fingerprint instead. A server that has another one sends it in full.
 
-The extension has 40 bytes in each of the two hellos of a client, and saves all but 33 bytes of the Certificate. So it pays for
-certificates, and for a raw public key (94 bytes) only where the way from the server is the narrow one. An observer of
-its hellos learns which server a client knows.
+The extension has 40 bytes in a hello of a client and 7 in that of the server, and saves all but 33 bytes of the Certificate.
+For one as short as a raw public key (94 bytes) it is in the hello with the cookie alone, so that it pays: a server that sends
+no HelloVerifyRequest sends such a key in full. RFC 6347, section 4.2.1, lists what must be equal in both hellos, and extensions
+are not in the list. An observer of its hellos learns which server a client knows.
 """
 
+from .._compat import const
 from .._typing import TYPING
 from ..codes import ALERT_ILLEGAL_PARAMETER, EXTENSION_CACHED_INFO, HANDSHAKE_CERTIFICATE
 from ..crypto import sha256
@@ -27,6 +29,7 @@ if TYPING:
     from .session import Session
 
 CERT = b"\1"  # a CachedInformationType
+_SHORT_BYTES = const(120)  # of a Certificate: twice 40, 7 and 33
 ACCEPTED = b"\0\1\1"  # what a server writes
 
 
@@ -79,7 +82,7 @@ class Cached:
         return self._credentials.read(handshake, kind, body)
 
     def _write(self, handshake):
-        if not self.known:
+        if not self.known or (len(self.known) <= _SHORT_BYTES and not handshake._cookie):
             return None
         found = CERT + fingerprint(self.known)
         return len(found).to_bytes(2, "big") + found
