@@ -20,7 +20,10 @@ import sys
 import dice
 
 PERIOD = 1 << 30
-_FOR_BOARDS = {f"dice.crypto.{name}" for name in ("native", "ccm_viper", "ccm_ctr", "p256_viper")} | {"dice._posix"}
+_FOR_BOARDS = {f"dice.crypto.{name}" for name in ("native", "ccm_viper", "ccm_ctr", "p256_viper")} | {
+    "dice.group.native",
+    "dice._posix",
+}
 
 
 def install(offset, plain=False):
