@@ -271,7 +271,7 @@ def test_a_device_that_begins_and_falls_silent_ends_the_attempt_soon(tmp_path):
         await between.begin()
         await between.manager.request(POST, "contact/commit", between.ours.commitment())
         await asyncio.sleep(contacts.SILENT_S + 2)
-        assert (await town.until("failed"))["state"] == "failed" and between.manager.ended
+        assert town.do("contact_state")["state"] == "failed" and between.manager.ended
 
     run(tmp_path, scenario)
 

@@ -90,11 +90,27 @@ def answer(process, word):
     process.stdin.flush()
 
 
-@pytest.fixture
-def house(tmp_path):
-    found = House(tmp_path)
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    found = House(tmp_path_factory.mktemp("house"))
     yield found
     found.close()
+
+
+def test_a_no_on_either_side_stores_nothing(house):
+    for who in ("device", "operator"):
+        command, device, _, _ = house.contact("lamp-7")
+        if who == "device":
+            answer(device, "no")
+            assert "False" in device.communicate(timeout=PATIENCE_S)[0]
+            answer(command, "y")
+        else:
+            answer(command, "n")
+            answer(device, "yes")
+        said, _ = command.communicate(timeout=PATIENCE_S)
+        assert command.returncode == 1 and ("nothing was stored" in said or "begin again" in said), said
+        device.communicate(timeout=PATIENCE_S)
+        assert not (house.folder / "node.json").exists() and house("provision", "list", "--json") == []
 
 
 def test_a_device_is_taken_in_by_a_code_and_is_a_node(house):
@@ -113,19 +129,3 @@ def test_a_device_is_taken_in_by_a_code_and_is_a_node(house):
     # A program that connects with this file is the device, for the manager.
     done = house.start([unix_port.find(), "-X", "heapsize=512k", "-c", NODE], unix_port.environment())
     assert "connected" in done.communicate(timeout=PATIENCE_S)[0]
-
-
-def test_a_no_on_either_side_stores_nothing(house):
-    for who in ("device", "operator"):
-        command, device, _, _ = house.contact("lamp-7")
-        if who == "device":
-            answer(device, "no")
-            assert "False" in device.communicate(timeout=PATIENCE_S)[0]
-            answer(command, "y")
-        else:
-            answer(command, "n")
-            answer(device, "yes")
-        said, _ = command.communicate(timeout=PATIENCE_S)
-        assert command.returncode == 1 and ("nothing was stored" in said or "begin again" in said), said
-        device.communicate(timeout=PATIENCE_S)
-        assert not (house.folder / "node.json").exists() and house("provision", "list", "--json") == []
