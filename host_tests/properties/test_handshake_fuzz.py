@@ -7,6 +7,7 @@ Messages are changed by their structure: bytes and lengths, parts left out, doub
 other kinds, other types and numbers, fragments that overlap or contradict each other. More by DICE_SEEDS=0:1000.
 """
 
+import gc
 import itertools
 import random
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from dice.dtls.listener import Listener
 from dice.dtls.record_layer import RecordLayer
 from dice.dtls.resumption import Tickets
 from dice.dtls.session import Session
+from dice.dtls.session_index import IndexedListener
 from dice.errors import CLOSED, CONNECTED, DATA, FormatError, PeerError
 from dice.limits import HALF_OPEN_MS
 from dice.wire import Reader
@@ -66,7 +68,7 @@ class Site:
     def __init__(self, chance):
         self.chance = chance
         self.now = 0
-        self.listener = Listener(
+        self.listener = chance.choice((Listener, IndexedListener))(
             dice.AnyOf(
                 dice.PskLookup({IDENTITY: KEY}.get),
                 dice.EcdhePskLookup({IDENTITY: KEY}.get),
@@ -294,6 +296,28 @@ def run(seed, kinds=KINDS):
 def test_no_message_can_be_changed_without_an_alert_and_nothing_else_happens():
     done = search(run, 12)
     assert min(done.values()) > 50
+
+
+def test_handshakes_that_fail_leave_nothing_behind():
+    """Objects of the library are counted after 100 and after 400 handshakes, of which hardly one succeeds."""
+    chance = random.Random(7)
+    site, seen, counts = Site(chance), {}, []
+    for number in range(400):
+        attacker = Attacker(chance, seen)
+        attacker.how, attacker.at = chance.choice(("bytes", "structure", "kind", "drop")), chance.randrange(2, 9)
+        site.connect(chance.choice(KINDS), b"%d" % (number % 20), attacker.change)
+        if number % 3 == 2:
+            site.pass_time()
+        for client in list(site.listener.sessions):
+            if client.address != b"other":
+                site.listener.close(client)
+        if number in (99, 399):
+            seen.clear()
+            site.pass_time()
+            gc.collect()
+            counts.append(sum(type(each).__module__.startswith("dice.") for each in gc.get_objects()))
+    site.check_other()
+    assert counts[1] - counts[0] < 20, counts
 
 
 # readers
