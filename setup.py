@@ -28,6 +28,7 @@ DATA = (
 
 
 PREBUILT = Path("tools/dicectl/prebuilt")
+TOOLS = ("tools/dicectl/firmware/native.py", "tools/dicectl/firmware/comb.py")
 
 
 def prebuilt():
@@ -36,6 +37,8 @@ def prebuilt():
     hashed = hashlib.sha256()
     for path in sorted(path for path in top.rglob("*") if path.is_file()):
         hashed.update(path.relative_to(top).as_posix().encode() + b"\0" + path.read_bytes())
+    for tool in TOOLS:
+        hashed.update(Path(tool).read_bytes())
     files, said = sorted(PREBUILT.glob("*.mpy")), PREBUILT / "SOURCES"
     if files and said.is_file() and said.read_text().strip() == hashed.hexdigest():
         return files

@@ -201,9 +201,9 @@ static mp_obj_t *parts_of(mp_obj_t cipher) {
 // seal(cipher, key, salt, content_type, epoch, sequence, plaintext) -> a bytearray
 FUNCTION(dice_seal) {
     mp_arg_check_num(n_args, n_kw, 7, 7, false);
+    uint64_t sequence = number48(args[5]); // first: the method of an object that is no int may change a list
     mp_obj_t *parts = parts_of(args[0]);
     size_t start = small(parts[1]), tag_bytes = small(parts[3]), length, content_type = small(args[3]), epoch = small(args[4]);
-    uint64_t sequence = number48(args[5]);
     in_bytes(args[6], &length);
     if (content_type > 0xFF || epoch > 0xFFFF || start < HEADER || start > 0xFF || tag_bytes > 0xFF || length > 0xFFFF) {
         mp_raise_ValueError(MP_ERROR_TEXT("too large"));
@@ -274,22 +274,29 @@ static mp_obj_t sender_of(mp_obj_t context, const uint8_t *datagram, size_t size
 // the record is not what sender_of() describes, or the suite of the Context is not AES-CCM by `crypt`.
 FUNCTION(dice_open_next) {
     mp_arg_check_num(n_args, n_kw, 3, 3, false);
-    size_t size, state_bytes;
+    size_t size, again, state_bytes;
     const uint8_t *datagram = in_bytes(args[2], &size);
+    uint8_t aad[HEADER];
     mp_obj_t found[3];
-    found[0] = sender_of(args[1], datagram, size, &found[1]);
+    if (size < HEADER) {
+        return mp_const_none;
+    }
+    memcpy(aad, datagram, HEADER); // methods of a Context that is another object may change its bytes, and all that it has
+    found[0] = sender_of(args[1], aad, size, &found[1]);
     if (found[0] == MP_OBJ_NULL) {
         return mp_const_none;
     }
-    mp_obj_t *parts = parts_of(mp_load_attr(args[1], MP_QSTR_cipher));
-    if (parts[0] != args[0]) {
+    mp_obj_t cipher = mp_load_attr(args[1], MP_QSTR_cipher), state_of = mp_load_attr(args[1], MP_QSTR_state);
+    size_t at = small(mp_load_attr(found[0], MP_QSTR_at));
+    datagram = in_bytes(args[2], &again);
+    mp_obj_t *parts = parts_of(cipher);
+    if (again != size || parts[0] != args[0]) {
         return mp_const_none;
     }
     dice_ccm ccm;
-    uint8_t aad[HEADER];
-    size_t start = small(parts[1]), number_at = small(parts[2]), at = small(mp_load_attr(found[0], MP_QSTR_at));
+    size_t start = small(parts[1]), number_at = small(parts[2]);
     ccm.tag_bytes = small(parts[3]);
-    const uint8_t *state = in_bytes(mp_load_attr(args[1], MP_QSTR_state), &state_bytes);
+    const uint8_t *state = in_bytes(state_of, &state_bytes);
     if (small(parts[4]) != DICE_SALT || small(parts[5]) != DICE_KEY + DICE_SALT || ccm.tag_bytes < 4 || ccm.tag_bytes > 16
         || ccm.tag_bytes & 1 || start < HEADER || start > size - ccm.tag_bytes || number_at > size - DICE_NUMBER || at > state_bytes
         || at < DICE_KEY + DICE_SALT) {

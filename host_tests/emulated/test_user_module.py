@@ -8,21 +8,20 @@ built with it from Debian's sources.
 
 import os
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from dice import codes
 from dicectl import resources
 from dicectl.emulator import board
 from dicectl.errors import CommandError
-from dicectl.firmware import bearssl, comb, recipe
+from dicectl.firmware import recipe
 from host_tests import vectors, vectors_p256
-from host_tests.emulated import files
-from host_tests.emulated.targets import built
+from host_tests.emulated import files, unix_with_module
 from host_tests.emulated.targets.rp2040 import Rp2040
+from host_tests.emulated.unix_with_module import VARIANTS
 
-VARIANTS = ("small", "fast", "mbedtls")
 CASES = files.compiled(
     resources.ROOT / "host_tests" / "emulated", "native_cases.py", "native_edges.py", "native_vectors.py", architecture="armv6m"
 )
@@ -60,7 +59,7 @@ def target():
 
 
 def test_the_firmware_has_the_module_and_dice_uses_it(target):
-    assert target.run(BUILT_IN, {}) == ["False 1", "True"]
+    assert target.run(BUILT_IN, {}) == [f"False {codes.NATIVE_VERSION}", "True"]
 
 
 def test_it_computes_points_signatures_and_a_record(target):
@@ -81,38 +80,13 @@ def test_it_computes_and_refuses_as_it_should(variant, name):
     assert re.search(rf"^{name}: [1-9]\d* tests, 0 failed$", output, re.MULTILINE), output
 
 
-NATIVE = resources.FIRMWARE / "native"
 PORTABLE = resources.ROOT / "host_tests" / "portable"
-
-
-def _make(tree, work, log):
-    """Build the unix port with each variant of P-256; return a folder. Debian's links the system's Mbed TLS, so TLS is left out."""
-    modules, results = work / "modules", work / "results"
-    modules.mkdir()
-    results.mkdir()
-    for folder in (NATIVE / "usermod", MBED_TLS):
-        (modules / folder.name).symlink_to(folder)
-    (work / "comb.h").write_text(comb.table())
-    argv = ["make", "-C", tree / "ports" / "unix", "VARIANT=standard", f"-j{os.cpu_count()}", f"BUILD={work / 'objects'}"]
-    argv += [f"FROZEN_MANIFEST={built.MANIFEST}", f"USER_C_MODULES={modules}", *OPTIONS]
-    argv += [f"DICE_COMB={work}", f"DICE_BEARSSL={bearssl.source(recipe.quiet)}"]
-    for variant in VARIANTS:
-        log.run(f"building the unix port with the module _dice, {variant}", [*argv, f"DICE_P256={variant}"])
-        shutil.move(work / "objects" / "micropython", results / variant)
-        (work / "objects" / "usermod" / "p256.o").unlink()
-    return results
-
-
-MBED_TLS = resources.ROOT / "host_tests" / "emulated" / "firmware_mbedtls"
-OPTIONS = ["CWARN=-w"]  # Mbed TLS in one unit defines macros twice
-OPTIONS += [f"MICROPY_{name}=0" for name in ("PY_FFI", "PY_BTREE", "PY_SSL", "SSL_MBEDTLS")]
-UNIX = built.Build("micropython", _make, (NATIVE, MBED_TLS, built.MANIFEST), ("with _dice", VARIANTS, OPTIONS))
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def unix(request):
     try:
-        return UNIX.get() / request.param
+        return unix_with_module.BUILD.get() / request.param
     except CommandError as failure:
         pytest.skip(failure.format_message())
 

@@ -19,15 +19,17 @@ from pathlib import Path
 import pytest
 from packaging.metadata import Metadata
 
-from dice import __version__
+from dice import __version__, codes
 from dicectl import resources, subprocess_log
-from dicectl.firmware import profiles
+from dicectl.errors import CommandError
+from dicectl.firmware import native, prebuilt, profiles
 from host_tests.emulated.conftest import firmware  # noqa: F401 - a fixture here too
 
 pytestmark = pytest.mark.xdist_group("install")  # all tests share the environments
 
 ROOT = resources.clone("this test")
-LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "prebuilt")
+CARRIED = "armv6m"  # the architecture whose native modules the wheels here have
 EACH_HELP = """
 import click
 from dicectl.__main__ import cli
@@ -56,12 +58,24 @@ def run(*argv, status=0, **options):
     return done.stderr if status else done.stdout
 
 
+def _carry(clone):
+    """Add the native modules of one architecture, as `make native` adds all, if they can be compiled here."""
+    with contextlib.suppress(CommandError):
+        made = {variant: native.build(CARRIED, variant) for variant in native.VARIANTS}
+        folder = clone / "tools" / "dicectl" / "prebuilt"
+        folder.mkdir()
+        for variant, path in made.items():
+            shutil.copyfile(path, folder / prebuilt.file_name(CARRIED, variant))
+        (folder / prebuilt.SOURCES).write_text(prebuilt.sources_hash() + "\n")
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Return (sdist, wheel made from it, wheel of a clone), from a clone with remains of earlier builds and caches."""
     folder = tmp_path_factory.mktemp("built")
     clone = folder / "clone"
     shutil.copytree(ROOT, clone, ignore=LEFT_OUT)
+    _carry(clone)
     for name in ("build/lib/dice/left.py", "lib/dice/__pycache__/left.pyc", "boards/__pycache__/left.pyc", "boards/RPI_PICO/.left"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).touch()
@@ -112,9 +126,11 @@ def test_the_wheel_contains_what_it_needs_and_no_more(built):
         "docs/measured/*.json",
     )
     paths = {path for pattern in tracked for path in ROOT.glob(pattern) if path.is_file() and "__pycache__" not in path.parts}
-    paths = {path for path in paths if path.parent.name != "prebuilt" or path.suffix == ".mpy"}
+    paths = {path for path in paths if path.parent.name != "prebuilt"}
     wanted = {place for path in paths for place in places(path.relative_to(ROOT).as_posix())}
-    assert names == wanted
+    carried = {name for name in names if "/prebuilt/" in name}
+    assert names == wanted | carried
+    assert {Path(name).name for name in carried} in (set(), {f"{CARRIED}-{variant}.mpy" for variant in native.VARIANTS})
 
 
 def test_the_sdist_contains_no_tests_and_no_caches(built):
@@ -176,8 +192,10 @@ class InstalledPackage:
         """Return {path: (size, modification time)} of all installed files."""
         return {path: (path.stat().st_size, path.stat().st_mtime_ns) for path in self.site.rglob("*") if path.is_file()}
 
-    def environment(self):
-        """Return an environment without any clone, which uses the cache of this computer."""
+    def environment(self, compilers=True):
+        """Return an environment without any clone, which uses the cache of this computer; or nothing of it, and no compilers."""
+        if not compilers:
+            return {"PATH": str(self.bin), "HOME": str(self._home), "DICE_CACHE": str(self._home / "cache")}
         inherited = ("LANG", "DICE_FIRMWARE", "http_proxy", "https_proxy")
         said = {name: os.environ[name] for name in inherited if name in os.environ}
         path = f"{self.bin}:{os.environ.get('PATH', os.defpath)}"
@@ -186,8 +204,8 @@ class InstalledPackage:
     def python(self, code):
         return run(self.bin / "python", "-c", code, cwd=self.empty, env=self.environment())
 
-    def __call__(self, *arguments, status=0):
-        said = run(self.bin / "dicectl", *arguments, status=status, cwd=self.empty, env=self.environment())
+    def __call__(self, *arguments, status=0, compilers=True):
+        said = run(self.bin / "dicectl", *arguments, status=status, cwd=self.empty, env=self.environment(compilers))
         return json.loads(said) if "--json" in arguments and not status else said
 
     @contextlib.contextmanager
@@ -275,6 +293,57 @@ def test_a_script_runs_on_an_emulated_board(of_wheel, firmware):  # noqa: F811
     with of_wheel.background("emulate", "--pty") as line:
         planned = of_wheel("deploy", "hello.py", "--port", line.split()[-1], "--dry-run", "--force", "--json")
     assert planned["copied"].keys() >= {"/hello.mpy", "/dice.mpy"}
+
+
+@pytest.fixture
+def carrying(built, of_wheel):
+    with zipfile.ZipFile(built[1]) as wheel:
+        if not any("/prebuilt/" in name for name in wheel.namelist()):
+            native.check(CARRIED, "fast")
+            raise AssertionError("the wheel has none of the modules that can be compiled here")
+    return of_wheel
+
+
+FIND = """
+from dicectl.errors import CommandError
+from dicectl.firmware import prebuilt
+for architecture, variant in (("armv6m", "fast"), ("armv6m", "small"), ("armv7m", "fast"), ("xtensa", "fast")):
+    try:
+        print(prebuilt.find(architecture, variant).hex())
+    except CommandError as failure:
+        print(failure.format_message())
+"""
+
+
+def test_native_code_needs_no_compiler_if_the_wheel_carries_it(carrying):
+    """What it does not carry is named, and what to do."""
+    argv = carrying.bin / "python", "-c", FIND
+    *found, lacking, unknown = run(*argv, cwd=carrying.empty, env=carrying.environment(False)).splitlines()
+    assert found == [native.build(CARRIED, variant).read_bytes().hex() for variant in ("fast", "small")]
+    assert lacking.startswith(
+        "this dicectl was packaged without _dice.mpy for armv7m: install a released wheel, or a compiler (missing: "
+    )
+    assert unknown.startswith("there is no native code for xtensa; there is for armv6m, ")
+    index = carrying("mip-index", "index", "--architecture", CARRIED, "--architecture", "armv7m", "--json", compilers=False)
+    assert index["packages"][CARRIED].keys() >= {"dice-native", "dice-native-small"}
+    assert index["without_native"] == {"armv7m": lacking}
+    shutil.rmtree(carrying.empty / "index")
+
+
+@pytest.mark.firmware
+@pytest.mark.on_demand
+def test_native_code_goes_from_the_wheel_to_a_board(carrying, firmware):  # noqa: F811
+    """The emulated RP2040 reports .mpy 6.3 for armv6m, and runs what it gets; all without a compiler."""
+    with carrying.background("emulate", "--pty", "--firmware", firmware) as line:
+        port = line.split()[-1]
+        for variant in ("small", "fast"):
+            done = carrying(
+                "deploy", "--port", port, "--profile", "group", "--native", variant, "--force", "--json", compilers=False
+            )
+            assert done["copied"]["/_dice.mpy"] == native.build(CARRIED, variant).stat().st_size
+        code = "import _dice\nprint(_dice.VERSION, hasattr(_dice, '__file__'), len(_dice.public(bytes(31) + b'\\1')))"
+        mpremote = carrying.bin / "mpremote", "connect", port, "exec", code
+        assert run(*mpremote, cwd=carrying.empty).split() == [str(codes.NATIVE_VERSION), "True", "65"]
 
 
 @pytest.mark.network

@@ -138,8 +138,11 @@ def test_an_installed_dicectl_takes_what_it_carries(monkeypatch, tmp_path):
     monkeypatch.setattr(resources, "PREBUILT", tmp_path)
     (tmp_path / "armv7m-fast.mpy").write_bytes(b"M")
     assert prebuilt.find("armv7em", "fast") == b"M"
-    with pytest.raises(CommandError, match="no compiler"):
+    with pytest.raises(CommandError) as caught:
         prebuilt.find("armv6m", "fast")
+    assert caught.value.format_message() == (
+        "this dicectl was packaged without _dice.mpy for armv6m: install a released wheel, or a compiler (no compiler)"
+    )
     with pytest.raises(CommandError, match="no native code for xtensa; there is for armv6m, "):
         prebuilt.find("xtensa")
 
@@ -150,6 +153,9 @@ def test_a_wheel_takes_the_modules_of_its_sources_alone(monkeypatch, tmp_path, c
         monkeypatch.setitem(sys.modules, name, SimpleNamespace(setup=lambda **_: None, build_py=object))
     setup = runpy.run_path(str(resources.clone("a test") / "setup.py"))
     shutil.copytree(native.FOLDER, tmp_path / "firmware" / "native")
+    for tool in prebuilt.TOOLS:
+        (tmp_path / tool).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(resources.ROOT / tool, tmp_path / tool)
     monkeypatch.chdir(tmp_path)
     assert setup["prebuilt"]() == [] and "they are not compiled" in capsys.readouterr().out
     folder = tmp_path / setup["PREBUILT"]
@@ -158,7 +164,12 @@ def test_a_wheel_takes_the_modules_of_its_sources_alone(monkeypatch, tmp_path, c
     assert setup["prebuilt"]() == [] and "they are of other sources" in capsys.readouterr().out
     (folder / prebuilt.SOURCES).write_text(prebuilt.sources_hash() + "\n")
     assert setup["prebuilt"]() == [setup["PREBUILT"] / "armv6m-small.mpy"]
-    (tmp_path / "firmware" / "native" / "core" / "ccm.c").write_text("")
+    for changed in (tmp_path / "firmware" / "native" / "core" / "ccm.c", tmp_path / prebuilt.TOOLS[0]):
+        before = changed.read_text()
+        changed.write_text("")
+        assert setup["prebuilt"]() == [] and "they are of other sources" in capsys.readouterr().out
+        changed.write_text(before)
+    (folder / prebuilt.SOURCES).unlink()
     assert setup["prebuilt"]() == [] and "`make native` compiles them" in capsys.readouterr().out
 
 

@@ -168,7 +168,9 @@ static void crypt(state *s, uint8_t *out, const uint8_t *in, size_t length, bool
 void dice_ccm_seal(const dice_ccm *ccm, uint8_t *out, const uint8_t *plaintext, size_t length) {
     state s;
     begin(&s, ccm, length);
-    memmove(out, plaintext, length); // they may overlap
+    if (length) { // the address of nothing may be NULL
+        memmove(out, plaintext, length); // they may overlap
+    }
     crypt(&s, out, out, length, false);
     memcpy(out + length, s.mac.bytes, ccm->tag_bytes);
     dice_wipe(&s, sizeof s);

@@ -5,7 +5,7 @@
     python -m dicectl.firmware.prebuilt     builds all for a wheel (`make native`)
 
 They are in tools/dicectl/prebuilt/, which is not in the repository, with a file SOURCES: setup.py takes them only if that file has
-the hash of the C sources.
+the hash of the C sources and of what compiles them.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ NONE = "none"
 EMITTED = (6, 3)  # version and sub-version of .mpy that MicroPython's linker in Debian writes; native code needs exactly these
 CHOICES = (*native.VARIANTS, NONE)
 SOURCES = "SOURCES"
+TOOLS = ("tools/dicectl/firmware/native.py", "tools/dicectl/firmware/comb.py")
 # Each of these processors runs the code of those before it.
 _THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 
@@ -38,9 +39,15 @@ def find(architecture, variant=DEFAULT, progress=quiet):
     if chosen is None:
         raise CommandError(f"there is no native code for {architecture}; there is for {', '.join(native.ARCHITECTURES)}")
     path = resources.PREBUILT / file_name(chosen, variant)
-    if not resources.is_clone() and path.is_file():
+    if resources.is_clone():
+        return native.build(chosen, variant, progress).read_bytes()
+    if path.is_file():
         return path.read_bytes()
-    return native.build(chosen, variant, progress).read_bytes()
+    try:
+        return native.build(chosen, variant, progress).read_bytes()
+    except CommandError as failure:
+        message = f"this dicectl was packaged without {native.NAME} for {chosen}: install a released wheel, or a compiler"
+        raise CommandError(f"{message} ({failure.format_message()})") from failure
 
 
 def file_name(architecture, variant):
@@ -49,10 +56,12 @@ def file_name(architecture, variant):
 
 
 def sources_hash():
-    """Return the hash of the C sources in firmware/native; setup.py computes the same."""
+    """Return the hash of firmware/native and of what compiles it; setup.py computes the same."""
     hashed = hashlib.sha256()
     for path in sorted(path for path in native.FOLDER.rglob("*") if path.is_file()):
         hashed.update(path.relative_to(native.FOLDER).as_posix().encode() + b"\0" + path.read_bytes())
+    for tool in TOOLS:
+        hashed.update((resources.clone("building for a wheel") / tool).read_bytes())
     return hashed.hexdigest()
 
 
