@@ -109,9 +109,8 @@ class Context:
 
     def get(self, _):
         for changed in (self._changes, self.cipher):
-            if isinstance(changed, (bytearray, list)):
-                changed[:] = changed[:0]
-        self.state = b""
+            if isinstance(changed, (bytearray, list)):  # it moves to other memory
+                changed.extend(bytes(5000))
         return Sender(b"")
 
 

@@ -316,7 +316,7 @@ for architecture, variant in (("armv6m", "fast"), ("armv6m", "small"), ("armv7m"
 
 
 def test_native_code_needs_no_compiler_if_the_wheel_carries_it(carrying):
-    """What it does not carry is named, and what to do."""
+    """A module that it does not carry is named, with what to do."""
     argv = carrying.bin / "python", "-c", FIND
     *found, lacking, unknown = run(*argv, cwd=carrying.empty, env=carrying.environment(False)).splitlines()
     assert found == [native.build(CARRIED, variant).read_bytes().hex() for variant in ("fast", "small")]
