@@ -38,7 +38,8 @@ class Managers:
     * A node with a raw public key has "private" instead of "key", as its "next" has, which it makes itself; "servers": the public
       keys of its managers, points.
     * One with a certificate has "chain", "anchors" and "server", the name in the certificate of the manager, too. Its "next" has
-      the same key and another "chain"; "since": a time that is certainly over, of the newest certificate that has proved itself.
+      the same key and another "chain"; "since": a time that is certainly over, of the newest certificate that has proved itself;
+      "pins", which may be added: fingerprints of keys, of which the chain of the manager must have one.
 
     `routes` are the resources for a session with the manager, and for nobody else.
     """
@@ -228,7 +229,8 @@ def credentials_of(key, settings):
         from dice.x509.chain import Trust
 
         chain, anchors = ([unhexlify(each) for each in found] for found in (key["chain"], settings["anchors"]))
-        trust = Trust(anchors, (), key.get("since", 0))
+        pins = [unhexlify(pin) for pin in settings.get("pins", ())]
+        trust = Trust(anchors, pins, key.get("since", 0))
         return Certificate(unhexlify(key["private"]), chain, trust, settings["server"], clock=None)
     if "private" in key:
         from dice.dtls.kx_rpk import RawPublicKey  # only where it is needed, and there

@@ -79,7 +79,7 @@ def test_all_kinds_connect_and_are_who_they_are(tmp_path):
         assert kinds == {"raw": "rpk", "shared": "psk", "signed": "certificate", "signed-2": "certificate"}
         stored = nodes[2].stored
         assert set(stored) == {
-            "name", "identity", "private", "servers", "chain", "anchors", "server", "manager", "managers", "groups"
+            "name", "identity", "private", "servers", "chain", "anchors", "server", "since", "manager", "managers", "groups"
         }  # fmt: skip
         # Its key alone is none, and the certificate of another is none without that key.
         await refused(town, RawPublicKey(bytes.fromhex(stored["private"]), [bytes.fromhex(stored["servers"][0])]))
@@ -98,6 +98,64 @@ def test_all_kinds_connect_and_are_who_they_are(tmp_path):
         with pytest.raises(CommandError, match="does not trust this certificate"):
             town.made("provision", "x", ca=tmp_path / "other", groups={})
         assert len(town.service.kdc.connected) == 4
+
+    run(tmp_path, scenario)
+
+
+def test_the_key_of_the_managers_certificate_is_changed_and_no_device_is_touched(tmp_path):
+    """Devices with raw public keys go on with the other key; a thief of the last one has a certificate that can be revoked."""
+
+    async def scenario(town):
+        def change():
+            found = town.do("public_key", new=True)
+            chain, anchor = signing.sign(town.ca, bytes.fromhex(found["point"]), "manager.house", "server", now=town.wall())
+            town.do("certify", chain=chain, anchors=[anchor])
+            return found["fingerprint"]
+
+        async def all_connect():
+            last = dict(town.service.kdc.connected)
+            for node in nodes:
+                node.cut()
+                node.power_on()
+            await asyncio.sleep(100)
+            found = town.service.kdc.connected
+            assert {name for name in found if found[name] is not last.get(name)} == {node.identity for node in nodes}
+
+        nodes = [town.add(name) for name in ("raw", "shared", "signed")]
+        await asyncio.sleep(15)
+        before = [node.stored for node in nodes], own_keys.private(town.registry)
+        for _ in range(2):
+            fingerprint = change()
+            await all_connect()  # with the certificate that the manager has until it is started again
+            town.kill()
+            await town.start()
+            await all_connect()
+            await town.service.authorities.begin()
+            assert town.service.authorities.own.hex() == fingerprint == town.do("public_key")["fingerprint"]
+            assert fingerprint != own_keys.fingerprint(own_keys.point(town.registry)).hex()
+        assert before == ([node.stored for node in nodes], own_keys.private(town.registry))
+        # A key that nobody has certified, and a certificate of a key that is not the manager's, change nothing.
+        other = town.do("public_key", new=True)
+        assert town.do("public_key")["fingerprint"] == fingerprint != other["fingerprint"]
+        chain, anchor = signing.sign(town.ca, bytes.fromhex(other["point"]), "manager.house", "server", now=town.wall())
+        with pytest.raises(CommandError, match="of another key"):
+            town.do("certify", chain=chain, anchors=[anchor])
+
+    run(tmp_path, scenario)
+
+
+def test_a_node_accepts_only_the_keys_that_are_pinned(tmp_path):
+    async def scenario(town):
+        node = town.add("signed")
+        await asyncio.sleep(15)
+        for pins, connects in (([town.do("public_key")["fingerprint"]], True), (["00" * 32], False)):
+            node.cut()
+            node.path.write_text(json.dumps({**node.stored, "pins": pins}))
+            town.kill()
+            await town.start()
+            node.power_on()
+            await asyncio.sleep(100)
+            assert (node.identity in town.service.kdc.connected) == connects
 
     run(tmp_path, scenario)
 

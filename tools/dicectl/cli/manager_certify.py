@@ -15,20 +15,23 @@ from dicectl.manager import control
 @click.argument("folder", type=click.Path(file_okay=False), metavar="CA")
 @click.option("--name", required=True, help="DNS name of the manager; devices look for it in its certificate.")
 @click.option("--lifetime", type=Period(), help="How long it is valid, such as 365d.  [default: it does not expire]")
+@click.option("--new-key", is_flag=True, help="Give the certificate another key, which replaces that of its last one.")
 @click.option("--dry-run", is_flag=True, help="Check that there are a manager and an authority, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @control.option
-def certify(folder, name, lifetime, dry_run, as_json, registry):
+def certify(folder, name, lifetime, new_key, dry_run, as_json, registry):
     """Certify the manager's own key by a local authority, and trust that authority for devices with certificates.
 
-    Then restart the manager. Devices with other kinds of keys do not notice.
+    Then restart the manager. Devices with other kinds of keys do not notice. Devices with certificates know the manager by its
+    name, so they accept a certificate with another key (--new-key); revoke the last one, and see docs/certificates.md.
 
     \b
-    Example:
+    Examples:
       dicectl ca new home-ca
       dicectl manager certify home-ca --name manager.house
+      dicectl manager certify home-ca --name manager.house --new-key
     """
-    found = control.call(registry, "public_key")
+    found = control.call(registry, "public_key", new=new_key and not dry_run)
     signing.check(folder)
     if not dry_run:
         chain, anchor = signing.sign(folder, bytes.fromhex(found["point"]), name, "server", lifetime)

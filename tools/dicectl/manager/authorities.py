@@ -17,6 +17,7 @@ import os
 from pathlib import Path
 
 from dice.aio.wait import now
+from dice.crypto import curve
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import authority
 from dicectl.manager.registry import own_keys
@@ -116,7 +117,7 @@ class Authorities:
     async def begin(self):
         """Look at once: before a device is served that was revoked while no manager ran."""
         registry = self._service.registry
-        self.own = own_keys.fingerprint(own_keys.point(registry)) if registry.own_key(RPK) else None
+        self.own = own_keys.fingerprint(curve.public(own_keys.certified(registry))) if registry.own_key(RPK) else None
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.step(), _BEGIN_S)
 

@@ -3,7 +3,9 @@
 """The requests of commands about the key and the certificate of a running manager."""
 
 import math
+import os
 
+from dice.crypto import curve
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import certificates
 from dicectl.manager.registry import own_keys
@@ -15,16 +17,21 @@ class CertificateRequests:
 
     def __init__(self, service):
         self._service = service
+        self._new = None  # a private key that waits for its certificate
 
-    def do_public_key(self):
-        """Return the public key of the manager, a point in hex, its fingerprint, and the name in its certificate or None."""
-        point = own_keys.point(self._service.registry)
+    def do_public_key(self, new=False):
+        """Return the public key of the manager's certificate, a point in hex, its fingerprint, and the name in there or None.
+
+        `new`: that of another key, which the next certify may store.
+        """
+        self._new = curve.generate(os.urandom) if new else None
+        point = curve.public(self._new or own_keys.certified(self._service.registry))
         setting = self._service.registry.setting(certificates.SETTING)
         return {"point": point.hex(), "fingerprint": own_keys.fingerprint(point).hex(), "name": setting and setting["name"]}
 
     def do_certify(self, chain, anchors):
         """Store the certificate of the manager, from its next start on, and one more authority that it trusts."""
-        certificates.certify(self._service.registry, chain, anchors)
+        certificates.certify(self._service.registry, chain, anchors, self._new)
         return self.do_public_key()
 
     def do_expiring(self, names):

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT
 """The certificate of a manager, the authorities that it trusts, and the certificates of devices. Nothing of it is secret.
 
-The key of the manager's certificate is that of own_keys.
+The key of the manager's certificate is own_keys.certified().
 """
 
 import hashlib
 
 from dice.codes import USAGE_CLIENT, USAGE_SERVER
-from dice.crypto import ecdsa
+from dice.crypto import curve, ecdsa
 from dice.dtls.kx_cert import write_chain
 from dice.errors import DiceError
 from dice.x509.certificate import Certificate as read_leaf
@@ -32,8 +32,8 @@ def trust(setting):
     return Trust(decoded(setting["anchors"]))
 
 
-def checked(registry, chain, anchors):
-    """Return the setting for the manager's own chain, and more anchors beside those that it has; raises CommandError."""
+def checked(registry, chain, anchors, private):
+    """Return the setting for the chain of a private key of the manager, and more anchors beside its own; raises CommandError."""
     before = registry.setting(SETTING) or {"anchors": []}
     found = {"chain": chain, "anchors": list(dict.fromkeys([*before["anchors"], *anchors]))}
     try:
@@ -42,18 +42,20 @@ def checked(registry, chain, anchors):
         trust(found)
     except (DiceError, ValueError, IndexError) as error:
         raise CommandError(f"this certificate cannot be that of a manager: {describe(error)}", USAGE)
-    if leaf.point != own_keys.point(registry):
+    if leaf.point != curve.public(private):
         raise CommandError("this certificate is of another key than that of the manager", USAGE)
     if not leaf.names:
         raise CommandError("the certificate of a manager needs a DNS name", USAGE)
     return {**found, "name": leaf.names[0].decode()}
 
 
-def certify(registry, chain, anchors):
-    """Store the chain of the manager, and more anchors, DER in hex; raises CommandError."""
-    setting = checked(registry, chain, anchors)
-    with registry.transaction():
+def certify(registry, chain, anchors, private=None):
+    """Store the chain of the manager, and more anchors, DER in hex; raises CommandError. `private`: its new private key, if any."""
+    setting = checked(registry, chain, anchors, private or own_keys.certified(registry))
+    with registry.together():
         registry.store_setting(SETTING, setting)
+        if private:
+            registry.store_own_key(CERTIFICATE, private)
         registry.log("certified", name=setting["name"])
 
 

@@ -9,23 +9,26 @@ from dice.dtls.kx_ecdhe_psk_server import EcdhePskLookup
 from dice.dtls.kx_psk_server import PskLookup
 from dice.dtls.kx_rpk_server import RawPublicKeyServer
 from dicectl.manager import certificates
+from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.public_keys import RPK
 
 
 class _OwnCertificate(CertificateServer):
-    """The certificate of the manager, as the registry has it at each handshake: it may have been renewed."""
+    """The certificate of the manager, as the registry has it at each handshake: it may have been renewed. One of another key waits
+    for the next start.
+    """
 
     def __init__(self, registry):
         setting = registry.setting(certificates.SETTING)
         chain, trust = certificates.decoded(setting["chain"]), certificates.trust(setting)
-        super().__init__(registry.own_key(RPK), chain, trust, registry.find_certificate, clock=lambda: int(registry.now()))
+        super().__init__(own_keys.certified(registry), chain, trust, registry.find_certificate, clock=lambda: int(registry.now()))
         self._registry = registry
         self._written = setting["chain"], write_chain(chain, self.point)
 
     def certificate(self):
         """Return our chain; see dice.dtls.kx_ecdsa_server."""
         chain = self._registry.setting(certificates.SETTING)["chain"]
-        if chain != self._written[0]:
+        if chain != self._written[0] and self.point in bytes.fromhex(chain[0]):
             self._written = chain, write_chain(certificates.decoded(chain), self.point)
         return self._written[1]
 

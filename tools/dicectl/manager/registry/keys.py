@@ -227,7 +227,7 @@ class Keys(Storage):
         return self._own.get(name)
 
     def store_own_key(self, name, private):
-        """Store a private key of the manager, which has none of this name."""
+        """Store a private key of the manager, in place of the one of this name."""
         with self.transaction():
             self.write_own_key(name, private)
             self.log("own-key", kind=name)

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 """The key pair of the manager itself, which devices with a raw public key know it by. Its private key is in the registry.
 
+Its certificate is of the same key, until it gets one of its own: devices with certificates know the manager by its name, so that
+key can be changed, while the other one stays.
+
 So a standby, and a manager that is restored from a backup, are the same for devices; and a key file encrypts it as it does others.
 """
 
@@ -9,7 +12,7 @@ import hashlib
 import os
 
 from dice.crypto import curve
-from dicectl.manager.registry.public_keys import RPK
+from dicectl.manager.registry.public_keys import CERTIFICATE, RPK
 
 # SubjectPublicKeyInfo of P-256 (RFC 5480), in front of the 65 bytes of an uncompressed point.
 _SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
@@ -28,6 +31,11 @@ def private(registry):
 def point(registry):
     """Return the public key of the manager, a point of 65 bytes."""
     return curve.public(private(registry))
+
+
+def certified(registry):
+    """Return the private key of the manager's certificate, 32 bytes."""
+    return registry.own_key(CERTIFICATE) or private(registry)
 
 
 def fingerprint(point):

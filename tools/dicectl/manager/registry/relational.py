@@ -255,6 +255,7 @@ class RelationalRegistry(Registry):
         return {name: self._opened(OWN_KEY, "private", name, key) for name, key in self.execute(sa.select(OWN_KEY))}
 
     def write_own_key(self, name, private):
+        self.execute(OWN_KEY.delete().where(OWN_KEY.c.name == name))
         self.execute(OWN_KEY.insert(), self._sealed(OWN_KEY, name, {"name": name, "private": private}))
 
     def read_told(self):

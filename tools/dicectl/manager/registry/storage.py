@@ -105,7 +105,7 @@ class Storage(abc.ABC):
 
     @abc.abstractmethod
     def write_own_key(self, name, private):
-        """Store a private key of the manager, which has none of this name."""
+        """Store a private key of the manager, in place of the one of this name."""
 
     @abc.abstractmethod
     def read_told(self):
