@@ -3,9 +3,12 @@
 """A sensor that proves who it is with a key pair that it makes itself: a raw public key, or a certificate. Its key never leaves it.
 
 On the board: the folder dice with profile public-keys, this file as main.py, boot.py (brings up the network) and session.json:
-{"host": "192.0.2.7", "port": 5684, "server": "the public key of the server, 130 hex digits"}. At its first start, the sensor writes
-own.key, and own.pub, its public key, which it prints as well: the server has to know it. A server on a computer, with any key pair:
+{"host": "192.0.2.7", "port": 5684, "server": "SHA-256 of the server's public key, 64 hex digits, or that key"}. At its first start,
+the sensor writes own.key, and own.pub, its public key, which it prints as well: the server has to know it. Such a server, on a
+computer, and the SHA-256 of its public key:
 
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out server.pem
+    openssl pkey -in server.pem -pubout -outform DER | sha256sum
     dicectl dtls-server 5684 --key server.pem --peer-key PUBLIC_KEY --echo
 
 With a certificate: {"host": ..., "port": 5684, "name": "name in the certificate of the server", "since": 1800000000}, ca.der, and

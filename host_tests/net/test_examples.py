@@ -261,9 +261,9 @@ def _report_with_keys(folder):
                 program.kill()
                 program.communicate()
 
-    raw = {"server": server.point.hex()}
+    raw = {"server": server.identity.hex()}
     point, _ = run(raw, None)
-    heard = [run(raw, ["--peer-key", point])]
+    heard = [run(raw, ["--peer-key", point]), run({"server": server.point.hex()}, ["--peer-key", "own.pub"])]
     (folder / "server.pub").write_bytes(server.public_pem)
     for command in (
         ["new", "home-ca"],
@@ -279,7 +279,7 @@ def _report_with_keys(folder):
 
 def test_a_sensor_with_a_key_of_its_own_reports_with_a_raw_public_key_and_with_a_certificate(in_network, tmp_path):
     point, heard = in_network(_report_with_keys, tmp_path)
-    assert heard == [(point, "b'18.5'\n")] * 2
+    assert heard == [(point, "b'18.5'\n")] * 3
 
 
 def _read_resources(folder):

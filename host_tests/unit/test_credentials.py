@@ -136,11 +136,11 @@ def test_a_certificate_that_has_expired_is_warned_of(write):
 
 def test_the_key_of_a_peer_is_a_file_or_digits(files, write):
     key = NODE.key
-    for text in (files.public, write(key.spki), files.leaf, key.point.hex(), key.spki.hex()):
+    for text in (files.public, write(key.spki), files.leaf, key.point.hex(), key.spki.hex(), write(key.point.hex().encode())):
         assert credentials.peer_key(str(text)) == key.point
     pairs = ":".join(key.identity.hex()[at : at + 2] for at in range(0, 64, 2)).upper()
-    for text in (key.identity.hex(), pairs, f"sha256:{key.identity.hex()}"):
-        assert credentials.peer_key(text) == key.identity
+    for text in (key.identity.hex(), pairs, f"sha256:{key.identity.hex()}", write(pairs.encode() + b"\n")):
+        assert credentials.peer_key(str(text)) == key.identity
     assert credentials.fingerprint(key.point) == credentials.fingerprint(key.identity) == key.identity
 
 
@@ -150,6 +150,7 @@ def test_a_key_of_a_peer_that_cannot_be_used_gives_one_line(files, write):
 
     assert "contains a private key, which only its owner should have" in read(files.key)
     assert "is no point of 65 bytes, no public key of 91 and no SHA-256 of 32" in read("00ff")
+    assert "is no point of 65 bytes, no public key of 91 and no SHA-256 of 32" in read(write(b"00ff"))
     assert "is no public key of P-256" in read(certificates.off_the_curve(NODE.key.point).hex())
     assert "is no public key of P-256" in read(write(b"x"))
     other = P384.own.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -19,6 +19,7 @@ from dicectl.errors import USAGE, CommandError
 
 MAKE_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE"
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ((?:EC |ENCRYPTED )?PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+_DIGITS = re.compile(r"(sha256:)?[0-9a-fA-F:]+")
 _POINT_HEX, _SPKI_HEX, _FINGERPRINT_HEX = 130, 182, 64
 _SPKI_HEAD = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200")
 
@@ -257,17 +258,21 @@ def name_of(text):
 def peer_key(text):
     """Return whom to trust: a point, 65 bytes, or the SHA-256 of a SubjectPublicKeyInfo, 32 bytes; raises CommandError.
 
-    `text`: a file with the peer's public key in PEM or DER, or in hex the point, the SubjectPublicKeyInfo or the hash.
+    `text`: a file with the peer's public key in PEM or DER, or in hex the point, the SubjectPublicKeyInfo or the hash; or a file
+    with such digits, as a device writes them.
     """
-    digits = text.removeprefix("sha256:").replace(":", "")
-    if re.fullmatch(r"[0-9a-fA-F]+", digits) and not os.path.exists(text):
-        if len(digits) == _FINGERPRINT_HEX:
-            return bytes.fromhex(digits)
-        head = _SPKI_HEAD.hex() if len(digits) == _POINT_HEX else ""
-        if len(digits) in (_POINT_HEX, _SPKI_HEX):
-            return _point(bytes.fromhex(head + digits), text[:16] + "...")
-        raise _usage(f"--peer-key {text[:16]}... is no point of 65 bytes, no public key of 91 and no SHA-256 of 32")
-    return _point(_read(text, "the public key of the peer"), text)
+    is_file = os.path.exists(text)
+    data = _read(text, "the public key of the peer") if is_file or not _DIGITS.fullmatch(text) else b""
+    digits = (data.decode("latin-1").strip() if is_file else text).removeprefix("sha256:").replace(":", "")
+    if not re.fullmatch(r"[0-9a-fA-F]+", digits):
+        return _point(data, text)
+    if len(digits) == _FINGERPRINT_HEX:
+        return bytes.fromhex(digits)
+    shown = text if is_file else f"{text[:16]}..."
+    if len(digits) not in (_POINT_HEX, _SPKI_HEX):
+        raise _usage(f"--peer-key {shown} is no point of 65 bytes, no public key of 91 and no SHA-256 of 32")
+    head = _SPKI_HEAD.hex() if len(digits) == _POINT_HEX else ""
+    return _point(bytes.fromhex(head + digits), shown)
 
 
 def _point(data, path):
