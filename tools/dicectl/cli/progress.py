@@ -4,8 +4,11 @@
 
 import contextlib
 import sys
+import time
 
 import rich_click as click
+
+_POLL_S = 0.5
 
 
 class _Lines:
@@ -44,3 +47,19 @@ def with_progress(work):
     """Return work(report), with a bar on a terminal and plain lines elsewhere."""
     with bar() as report:
         return work(report or _Lines())
+
+
+def wait_for(missing, count, wait_s, shows):
+    """Call missing(), {name: why} of those of `count` devices that are not ready, until it is empty or `wait_s` have passed.
+
+    Return its last result. `shows`: with a bar on a terminal.
+    """
+    end = time.monotonic() + wait_s
+    with bar(shows) as report:
+        while True:
+            found = missing()
+            if report:
+                report(f"{len(found)} are missing", (count - len(found)) / max(1, count))
+            if not found or time.monotonic() >= end:
+                return found
+            time.sleep(_POLL_S)

@@ -3,17 +3,15 @@
 """`dicectl provision renew`: new certificates for the keys that devices have, over their sessions with the manager."""
 
 import json
-import time
 
 import rich_click as click
 
 from dicectl.cli import signing
 from dicectl.cli.options import Period
-from dicectl.cli.progress import bar
+from dicectl.cli.progress import wait_for
 from dicectl.errors import FAILED
 from dicectl.manager import control
 
-_POLL_S = 0.5
 _SHOWN_MAX = 10
 AT_ONCE_MAX = 100
 
@@ -53,7 +51,7 @@ def renew(context, names, expiring, folder, lifetime, wait_s, dry_run, as_json, 
         )
         return
     ends = _offer(registry, signing.Renewing(folder, lifetime), found)
-    missing = _wait(registry, ends, wait_s, not as_json)
+    missing = wait_for(lambda: control.call(registry, "renewed", ends=ends), len(ends), wait_s, not as_json)
     if as_json:
         click.echo(json.dumps({"renewed": [name for name in ends if name not in missing], "pending": missing}))
     else:
@@ -72,16 +70,3 @@ def _offer(registry, authority, devices):
         some = devices[begin : begin + AT_ONCE_MAX]
         ends.update(control.call(registry, "renew", chains={each["name"]: authority.renewed(each) for each in some}))
     return ends
-
-
-def _wait(registry, ends, wait_s, shows):
-    """Return {name: why} of the devices that have not stored their certificate after `wait_s`."""
-    deadline = time.monotonic() + wait_s
-    with bar(shows) as report:
-        while True:
-            missing = control.call(registry, "renewed", ends=ends)
-            if report:
-                report(f"{len(missing)} are missing", (len(ends) - len(missing)) / max(1, len(ends)))
-            if not missing or time.monotonic() >= deadline:
-                return missing
-            time.sleep(_POLL_S)

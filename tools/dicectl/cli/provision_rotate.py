@@ -3,16 +3,14 @@
 """`dicectl provision rotate`: new keys for devices, over their sessions with the manager."""
 
 import json
-import time
 
 import rich_click as click
 
-from dicectl.cli.progress import bar
+from dicectl.cli.progress import wait_for
 from dicectl.errors import FAILED
 from dicectl.manager import control
 from dicectl.manager.registry.public_keys import CERTIFICATE
 
-_POLL_S = 0.5
 _SHOWN_MAX = 10
 
 
@@ -54,7 +52,7 @@ def rotate(context, names, everybody, wait_s, dry_run, as_json, registry):
     numbers = {}
     for some in requests:
         numbers.update(control.call(registry, "rotate", names=some))
-    missing = _wait(registry, numbers, wait_s, not as_json)
+    missing = wait_for(lambda: control.call(registry, "rotation", numbers=numbers), len(numbers), wait_s, not as_json)
     changed = [name for name in numbers if name not in missing]
     if as_json:
         click.echo(json.dumps({"changed": changed, "pending": missing}))
@@ -67,16 +65,3 @@ def rotate(context, names, everybody, wait_s, dry_run, as_json, registry):
         if missing:
             click.echo("to wait for them: the same command again")
     context.exit(FAILED if missing else 0)
-
-
-def _wait(registry, numbers, wait_s, shows):
-    """Return {name: why} of the devices whose key is not changed after `wait_s`."""
-    end = time.monotonic() + wait_s
-    with bar(shows) as report:
-        while True:
-            missing = control.call(registry, "rotation", numbers=numbers)
-            if report:
-                report(f"{len(missing)} are missing", (len(numbers) - len(missing)) / max(1, len(numbers)))
-            if not missing or time.monotonic() >= end:
-                return missing
-            time.sleep(_POLL_S)
