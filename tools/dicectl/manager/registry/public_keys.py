@@ -60,6 +60,10 @@ class PublicKey:
             return math.inf
         return self.not_after if self.offered is None else max(self.not_after, leaf(self.offered).not_after)
 
+    def beginnings(self):
+        """Return notBefore of the certificates that this device has or is about to get, in seconds since 1970-01-01."""
+        return [self.not_before] + ([leaf(self.offered).not_before] if self.offered else [])
+
     def offering(self, fingerprint):
         """Return this key with the one that it changes to."""
         return replace(self, is_wanted=True, following=fingerprint)
