@@ -82,6 +82,9 @@ def test_what_pages_say_are_the_figures(committed):
     assert f"| {kilobytes('certificate_tls', 'peak')} | {kilobytes('certificate_fast', 'peak')} |" in page
     modules = (kilobytes(f"certificate_{code}", "modules") for code in ("fast", "python"))
     assert "| **none** | {}, in Python {} |".format(*modules) in page
+    chains = (f"{committed[f'chain_{code}']['chain_us'] / 1e6:.2f} s" for code in ("fast", "python"))
+    page = (resources.ROOT / "docs" / "certificates.md").read_text()
+    assert "is verified in {} with the fast native module, and in {} in Python".format(*chains) in page.replace("\n", " ")
 
 
 def test_the_picture_is_well_formed_and_nothing_overlaps(committed):
