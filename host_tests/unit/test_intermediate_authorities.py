@@ -68,7 +68,7 @@ def test_a_chain_leads_to_the_anchor_for_dice_and_for_openssl(tree):
         "low/chain.pem",
     ]
     assert subprocess.run([*check, "lamp.pem"], capture_output=True, text=True).stdout == "lamp.pem: OK\n"
-    tree("sign", "low", "lamp.pub", "--name", "lamp.home.arpa", "--out", "lamp.der")
+    assert "low/chain.pem behind it" in tree("sign", "low", "lamp.pub", "--name", "lamp.home.arpa", "--out", "lamp.der")
     assert x509.load_der_x509_certificate(Path("lamp.der").read_bytes()).issuer.rfc4514_string() == "CN=low"
 
 

@@ -139,6 +139,8 @@ def sign(folder, key, name, usage, lifetime, no_expiry, out, force, passphrase_f
     else:
         end = _day(made.not_valid_after_utc.timestamp())
         click.echo(f"{out}: {name}, serial {made.serial_number:016x}, {length} bytes, expires {end}")
+    if own.issuers and out.endswith(".der"):
+        click.echo(f"note: {out} is alone: who verifies it needs those in {folder}/{authority.CHAIN} behind it", err=True)
     for entry in others:
         click.echo(f"note: {name} has another key, certified too: dicectl ca revoke {folder} {entry['serial']}", err=True)
 
