@@ -21,7 +21,7 @@ from dice.coap.resource import Router
 from dice.dtls import listener, session_index
 from dice.errors import DiceError
 from dice.group import member, presence
-from dicectl.manager import recall, service
+from dicectl.manager import authorities, recall, service
 from dicectl.manager.election import lease
 from dicectl.manager.registry import retention
 from dicectl.manager.service import ManagerService
@@ -364,6 +364,7 @@ def time_lapse(town, monkeypatch):
             patch.setattr(retention, period, DAY_S)
         patch.setattr(listener, "COOKIE_PERIOD_MS", 3_600_000)
         patch.setattr(service, "_REKEY_POLL_S", 600)
+        patch.setattr(authorities, "POLL_S", 3600)  # nobody here has a certificate
         patch.setattr(lease, "LOOP_S", 3600)
         patch.setattr(kdc, "REPORT_PERIOD_MAX_S", REPORT_S)
         yield
