@@ -108,6 +108,8 @@ def _name_group(item):
 def pytest_collection_modifyitems(config, items):
     """Mark each test; leave out those on demand unless `-m` names them. Put the group of each into its name, for xdist."""
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: its name differs in each process, and xdist stops: give ids to its parameters")
         for marker in filter(None, set(_markers(item))):
             item.add_marker(marker)
         if _group(item):

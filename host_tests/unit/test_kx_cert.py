@@ -193,7 +193,9 @@ def broken_clock():
     return 1 // 0
 
 
-@pytest.mark.parametrize("clock", [broken_clock, lambda: "noon", lambda: float("nan"), lambda: b"", 5], ids=str)
+@pytest.mark.parametrize(
+    "clock", [broken_clock, lambda: "noon", lambda: float("nan"), lambda: b"", 5], ids=["raises", "text", "nan", "bytes", "number"]
+)
 def test_a_clock_that_fails_ends_the_handshake_at_once(clock):
     """It is code of the application, a boundary as find() is: nobody is believed, and nothing raises."""
     ours = client(now=clock)

@@ -58,7 +58,7 @@ def _spoilt():
             yield pytest.param(variant, *which, marks=marks)
 
 
-@pytest.mark.parametrize("variant, function, secret", _spoilt())
+@pytest.mark.parametrize("variant, function, secret", list(_spoilt()))
 def test_a_branch_on_a_bit_of_a_secret_is_found(variant, function, secret, tmp_path):
     head = re.search(rf"^int dice_p256_{function}\(.*\{{$", P256.read_text(), re.MULTILINE)[0]
     branch = f'    if ({secret}[31] & 1) {{\n        __asm__ volatile("nop");\n    }}\n'
