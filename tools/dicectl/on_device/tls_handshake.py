@@ -19,6 +19,7 @@ import tls
 from tls_dtls import STEPS_MAX, SUITE, Wire, allocated, read
 
 NAME = "manager.home.arpa"
+HANDSHAKE = 22  # content type (RFC 5246, section 6.2.1)
 
 
 class Counted(Wire):
@@ -37,8 +38,13 @@ class Counted(Wire):
         size, at = 0, 0
         while at < len(data):
             end = at + 13 + int.from_bytes(data[at + 11 : at + 13], "big")
-            # Only the Finished is sealed (epoch 1), and it is not the same a second time.
-            record = data[at + 4] or hash(bytes(data[at + 13 : end]))
+            record = (
+                -1
+            )  # of the ChangeCipherSpec, or of the Finished: only that is sealed (epoch 1), and not the same a second time
+            if data[at + 4]:
+                record = -2
+            elif data[at] == HANDSHAKE:  # number of the message, offset of the fragment
+                record = data[at + 18] << 16 | data[at + 20] << 8 | data[at + 21]
             if record not in self._known:
                 self._known.add(record)
                 size += end - at
