@@ -79,9 +79,11 @@ class Relay:
     def _run(self):
         while True:
             readable, _, _ = select.select([self._stop_reading, self._inside, *self._outside], [], [], 0.05)
-            if self._stop_reading in readable:
+            if readable == [self._stop_reading]:  # and nothing is under way
                 return
             for one in readable:
+                if one is self._stop_reading:
+                    continue
                 try:
                     datagram, source = one.recvfrom(65536)
                 except OSError:

@@ -185,7 +185,9 @@ def test_a_session_is_restored_from_rtc_memory_once_and_never_after_a_power_fail
         assert client.transmit()
         for old in olds:
             raises(StoreError, E_STALE, restore, old, store, SECRET, 0)
-    assert flash.writes < 14, "two for each in a store in flash"
+    assert flash.writes < 22, (
+        "28 in a store in flash; here two for each generation above all before, which are random: 6 on average"
+    )
     rtc.lose_power()
     for old in olds:
         raises(StoreError, E_STALE, restore, old, RtcStore(flash, rtc.memory), SECRET, 0)

@@ -150,7 +150,7 @@ def test_one_that_is_superseded_stores_nothing_and_ends_audibly(tmp_path):
 def test_a_service_whose_leader_is_lost_ends(tmp_path):
     async def scenario(town):
         forever = asyncio.get_running_loop().create_future
-        for part in ("_serving", "_rekeying", "_pulsing", "_updating", "_recalling"):
+        for part in ("_serving", "_rekeying", "_pulsing", "_updating", "_recalling", "_revoking"):
             setattr(town.service, part, forever())
         town.leader.lost = "another manager has taken over"
         with pytest.raises(CommandError, match="the manager ends"):

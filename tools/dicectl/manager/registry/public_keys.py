@@ -11,9 +11,6 @@ says, and however long that is valid.
 import math
 from dataclasses import dataclass, replace
 
-from dice.dtls.kx_cert import read_chain
-from dice.wire import Reader
-from dice.x509.certificate import Certificate
 from dicectl.errors import USAGE, CommandError
 
 PSK = "psk"
@@ -79,6 +76,10 @@ class PublicKey:
 
 def leaf(chain):
     """Return the dice.x509.certificate.Certificate of a device, from its chain as kx_cert.write_chain() returns it."""
+    from dice.dtls.kx_cert import read_chain  # here, because commands that need the names above show their help at once
+    from dice.wire import Reader
+    from dice.x509.certificate import Certificate
+
     return Certificate(read_chain(Reader(chain))[0])
 
 
