@@ -217,3 +217,24 @@ def test_threads_fold_at_the_same_time():
         gc.callbacks.remove(collect)
         gc.set_threshold(*before)
         sys.setswitchinterval(switch_s)
+
+
+def test_a_finalizer_that_parses_does_not_disturb_folding():
+    """As the traceback of an error in a finalizer does, to underline its place."""
+    busy = []
+
+    def collect(_phase, _info):
+        if not busy:
+            busy.append(True)
+            ast.parse("f(1)")
+            busy.clear()
+
+    before = gc.get_threshold()
+    gc.callbacks.append(collect)
+    try:
+        gc.set_threshold(50)
+        assert all(map(mpy.folded, sorted((resources.LIB / "dice" / "dtls").glob("*.py"))))
+    finally:
+        gc.callbacks.remove(collect)
+        gc.set_threshold(*before)
+    assert gc.isenabled()

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Compiles files for the MicroPython of a board."""
 
+import contextlib
 import functools
+import gc
 import re
 import subprocess
 import threading
@@ -12,7 +14,7 @@ from dicectl import resources
 from dicectl.errors import CommandError
 from dicectl.firmware import fold, shorten
 
-_FOLDING = threading.Lock()  # two threads of CPython 3.11 cannot parse at once
+_FOLDING = threading.Lock()
 # A field of sys.implementation._mpy: MicroPython's docs/reference/mpyfiles.rst.
 _ARCHITECTURES = (
     *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
@@ -96,11 +98,24 @@ def flavour_here(architecture):
     return Flavour(version | sub_version << 8 | _ARCHITECTURES.index(architecture) << 10)
 
 
+@contextlib.contextmanager
+def _parsing():
+    """Let nothing else parse meanwhile, no thread and no finalizer: CPython 3.11 parses one text at a time, or fails."""
+    with _FOLDING:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collects:
+                gc.enable()
+
+
 def folded(source):
     """Return the text of a Python file with its constants folded, as bytes; raises CommandError."""
     data = source.read_bytes()
     try:
-        with _FOLDING:
+        with _parsing():
             return fold.fold(data.decode(), source, resources.LIB).encode()
     except fold.FoldError as error:
         raise CommandError(str(error))
@@ -115,7 +130,7 @@ def shortened(source, private):
         if source.is_relative_to(resources.LIB / "dice"):
             with _FOLDING:
                 return fold.rename(fold.parameters(data.decode()), fold.short_names(resources.LIB)).encode()
-        with _FOLDING:
+        with _parsing():
             return shorten.checked(data.decode(), source).encode() if private else data
     except fold.FoldError as error:
         raise CommandError(str(error))
