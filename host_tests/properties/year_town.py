@@ -21,6 +21,8 @@ from dice.coap.resource import Router
 from dice.dtls import listener, session_index
 from dice.errors import DiceError
 from dice.group import member, presence
+from dice.group.gsa import decode
+from dice.store import read_file
 from dicectl.manager import authorities, recall, service
 from dicectl.manager.election import lease
 from dicectl.manager.registry import retention
@@ -143,6 +145,12 @@ class Node(VirtualNode):
         """Return the epoch in which this node sends and receives, or None."""
         context = self.member and self.member.held(0)
         return context.epoch if context else None
+
+    @property
+    def key(self):
+        """Return the newest key of the group that this node holds, or None."""
+        gsa = read_file(str(self._path / "lamps.gsa"), decode)
+        return bytes(gsa.key) if gsa else None
 
     async def say(self):
         """Send a message that says who sent it; return it, or None if that is impossible."""
@@ -318,6 +326,9 @@ class Town:
             wrong.append(f"the manager says {shown}")
         if set(said) != {node.identity for node in self.nodes.values()}:
             wrong.append("the manager has other members than we")
+        keys = {node.key for node in self.nodes.values()}
+        if len(keys) != 1:
+            wrong.append(f"the members have {len(keys)} keys")
         for node in self.nodes.values():
             row = said.get(node.identity, {})
             if node.epoch != shown["epoch"]:
@@ -325,8 +336,8 @@ class Town:
             if row.get("epoch") != shown["epoch"] or row.get("state") != "connected":
                 wrong.append(f"the manager says of {node.name}: {row}")
         for node in self.gone_nodes:
-            if node.epoch == shown["epoch"] and node.member._gid == bytes.fromhex(shown["gid"]):
-                wrong.append(f"{node.name}, which was expelled, has epoch {node.epoch}")
+            if node.key in keys:
+                wrong.append(f"{node.name}, which was expelled, has the key of epoch {shown['epoch']}")
         return wrong
 
     def away(self, nodes):

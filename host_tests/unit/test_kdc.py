@@ -3,6 +3,7 @@
 """The state of the key deliveries of dice.aio.kdc, with members that are doubles."""
 
 import asyncio
+import gc
 import os
 from types import SimpleNamespace
 
@@ -171,6 +172,39 @@ def test_a_member_that_did_not_take_the_last_epoch_gets_the_next_one_at_once():
         kdc.close()
 
     asyncio.run(asyncio.wait_for(main(), 4))
+
+
+class LosingMember(FakeMember):
+    """A member whose request loses its cancellation, as asyncio.wait_for() of CPython does when the response arrives with it."""
+
+    async def request(self, code, path, payload):
+        self.bodies.append(payload)
+        try:
+            await self.let.wait()
+        except asyncio.CancelledError:
+            pass
+        return None
+
+
+def test_a_push_that_was_replaced_leaves_its_successor_alone():
+    async def main():
+        manager, kdc = group({b"lamp": LISTENER})
+        failures = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        kdc.connected[b"lamp"] = lamp = LosingMember()
+        await until(lambda: lamp.bodies)
+        for count in (2, 3):
+            manager.rekey(now())
+            kdc.changed("lamps")
+            await until(lambda: len(lamp.bodies) == count)
+        lamp.let.set()
+        await until(lambda: len(lamp.bodies) == 4)  # the last one is repeated
+        kdc.close()
+        await asyncio.sleep(20)
+        gc.collect()
+        assert not failures
+
+    VirtualNetwork(lambda sides: 0).run(main)
 
 
 class OtherMember(FakeMember):

@@ -119,6 +119,37 @@ def test_nobody_waits_for_a_member_that_sleeps(tmp_path):
     House(tmp_path, ROLES).run(scene)
 
 
+@pytest.mark.parametrize("after_ms", range(0, 100, 5))
+def test_a_join_does_not_take_back_that_a_device_sleeps(tmp_path, after_ms):
+    """A program may decide to sleep while another task of it joins; the report of join() would follow, as of a device that stays."""
+
+    async def scene(house):
+        node = house.nodes["lamp"]
+        joining = asyncio.ensure_future(node.managed.join(node._peer))
+        await asyncio.sleep(after_ms / 1000)
+        await node.managed.report(node._peer, 3600)
+        await joining
+        assert house.presence("lamp") == ASLEEP
+
+    House(tmp_path, ROLES).run(scene)
+
+
+def test_a_task_that_stays_does_not_take_back_that_a_device_sleeps(tmp_path):
+    async def scene(house):
+        node = house.nodes["lamp"]
+        await node.managed.report(node._peer, 3600)
+        await asyncio.sleep(2 * REPORT_MAX_S)  # it does not sleep after all
+        assert house.presence("lamp") == ASLEEP
+        assert house.kdc.presence.find(b"lamp", now()).heard_s <= REPORT_MAX_S
+        rekey(house)
+        await node.managed.join(node._peer)  # as stay() does when it has missed an epoch
+        assert house.presence("lamp") == ASLEEP
+        await node.managed.report(node._peer)
+        assert house.presence("lamp") == CONNECTED
+
+    House(tmp_path, ROLES).run(scene)
+
+
 def test_who_closes_its_session_has_left(tmp_path):
     async def scene(house):
         house.nodes["lamp"]._peer.close()

@@ -208,7 +208,8 @@ class KeyDelivery:
             delivered = False
         if not delivered:
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-        self.pushed(identity)
+        if self._pushes.get(identity) is asyncio.current_task():  # else it was replaced; CPython may lose a cancellation
+            self.pushed(identity)
 
     def pushed(self, identity: bytes) -> None:
         """Note that the push to a device is over."""

@@ -118,7 +118,7 @@ class ManagedGroup:
             raise PeerError(None, E_REFUSED)
         self._take(response.payload)
         await self.resume()
-        await self.report(manager)
+        await self.report(manager, getattr(manager, "back_s", 0))
         return self.group
 
     async def stay(self, manager: "Coap") -> None:
@@ -151,7 +151,7 @@ class ManagedGroup:
             news = report[:_FORGED_AT] != last[:_FORGED_AT] and (waited_s >= REPORT_MIN_S or last[2:10] == bytes(8))
             self._reported = last
             if news or waited_s >= limit_s:
-                if await self.report(manager) not in (b"", report[:2]):
+                if await self.report(manager, getattr(manager, "back_s", 0)) not in (b"", report[:2]):
                     await self.join(manager)
                     pause_s = MISSED_EPOCH_MIN_S
                 elif limit_s < self._period_s:
@@ -163,11 +163,13 @@ class ManagedGroup:
     async def report(self, manager: "Coap", back_s: int = 0) -> bytes:
         """Report which epoch is installed, how far this device has sent in it, and what went wrong in it.
 
-        * `back_s`: this device goes to sleep, or leaves, and will be back within so many seconds; 0: it stays reachable.
+        * `back_s`: this device goes to sleep, or leaves, and will be back within so many seconds; 0: it stays reachable. The
+          reports of join() and stay() in all groups repeat it, over the same session.
 
         Returns the epoch of the manager, 2 bytes, or b"" if it does not tell. Raises PeerError if the manager does not answer, and
         what Coap.request raises.
         """
+        manager.back_s = back_s  # type: ignore[attr-defined] # it belongs to the session, whatever groups share it
         response = await manager.request(POST, "ace-group/%s/node" % self._name, self._report() + back_s.to_bytes(4, "big"))
         if response is None:
             raise PeerError(None, E_NO_ANSWER)

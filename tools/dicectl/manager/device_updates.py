@@ -54,7 +54,7 @@ class DeviceUpdates:
         self.refused = {}  # {identity: why} of devices that do not know these resources, or refuse
         self._service = service
         self._changed = asyncio.Event()
-        self._due = set()  # identities of devices that may lack something, and have a session
+        self._due = {}  # {identity: True} of devices that may lack something, and have a session, in the order of their turns
         self._pushes = {}  # tasks by identity
         self._rests = {}  # until when a device is left alone after it was sent a key, or has failed, by identity
 
@@ -62,7 +62,7 @@ class DeviceUpdates:
         """Deliver what these devices lack, or go on with those that have waited."""
         for identity in identities:
             self._rests.pop(identity, None)
-        self._due.update(identities)
+        self._due.update(dict.fromkeys(identities, True))
         self._changed.set()
 
     def listed(self):
@@ -143,7 +143,7 @@ class DeviceUpdates:
             if session is not None and identity not in self._pushes and self._lacks(identity):
                 self._pushes[identity] = task = asyncio.create_task(self._push(identity, session))
                 task.add_done_callback(lambda _, identity=identity: self._pushed(identity))
-            self._due.discard(identity)
+            self._due.pop(identity, None)
             await asyncio.sleep(_PACE_S if identity in self._pushes else 0)
 
     def _store_told(self):
@@ -167,7 +167,7 @@ class DeviceUpdates:
             loop.call_later(rest_s, self._is_due, identity)
         else:
             self._rests.pop(identity, None)
-            self._due.add(identity)
+            self._due[identity] = True
             self._changed.set()
 
     def _lacks(self, identity):
