@@ -121,7 +121,7 @@ def test_nobody_waits_for_a_member_that_sleeps(tmp_path):
 
 @pytest.mark.parametrize("after_ms", range(0, 100, 5))
 def test_a_join_does_not_take_back_that_a_device_sleeps(tmp_path, after_ms):
-    """A program may decide to sleep while another task of it joins; the report of join() would follow, as of a device that stays."""
+    """A program may decide to sleep while another task of it joins; the report of join() would follow, as if it stayed."""
 
     async def scene(house):
         node = house.nodes["lamp"]
