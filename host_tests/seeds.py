@@ -21,7 +21,7 @@ def seeds(count):
 
 @contextlib.contextmanager
 def drawn(seed):
-    """Draw what os.urandom() and `secrets` return by seed, so that a run in virtual time can be repeated: cookies, keys, pauses."""
+    """Draw what os.urandom() and `secrets` return by seed, so that a run in virtual time can be repeated: keys, cookies, pauses."""
     with mock.patch("os.urandom", random.Random(f"drawn {seed}").randbytes) as randbytes, mock.patch("random._urandom", randbytes):
         yield
 
@@ -34,7 +34,9 @@ def search(run, count):
     done = {}
     for seed in seeds(count):
         try:
-            for what, often in run(seed).items():
+            with drawn(seed):
+                results = run(seed)
+            for what, often in results.items():
                 done[what] = done.get(what, 0) + often
         except AssertionError as error:
             raise AssertionError(f"seed {seed}: {error}") from error

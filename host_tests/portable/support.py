@@ -141,11 +141,17 @@ def exists(path):
     return True
 
 
-def make_folder():
-    """Create a new, empty folder; return its path."""
+def scratch():
+    """Return the path of the folder that has those of make_folder(), and no files."""
     base = setting("DICE_SCRATCH", "scratch")
     if not exists(base):
         os.mkdir(base)
+    return base
+
+
+def make_folder():
+    """Create a new, empty folder; return its path."""
+    base = scratch()
     number = 0
     while exists("%s/%d" % (base, number)):
         number += 1

@@ -5,7 +5,7 @@
 import os
 
 from nvs_double import DOUBLE, NOT_ENOUGH_SPACE, Chip, PowerCut
-from support import make_folder, make_gsa, raises
+from support import make_folder, make_gsa, raises, scratch
 
 from dice import store_nvs as module
 from dice import stores
@@ -15,7 +15,9 @@ from dice.reasons import E_STORE_DAMAGED, E_STORE_READ, E_STORE_SHARED, E_STORE_
 from dice.store import FileStore
 
 
-def nvs_store(folder="."):
+def nvs_store(folder=None):
+    """Return an NvsStore that takes over the files of `folder`, or that finds none."""
+    folder = folder or scratch()
     return module.NvsStore(FileStore(folder), folder)
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """registry/call_limit.py and what a manager does while its database hangs: real PostgreSQL, whose processes are stopped."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,19 +21,19 @@ psycopg = pytest.importorskip("psycopg")
 
 def hang(url):
     """Stop all processes of the server's sessions; return a function that continues them."""
+    others = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
     with psycopg.connect(url, autocommit=True) as database:
-        pids = [pid for (pid,) in database.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")]
-        (server,) = database.execute("SELECT pg_backend_pid()").fetchone()
-    parent = int(subprocess.run(["ps", "-o", "ppid=", "-p", str(pids[0])], capture_output=True, text=True).stdout)
-    pids = [parent, *(pid for pid in pids if pid != server)]
+        (own,) = database.execute("SELECT pg_backend_pid()").fetchone()
+        parent = int(subprocess.run(["ps", "-o", "ppid=", "-p", str(own)], capture_output=True, text=True).stdout)
+        pids = [parent, *(pid for (pid,) in database.execute(others))]
+    _signal(pids, signal.SIGSTOP)
+    return lambda: _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids, number):
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-
-    def resume():
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-    return resume
+        with contextlib.suppress(ProcessLookupError):  # a session that was about to end
+            os.kill(pid, number)
 
 
 def test_a_call_to_a_server_that_hangs_ends(postgres):

@@ -23,6 +23,7 @@ from dice.suites import PSK_AES_128_CCM_8, SUITES
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.net.virtual import VirtualNetwork, VirtualNode
 from host_tests import bounds
+from host_tests.seeds import drawn
 
 pytestmark = pytest.mark.long
 KILLS = 150  # for each seed
@@ -284,7 +285,8 @@ def opens(gsa, datagram):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_members_converge_and_no_nonce_repeats_through_hundreds_of_faults(seed, tmp_path):
     scenario = Scenario(seed, tmp_path)
-    late = scenario.network.run(scenario.run)
+    with drawn(seed):
+        late = scenario.network.run(scenario.run)
     assert scenario.process.kills["before"] > KILLS // 4 and scenario.process.kills["after"] > KILLS // 4
     assert late == [], "some live members did not converge"
 

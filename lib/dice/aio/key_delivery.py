@@ -201,6 +201,7 @@ class KeyDelivery:
         return False
 
     async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
+        epoch = self._epochs[identity]
         try:
             delivered = await push(identity)
         except Exception as error:  # an acknowledgement that cannot be stored
@@ -208,7 +209,7 @@ class KeyDelivery:
             delivered = False
         if not delivered:
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-        if self._pushes.get(identity) is asyncio.current_task():  # else it was replaced; CPython may lose a cancellation
+        if self._epochs[identity] == epoch:  # else it was replaced; CPython may lose a cancellation
             self.pushed(identity)
 
     def pushed(self, identity: bytes) -> None:
