@@ -79,6 +79,11 @@ def test_private_keys_at_the_edges():
         raises(ValueError, None, p256.sign, octets(1), bytes(32), wrong)
 
 
+def test_a_source_of_the_same_number_makes_no_key_and_does_not_hang():
+    for wrong in (b"\0", b"\xff"):
+        assert raises(ValueError, curve.generate, lambda count, wrong=wrong: wrong * count)
+
+
 def test_points_and_signatures_that_are_none():
     for wrong in (b"", b"\0", bytes(65), POINT[:-1], POINT + b"\0", b"\2" + POINT[1:33], b"\5" + POINT[1:], POINT[:-1] + b"\0"):
         raises(ValueError, None, p256.ecdh, octets(1), wrong)

@@ -43,11 +43,12 @@ def name():
 
 
 def generate(random):
-    """Return a new private key, by rejection (FIPS 186-5, appendix A.2.2)."""
-    while True:
+    """Return a new private key, by rejection (FIPS 186-5, appendix A.2.2); raises ValueError if `random` returns the like of 0."""
+    for _ in range(9):  # good numbers are rejected nine times in a row once in 2^288
         private = random(32)
         if 0 < int.from_bytes(private, "big") < _N:
             return private
+    raise ValueError("random")
 
 
 def nonces(private, digest, noise):

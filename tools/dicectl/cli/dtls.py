@@ -6,10 +6,10 @@ The keys are pre-shared, raw public keys or certificates: see dicectl.net.creden
 """
 
 import json
-from pathlib import Path
 
 import rich_click as click
 
+from dicectl import small_file
 from dicectl.errors import USAGE, CommandError
 from dicectl.text import printable
 
@@ -51,7 +51,10 @@ def _options(function):
 
 def _key(path, identity):
     """Return the key from a file, or prompt for it. It is no argument, because other users can read arguments."""
-    text = Path(path).read_text(errors="replace") if path else click.prompt(f"Key of {identity} in hex", hide_input=True, err=True)
+    if path:
+        text = small_file.read(path, "a key in hex").decode("latin-1")
+    else:
+        text = click.prompt(f"Key of {identity} in hex", hide_input=True, err=True)
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:

@@ -36,7 +36,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from dice.limits import CERTIFICATES_MAX
 from dice.store import sync
-from dicectl import private_file, system
+from dicectl import private_file, small_file, system
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.certificate_file import CertificateFile, pem
 
@@ -88,10 +88,7 @@ def public_key(path):
 
     The file is PEM or DER, of a public key or of a certificate signing request, or the point of a raw public key in hex.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
+    data = small_file.read(path, "a public key or a request")
     if b"PRIVATE KEY-----" in data:
         raise CommandError(f"{path} contains a private key, which belongs on its device: give its public key, or a request", USAGE)
     key, proved = _decoded(data), False

@@ -12,9 +12,8 @@ import os
 import re
 import stat
 import time
-from pathlib import Path
 
-from dicectl import system
+from dicectl import small_file, system
 from dicectl.errors import USAGE, CommandError
 
 MAKE_KEY = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE"
@@ -142,13 +141,6 @@ def _clock():
     return int(time.time())
 
 
-def _read(path, what):
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise _usage(f"{path}, which should contain {what}, cannot be read: {error.strerror}")
-
-
 def private_key(path, passphrase_path, ask, warn):
     """Return the private key, 32 bytes, of a file in PEM: PKCS8 or SEC1, encrypted or not; raises CommandError.
 
@@ -157,7 +149,7 @@ def private_key(path, passphrase_path, ask, warn):
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    data = _read(path, "a private key")
+    data = small_file.read(path, "a private key")
     if not system.WINDOWS and os.stat(path).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         warn(f"warning: others can read or change {path}, which contains a private key: chmod 600 {path}")
     found = _PRIVATE_KEY.search(data)
@@ -177,7 +169,7 @@ def private_key(path, passphrase_path, ask, warn):
 
 
 def _passphrase(path, passphrase_path, ask):
-    given = _read(passphrase_path, "a passphrase").rstrip(b"\r\n") if passphrase_path else ask(path)
+    given = small_file.read(passphrase_path, "a passphrase").rstrip(b"\r\n") if passphrase_path else ask(path)
     if not given:
         raise _usage(f"{path} is encrypted: name a file with its passphrase, --passphrase-file FILE")
     return given
@@ -196,7 +188,7 @@ def _check_curve(key, path):
 def _load_certificates(path):
     from cryptography import x509
 
-    data = _read(path, "certificates")
+    data = small_file.read(path, "certificates")
     try:
         if b"-----BEGIN" in data:
             return x509.load_pem_x509_certificates(data)
@@ -262,7 +254,7 @@ def peer_key(text):
     with such digits, as a device writes them.
     """
     is_file = os.path.exists(text)
-    data = _read(text, "the public key of the peer") if is_file or not _DIGITS.fullmatch(text) else b""
+    data = small_file.read(text, "the public key of the peer") if is_file or not _DIGITS.fullmatch(text) else b""
     digits = (data.decode("latin-1").strip() if is_file else text).removeprefix("sha256:").replace(":", "")
     if not re.fullmatch(r"[0-9a-fA-F]+", digits):
         return _point(data, text)
