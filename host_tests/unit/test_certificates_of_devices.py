@@ -7,6 +7,7 @@ import json
 import os
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import dice
 from dice.aio.coap import Coap
@@ -160,6 +161,55 @@ def test_a_node_accepts_only_the_keys_that_are_pinned(tmp_path):
     run(tmp_path, scenario)
 
 
+def test_pins_come_from_provisioning_and_lock_nobody_out_by_mistake(tmp_path):
+    """An authority that is trusted for devices could certify another manager; those with pins refuse that one."""
+
+    async def scenario(town):
+        def certify(ca, pins=None, new=False):
+            point = bytes.fromhex(town.do("public_key", new=new)["point"])
+            chain, anchor = signing.sign(ca, point, "manager.house", "server", now=town.wall())
+            return town.do("certify", chain=chain, anchors=[anchor], pins=pins)
+
+        async def connected(*nodes):
+            town.kill()
+            await town.start()
+            await asyncio.sleep(300)
+            return {node for node in nodes if node.identity in town.service.kdc.connected}
+
+        first = town.add("signed-1")
+        top = own_keys.fingerprint(authority_point(town.ca)).hex()
+        assert certify(town.ca, [top, top])["pins"] == [top]
+        second = town.add("signed-2")
+        assert "pins" not in first.stored and second.stored["pins"] == [top]
+        assert await connected(first, second) == {first, second}
+        certify(town.ca, new=True)  # the pins stay, and are those of an authority
+        assert await connected(first, second) == {first, second}
+        other = tmp_path / "other"
+        authority.new(other, "other", now=town.wall())
+        with pytest.raises(CommandError, match="neither its key nor one of its authorities is pinned; --pin pins others"):
+            certify(other)
+        assert await connected(first, second) == {first, second}
+        own = town.do("public_key")["fingerprint"]
+        assert certify(other, [own])["pins"] == [own]
+        with pytest.raises(CommandError, match="is pinned"):
+            certify(other, new=True)
+        third = town.do("provision", name="third", groups={})
+        assert "pins" not in third, "a pre-shared key has nothing to pin"
+        replaced, _ = town.made("replace", "signed-2")
+        assert replaced["pins"] == [own]
+        assert certify(other, [])["pins"] == []
+        fourth = town.add("signed-4")
+        assert "pins" not in fourth.stored
+        assert await connected(fourth) == {fourth}
+
+    run(tmp_path, scenario)
+
+
+def authority_point(folder):
+    """Return the point of the key of an authority."""
+    return authority.Authority(folder).anchor.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
 @pytest.mark.parametrize("end", ["wipe", "replace"])
 def test_what_a_deleted_device_had_ends_at_once(tmp_path, end):
     """Also though its certificate never expires, and the new device has one of the same name."""
@@ -212,4 +262,16 @@ def test_a_manager_is_certified_and_devices_are_signed_by_commands(manager, tmp_
     again = manager("provision", "replace", "lamp", "--ca", "home-ca", "--to", "lamp", "--json")
     assert again["fingerprint"] != made["fingerprint"]
     files = [path for path in tmp_path.rglob("*") if path.is_file() and stored["private"].encode() in path.read_bytes()]
+    pinned = manager("manager", "certify", "home-ca", "--name", "manager.house", "--pin", "home-ca/ca.pem", "--pin", "manager")
+    assert pinned.count("demand one of these keys, too") == 1
+    pins = manager("manager", "certify", "home-ca", "--name", "manager.house", "--json")["pins"]
+    assert len(pins) == 2 and all(pin in pinned for pin in pins)
+    manager("provision", "replace", "lamp", "--ca", "home-ca", "--to", "lamp")
+    assert json.loads((tmp_path / "lamp" / "node.json").read_text())["pins"] == pins
+    manager("ca", "new", "other-ca")
+    other = ("manager", "certify", "other-ca", "--name", "manager.house", "--new-key")
+    assert "is pinned; --pin pins others" in manager(*other, status=2)
+    assert "not both" in manager(*other, "--no-pins", "--pin", "manager", status=2)
+    assert "is no public key" in manager(*other, "--pin", "home-ca/certificates.jsonl", status=2)
+    assert manager(*other, "--no-pins", "--json")["pins"] == []
     assert files == [] and stored["private"] not in json.dumps([made, shown, again])

@@ -22,16 +22,21 @@ class CertificateRequests:
     def do_public_key(self, new=False):
         """Return the public key of the manager's certificate, a point in hex, its fingerprint, and the name in there or None.
 
-        `new`: that of another key, which the next certify may store.
+        "pins" has the fingerprints that devices pin which are provisioned now. `new`: the key is another one, which the next
+        certify may store.
         """
         self._new = curve.generate(os.urandom) if new else None
         point = curve.public(self._new or own_keys.certified(self._service.registry))
-        setting = self._service.registry.setting(certificates.SETTING)
-        return {"point": point.hex(), "fingerprint": own_keys.fingerprint(point).hex(), "name": setting and setting["name"]}
+        setting = self._service.registry.setting(certificates.SETTING) or {}
+        found = {"point": point.hex(), "fingerprint": own_keys.fingerprint(point).hex()}
+        return {**found, "name": setting.get("name"), "pins": setting.get("pins", [])}
 
-    def do_certify(self, chain, anchors):
-        """Store the certificate of the manager, from its next start on, and one more authority that it trusts."""
-        certificates.certify(self._service.registry, chain, anchors, self._new)
+    def do_certify(self, chain, anchors, pins=None):
+        """Store the certificate of the manager, from its next start on, and one more authority that it trusts.
+
+        `pins`: fingerprints of keys, one of which devices will demand of it; None: those of before.
+        """
+        certificates.certify(self._service.registry, chain, anchors, self._new, pins)
         return self.do_public_key()
 
     def do_expiring(self, names):

@@ -19,7 +19,8 @@ from dicectl.manager.registry.public_keys import CERTIFICATE, PublicKey
 from dicectl.reasons import describe
 
 OFFERED_MAX_BYTES = 1100  # of a chain that goes to a device in one CoAP message
-SETTING = "certificate"  # {"chain": [DER in hex, ...], "anchors": likewise, "name": of the manager in its certificate}
+# {"chain": [DER in hex, ...], "anchors": likewise, "name": of the manager in its certificate, "pins": [fingerprint in hex, ...]}
+SETTING = "certificate"
 
 
 def decoded(texts):
@@ -32,10 +33,14 @@ def trust(setting):
     return Trust(decoded(setting["anchors"]))
 
 
-def checked(registry, chain, anchors, private):
-    """Return the setting for the chain of a private key of the manager, and more anchors beside its own; raises CommandError."""
+def checked(registry, chain, anchors, private, pins=None):
+    """Return the setting for the chain of a private key of the manager, and more anchors beside its own; raises CommandError.
+
+    `pins`: the keys, fingerprints in hex, one of which devices will demand of it, in addition; None: those of before.
+    """
     before = registry.setting(SETTING) or {"anchors": []}
-    found = {"chain": chain, "anchors": list(dict.fromkeys([*before["anchors"], *anchors]))}
+    pins = before.get("pins", []) if pins is None else list(dict.fromkeys(pins))
+    found = {"chain": chain, "anchors": list(dict.fromkeys([*before["anchors"], *anchors])), "pins": pins}
     try:
         pinned = Trust(decoded(anchors or before["anchors"]), [_fingerprint(decoded(chain)[0], None)])
         leaf = verify(decoded(chain), pinned, None, int(registry.now()), USAGE_SERVER)
@@ -46,17 +51,26 @@ def checked(registry, chain, anchors, private):
         raise CommandError("this certificate is of another key than that of the manager", USAGE)
     if not leaf.names:
         raise CommandError("the certificate of a manager needs a DNS name", USAGE)
-    return {**found, "name": leaf.names[0].decode()}
+    name = leaf.names[0].decode()
+    try:
+        verify(decoded(chain), Trust(decoded(found["anchors"]), decoded(pins)), name, int(registry.now()), USAGE_SERVER)
+    except DiceError:  # all but the pins was checked above
+        told = "devices that pin keys would refuse this certificate: neither its key nor one of its authorities is pinned"
+        raise CommandError(f"{told}; --pin pins others in devices that follow, --no-pins none", USAGE)
+    return {**found, "name": name}
 
 
-def certify(registry, chain, anchors, private=None):
-    """Store the chain of the manager, and more anchors, DER in hex; raises CommandError. `private`: its new private key, if any."""
-    setting = checked(registry, chain, anchors, private or own_keys.certified(registry))
+def certify(registry, chain, anchors, private=None, pins=None):
+    """Store the chain of the manager, and more anchors, DER in hex; raises CommandError.
+
+    `private`: its new private key, if any; `pins` as for checked().
+    """
+    setting = checked(registry, chain, anchors, private or own_keys.certified(registry), pins)
     with registry.together():
         registry.store_setting(SETTING, setting)
         if private:
             registry.store_own_key(CERTIFICATE, private)
-        registry.log("certified", name=setting["name"])
+        registry.log("certified", name=setting["name"], **({} if pins is None else {"pins": setting["pins"]}))
 
 
 def _fingerprint(der, leaf):

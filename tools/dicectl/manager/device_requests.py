@@ -162,6 +162,8 @@ class DeviceRequests:
         if chain:
             setting = registry.setting(certificates.SETTING)
             credential |= {"chain": chain, "anchors": setting["anchors"], "server": setting["name"]}
+            if setting.get("pins"):
+                credential["pins"] = setting["pins"]
             credential["since"] = certificates.read_leaf(bytes.fromhex(chain[0])).not_before
         return {
             "name": name,

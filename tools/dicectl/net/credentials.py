@@ -262,7 +262,7 @@ def peer_key(text):
         return bytes.fromhex(digits)
     shown = text if is_file else f"{text[:16]}..."
     if len(digits) not in (_POINT_HEX, _SPKI_HEX):
-        raise _usage(f"--peer-key {shown} is no point of 65 bytes, no public key of 91 and no SHA-256 of 32")
+        raise _usage(f"{shown} is no point of 65 bytes, no public key of 91 and no SHA-256 of 32")
     head = _SPKI_HEAD.hex() if len(digits) == _POINT_HEX else ""
     return _point(bytes.fromhex(head + digits), shown)
 
