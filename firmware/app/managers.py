@@ -14,6 +14,7 @@ from binascii import hexlify, unhexlify
 
 import dice
 from dice import BAD_REQUEST, CHANGED, POST, PUT, DiceError, Psk, replace_file
+from dice.aio.wait import wait_for
 
 MANAGERS_MAX = 8
 _HOST_MAX_BYTES = 253
@@ -110,7 +111,7 @@ class Managers:
         failure, look_up_s = None, _LOOK_UP_S
         for manager in managers:
             try:
-                host = await asyncio.wait_for(self._look_up_host(manager["host"]), look_up_s)
+                host = await wait_for(self._look_up_host(manager["host"]), look_up_s)
             except (OSError, MemoryError, ValueError, asyncio.TimeoutError) as error:  # ValueError: no host can have this name
                 failure = error if isinstance(error, OSError) else OSError(errno.EINVAL)
                 look_up_s = _NEXT_LOOK_UP_S

@@ -199,11 +199,6 @@ class SteppedAsyncio:
         """Let the search decide."""
         await Waiting(seconds)
 
-    async def wait_for(self, awaitable, seconds):
-        """Let the search decide."""
-        awaitable.close()
-        await Waiting(None)
-
 
 def run_delivery(delivery):
     """Run the task of the group manager until it waits for the next change or deadline."""
@@ -283,6 +278,11 @@ async def _wait(socket, deadline):
     await Waiting(None)
 
 
+async def _wait_for(awaitable, seconds):
+    awaitable.close()
+    await Waiting(None)
+
+
 def _read_file(path, decode):
     data = DISK.get(path)
     return None if data is None else decode(data)
@@ -298,6 +298,7 @@ REPLACED = {
     "read_file": _read_file,
     "replace_file": _replace_file,
     "wait": _wait,
+    "wait_for": _wait_for,
     "Coap": Session,
 }
 

@@ -12,7 +12,6 @@ import errno
 import functools
 import json
 import random
-import types
 
 from dice.aio import kdc, managed
 from dice.aio.coap import Coap
@@ -168,17 +167,16 @@ class Node(VirtualNode):
         settings = json.loads((self._path / "node.json").read_text())
         look_up = functools.partial(self._network.look_up, self.name)
         managers = app_managers().Managers(settings, str(self._path / "node.json"), look_up)
-        while self.managed is managed_group:
+        while True:
             peer = None
             try:
                 self._obey(await managed_group.resume())
                 connection = await managers.connect(self._host)
                 peer = Coap(connection, Router({**managed_group.routes, **managers.routes}))
-                if self.managed is managed_group:  # else the power was cut; CPython's wait_for() may lose a cancellation
-                    self._peer = peer
-                    self._obey(await managed_group.join(peer))
-                    pause_s = AGAIN_S
-                    await managed_group.stay(peer)
+                self._peer = peer
+                self._obey(await managed_group.join(peer))
+                pause_s = AGAIN_S
+                await managed_group.stay(peer)
             except (DiceError, OSError):
                 pass  # such as a manager that is away, or refuses us
             finally:
@@ -353,8 +351,7 @@ class Town:
 def time_lapse(town, monkeypatch):
     """Make polls rare in lapse(), and the periods of the manager and of lifetimes longer."""
     with monkeypatch.context() as patch:
-        shim = types.SimpleNamespace(sleep=asyncio.sleep, TimeoutError=asyncio.TimeoutError, wait_for=town.poll)
-        patch.setattr(managed, "asyncio", shim)
+        patch.setattr(managed, "wait_for", town.poll)
         patch.setattr(managed, "MANAGED_POLL_S", POLL_S)
         patch.setattr(member, "LIFETIME_UNIT_MAX_S", DAY_S)
         for module in (listener, session_index):

@@ -249,7 +249,7 @@ def test_what_the_manager_says_of_a_member_is_true_within_the_bound(tmp_path, se
         elif house.presence(name) == CONNECTED and node._peer and not node._peer.ended:
             for task in node._tasks:
                 task.cancel()
-            await asyncio.sleep(1)  # before CPython 3.12, wait_for() can miss that it is cancelled
+            await asyncio.sleep(0)
             if kind == "sleep":
                 try:
                     await node.managed.report(node._peer, 50_000)

@@ -61,10 +61,12 @@ class Stream:
         """Return the next value, or None if there is none soon."""
         import asyncio
 
+        from dice.aio.wait import wait_for
+
         if not self._values:
             self._arrived.clear()
             try:
-                await asyncio.wait_for(self._arrived.wait(), _HUNG_UP_S)
+                await wait_for(self._arrived.wait(), _HUNG_UP_S)
             except asyncio.TimeoutError:
                 return None
         return self._values.popleft()
@@ -100,6 +102,8 @@ async def serve(path, handle, who):
     """
     import asyncio
 
+    from dice.aio.wait import wait_for
+
     async def answer(request):
         try:
             found = handle(request)
@@ -111,7 +115,7 @@ async def serve(path, handle, who):
 
     async def respond(reader, writer):
         try:
-            answered = await answer(json.loads(await asyncio.wait_for(reader.readline(), _REQUEST_S)))
+            answered = await answer(json.loads(await wait_for(reader.readline(), _REQUEST_S)))
             if isinstance(answered.get("ok"), Stream):
                 await _stream(answered["ok"], writer)
                 return

@@ -8,6 +8,7 @@ from .._compat import ticks_add, ticks_diff
 from .._typing import TYPING
 
 if TYPING:
+    from collections.abc import Awaitable
     from typing import Any
 
 _POLL_S = 0.01
@@ -18,11 +19,30 @@ def now() -> int:
     return ticks_add(int(asyncio.get_running_loop().time() * 1000), 0)
 
 
+async def wait_for(awaitable: "Awaitable[Any]", timeout_s: "float | None") -> "Any":
+    """Return what `awaitable` does; raises asyncio.TimeoutError after `timeout_s` seconds (None: never), as asyncio.wait_for().
+
+    That of CPython before 3.12 goes on as if nothing had happened when it is cancelled in the moment in which it ends.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait((task,), timeout=timeout_s)
+    finally:
+        while not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+        failure = None if task.cancelled() else task.exception()  # asked for, also if we were cancelled
+    if task.cancelled():
+        raise asyncio.TimeoutError
+    if failure:
+        raise failure
+    return task.result()
+
+
 async def wait(sock: "Any", deadline: "int | None") -> None:
     """Wait until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline`, which may be None.
 
-    asyncio.wait_for is not used: its task would outlive a cancelled one and unregister a later socket with the same number,
-    and before CPython 3.12 it can swallow a cancellation.
+    No task is made for that: it would outlive a cancelled one, and unregister a later socket with the same number.
     """
     loop = asyncio.get_running_loop()
     left_s = None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000

@@ -14,7 +14,7 @@ from .._typing import TYPING
 from ..coap.codes import NOT_FOUND
 from ..coap.exchange import Endpoint, Exchange
 from ..limits import COAP_ACK_TIMEOUT_MS
-from .wait import now
+from .wait import now, wait_for
 
 if TYPING:
     from collections.abc import Callable, Sequence
@@ -144,7 +144,7 @@ class Coap:
         self._changed.clear()
         deadline = self.endpoint.deadline()
         try:
-            await asyncio.wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
+            await wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
         except asyncio.TimeoutError:
             if self.endpoint.timeout(now()):
                 self._changed.set()

@@ -31,6 +31,7 @@ from ..limits import (
 from ..reasons import E_CLOSED, E_NO_ANSWER, E_REFUSED
 from ..store import read_file, replace_file
 from .group import join
+from .wait import wait_for
 
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
@@ -135,7 +136,7 @@ class ManagedGroup:
         limit_s, pause_s = self._period_s, MISSED_EPOCH_MIN_S
         while True:
             try:
-                await asyncio.wait_for(manager.closed(), MANAGED_POLL_S)
+                await wait_for(manager.closed(), MANAGED_POLL_S)
             except asyncio.TimeoutError:
                 pass
             if manager.ended:

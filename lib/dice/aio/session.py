@@ -17,7 +17,7 @@ from ..errors import CLOSED, DATA, NONE, PeerError
 from ..limits import DATAGRAM_MAX_BYTES, MESSAGES_MAX, TIMER_MS
 from ..reasons import E_STALLED
 from ..transport import network_or_udp
-from .wait import now, repeat, wait
+from .wait import now, repeat, wait, wait_for
 
 if TYPING:
     from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ async def connect(
     session = Session(role, RecordLayer(), now(), timer_ms, mtu)
     connection = attach(session, address, transport, network)
     try:
-        await asyncio.wait_for(connection.opened(), timeout_s)
+        await wait_for(connection.opened(), timeout_s)
     except asyncio.TimeoutError:
         session.give_up()
         connection.close()

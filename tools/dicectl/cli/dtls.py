@@ -227,15 +227,14 @@ async def _connect(address, exchange, options, resumption):
 
 async def _converse(connection, message, timeout_s):
     """Send a message and return its answer; without a message, connect standard input and output to the peer."""
-    import asyncio
-
+    from dice.aio.wait import wait_for
     from dicectl.net.watched import pipe
 
     if message is None:
         await pipe(connection)
         return None
     await connection.send(message.encode())
-    answer = await asyncio.wait_for(connection.receive(), timeout_s)
+    answer = await wait_for(connection.receive(), timeout_s)
     text = (answer or b"").decode(errors="replace")
     click.echo(printable(text.rstrip("\n"), "\n\t"))
     return text

@@ -16,7 +16,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from dice.aio.wait import now
+from dice.aio.wait import now, wait_for
 from dice.crypto import curve
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import authority
@@ -119,7 +119,7 @@ class Authorities:
         registry = self._service.registry
         self.own = own_keys.fingerprint(curve.public(own_keys.certified(registry))) if registry.own_key(RPK) else None
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.step(), _BEGIN_S)
+            await wait_for(self.step(), _BEGIN_S)
 
     async def run(self):
         """Look endlessly; never returns."""

@@ -15,6 +15,7 @@ import secrets
 
 import dice
 from dice.aio.coap import Coap
+from dice.aio.wait import wait_for
 from dice.coap.codes import BAD_REQUEST, CHANGED, CONTENT, FORBIDDEN, POST, SERVICE_UNAVAILABLE
 from dice.coap.resource import Router
 from dice.dtls.contact import CONTACT_NONCE_BYTES, code, commitment
@@ -160,7 +161,7 @@ class Contact:
             keys = RawPublicKeyServer(own_keys.private(self._service.registry), self._admits)
             options = {"sessions_max": SESSIONS_MAX, "half_open_max": HALF_OPEN_MAX, "remember": None, "timer_ms": 1000}
             self._server = await dice.serve(self._port, keys, self._serve, transport=transport, **options)
-            await asyncio.wait_for(self._ended.wait(), self._wait_s)
+            await wait_for(self._ended.wait(), self._wait_s)
         except asyncio.TimeoutError:
             self.attempt.fail("nobody has finished it in time")
         except Exception as error:  # such as a port that another program has
@@ -183,7 +184,7 @@ class Contact:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(coap.closed(), SILENT_S)
+                    await wait_for(coap.closed(), SILENT_S)
                     break
                 except asyncio.TimeoutError:
                     if self.attempt.device != device or self.attempt.state == WAITING:

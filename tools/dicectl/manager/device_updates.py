@@ -11,6 +11,7 @@ the device has: both certificates are good. It stores the new one beside the old
 import asyncio
 import json
 
+from dice.aio.wait import wait_for
 from dice.coap.codes import CHANGED, METHOD_NOT_ALLOWED, NOT_FOUND, POST, PUT
 from dice.dtls.kx_cert import read_chain
 from dice.limits import DATAGRAM_MAX_BYTES
@@ -132,7 +133,7 @@ class DeviceUpdates:
 
     async def _step(self):
         try:
-            await asyncio.wait_for(self._changed.wait(), _STORE_S if self.told else None)
+            await wait_for(self._changed.wait(), _STORE_S if self.told else None)
         except asyncio.TimeoutError:
             pass
         self._changed.clear()

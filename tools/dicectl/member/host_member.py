@@ -18,6 +18,7 @@ import dice
 from dice.aio.coap import Coap
 from dice.aio.group_coap import request_group
 from dice.aio.managed import ManagedGroup
+from dice.aio.wait import wait_for
 from dice.coap.codes import GET
 from dice.coap.resource import Router
 from dice.errors import DiceError, PeerError, StoreError
@@ -152,7 +153,7 @@ class HostMember:
         """Return a network that knows the addresses of the managers whose names were found."""
         hosts = {manager["host"]: manager["port"] for manager in self._managers.listed()}
         found = await asyncio.gather(
-            *[asyncio.wait_for(resolved(host, port), timeout_s) for host, port in hosts.items()], return_exceptions=True
+            *[wait_for(resolved(host, port), timeout_s) for host, port in hosts.items()], return_exceptions=True
         )
         return _ResolvedNetwork(dict(zip(hosts, found)))
 
@@ -164,7 +165,7 @@ class HostMember:
             kept = await managed.resume()
         try:
             if kept:
-                await asyncio.wait_for(self.connect(KEPT_S), KEPT_MAX_S)
+                await wait_for(self.connect(KEPT_S), KEPT_MAX_S)
             else:
                 await self.connect()
             return await managed.join(self.coap), None
@@ -195,7 +196,7 @@ class HostMember:
         try:
             if self.coap and not self.coap.ended:
                 with contextlib.suppress(Exception):  # then the manager learns it the next time
-                    await asyncio.wait_for(self._report(self.coap), _REPORT_S)
+                    await wait_for(self._report(self.coap), _REPORT_S)
         finally:
             for managed in self.managed.values():
                 managed.leave()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 
+from dice.aio.wait import wait_for
 from dice.errors import DiceError
 from dice.group.gsa import decode
 from dice.reasons import E_REFUSED
@@ -259,7 +260,7 @@ class Resident(HostMember):
     async def _send_soon(self, name, data):
         """Send as soon as there is a group and a network; raises CommandError if there is none soon."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._tried[name].wait(), KEPT_S)
+            await wait_for(self._tried[name].wait(), KEPT_S)
         self._tried[name].set()
         if name in self._refused:
             raise CommandError(f"not sent: the manager says that this is no member of {name}: {self.errors[name]}")

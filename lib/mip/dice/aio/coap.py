@@ -15,7 +15,7 @@ _TYPING = const(0)
 _NOT_FOUND = const(0x84)
 from ..coap.exchange import Endpoint, Exchange
 _COAP_ACK_TIMEOUT_MS = const(2000)
-from .wait import now
+from .wait import now, wait_for
 
 if _TYPING:
     from collections.abc import Callable, Sequence
@@ -145,7 +145,7 @@ class Coap:
         self._changed.clear()
         deadline = self.endpoint.deadline()
         try:
-            await asyncio.wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
+            await wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
         except asyncio.TimeoutError:
             if self.endpoint.timeout(now()):
                 self._changed.set()

@@ -18,7 +18,7 @@ from ..errors import FormatError
 from ..group.gsa_encode import encode
 _DELIVERY_BURST_MS = const(1000); _DELIVERY_RETRY_MS = const(5_000)
 from ..wire import Reader
-from .wait import now, repeat
+from .wait import now, repeat, wait_for
 
 _REPORT_BYTES = const(19)
 _NO_BACK_BYTES = const(15)  # without `back_s`
@@ -153,7 +153,7 @@ class KeyDelivery:
             await asyncio.sleep(max(0, ticks_diff(due, now())) / 1000)
         end = manager.deadline()
         try:
-            await asyncio.wait_for(self.changed.wait(), None if end is None else max(0, ticks_diff(end, now())) / 1000)
+            await wait_for(self.changed.wait(), None if end is None else max(0, ticks_diff(end, now())) / 1000)
         except asyncio.TimeoutError:
             pass
 

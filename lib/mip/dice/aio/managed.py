@@ -32,6 +32,7 @@ _GRACE_MS = const(60_000); _MANAGED_POLL_S = const(5); _MISSED_EPOCH_MIN_S = con
 _E_CLOSED = const(17); _E_NO_ANSWER = const(51); _E_REFUSED = const(61)
 from ..store import read_file, replace_file
 from .group import join
+from .wait import wait_for
 
 _REPORT_BYTES = const(15)
 _FORGED_AT = const(11)
@@ -136,7 +137,7 @@ class ManagedGroup:
         limit_s, pause_s = self._period_s, _MISSED_EPOCH_MIN_S
         while True:
             try:
-                await asyncio.wait_for(manager.closed(), _MANAGED_POLL_S)
+                await wait_for(manager.closed(), _MANAGED_POLL_S)
             except asyncio.TimeoutError:
                 pass
             if manager.ended:

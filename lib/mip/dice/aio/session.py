@@ -18,7 +18,7 @@ from ..errors import PeerError; _CLOSED = const(5); _DATA = const(1); _NONE = co
 _DATAGRAM_MAX_BYTES = const(1232); _MESSAGES_MAX = const(8); _TIMER_MS = const(9_000)
 _E_STALLED = const(53)
 from ..transport import network_or_udp
-from .wait import now, repeat, wait
+from .wait import now, repeat, wait, wait_for
 
 if _TYPING:
     from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ async def connect(
     session = Session(role, RecordLayer(), now(), timer_ms, mtu)
     connection = attach(session, address, transport, network)
     try:
-        await asyncio.wait_for(connection.opened(), timeout_s)
+        await wait_for(connection.opened(), timeout_s)
     except asyncio.TimeoutError:
         session.give_up()
         connection.close()

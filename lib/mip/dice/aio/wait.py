@@ -7,7 +7,8 @@
 of `dice.aio` takes the time from here, so an event loop with a clock of its own needs no patch.
 
 `wait(sock, deadline)` waits until `sock`, or an asyncio.Event in its place, is readable, or until the ticks `deadline` (None: for
-as long as it takes). `repeat(owner, step)` is the loop of every task that reads a transport.
+as long as it takes). `wait_for` is that of asyncio; before CPython 3.12 asyncio's own may lose a cancellation. `repeat(owner,
+step)` is the loop of every task that reads a transport.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ _PAUSE_S = 0.1  # after a step that failed: the next may find memory, or the int
 _FAILED_MAX = const(50)  # steps in a row, 5 s
 
 if MICROPYTHON:
-    from asyncio import core  # type: ignore[attr-defined]
+    from asyncio import core, wait_for  # type: ignore[attr-defined]
     from time import ticks_ms as now  # type: ignore[attr-defined] # the clock of MicroPython's event loop
 
     def _readable(sock: "Any") -> "Any":
@@ -37,11 +38,11 @@ if MICROPYTHON:
             await arrival
         else:
             try:
-                await asyncio.wait_for(arrival, max(0, ticks_diff(deadline, now())) / 1000)
+                await wait_for(arrival, max(0, ticks_diff(deadline, now())) / 1000)
             except asyncio.TimeoutError:
                 pass
 else:
-    from ._cpython import now, wait  # noqa: F401 - for all of dice.aio
+    from ._cpython import now, wait, wait_for  # type: ignore[assignment] # noqa: F401 - for all of dice.aio
 
 
 async def repeat(owner: "Any", step: "Callable[[], Awaitable[object]]") -> None:

@@ -15,6 +15,7 @@ import shlex
 import shutil
 import signal
 
+from dice.aio.wait import wait_for
 from dicectl.errors import USAGE, CommandError
 from dicectl.reasons import describe
 
@@ -122,7 +123,7 @@ class Alerts:
             start_new_session=True,
         )
         try:
-            await asyncio.wait_for(process.communicate(given), TIMEOUT_S)
+            await wait_for(process.communicate(given), TIMEOUT_S)
         except asyncio.TimeoutError:
             raise CommandError(f"it took more than {TIMEOUT_S} s, and was ended") from None
         finally:
