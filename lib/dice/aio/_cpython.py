@@ -27,16 +27,21 @@ async def wait_for(awaitable: "Awaitable[Any]", timeout_s: "float | None") -> "A
     task = asyncio.ensure_future(awaitable)
     try:
         await asyncio.wait((task,), timeout=timeout_s)
-    finally:
-        while not task.done():
-            task.cancel()
-            await asyncio.wait((task,))
-        failure = None if task.cancelled() else task.exception()  # asked for, also if we were cancelled
+    except asyncio.CancelledError:
+        await _end(task)
+        raise
+    await _end(task)
     if task.cancelled():
         raise asyncio.TimeoutError
-    if failure:
-        raise failure
     return task.result()
+
+
+async def _end(task: "asyncio.Future[Any]") -> None:
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # asked for, also if nobody does
 
 
 async def wait(sock: "Any", deadline: "int | None") -> None:
