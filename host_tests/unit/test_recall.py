@@ -362,6 +362,7 @@ def test_a_recall_survives_an_address_that_cannot_be_reached_and_a_registry_that
         rows = house.service.registry.sessions()
         first = next(iter(rows))
         house.service.registry.store_sessions({first: dataclasses.replace(rows[first], address=[1, "x"])})
+        house.service.registry.flush()
         house.kill()
         await house.start()
         house.service.transport.socket.family = socket.AF_INET
@@ -372,6 +373,7 @@ def test_a_recall_survives_an_address_that_cannot_be_reached_and_a_registry_that
         house.service.registry.store_sessions = fails
         await house.until(lambda: house.back() == 1, BACK_S)
         await asyncio.sleep(60)
+        assert house.back() == 1 and first not in house.service.kdc.connected
         assert house.service.recall.overrun >= 2 and "the recall of devices" in house.service.troubles()
         assert not house.service._recalling.done()
 
