@@ -60,6 +60,10 @@ TASKS = {
         f"{P}a_handler_that_raises_costs_its_own_session_and_is_kept",
         "host_tests/portable/test_aio_session.py::test_a_client_that_gets_no_task_is_notified",
     ],
+    "lib/dice/aio/_cpython.py:wait_for": [
+        "host_tests/unit/test_wait_for.py::test_whoever_is_cancelled_does_not_go_on",
+        "host_tests/unit/test_wait_for.py::test_a_time_out_ends_what_was_awaited",
+    ],
     "lib/dice/aio/slip_host.py:SlipHost._add": [f"{P}a_host_on_a_line_survives_each_exception_of_the_line", GONE],
     "lib/dice/aio/coap.py:Coap.__init__": [f"{C}a_coap_session_survives_each_exception_that_a_datagram_causes"],
     "lib/dice/aio/group_coap.py:Responder.respond": [f"{C}a_response_that_cannot_be_sent_costs_itself"],
