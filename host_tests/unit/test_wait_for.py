@@ -3,7 +3,6 @@
 """dice.aio.wait.wait_for: as asyncio.wait_for(), but a task that is cancelled ends, whatever else happens in that moment."""
 
 import asyncio
-import gc
 import re
 
 import pytest
@@ -22,7 +21,6 @@ def run(scenario):
     async def watched():
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
         await scenario()
-        gc.collect()
         await asyncio.sleep(0)
 
     VirtualNetwork(lambda sides: 0).run(watched)
