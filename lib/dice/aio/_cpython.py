@@ -24,24 +24,12 @@ async def wait_for(awaitable: "Awaitable[Any]", timeout_s: "float | None") -> "A
 
     That of CPython before 3.12 goes on as if nothing had happened when it is cancelled in the moment in which it ends.
     """
-    loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(awaitable)
-    over = loop.create_future()  # asyncio.wait() would do the same in twice the time
-
-    def end(_: object = None) -> None:
-        if not over.done():
-            over.set_result(None)
-
-    task.add_done_callback(end)
-    timer = None if timeout_s is None else loop.call_later(timeout_s, end)
     try:
-        await over
+        await asyncio.wait((task,), timeout=timeout_s)
     except asyncio.CancelledError:
         await _end(task)
         raise
-    finally:
-        if timer:
-            timer.cancel()
     await _end(task)
     if task.cancelled():
         raise asyncio.TimeoutError
