@@ -3,8 +3,6 @@
 """The state of the key deliveries of dice.aio.kdc, with members that are doubles."""
 
 import asyncio
-import contextlib
-import gc
 import os
 from types import SimpleNamespace
 
@@ -173,38 +171,6 @@ def test_a_member_that_did_not_take_the_last_epoch_gets_the_next_one_at_once():
         kdc.close()
 
     asyncio.run(asyncio.wait_for(main(), 4))
-
-
-class LosingMember(FakeMember):
-    """A member whose request loses its cancellation, as asyncio.wait_for() of CPython does when the response arrives with it."""
-
-    async def request(self, code, path, payload):
-        self.bodies.append(payload)
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.let.wait()
-
-
-def test_a_push_that_was_replaced_leaves_its_successor_alone():
-    async def main():
-        manager, kdc = group({b"lamp": LISTENER})
-        failures = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-        kdc.connected[b"lamp"] = lamp = LosingMember()
-        await until(lambda: lamp.bodies)
-        for _ in range(2):
-            lamp.bodies.clear()
-            manager.rekey(now())
-            kdc.changed("lamps")
-            await until(lambda: lamp.bodies)
-        lamp.bodies.clear()
-        lamp.let.set()
-        await until(lambda: lamp.bodies)  # the last one is repeated
-        kdc.close()
-        await asyncio.sleep(20)
-        gc.collect()
-        assert not failures
-
-    VirtualNetwork(lambda sides: 0).run(main)
 
 
 class OtherMember(FakeMember):

@@ -89,8 +89,8 @@ def command(request, tmp_path):
 
 @contextlib.contextmanager
 def running(arguments, **options):
-    """Run a command; it is killed if it is still running at the end."""
-    process = subprocess.Popen([sys.executable, "-m", "dicectl", *arguments], **options)
+    """Run a Python process; it is killed if it is still running at the end."""
+    process = subprocess.Popen([sys.executable, *arguments], **options)
     try:
         yield process
     finally:
@@ -138,7 +138,7 @@ def test_a_signal_ends_the_command_with_its_summary_and_status_0(command, name, 
     """Also if SIGINT was inherited as ignored, as a shell does for background jobs."""
     with (
         inherited(signal.SIGINT, sigint),
-        running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
+        running(["-m", "dicectl", *command.arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
     ):
         seen = read_until(lambda: process.stdout.read(4096), command.begins)
         assert command.begins in seen
@@ -149,25 +149,54 @@ def test_a_signal_ends_the_command_with_its_summary_and_status_0(command, name, 
         assert process.wait() == 0
 
 
-@pytest.mark.parametrize("sigint", SIGINTS)
-def test_a_closed_terminal_ends_the_command(command, sigint):
-    """As SIGHUP does, although no summary can be printed."""
+@contextlib.contextmanager
+def on_terminal(arguments):
+    """Run a Python process on a terminal of its own; yield it and the other end of the terminal, to be closed."""
     near, far = pty.openpty()
 
     def take_terminal():
         os.setsid()
         fcntl.ioctl(far, termios.TIOCSCTTY, 0)
 
-    with (
-        inherited(signal.SIGINT, sigint),
-        running(command.arguments, stdin=far, stdout=far, stderr=far, preexec_fn=take_terminal) as process,
-    ):
+    with running(arguments, stdin=far, stdout=far, stderr=far, preexec_fn=take_terminal) as process:
         os.close(far)
+        yield process, near
+
+
+@pytest.mark.parametrize("sigint", SIGINTS)
+def test_a_closed_terminal_ends_the_command(command, sigint):
+    """As SIGHUP does, although no summary can be printed."""
+    with inherited(signal.SIGINT, sigint), on_terminal(["-m", "dicectl", *command.arguments]) as (process, near):
         seen = read_until(lambda: os.read(near, 4096), command.begins)
         assert command.begins in seen
         command.work()
         os.close(near)
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_to_a_closed_terminal_fails_no_command(stream, tmp_path):
+    """The terminal refuses it a moment before the kernel sends SIGHUP; here, as under nohup, that signal has no effect."""
+    code = f"""if 1:
+        import sys
+        from pathlib import Path
+        from dicectl import __main__ as m
+        def command(**_):
+            print("begins", file=sys.{stream})
+            try:
+                while sys.stdin.read(1): pass
+            except OSError:
+                pass
+            for _ in range(3):
+                print("more", file=sys.{stream}, flush=True)
+            Path({str(tmp_path / "done")!r}).touch()
+        m.cli.main = command
+        m.main()
+    """
+    with inherited(signal.SIGHUP, signal.SIG_IGN), on_terminal(["-c", code]) as (process, near):
+        assert "begins" in read_until(lambda: os.read(near, 4096), "begins")
+        os.close(near)
+        assert process.wait() == 0 and (tmp_path / "done").exists()
 
 
 def ignored(process):
@@ -182,7 +211,7 @@ def test_a_signal_that_was_inherited_as_ignored_stays_ignored(tmp_path, name):
     command = ServerCommand(tmp_path)
     with (
         inherited(getattr(signal, name), signal.SIG_IGN),
-        running(command.arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
+        running(["-m", "dicectl", *command.arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0) as process,
     ):
         read_until(lambda: process.stdout.read(4096), command.begins)
         assert name in ignored(process)

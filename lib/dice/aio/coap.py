@@ -9,12 +9,11 @@ response = await manager.request(GET, "sensors/temperature")
 import asyncio
 import os
 
-from .._compat import ticks_diff
 from .._typing import TYPING
 from ..coap.codes import NOT_FOUND
 from ..coap.exchange import Endpoint, Exchange
 from ..limits import COAP_ACK_TIMEOUT_MS
-from .wait import now, wait_for
+from .wait import now, wait
 
 if TYPING:
     from collections.abc import Callable, Sequence
@@ -142,12 +141,9 @@ class Coap:
         """Send what there is to send, and wait until something has changed, or is due."""
         await self._flush()
         self._changed.clear()
-        deadline = self.endpoint.deadline()
-        try:
-            await wait_for(self._changed.wait(), None if deadline is None else max(0, ticks_diff(deadline, now())) / 1000)
-        except asyncio.TimeoutError:
-            if self.endpoint.timeout(now()):
-                self._changed.set()
+        await wait(self._changed, self.endpoint.deadline())
+        if self.endpoint.timeout(now()):
+            self._changed.set()
 
     async def _flush(self) -> None:
         datagram = self.endpoint.transmit()

@@ -17,7 +17,7 @@ from ..errors import FormatError
 from ..group.gsa_encode import encode
 from ..limits import DELIVERY_BURST_MS, DELIVERY_RETRY_MS
 from ..wire import Reader
-from .wait import now, repeat, wait_for
+from .wait import now, repeat, wait
 
 _REPORT_BYTES = const(19)
 _NO_BACK_BYTES = const(15)  # without `back_s`
@@ -150,11 +150,7 @@ class KeyDelivery:
             if ticks_diff(now(), due) > DELIVERY_BURST_MS:
                 due = ticks_add(now(), -DELIVERY_BURST_MS)
             await asyncio.sleep(max(0, ticks_diff(due, now())) / 1000)
-        end = manager.deadline()
-        try:
-            await wait_for(self.changed.wait(), None if end is None else max(0, ticks_diff(end, now())) / 1000)
-        except asyncio.TimeoutError:
-            pass
+        await wait(self.changed, manager.deadline())
 
     def _collect(self) -> None:
         """Put into the queue who may have become due: all of an epoch that has begun or is in use now, and members that waited."""
@@ -201,7 +197,6 @@ class KeyDelivery:
         return False
 
     async def _push(self, identity: bytes, push: "Callable[[bytes], Awaitable[bool]]") -> None:
-        epoch = self._epochs[identity]
         try:
             delivered = await push(identity)
         except Exception as error:  # an acknowledgement that cannot be stored
@@ -209,8 +204,7 @@ class KeyDelivery:
             delivered = False
         if not delivered:
             await asyncio.sleep(DELIVERY_RETRY_MS / 1000)
-        if self._epochs[identity] == epoch:  # else it was replaced; CPython may lose a cancellation
-            self.pushed(identity)
+        self.pushed(identity)
 
     def pushed(self, identity: bytes) -> None:
         """Note that the push to a device is over."""
