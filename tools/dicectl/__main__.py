@@ -5,14 +5,12 @@
 Command modules import what is heavy inside the command, so that --help is instant.
 """
 
-import errno
-import io
-import signal
 import sys
 
 import rich_click as click
 
 from dice import __version__
+from dicectl import ending
 from dicectl.cli import (
     bench,
     build,
@@ -89,40 +87,9 @@ cli.add_command(dtls.server)
 click.rich_click.COMMAND_GROUPS = {"dicectl": [{"name": name, "commands": list(names)} for name, names in PANELS.items()]}
 
 
-def _end(number, frame):
-    """End as on Ctrl-C: the handler of the other signals that ask for it."""
-    if number == getattr(signal, "SIGHUP", None):
-        signal.signal(number, signal.SIG_IGN)  # a shell and the kernel each send one
-    handler = signal.getsignal(signal.SIGINT)
-    (handler if callable(handler) else signal.default_int_handler)(number, frame)  # asyncio has its own
-
-
-class _Terminal(io.FileIO):
-    """Output to a terminal; when that is closed, the rest is discarded. The signal that ends the command may come later."""
-
-    def write(self, data):
-        try:
-            return super().write(data)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            return memoryview(data).nbytes
-
-
-def _on_terminal(stream):
-    """Return a standard stream, on a _Terminal if it is a terminal."""
-    if not (hasattr(signal, "SIGHUP") and stream and stream.isatty()):  # None: it was closed before
-        return stream
-    raw = _Terminal(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
-
-
 def main():
     """Run the command line."""
-    sys.stdout, sys.stderr = _on_terminal(sys.stdout), _on_terminal(sys.stderr)
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as with nohup
-            signal.signal(number, _end)
+    ending.install()
     try:
         status = cli.main(prog_name="dicectl", standalone_mode=False)
     except click.ClickException as error:

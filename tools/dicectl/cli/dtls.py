@@ -9,7 +9,7 @@ import json
 
 import rich_click as click
 
-from dicectl import small_file
+from dicectl import ending, small_file
 from dicectl.errors import USAGE, CommandError
 from dicectl.text import printable
 
@@ -121,7 +121,7 @@ def _run(coroutine):
     from dicectl.reasons import SENTENCES
 
     try:
-        asyncio.run(coroutine)
+        ending.run(coroutine)
     except KeyboardInterrupt:
         pass
     except DiceError as error:

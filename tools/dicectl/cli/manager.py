@@ -7,6 +7,7 @@ import contextlib
 import rich_click as click
 
 from dice.limits import DELIVERY_PACE_MS, EXPEL_PACE_MS, REPORT_PERIOD_MAX_S, REPORT_PERIOD_MIN_S
+from dicectl import ending
 from dicectl.cli import (
     manager_addresses,
     manager_audit,
@@ -150,8 +151,6 @@ def run(
       dicectl manager run postgresql://dice@db.example.org/dice --host a.example.org --also b.example.org
       dicectl manager run house.db --report-every 2m --alert-command "mail -s dice admin@example.org"
     """
-    import asyncio
-
     from dicectl.cli.signing import passphrase_of
     from dicectl.manager.operating import detach as background
     from dicectl.manager.operating import log_format
@@ -177,7 +176,7 @@ def run(
     chosen = log_format.chosen("json" if as_json else asked)
     options = (control, port, name, others, metrics, chosen, report_s, (authorities, passphrase), alerts, bind, paces)
     try:
-        asyncio.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
+        ending.run((_run_shared if is_database(registry) else _run_alone)(registry, key, *options))
     except KeyboardInterrupt:
         pass
 

@@ -7,7 +7,7 @@ import time
 
 import rich_click as click
 
-from dicectl import line_socket
+from dicectl import ending, line_socket
 from dicectl.cli.options import network_options
 from dicectl.errors import NO_DEVICE, CommandError
 from dicectl.member import member_socket
@@ -64,8 +64,6 @@ def run(folder, groups, interface, hops, as_json, detach):
       dicectl member run desk
       dicectl member run desk --group lamps --interface eth1 --detach
     """
-    import asyncio
-
     from dicectl.member.host_member import ResidentAppeared
     from dicectl.member.resident import Resident
     from dicectl.system import require_unix
@@ -82,7 +80,7 @@ def run(folder, groups, interface, hops, as_json, detach):
         await resident.run(lambda: output.ready(resident), output.alive)
 
     try:
-        asyncio.run(main())
+        ending.run(main())
     except KeyboardInterrupt:
         pass
     except ResidentAppeared:

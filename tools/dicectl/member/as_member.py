@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Commands send and ask as a member: through the resident member of the folder, or by joining for a moment if there is none."""
 
-from dicectl import line_socket
+from dicectl import ending, line_socket
 from dicectl.member import member_socket
 
 
@@ -50,8 +50,6 @@ def _do(folder, group, network, alone, request):
 
 def _alone(folder, group, network, work):
     """Be the member for a moment, and return what `await work(member)` returns; None if a resident member appears meanwhile."""
-    import asyncio
-
     from dice.errors import DiceError
     from dicectl.errors import FAILED, CommandError
     from dicectl.member.host_member import HostMember, ResidentAppeared, sentence
@@ -67,6 +65,6 @@ def _alone(folder, group, network, work):
             await member.leave()
 
     try:
-        return asyncio.run(main())
+        return ending.run(main())
     except ResidentAppeared:
         return None

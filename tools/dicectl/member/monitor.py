@@ -14,7 +14,7 @@ import rich_click as click
 from dice.group.gsa import decode
 from dice.reasons import E_REFUSED
 from dice.store import read_file
-from dicectl import line_socket
+from dicectl import ending, line_socket
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.member import member_socket
 from dicectl.net import pcapng
@@ -51,8 +51,6 @@ class Monitor:
 
     def run(self):
         """Report until `count` datagrams were received."""
-        import asyncio
-
         from dicectl.member.host_member import ResidentAppeared
 
         with self._files:
@@ -65,7 +63,7 @@ class Monitor:
                 except line_socket.NobodyServes:
                     pass
                 with contextlib.suppress(ResidentAppeared):
-                    asyncio.run(self._alone())
+                    ending.run(self._alone())
                     return
 
     def _of_resident(self):
