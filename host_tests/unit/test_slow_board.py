@@ -64,7 +64,7 @@ def test_two_commands_follow_each_other_on_a_slow_board(hurried, capfd):
 
 def test_a_board_that_stops_answering_is_reported_in_one_line(hurried, monkeypatch, capfd):
     for name in ("_ANSWER_S", "_SENDING_S"):
-        monkeypatch.setattr(raw_repl, name, 0.5)
+        monkeypatch.setattr(raw_repl, name, 0.5 / raw_repl._EMULATED)
     with SlowBoard() as slow:
         with pytest.raises(CommandError, match="stopped answering") as caught, Device(slow.port) as device:
             slow._deaf_s = 1e9
@@ -80,7 +80,7 @@ def test_a_board_that_stops_answering_is_reported_in_one_line(hurried, monkeypat
 def test_what_answers_but_runs_no_code_is_no_board(hurried, monkeypatch):
     """Such as another REPL, or an echo."""
     for name in ("_ANSWER_S", "_SENDING_S"):
-        monkeypatch.setattr(raw_repl, name, 0.5)
+        monkeypatch.setattr(raw_repl, name, 0.5 / raw_repl._EMULATED)
     with SlowBoard(thinks_s=0.15) as slow:
         slow._run = lambda begin: slow._say(b"OK\x04\x04>")
         with pytest.raises(CommandError, match="no MicroPython answers"), Device(slow.port):

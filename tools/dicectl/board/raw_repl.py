@@ -19,13 +19,23 @@ from dicectl.text import printable
 
 _ANSWER_S = 30  # time limit of an answer; hashing a large file in an emulator takes seconds
 _READ_S = 0.1  # time limit of a read while the board is greeted
-_SENDING_S = 20  # time limit of a read while code is sent: mpremote has none; an emulator on a busy computer takes seconds
+_SENDING_S = 20  # time limit of a read while code is sent: mpremote has none
+_EMULATED = 10  # times as long for an emulator, whose computer may be busy
 _GREETING_S = 20  # a board may boot, be busy, or be behind a slow line
 _AGAIN_S = 5  # between two greetings; a board that boots loses the first one, and a program may catch the first Ctrl-C
 _GREETING = (b"\r\x03", b"\r\x01")  # Ctrl-C: end the program; Ctrl-A: raw REPL
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/|ttys)\d")  # on Linux and macOS
 _BOOT_S = 60  # boot.py may wait for a network
+
+
+def _emulated(port):
+    """Return whether a port is a pseudo-terminal, which no board of hardware has."""
+    return bool(_PSEUDO_TERMINAL.match(os.path.realpath(port)))
+
+
+def _limit_s(port, seconds):
+    return seconds * (_EMULATED if _emulated(port) else 1)
 
 
 class DeviceError(Exception):
@@ -58,10 +68,12 @@ def _open(port):
     from mpremote.transport import TransportError
     from mpremote.transport_serial import SerialTransport
 
+    answer_s = _limit_s(port, _ANSWER_S)
+
     class Patient(SerialTransport):
         """mpremote's transport with our time limit instead of 10 s."""
 
-        def read_until(self, min_num_bytes, ending, timeout=_ANSWER_S, **options):
+        def read_until(self, min_num_bytes, ending, timeout=answer_s, **options):
             return super().read_until(min_num_bytes, ending, timeout, **options)
 
     try:
@@ -93,8 +105,8 @@ class Device:
 
     @property
     def emulated(self):
-        """Whether the port is a pseudo-terminal, which no board of hardware has."""
-        return bool(_PSEUDO_TERMINAL.match(os.path.realpath(self.port)))
+        """Whether the board is an emulated one."""
+        return _emulated(self.port)
 
     def __enter__(self):
         from mpremote.transport import TransportError
@@ -102,7 +114,7 @@ class Device:
         serial = self._transport.serial
         try:
             greetings = self._greet(serial)
-            serial.timeout = _SENDING_S
+            serial.timeout = _limit_s(self.port, _SENDING_S)
             self._transport.in_raw_repl = True
             if greetings > 1:
                 self._pass_late_answers(serial)
