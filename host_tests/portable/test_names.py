@@ -6,6 +6,7 @@ import gc
 
 import dice
 from dice import names
+from dice._compat import MICROPYTHON
 
 
 def offered():
@@ -13,7 +14,8 @@ def offered():
     for line in names._OFFERED.split(","):
         home, *found = line.split(" ")
         for name in found:
-            gc.collect()  # all of dice is compiled from source here, which leaves gaps everywhere
+            if MICROPYTHON:
+                gc.collect()  # all of dice is compiled from source here, which leaves gaps everywhere
             yield home, name
 
 
