@@ -25,29 +25,8 @@ from host_tests.unit.test_boards import BOARDS, each_board
 
 # Of the third byte of a .mpy file, bits 2 to 5: the architecture of its native code (MicroPython's docs/reference/mpyfiles.rst).
 ARCHITECTURES = {"none": 0, "armv6m": 4, "armv7m": 5, "xtensawin": 10, "rv32imc": 11}
+EVALUATE = Path(__file__).with_name("manifest_files.py")
 each_profile = pytest.mark.parametrize("profile", profiles.names())
-
-EVALUATE = """
-import json, pathlib, runpy, shutil, sys
-
-def copy(lib, names, target):
-    for name in names:
-        (pathlib.Path(target) / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(pathlib.Path(lib) / name, pathlib.Path(target) / name)
-
-tools, variables, mode, text, keep = json.loads(sys.argv[1])
-if not keep:
-    runpy.run_path = lambda path: {"copy": copy}
-sys.path.insert(0, tools)
-import manifestfile
-manifest = manifestfile.ManifestFile(getattr(manifestfile, mode), variables)
-manifest.execute(text)
-if keep:
-    for number, file in enumerate(manifest.files()):
-        pathlib.Path(keep, str(number)).write_bytes(pathlib.Path(file.full_path).read_bytes())
-print(json.dumps([[file.target_path, file.full_path, file.opt] for file in manifest.files()]))
-print(manifest.metadata().version)
-"""
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +67,7 @@ def evaluate(micropython, text, board=None, library=None, mode="MODE_FREEZE", ke
     if board:
         variables |= {"PORT_DIR": str(micropython / "ports" / board.port), "BOARD_DIR": str(board.folder)}
     argument = json.dumps([str(micropython / "tools"), variables, mode, text, str(keep or "")])
-    done = subprocess.run([sys.executable, "-B", "-c", EVALUATE, argument], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-B", EVALUATE, argument], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     files, version = done.stdout.splitlines()
     return json.loads(files), version
