@@ -3,6 +3,7 @@
 """The state of the key deliveries of dice.aio.kdc, with members that are doubles."""
 
 import asyncio
+import gc
 import os
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 from dice.aio.kdc import Kdc
 from dice.aio.wait import now
-from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONFLICT, CONTENT, GET, POST, URI_PATH
+from dice.coap.codes import BAD_REQUEST, CHANGED, CON, CONFLICT, CONTENT, GET, POST, PUT, URI_PATH
 from dice.coap.message import Message, path_options
 from dice.group.gsa import K08, decode
 from dice.group.manager import LISTENER, SENDER, GroupState, Manager
@@ -171,6 +172,44 @@ def test_a_member_that_did_not_take_the_last_epoch_gets_the_next_one_at_once():
         kdc.close()
 
     asyncio.run(asyncio.wait_for(main(), 4))
+
+
+class LateMember(FakeMember):
+    """A member that answers everything when `let` is set."""
+
+    async def request(self, code, path, payload):
+        self.bodies.append((code, payload))
+        await self.let.wait()
+        return SimpleNamespace(code=CHANGED, payload=b"")
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_push_that_is_replaced_as_it_is_answered_leaves_its_successor_alone(turns):
+    async def main():
+        manager, kdc = group({b"lamp": LISTENER})
+        failures = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+        kdc.connected[b"lamp"] = lamp = LateMember()
+        await until(lambda: lamp.bodies)
+        await asyncio.sleep(1)  # the pace is over: who follows, follows at once
+        lamp.let.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        lamp.let.clear()
+        manager.rekey(now())
+        kdc.changed("lamps")
+        epoch = manager.state.epoch
+        await asyncio.sleep(20)
+        pushed = [code for code, body in lamp.bodies if code == PUT and decode(body[2:]).epoch == epoch]
+        assert len(pushed) == 1  # and it is under way
+        lamp.let.set()
+        await asyncio.sleep(20)
+        kdc.close()
+        await asyncio.sleep(20)
+        gc.collect()
+        assert not failures and kdc.settled("lamps")
+
+    VirtualNetwork(lambda sides: 0).run(main)
 
 
 class OtherMember(FakeMember):

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from dice.aio.wait import wait_for
+from dice._compat import ticks_add
+from dice.aio.wait import now, wait, wait_for
 from dicectl import resources
 from dicectl.net.virtual import VirtualNetwork
 
@@ -70,8 +71,16 @@ def test_whoever_is_cancelled_does_not_go_on(cancelled_at, ends_at, end):
     run(scenario)
 
 
+WAITS = {
+    "wait_for": lambda event: wait_for(event.wait(), None),
+    "wait": lambda event: wait(event, None),
+    "wait until a deadline": lambda event: wait(event, ticks_add(now(), 1000)),
+}
+
+
+@pytest.mark.parametrize("how", WAITS)
 @pytest.mark.parametrize("set_at", MOMENTS)
-def test_an_event_that_is_set_in_the_moment_of_the_cancellation_does_not_undo_it(set_at):
+def test_an_event_that_is_set_in_the_moment_of_the_cancellation_does_not_undo_it(set_at, how):
     """As when a change of a group, and the end of its deliveries, come together."""
 
     async def scenario():
@@ -79,7 +88,7 @@ def test_an_event_that_is_set_in_the_moment_of_the_cancellation_does_not_undo_it
 
         async def loop():
             while True:
-                await wait_for(event.wait(), None)
+                await WAITS[how](event)
                 event.clear()
                 rounds.append(1)
 
