@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dicectl.emulator import board
+from dicectl.emulator import board, compile
 from dicectl.emulator.board import EmulatedBoard, ScriptError, make_image, read_image, run
 from dicectl.errors import CommandError
 from host_tests.patience import PATIENCE_S, until
@@ -32,6 +32,45 @@ print(time.ticks_diff(time.ticks_us(), start))
 """
 
 
+# A program of the PIO, a timer's interrupts, sleep, and code in flash (the interpreter) and in SRAM (viper).
+CYCLES = """
+import machine
+import rp2
+import time
+@rp2.asm_pio(autopush=True, push_thresh=32)
+def count():
+    set(x, 7)
+    label("loop")
+    jmp(x_dec, "loop") [3]
+    in_(x, 32)
+@micropython.viper
+def work(count: int) -> int:
+    total = 1
+    for number in range(count):
+        total = total * 31 + number // 3
+    return total
+machines = rp2.StateMachine(0, count, freq=1000000), rp2.StateMachine(4, count, freq=300000)
+ticks = []
+timer = machine.Timer(freq=1000, callback=lambda _: ticks.append(time.ticks_us()))
+for one in machines: one.active(1)
+start = time.ticks_us()
+found = [work(500), sum(range(500)), time.ticks_diff(time.ticks_us(), start)]
+time.sleep_ms(3)
+timer.deinit()
+found += [one.get() for one in machines] + [one.rx_fifo() for one in machines]
+found += [time.ticks_diff(at, start) for at in ticks] + [start, time.ticks_diff(time.ticks_us(), start)]
+with open("found", "w") as file:
+    file.write(str(found))
+"""
+
+
+def found_by(firmware):
+    """Boot with CYCLES as main.py; return what it found. Nothing arrives from outside: its time would differ."""
+    with EmulatedBoard(firmware, {"main.py": CYCLES.encode()}, paced=False) as running:
+        until(lambda: running.files().get("found"))
+        return running.files()["found"]
+
+
 def emulate(firmware, *arguments):
     """Run the command; return the finished process."""
     argv = [sys.executable, "-m", "dicectl", "emulate", "--firmware", str(firmware), *map(str, arguments)]
@@ -45,6 +84,14 @@ def test_a_script_runs_with_the_given_files(firmware, tmp_path):
     script.write_text("from folder.module import NAME\nimport sys\nprint(NAME, sys.platform)\n")
     done = emulate(firmware, script, "--files", tmp_path / "flash")
     assert (done.returncode, done.stdout, done.stderr) == (0, "from flash rp2\n", "")
+
+
+def test_our_loop_runs_a_chip_as_rp2040pys_own_does(firmware, tmp_path, monkeypatch):
+    """To the same cycle; it is what makes the emulator fast, so it must be the one that runs here."""
+    assert list(compile.modules().glob("_simulator.*"))
+    ours = found_by(firmware)
+    monkeypatch.setenv("DICE_CACHE", str(tmp_path))  # with nothing compiled
+    assert found_by(firmware) == ours
 
 
 def test_random_numbers_differ_between_calls_and_after_each_power_on(firmware):

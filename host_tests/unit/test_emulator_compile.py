@@ -26,6 +26,8 @@ def sources(tmp_path, monkeypatch):
         pytest.skip("no gcc: apt-get install gcc")
     monkeypatch.setenv("DICE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(compile, "_TRY", "")
+    monkeypatch.setattr(compile, "_LOOP", tmp_path / "_simulator.pyx")
+    (tmp_path / "_simulator.pyx").write_text("no Cython")  # which takes seconds to compile
     paths = [tmp_path / f"{name}.c" for name in ("_one", "_two")]
     for path in paths:
         path.write_text(_SOURCE.replace("NAME", path.stem))
@@ -46,13 +48,21 @@ def run():
 
 def test_all_sources_are_compiled_once(sources):
     """They are compiled again only if a source changes."""
+    compile._LOOP.write_text("def execute_batch(simulator, tick_batch):\n    pass\n")
     assert compiled() is None
     assert run() == (True, ["compiling the emulator for this Python"])
-    assert compiled() == [f"_one{_SUFFIX}", f"_two{_SUFFIX}"]
+    assert compiled() == [f"_one{_SUFFIX}", f"_simulator{_SUFFIX}", f"_two{_SUFFIX}"]
     assert run() == (True, [])
     sources[0].write_text(sources[0].read_text() + "\n")
     assert compiled() is None
     assert run()[1]
+    compile._LOOP.write_text("other Cython")
+    assert compiled() is None
+
+
+def test_without_cython_the_emulators_own_loop_is_used(sources):
+    assert run() == (True, ["compiling the emulator for this Python"])
+    assert compiled() == [f"_one{_SUFFIX}", f"_two{_SUFFIX}"]
 
 
 def test_compiled_modules_take_precedence_over_installed_ones(sources, tmp_path):
