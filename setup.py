@@ -22,6 +22,7 @@ DATA = (
     "firmware/native/**/*",
     "tools/dicectl/on_device/*.py",
     "tools/dicectl/monitoring/*",
+    "tools/dicectl/emulator/*.pyx",
     "docs/footprint.json",
     "docs/measured/*.json",
 )

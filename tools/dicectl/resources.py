@@ -25,6 +25,7 @@ FIGURES = ROOT / "docs" / "footprint.json"  # the last that `dicectl footprint -
 MEASURED = ROOT / "docs" / "measured"  # results of `dicectl footprint --port P --add NAME`
 MONITORING = ROOT / "tools" / "dicectl" / "monitoring"  # rules of alerts and a dashboard for users of Prometheus and Grafana
 PREBUILT = ROOT / "tools" / "dicectl" / "prebuilt"  # native modules that a wheel carries: firmware/prebuilt.py
+EMULATOR = ROOT / "tools" / "dicectl" / "emulator"  # its loop, in Cython: emulator/compile.py
 ON_DEVICE = ROOT / "tools" / "dicectl" / "on_device"  # scripts that run on MicroPython
 
 

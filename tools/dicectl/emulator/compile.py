@@ -21,10 +21,11 @@ import tempfile
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from dicectl import resources
 from dicectl.subprocess_log import cache, file_lock
 
 _PACKAGE = "rp2040py.native"
-_LOOP = Path(__file__).with_name("_simulator.pyx")
+_LOOP = resources.EMULATOR / "_simulator.pyx"
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 _TRY = f"""
 import sys
