@@ -6,6 +6,7 @@ Imports within functions count as well: they are loaded later, and depend on the
 """
 
 import ast
+import functools
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +24,10 @@ class Package:
         for path in sorted(self._top.rglob("*.py")):
             parts = (name, *path.relative_to(self._top).with_suffix("").parts)
             self.paths[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-        self.imports = {module: self._imports(module) for module in self.paths}
+
+    @functools.cached_property
+    def imports(self):
+        return {module: self._imports(module) for module in self.paths}
 
     def folder(self, module):
         """Return the folder of a module below the package, its layer: "" for most modules of no folder."""
@@ -56,7 +60,7 @@ class Package:
 
     def _imports(self, module):
         found = set()
-        for node in _walk(ast.parse(self.paths[module].read_text())):
+        for node in _statements(ast.parse(self.paths[module].read_text())):
             if isinstance(node, ast.Import):
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
@@ -77,13 +81,14 @@ class Package:
         return ".".join([*parts, *filter(None, [node.module])])
 
 
-def _walk(tree):
-    """Yield all nodes as ast.walk does, but none below `if TYPING:`, which type checkers alone read."""
+def _statements(tree):
+    """Yield all statements at any depth, but none below `if TYPING:`, which type checkers alone read."""
     waiting = [tree]
     for node in waiting:
         yield node
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPING"):
-            waiting.extend(ast.iter_child_nodes(node))
+        if not (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPING"):
+            for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+                waiting += getattr(node, field, ())
 
 
 def library():

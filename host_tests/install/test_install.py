@@ -79,8 +79,9 @@ def built(tmp_path_factory):
     for name in ("build/lib/dice/left.py", "lib/dice/__pycache__/left.pyc", "boards/__pycache__/left.pyc", "boards/RPI_PICO/.left"):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         (clone / name).touch()
-    run(sys.executable, "-m", "build", "--outdir", folder / "dist", clone, cwd=folder)  # the sdist, and a wheel made from it
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder / "direct", clone, cwd=folder)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder / "dist", clone, cwd=folder)  # and a wheel made from it
+    here = ("--no-deps", "--no-build-isolation", "--wheel-dir", folder / "direct")
+    run(sys.executable, "-m", "pip", "wheel", *here, clone, cwd=folder)
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
     (direct,) = (folder / "direct").glob("*.whl")
@@ -172,9 +173,11 @@ class InstalledPackage:
         for path in (self._home, self.empty):
             path.mkdir()
         self.folder = folder / "environment"
-        venv.create(self.folder, with_pip=True)
+        venv.create(self.folder)
         self.bin = self.folder / "bin"
-        run(self.bin / "python", "-m", "pip", "install", "--quiet", what, cwd=folder)
+        self._bytecode = folder / "bytecode"  # of what is used, instead of everything that pip would compile
+        into = ("--python", self.bin / "python", "install", "--no-compile")
+        run(sys.executable, "-m", "pip", "--quiet", *into, what, cwd=folder)
         (self.site,) = self.folder.glob("lib/python*/site-packages")
         self._protect(0)
         self.before = self.listing()
@@ -194,12 +197,13 @@ class InstalledPackage:
 
     def environment(self, compilers=True):
         """Return an environment without any clone, which uses the cache of this computer; or nothing of it, and no compilers."""
+        said = {"HOME": str(self._home), "PYTHONPYCACHEPREFIX": str(self._bytecode)}
         if not compilers:
-            return {"PATH": str(self.bin), "HOME": str(self._home), "DICE_CACHE": str(self._home / "cache")}
+            return {**said, "PATH": str(self.bin), "DICE_CACHE": str(self._home / "cache")}
         inherited = ("LANG", "DICE_FIRMWARE", "http_proxy", "https_proxy")
-        said = {name: os.environ[name] for name in inherited if name in os.environ}
+        said.update({name: os.environ[name] for name in inherited if name in os.environ})
         path = f"{self.bin}:{os.environ.get('PATH', os.defpath)}"
-        return {**said, "PATH": path, "HOME": str(self._home), "DICE_CACHE": str(subprocess_log.cache())}
+        return {**said, "PATH": path, "DICE_CACHE": str(subprocess_log.cache())}
 
     def python(self, code):
         return run(self.bin / "python", "-c", code, cwd=self.empty, env=self.environment())

@@ -30,8 +30,10 @@ def consts(path):
     ]
 
 
+@functools.lru_cache(None)
 def imports(path):
-    """Yield (file of dice, file of a module in it or None, alias, statement) of each name that a file imports with `from`."""
+    """Return [(file of dice, file of a module in it or None, alias, statement)] of each name that a file imports with `from`."""
+    found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.level or node.module.split(".")[0] == "dice"):
             folder = path.parents[node.level - 1] if node.level else LIB
@@ -39,7 +41,8 @@ def imports(path):
             home = place.with_suffix(".py") if node.module and place.with_suffix(".py").is_file() else place / "__init__.py"
             for alias in node.names:
                 module = place / f"{alias.name}.py"
-                yield home, module if module.is_file() else None, alias, node
+                found.append((home, module if module.is_file() else None, alias, node))
+    return found
 
 
 def test_the_homes_of_constants_hold_only_constants():

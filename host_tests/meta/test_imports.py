@@ -120,8 +120,10 @@ BOARD_FOLDERS = ("firmware/", "tools/dicectl/on_device/", "lib/dice/store_")
 
 
 def board_imports(text):
-    """Return the modules of a board that a file imports."""
+    """Return the modules of a board that a file imports. Only a file with such a line is parsed."""
     found = set()
+    if not re.search(rf"\b(?:import|from)\b.*\b(?:{'|'.join(BOARD_MODULES)})\b", text):
+        return found
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found.update(alias.name.split(".")[0] for alias in node.names)

@@ -5,6 +5,7 @@
 A phrase is found in the whole text of a file, so also in names, and also if a line ends within it.
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -96,20 +97,21 @@ ALLOWED = {
 }
 
 
+@functools.lru_cache(None)
 def pattern(phrase):
     """Return the regular expression of a phrase: whole words, separated by whatever a wrapped line has between them."""
     words = [r"[^.:;()]{1,60}?" if word == "…" else re.escape(word) for word in phrase.split()]
     return re.compile(r"(?<![^\W_])" + r"[\s#/*>]+".join(words) + r"s?(?![^\W_])", re.IGNORECASE)
 
 
-PATTERNS = {phrase: pattern(phrase) for phrase in PHRASES}
-
-
 def found(text):
-    """Yield (line, phrase) of every phrase of the list in a text."""
-    for phrase, expression in PATTERNS.items():
-        for match in expression.finditer(text):
-            yield text.count("\n", 0, match.start()) + 1, phrase
+    """Yield (line, phrase) of every phrase of the list in a text. Only phrases are searched for whose words the text has."""
+    words = set(re.findall(r"[^\W_]+", text.lower()))
+    words |= {"…", *(word.removesuffix("s") for word in words)}
+    for phrase in PHRASES:
+        if words.issuperset(phrase.lower().split()):
+            for match in pattern(phrase).finditer(text):
+                yield text.count("\n", 0, match.start()) + 1, phrase
 
 
 def sources():

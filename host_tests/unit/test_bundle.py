@@ -26,15 +26,6 @@ MEMBER = "dice/group/member.py"
 PROGRAM = b"import dice\n"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compiled_once():
-    """Compile no text twice."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mpy, "_cross", functools.lru_cache(None)(mpy._cross))
-        patch.setattr(mpy, "shortened", functools.lru_cache(None)(mpy.shortened))
-        yield
-
-
 def made(files=GROUP):
     return bundle.make(files, FLAVOUR, mpy.cross_version())
 

@@ -153,11 +153,15 @@ def sealed(layer):
 '''
 
 
-def test_parameters_that_are_given_by_position_get_names_that_the_file_has_anyway():
+def test_parameters_that_are_given_by_position_get_names_that_the_file_has_anyway(tmp_path):
     """Not those of public functions with annotations, with a default, of an outer and an inner function; not if the name stays."""
-    assert fold.parameters(PARAMETERS) == RENAMED
-    assert fold.parameters("def f(first, second=0):\n    return first, second\n") == "def f(a, second=0):\n    return a, second\n"
-    assert fold.parameters("def _f(first, second=0):\n    return first, second\n") == "def _f(a, b=0):\n    return a, b\n"
+
+    def shortened(text):
+        return fold.shortened(text, tmp_path / "flight.py", tmp_path)
+
+    assert shortened(PARAMETERS) == RENAMED
+    assert shortened("def f(first, second=0):\n    return first, second\n") == "def f(a, second=0):\n    return a, second\n"
+    assert shortened("def _f(first, second=0):\n    return first, second\n") == "def _f(a, b=0):\n    return a, b\n"
 
 
 def test_no_caller_names_a_parameter_that_is_renamed():

@@ -8,24 +8,30 @@ mpy-cross folds a constant only if it is `_PRIVATE = const(literal)` in the same
 modules import it from there, and it takes no space on a board. A home that has only constants is not shipped. Line numbers do not
 change. The result does not import `const` either: the compiler knows it, and a needless import takes 8 to 14 bytes of a module.
 
-rename() gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it. parameters() gives
-parameters that no caller names those of attributes, since a .mpy file contains the names of parameters too.
+shortened() also gives private names of the library short ones, which lib/short_names.json lists; shorten.py explains it. Parameters
+that no caller names get names of attributes, since a .mpy file contains the names of parameters too.
 
 This file needs only the standard library: lib/manifest.py runs it within MicroPython's makemanifest.py, without dicectl.
 """
 
 import ast
+import collections
 import functools
 import io
 import json
 import os
+import re
 import string
-import tokenize
 from pathlib import Path
 
 _LIBRARY = "dice"
 _SHORT_NAMES = "short_names.json"
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.LShift, ast.RShift, ast.BitOr, ast.BitAnd, ast.BitXor)
+# Only a file with a match has constants for others: the other files need not be parsed.
+_CONSTANT = re.compile(r"\b[^\W_]\w*[\s\\]*=[\s\\(]*const\b")
+# A comment, a string or a word.
+WORDS = re.compile(r"""#[^\n]*|(?:\b[A-Za-z]{1,2})?("{3}|'{3}|["'])(?:\\.|[^\\])*?\1|\w+""", re.DOTALL)
 
 
 class FoldError(ValueError):
@@ -39,6 +45,17 @@ def fold(text, path, lib=None):
     cannot become a private constant stays imported if its home is shipped, and raises FoldError if it is not.
     """
     return _fold(text, path, lib)[0]
+
+
+def shortened(text, path, lib):
+    """Return the text of the file `path` of the library in the folder `lib` as boards get it; raises FoldError.
+
+    Its constants are folded, its private names are short, and parameters that callers give by position have names that the file
+    contains anyway. These are the parameters of private functions and methods, and those without a default if there are no
+    annotations; callers must not name them. (Whatever has an annotation belongs to the public face.) The new names are those of
+    attributes; if they are not enough, a, b, c, ...
+    """
+    return _shortened(text, path, lib)[0]
 
 
 def constants(path):
@@ -59,38 +76,26 @@ def short_names(lib):
 
 def rename(text, names):
     """Return a text with these names replaced, {old: new}, wherever they are names: not in strings and comments."""
-    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    found = [(*token.start, token.string) for token in tokens if token.type == tokenize.NAME and token.string in names]
-    return _replace(text, [(*place, names[place[-1]]) for place in found])
+    return WORDS.sub(lambda found: names.get(found[0], found[0]), text)
 
 
-def parameters(text):
-    """Return a text of the library in which parameters that callers give by position have names that the file contains anyway.
-
-    These are the parameters of private functions and methods, and those without a default if there are no annotations; callers must
-    not name them. (Whatever has an annotation belongs to the public face.) The new names are those of attributes; if they are not
-    enough, a, b, c, ...
-    """
-    tree = ast.parse(text)
-    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    kept = _formatted(tree).keys() | attributes
-    names = [*sorted(name for name in attributes if name[0].islower()), *string.ascii_lowercase]
-    found = {}  # (row, column): (old name, new name)
-    for parent in ast.walk(tree):
-        functions = parent.body if isinstance(parent, ast.Module | ast.ClassDef) else ()
-        for function in functions:
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not function.decorator_list:
-                short = _short_parameters(function, kept, names)
-                for node in ast.walk(function):
-                    old = getattr(node, "id", getattr(node, "arg", None))
-                    if old in short and isinstance(node, ast.Name | ast.arg):
-                        found[node.lineno, node.col_offset] = old, short[old]
-    lines = [line.encode() for line in io.StringIO(text).readlines()]
-    return _replace(text, sorted((row, len(lines[row - 1][:at].decode()), *both) for (row, at), both in found.items()))
+def nodes_of(tree):
+    """Return {class: its nodes} of a syntax tree. One walk serves for all questions, since it takes longer than they do."""
+    found = collections.defaultdict(list)
+    waiting = [tree]
+    for node in waiting:
+        found[type(node)].append(node)
+        for name in node._fields:
+            child = getattr(node, name, None)
+            if isinstance(child, list):
+                waiting += [inner for inner in child if isinstance(inner, ast.AST)]
+            elif isinstance(child, ast.AST):
+                waiting.append(child)
+    return found
 
 
 def positional(function):
-    """Return the names of parameters that parameters() may rename: callers must give them by position."""
+    """Return the names of parameters that shortened() may rename: callers must give them by position."""
     arguments = function.args
     found = arguments.args
     if not function.name.startswith("_") or function.name.endswith("__"):
@@ -100,17 +105,26 @@ def positional(function):
     return [argument.arg for argument in found if argument.arg not in ("self", "cls")]
 
 
-def _short_parameters(function, kept, names):
+def _parameters(tree, nodes):
+    """Yield (row, column in bytes, name, new name) of each use of a parameter that shortened() renames."""
+    attributes = {node.attr for node in nodes[ast.Attribute]}
+    kept = _formatted(nodes).keys() | attributes
+    names = [*sorted(name for name in attributes if name[0].islower()), *string.ascii_lowercase]
+    for parent in (tree, *nodes[ast.ClassDef]):
+        for function in parent.body:
+            if isinstance(function, _FUNCTIONS) and not function.decorator_list and positional(function):
+                inner = nodes_of(function)
+                short = _short_parameters(function, inner, kept, names)
+                used = [(node, node.id) for node in inner[ast.Name]] + [(node, node.arg) for node in inner[ast.arg]]
+                yield from ((node.lineno, node.col_offset, name, short[name]) for node, name in used if name in short)
+
+
+def _short_parameters(function, nodes, kept, names):
     """Return {parameter: new name} of one function; parameters in `kept` stay, because their names stay in the file."""
-    others = []  # names that are bound otherwise than by an assignment
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg):
-            others.append(node.arg)
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            others += node.names
-        elif isinstance(node, ast.ExceptHandler | ast.alias):
-            others.append(getattr(node, "asname", None) or node.name)
-    used = {*others, *(node.id for node in ast.walk(function) if isinstance(node, ast.Name))}
+    others = [node.arg for node in nodes[ast.arg]]  # names that are bound otherwise than by an assignment
+    others += [name for node in nodes[ast.Global] + nodes[ast.Nonlocal] for name in node.names]
+    others += [node.name for node in nodes[ast.ExceptHandler]] + [node.asname or node.name for node in nodes[ast.alias]]
+    used = {*others, *(node.id for node in nodes[ast.Name])}
     free = (name for name in names if name not in used)
     once = [name for name in positional(function) if others.count(name) == 1 and name not in kept and len(name) > 1]
     return {name: next(free) for name in once}
@@ -123,19 +137,27 @@ def copy(lib, names, target):
     """
     for name in names:
         source, result = Path(lib, name), Path(target, name)
-        text, homes = _fold(source.read_text(encoding="utf-8"), source, lib)
+        text, homes = _shortened(source.read_text(encoding="utf-8"), source, lib)
         result.parent.mkdir(parents=True, exist_ok=True)
-        result.write_text(rename(parameters(text), short_names(lib)), encoding="utf-8")
+        result.write_text(text, encoding="utf-8")
         tables = [path for path in (Path(lib, _SHORT_NAMES),) if path.exists()]
         newest = max(os.stat(path).st_mtime_ns for path in (source, *homes, *tables, __file__))
         os.utime(result, ns=(newest, newest))
 
 
-def _fold(text, path, lib):
-    """Return (the folded text, the homes of what was folded)."""
+def _shortened(text, path, lib):
+    """Return (the text as from shortened(), the homes of what was folded)."""
+    text, homes = _fold(text, path, lib, _parameters)
+    return rename(text, short_names(lib)), homes
+
+
+def _fold(text, path, lib, renamed=lambda tree, nodes: ()):
+    """Return (the folded text, the homes of what was folded); `renamed` yields what else is renamed, as _parameters() does."""
     tree = ast.parse(text, str(path))
-    folded = _Imports(tree, Path(path), Path(lib) if lib else None).folded
-    return _rewrite(text, tree, folded, _needless(tree)), {home for _, _, _, home in folded}
+    nodes = nodes_of(tree)
+    folded = _Imports(nodes, Path(path), Path(lib) if lib else None).folded
+    text = _replace(text, [*_uses(nodes, folded), *renamed(tree, nodes)])
+    return _rewrite(text, folded, _needless(tree, nodes)), {home for _, _, _, home in folded}
 
 
 @functools.lru_cache(None)
@@ -145,8 +167,11 @@ def _table(path, _modified):
 
 @functools.lru_cache(None)
 def _home(path, _modified):
-    found = {}
     text = Path(path).read_text(encoding="utf-8")
+    if not _CONSTANT.search(text):
+        return {}, False
+    lines = _lines(text)
+    found = {}
     only = True
     for node in ast.parse(text, path).body:
         name = node.targets[0].id if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else ""
@@ -157,13 +182,21 @@ def _home(path, _modified):
         elif name.startswith("_"):
             only = False
         else:
-            found[name] = ast.get_source_segment(text, value)
+            found[name] = _source(lines, value)
     return found, only and bool(found)
+
+
+def _source(lines, node):
+    """Return the source of a node in the lines of a file."""
+    rows = [line.encode() for line in lines[node.lineno - 1 : node.end_lineno]]
+    rows[-1] = rows[-1][: node.end_col_offset]
+    rows[0] = rows[0][node.col_offset :]
+    return b"".join(rows).decode()
 
 
 def _literal(node, known=()):
     """Return the argument of a call const(literal), or None for other nodes. Names in `known` count as literals."""
-    if not (isinstance(node, ast.Call) and ast.unparse(node.func) == "const" and len(node.args) == 1 and not node.keywords):
+    if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "const" and len(node.args) == 1 and not node.keywords):
         return None
     return node.args[0] if _is_literal(node.args[0], known) else None
 
@@ -181,17 +214,15 @@ def _is_literal(node, known):
 class _Imports:
     """The constants that a file imports: `folded` lists (import statement, alias, source of the value, home)."""
 
-    def __init__(self, tree, path, lib):
+    def __init__(self, nodes, path, lib):
         self.path, self.lib = path, lib
         self.folded = []
         found = []
-        taken = _bound(tree)  # names with another meaning somewhere in the file
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    self._refuse_whole(node, self._file(alias.name, 0))
-            if not isinstance(node, ast.ImportFrom):
-                continue
+        taken = _bound(nodes)  # names with another meaning somewhere in the file
+        for node in nodes[ast.Import]:
+            for alias in node.names:
+                self._refuse_whole(node, self._file(alias.name, 0))
+        for node in nodes[ast.ImportFrom]:
             home = self._file(node.module, node.level)
             offered = constants(home) if home else {}
             for alias in node.names:
@@ -200,7 +231,7 @@ class _Imports:
                     found.append((node, alias, offered[alias.name], home))
                 else:
                     taken[alias.asname or alias.name] = node.lineno
-        formatted, present = _formatted(tree), {**taken, **_read(tree)}
+        formatted, present = _formatted(nodes), {**taken, **{node.id: node.lineno for node in nodes[ast.Name]}}
         for node, alias, value, home in found:
             name, private = alias.asname or alias.name, _private(alias)
             others = [entry for entry in found if (entry[1].asname or entry[1].name) == name and entry[2:] != (value, home)]
@@ -243,62 +274,43 @@ def _private(alias):
     return name if name.startswith("_") else f"_{name}"
 
 
-def _bound(tree):
+def _bound(nodes):
     """Return {name: line} of all names that a file binds otherwise than by `from ... import`."""
-    found = {}
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names = [node.id]
-        elif isinstance(node, ast.arg):
-            names = [node.arg]
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names = [node.name]
-        elif isinstance(node, ast.Global | ast.Nonlocal):
-            names = node.names
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names = [node.name]
-        elif isinstance(node, ast.Import):
-            names = [alias.asname or alias.name.split(".")[0] for alias in node.names]
-        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
-            names = [node.name]
-        elif isinstance(node, ast.MatchMapping) and node.rest:
-            names = [node.rest]
-        found.update({name: getattr(node, "lineno", 0) for name in names})
+    found = {node.id: node.lineno for node in nodes[ast.Name] if not isinstance(node.ctx, ast.Load)}
+    found.update((node.arg, node.lineno) for node in nodes[ast.arg])
+    found.update((alias.asname or alias.name.split(".")[0], node.lineno) for node in nodes[ast.Import] for alias in node.names)
+    found.update((name, node.lineno) for node in nodes[ast.Global] + nodes[ast.Nonlocal] for name in node.names)
+    for named in (*_FUNCTIONS, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar):
+        found.update((node.name, node.lineno) for node in nodes[named] if node.name)
+    found.update((node.rest, node.lineno) for node in nodes[ast.MatchMapping] if node.rest)
     return found
 
 
-def _read(tree):
-    return {node.id: node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def _formatted(tree):
+def _formatted(nodes):
     """Return {name: line} of the names in f-strings. Before Python 3.12 their positions are unknown."""
-    return {
-        inner.id: string.lineno
-        for string in ast.walk(tree)
-        if isinstance(string, ast.JoinedStr)
-        for inner in ast.walk(string)
-        if isinstance(inner, ast.Name)
-    }
+    return {inner.id: text.lineno for text in nodes[ast.JoinedStr] for inner in nodes_of(text)[ast.Name]}
 
 
-def _needless(tree):
+def _needless(tree, nodes):
     """Return [(import statement, alias)] of `const` if the compiler folds every call of it, and [] if not."""
     folded, known = set(), set()
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _literal(node.value, known):
             folded.add(node.value.func)
             known.add(node.targets[0].id)
-    used = {node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "const"}
+    used = {node for node in nodes[ast.Name] if node.id == "const"}
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module in ("micropython", "_compat")]
     return [(node, alias) for node in imports for alias in node.names if alias.name == "const" and used == folded]
 
 
-def _rewrite(text, tree, folded, needless):
+def _uses(nodes, folded):
+    """Return [(row, column in bytes, name, new name)] of each use of a folded constant as a variable."""
     renamed = {alias.asname or alias.name: _private(alias) for _, alias, _, _ in folded}
-    text = _replace(text, [(*place, renamed[place[-1]]) for place in sorted(_places(text, tree, renamed))])
-    lines = io.StringIO(text).readlines()
+    return [(node.lineno, node.col_offset, node.id, renamed[node.id]) for node in nodes[ast.Name] if node.id in renamed]
+
+
+def _rewrite(text, folded, needless):
+    lines = _lines(text)
     done = set()
     gone = {alias for _, alias in needless}
     for node in sorted({node for node, *_ in [*folded, *needless]}, key=lambda node: node.lineno):
@@ -321,21 +333,14 @@ def _rewrite(text, tree, folded, needless):
 
 
 def _replace(text, places):
-    """Return a text with names replaced; `places` lists (row, column, old name, new name) in order."""
-    lines = io.StringIO(text).readlines()
-    for row, column, old, new in reversed(places):
-        line = lines[row - 1]
-        lines[row - 1] = line[:column] + new + line[column + len(old) :]
+    """Return a text with names replaced; `places` lists (row, column in bytes, old name, new name)."""
+    lines = _lines(text)
+    for row, column, old, new in sorted(places, reverse=True):
+        line = lines[row - 1].encode()
+        lines[row - 1] = (line[:column] + new.encode() + line[column + len(old.encode()) :]).decode()
     return "".join(lines)
 
 
-def _places(text, tree, names):
-    """Yield (row, column, name) of each use of `names` as a variable: not as an attribute, as a keyword, or in a string."""
-    lines = io.StringIO(text).readlines()
-    used = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in names:
-            used.add((node.lineno, len(lines[node.lineno - 1].encode()[: node.col_offset].decode())))
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.NAME and token.start in used:
-            yield *token.start, token.string
+def _lines(text):
+    """Return the lines of a text as the parser counts them."""
+    return io.StringIO(text).readlines()

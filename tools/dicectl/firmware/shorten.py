@@ -13,11 +13,9 @@ are not renamed.
 import ast
 import builtins
 import hashlib
-import io
 import keyword
 import re
 import string
-import tokenize
 
 from dicectl import resources
 from dicectl.firmware import fold
@@ -30,9 +28,12 @@ def table(lib):
     """Return {private name: short name} for the folder `lib`, sorted. A short name depends on the name, except if two are equal."""
     sources = {path: path.read_text(encoding="utf-8") for path in sorted((lib / "dice").rglob("*.py"))}
     trees = [ast.parse(text, str(path)) for path, text in sources.items()]
-    kept = {name for tree in trees for name in _kept(tree)} | {part for path in sources for part in (path.stem, path.parent.name)}
-    names = {name for tree in trees for name in _defined(tree) if _PRIVATE.fullmatch(name)} - kept
-    taken = {token.string for text in sources.values() for token in _names(text)} | {*dir(builtins), *keyword.kwlist, *kept}
+    nodes = [fold.nodes_of(tree) for tree in trees]
+    kept = {name for inner in nodes for name in _kept(inner)} | {part for path in sources for part in (path.stem, path.parent.name)}
+    defined = {name for tree, inner in zip(trees, nodes) for name in _defined(tree, inner)}
+    names = {name for name in defined if _PRIVATE.fullmatch(name)} - kept
+    words = {found[0] for text in sources.values() for found in fold.WORDS.finditer(text)}
+    taken = words | {*dir(builtins), *keyword.kwlist, *kept}
     chosen = {}
     for name in sorted(names):
         tries = 0
@@ -43,15 +44,17 @@ def table(lib):
     return chosen
 
 
-def checked(text, path):
-    """Return the text of a file outside of the library with the private names of dice renamed; raises fold.FoldError."""
-    names = fold.short_names(resources.LIB)
-    kept, shorts = _kept(ast.parse(text, str(path))), set(names.values())
+def checked(text, path, lib):
+    """Return the folded text of a file outside of the library with the private names of dice renamed; raises fold.FoldError."""
+    text = fold.fold(text, path, lib)
+    names = fold.short_names(lib)
+    kept, shorts = _kept(fold.nodes_of(ast.parse(text, str(path)))), set(names.values())
     for name in sorted(names.keys() & kept.keys()):
         raise fold.FoldError(f"{path}:{kept[name]}: {name} is renamed when dice is compiled, and cannot be renamed here")
-    for token in _names(text):
-        if token.string in shorts:
-            raise fold.FoldError(f"{path}:{token.start[0]}: {token.string} is a short name of dice: choose another")
+    for word in fold.WORDS.finditer(text):
+        if word[0] in shorts:
+            row = text.count("\n", 0, word.start()) + 1
+            raise fold.FoldError(f"{path}:{row}: {word[0]} is a short name of dice: choose another")
     return fold.rename(text, names)
 
 
@@ -68,18 +71,11 @@ def _short(name, tries):
     return pair[::-1] if swap else pair
 
 
-def _names(text):
-    """Return the tokens that are names. Python before 3.12 has none within f-strings; _kept() has those."""
-    return [token for token in tokenize.generate_tokens(io.StringIO(text).readline) if token.type == tokenize.NAME]
-
-
-def _defined(tree):
+def _defined(tree, nodes):
     """Yield the names of functions, methods, classes, attributes, and variables of modules and classes; not constants."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield node.attr
+    for kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+        yield from (node.name for node in nodes[kind])
+    yield from (node.attr for node in nodes[ast.Attribute] if isinstance(node.ctx, ast.Store))
     waiting = [tree]
     for node in waiting:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -87,34 +83,35 @@ def _defined(tree):
         waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, _SCOPES)]
 
 
-def _kept(tree):
+def _kept(nodes):
     """Return {name: line} of what must not be renamed.
 
     These are names in strings and f-strings, arguments and keywords, constants, and names of modules that are not of dice.
     """
-    found, foreign = {}, {"sys"}
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in documentation:
-            names = re.findall(r"\w+", node.value if isinstance(node.value, str) else node.value.decode("latin-1"))
-        elif isinstance(node, ast.JoinedStr):
-            names = [getattr(inner, "id", getattr(inner, "attr", "")) for inner in ast.walk(node)]
-        elif isinstance(node, ast.arg | ast.keyword):
-            names = [node.arg]
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "const":
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.Import):
-            foreign |= {(alias.asname or alias.name).split(".")[0] for alias in node.names if alias.name.split(".")[0] != "dice"}
-        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] != "dice":
+    found = {node.arg: node.lineno for node in nodes[ast.arg] + nodes[ast.keyword] if node.arg}
+    documentation = {id(node.value) for node in nodes[ast.Expr]}
+    for node in nodes[ast.Constant]:
+        if isinstance(node.value, str | bytes) and id(node) not in documentation:
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            found.update((name, node.lineno) for name in re.findall(r"\w+", text))
+    for formatted in nodes[ast.JoinedStr]:
+        inner = fold.nodes_of(formatted)
+        found.update((node.id, formatted.lineno) for node in inner[ast.Name])
+        found.update((node.attr, formatted.lineno) for node in inner[ast.Attribute])
+    for node in nodes[ast.Assign]:
+        if isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "const":
+            found.update((target.id, node.lineno) for target in node.targets if isinstance(target, ast.Name))
+    foreign = {"sys"}
+    for node in nodes[ast.Import]:
+        foreign |= {(alias.asname or alias.name).split(".")[0] for alias in node.names if alias.name.split(".")[0] != "dice"}
+    for node in nodes[ast.ImportFrom]:
+        if not node.level and (node.module or "").split(".")[0] != "dice":
             foreign |= {alias.asname or alias.name for alias in node.names}
-            names = [alias.name for alias in node.names]
-        found.update({name: getattr(node, "lineno", 0) for name in names if name})
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            root = node.value
-            while isinstance(root, ast.Attribute):
-                root = root.value
-            if isinstance(root, ast.Name) and root.id in foreign:
-                found[node.attr] = node.lineno
+            found.update((alias.name, node.lineno) for alias in node.names)
+    for node in nodes[ast.Attribute]:
+        root = node.value
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name) and root.id in foreign:
+            found[node.attr] = node.lineno
     return found
