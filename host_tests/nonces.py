@@ -38,13 +38,25 @@ EXEMPT = {
 
 
 def _caller():
-    """Return the innermost frames that sealed, the outermost first."""
+    """Return the innermost frames that sealed, the innermost first, as code, instruction, code, instruction, ...
+
+    There is one for each seal, of millions: so a tuple that holds no container, which costs the garbage collector nothing.
+    """
     frame = sys._getframe(2)
-    frames = []
-    while frame and len(frames) < _FRAMES:
-        frames.append((frame.f_code.co_filename, frame.f_lineno))
+    frames = ()
+    while frame and len(frames) < 2 * _FRAMES:
+        frames += (frame.f_code, frame.f_lasti)
         frame = frame.f_back
-    return frames[::-1]
+    return frames
+
+
+def _shown(frames):
+    """Return lines with the place of each frame, the outermost first."""
+    places = []
+    for code, instruction in zip(frames[::2], frames[1::2]):
+        line = next(line for start, end, line in code.co_lines() if start <= instruction < end)
+        places.append(f"    {code.co_filename}:{line}")
+    return "\n".join(places[::-1])
 
 
 class Record:
@@ -83,7 +95,7 @@ class Record:
         first = (key, nonce) not in self._used
         before, frames = self._used.setdefault((key, nonce), (sealed, _caller()))
         if before != sealed or (self._strict and not first):
-            uses = ["\n".join(f"    {path}:{line}" for path, line in where) for where in (frames, _caller())]
+            uses = [_shown(frames), _shown(_caller())]
             again = "the same" if before == sealed else "something else"
             self.repeated.append(f"key {key.hex()}, nonce {nonce.hex()} sealed\n{uses[0]}\n  and {again}\n{uses[1]}")
 

@@ -7,6 +7,7 @@ arrive after LATENCY_S, some are lost, and all are counted. CPython only.
 """
 
 import asyncio
+import heapq
 import os
 import selectors
 
@@ -21,24 +22,99 @@ LATENCY_S = 0.02
 MANAGER = "manager"  # the name of the server of all sessions
 
 
+class _Call:
+    """What a Loop is to call: what asyncio.Handle and asyncio.TimerHandle do, without what they note for debugging."""
+
+    __slots__ = ("_args", "_callback", "_context", "_when")
+
+    def __init__(self, callback, args, context, when=None):
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._when = when
+
+    def cancel(self):
+        """Call nothing."""
+        self._callback = self._args = None
+
+    def cancelled(self):
+        """Return whether cancel() was called."""
+        return self._callback is None
+
+    def when(self):
+        """Return when it is due, in seconds of virtual time."""
+        return self._when
+
+
 class Loop(asyncio.SelectorEventLoop):
-    """asyncio's event loop with a clock that jumps to the next deadline instead of waiting for it."""
+    """asyncio's event loop with a clock that jumps to the next deadline instead of waiting for it.
+
+    A simulated year is two million calls of little work, so they are counted and ordered here in as few steps as possible. Calls
+    that are due at the same time are made in the order in which they were requested.
+    """
+
+    _RESOLUTION_S = 1e-6  # after half a year, a float has no shorter time
+    _TIMERS_MIN = 1000  # fewer are not looked through for cancelled ones
 
     def __init__(self):
         self._now = 0.0
+        self._requested = 0  # calls with a time
+        self._timers_max = self._TIMERS_MIN
         super().__init__(selectors.SelectSelector())
-        self._selector.select = self._skip
-        self._clock_resolution = 1e-6  # after half a year, a float has no shorter time
 
     def time(self):
         """Return the seconds of virtual time."""
         return self._now
 
-    def _skip(self, timeout=None):
-        if timeout is None:
-            raise RuntimeError("deadlock: there is no timer and no datagram")
-        self._now += timeout
-        return []
+    def call_soon(self, callback, *args, context=None):
+        """As asyncio's event loop."""
+        call = _Call(callback, args, context)
+        self._ready.append(call)
+        return call
+
+    def call_at(self, when, callback, *args, context=None):
+        """As asyncio's event loop."""
+        call = _Call(callback, args, context, when)
+        self._requested += 1
+        heapq.heappush(self._scheduled, (when, self._requested, call))
+        return call
+
+    def call_later(self, delay, callback, *args, context=None):
+        """As asyncio's event loop."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def _run_once(self):
+        """Make the calls that are due; if there are none, it is the time of the next ones."""
+        ready, timers = self._ready, self._scheduled
+        if len(timers) > self._timers_max:
+            timers[:] = [timer for timer in timers if not timer[2].cancelled()]
+            heapq.heapify(timers)
+            self._timers_max = 2 * len(timers) + self._TIMERS_MIN
+        if not ready and not self._stopping:
+            while timers and timers[0][2]._callback is None:
+                heapq.heappop(timers)
+            if not timers:
+                raise RuntimeError("deadlock: there is no timer and no datagram")
+            self._now = max(self._now, timers[0][0])
+        end = self._now + self._RESOLUTION_S
+        while timers and timers[0][0] < end:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            self._make(ready.popleft())
+
+    def _make(self, call):
+        callback, context = call._callback, call._context
+        if callback is None:
+            return
+        try:
+            if context is None:
+                callback(*call._args)
+            else:
+                context.run(callback, *call._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self.call_exception_handler({"message": f"Exception in callback {callback!r}", "exception": error})
 
     def add_reader(self, end, callback, *_):
         """Call `callback` whenever a datagram arrives at a VirtualSocket."""
