@@ -62,6 +62,7 @@ def command(pcap, record, no_board, ipv6):
     from dicectl.firmware import unix_port
     from dicectl.net import namespace
 
+    namespace.check()
     with tempfile.TemporaryDirectory(prefix="dice-demo-") as folder:
         folder = Path(folder)
         unix_port.compile_to(folder / "code")

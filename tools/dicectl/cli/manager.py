@@ -184,17 +184,19 @@ def run(
 @contextlib.contextmanager
 def _pages(port, path=None):
     """Serve the pages for monitoring on a port; yield the HttpServer, or None without a port. `path`: of a registry in a file."""
+    if not port:
+        yield None
+        return
     from dicectl.manager.operating.http_server import HttpServer
     from dicectl.manager.operating.metrics import Metrics
     from dicectl.manager.operating.operation_metrics import OperationMetrics
     from dicectl.manager.registry.backup import backup_at
 
-    http = HttpServer(port, Metrics(), OperationMetrics(path and (lambda: backup_at(path)))) if port else None
+    http = HttpServer(port, Metrics(), OperationMetrics(path and (lambda: backup_at(path))))
     try:
         yield http
     finally:
-        if http:
-            http.close()
+        http.close()
 
 
 async def _run_alone(path, key, control, port, host, also, metrics_port, *more):

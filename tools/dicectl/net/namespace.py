@@ -73,6 +73,31 @@ def _unshare_network():
         _write("/proc/self/gid_map", f"0 {gid} 1")
 
 
+def _refusal(number):
+    return CommandError(
+        f"cannot make a network namespace ({os.strerror(number)}): run as root, or allow user namespaces "
+        "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "
+        "--cap-add SYS_ADMIN)"
+    )
+
+
+def check():
+    """Raise CommandError if enter() would: before work that takes long, and needs the network that enter() leaves."""
+    require_linux("a network namespace")
+    child = os.fork()
+    if not child:
+        number = 0
+        try:
+            _unshare_network()
+        except OSError as error:
+            number = error.errno
+        finally:
+            os._exit(number)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if number:
+        raise _refusal(number)
+
+
 def enter(ipv6=False):
     """Move this process, which has one thread, to a new namespace; raises CommandError.
 
@@ -87,11 +112,7 @@ def enter(ipv6=False):
     try:
         _unshare_network()
     except OSError as error:
-        raise CommandError(
-            f"cannot make a network namespace ({error.strerror}): run as root, or allow user namespaces "
-            "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "
-            "--cap-add SYS_ADMIN)"
-        )
+        raise _refusal(error.errno)
     links.set_up("lo")
     if ipv6:
         links.add_cable(_INTERFACE6, ADDRESS6)
