@@ -28,7 +28,6 @@ STRICT = ("properties/", "unit/test_join_late.py", "unit/test_manager_crashes.py
 _SEEDED = "networks of one seed draw the same randoms"
 _FIXED = "seals different records with one number, because they are compared and not sent"
 EXEMPT = {
-    "portable/test_bulk_calls.py::test_sealing_and_opening_a_record_cost_two_bulk_calls_each": _FIXED,
     "portable/test_loss.py::test_resumptions_by_ticket_connect_with_up_to_30_percent_loss": _SEEDED,
     "portable/test_loss.py::test_resumptions_with_half_lost_end_alike": _SEEDED,
     "portable/test_record.py::test_a_member_and_well_formed_agree_on_what_a_record_is": _FIXED,

@@ -1,17 +1,22 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""A record of any length costs exactly two calls of the block cipher."""
+"""A record of any length costs exactly two calls of the block cipher on a board; on CPython, `ccm` shows what it costs there."""
 
 import sys
 
 from dice import crypto, record
+from dice._compat import MICROPYTHON
 from dice.codes import CONTENT_APPLICATION_DATA
 from dice.dtls.record_layer import open_cid, seal_cid
 from dice.limits import DATAGRAM_MAX_BYTES, RECORD_OVERHEAD_MAX_BYTES
 from dice.suites import SUITES
 
+if not MICROPYTHON:
+    import dice.crypto.ccm
+
 _FOUND = [name for name in ("ccm_ctr", "ccm_viper", "ccm") if "dice.crypto." + name in sys.modules]
-_NAME = next((name for name in _FOUND if sys.modules["dice.crypto." + name].crypt is crypto.crypt), None)
+_USED = crypto.crypt if MICROPYTHON else dice.crypto.ccm.crypt
+_NAME = next((name for name in _FOUND if sys.modules["dice.crypto." + name].crypt is _USED), None)
 CBC = 2
 STREAM = 6 if _NAME == "ccm_ctr" else 1  # CTR or ECB
 KEY = bytes(range(16))
@@ -79,5 +84,6 @@ def test_sealing_and_opening_a_record_cost_two_bulk_calls_each():
     assert longest == 1195
     for length in (0, 1, 15, 16, 17, longest):
         for suite in SUITES.values():
-            check(bytes(length), suite.cipher)
-            check(b"\xff" * length, suite.cipher, b"\x42")
+            cipher = (_USED,) + suite.cipher[1:]
+            check(bytes(length), cipher)
+            check(b"\xff" * length, cipher, b"\x42")

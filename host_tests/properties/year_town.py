@@ -95,6 +95,18 @@ class Network(VirtualNetwork):
         return end
 
 
+class Peer(Coap):
+    """A session with the manager, whose end one task awaits, however often the node polls meanwhile."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._closed = asyncio.ensure_future(super().closed())
+        self._closed.add_done_callback(lambda task: task.cancelled() or task.exception())  # asked for, also if nobody polls
+
+    def closed(self):
+        return self._closed
+
+
 class Node(VirtualNode):
     """A member as firmware/app is one: it takes part in its group with or without the manager, and obeys it.
 
@@ -172,7 +184,7 @@ class Node(VirtualNode):
             try:
                 self._obey(await managed_group.resume())
                 connection = await managers.connect(self._host)
-                peer = Coap(connection, Router({**managed_group.routes, **managers.routes}))
+                peer = Peer(connection, Router({**managed_group.routes, **managers.routes}))
                 self._peer = peer
                 self._obey(await managed_group.join(peer))
                 pause_s = AGAIN_S
@@ -231,17 +243,20 @@ class Town:
         await asyncio.sleep(2 * POLL_S)
 
     async def poll(self, ended, _):
-        """Stand in for the wait of ManagedGroup.stay() for the end of its session; it adds MANAGED_POLL_S to what it has waited."""
+        """Stand in for the wait of ManagedGroup.stay() for the end of its session; it adds MANAGED_POLL_S to what it has waited.
+
+        `ended` is what Peer.closed() has returned.
+        """
         start_s = self.now_s()
-        waiting = [asyncio.ensure_future(ended)]
+        waiting = [ended]
         if not self.busy.is_set():
             waiting.append(asyncio.ensure_future(self.busy.wait()))
         try:
             await asyncio.wait(waiting, timeout=QUIET_POLL_S if waiting[1:] else POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            if waiting[0].done():
-                waiting[0].result()
+            if ended.done():
+                ended.result()
         finally:
-            for task in waiting:
+            for task in waiting[1:]:
                 task.cancel()
             managed.MANAGED_POLL_S = max(POLL_S, self.now_s() - start_s)
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """AES-CCM (SP 800-38C, RFC 3610) from two bulk calls of the block cipher, in plain Python.
 
-For CPython, and for MicroPython without a native code emitter; `ccm_viper` is its equivalent, and a test compares the two.
+For MicroPython without a native code emitter; `ccm_viper` is its equivalent, and a test compares the two.
 `formatted` is B0 | associated data | plaintext: one CBC call leaves the tag T in its last block. `stream` is the counter blocks
 A0, A1, ...: one ECB call makes the key stream of them, whose first block masks the tag (SP 800-38C, appendix A).
 """
