@@ -90,7 +90,7 @@ def _everything():
     """Return all modules that boards may need."""
     found = []
     for folder, _, names in os.walk("dice"):
-        found += [os.path.relpath(os.path.join(folder, name), "dice").replace(os.sep, "/") for name in names]
+        found += [os.path.join(folder, name)[len("dice/") :].replace(os.sep, "/") for name in names]
     return tuple(sorted(name for name in found if name.endswith(".py") and name not in _CONSTANTS + _HOST + _UNIX))
 
 

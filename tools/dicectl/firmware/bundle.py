@@ -11,6 +11,7 @@ Packages that are empty, such as dice/group/__init__.py, are left out.
 """
 
 import ast
+import functools
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -55,7 +56,7 @@ def parts(files, flavour, emitted, compiled=mpy.compile_file):
     found = [Part(HEAD, 0, _head(flavour, emitted))]
     index = ["\n"]
     for name in files:
-        if name == HEAD or (name in _NATIVE_OF.values() and not flavour.architecture) or _is_empty(name):
+        if name == HEAD or (name in _NATIVE_OF.values() and not flavour.architecture) or _is_empty(source(name).read_bytes()):
             continue
         at = found[-1].at + len(found[-1].data)
         found.append(Part(name, at, compiled(source(name), name, flavour, emitted)))
@@ -81,9 +82,10 @@ def _head(flavour, emitted):
     return mpy.compile_text(text, str(PurePosixPath(FILE).with_suffix(".py")), flavour, emitted)
 
 
-def _is_empty(name):
-    """Return whether a file of lib/ has nothing but a docstring."""
-    body = ast.parse((resources.LIB / name).read_bytes()).body
+@functools.lru_cache(None)
+def _is_empty(text):
+    """Return whether a file has nothing but a docstring."""
+    body = ast.parse(text).body
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 
 

@@ -3,6 +3,7 @@
 """The files of each profile of dice, from lib/manifest.py, which MicroPython's own tools evaluate too."""
 
 import contextlib
+import functools
 import os
 from types import SimpleNamespace
 
@@ -23,8 +24,12 @@ class _Options:
         return self._values.get(name)
 
 
+@functools.lru_cache(None)
 def _evaluate(**options):
-    """Evaluate lib/manifest.py; return its `metadata`, the `files` of the package and the names of all `profiles`."""
+    """Evaluate lib/manifest.py; return its `metadata`, the `files` of the package and the names of all `profiles`.
+
+    It is evaluated once in a process for each set of options: it looks for all files of the library.
+    """
     found = SimpleNamespace(metadata={}, files=[])
 
     def package(name, files, base_path, opt):
@@ -55,9 +60,9 @@ def files(profile="full", unix=False, native=None, esp32=None, ctr=None, c_modul
     whose cryptolib has the CTR mode; None means: if `esp32` is None. `c_module` is True for a board with `_dice`, the module in C;
     False leaves out what loads it.
     """
-    return _evaluate(profile=profile, unix=unix, native=native, esp32=esp32, ctr=ctr, c_module=c_module).files
+    return list(_evaluate(profile=profile, unix=unix, native=native, esp32=esp32, ctr=ctr, c_module=c_module).files)
 
 
 def metadata():
     """Return the library's metadata: version, description, license, author."""
-    return _evaluate().metadata
+    return dict(_evaluate().metadata)
