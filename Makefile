@@ -13,9 +13,6 @@ JOBS ?= $(shell expr 1 + `getconf _NPROCESSORS_ONLN`)
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
 
-# The tests start hundreds of Python programs: each would compile all of its modules again.
-unexport PYTHONDONTWRITEBYTECODE
-
 .PHONY: demo check test properties lint mutants firmware native targets counts footprint bench interop clean
 
 demo: $(READY)  ## lamps, a manager and an emulated RP2040, in a network of their own, under attack
