@@ -5,6 +5,7 @@
 If DICE_NO_SKIP=1 is set, as in the gate, a test that would be skipped fails, because nothing may be missing there.
 """
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -29,6 +30,13 @@ def pytest_configure(config):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.pluginmanager.register(time_limit)
     nonces.install()
+
+
+def pytest_collection_finish():
+    """Let the garbage collector look rarely, and at nothing that is there before the first test: it took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 @pytest.fixture(autouse=True)

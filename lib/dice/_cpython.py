@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Functions of MicroPython that CPython does not have; never installed on a board."""
 
-_PERIOD = 1 << 30
+PERIOD = 1 << 30  # of ticks
 
 
 def const(value: int) -> int:
@@ -12,9 +12,9 @@ def const(value: int) -> int:
 
 def ticks_add(ticks: int, delta: int) -> int:
     """Return `ticks` plus `delta` milliseconds, which may be negative."""
-    return (ticks + delta) % _PERIOD
+    return (ticks + delta) % PERIOD
 
 
 def ticks_diff(end: int, start: int) -> int:
     """Return `end - start` in milliseconds, negative if `end` is earlier."""
-    return (end - start + _PERIOD // 2) % _PERIOD - _PERIOD // 2
+    return (end - start + PERIOD // 2) % PERIOD - PERIOD // 2

@@ -4,7 +4,8 @@
 
 import asyncio
 
-from .._compat import ticks_add, ticks_diff
+from .._compat import ticks_diff
+from .._cpython import PERIOD
 from .._typing import TYPING
 
 if TYPING:
@@ -16,7 +17,7 @@ _POLL_S = 0.01
 
 def now() -> int:
     """Return the time of the running event loop in ticks: milliseconds that wrap, for sans-IO objects such as Session."""
-    return ticks_add(int(asyncio.get_running_loop().time() * 1000), 0)
+    return int(asyncio.get_running_loop().time() * 1000) % PERIOD
 
 
 async def wait_for(awaitable: "Awaitable[Any]", timeout_s: "float | None") -> "Any":

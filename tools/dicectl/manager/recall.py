@@ -158,9 +158,9 @@ class Recall:
         """Store what has changed: addresses, states, and the time of the last sign of each device."""
         changed = {}
         presence = self._service.kdc.presence
-        wall_now = self._service.registry.now()
+        wall_now, ticks = self._service.registry.now(), now()
         for identity, (connection, row) in list(self._live.items()):
-            seen = presence.find(identity, now())
+            seen = presence.find(identity, ticks)
             heard = wall_now - (seen.heard_s or 0)
             address = self._address(connection, row.address)
             if address != row.address or seen.state != row.state or heard > row.heard + _REFRESH_S:
