@@ -110,7 +110,12 @@ class Server:
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self):
+        """Let it go on, and wait until it has accepted all connections.
+
+        One that is accepted while the server stops, and whose client says nothing, keeps it from ending for a minute.
+        """
         self._process.send_signal(signal.SIGCONT)
+        self.connect("postgres").close()
 
     def connect(self, name):
         """Return a connection of the superuser, as a context manager."""
@@ -143,6 +148,6 @@ def server():
         yield running
     finally:
         if running._process and running._process.poll() is None:
-            running.resume()
+            running._process.send_signal(signal.SIGCONT)
             running.stop(signal.SIGQUIT)  # without writing what is deleted now
         shutil.rmtree(folder, ignore_errors=True)

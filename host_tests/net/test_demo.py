@@ -281,13 +281,12 @@ def test_tshark_dissects_both_layouts_with_both_tag_lengths(in_network, tmp_path
 def test_a_broken_replay_window_fails_the_demo():
     """With a library that considers every number fresh: exit status 1, and the failed checks are named."""
     sabotage = (
-        "from dicectl.firmware import mpy; original = mpy.folded\n"
+        "from dicectl.firmware import mpy; original = mpy._converted\n"
         "right = b'if next_sequence is None or sequence >= next_sequence:\\n            return True'\n"
-        "def folded(source):\n"
-        "    text = original(source)\n"
-        "    assert text.count(right) == (source.name == 'replay.py')\n"
-        "    return text.replace(right, b'return True')\n"
-        "mpy.folded = folded"
+        "def converted(convert, source, data, lib):\n"
+        "    assert data.count(right) == (source.name == 'replay.py')\n"
+        "    return original(convert, source, data.replace(right, b'return True'), lib)\n"
+        "mpy._converted = converted"
     )
     done = _demo("--no-board", before=sabotage)
     assert done.returncode == 1

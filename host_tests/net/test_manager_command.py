@@ -315,10 +315,9 @@ async def _question(folder):
         ("127.0.0.1", 5699), Psk(b"tablet", bytes.fromhex("0f" * 16)), timer_ms=500, timeout_s=PATIENCE_S
     )
     peer = Coap(connection, Router({}))
-    said = []
-    for identity, peers in ((b"tablet", [peer]), (b"", [])):
-        found = await request_group(group, GET, "light", b"", 7000, identity, peers)
-        said.append({"session" if who is peer else who: bytes(message.payload) for who, message in found.items()})
+    ways = ((b"tablet", [peer]), (b"", []))
+    found = await asyncio.gather(*[request_group(group, GET, "light", b"", 7000, identity, peers) for identity, peers in ways])
+    said = [{"session" if who is peer else who: bytes(message.payload) for who, message in each.items()} for each in found]
     peer.close()
     await node.leave()
     return said
