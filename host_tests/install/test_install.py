@@ -101,7 +101,7 @@ def test_wheels_of_the_clone_and_of_the_sdist_are_equal(built):
 def places(name):
     """Yield the places in the wheel at which a file of the repository is found."""
     top, _, inner = name.partition("/")
-    is_data = inner.startswith(("dicectl/on_device/", "dicectl/monitoring/", "dicectl/prebuilt/"))
+    is_data = inner.startswith(("dicectl/on_device/", "dicectl/monitoring/", "dicectl/prebuilt/")) or name.endswith(".pyx")
     if top in ("lib", "tools") and not is_data and "/" in inner:
         yield inner
     if top in ("boards", "docs", "firmware") or is_data or (top == "lib" and name.endswith((".py", ".json"))):
