@@ -23,7 +23,7 @@ MANAGER = "manager"  # the name of the server of all sessions
 
 
 class _Call:
-    """What a Loop is to call: what asyncio.Handle and asyncio.TimerHandle do, without what they note for debugging."""
+    """A call that a Loop is to make: asyncio.Handle and asyncio.TimerHandle, without what they note for debugging."""
 
     __slots__ = ("_args", "_callback", "_context", "_when")
 
