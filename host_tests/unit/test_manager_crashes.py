@@ -31,6 +31,7 @@ MEMBERS_MAX = 10
 DAYS_MAX = 2  # of virtual time
 QUIET_S = 400  # the time in which all faults are repaired
 SPEAK_S = 40  # between two messages of the expelled meanwhile
+AGAIN_MAX_S = 30  # as firmware/app: else of 100 handshakes 97 are those of the expelled
 
 
 class Killed(Exception):
@@ -200,7 +201,7 @@ class Scenario:
         what = chance.choice(("add", "remove", "rekey", "power", "power", "cut", "send", "send", "send", "send"))
         if what == "add" and len(self.nodes) < MEMBERS_MAX:
             identity, key = self.process.registry.enrol(f"device-{len(self.nodes) + len(self.expelled)}-{secrets.token_hex(2)}")
-            node = VirtualNode(self.network, self.folder, identity.decode(), "lamps", identity, key)
+            node = VirtualNode(self.network, self.folder, identity.decode(), "lamps", identity, key, again_max_s=AGAIN_MAX_S)
             role = SENDER if len(self.nodes) % 3 == 0 else chance.choice((LISTENER, ANSWERING, LISTENER))
             try:
                 manager.add([identity], role, now())

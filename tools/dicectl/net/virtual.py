@@ -20,6 +20,7 @@ from dice.errors import DiceError
 
 LATENCY_S = 0.02
 MANAGER = "manager"  # the name of the server of all sessions
+_AGAIN_S = 5  # before a member connects again
 
 
 class _Call:
@@ -275,10 +276,11 @@ class VirtualNetwork:
 class VirtualNode:
     """A member of one group, like an application: it connects, joins, listens, and reconnects when its session ends.
 
-    `received` lists (virtual seconds, SenderID, message).
+    `received` lists (virtual seconds, SenderID, message). `again_max_s`: the pause before it connects again is doubled up to that
+    while it cannot join, up to 30 s in firmware/app.
     """
 
-    def __init__(self, network, folder, name, group, identity, key, timer_ms=1000, connect_s=300):
+    def __init__(self, network, folder, name, group, identity, key, timer_ms=1000, connect_s=300, again_max_s=_AGAIN_S):
         self.name = name
         self.identity = identity
         self.received = []
@@ -291,6 +293,7 @@ class VirtualNode:
         self._key = key
         self._timer_ms = timer_ms
         self._connect_s = connect_s
+        self._again_max_s = again_max_s
         self._tasks = []
         self._peer = None
 
@@ -339,6 +342,7 @@ class VirtualNode:
         loop = asyncio.get_running_loop()
         started = loop.time()
         listening = None
+        again_s = _AGAIN_S
         while True:
             try:
                 psk = Psk(self.identity, self._key)
@@ -347,6 +351,7 @@ class VirtualNode:
                 )
                 self._peer = peer = Coap(connection, Router(self.managed.routes))
                 group = await self.managed.join(peer)
+                again_s = _AGAIN_S
                 if listening is None or listening.done():
                     listening = self._start(self._listen(group))
                     self._tasks.append(listening)
@@ -359,7 +364,8 @@ class VirtualNode:
             if self._peer:
                 recalled = self._peer.connection.recalled
                 self._peer.close()
-            await asyncio.sleep(os.urandom(1)[0] / 1024 if recalled else 5)
+            await asyncio.sleep(os.urandom(1)[0] / 1024 if recalled else again_s)
+            again_s = min(2 * again_s, self._again_max_s)
 
     async def _listen(self, group):
         async for sender, message in group:
