@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: MIT
 """The requests of `dicectl group` to the manager, and for how long it waits; the manager is a double."""
 
+import asyncio
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from dice.errors import UsageError
+from dice.reasons import E_NOT_CONNECTED
 from dicectl.cli import group
 from dicectl.errors import CommandError
 from dicectl.manager import control
@@ -163,6 +167,37 @@ def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
     (tmp_path / "node.json").chmod(0o600)
     with pytest.raises(CommandError, match="is damaged"):
         host_member.HostMember(tmp_path, ["lamps"])
+
+
+@pytest.mark.parametrize("ended, joined", [([True, False], 2), ([True, True], 2), ([False], 1)], ids=repr)
+def test_a_session_that_ends_before_a_member_has_joined_is_opened_once_more(tmp_path, monkeypatch, ended, joined):
+    """As the manager ends it after it has offered a new key: the message was not sent, and E19 said nothing of that."""
+    (tmp_path / "node.json").write_text(json.dumps({"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00"}))
+    (tmp_path / "node.json").chmod(0o600)
+    member = host_member.HostMember(tmp_path, [])
+    sessions = iter(ended)
+    joins = []
+
+    async def connect(timeout_s=0):
+        member.coap = SimpleNamespace(connection=SimpleNamespace(ended=next(sessions)))
+
+    async def resume():
+        pass
+
+    async def join(coap):
+        joins.append(coap)
+        if coap.connection.ended or joined == 1:
+            raise UsageError(E_NOT_CONNECTED)
+        return "the group"
+
+    member.connect = connect
+    member.managed["lamps"] = SimpleNamespace(resume=resume, join=join)
+    if ended[-1] or joined == 1:
+        with pytest.raises(CommandError, match="E19"):
+            asyncio.run(member.ready("lamps"))
+    else:
+        assert asyncio.run(member.ready("lamps")) == ("the group", None)
+    assert len(joins) == joined
 
 
 def test_periods_are_shown_as_options_write_them(ask):

@@ -164,11 +164,7 @@ class HostMember:
         with contextlib.suppress(DiceError, OSError):
             kept = await managed.resume()
         try:
-            if kept:
-                await wait_for(self.connect(KEPT_S), KEPT_MAX_S)
-            else:
-                await self.connect()
-            return await managed.join(self.coap), None
+            return await self._joined(managed, kept), None
         except (DiceError, OSError, UnicodeError, asyncio.TimeoutError) as error:
             if isinstance(error, asyncio.TimeoutError):
                 error = PeerError(None, E_NO_ANSWER)
@@ -176,6 +172,16 @@ class HostMember:
             if refused or not kept or kept.ended:
                 raise CommandError(sentence(error), FAILED)
             return kept, sentence(error)
+
+    async def _joined(self, managed, kept):
+        """Connect and join; once more if the manager has ended the session meanwhile, as it does after it has offered a new key."""
+        for last in (False, True):
+            await (wait_for(self.connect(KEPT_S), KEPT_MAX_S) if kept else self.connect())
+            try:
+                return await managed.join(self.coap)
+            except DiceError:
+                if last or not self.coap.connection.ended:
+                    raise
 
     async def send(self, name, message):
         """Send a message to a group that ready() returned; return what is true then, a dict. Raises what Group.send raises."""
