@@ -175,13 +175,17 @@ class HostMember:
 
     async def _joined(self, managed, kept):
         """Connect and join; once more if the manager has ended the session meanwhile, as it does after it has offered a new key."""
-        for last in (False, True):
-            await (wait_for(self.connect(KEPT_S), KEPT_MAX_S) if kept else self.connect())
-            try:
-                return await managed.join(self.coap)
-            except DiceError:
-                if last or not self.coap.connection.ended:
-                    raise
+        await self._connect_for(kept)
+        try:
+            return await managed.join(self.coap)
+        except DiceError:
+            if not self.coap.connection.ended:
+                raise
+        await self._connect_for(kept)
+        return await managed.join(self.coap)
+
+    async def _connect_for(self, kept):
+        await (wait_for(self.connect(KEPT_S), KEPT_MAX_S) if kept else self.connect())
 
     async def send(self, name, message):
         """Send a message to a group that ready() returned; return what is true then, a dict. Raises what Group.send raises."""
