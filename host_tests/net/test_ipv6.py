@@ -36,6 +36,17 @@ async def main():
             print(host, "OSError", error.args[0])
 asyncio.run(main())
 """
+_RENEWED = """
+from dice.transport.udp import Multicast
+transport = Multicast(b"\\xff\\x15" + bytes(12) + b"\\x0a\\xbc", 5700)
+first = transport.socket
+transport.send(b"before")
+transport.renew()
+print(transport.receive()[0:6] == b"before", transport.receive(), transport.socket is first)
+transport.renew()
+transport.send(b"after")
+print(transport.receive()[0:5] == b"after", transport.receive(), transport.socket is first)
+"""
 _SERVER = """
 import asyncio, sys
 import dice
@@ -288,3 +299,9 @@ def test_an_interface_that_does_not_exist_is_an_error(in_ipv6_network):
     assert in_ipv6_network(_loses, 999) == 19  # ENODEV
     with pytest.raises(OSError):
         Unicast(("fe80::1%nowhere", PORT))
+
+
+@BOTH
+def test_no_datagram_is_lost_when_a_membership_is_renewed(in_ipv6_network, tmp_path, interpreter):
+    """It waited in the socket that was replaced, which now is kept until it is empty; one in both sockets would arrive twice."""
+    assert in_ipv6_network(_output, tmp_path, interpreter, _RENEWED) == ["True None True", "True None False"]

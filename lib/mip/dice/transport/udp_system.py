@@ -18,6 +18,8 @@ if _TYPING:
     from ..types import Address
 
 _IPPROTO_IPV6 = 41
+_PEEK = 2
+_WSAEWOULDBLOCK = 10035
 _SERVER_BUFFER_BYTES = 1 << 23  # 13,000 short datagrams, as Linux counts them: one of each device while the program has other work
 _BUFFERS = (("SO_RCVBUF", 8, 33), ("SO_SNDBUF", 7, 32))  # the last one, of Linux, is that of root, who may exceed rmem_max
 _V6ONLY = ("IPV6_V6ONLY", 26)
@@ -33,6 +35,8 @@ def open_socket(to: "Address | None", port: "int | None", host: "str | None", gr
         return _first(to[0], to[1], _reach)
     if group:
         made = _first("::" if group[0][4:] else "0.0.0.0", port, lambda sock, family, address: _join(sock, address, port, *group))
+        if sock and not _is_empty(sock):  # what it has will be received, and it is replaced the next time
+            made, sock = (sock, None), made[0]
         if sock:
             sock.close()
         return made
@@ -64,6 +68,15 @@ def _first(host: str, port: "int | None", use: "Any") -> "Any":
             if sock:
                 sock.close()
     raise failure
+
+
+def _is_empty(sock: "Any") -> bool:
+    """Return whether no datagram waits in a socket. All that come later are in the one, too, that has joined its group since."""
+    try:
+        sock.recv(1, _PEEK)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, _WSAEWOULDBLOCK)
+    return False
 
 
 def _reach(sock: "Any", family: int, address: "Any") -> "Any":
