@@ -8,6 +8,8 @@ Prints a line for each test_ function and a traceback for each failure. Exits wi
 import gc
 import sys
 
+gc.threshold(65536)  # as a program on a small heap does: garbage of imports that is collected late fragments the heap
+
 
 def run(name):
     """Return (tests run, tests failed) of the module `name`."""
