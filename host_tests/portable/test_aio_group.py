@@ -4,7 +4,7 @@
 
 import asyncio
 
-from memory_transport import Signal, Transport, expect, run, until
+from memory_transport import Signal, Transport, expect, run, run_hasty, until
 from support import A, B, RamStore, exists, forge, keys_of, make_folder, make_gsa, sealed
 
 import dice
@@ -244,7 +244,7 @@ def test_an_error_of_the_transport_raises_in_the_iteration():
                 assert error.args[0] == 5
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_clash_stops_sending_but_not_receiving():

@@ -8,7 +8,7 @@ meta/test_supervision.py has the list of all tasks.
 import asyncio
 
 from faulty import ONCE, Faulty
-from memory_transport import Signal, Transport, run, until
+from memory_transport import Signal, Transport, run, run_hasty, until
 from support import A, RamStore, make_folder, make_gsa, sealed
 
 import dice
@@ -105,7 +105,7 @@ def test_a_group_survives_each_exception_of_its_transport_and_receives_the_next_
             assert group.overrun == number + 1 and group.error is error
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_group_survives_each_exception_that_a_datagram_causes():
@@ -121,7 +121,7 @@ def test_a_group_survives_each_exception_that_a_datagram_causes():
             assert group.error is error
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_group_survives_the_same_after_a_re_key():
@@ -136,7 +136,7 @@ def test_a_group_survives_the_same_after_a_re_key():
             assert group.error is error
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_client_survives_each_exception_of_its_transport():
@@ -150,7 +150,7 @@ def test_a_client_survives_each_exception_of_its_transport():
         connection.close()
         town.service.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_service_survives_each_exception_of_its_transport():
@@ -164,7 +164,7 @@ def test_a_service_survives_each_exception_of_its_transport():
         connection.close()
         town.service.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_service_survives_each_exception_that_a_datagram_causes():
@@ -181,7 +181,7 @@ def test_a_service_survives_each_exception_that_a_datagram_causes():
         town.service.close()
         connection.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_look_up_that_raises_or_returns_nonsense_is_an_unknown_identity():
@@ -282,7 +282,7 @@ def test_a_host_on_a_line_survives_each_exception_of_the_line():
             assert host.overrun == number + 1 and host.error is error
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 async def ends_with(error, awaitable):
@@ -295,7 +295,7 @@ async def ends_with(error, awaitable):
 
 
 def test_a_transport_that_is_gone_for_good_ends_its_tasks_audibly():
-    """All who wait get the exception of the transport; side by side, because each takes 5 s."""
+    """All who wait get the exception of the transport; side by side."""
 
     async def main():
         error = OSError(19)
@@ -333,7 +333,7 @@ def test_a_transport_that_is_gone_for_good_ends_its_tasks_audibly():
             closing.close()
         town.service.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_handler_learns_of_the_end_of_its_session_although_the_step_that_ended_it_failed():

@@ -4,7 +4,7 @@
 
 import asyncio
 
-from memory_transport import Signal, run
+from memory_transport import Signal, run, run_hasty
 from support import A, B, RamStore, exists, make_folder, make_gsa
 
 import dice
@@ -151,7 +151,7 @@ def test_a_radio_that_cannot_be_activated_ends_the_group_audibly():
             assert error is medium.radios[0].broken
         group.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_failed_radio_is_read_again_and_counted():

@@ -5,7 +5,7 @@
 import asyncio
 from binascii import unhexlify
 
-from memory_transport import Signal, run
+from memory_transport import Signal, run, run_hasty
 from support import A, make_member, raises, seal, sealed
 
 from dice._compat import ticks_add, ticks_diff
@@ -296,7 +296,7 @@ def test_a_broken_line_raises_and_recovers():
         for endpoint in (group, peer, other):
             endpoint.close()
 
-    run(main)
+    run_hasty(main)
 
 
 def test_a_lack_of_memory_loses_only_that_datagram():
