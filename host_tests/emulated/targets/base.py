@@ -45,6 +45,7 @@ def imported(name):
     return found
 
 
+@functools.cache
 def vector_files(name):
     """Return the files of vectors whose names are in a test module or in one that it imports: all are half a megabyte."""
     text = "".join(map(_text, sorted({name} | imported(name))))
