@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-# Test processes: one more than cores, because many tests wait. 0 runs all tests in this one.
-JOBS ?= $(shell expr 1 + `getconf _NPROCESSORS_ONLN`)
+# Test processes: two more than cores, because many tests wait. 0 runs all tests in this one.
+JOBS ?= $(shell expr 2 + `getconf _NPROCESSORS_ONLN`)
 # Otherwise each process of pytest, and each that a test starts, compiles every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
