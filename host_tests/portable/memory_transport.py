@@ -97,7 +97,7 @@ def run(main, *arguments):
 
 
 class Hasty:
-    """What dice.aio.wait uses of asyncio, with 1 ms in place of its pause after an error, 0.1 s."""
+    """The part of asyncio that dice.aio.wait uses, with 1 ms in place of its pause after an error, 0.1 s."""
 
     Event = asyncio.Event
     TimeoutError = asyncio.TimeoutError
