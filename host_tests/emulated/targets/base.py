@@ -63,7 +63,7 @@ class Target:
     name = ""
     title = ""
     architecture = ""
-    gate_s = 30
+    gate_s = 18
     lacks = {}
     slow = frozenset()
     system_call = b""

@@ -12,7 +12,7 @@ class Xtensa(Ported):
     name = "xtensa"
     title = "Xtensa with the windowed ABI (ESP32, -S2, -S3) in qemu-xtensa"
     architecture = "xtensawin"
-    gate_s = 22
+    gate_s = 14
     system_call = bytes.fromhex("005000")
     tools = {**xtensa.TOOLS, "qemu-xtensa": "qemu-user", "dpkg-source": "dpkg-dev", "make": "make"}
     headers = (xtensa.GCC, "picolibc-xtensa-lx106-elf")
