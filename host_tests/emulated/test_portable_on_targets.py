@@ -25,7 +25,9 @@ def cases():
         names = [name for name in NAMES if name not in row.lacks]
         sample = results.sample(row, names)
         for name in names:
-            marks = () if name in sample else pytest.mark.on_demand
+            marks = [] if name in sample else [pytest.mark.on_demand]
+            if not results.wanted():  # one process compiles the files of a target; a run of all has more use for both cores
+                marks.append(pytest.mark.xdist_group(f"portable-{row.name}"))
             yield pytest.param(row.name, name, marks=marks, id=f"{row.name}-{name}")
 
 

@@ -46,11 +46,13 @@ def test_portable_tests_pass_from_source(name, vector_folder, tmp_path):
     )
 
 
+@pytest.mark.xdist_group("compiled")
 @pytest.mark.parametrize("name", FILES)
 def test_portable_tests_pass_compiled(name, compiled_folder, vector_folder, tmp_path):
     assert_passes(["-X", f"heapsize={HEAP}", "-m", "run", name], compiled_folder, vector_folder, tmp_path)
 
 
+@pytest.mark.xdist_group("compiled")
 def test_the_compiled_library_contains_no_modules_of_constants(compiled_folder):
     assert (compiled_folder / "dice" / "record.mpy").exists()
     assert not [name for name in ("codes", "limits", "reasons") if (compiled_folder / "dice" / f"{name}.mpy").exists()]
