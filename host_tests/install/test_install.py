@@ -38,8 +38,8 @@ def walk(command, path):
     with command.make_context(path[-1], ["--help"], resilient_parsing=True) as context:
         assert command.get_help(context), path
     count = 1
-    for name, inner in getattr(command, "commands", {}).items():
-        count += walk(inner, [*path, name])
+    for name in command.list_commands(None) if isinstance(command, click.Group) else ():
+        count += walk(command.get_command(None, name), [*path, name])
     return count
 
 print(walk(cli, ["dicectl"]))

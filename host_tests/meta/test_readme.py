@@ -66,9 +66,9 @@ def parse(arguments):
         name = arguments.pop(0)
         if name in ("...", "\N{HORIZONTAL ELLIPSIS}", "COMMAND"):
             return None
-        if name not in command.commands:
+        command = command.get_command(None, name)
+        if command is None:
             return f"there is no command {name}"
-        command = command.commands[name]
     known = {"--help", "-h"} | {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
     for word in arguments:
         option = word.strip("[]").split("=")[0]

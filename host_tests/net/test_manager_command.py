@@ -117,6 +117,9 @@ class ManagedSite:
     def members(self):
         return {member["device"]: member for member in self("group", "members", "lamps", "--json")}
 
+    def epoch(self):
+        return self("group", "show", "lamps", "--json")["epoch"]
+
     def metrics(self):
         """Return the page for Prometheus."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics") as answer:
@@ -124,7 +127,10 @@ class ManagedSite:
 
 
 def _life(folder):
-    """Run the life of a group in a building; return the outputs for the tests."""
+    """Run the life of a group in a building; return the outputs for the tests.
+
+    Another epoch may begin at any time: when `cat` wakes up, and `desk`, which has sent, has no session that tells how much.
+    """
     with contextlib.closing(ManagedSite(folder)) as site:
         return _scenario(site)
 
@@ -157,10 +163,10 @@ def _scenario(site):
     site.manager()
     seen["after"] = site("group", "show", "lamps", "--json")
     site.power_on("lamp-1")
-    site.until(lambda: site.members()["lamp-1"]["epoch"] == seen["rekeyed"]["epoch"], "catching up")
+    site.until(lambda: site.members()["lamp-1"]["epoch"] >= seen["rekeyed"]["epoch"], "catching up")
     site("group", "send", "lamps", "on", "--as", "desk")
     site.until(lambda: site.light("lamp-1") == ["True"], "on again")
-    site.until(lambda: site.members()["cat"]["epoch"] == seen["rekeyed"]["epoch"], "who sleeps mostly")
+    site.until(lambda: site.members()["cat"]["epoch"] >= seen["rekeyed"]["epoch"], "who sleeps mostly")
     seen["thief"] = site.light("lamp-2")
 
     seen["replaced"] = site("provision", "replace", "lamp-1", "--to", "lamp-1b", "--json")
@@ -169,7 +175,7 @@ def _scenario(site):
     site.kill("lamp-2")
     site("provision", "wipe", "lamp-2", "--to", "lamp-2")
     seen["wiped"] = sorted(path.name for path in (site.folder / "lamp-2").iterdir())
-    site.until(lambda: 'dice_group_epoch{group="lamps"} 4.0' in site.metrics(), "metrics")  # measured twice a second
+    site.until(lambda: f'dice_group_epoch{{group="lamps"}} {site.epoch()}.0' in site.metrics(), "metrics")  # twice a second
     seen["metrics"] = site.metrics()
     seen["audit"] = site("manager", "audit", "house.db")
     seen["errors"] = [
@@ -211,13 +217,13 @@ def test_a_second_manager_is_refused(life):
 
 
 def test_an_expelled_lamp_does_not_obey_later_messages(life):
-    assert life["removed"]["active"] and life["removed"]["epoch"] == 2
+    assert life["removed"]["active"] and life["removed"]["epoch"] > life["members"]["lamp-2"]["epoch"]
     assert life["expelled"] == life["thief"] == ["True"]
 
 
 def test_a_killed_manager_continues_with_its_registry(life):
     assert "no manager runs on house.db" in life["down"]
-    assert life["after"]["epoch"] == life["rekeyed"]["epoch"] == 3
+    assert life["after"]["epoch"] == life["rekeyed"]["epoch"] > life["removed"]["epoch"]
 
 
 def test_devices_are_replaced_and_wiped(life):

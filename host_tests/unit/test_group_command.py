@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from dice.errors import UsageError
 from dice.reasons import E_NOT_CONNECTED
-from dicectl.cli import group
+from dicectl.cli import group, group_state
 from dicectl.errors import CommandError
 from dicectl.manager import control
 from dicectl.manager.presence_words import span
@@ -31,7 +31,7 @@ def ask(monkeypatch):
             return answers.pop(0) if len(answers) > 1 else answers[0]
 
         monkeypatch.setattr(control, "call", call)
-        monkeypatch.setattr(group, "_POLL_S", 0)
+        monkeypatch.setattr(group_state, "_POLL_S", 0)
         result = CliRunner().invoke(group.command, arguments, catch_exceptions=False)
         assert result.exit_code == status, result.output
         return result.output, requests
@@ -128,8 +128,8 @@ def test_what_is_said_of_a_group_is_what_is_true(ask, truth):
 @pytest.mark.parametrize("command", [("rekey", "lamps"), ("remove", "lamps", "gone"), ("add", "lamps", "fan")], ids=lambda c: c[0])
 def test_a_command_that_waits_ends_with_1_unless_the_epoch_is_in_use(ask, monkeypatch, truth, command):
     """D17, D13: it ended with 0 after 90 s."""
-    monkeypatch.setattr(group, "_WAIT_S", 0)
-    monkeypatch.setattr(group, "_WAIT_EACH_S", 0)
+    monkeypatch.setattr(group_state, "_WAIT_S", 0)
+    monkeypatch.setattr(group_state, "_WAIT_EACH_S", 0)
     done = "being delivered" not in truth and "called back" not in truth
     output, _ = ask(*command, answers=[TRUTHS[truth]], status=0 if done else 1)
     output = re.sub(r"[│─╭╮╰╯\s]+", " ", output)  # the frame of an error

@@ -7,7 +7,7 @@ import json
 import rich_click as click
 
 from dicectl.cli import changes
-from dicectl.cli.group import follow, wait_option
+from dicectl.cli.group_state import follow, wait_option
 from dicectl.cli.options import Period, complete_device, complete_group
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager import control

@@ -7,7 +7,7 @@ import json
 import rich_click as click
 
 from dicectl.cli import changes, provision_contact, provision_label, provision_renew, provision_rotate, signing
-from dicectl.cli.group import follow_expulsion, wait_option
+from dicectl.cli.group_state import follow_expulsion, wait_option
 from dicectl.cli.options import Period, complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import control
