@@ -32,7 +32,8 @@ print(time.ticks_diff(time.ticks_us(), start))
 """
 
 
-# A program of the PIO, a timer's interrupts, sleep, and code in flash (the interpreter) and in SRAM (viper).
+# A program of the PIO, a timer's interrupts, sleep, code in flash (the interpreter) and in SRAM (viper), the hardware divider with
+# all kinds of operands, and each conditional branch after comparisons that set the flags in all ways.
 CYCLES = """
 import machine
 import rp2
@@ -49,12 +50,31 @@ def work(count: int) -> int:
     for number in range(count):
         total = total * 31 + number // 3
     return total
+OPERANDS = 0, 1, 2, 3, 7, 10, 0xffff, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffff9, 0xfffffffe, 0xffffffff
+SIO = 0xd0000000
+divided = []
+for operands in (0x60, 0x68):
+    for dividend in OPERANDS:
+        for divisor in OPERANDS:
+            machine.mem32[SIO + operands] = dividend
+            machine.mem32[SIO + operands + 4] = divisor
+            divided += [machine.mem32[SIO + register] for register in (0x60, 0x6c, 0x78, 0x74, 0x70, 0x78)]
+machine.mem32[SIO + 0x74] = 5
+machine.mem32[SIO + 0x70] = 0x80000006
+divided += [machine.mem32[SIO + register] for register in (0x78, 0x70, 0x74, 0x78)]
+@micropython.asm_thumb
+def taken(r0, r1):
+    mov(r2, 0)
+    cmp(r0, r1)
+BRANCHES
+    mov(r0, r2)
+branched = [taken(one, other) for one in OPERANDS for other in OPERANDS]
 machines = rp2.StateMachine(0, count, freq=1000000), rp2.StateMachine(4, count, freq=300000)
 ticks = []
 timer = machine.Timer(freq=1000, callback=lambda _: ticks.append(time.ticks_us()))
 for one in machines: one.active(1)
 start = time.ticks_us()
-found = [work(500), sum(range(500)), time.ticks_diff(time.ticks_us(), start)]
+found = [divided, branched, work(500), sum(range(500)), time.ticks_diff(time.ticks_us(), start)]
 time.sleep_ms(3)
 timer.deinit()
 found += [one.get() for one in machines] + [one.rx_fifo() for one in machines]
@@ -62,6 +82,17 @@ found += [time.ticks_diff(at, start) for at in ticks] + [start, time.ticks_diff(
 with open("found", "w") as file:
     file.write(str(found))
 """
+CONDITIONS = ["eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le"]
+BRANCH = """
+    mov(r3, 1)
+    mov(r4, {bit})
+    lsl(r3, r4)
+    cmp(r0, r1)
+    b{name}(over_{name})
+    add(r2, r2, r3)
+    label(over_{name})
+"""
+CYCLES = CYCLES.replace("BRANCHES", "".join(BRANCH.format(bit=bit, name=name) for bit, name in enumerate(CONDITIONS)))
 
 
 def found_by(firmware):

@@ -4,7 +4,7 @@
 
 rp2040py's wheel is compiled for all versions of Python at once (abi3), so that each access of the emulated chip to its memory looks
 a method up by name. The wheel carries its C sources too. Compiled for one version they take a quarter of the time, to the same
-cycle; with the loop of `_simulator.pyx` in the place of rp2040py's, a third of that. Without a compiler or Python's headers, the
+cycle; with the loop of `_simulator.pyx` in the place of rp2040py's, a quarter of that. Without a compiler or Python's headers, the
 emulator runs as the wheel has it.
 """
 
@@ -64,7 +64,9 @@ def place(files):
         return None
     made_from = hashlib.sha256(_SUFFIX.encode())
     for path in (*files, _LOOP):
-        made_from.update(repr((path.name, path.read_bytes())).encode())
+        source = path.read_bytes()
+        made_from.update(f"{path.name} {len(source)}\n".encode())
+        made_from.update(source)
     return cache() / "emulator" / made_from.hexdigest()[:16]
 
 
