@@ -6,18 +6,32 @@ A World is copied by sharing: each part is kept as its pickle, which is loaded w
 the pickles are the key by which a state is recognised, and only the parts that an action touches are pickled again.
 """
 
+import copyreg
+import functools
 import pickle
 from collections import namedtuple
 
 from dice._compat import ticks_diff
+from dice.aio.group import Group
 from dice.aio.kdc import Kdc
+from dice.aio.key_delivery import KeyDelivery
 from dice.aio.managed import ManagedGroup
+from dice.coap.resource import Router
 from dice.errors import DiceError
-from dice.group.gsa import K08, UNKNOWN, decode
-from dice.group.gsa_encode import mul_id_of, traffic_key
-from dice.group.manager import GroupState, Manager
+from dice.group import gsa, gsa_encode
+from dice.group.context import Sender
+from dice.group.counters import Counters
+from dice.group.group_state import GroupState, MemberRecord
+from dice.group.gsa import K08, UNKNOWN
+from dice.group.gsa_encode import mul_id_of
+from dice.group.manager import Manager
+from dice.group.member import Member
+from dice.group.presence import Presence
+from dice.group.progress import Progress
+from dice.group.ration import Ration
+from dice.group.rollback import Rollback
 from host_tests.nonces import RECORD
-from host_tests.properties.stepped import CLOCK, DISK, SENT, Answer, Transport, run, run_delivery, run_group
+from host_tests.properties.stepped import CLOCK, DISK, SENT, Answer, Event, Session, Transport, run, run_delivery, run_group
 
 GROUP = "g"
 PATH = "gsa"
@@ -25,6 +39,11 @@ _INTERNAL_ERROR = 0xA0  # 5.00
 LONG_MS = 7_200_000
 
 Sent = namedtuple("Sent", "device sender epoch datagram key")  # a record on the wire, and the key with which it was sealed
+
+
+# What is known of a GSA or a key, which are the same in most states; nobody changes a Gsa that this returns.
+decode = functools.lru_cache(4096)(gsa.decode)
+traffic_key = functools.lru_cache(4096)(gsa_encode.traffic_key)
 
 
 class Violation(AssertionError):
@@ -338,3 +357,11 @@ class World:
         times = [sorted((name, max(when, at)) for name, at in since.items()) for since in (self.since, self.awake_since)]
         times = times if self.expelled else sorted(self.since)
         return hash((self.now, past, *self.pickles.values(), *sorted(self.budget.items()), repr(times)))
+
+
+# Most of a search goes into pickles, and a third of that into names of classes, unless they have numbers.
+_DEVICE = (Device, Flash, ManagedGroup, Group, Transport, Member, Counters, Sender, bytes, memoryview)
+_MANAGER = (ManagerSide, Registry, Entropy, Manager, GroupState, MemberRecord, Progress, Ration, Rollback)
+_DELIVERY = (Kdc, KeyDelivery, Presence, Router, Session, Event)
+for _number, _class in enumerate(_DEVICE + _MANAGER + _DELIVERY, 1):
+    copyreg.add_extension(_class.__module__, _class.__qualname__, _number)
