@@ -68,7 +68,17 @@ def taken(r0, r1):
     cmp(r0, r1)
 BRANCHES
     mov(r0, r2)
-branched = [taken(one, other) for one in OPERANDS for other in OPERANDS]
+@micropython.asm_thumb
+def moved(r0):
+    ldr(r1, [r0, 0])  # of the divider's registers, SRAM, or flash
+    push({r1})
+    ldr(r2, [r0, 4])
+    mov(r3, sp)
+    str(r2, [r3, 0])
+    pop({r4})
+    mov(r0, r4)
+branched = [moved(at) for at in (SIO, SIO + 0x60, SIO + 0x70, SIO + 0x74, 0x20000000, 0x10000100, 0x11000100)]
+branched += [taken(one, other) for one in OPERANDS for other in OPERANDS]
 machines = rp2.StateMachine(0, count, freq=1000000), rp2.StateMachine(4, count, freq=300000)
 ticks = []
 timer = machine.Timer(freq=1000, callback=lambda _: ticks.append(time.ticks_us()))

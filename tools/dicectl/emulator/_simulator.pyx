@@ -4,10 +4,10 @@
 """The loop that runs the emulated chip's instructions; `dicectl.emulator.compile` puts it in the place of rp2040py's own.
 
 It does what rp2040py's loop does, to the same cycle, in about a sixth of the time: an instruction of 16 bits is fetched from flash
-or SRAM without a call, the clock and the two PIOs are read as C fields, not by name, and conditional branches and the hardware
-divider are computed here, where rp2040py calls Python. What is rare (an instruction of 32 bits, a pending interrupt, an alarm that
-is due) is rp2040py's. One difference: `simulator.stopped` is looked at after each alarm and after every 256 instructions, not after
-each, so that whatever but an alarm sets it stops the chip that much later.
+or SRAM without a call, the clock and the two PIOs are read as C fields, not by name, and what programs do most is done here: to load
+and store words, and, where rp2040py calls Python, conditional branches, calls and the hardware divider. All else (an instruction of
+32 bits, a pending interrupt, an alarm that is due) is rp2040py's. One difference: `simulator.stopped` is looked at after each alarm
+and after every 256 instructions, not after each, so that whatever but an alarm sets it stops the chip that much later.
 """
 
 import time
@@ -29,6 +29,7 @@ cdef unsigned int CALL = 0xF000, CALL_END = 0xF800, CALL_SECOND = 0xD000  # BL: 
 cdef unsigned char KINDS[0x10000]  # of opcodes; rp2040py's own table, of addresses, is larger than a processor's cache
 cdef OpHandler HANDLERS[256]  # of kinds
 
+cdef unsigned int SIO = 0xD0000000  # and CPUID, the number of the core that runs: 0
 cdef int DIVIDER = 0x60, DIVIDER_END = 0x7C  # registers of the SIO, by their offsets in the chip's data sheet, section 2.3.1.7
 cdef int SDIVIDEND = 0x68, SDIVISOR = 0x6C, QUOTIENT = 0x70, REMAINDER = 0x74
 cdef int READY = 0b01, DIRTY = 0b10  # in DIV_CSR
@@ -58,8 +59,17 @@ cdef class Sio:
 
     def read_uint32(self, int offset):
         """Return the register at `offset`."""
-        if not DIVIDER <= offset < DIVIDER_END:
-            return self.sio.read_uint32(offset)
+        return self.load(offset) if DIVIDER <= offset < DIVIDER_END else self.sio.read_uint32(offset)
+
+    def write_uint32(self, int offset, long long value):
+        """Set the register at `offset`; one of an operand begins a division, which is done at once."""
+        if DIVIDER <= offset <= REMAINDER:
+            self.store(offset, value)
+        else:
+            self.sio.write_uint32(offset, value)
+
+    cdef long long load(self, int offset) noexcept:
+        """Return a register of the divider."""
         if offset == QUOTIENT:
             self.csr &= ~DIRTY
             return self.quotient
@@ -69,11 +79,9 @@ cdef class Sio:
             return self.csr
         return self.divisor if offset & 4 else self.dividend
 
-    def write_uint32(self, int offset, long long value):
-        """Set the register at `offset`; one of an operand begins a division, which is done at once."""
-        if not DIVIDER <= offset <= REMAINDER:
-            self.sio.write_uint32(offset, value)
-        elif offset == QUOTIENT:
+    cdef void store(self, int offset, long long value) noexcept:
+        """Set a register of the divider but DIV_CSR."""
+        if offset == QUOTIENT:
             self.quotient = value
             self.csr = READY | DIRTY
         elif offset == REMAINDER:
@@ -86,11 +94,11 @@ cdef class Sio:
                 self.dividend = value
             self._divide(offset >= SDIVIDEND)
 
-    cdef _clear(self):
+    cdef void _clear(self) noexcept:
         self.dividend = self.quotient = self.remainder = self.csr = 0
         self.divisor = 1
 
-    cdef _divide(self, bint is_signed):
+    cdef void _divide(self, bint is_signed) noexcept:
         cdef long long dividend, divisor
         if self.divisor == 0:
             self.quotient = -1 if self.dividend > 0 else 1
@@ -158,10 +166,66 @@ cdef inline unsigned int distance(unsigned int first, unsigned int second):
     return (0xFF000000U if sign else 0) | high | (first & 0x3FF) << 12 | (second & 0x7FF) << 1
 
 
+cdef inline unsigned int word(unsigned char *at):
+    return at[0] | at[1] << 8 | at[2] << 16 | <unsigned int>at[3] << 24
+
+
+cdef inline int transfer(
+    RP2040 chip, Sio sio, unsigned int *registers, unsigned char *flash, unsigned char *sram, unsigned int opcode
+):
+    """Do what LDR (immediate, literal) and STR (immediate) do to an aligned word in SRAM, flash, the divider or CPUID.
+
+    Returns the cycles that it takes, or 0 if the instruction is another one, for rp2040py.
+    """
+    cdef unsigned int kind = opcode >> 11, at, value
+    cdef unsigned int *target
+    cdef bint stores = False
+    if kind == 0b01101 or kind == 0b01100:
+        stores = kind == 0b01100
+        target = registers + (opcode & 7)
+        at = registers[opcode >> 3 & 7] + (opcode >> 4 & 0x7C)
+    elif kind == 0b10011 or kind == 0b10010:
+        stores = kind == 0b10010
+        target = registers + (opcode >> 8 & 7)
+        at = registers[13] + ((opcode & 0xFF) << 2)
+    elif kind == 0b01001:
+        target = registers + (opcode >> 8 & 7)
+        at = (registers[15] + 4 & 0xFFFFFFFCU) + ((opcode & 0xFF) << 2)
+    else:
+        return 0
+    if at & 3:
+        return 0
+    if SRAM <= at < SRAM + chip.ram_byte_size:
+        if stores:
+            value = target[0]
+            sram += at - SRAM
+            sram[0] = value & 0xFF
+            sram[1] = value >> 8 & 0xFF
+            sram[2] = value >> 16 & 0xFF
+            sram[3] = value >> 24
+        else:
+            target[0] = word(sram + (at - SRAM))
+        return 2
+    if SIO + DIVIDER <= at < SIO + (DIVIDER_END - 4 * stores):
+        if stores:
+            sio.store(at - SIO, target[0])
+        else:
+            target[0] = <unsigned int>sio.load(at - SIO)
+        return 1
+    if at == SIO and not stores:
+        target[0] = 0
+        return 1
+    if not stores and FLASH <= at < FLASH + chip.flash_byte_size:
+        target[0] = word(flash + (at - FLASH))
+        return 2
+    return 0
+
+
 def execute_batch(simulator, tick_batch):
     """Run instructions until simulator.stopped, or for 5 ms of real time. `tick_batch` is rp2040py's, and 1."""
     cdef RP2040 chip = simulator.rp2040
     cdef CortexM0Core core = chip.core
+    cdef Sio sio
     cdef SimulationClock clock = simulator.clock
     cdef RPPIO pio_0 = chip.pio[0], pio_1 = chip.pio[1]
     cdef unsigned int *registers = &core.registers[0]
@@ -178,6 +242,7 @@ def execute_batch(simulator, tick_batch):
         return
     if not isinstance(chip.sio, Sio):
         chip.sio = Sio(chip.sio)
+    sio = chip.sio
     while count < INSTRUCTIONS_MAX and not stopped:
         unchecked += 1
         if unchecked == CHECK_EVERY:
@@ -215,8 +280,10 @@ def execute_batch(simulator, tick_batch):
                     cycles = 2
                 core.cycles += cycles
             else:
+                cycles = transfer(chip, sio, registers, flash, sram, opcode)
                 registers[15] += 2
-                cycles = handler(core, opcode, 0, pc)
+                if not cycles:
+                    cycles = handler(core, opcode, 0, pc)
                 core.cycles += cycles
             due_ns = clock._nanos_counter + cycles * CYCLE_NS
             if clock._next_alarm is None or clock._next_alarm.nanos > due_ns:
