@@ -41,7 +41,7 @@ LONG_MS = 7_200_000
 Sent = namedtuple("Sent", "device sender epoch datagram key")  # a record on the wire, and the key with which it was sealed
 
 
-# What is known of a GSA or a key, which are the same in most states; nobody changes a Gsa that this returns.
+# Most states have the same GSAs and keys; nobody changes a Gsa that this returns.
 decode = functools.lru_cache(4096)(gsa.decode)
 traffic_key = functools.lru_cache(4096)(gsa_encode.traffic_key)
 

@@ -10,6 +10,7 @@ import sysconfig
 import pytest
 
 from dicectl.emulator import compile
+from dicectl.emulator.compiled import use
 
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 _SOURCE = """
@@ -69,7 +70,7 @@ def test_compiled_modules_take_precedence_over_installed_ones(sources, tmp_path)
     """Only in rp2040py.native."""
     run()
     program = (
-        "import sys; from dicectl.emulator import compile; compile.use(sys.argv[1])\n"
+        "import sys; from dicectl.emulator import compiled; compiled.use(sys.argv[1])\n"
         "import rp2040py.native._one as one; print(one.__file__)\n"
         "import rp2040py.native._bit as bit; print(bit.__file__)\n"
         "try:\n    import _two\nexcept ImportError:\n    print('no _two')"
@@ -101,7 +102,7 @@ def test_a_wheel_for_one_python_version_is_not_compiled(sources, monkeypatch):
     monkeypatch.setattr(compile, "sources", list)
     assert run() == (True, [])
     assert compile.modules() is None
-    compile.use(compile.modules())
+    use(compile.modules())
 
 
 def test_the_emulator_works_without_a_compiler_or_a_cache(sources, monkeypatch, capsys, tmp_path):

@@ -195,7 +195,7 @@ class EmulatedBoard:
         self._clock[:] = bytes(16)
         console = self._terminal[0] if self._terminal else self._inside[0].fileno()
         descriptors = [console, *(stream.fileno() for stream in self._inside[1:])]
-        arguments = [self._firmware, self.flash, self._clock_path, *descriptors, int(self._paced)]
+        arguments = [self._firmware, self.flash, self._clock_path, *descriptors, int(self._paced), compile.modules() or ""]
         with open(Path(self._folder.name) / "stderr", "ab") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "dicectl.emulator.process", *map(str, arguments)],

@@ -18,37 +18,20 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 from dicectl import resources
+from dicectl.emulator.compiled import PACKAGE
 from dicectl.subprocess_log import cache, file_lock
 
-_PACKAGE = "rp2040py.native"
 _LOOP = resources.EMULATOR / "_simulator.pyx"
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 _TRY = f"""
 import sys
-from dicectl.emulator import compile
-compile.use(sys.argv[1])
-import {_PACKAGE}._simulator, {_PACKAGE}._gpio_pin, {_PACKAGE}._pio, {_PACKAGE}._state_machine
+from dicectl.emulator import compiled
+compiled.use(sys.argv[1])
+import {PACKAGE}._simulator, {PACKAGE}._gpio_pin, {PACKAGE}._pio, {PACKAGE}._state_machine
 """
-
-
-class _Finder:
-    """Finds modules of rp2040py.native in a folder, before the installed ones."""
-
-    def __init__(self, folder):
-        self._path = [str(folder)]
-
-    def find_spec(self, name, path=None, target=None):
-        return PathFinder.find_spec(name, self._path) if name.startswith(f"{_PACKAGE}.") else None
-
-
-def use(folder):
-    """Have this process import the compiled modules in `folder`, if there are any; to be called before it imports rp2040py."""
-    if folder:
-        sys.meta_path.insert(0, _Finder(folder))
 
 
 def sources():
@@ -110,7 +93,7 @@ def _compile_all(files, folder):
 def _translate(source, folder):
     """Translate a module of rp2040py.native from Cython to C; return its path in `folder`. Raises subprocess.CalledProcessError."""
     made = folder / f"{source.stem}.c"
-    argv = [sys.executable, "-m", "cython", "--module-name", f"{_PACKAGE}.{source.stem}", str(source), "-o", str(made)]
+    argv = [sys.executable, "-m", "cython", "--module-name", f"{PACKAGE}.{source.stem}", str(source), "-o", str(made)]
     subprocess.run(argv, check=True, capture_output=True)
     return made
 

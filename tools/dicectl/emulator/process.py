@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The process that emulates one RP2040. `dicectl.emulator.board.EmulatedBoard` starts it; SIGKILL ends it and is the power failure.
 
-python -m dicectl.emulator.process UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED
+python -m dicectl.emulator.process UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED MODULES
 
     UF2      the firmware
     FLASH    a file that holds the board's file system. Every erased sector and every programmed page is written to it at once,
@@ -11,6 +11,7 @@ python -m dicectl.emulator.process UF2 FLASH CLOCK CONSOLE UART0 UART1 PACED
              the chip stops, set by the parent process (0: never)
     CONSOLE, UART0, UART1    descriptors of byte streams; the process ends when one of them ends
     PACED    1: an idle board does not run ahead of real time; 0: its clock advances as fast as it can
+    MODULES  the folder of the emulator's compiled modules, or nothing
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ import select
 import sys
 import time
 
-from dicectl.emulator import compile
+from dicectl.emulator import compiled
 
 _SLICE_NS = 2_000_000  # how often a paced board compares its clock with the real one
 _STILL_S = 0.01  # how long a chip that only waits for input is given to get some
@@ -229,9 +230,9 @@ class Emulation:
             port.feed(port.line.read(port.room()))
 
 
-def main(firmware, flash, clock, console, uart0, uart1, paced):
+def main(firmware, flash, clock, console, uart0, uart1, paced, modules):
     """Emulate until the parent has ended."""
-    compile.use(compile.modules())
+    compiled.use(modules)
     try:
         Emulation(firmware, flash, clock, int(console), (int(uart0), int(uart1)), paced == "1").run()
     except (EOFError, ConnectionError):
