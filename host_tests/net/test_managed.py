@@ -3,6 +3,7 @@
 """A group manager on CPython and its members on MicroPython: join, re-key and expulsion over DTLS, in a network of their own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -139,7 +140,9 @@ async def _kill_often(node, chance, sent=None):
     for number in range(KILLS):
         await node.launch()
         if number % 2:
-            await node.next_line()  # it has joined
+            while not (await node.next_line()).get("joined"):  # on a busy machine it may have given up: try again, as devices do
+                await node.process.wait()
+                await node.launch()
             if sent is not None:
                 before = len(sent)
                 await node.send("on")
@@ -147,10 +150,12 @@ async def _kill_often(node, chance, sent=None):
         else:
             await asyncio.sleep(chance.uniform(0.05, 0.3))
         for _ in range(chance.randrange(10)):
-            await node.send("on")
+            with contextlib.suppress(ConnectionError):  # it may have given up
+                await node.send("on")
             await asyncio.sleep(0.02)
         node.kill()
-        await node.process.communicate()
+        output, _ = await node.process.communicate()
+        assert sent is None or b"Traceback" not in output, output  # a lamp may not send
 
 
 async def _through_kills(folder, tap):

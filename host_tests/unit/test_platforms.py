@@ -28,8 +28,8 @@ def visit(command, words):
     done = CliRunner().invoke(cli, [*words, "--help"], standalone_mode=False)
     assert done.exit_code == 0 and "Usage" in done.output, (words, done.output, done.exception)
     print(*words)
-    for name, below in getattr(command, "commands", {}).items():
-        visit(below, [*words, name])
+    for name in command.list_commands(None) if isinstance(command, click.Group) else ():
+        visit(command.get_command(None, name), [*words, name])
 
 visit(cli, [])
 """
