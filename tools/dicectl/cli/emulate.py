@@ -141,7 +141,7 @@ def command(script, uf2_path, folders, count, bus, repl, pty, timeout, as_json):
     """Run SCRIPT on one or several emulated RP2040s, which run MicroPython's own firmware with dice in it.
 
     Without SCRIPT, a board runs the main.py that --files copies, until Ctrl-C or the end of --timeout. Times on the board are
-    those of the device: cycles of a 125 MHz Cortex-M0+. The emulator takes 2 to 5 times as long while the board computes (eight
+    those of the device: cycles of a 125 MHz Cortex-M0+. The emulator takes 1 to 3 times as long while the board computes (twenty
     times that if it is not compiled for your Python, which `make` does), and the same time while it is idle. The exit status is 1
     if a script raises an exception; its traceback is printed.
 

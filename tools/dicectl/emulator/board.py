@@ -14,7 +14,7 @@
         board.power_on()                                         # boots from it
 
 Each board is a process of its own (`dicectl.emulator.process`). Times measured on a board are the device's: cycles of a 125 MHz
-Cortex-M0+. The emulator takes 2 to 5 times as long. Two things are not emulated: the time that the flash takes to erase and to
+Cortex-M0+. The emulator takes 1 to 3 times as long. Two things are not emulated: the time that the flash takes to erase and to
 program, and the second core.
 """
 
