@@ -3,6 +3,7 @@
 """tshark reads and decrypts sessions by PSK and by key log, with and without connection ids; a relay sees only ciphertext."""
 
 import asyncio
+import re
 import shutil
 import subprocess
 
@@ -75,7 +76,10 @@ def test_tshark_reads_a_handshake_with_public_keys_and_decrypts_its_session(tmp_
     (tmp_path / "keys.log").write_text(secret + "\n")
     options = ("-o", f"tls.keylog_file:{tmp_path / 'keys.log'}")
     assert decrypted(capture, port, *options) == [SECRET_TEXT, b"done: " + SECRET_TEXT]
-    assert fields(capture, port, "_ws.malformed") == fields(capture, port, "_ws.expert.message", *options) == []
+    assert fields(capture, port, "_ws.malformed") == []
+    remarks = fields(capture, port, "_ws.expert.message", *options)
+    traceroute = r"Possible traceroute: hop #\d+| attempt #\d+"  # so it calls all UDP to some of the ports that a system gives away
+    assert [remark for remark in remarks if not re.fullmatch(traceroute, remark)] == []
     kinds = [int(kind) for kind in fields(capture, port, "dtls.handshake.type", *options)]
     in_order = [kind for at, kind in enumerate(kinds) if kinds[at - 1 : at] != [kind]]  # fragments of a message count once
     assert in_order[4:] == [11, 12, 13, 14, 11, 16, 15, 20]

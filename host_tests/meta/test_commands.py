@@ -6,6 +6,8 @@ A new command fails here until it has them, or is listed with the reason.
 """
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,20 @@ def test_every_command_that_has_results_has_them_as_json():
 def test_the_help_of_every_command_has_an_example_of_it(name):
     text = dict(commands())[name].help
     assert "Example" in text and f"dicectl {name}" in text.partition("Example")[2], name
+
+
+IMPORTED = """
+import atexit, sys
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+from dicectl.__main__ import main
+main()
+"""
+HEAVY = {"cryptography", "rich.live", "asyncio", "mpremote", "esptool", "rp2040py", "dicectl.manager.group_file"}
+
+
+@pytest.mark.parametrize("words", ["", "group", "keyring export", "demo", "doctor"])
+def test_help_imports_nothing_heavy_and_no_other_command(words):
+    argv = [sys.executable, "-c", IMPORTED, *words.split(), "--help"]
+    imported = set(subprocess.run(argv, capture_output=True, text=True, check=True).stderr.split())
+    assert f"dicectl.cli.{words.split()[0] if words else 'group'}" in imported
+    assert not imported & (HEAVY | {"dicectl.cli.bench"} if words else HEAVY)
