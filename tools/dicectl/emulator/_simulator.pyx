@@ -6,8 +6,9 @@
 It does what rp2040py's loop does, to the same cycle, in about a sixth of the time: an instruction of 16 bits is fetched from flash
 or SRAM without a call, the clock and the two PIOs are read as C fields, not by name, and what programs do most is done here: to load
 and store words, and, where rp2040py calls Python, conditional branches, calls and the hardware divider. All else (an instruction of
-32 bits, a pending interrupt, an alarm that is due) is rp2040py's. One difference: `simulator.stopped` is looked at after each alarm
-and after every 256 instructions, not after each, so that whatever but an alarm sets it stops the chip that much later.
+32 bits, a pending interrupt, an alarm that is due) is rp2040py's. Two differences: `simulator.stopped` is looked at after each alarm
+and after every 256 instructions, not after each, so that whatever but an alarm sets it stops the chip that much later; and a BL
+calls no `core.bl_taken`, which nothing in rp2040py sets.
 """
 
 import time

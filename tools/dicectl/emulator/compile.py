@@ -3,8 +3,8 @@
 """Compiles the emulator for the Python that runs it, once, into the cache.
 
 rp2040py's wheel is compiled for all versions of Python at once (abi3), so that each access of the emulated chip to its memory looks
-a method up by name. The wheel carries its C sources too. Compiled for one version they take a quarter of the time, to the same
-cycle; with the loop of `_simulator.pyx` in the place of rp2040py's, a quarter of that. Without a compiler or Python's headers, the
+a method up by name. The wheel carries its C sources too. Compiled for one version they take a third of the time, to the same
+cycle; with the loop of `_simulator.pyx` in the place of rp2040py's, a sixth of that. Without a compiler or Python's headers, the
 emulator runs as the wheel has it.
 """
 
@@ -108,7 +108,7 @@ def _compile(source, folder):
 def main():
     """Compile, and say so: `make` runs this once for each environment."""
     if not ensure(lambda text: print(f"{text} ...", flush=True)):
-        print("No gcc or no headers of Python (Debian: apt-get install gcc python3-dev): the emulator takes ten times as long.")
+        print("No gcc or no headers of Python (Debian: apt-get install gcc python3-dev): the emulator takes twenty times as long.")
 
 
 if __name__ == "__main__":
