@@ -14,6 +14,7 @@ from dice.coap.codes import CHANGED, CONTENT, ETAG, GET, OBSERVE, PUT, URI_QUERY
 from dice.coap.message import uint
 from dice.coap.resource import Router
 from dice.errors import PeerError, UsageError
+from dice.limits import COAP_QUEUE_MAX
 from dice.reasons import E_BLOCKS
 
 
@@ -141,6 +142,95 @@ def test_notifications_are_delivered_with_blockwise_enabled():
         assert response.payload == b"1"
         assert await two.respond(asked[0], (CONTENT, b"2", [(OBSERVE, uint(2))]))
         assert received == [b"2"]
+        one.close()
+
+    run(main)
+
+
+ECHO = {"echo": {PUT: lambda request, peer: (CHANGED, request.payload)}}
+TASKS = 3 * COAP_QUEUE_MAX
+
+
+def test_requests_of_more_tasks_than_the_queue_holds_wait_for_their_place():
+    """The groups of a device share its session with the manager, and do not know of each other. Some datagrams are lost."""
+
+    async def main(blockwise):
+        one, _, end, other = pair(ECHO, blockwise=blockwise, ack_timeout_ms=5)
+        end.lose = other.lose = 2
+        done = await asyncio.gather(*[one.request(PUT, "echo", b"%d" % i) for i in range(TASKS)])
+        assert sorted([int(response.payload) for response in done]) == list(range(TASKS))
+        assert one.endpoint.deadline() is None and not one.endpoint.is_full()
+        one.close()
+
+    run(main, False)
+    run(main, True)
+
+
+def test_a_request_that_is_cancelled_leaves_its_place_at_once():
+    async def main(blockwise, cancelled):
+        one, _, end, _ = pair(ECHO, blockwise=blockwise)
+        end.lose = 1
+        tasks = [asyncio.create_task(one.request(PUT, "echo", b"%d" % i)) for i in range(TASKS)]
+        await asyncio.sleep(0.01)
+        for i in cancelled:
+            tasks[i].cancel()
+        for _ in range(40 * TASKS):  # which take much less time than a retransmission
+            await asyncio.sleep(0)
+        for i, task in enumerate(tasks):
+            assert task.done(), (blockwise, cancelled, i)
+            try:
+                assert (await task).payload == b"%d" % i
+            except asyncio.CancelledError:
+                assert i in cancelled
+        one.close()
+
+    for cancelled in ((0,), (0, 1, COAP_QUEUE_MAX), (TASKS - 1, COAP_QUEUE_MAX, 2, 0)):
+        run(main, False, cancelled)
+        run(main, True, cancelled)
+
+
+def test_a_session_that_ends_ends_all_that_wait_for_their_place():
+    async def main(blockwise, error):
+        one, two, end, _ = pair(ECHO, blockwise=blockwise)
+        end.lose = 1000
+        tasks = [asyncio.create_task(one.request(PUT, "echo", b"1")) for _ in range(TASKS)]
+        await asyncio.sleep(0.01)
+        if error:
+            end.error = error
+            end.changed.set()
+        else:
+            one.close()
+        for task in tasks:
+            try:
+                assert await task is None and not error
+            except PeerError as raised:
+                assert raised is error
+        two.close()
+
+    for blockwise in (False, True):
+        run(main, blockwise, None)
+        run(main, blockwise, PeerError(80, 50))
+
+
+def test_the_next_block_and_the_next_transfer_wait_for_a_place_that_others_have_taken():
+    async def main():
+        asked = []
+        one, two, _, _ = pair({"t": {GET: lambda request, peer: asked.append(request)}}, ECHO, blockwise=True)
+        waiting = asyncio.create_task(one.request(GET, "t"))
+        while not asked:
+            await asyncio.sleep(0)
+        transfers = [asyncio.create_task(two.request(PUT, "echo", bytes(1200))) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        async def answer():
+            while two.endpoint.is_full():
+                await asyncio.sleep(0)
+            await two.respond(asked[0], (CONTENT, b"2"))
+
+        await asyncio.gather(*[answer() for _ in range(TASKS)])
+        for transfer in transfers:
+            assert (await transfer).payload == bytes(1200)
+        assert (await waiting).payload == b"2"
         one.close()
 
     run(main)

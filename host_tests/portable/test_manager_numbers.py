@@ -192,6 +192,27 @@ def test_a_number_is_good_while_its_sender_can_be_reached():
         assert told(manager) == BASE + 51
 
 
+def test_after_a_clash_the_number_is_unknown_until_the_next_epoch():
+    """A device that has detected a clash reports 0, and the other one, with its session, how far that one has sent."""
+    for before in (None, 50):  # reported since the manager was started
+        manager, switch, _ = group_in_use()
+        recording = [seal(switch.member, b"on") for _ in range(60)]
+        manager = Manager(manager.state, MemoryDisk(), CountingRandom(), 0)  # its ration rests: the clash begins no epoch
+        if before:
+            manager.report(b"switch", 1, before, False, 0)
+        manager.add([b"lamp"], LISTENER, 0)
+        manager.report(b"switch", 1, 0, True, 0)
+        assert manager.state.epoch == 1 and told(manager) == UNKNOWN
+        manager.report(b"switch", 1, 20, False, 0)
+        assert told(manager) == UNKNOWN
+        manager.timeout(AUTOMATIC_REKEY_MIN_MS)
+        lamp = Member(manager.fetch(b"lamp", AUTOMATIC_REKEY_MIN_MS), RamStore(), 0)
+        assert manager.state.epoch == 2
+        assert DATA not in [lamp.receive(datagram, 0) for datagram in recording]
+        manager.report(b"switch", 2, 0, False, AUTOMATIC_REKEY_MIN_MS)
+        assert told(manager) == 2 * BASE
+
+
 def test_a_manager_that_was_killed_knows_to_whom_it_has_given_an_epoch():
     """It commits that before it gives a GSA to a sender, which may be on its way when the manager is killed."""
     disk = MemoryDisk()

@@ -215,6 +215,27 @@ def test_a_group_that_the_manager_refuses_costs_the_others_nothing(house, monkey
     running(member, scenario)
 
 
+def test_a_manager_that_does_not_answer_is_connected_to_again(house, monkeypatch):
+    """Its session has broken: that is no refusal, after which the group would be tried again in five minutes."""
+    house.doubles["lamps"] = Managed(Group())
+    house.doubles["lamps"].refusals = [PeerError(None, E_NO_ANSWER)]
+    monkeypatch.setattr(resident, "_REFUSED_S", 300)
+    sessions = []
+
+    async def connect():
+        member.coap = Session()
+        sessions.append(member.coap)
+
+    house.connect = connect
+    member = house()
+
+    async def scenario():
+        await until(lambda: house.doubles["lamps"].group)
+        assert len(sessions) == 2 and sessions[0].ended
+
+    running(member, scenario)
+
+
 def test_a_part_that_ends_ends_the_member_audibly(house):
     async def main(part):
         member = house()

@@ -75,8 +75,8 @@ class Coap:
         """Send a confirmable request for "a/b"; return the response, or None if none arrived or the request was reset.
 
         `options` are further (number, bytes), such as (URI_QUERY, b"n=1"); an Observe option among them, with `observe`, has
-        `observe(message)` called for each notification (RFC 7641). Raises UsageError if too many requests are waiting, what
-        Connection.send() raises, and PeerError when the session fails.
+        `observe(message)` called for each notification (RFC 7641). If COAP_QUEUE_MAX messages are waiting, this one waits for its
+        place. Raises what Connection.send() raises, and PeerError when the session fails.
 
         With `blockwise`, the response is one body of one resource, or PeerError E62 is raised: if the resource changes between two
         blocks, a GET starts over, once. A notification that takes several blocks is passed on as 4.08, without its payload: request
@@ -84,12 +84,13 @@ class Coap:
         block of a longer response is returned; its Block2 option says so.
         """
         if self._blocks:
-            while self._transfer:  # a server that holds one body would lose it with the next
+            while self._transfer or self.endpoint.is_full():  # a server that holds one body would lose it with the next
                 await self._wait()
             transfer = self._blocks.transfer(self.endpoint, code, path, payload, now(), options=options, observe=observe)
             self._transfer = transfer
             await self._until(transfer)
             return transfer.result()
+        await self._place()
         return await self._until(self.endpoint.request(code, path, payload, options, now(), observe))
 
     async def respond(self, request: "Message", response: "Response") -> bool:
@@ -99,6 +100,7 @@ class Coap:
         """
         if self._blocks:
             response = self._blocks.split(request, response)
+        await self._place()
         exchange = self.endpoint.respond(request, response, now())
         await self._until(exchange)
         return exchange.acknowledged
@@ -118,13 +120,18 @@ class Coap:
         self._error = error
         self._changed.set()
 
+    async def _place(self) -> None:
+        """Wait until there is a place in the queue of the endpoint: the tasks of an application do not know of each other."""
+        while self.endpoint.is_full():
+            await self._wait()
+
     async def _until(self, work: "Any") -> "Message | None":
         """Wait until an Exchange or a Transfer is done, or the session has ended, and retransmit meanwhile; return the response."""
         exchange = work
         try:
             while not self.ended and not work.done:
                 await self._wait()
-                if work is self._transfer:
+                if work is self._transfer and not self.endpoint.is_full():
                     work.advance(now())
         finally:
             if work is self._transfer:
@@ -133,6 +140,7 @@ class Coap:
                 self._changed.set()  # the next one
             if not exchange.done:
                 self.endpoint.forget(exchange, now())
+                self._changed.set()  # its place is free
         if self._error:
             raise self._error
         return work.response

@@ -248,7 +248,7 @@ class Manager:
         """Record the report of a member, which acknowledges `epoch`.
 
         * `sent`: the sequence number of the next record of a sender; not committed, because a member reports as often as it likes.
-        * `clash`: another device sends with its SenderID; it gets another id in the next epoch.
+        * `clash`: another device sends with its SenderID, how far is unknown; it gets another id in the next epoch, if one is free.
         * `forged`: the most records that did not verify under one key of this epoch.
         * `entered`: whether the member has entered the epoch.
         * `conflict`: the member has another key of this epoch.
@@ -267,12 +267,14 @@ class Manager:
         cause: Any = _FORGED
         due = forged >= (FORGED_SHORT_TAG_MAX if SUITES[self.state.suite].overhead == _SHORT_TAG_OVERHEAD else FORGED_MAX)
         if self.state.members[identity].role == SENDER:
-            self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
+            if clash:
+                self._clashed.add(identity)
+                self._heard.pop(identity, None)
+            elif identity not in self._clashed:
+                self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
             if sent > self.state.members[identity].sent:
                 self.state.members[identity] = member = self.state.members[identity].copy()
                 member.sent = sent
-            if clash:
-                self._clashed.add(identity)
             if clash or sent >= _SPENT_RECORDS:
                 cause, due = identity, True
         if due and self._automatic(cause, now):

@@ -12,7 +12,7 @@ import os
 from dice.aio.wait import wait_for
 from dice.errors import DiceError
 from dice.group.gsa import decode
-from dice.reasons import E_REFUSED
+from dice.reasons import E_NO_ANSWER, E_REFUSED
 from dice.store import read_file
 from dicectl import line_socket, system
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -183,7 +183,7 @@ class Resident(HostMember):
                 self._tried[name].set()
                 break
             except DiceError as error:
-                if coap.ended:
+                if coap.ended or error.reason == E_NO_ANSWER:  # its session has broken
                     raise
                 self._note(name, error)  # the others do not suffer from it
                 if error.reason == E_REFUSED:

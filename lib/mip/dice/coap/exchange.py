@@ -120,6 +120,10 @@ class Endpoint:
         """Send an empty confirmable message (section 4.3); the Exchange is `acknowledged` if the other endpoint is alive."""
         return self._enqueue(Message(_CON, 0, 0), now, None)
 
+    def is_full(self) -> bool:
+        """Return whether COAP_QUEUE_MAX messages are waiting."""
+        return len(self._queue) == _COAP_QUEUE_MAX
+
     def forget(self, exchange: Exchange, now: int) -> None:
         """Stop waiting. Later notifications are rejected, which ends the observation (RFC 7641, section 3.6)."""
         if exchange in self._observed:
@@ -186,7 +190,7 @@ class Endpoint:
         return self._message_id
 
     def _enqueue(self, message: Message, now: int, observe: "Observer | None") -> Exchange:
-        if len(self._queue) == _COAP_QUEUE_MAX:
+        if self.is_full():
             raise UsageError(_E_QUEUE)
         message.message_id = self._next_id()
         exchange = Exchange(message, observe)
