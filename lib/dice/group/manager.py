@@ -91,7 +91,7 @@ class Manager:
         self._expelled = 0  # members that may still be in an epoch before this one may obey somebody who was expelled
         self._heard: dict[bytes, int] = {}  # until when the number that a sender has reported in this epoch is good
         self._pending: dict[bytes, int] = {}  # until when a sender that was given this epoch is expected to report
-        self._clashed: set[bytes] = set()  # members that get another id in the next epoch
+        self._clashed: set[bytes] = set()  # members that get another id in the next epoch; how far others send as them is unknown
         self._ration = Ration(bool(state.epoch))
         self.rollback = Rollback()
         self.restore(state, now)
@@ -184,7 +184,8 @@ class Manager:
         senders = []
         for other in self.progress.senders:
             record = state.members[other]
-            known = other == identity or record.offered < state.epoch or (other in self._heard and self._has_session(other))
+            heard = other in self._heard and other not in self._clashed and self._has_session(other)
+            known = other == identity or record.offered < state.epoch or heard
             senders.append((record.id, base + record.sent if known else UNKNOWN))
         return Gsa(
             gid=state.gid,
@@ -267,14 +268,12 @@ class Manager:
         cause: Any = _FORGED
         due = forged >= (FORGED_SHORT_TAG_MAX if SUITES[self.state.suite].overhead == _SHORT_TAG_OVERHEAD else FORGED_MAX)
         if self.state.members[identity].role == SENDER:
-            if clash:
-                self._clashed.add(identity)
-                self._heard.pop(identity, None)
-            elif identity not in self._clashed:
-                self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
+            self._heard[identity] = ticks_add(now, SENDER_HEARD_MS)
             if sent > self.state.members[identity].sent:
                 self.state.members[identity] = member = self.state.members[identity].copy()
                 member.sent = sent
+            if clash:
+                self._clashed.add(identity)
             if clash or sent >= _SPENT_RECORDS:
                 cause, due = identity, True
         if due and self._automatic(cause, now):
@@ -352,8 +351,7 @@ class Manager:
         if state.epoch == GROUP_EPOCH_MAX:  # epochs never go back: another group id, which members take from their manager alone
             state.epoch = 0
             change.fields["gid"] = self._random(_GID_BYTES)
-        epoch = self.rollback.base(state.epoch, state.members) + 1
-        change.fields["epoch"] = epoch
+        change.fields["epoch"] = epoch = self.rollback.base(state.epoch, state.members) + 1
         change.fields["active"] = False
         change.fields["grace_s"] = 0 if expel or urgent else GRACE_MS // 1000
         if expel or not state.tgk or epoch == 1:
