@@ -286,6 +286,22 @@ def test_a_name_is_one_that_every_file_system_can_store(run, tmp_path):
     run(scenario)
 
 
+def test_no_two_groups_have_names_that_differ_in_case_alone(run):
+    """A node in both would have one file for two GSAs on FAT: each join would evict the other group."""
+
+    def scenario(do, service):
+        furnished(do)
+        do("new", group="Straße")
+        for name, same in (("Lamps", "lamps"), ("FANS", "fans"), ("STRASSE", "Straße")):
+            with pytest.raises(CommandError, match=f"{name} cannot be the name of a new group beside {same}"):
+                do("new", group=name)
+        do("delete", group="fans")
+        do("new", group="Fans")
+        assert [shown["name"] for shown in do("groups")] == ["lamps", "Straße", "Fans"]
+
+    run(scenario)
+
+
 def test_a_longer_name_in_an_older_registry_can_be_shown_and_deleted(run, monkeypatch):
     longer = "\U00010400" * 64
 

@@ -98,9 +98,16 @@ class GroupRequests:
             for identity, member in state.members.items()
         ]
 
-    def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
+    def _check_is_new(self, group):
+        """Raise CommandError if there is a group with this name, or one whose GSA would be the same file on FAT or Windows."""
         if group in self._service.managers:
             raise CommandError(f"{group} cannot be the name of a new group: there is one already", USAGE)
+        same = next((name for name in self._service.managers if name.casefold() == group.casefold()), None)
+        if same:
+            raise CommandError(f"{group} cannot be the name of a new group beside {same}: boards may not tell them apart", USAGE)
+
+    def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
+        self._check_is_new(group)
         check_name(group, "group")
         drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
         packed = multicast.packed(drawn["address"])
