@@ -4,7 +4,7 @@
 the watchdog waits, and meanwhile no message of a group is obeyed.
 
 A board with Wi-Fi asks its name server itself (RFC 1035; RFC 6762, section 5.1, for names in .local). A computer asks its system,
-in a thread. The last address of each name is kept in a file, so that a node needs no name server to start.
+in a thread. An address of each name is kept in a file until the name has others, so that a node needs no name server to start.
 """
 
 import asyncio
@@ -33,27 +33,27 @@ async def look_up(host, server=None):
 
     * `server`: the address of the name server, or "" if it is not known; None: ask the system.
 
-    Without an answer it is the address that was found last, also before the last reboot.
+    Without an answer it is one that was found last, also before the last reboot.
     """
     if ":" in host or not host.strip("0123456789."):
         return host
     try:
         if server is None:
             return await _by_system(host)
-        address = await _by_server(host, server)
+        addresses = await _by_server(host, server)
     except OSError:
         address = _kept().get(host)
         if address is None:
             raise
         return address
-    if address is None:
+    if not addresses:
         return host  # it may have an address of IPv6, and a name server that answers lets the system wait no longer than we did
-    _keep(host, address)
-    return address
+    _keep(host, addresses)
+    return addresses[0]
 
 
 async def _by_server(host, server):
-    """Return the IPv4 address that a name server knows, or None if there is none; raises OSError if it does not answer."""
+    """Return the IPv4 addresses that a name server knows; raises OSError if it does not answer."""
     labels = host.encode().strip(b".").split(b".")
     name = b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
     to = _MDNS if labels[-1] == b"local" else (server, _DNS_PORT)
@@ -73,15 +73,16 @@ async def _by_server(host, server):
                     continue
                 if data[:2] == query[:2] and data[2] & 0x80:
                     _silent.discard(to)
-                    return _address(data, name)
+                    return _addresses(data, name)
     finally:
         sock.close()
     _silent.add(to)
     raise OSError(errno.ETIMEDOUT)
 
 
-def _address(data, name):
-    """Return the first IPv4 address in the answer to our question, or None if there is none."""
+def _addresses(data, name):
+    """Return the IPv4 addresses in the answer to our question."""
+    found = []
     try:
         at = _HEADER_BYTES + (len(name) + 4 if data[5] else 0)  # mDNS may leave the question out
         for _ in range(data[7]):
@@ -89,11 +90,11 @@ def _address(data, name):
                 at += 1 + data[at]
             at += 2 if data[at] else 1  # a pointer, or the end
             if data[at + 1] == _TYPE_A and data[at + 9] == 4:
-                return "%d.%d.%d.%d" % tuple(data[at + 10 : at + 14])
+                found.append("%d.%d.%d.%d" % tuple(data[at + 10 : at + 14]))
             at += 10 + data[at + 8] * 256 + data[at + 9]
     except (IndexError, TypeError):  # too short
         pass
-    return None
+    return found
 
 
 async def _by_system(host):
@@ -131,13 +132,13 @@ def _kept():
         return {}
 
 
-def _keep(host, address):
-    """Keep an address for the next start."""
+def _keep(host, addresses):
+    """Keep an address for the next start. One that is kept stays while the name has it: flash wears, and servers rotate them."""
     kept = dict(_kept())
-    if kept.get(host) != address:
+    if kept.get(host) not in addresses:
         if len(kept) >= _KEPT_MAX:
             kept = {}
-        kept[host] = address
+        kept[host] = addresses[0]
         try:
             replace_file(_KEPT, json.dumps(kept).encode())
         except Exception:  # the file system is full

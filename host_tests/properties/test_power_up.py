@@ -16,7 +16,8 @@ import types
 from dicectl import resources
 from host_tests.seeds import search
 from host_tests.unit.test_app import app  # noqa: F401 - a fixture
-from host_tests.unit.test_app_network import ADDRESS, NameServer, Wlan
+from host_tests.unit.test_app_names import ADDRESS, NameServer
+from host_tests.unit.test_app_network import Wlan
 from host_tests.unit.virtual_house import House
 
 THINGS = ("access point", "interface", "route", "name server", "manager", "power")

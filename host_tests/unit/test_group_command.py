@@ -160,7 +160,13 @@ def test_times_are_as_people_say_them(seconds, text):
     assert span(seconds) == text
 
 
-@pytest.mark.parametrize("wrong", [{"key": "zz"}, {"key": 5}, {"key": None}, {"identity": 5}, {"identity": "x" * 300}], ids=repr)
+DAMAGE = [
+    *({"key": "zz"}, {"key": 5}, {"key": None}, {"identity": 5}, {"identity": "x" * 300}, {"groups": [5]}),
+    *({"next": 7}, {"next": {"identity": 4, "key": 5}}, {"before": [5]}, {"manager": {"host": 1, "port": 1}}),
+]
+
+
+@pytest.mark.parametrize("wrong", DAMAGE, ids=repr)
 def test_a_node_json_that_is_damaged_gives_one_line(tmp_path, wrong):
     settings = {"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00", **wrong}
     (tmp_path / "node.json").write_text(json.dumps(settings))

@@ -332,6 +332,16 @@ def test_any_failing_call_gives_one_error_and_never_exports_a_sender_twice(lamps
     assert failing >= 2
 
 
+def test_a_file_whose_name_is_no_unicode_can_be_used(run, monkeypatch):
+    """Its name is printed with escapes; a group cannot have it."""
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:strict")  # as with most locales
+    name = os.fsdecode(b"\xff.group")
+    assert "the name of a group is Unicode: choose another with --name" in refused(run("keyring", "new", name))
+    done = run("keyring", "new", name, "--name", "lamps")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("\\udcff.group: group lamps at")
+    assert run("keyring", "show", name).returncode == 0
+
+
 def test_a_group_that_could_not_be_read_back_is_not_written(lamps, tmp_path):
     """Its values are checked before they are written."""
     before = lamps.read_bytes()

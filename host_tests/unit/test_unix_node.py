@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The programs that `dicectl node` runs: started again, or ended with all others; and the app.json that it writes."""
 
+import errno
 import json
 import sys
 
@@ -70,6 +71,21 @@ def test_options_are_written_beside_those_that_are_there(tmp_path):
     assert configure(tmp_path, interface="eth1", hops=2) == {"interface": "eth1"}
     assert configure(tmp_path, hops=None) == {}
     assert json.loads(path.read_text()) == {"sensor": "simulated", "hops": 2, "interface": "eth1"}
-    path.write_text("{")
-    with pytest.raises(CommandError, match=r"app.json is no JSON"):
-        configure(tmp_path)
+    for text in ("{", "[]", "5"):
+        path.write_text(text)
+        with pytest.raises(CommandError, match=r"app.json is not a file of options, or is damaged: .*; correct it, or remove it"):
+            configure(tmp_path)
+
+
+def test_options_are_replaced_in_one_step(tmp_path, monkeypatch):
+    """A file system that is full costs none of those that are there."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    configure(tmp_path, hops=2)
+    before = (tmp_path / "app.json").read_bytes()
+    monkeypatch.setattr("dice.store.sync", full)
+    with pytest.raises(CommandError, match=r"cannot write .*app.json"):
+        configure(tmp_path, hops=3)
+    assert (tmp_path / "app.json").read_bytes() == before

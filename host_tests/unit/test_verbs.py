@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from dice.aio.wait import now
+from dice.store import replace_file
 from dicectl.errors import CommandError
 from dicectl.manager.registry.sqlite import SqliteRegistry
 from dicectl.manager.service import ManagerService
@@ -263,6 +264,57 @@ def test_a_dry_run_says_what_happens_then_and_changes_nothing(run, name):
         epochs = {shown["name"]: shown["epoch"] for shown in do("groups")}
         assert all(epochs[group] == fields["next_epoch"] for group, fields in groups.items() if "next_epoch" in fields)
         assert everything(do, service) != before
+
+    run(scenario)
+
+
+def test_a_name_is_one_that_every_file_system_can_store(run, tmp_path):
+    """Every member keeps NAME.gsa, which is written as NAME.gsa.tmp: a group with a longer name could never be joined."""
+    longest, longer = "\U00010400" * 61 + "éa", "\U00010400" * 61 + "éab"
+
+    def scenario(do, service):
+        furnished(do)
+        for what in ({"do": "new"}, {"do": "new", "dry_run": True}):
+            with pytest.raises(CommandError, match="cannot be the name of a group: in UTF-8 it is longer than 247 bytes"):
+                service.do({**what, "group": longer})
+        for name, request in (("provision", {"name": longer, "groups": {}}), ("rename", {"name": "switch", "other": longer})):
+            with pytest.raises(CommandError, match="cannot be the name of a device: in UTF-8 it is longer than 247 bytes"):
+                do(name, **request)
+        do("new", group=longest)
+        replace_file(str(tmp_path / f"{longest}.gsa"), b"keys")
+
+    run(scenario)
+
+
+def test_no_two_groups_have_names_that_differ_in_case_alone(run):
+    """A node in both would have one file for two GSAs on FAT: each join would evict the other group."""
+
+    def scenario(do, service):
+        furnished(do)
+        do("new", group="Straße")
+        for name, same in (("Lamps", "lamps"), ("FANS", "fans"), ("STRASSE", "Straße")):
+            with pytest.raises(CommandError, match=f"{name} cannot be the name of a new group beside {same}"):
+                do("new", group=name)
+        do("delete", group="fans")
+        do("new", group="Fans")
+        assert [shown["name"] for shown in do("groups")] == ["lamps", "Straße", "Fans"]
+
+    run(scenario)
+
+
+def test_a_longer_name_in_an_older_registry_can_be_shown_and_deleted(run, monkeypatch):
+    longer = "\U00010400" * 64
+
+    def scenario(do, service):
+        with monkeypatch.context() as patched:
+            patched.setattr("dicectl.manager.group_requests.NAME_MAX_BYTES", 256)
+            do("new", group=longer)
+            do("provision", name=longer, groups={longer: "sender"})
+        assert [shown["name"] for shown in do("groups")] == [longer] and list(roles(do, longer)) == [longer]
+        do("rename", name=longer, other="switch")
+        do("wipe", name="switch")
+        do("delete", group=longer)
+        assert do("groups") == []
 
     run(scenario)
 

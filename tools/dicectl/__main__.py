@@ -12,6 +12,7 @@ import rich_click as click
 
 from dice import __version__
 from dicectl import ending
+from dicectl.text import printable
 
 # The commands in the order in which --help shows them.
 PANELS = {
@@ -21,6 +22,7 @@ PANELS = {
     "Boards": ("deploy", "doctor", "flash", "build", "native", "mip-index"),
     "To develop and measure": ("footprint", "bench", "dtls-client", "dtls-server", "completion"),
 }
+_IN_LISTS = "\n\t"  # of what click can choose from
 INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
 
 # Commands that are not `command` in the module of dicectl.cli with their name.
@@ -63,7 +65,7 @@ def main():
         status = cli.main(prog_name="dicectl", standalone_mode=False)
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if getattr(error, "ctx", None) else ""
-        print(f"dicectl: {error.format_message()}{hint}", file=sys.stderr)
+        print(f"dicectl: {printable(error.format_message(), keep=_IN_LISTS)}{hint}", file=sys.stderr)
         status = error.exit_code
     except click.Abort:
         print("dicectl: interrupted", file=sys.stderr)

@@ -14,6 +14,8 @@ _asked = []  # what asks the coroutine of run() to end, until that was done
 def install():
     """Take the signals, and the standard streams, from now on. A signal that was inherited as ignored stays ignored."""
     sys.stdout, sys.stderr = _on_terminal(sys.stdout), _on_terminal(sys.stderr)
+    if sys.stdout and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: the name of a file may be no Unicode
     for number in filter(None, (signal.SIGINT, signal.SIGTERM, _SIGHUP)):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in a background job, or with nohup
             signal.signal(number, _end)

@@ -182,7 +182,7 @@ def lines(path, request, who, wait_s=60):
                 if "failure" in answer:
                     raise CommandError(answer["failure"], answer.get("status", USAGE))
                 yield answer["ok"]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{who} does not answer: {error}", FAILED)
 
 

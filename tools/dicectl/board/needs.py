@@ -10,7 +10,7 @@ import ast
 import json
 
 import dice
-from dicectl import resources
+from dicectl import json_file, resources
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
 
@@ -162,7 +162,7 @@ def _is_without_line(sources):
     """Return whether the sources have an app.json that does not configure a serial line."""
     path = next((source for path, source in sources.items() if path.rpartition("/")[2] == "app.json"), None)
     try:
-        return path is not None and "serial" not in json.loads(path.read_text())
+        return path is not None and "serial" not in json_file.decode(path.read_bytes())
     except ValueError:
         return False
 

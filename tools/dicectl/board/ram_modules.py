@@ -3,10 +3,9 @@
 """Runs measuring scripts of on_device/ on a connected board. They are imported from its RAM: nothing is written to its flash."""
 
 import base64
-import json
 import re
 
-from dicectl import resources
+from dicectl import json_file, resources
 from dicectl.board.raw_repl import DeviceError
 from dicectl.firmware import mpy
 
@@ -60,7 +59,8 @@ def parsed(text):
     values = []
     for line in text.splitlines():
         if line.startswith(("{", "[")):
-            values.append(json.loads(line))
+            with json_file.checked("the output of the board", "what the script prints", "connect it again, and repeat the command"):
+                values.append(json_file.decode(line, (dict, list)))
         elif values and isinstance(values[-1], dict):
             add_memory(values[-1], line)
     return values

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from dicectl import json_file
 from dicectl.cli.options import complete_board, complete_profile
 from dicectl.errors import USAGE, CommandError
 
@@ -91,7 +92,7 @@ def command(board, micropython, from_debian, profile, native, with_tls, variant,
         lambda progress: firmware(board, profile, with_tls, micropython, jobs, progress, not no_app, native, variant)
     )
     shutil.copytree(folder, output, dirs_exist_ok=True)
-    facts = json.loads((folder / "facts.json").read_text())
+    facts = json_file.read(folder / "facts.json", "the facts of a build", f"remove {folder}, and build again")
     if as_json:
         click.echo(json.dumps({**facts, "folder": str(output)}, indent=2))
         return

@@ -18,6 +18,7 @@ import re
 import shutil
 from pathlib import Path
 
+from dicectl import json_file
 from dicectl.errors import CommandError
 from dicectl.subprocess_log import Log, cache, file_lock, require_commands
 
@@ -47,7 +48,8 @@ def _folder():
 def versions():
     """Return {package: version} of the tree that tree() returns, or None if it was not fetched yet."""
     try:
-        return json.loads((_folder() / "versions.json").read_text())
+        path = _folder() / "versions.json"
+        return json_file.read(path, "the versions of a source tree", f"remove {path.parent}, and it is fetched again")
     except FileNotFoundError:
         return None
 

@@ -17,6 +17,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 from dice import __version__
+from dicectl import json_file
 from dicectl.errors import CommandError
 from dicectl.firmware import bundle, mpy, native, prebuilt, profiles
 
@@ -79,7 +80,7 @@ def _native(architecture, emitted, without):
 def with_overview(folder, files, about):
     """Return the files and index.json, which keeps what one of this version in the folder says of other architectures."""
     try:
-        old = json.loads((folder / "index.json").read_bytes())
+        old = json_file.decode((folder / "index.json").read_bytes())
         kept = old["packages"] if old["version"] == about["version"] and old["mpy"] == about["mpy"] else {}
         packages = {**kept, **about["packages"]}
     except (OSError, ValueError, KeyError, TypeError):

@@ -11,8 +11,10 @@ import time
 from collections import deque
 from pathlib import Path
 
-from dicectl import resources
-from dicectl.errors import FAILED, CommandError
+from dice.errors import StoreError
+from dice.store import replace_file
+from dicectl import json_file, resources
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.firmware import unix_port
 
 HEAP = "1m"  # on a 64-bit machine, with modules that are compiled when they are imported
@@ -90,15 +92,18 @@ def configure(folder, **options):
     """Write the options of a node to app.json, beside those that it has, unless they are None; return those that were written."""
     path = Path(folder) / _APP_FILE
     try:
-        found = json.loads(path.read_text())
+        found = json_file.read(path, "a file of options", "correct it, or remove it")
         changed = {}
     except FileNotFoundError:
         found, changed = {}, dict(_APP)
-    except ValueError as error:
-        raise CommandError(f"{path} is no JSON: {error}")
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}", USAGE)
     changed |= {name: value for name, value in options.items() if value is not None and found.get(name) != value}
     if changed:
-        path.write_text(json.dumps({**found, **changed}) + "\n")
+        try:
+            replace_file(str(path), json.dumps({**found, **changed}).encode() + b"\n")
+        except StoreError:
+            raise CommandError(f"cannot write {path}: the folder is not writable, or its file system is full")
     return changed
 
 

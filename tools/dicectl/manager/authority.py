@@ -36,7 +36,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from dice.limits import CERTIFICATES_MAX
 from dice.store import sync
-from dicectl import private_file, small_file, system
+from dicectl import json_file, private_file, small_file, system
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.certificate_file import CertificateFile, pem
 
@@ -48,6 +48,8 @@ USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageO
 LIFETIME_S = 730 * 86_400  # of a certificate of a device
 SAME = -1  # in place of a lifetime: that of the certificate before
 AUTHORITY_LIFETIME_S = 7300 * 86_400
+_ENTRY = {**dict.fromkeys(("serial", "name", "key"), str), "usages": list, **dict.fromkeys(("issued", "not_after"), int)}
+_RESTORE = "restore it from a backup; without it serial numbers could repeat"
 _FOREVER = datetime.datetime(9999, 12, 31, 23, 59, 59)  # RFC 5280, section 4.1.2.5
 _FOREVER_S = int(_FOREVER.replace(tzinfo=datetime.timezone.utc).timestamp())
 _BACKDATED_S = 3600  # a device's clock may be behind ours
@@ -358,15 +360,16 @@ class Authority:
         data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         found = {}
-        try:
-            for line in whole.splitlines():
-                entry = json.loads(line)
+        for number, line in enumerate(whole.splitlines(), 1):
+            with json_file.checked(f"line {number} of {self.folder / LOG}", "an entry of the log", _RESTORE):
+                entry = json_file.decode(line)
                 if "certificate" in entry:
+                    json_file.expect(entry, _ENTRY)
+                    int(entry["serial"], 16), "".join(entry["usages"])
                     found[entry["serial"]] = {**entry, "revoked": None}
                 for serial in entry.get("revoked", ()):
+                    json_file.expect(entry, {"at": int})
                     found[serial]["revoked"] = entry["at"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise CommandError(f"{self.folder / LOG} is damaged: restore it from a backup; without it serial numbers could repeat")
         return list(found.values()), len(whole)
 
     def _append(self, file, length, entry):

@@ -8,7 +8,7 @@ from dice.aio.wait import now
 from dice.group.manager import ANSWERING, LISTENER, SENDER
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager import certificates, presence
-from dicectl.manager.group_requests import NAME
+from dicectl.manager.group_requests import check_name
 from dicectl.manager.registry import own_keys
 from dicectl.manager.registry.public_keys import PSK, RPK, PublicKey
 
@@ -117,8 +117,7 @@ class DeviceRequests:
 
     def _check(self, name, groups):
         """Raise CommandError if a device cannot have this name, or these groups and roles."""
-        if not NAME.fullmatch(name):
-            raise CommandError(f"{name!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+        check_name(name, "device")
         for group, role in groups.items():
             self._service.manager(group)
             if role not in ROLES:
@@ -197,8 +196,7 @@ class DeviceRequests:
     def do_rename(self, name, other):
         """Give a device another name; nothing changes for the device itself."""
         identity = self._service.identity(name)
-        if not NAME.fullmatch(other):
-            raise CommandError(f"{other!r} cannot be the name of a device: use 1 to 64 letters, digits, . _ -", USAGE)
+        check_name(other, "device")
         if other in self._service.registry.devices():
             raise CommandError(f"there is a device {other} already: choose another name", USAGE)
         self._service.registry.rename(name, other)

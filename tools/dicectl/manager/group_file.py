@@ -20,7 +20,7 @@ from dice.group.gsa import D00, K08
 from dice.group.gsa_encode import encode, mul_id_of, sender_id_max, traffic_key
 from dice.limits import KEY_RECORDS_MAX, SENDERS_MAX
 from dice.store import sync
-from dicectl import private_file, system
+from dicectl import json_file, private_file, system
 from dicectl.errors import USAGE, CommandError
 from dicectl.net import address as multicast
 
@@ -38,6 +38,10 @@ def _fresh_keys():
 
 def new(name, address=None, port=None, layout="k08", derive="sender", suite="ccm8", lifetime_s=0):
     """Return a new group as a dict. By default `port` is random, and `address` is random in the IPv4 local scope (RFC 2365)."""
+    try:
+        name.encode()
+    except UnicodeError:
+        raise CommandError("the name of a group is Unicode: choose another with --name", USAGE)
     address = address or multicast.draw()
     port = port or _FIRST_PRIVATE_PORT + secrets.randbelow(0x10000 - _FIRST_PRIVATE_PORT)
     return {
@@ -290,14 +294,12 @@ def _opened(path):
 
 
 def _parse(path, file):
-    try:
-        group = json.load(file)
+    with json_file.checked(path, "a group file", "restore it from a backup, or create a new group"):
+        group = json_file.decode(file.read())
         version = group["version"]
         if version == VERSION:
             group.setdefault("listeners", [])  # older versions wrote no listeners
             _check(group)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise CommandError(f"{path} is not a group file, or is damaged", USAGE)
     if version != VERSION:
         raise CommandError(f"{path} is a group file of version {version}; this dicectl reads version {VERSION}", USAGE)
     return group
@@ -307,15 +309,16 @@ def _check(group):
     """Raise ValueError, TypeError, KeyError or AttributeError if a group is not as new() and add_sender() create it."""
     for key, length in (("gid", 4), ("tgk", 16), ("cs_id", 4), ("rand", 16)):
         if len(bytes.fromhex(group[key])) != length:
-            raise ValueError(key)
+            raise json_file.Malformed(f"its {key} is wrong")
     for key, known in (("layout", LAYOUTS), ("derive", DERIVATIONS), ("suite", SUITES)):
-        known[group[key]]
+        if group[key] not in known:
+            raise json_file.Malformed(f"its {key} is wrong")
     for key, low, high in (("port", 1, 0xFFFF), ("epoch", 1, 0xFFFF), ("lifetime_s", 0, (1 << 32) - 1)):
         if type(group[key]) is not int or not low <= group[key] <= high:
-            raise ValueError(key)
+            raise json_file.Malformed(f"its {key} is wrong")
     multicast.packed(group["address"])
     if not isinstance(group["name"], str):
-        raise ValueError("name")
+        raise json_file.Malformed("its name is wrong")
     devices = group["senders"] + group["listeners"]
     ids = {s["id"] for s in devices if isinstance(s["name"], str) and isinstance(s["exported"], bool)}
     if (
@@ -323,4 +326,4 @@ def _check(group):
         or len(group["senders"]) > SENDERS_MAX
         or any(type(i) is not int or not 0 <= i <= 0xFFFF for i in ids)
     ):
-        raise ValueError("senders")
+        raise json_file.Malformed("its senders or listeners are wrong")

@@ -13,7 +13,16 @@ from dicectl.manager import group_file, old_registry, presence
 from dicectl.net import address as multicast
 from dicectl.reasons import describe
 
-NAME = re.compile(r"[\w.-]{1,64}")  # of groups and devices
+_NAME = re.compile(r"[\w.-]{1,64}")
+NAME_MAX_BYTES = 255 - len(".gsa.tmp")  # file systems, also those of boards, have names of 255 bytes
+
+
+def check_name(name, what):
+    """Raise CommandError unless `name` can be that of a new `what`, a group or a device: there are files with that name."""
+    if not _NAME.fullmatch(name):
+        raise CommandError(f"{name!r} cannot be the name of a {what}: use 1 to 64 letters, digits, . _ -", USAGE)
+    if len(name.encode()) > NAME_MAX_BYTES:
+        raise CommandError(f"{name} cannot be the name of a {what}: in UTF-8 it is longer than {NAME_MAX_BYTES} bytes", USAGE)
 
 
 class GroupRequests:
@@ -89,11 +98,17 @@ class GroupRequests:
             for identity, member in state.members.items()
         ]
 
-    def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
+    def _check_is_new(self, group):
+        """Raise CommandError if there is a group with this name, or one whose GSA would be the same file on FAT or Windows."""
         if group in self._service.managers:
             raise CommandError(f"{group} cannot be the name of a new group: there is one already", USAGE)
-        if not NAME.fullmatch(group):
-            raise CommandError(f"{group!r} cannot be the name of a group: use 1 to 64 letters, digits, . _ -", USAGE)
+        same = next((name for name in self._service.managers if name.casefold() == group.casefold()), None)
+        if same:
+            raise CommandError(f"{group} cannot be the name of a new group beside {same}: boards may not tell them apart", USAGE)
+
+    def do_new(self, group, address=None, port=None, layout="k08", lifetime_s=0, rekey_s=0):
+        self._check_is_new(group)
+        check_name(group, "group")
         drawn = group_file.new(group, address, port)  # draws the address and the port that are not given
         packed = multicast.packed(drawn["address"])
         if any(manager.state.port == drawn["port"] for manager in self._service.managers.values()):

@@ -9,7 +9,7 @@ text in one cell of the table.
 import json
 import re
 
-from dicectl import resources
+from dicectl import json_file, resources
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.measure.board_report import wear
 from dicectl.measure.report import kilobytes, milliseconds
@@ -60,7 +60,7 @@ def _number(figures, path):
 def read(path):
     """Return the figures of a result's file; raises CommandError if it is none."""
     try:
-        figures = json.loads(path.read_text())
+        figures = json_file.decode(path.read_bytes())
         good = all(isinstance(figures[key], str) for key in _TEXTS)
         good = good and all(_number(figures, name) is not None for name in _NUMBERS)
     except (ValueError, KeyError, TypeError, OSError):

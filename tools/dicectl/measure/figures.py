@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Reads, flattens, compares and describes the figures of a measurement: nested dicts as `dicectl footprint --json` prints them."""
 
-import json
 from pathlib import Path
 
+from dicectl import json_file
 from dicectl.errors import USAGE, CommandError
 
 
@@ -69,17 +69,15 @@ def rows(figures):
 def read(path):
     """Return the figures of an earlier --json; raises CommandError."""
     figures = read_any(path)
-    if figures.get("profile") not in figures.get("mpy_total", ()):
+    if "machine" in figures:
         raise CommandError(f"{path} is of a connected board: compare it with --port", USAGE)
     return figures
 
 
 def read_any(path):
     """Return the same, of a connected board too."""
-    try:
-        figures = json.loads(Path(path).read_text())
+    with json_file.checked(path, "the output of `dicectl footprint --json`", "make it again", OSError):
+        figures = json_file.decode(Path(path).read_bytes())
         if "machine" not in figures:
             flat(figures)["mpy_total." + figures["profile"]]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
-        raise CommandError(f"{path} is not the output of `dicectl footprint --json`", USAGE)
     return figures

@@ -7,9 +7,9 @@ of the board is changed, except by the program.
 """
 
 import contextlib
-import json
 import threading
 
+from dicectl import json_file
 from dicectl.board.ram_modules import FOLDER, add_memory
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -47,7 +47,7 @@ class Output:
                 self._report = bytearray()
             elif byte == 0x1F and self._report is not None:
                 with contextlib.suppress(ValueError):
-                    self.last = json.loads(self._report.decode(errors="replace"))
+                    self.last = json_file.decode(self._report)
                 self._report = None
             elif self._report is not None:
                 self._report.append(byte)

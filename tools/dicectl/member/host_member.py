@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
-import json
 import socket
 import threading
 from pathlib import Path
@@ -86,13 +85,9 @@ class HostMember:
         except OSError:
             command = f"dicectl provision new NAME --group {next(iter(names), 'GROUP')} --to {self.folder}"
             raise CommandError(f"{self.folder} has no {FILE}: {command}", USAGE)
-        try:
-            self.settings = json.loads(encoded)
-            node_file.app_managers().credentials_of(self.settings, self.settings)
-            self._managers = node_file.managers(self.folder, self.settings)
-            self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
-        except (ValueError, KeyError, TypeError, AttributeError, DiceError, OSError):
-            raise CommandError(f"{self.folder / FILE} is damaged: dicectl provision replace", USAGE)
+        self.settings = node_file.decode(self.folder / FILE, encoded)
+        self._managers = node_file.managers(self.folder, self.settings)
+        self.addresses = [(manager["host"], manager["port"]) for manager in self._managers.listed()]
         self.identity = self.settings["identity"].partition(":")[0]  # a key that was renewed has a number there
         self.interface = interface
         self.hops = hops

@@ -9,19 +9,38 @@ import os
 import re
 from pathlib import Path
 
-from dice.errors import StoreError
+from dice.errors import DiceError, StoreError
 from dice.reasons import E_STORE_SHARED
 from dice.store import FileStore
-from dicectl import resources, system
+from dicectl import json_file, resources, system
 from dicectl.board import nvs, sync
 from dicectl.board.raw_repl import Device, DeviceError
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.group_file import write_secret
+from dicectl.text import printable
 
 FILE = "node.json"
 _SALT_BYTES = 32
 # Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
 _OURS = re.compile(r"node\.json.*|member\.socket|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
+
+
+def decode(path, data):
+    """Return the settings in the bytes of the node.json at `path`; raises CommandError unless all keys and managers can be used."""
+    with json_file.checked(path, "a file of dicectl provision", "dicectl provision replace writes it anew", OSError):
+        settings = json_file.decode(data)
+        settings["identity"].encode()
+        for name, key in (("key", settings), ("next key", settings.get("next", settings))):
+            try:
+                app_managers().credentials_of(key, settings)
+            except (*json_file.WRONG, DiceError):
+                raise json_file.Malformed(f"its {name} is wrong")
+        for manager in managers(Path(path).parent, settings).listed():
+            if not isinstance(manager["host"], str) or type(manager["port"]) is not int or not 0 < manager["port"] < 0x10000:
+                raise json_file.Malformed("a manager is wrong")
+        if not all(isinstance(group, str) for group in settings.get("groups", ())):
+            raise json_file.Malformed("a group is wrong")
+    return settings
 
 
 def managers(folder, settings):
@@ -69,6 +88,7 @@ def open_target(folder, port):
 
 def _occupied(what, found):
     """Return the CommandError for a place where a node is already; `found` is its name, or None if its node.json is damaged."""
+    found = found and printable(str(found))
     if not found:
         return CommandError(f"{what} a device whose {FILE} is damaged: --force overwrites it", USAGE)
     hint = f"dicectl provision wipe {found}, or replace {found}"
@@ -109,8 +129,8 @@ class FolderTarget:
         if force or not path.exists():
             return
         try:
-            found = json.loads(path.read_text()).get("name")
-        except (OSError, ValueError, AttributeError):
+            found = json_file.decode(path.read_bytes()).get("name")
+        except (OSError, ValueError):
             found = None
         if name is None or found != name:
             raise _occupied(f"{path} already exists: it is", found)
