@@ -46,8 +46,8 @@ firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Deb
 native: $(READY)  ## P-256 and AES-CCM in C for boards with stock firmware, for the next wheel: needs a compiler for each processor
 	$(BIN)/python -m dicectl.firmware.prebuilt
 
-targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: an hour, or one with TARGET=riscv32
-	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k $(TARGET))
+targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: half an hour, or TARGET=riscv32
+	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k "$(TARGET)")
 
 counts: $(READY)  ## instructions of each operation on every emulated processor, written into docs/footprint.md: a minute
 	$(BIN)/python -m host_tests.emulated.counts --write $(TARGET)
