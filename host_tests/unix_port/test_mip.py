@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import threading
 import pytest
 
 from dice import __version__
+from dice.crypto import curve
 from dicectl import resources
 from dicectl.firmware import bundle, mip_index, mpy, native, profiles, unix_port
 
@@ -72,10 +74,21 @@ def test_mip_installs_a_working_library(clone, tmp_path):
     assert run(code, path=f"{tmp_path}:.frozen") == f"{tmp_path}/dice/__init__.py device (AES in software)\n"
 
 
-@pytest.mark.parametrize("profile", ["group", "psk"])
+@pytest.mark.parametrize("profile", ["group", "psk", "public-keys"])
 def test_a_profile_has_a_package_of_sources(clone, tmp_path, profile):
     run(f"import mip; mip.install('{clone}/lib/mip/{profile}.json', target='{tmp_path}')")
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == set(profiles.files(profile))
+
+
+def test_keyed_sensor_has_what_it_needs_from_a_clone(clone, tmp_path):
+    """Its key pair and its credentials, with P-256 in Python. (No board needs dice._posix.)"""
+    run(f"import mip; mip.install('{clone}/lib/mip/public-keys.json', target='{tmp_path}')")
+    shutil.copy(resources.LIB / "mip" / "dice" / "_posix.py", tmp_path / "dice")
+    code = f"import os; os.chdir('{tmp_path}'); import keyed_sensor as it; key = it.own_key(); public = it.content('own.pub')\n"
+    code += "print(type(it.credentials(key, {'server': public.decode()})).__name__, public.decode(), it.dice.Trust.__name__)"
+    kind, public, trust = run(code, path=f"{tmp_path}:{resources.EXAMPLES}:.frozen").split()
+    assert (kind, trust) == ("RawPublicKey", "Trust")
+    assert bytes.fromhex(public) == curve.public((tmp_path / "own.key").read_bytes())
 
 
 SEAL = """
