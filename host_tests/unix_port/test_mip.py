@@ -18,7 +18,7 @@ import pytest
 from dice import __version__
 from dice.crypto import curve
 from dicectl import resources
-from dicectl.firmware import bundle, mip_index, mpy, native, profiles, unix_port
+from dicectl.firmware import bundle, mip_index, mpy, native, prebuilt, profiles, unix_port
 
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (resources.ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 
@@ -129,6 +129,30 @@ def test_an_architecture_without_native_code_is_named(tmp_path):
     }
     package = json.loads(files["xtensa/package/6/dice-public-keys/latest.json"])
     assert package["deps"] == [] and not any("native" in path for path in files)
+
+
+def test_the_index_has_all_that_firmware_says_it_is():
+    """Nothing that dice runs on has firmware that says one of the others."""
+    assert set(mpy.architectures()) - set(mip_index.ARCHITECTURES) == {"x86", "armv6", "rv64imc"}
+    named = re.search(r"^The packages are .*?`dicectl doctor`", (resources.ROOT / "docs" / "boards.md").read_text(), re.M | re.S)[0]
+    assert [name for name in mip_index.ARCHITECTURES if f"`{name}`" not in named] == ["armv7m", "xtensa"]
+
+
+@pytest.mark.parametrize("architecture", prebuilt.THUMB)
+def test_each_arm_board_finds_native_code_that_it_loads(architecture, monkeypatch, tmp_path):
+    """It loads code from armv6m to its own: MPY_FEATURE_ARCH_TEST of MicroPython's py/persistentcode.h."""
+
+    def build(chosen, variant, progress=None):
+        assert mpy.architectures().index("armv6m") <= mpy.architectures().index(chosen) <= mpy.architectures().index(architecture)
+        (tmp_path / native.NAME).write_text(f"for {chosen}")
+        return tmp_path / native.NAME
+
+    monkeypatch.setattr(native, "build", build)
+    files, about = mip_index.collect((architecture,))
+    ((name, digest),) = json.loads(files[f"{architecture}/package/6/dice-native/latest.json"])["hashes"]
+    assert name == native.NAME and files[f"{architecture}/file/{digest[:2]}/{digest}"].startswith(b"for armv")
+    assert json.loads(files[f"{architecture}/package/6/dice-public-keys/latest.json"])["deps"] == [["dice-native", __version__]]
+    assert about["without_native"] == {} and about["packages"][architecture]["dice-group"]["blocks"] == 3
 
 
 def test_a_version_can_be_asked_for(index, tmp_path):
