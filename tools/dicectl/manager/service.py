@@ -261,6 +261,7 @@ class ManagerService:
         shadow.kdc = kdc
         shadow.managers = {}
         shadow.rekey_s, shadow.rekey_errors, shadow._timers = dict(self.rekey_s), dict(self.rekey_errors), {}
+        shadow.updates = DeviceUpdates(shadow)
         shadow.requests = requests_of(shadow)
         shadow._service = None
         return shadow
@@ -359,6 +360,7 @@ class ManagerService:
         """
         self.check_credentials(session_identities)
         self.kdc.forget(identity)
+        self.updates.forget(identity)
 
     def check_credentials(self, session_identities):
         """Close those sessions of these identities whose key was deleted or replaced."""
