@@ -174,7 +174,7 @@ class ManagerService:
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
         found += old_registry.problems(self) + ([self.updates.problem.format_message()] if self.updates.problem else [])
-        found += (self.alerts.problems() if self.alerts else []) + self.authorities.problems()
+        found += (self.alerts.problems() if self.alerts else []) + self.authorities.problems() + self._retention.problems()
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
