@@ -248,5 +248,25 @@ def test_the_user_of_a_port_is_named(tmp_path):
         process.communicate(b"\n")
 
 
+@pytest.mark.parametrize("words", [("dicectl", "emulate"), ("dicectl.emulator.process",)], ids=" ".join)
+def test_an_emulator_is_no_user_of_its_own_port(tmp_path, words):
+    """It was named first, with "end that first"; the other program on the port is the one to end."""
+    path = tmp_path / "port"
+    path.write_text("")
+    code = f"file = open({str(path)!r}); print('open', flush=True); input()"
+    argv = [sys.executable, "-c", code, *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"open\n"
+        assert system.users(path) == ""
+        process.communicate(b"\n")
+
+
+def test_a_device_that_is_no_terminal_has_no_user_to_end():
+    """--port /dev/null named ten shells."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert system.users("/dev/null") == ""
+        process.communicate(b"\n")
+
+
 def test_no_option_takes_a_secret():
     assert not {"key", "psk", "secret", "password"} & {parameter.name for parameter in command.params}
