@@ -97,10 +97,10 @@ def _is_other_device(path):
 def _is_emulator(process):
     """Return whether a process is `dicectl emulate`, or a board that it runs."""
     try:
-        words = _command(process)
+        command = _command(process)
     except OSError:
         return False
-    return (b"dicectl" in words and b"emulate" in words) or any(b"dicectl.emulator" in word for word in words)
+    return {b"dicectl", b"emulate"} <= set(command) or any(b"dicectl.emulator" in part for part in command)
 
 
 def nodes_in(folder):
