@@ -113,6 +113,7 @@ class HostMember:
         self._observe = observe
         self._router = Router(dict(self._managers.routes))
         self._store = None
+        self.report = lambda text: None  # gets what lock() waits for
         self._names = list(names)
 
     def why_not(self, name, error):
@@ -142,6 +143,8 @@ class HostMember:
                 if member_socket.serves(self.folder):
                     raise ResidentAppeared
             before, holder = holder, system.holder(self.folder)
+            if holder != before:
+                self.report(f"waiting for {holder}, which uses {self.folder}")
             tries = tries + 1 if holder == before else 0  # others were first, and each takes its time
             if tries == _STORE_TRIES:
                 break
