@@ -10,7 +10,7 @@ import types
 import pytest
 
 from dice.errors import LimitError, PeerError, UsageError
-from dice.reasons import E_ALERT, E_EXPIRED, E_NO_ANSWER, E_NOT_A_SENDER, E_REFUSED
+from dice.reasons import E_EXPIRED, E_NO_ANSWER, E_NOT_A_SENDER, E_REFUSED
 from dicectl import system
 from dicectl.errors import USAGE, CommandError
 from dicectl.line_socket import NobodyServes
@@ -183,41 +183,6 @@ def test_a_group_that_ends_is_resumed_and_its_trouble_is_said_once(house):
     house.doubles["lamps"].found.events = errors
     running(member, scenario)
     assert next(details["error"] for event, details in house.said if event == "trouble").startswith("E41")
-
-
-def test_a_member_that_the_manager_refuses_says_in_which_groups_it_is(house, tmp_path):
-    """`group send lamp --as desk`, of a member of lamps."""
-    member = house()
-    refused = PeerError(None, E_REFUSED)
-    where = "Look at the name with dicectl group list, or dicectl group add lamp"
-    assert member.why_not("lamp", refused) == f"E61: {tmp_path.name} is not in lamp. {where} {tmp_path.name}"
-    (tmp_path / "lamps.gsa").touch()
-    (tmp_path / "fans.gsa").touch()
-    assert member.why_not("lamp", refused) == f"E61: {tmp_path.name} is not in lamp. It is in: fans, lamps"
-
-
-@pytest.mark.parametrize(
-    "alert, remedy", [(20, "provision replace"), (46, "provision replace"), (51, "provision replace"), (80, "log")]
-)
-def test_a_manager_that_ends_the_session_says_why_without_an_exception_to_print(house, alert, remedy):
-    """A user of the command line has no exception whose `alert` could be printed. 51: node.json has another key."""
-
-    async def connect():
-        raise PeerError(alert, E_ALERT)
-
-    async def main():
-        member = house()
-        member.connect = connect
-        await member.lock()
-        member.managed["lamps"].found = None
-        try:
-            with pytest.raises(CommandError, match=rf"^E50 \(alert {alert}\): The manager .*{remedy}") as raised:
-                await member.ready("lamps")
-            assert "exception" not in raised.value.message
-        finally:
-            await member.leave()
-
-    asyncio.run(main())
 
 
 def test_a_group_that_the_manager_refuses_costs_the_others_nothing(house, monkeypatch):
