@@ -68,6 +68,7 @@ $(READY): pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dice needs Python 3.10 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing packages from PyPI with pip, which is silent meanwhile ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[emulator,postgresql]' --group test --group lint
 	@# Two folders in sys.path, not the finder of an editable installation, which takes more than half of the start of each Python.

@@ -229,3 +229,21 @@ def test_what_a_program_uses_without_a_table_are_the_pins_of_a_pico(example):
     assert getattr(loaded, "_BUTTON", usual["BUTTON"]) == usual["BUTTON"]
     assert getattr(loaded, "_ADC", usual["ADC"]) == usual["ADC"]
     assert usual["LED"] == "LED" and usual["UART"] == 0
+
+
+def test_the_bus_says_once_why_it_cannot_join_and_who_explains_it(place, monkeypatch, capsys):
+    place(boards.find("RPI_PICO"))
+    bus = importlib.import_module("bus")
+    outcomes = [dice.StoreError(31), dice.StoreError(31), OSError("no line"), dice.StoreError(31)]
+
+    async def join(*_, **__):
+        if not outcomes:
+            raise Found
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr(bus.dice, "join", join)
+    monkeypatch.setattr(bus, "line", lambda: None)
+    monkeypatch.setattr(bus, "_AGAIN_S", 0)
+    with pytest.raises(Found):
+        asyncio.run(bus.main())
+    assert capsys.readouterr().out == "E31: dicectl doctor E31\nno line\nE31: dicectl doctor E31\n"

@@ -158,7 +158,7 @@ def test_native_code_is_compiled_for_the_boards_processor_and_version(tmp_path):
     with pytest.raises(CommandError, match="native code"):
         mpy.compile_file(path, "fast.py", mpy.Flavour(6 | 2 << 8 | 4 << 10), emitted)
     path.write_text("def f(:\n")
-    with pytest.raises(CommandError, match="mpy-cross failed"):
+    with pytest.raises(CommandError, match=f'mpy-cross failed: File "{path}", line 1'):
         mpy.compile_file(path, "fast.py", mpy.Flavour(RP2040), emitted)
 
 
@@ -245,6 +245,26 @@ def test_the_user_of_a_port_is_named(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
         until(lambda: system.users(path), "the other process")
         assert f"process {process.pid} (python" in system.users(path)
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("words", [("dicectl", "emulate"), ("dicectl.emulator.process",)], ids=" ".join)
+def test_an_emulator_is_no_user_of_its_own_port(tmp_path, words):
+    """It was named first, with "end that first"; the other program on the port is the one to end."""
+    path = tmp_path / "port"
+    path.write_text("")
+    code = f"file = open({str(path)!r}); print('open', flush=True); input()"
+    argv = [sys.executable, "-c", code, *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"open\n"
+        assert system.users(path) == ""
+        process.communicate(b"\n")
+
+
+def test_a_device_that_is_no_terminal_has_no_user_to_end():
+    """--port /dev/null named ten shells."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert system.users("/dev/null") == ""
         process.communicate(b"\n")
 
 
