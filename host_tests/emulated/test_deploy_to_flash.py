@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Commands on a board that has nothing at "/", as MicroPython for STM32 and nRF: its files are in /flash, from which it starts."""
+"""Commands on a board that has nothing at "/", as MicroPython for STM32 and nRF: its files are in /flash, from which it starts.
+
+A timer of its boot.py prints all the time, into the answers of each command.
+"""
 
 import json
 import subprocess
@@ -25,6 +28,8 @@ vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(rp2.Flash(), progsize=256), "/flash")
 os.chdir("/flash")
 sys.path[:] = ["", ".frozen", "/flash", "/flash/lib"]
+from machine import Timer
+timer = Timer(-1, period=200, callback=lambda _: print("Wi-Fi: [Errno 2] ENOENT"))
 micropython.kbd_intr(3)
 """
 EMPTY_BYTES = 352 * 4096

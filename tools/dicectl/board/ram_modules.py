@@ -3,6 +3,7 @@
 """Runs measuring scripts of on_device/ on a connected board. They are imported from its RAM: nothing is written to its flash."""
 
 import base64
+import contextlib
 import json
 import re
 
@@ -60,7 +61,8 @@ def parsed(text):
     values = []
     for line in text.splitlines():
         if line.startswith(("{", "[")):
-            values.append(json.loads(line))
+            with contextlib.suppress(ValueError):  # another program of the board has printed it
+                values.append(json.loads(line))
         elif values and isinstance(values[-1], dict):
             add_memory(values[-1], line)
     return values

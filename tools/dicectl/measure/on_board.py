@@ -8,6 +8,7 @@ measurement that the board has no room or no module for leaves a note instead of
 
 import ast
 import contextlib
+import re
 
 from dicectl.board import places
 from dicectl.board.ram_modules import RamModules, add_memory
@@ -154,15 +155,15 @@ def before(device, figures):
     """Restart the board, and add its heap as it is when a program starts: after boot.py."""
     device.restart()
     out = device.run(_BEFORE)
-    used, free, unit = map(int, out.splitlines()[0].split())
+    used, free, unit = map(int, re.search(r"^(\d+) (\d+) (16|32)\s*$", out, re.MULTILINE).groups())
     line = {"unit": unit}
     add_memory(line, out)
     figures["heap"] = {"total": used + free, "before": used}
     figures["largest_block"] = {"before": line.get("largest")}
     figures["stack"] = {"limit": line.get("stack_limit")}
-    (idf,) = device.run(_IDF_BEFORE).splitlines()[-1:]
-    if idf != "None":
-        figures["idf_heap"] = {"before": _idf(ast.literal_eval(idf))}
+    idf = re.search(r"^\[\(.*\)\]", device.run(_IDF_BEFORE), re.MULTILINE)
+    if idf:
+        figures["idf_heap"] = {"before": _idf(ast.literal_eval(idf[0]))}
 
 
 def _idf(regions):
