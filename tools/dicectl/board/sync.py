@@ -152,6 +152,12 @@ def _examine(device):
     return facts, installed, missing, places.room(device, facts)
 
 
+def _in_place(facts, sources, to):
+    """Return the sources by their full paths on the board, the paths that it runs as source, and the full path of `to`."""
+    started = {places.placed(facts, f"/{name}") for name in _AS_SOURCE}
+    return {places.placed(facts, path): source for path, source in sources.items()}, started, places.placed(facts, to)
+
+
 def plan(device, sources, to, profile, force, as_files=False, check=True, native=None):
     """Return the DeployPlan that copies `sources`, as from gather(), and dice to the folder `to`; raises CommandError.
 
@@ -159,9 +165,7 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
     programs that cannot run on this board. `native`: the variant of the module `_dice`, see c_module.choose().
     """
     facts, installed, missing, space = _examine(device)
-    sources = {places.placed(facts, path): source for path, source in sources.items()}
-    started = {places.placed(facts, f"/{name}") for name in _AS_SOURCE}
-    to = places.placed(facts, to)
+    sources, started, to = _in_place(facts, sources, to)
     if check:
         needs.check(device, sources)
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
@@ -173,8 +177,7 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
     if check and names:
         needs.check_profile(sources, profile)
     folder = f"{to}/dice" if names else None
-    top = places.root(facts)
-    pins = needs.pins(facts["machine"], sources, top)
+    pins = needs.pins(facts["machine"], sources, places.root(facts))
     wanted = _compiled(sources, to, flavour, started)
     present = _present(device, wanted | pins | dict.fromkeys(module.places, b""), folder)
     wanted |= module.wanted | {path: data for path, data in pins.items() if path not in present}
@@ -198,9 +201,8 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
         steps=form.steps if form else {},
     )
     result.notes = _notes(facts, installed, to, form and form.where, wanted, present, result.removals)
-    result.notes += needs.notes(facts["machine"], sources, pins, present, top) + (form.notes if form else []) + module.notes
-    if "network" in missing:
-        result.notes.append(NO_NETWORK)
+    result.notes += needs.notes(facts["machine"], sources, pins, present, places.root(facts))
+    result.notes += (form.notes if form else []) + module.notes + ([NO_NETWORK] if "network" in missing else [])
     return result
 
 
