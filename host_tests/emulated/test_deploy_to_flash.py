@@ -20,7 +20,7 @@ from dicectl.measure import on_board
 from dicectl.measure.program import source
 from dicectl.member.node_file import BoardTarget
 
-# What ports/stm32/main.c does before boot.py, where no Ctrl-C can interrupt it.
+# STM32s do this in ports/stm32/main.c before boot.py, where no Ctrl-C can interrupt it.
 BOOT = b"""import micropython
 micropython.kbd_intr(-1)
 import os, rp2, sys, vfs

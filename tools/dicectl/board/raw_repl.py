@@ -29,7 +29,7 @@ _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/|ttys)\d")  # on Linux and macOS
 _BOOT_S = 60  # boot.py may wait for a network
 _SHOWN = 80  # characters of what a program printed
 _ANSWER = "_dicectl_answer"
-# What a script has before it: the function, and how often it was called, since a whole answer may be lost.
+# Each script gets this before it: the function, and how often it was called, since a whole answer may be lost.
 _ANSWERING = """
 _dicectl_count = [0]
 def _dicectl_answer(value):
