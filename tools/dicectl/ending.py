@@ -10,7 +10,7 @@ import signal
 import sys
 
 _SIGHUP = getattr(signal, "SIGHUP", None)  # not on Windows
-_asked = []  # what asks the coroutine of run() to end, until that was done
+_asked = []  # what the first signal does instead of raising, in run() and held()
 
 
 def install():
@@ -54,6 +54,19 @@ def run(coroutine):
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+@contextlib.contextmanager
+def held():
+    """Let the first signal wait for the end of the block, which raises KeyboardInterrupt then; the second one does not wait."""
+    came = []
+    _asked.append(lambda: came.append(True))
+    try:
+        yield
+    finally:
+        _asked.clear()
+    if came:
+        raise KeyboardInterrupt
 
 
 def _end(number, frame):
