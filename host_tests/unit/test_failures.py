@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What fails outside of dicectl, such as a path, a full disk or a board, costs one line; a bug keeps its traceback."""
+"""A failure outside of dicectl, of a path, a full disk or a board, costs one line; a bug keeps its traceback."""
 
 import errno
 import io

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""What the files of a deploy contain: keys that no device may have, two GSAs of one group, or JSON that no program can read.
+"""The contents of the files of a deploy: keys that no device may have, two GSAs of one group, or JSON that no program can read.
 
 Files are judged by their contents, because any of them may have another name; a device's own keys are not refused: node.json, GSAs,
 and own.key, which contains 32 bytes, as the key file of a registry does.

@@ -16,7 +16,7 @@ def created(registry, names, do, **request):
     """Let the manager create devices, and yield its answer; if the block fails or is interrupted, they are deleted.
 
     The first Ctrl-C waits for the answer, because the manager would create the devices all the same. If there is no answer, the
-    user is told what to do: devices of these names may be others, which the manager would have refused to create again.
+    user decides: devices of these names may be others, which the manager would have refused to create again.
     """
     answer = None
     try:
