@@ -138,15 +138,16 @@ def test_a_failure_that_cannot_be_printed_has_its_status(monkeypatch):
     assert end.value.code == USAGE
 
 
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "RuntimeError from KeyboardInterrupt()"])
 @pytest.mark.parametrize("module", ["rich_click", "dice", "dicectl.text"])
-def test_an_interrupt_while_dicectl_is_imported_is_one(module):
+def test_an_interrupt_while_dicectl_is_imported_is_one(module, raised):
     """Ctrl-C a moment after the start gave a traceback of the imports."""
     code = f"""if 1:
         import sys
         class Interrupts:
             def find_spec(self, name, *_):
                 if name == {module!r}:
-                    raise KeyboardInterrupt
+                    raise {raised}
         sys.meta_path.insert(0, Interrupts())
         from dicectl.__main__ import main
         main()

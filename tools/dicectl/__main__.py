@@ -18,7 +18,9 @@ try:
     from dice import __version__
     from dicectl import ending, errors
     from dicectl.text import printable
-except KeyboardInterrupt:  # the imports take a good part of a short command's time
+except (KeyboardInterrupt, RuntimeError) as interrupt:  # the latter of __set_name__(), until CPython 3.12
+    if not isinstance(interrupt.__cause__ or interrupt, KeyboardInterrupt):
+        raise
     print("dicectl: interrupted", file=sys.stderr)
     sys.exit(INTERRUPTED)
 
