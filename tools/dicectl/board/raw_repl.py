@@ -14,7 +14,7 @@ import time
 
 from dicectl import resources, system
 from dicectl.board.raw_code import RawCode
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError, DeviceError
 from dicectl.text import printable
 
 _ANSWER_S = 30  # time limit of a byte of an answer; hashing a large file in an emulator takes seconds
@@ -47,10 +47,6 @@ def _emulated(port):
 
 def _limit_s(port, seconds):
     return seconds * (_EMULATED if _emulated(port) else 1)
-
-
-class DeviceError(Exception):
-    """The board raised an exception: its name and text, as the last line of the traceback."""
 
 
 def found():

@@ -17,10 +17,8 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dice.errors import DiceError
-from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.board import bundled, c_module, needs, places
+from dicectl.board import bundled, c_module, contents, needs, places
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import bundle, mpy, profiles
@@ -108,33 +106,24 @@ def gather(paths, to):
     found = {}
     for argument in paths:
         source, _, name = argument.partition("=")
+        if not source:
+            raise CommandError(f"{argument or 'an empty argument'} has no PATH: give PATH, or PATH=NAME", USAGE)
         source = Path(source)
         if source.is_dir():
             top = name or source.resolve().name
+            if not top:
+                raise CommandError(f"{source} has no name that a folder on a board could have: give {source}=NAME", USAGE)
             inside = [path for path in sorted(source.rglob("*")) if path.is_file() and not _hidden(path.relative_to(source))]
             found.update({f"{top}/{path.relative_to(source).as_posix()}": path for path in inside})
         elif source.is_file():
             found[name or source.name] = source
         else:
             raise CommandError(f"there is no file or folder {source}", USAGE)
-    for name, path in found.items():
-        if path.suffix == ".group":
-            raise CommandError(
-                f"{path} contains the group's master key, which no device may have: use dicectl keyring export", USAGE
-            )
-        if path.suffix == ".gsa":
-            _check_gsa(path)
+    for name in found:
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
             raise CommandError(f"{name} cannot be the name of a file on a board", USAGE)
+    contents.check(found)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
-
-
-def _check_gsa(path):
-    """Raise CommandError if a GSA has not the checksum that it should have: a board would only say so when it starts."""
-    try:
-        decode(path.read_bytes())
-    except DiceError:
-        raise CommandError(f"{path} is damaged, or no GSA: dicectl keyring export writes it anew", USAGE)
 
 
 def _hidden(path):

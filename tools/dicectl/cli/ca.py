@@ -66,6 +66,8 @@ def new(folder, name, lifetime, under, path_length, encrypt, passphrase_file, un
     if not under and (path_length is not None or under_passphrase_file):
         raise CommandError("--path-length and --under-passphrase-file are for an authority under another: give --under CA", USAGE)
     name = name or Path(folder).absolute().name
+    if not name.isprintable():
+        raise CommandError(f"{name} cannot be the name of an authority: choose one with --name", USAGE)
     above = None
     if under:
         found = (authority.Authority(under), None) if dry_run else opened(under, under_passphrase_file, "--under-passphrase-file")
