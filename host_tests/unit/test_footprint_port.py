@@ -51,6 +51,10 @@ def on_unix(code, double=False):
         (("--port", "/dev/absent", "--board", "RPI_PICO"), "--board is for the emulated board and for files"),
         (("--port", "/dev/absent", ":main.py", "--add", "Jo"), "--add is for the figures of dice alone"),
         (("--port", "/dev/absent", "--add", "J\n"), "1 to 40 printable characters"),
+        (("--port", "/dev/absent", "--seconds", "30"), "--seconds is how long a PROGRAM runs"),
+        (("--seconds", "60"), "--seconds is how long a PROGRAM runs"),
+        (("--port", "/dev/absent", "--json", "--compare", RESULTS[0]), "--compare prints differences, --json prints"),
+        (("--static", "--json", "--compare", resources.FIGURES), "--compare prints differences, --json prints"),
         (("--add", "Jo"), "--add needs a connected board: name its --port"),
     ],
 )
