@@ -150,13 +150,17 @@ class SmallBoard:
 
 def test_a_board_that_lacks_the_room_gets_the_figures_so_far(monkeypatch):
     board = SmallBoard(6 | 3 << 8 | 4 << 10)
-    found = on_board.collect(board, lambda text: None, ("heap", "stack"))
+    said = []
+    found = on_board.collect(board, said.append, ("heap", "stack", "times"))
+    assert said == ["heap on the board", "stack on the board", "times on the board"]
     assert found["heap"] == {"total": 64000, "before": 4000, "imported": 23600}
     assert found["idf_heap"]["before"]["free"] == 40 and found["idf_heap"]["imported"]["least"] == 10
-    assert [note.partition(":")[0] for note in found["notes"]] == ["heap", "stack"]
+    assert [note.partition(":")[0] for note in found["notes"]] == ["heap", "stack", "times"]
     assert all("no room for it (MemoryError: memory allocation failed, allocating 2048 bytes)" in note for note in found["notes"])
     assert board.cleared == 2, "before and after"
-    assert ("heap of ESP-IDF, free after boot.py", "40 bytes", "-") in board_report.rows(found, community.pico())
+    rows = board_report.rows(found, community.pico())
+    assert ("heap of ESP-IDF, free after boot.py", "40 bytes", "-") in rows
+    assert ("AES, by the kind of chip", "in hardware", "in software") in rows, "nothing measures it"
 
 
 class Deaf:
