@@ -46,8 +46,8 @@ firmware: $(READY)  ## MicroPython with dice for the Raspberry Pi Pico, from Deb
 native: $(READY)  ## P-256 and AES-CCM in C for boards with stock firmware, for the next wheel: needs a compiler for each processor
 	$(BIN)/python -m dicectl.firmware.prebuilt
 
-targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: an hour, or one with TARGET=riscv32
-	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k $(TARGET))
+targets: $(READY)  ## the portable suite on every emulated processor, written into docs/boards.md: half an hour, or TARGET=riscv32
+	DICE_TARGETS=1 $(PYTEST) -q -m "on_demand or firmware" host_tests/emulated/test_portable_on_targets.py $(if $(TARGET),-k "$(TARGET)")
 
 counts: $(READY)  ## instructions of each operation on every emulated processor, written into docs/footprint.md: a minute
 	$(BIN)/python -m host_tests.emulated.counts --write $(TARGET)
@@ -68,6 +68,7 @@ $(READY): pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "dice needs Python 3.10 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	@$(PYTHON) -c 'import ensurepip' || { echo "Python's venv is missing: install it first (Debian: apt-get install python3-venv)."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing packages from PyPI with pip, which is silent meanwhile ..."
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[emulator,postgresql]' --group test --group lint
 	@# Two folders in sys.path, not the finder of an editable installation, which takes more than half of the start of each Python.

@@ -6,5 +6,6 @@ A file on the board takes precedence over a frozen module of the same name, so a
 build.
 """
 
-for _name in ("link.py", "managers.py", "names.py", "node.py", "pins.py", "safe.py", "sensors.py", "status.py"):
+_NAMES = ("buttons.py", "link.py", "managers.py", "names.py", "node.py", "pins.py", "safe.py", "sensors.py", "status.py")
+for _name in _NAMES:
     module(_name, base_path="app", opt=3)

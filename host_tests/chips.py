@@ -35,6 +35,7 @@ class Chip:
     inputs: frozenset = frozenset()  # pins that cannot be outputs
     names: frozenset = frozenset()  # of pins
     thermometer: str | None = None  # the function in `esp32`
+    core_temp: int | None = None  # the channel of the thermometer
 
 
 def _set(*ranges):
@@ -45,11 +46,12 @@ def _esp(pins, adc, uarts, inputs=frozenset(), thermometer="mcu_temperature"):
     return Chip("esp32", pins, adc, uarts, 0, inputs, thermometer=thermometer)
 
 
-_RP2 = Chip("rp2", _set((0, 22), (26, 28)), _set((26, 28)), 2, names=frozenset({"LED"}))
+_RP2 = Chip("rp2", _set((0, 22), (26, 28)), _set((26, 28)), 2, names=frozenset({"LED"}), core_temp=4)
 _ESP32 = _set((0, 0), (2, 2), (4, 5), (12, 15), (18, 23), (25, 27), (32, 39))
 CHIPS = {
     "rp2040": _RP2,
     "rp2350": _RP2,
+    "rp2350b": Chip("rp2", _set((0, 47)), _set((40, 47)), 2, core_temp=8),  # with 80 pins
     "esp32": _esp(_ESP32, _set((32, 39)), 3, _set((34, 39)), "raw_temperature"),
     "esp32s2": _esp(_set((0, 18), (21, 21), (33, 42), (45, 46)), _set((1, 10)), 2, _set((46, 46))),
     "esp32s3": _esp(_set((0, 18), (21, 21), (38, 42), (45, 48)), _set((1, 10)), 3),
@@ -71,6 +73,7 @@ class Board:
         self.modes = {}
         self.uart = None  # the arguments of the last UART
         self.timers = []
+        self.slept = []  # milliseconds of each deep sleep
         self.modules = {"machine": self._machine(), "esp32": self._esp32(), "network": self._network()}
         self.modules["espnow"] = self._espnow() if self.chip.platform == "esp32" else None
 
@@ -111,15 +114,15 @@ class Board:
                 return None
 
         class RpAdc:
-            CORE_TEMP = 4
+            CORE_TEMP = board.chip.core_temp
 
             def __init__(self, pin):
-                self.channel = pin
-                if pin != 4 and board.number(pin) not in board.chip.adc:
+                self.hot = pin == board.chip.core_temp
+                if not self.hot and board.number(pin) not in board.chip.adc:
                     raise ValueError("Pin doesn't have ADC capabilities")
 
             def read_u16(self):
-                return round((0.706 - (CELSIUS - 27) * 0.001721) / 3.3 * 65535) if self.channel == 4 else 0x8000
+                return round((0.706 - (CELSIUS - 27) * 0.001721) / 3.3 * 65535) if self.hot else 0x8000
 
         class EspAdc:
             ATTN_11DB = 3
@@ -159,7 +162,7 @@ class Board:
 
         adc = EspAdc if board.chip.platform == "esp32" else RpAdc
         rtc = nvs_double.RtcDouble if board.chip.platform == "esp32" else object
-        return types.SimpleNamespace(Pin=Pin, ADC=adc, UART=Uart, I2C=I2c, Timer=timer, RTC=rtc, deepsleep=lambda ms: None)
+        return types.SimpleNamespace(Pin=Pin, ADC=adc, UART=Uart, I2C=I2c, Timer=timer, RTC=rtc, deepsleep=self.slept.append)
 
     def _esp32(self):
         if self.chip.platform != "esp32":

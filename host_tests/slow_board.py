@@ -6,6 +6,8 @@ CPython executes what it is sent, in one dict of globals, so only simple code ru
 
 * `thinks_s`: the time that it thinks before each answer.
 * `deaf_s`: the time after power on in which it loses what it receives, as while it boots; `noise` is what it prints then.
+* `chatter`: what a timer of its program prints before everything that the board writes, and between two lines; `splits`: also in
+  the middle of a line.
 * `holds`: how many Ctrl-Cs the program that it runs catches.
 * `pastes`: whether it has the raw paste mode.
 """
@@ -24,13 +26,16 @@ _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 class SlowBoard:
     """A board; a context manager. `port` is the path of its port, `codes` lists what it was sent to execute."""
 
-    def __init__(self, thinks_s=0.0, deaf_s=0.0, noise=b"", holds=0, pastes=True):
+    def __init__(self, thinks_s=0.0, deaf_s=0.0, noise=b"", holds=0, pastes=True, chatter=b"", splits=False):
         self.codes = []
         self._thinks_s = thinks_s
         self._deaf_s = deaf_s
         self._noise = noise
         self._holds = holds
         self._pastes = pastes
+        self.chatter = chatter
+        self._splits = splits
+        self._endless = b""
         self._pasting = False
         self._globals = {"__name__": "__main__"}
         self._raw = False
@@ -58,10 +63,21 @@ class SlowBoard:
         os.close(self._master)
 
     def _say(self, data):
-        self._answers.put((time.monotonic() + self._thinks_s, data))
+        self._answers.put((time.monotonic() + self._thinks_s, self.chatter + data))
+
+    def _next(self):
+        try:
+            return self._answers.get(timeout=0.01 if self._endless else None)
+        except queue.Empty:
+            return 0, self._endless
+
+    def chat_until_closed(self, begin, data):
+        """Answer code with `begin`, and then with `data` again and again; to stand in for _run()."""
+        self._answers.put((0, begin))
+        self._endless = data
 
     def _speak(self):
-        while (answer := self._answers.get()) is not None:
+        while (answer := self._next()) is not None:
             due_s, data = answer
             time.sleep(max(0, due_s - time.monotonic()))
             os.write(self._master, data)
@@ -124,5 +140,11 @@ class SlowBoard:
                 exec(code, self._globals)
         except Exception as error:
             trouble = f"Traceback (most recent call last):\r\n{type(error).__name__}: {error}\r\n"
-        printed = output.getvalue().replace("\n", "\r\n")
-        self._say(begin + printed.encode() + b"\x04" + trouble.encode() + b"\x04>")
+        printed = b"".join(map(self._line, output.getvalue().splitlines(True)))
+        # Nothing else is executed between the two, see pyexec.c.
+        self._say(begin + self.chatter + printed + b"\x04" + trouble.encode() + b"\x04" + self.chatter + b">")
+
+    def _line(self, text):
+        line = text.replace("\n", "\r\n").encode()
+        half = len(line) // 2 if self._splits else 0
+        return line[:half] + self.chatter + line[half:]

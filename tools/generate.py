@@ -22,7 +22,7 @@ except ImportError:  # run as a script
     import import_graph
 
 ROOT = Path(__file__).resolve().parents[1]
-_PROFILES = ("group", "psk")  # that have a package of their own
+_PROFILES = ("group", "psk", "public-keys")  # that have a package of their own
 _DONE = {
     "manifest": "manifest evaluated",
     "compiled": "cross-compiled",
@@ -63,8 +63,8 @@ TOOLS_BELOW = {
 
 
 def package():
-    """Return package.json: all of dice, with the files more that MicroPython's unix port needs, since mip cannot choose."""
-    return _package([name, path.relative_to(ROOT).as_posix()] for name, path in mip_files())
+    """Return package.json: profile full, with the files more that MicroPython's unix port needs, since mip cannot choose."""
+    return _package([name, mip_path(name).relative_to(ROOT).as_posix()] for name in sorted(profiles.files("full", unix=True)))
 
 
 def package_of(profile):
@@ -77,10 +77,9 @@ def _package(urls):
     return json.dumps(said, indent=2) + "\n"
 
 
-def mip_files():
-    """Yield (name on a board, path here) of what mip installs."""
-    for name in sorted(profiles.files("full", unix=True)):
-        yield name, ROOT / "lib" / "mip" / name
+def mip_path(name):
+    """Return the path here of a file that mip installs."""
+    return ROOT / "lib" / "mip" / name
 
 
 def table():
@@ -128,10 +127,10 @@ def generated():
     """Yield (path, text as it should be)."""
     yield ROOT / "package.json", package()
     for profile in _PROFILES:
-        yield ROOT / "lib" / "mip" / f"{profile}.json", package_of(profile)
+        yield mip_path(f"{profile}.json"), package_of(profile)
     yield ROOT / "lib" / "short_names.json", json.dumps(shorten.table(ROOT / "lib"), indent=0) + "\n"
-    for name, path in mip_files():
-        yield path, mpy.source_for_mip(name)
+    for name in sorted(profiles.files("public-keys", unix=True)):  # those of all packages
+        yield mip_path(name), mpy.source_for_mip(name)
     yield ROOT / "docs" / "api.md", api_page.page()
     page = ROOT / "docs" / "boards.md"
     text = with_block(page.read_text(), "from boards/boards.toml", table())

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 
+import buttons
 import link
 import safe
 import sensors
@@ -47,6 +48,7 @@ def node(measure=True):
         settings = {"groups": [name[:-4] for name in os.listdir() if name.endswith(".gsa")]}
     led = Led(options.get("led"))
     sensor = sensors.make(options.get("sensor", "chip"), options) if measure else None
+    button = buttons.make(options["button"]) if measure and "button" in options else None
     network = link.up(options)
     return Node(
         settings,
@@ -58,6 +60,7 @@ def node(measure=True):
         ready=lambda: link.ready(options),
         look_up=lambda host: link.look_up(options, host),
         keep=lambda reached, changed: link.keep(options, reached, changed),
+        button=button,
     )
 
 

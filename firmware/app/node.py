@@ -3,8 +3,8 @@
 """A managed node: it takes part in its groups whether or not the manager can be reached, and connects to the manager when it can.
 
 It obeys the messages "on", "off" and "sample" of its groups. On "sample", and every `publish_s`, a node that may send publishes the
-value of its sensor in its groups. The manager, senders of its groups, and the clients in clients.json can GET `sensor` and `light`,
-and PUT `light`.
+value of its sensor in its groups. At each press of its button it switches them "on" or "off". The manager, senders of its groups,
+and the clients in clients.json can GET `sensor` and `light`, and PUT `light`.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import json
 import os
 from binascii import unhexlify
 
+import buttons
 import safe
 from managers import Managers
 
@@ -62,11 +63,12 @@ class Node:
         ready=lambda: True,
         look_up=_as_it_is,
         keep=_nothing,
+        button=None,
     ):
         """`sensor()` returns bytes; `light(on)` switches; `status(word)` shows "joining", "joined" or "trouble".
 
         `network` is the result of link.up(); `ready()` returns whether the network can be used, as link.ready() does;
-        `look_up(host)` is that of `names`, and `keep(reached, changed)` that of `link`.
+        `look_up(host)` is that of `names`, `keep(reached, changed)` that of `link`; `button()` returns whether it is pressed.
         """
         self.on = False
         store = _store(options)
@@ -74,12 +76,12 @@ class Node:
         self.manager = None  # the Coap of the session with the manager
         self._managers = Managers(settings, look_up=look_up)
         self._options = options
-        self._sensor = _guarded(sensor)
-        self._light = _guarded(light)
+        self._sensor, self._light = _guarded(sensor), _guarded(light)
         self._status = status
         self._network = network
         self._ready = ready
         self._keep = keep
+        self._button = button
         self._tasks = {}
         self._obeyed = []  # the Groups that a task obeys
         self._sessions = {}  # {identity: Coap} of our clients
@@ -94,7 +96,7 @@ class Node:
     async def run(self):
         """Run the node endlessly; with the option `sleep_s`, sleep once everything is sent."""
         self._show("joining")
-        self._begin(self._resume, self._keep_network, self._publish)
+        self._begin(self._resume, self._keep_network, self._publish, self._watch_button)
         keys = self._clients()
         if keys:
             self._begin(lambda: self._serve(keys))
@@ -176,14 +178,29 @@ class Node:
 
     async def publish(self):
         """Send the value of the sensor to the groups in which this node may send."""
+        await self._send(self._sensor)
+
+    async def _send(self, message):
+        """Send what `message()` returns to the groups in which this node may send."""
         for managed in self.groups.values():
             try:
                 if managed.group:
-                    await managed.group.send(self._sensor())
+                    await managed.group.send(message())
             except UsageError:
                 pass  # not a sender there
             except Exception as error:  # of the sensor, too
                 self._print(error)  # the next may get through
+
+    async def _watch_button(self):
+        """Switch all groups at each press of the button, to what our light was not."""
+        if self._button:
+            await buttons.watch(self._button, self._toggle, lambda: self._send(lambda: b"on" if self.on else b"off"))
+
+    def _toggle(self):
+        try:
+            self._switch(not self.on)
+        except Exception as error:  # of the light
+            self._print(error)
 
     async def _connect(self):
         """Open a session with a manager, and fetch the newest GSA of each group."""

@@ -26,7 +26,8 @@ def interface():
 
 
 def connect(anew=False):
-    """Begin to connect; what fails is printed, and may work the next time."""
+    """Begin to connect; what fails is printed once, and may work the next time."""
+    global trouble
     try:
         with open("wifi.json") as file:
             wifi = json.load(file)
@@ -36,10 +37,14 @@ def connect(anew=False):
         try:
             station.config(pm=0)  # power saving makes an access point hold multicast back
         except (OSError, ValueError) as error:  # a driver without this option connects without it
-            print("Wi-Fi: power saving stays on:", error)
+            if not anew:
+                print("Wi-Fi: power saving stays on:", error)
         station.connect(wifi["ssid"], wifi["password"])
+        trouble = None
     except Exception as error:
-        print("Wi-Fi:", error)
+        if str(error) != trouble:  # the timer comes here every 20 s
+            print("Wi-Fi:", error)
+        trouble = str(error)
 
 
 def look(_timer):
@@ -59,6 +64,7 @@ def watch():
     return None
 
 
+trouble = None  # what connect() has printed last
 station = interface()
 if station:
     connect()

@@ -25,7 +25,10 @@ def pin(name, usual, *mode):
     from machine import Pin
 
     try:
-        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+        pins = dice.read_file("pins.json", json.loads) or {}
+        if name not in pins and sys.platform != "rp2":  # the usual pin may exist, and be another one
+            print("pins.json names no %s: %s is used, as on a Pico" % (name, usual))
+        return Pin(pins.get(name, usual), *mode)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 
@@ -63,20 +66,30 @@ async def watch(group, lamp, button):
         await asyncio.sleep(0.03)  # a button bounces
 
 
+def report(error, before):
+    """Print an error, and how to have it explained, unless `before` is the same; return what was printed."""
+    text = "%s: dicectl doctor %s" % (error, error) if isinstance(error, dice.DiceError) else str(error) or repr(error)
+    if text != before:
+        print(text)
+    return text
+
+
 async def main():
     """Join the group, obey it, and send at each press; after a failure, begin again."""
     from machine import Pin
 
     lamp = pin("LED", "LED", Pin.OUT)
     button = pin("BUTTON", _BUTTON, Pin.IN, Pin.PULL_UP)
+    said = None
     while True:
         group, tasks = None, []
         try:
             group = await dice.join("node.gsa", transport=line())
+            said = None
             tasks = [asyncio.create_task(work) for work in (obey(group, lamp.value), watch(group, lamp, button))]
             await asyncio.gather(*tasks)
         except (dice.DiceError, OSError, MemoryError) as error:
-            print(error)
+            said = report(error, said)
         for task in tasks:
             task.cancel()
         if group:

@@ -15,6 +15,7 @@ from binascii import unhexlify
 
 from dice import BAD_REQUEST, CHANGED, CONTENT, GET, PUT, Coap, DiceError, PskLookup, Router, read_file, serve
 
+_RP2040_CHANNEL = 4  # of its thermometer; an RP2350 with 80 pins has another, and firmware before ADC.CORE_TEMP knows no other
 _AGAIN_S = 2
 
 
@@ -23,7 +24,7 @@ def temperature(_request, _peer):
     if sys.platform == "rp2":
         from machine import ADC
 
-        volts = ADC(4).read_u16() * 3.3 / 65535
+        volts = ADC(getattr(ADC, "CORE_TEMP", _RP2040_CHANNEL)).read_u16() * 3.3 / 65535
         return CONTENT, b"%.1f" % (27 - (volts - 0.706) / 0.001721)
     try:
         from esp32 import mcu_temperature

@@ -31,7 +31,10 @@ def measure():
     """Return what to report: the voltage at the pin ADC of pins.json, which `dicectl deploy` writes, or at GP26; 65535 is 3.3 V."""
     from machine import ADC
 
-    adc = ADC((dice.read_file("pins.json", json.loads) or {}).get("ADC", _ADC))
+    try:
+        adc = ADC((dice.read_file("pins.json", json.loads) or {}).get("ADC", _ADC))
+    except (ValueError, TypeError, AttributeError, OSError) as error:  # OSError: the pin has no converter
+        raise ValueError('%s: pins.json must name a pin of this board, such as {"ADC": 4}' % error)
     if hasattr(ADC, "ATTN_11DB"):  # without it an ESP32 measures only up to 1 V
         adc.atten(ADC.ATTN_11DB)
     return b"%d" % adc.read_u16()
@@ -103,9 +106,9 @@ def sleep(connection, settings, store):
         print("RTC memory has no room for a session of", len(saved), "bytes")
 
 
-async def send(connection):
+async def send(connection, measured):
     """Send a measurement; return the answer, or None if none arrives."""
-    await connection.send(measure())
+    await connection.send(measured)
     try:
         return await asyncio.wait_for(connection.receive(), _ANSWER_S)
     except (asyncio.TimeoutError, dice.PeerError):
@@ -119,12 +122,13 @@ async def report():
         raise OSError(errno.ENODEV)
     with open("session.json") as file:
         settings = json.load(file)
+    measured = measure()  # before a saved session is used up, or a handshake is paid for
     store = open_store()
     connection = wake(settings, store)
-    answer = connection and await send(connection)
+    answer = connection and await send(connection, measured)
     if answer is None:
         connection = await connect(settings)
-        answer = await send(connection)
+        answer = await send(connection, measured)
     print(answer)
     if answer is not None:
         sleep(connection, settings, store)
@@ -135,8 +139,8 @@ async def main():
     """Report once; return whether it was answered. Errors are printed, and the next report may get through."""
     try:
         return await report()
-    except (dice.DiceError, OSError, MemoryError) as error:
-        print(error)
+    except Exception as error:  # whatever it is, a board that stays awake drains its battery
+        print(type(error).__name__, error)
     return False
 
 

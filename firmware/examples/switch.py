@@ -8,6 +8,7 @@ On the board: the folder dice, this file as main.py, boot.py (brings up the netw
 
 import asyncio
 import json
+import sys
 
 import dice
 
@@ -20,7 +21,10 @@ def pin(name, usual, *mode):
     from machine import Pin
 
     try:
-        return Pin((dice.read_file("pins.json", json.loads) or {}).get(name, usual), *mode)
+        pins = dice.read_file("pins.json", json.loads) or {}
+        if name not in pins and sys.platform != "rp2":  # the usual pin may exist, and be another one
+            print("pins.json names no %s: %s is used, as on a Pico" % (name, usual))
+        return Pin(pins.get(name, usual), *mode)
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError('%s: pins.json must name a pin of this board, such as {"%s": 4}' % (error, name))
 

@@ -15,7 +15,7 @@ from dicectl.firmware import mpy
 from host_tests import vectors
 from host_tests.emulated import files, results
 from host_tests.emulated.targets import TABLE
-from host_tests.emulated.targets.base import NAMES, vector_files
+from host_tests.emulated.targets.base import NAMES, PORTABLE, vector_files
 from host_tests.emulated.targets.built import cpu_seconds
 
 
@@ -104,6 +104,14 @@ def test_the_page_has_the_table_of_the_last_run():
     listed, made = results.listed().splitlines(), results.table(TABLE.values(), NAMES).splitlines()
     cells = [[line.split("|")[:-2] for line in lines] for lines in (listed, made)]  # the last one changes with each new module
     assert cells[0] == cells[1], "run: make targets"
+
+
+def test_the_results_are_of_the_tests_that_there_are():
+    """A test module that was never measured is in the last column; one that has other tests now was measured too long ago."""
+    tests = {name: len(re.findall("^def test_", (PORTABLE / f"{name}.py").read_text(), re.MULTILINE)) for name in NAMES}
+    measured = {(name, figures["tests"]) for row in results.load().values() for name, figures in row["files"].items()}
+    stale = sorted({name for name, count in measured if count != tests.get(name)})
+    assert not stale, f"run: make targets TARGET='{' or '.join(stale)}'"
 
 
 def test_a_board_gets_the_vectors_that_its_tests_read_and_no_others():

@@ -189,6 +189,21 @@ def test_boot_connects_to_wifi_or_continues_after_20_seconds(tmp_path, monkeypat
     assert capsys.readouterr().out == printed
 
 
+def test_boot_prints_what_fails_once_and_not_at_each_look(tmp_path, monkeypatch, capsys):
+    """The timer printed each time, into what `dicectl deploy` read from the board."""
+    wifi, _, path = boot(monkeypatch, tmp_path, 1)
+    ((_, _, look),) = wifi.timers
+    wifi.left = 0
+    path.unlink()
+    for _ in range(3):
+        look(None)
+    path.write_text("{")
+    for _ in range(3):
+        look(None)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Wi-Fi: [Errno 2]") and second.startswith("Wi-Fi: ") and first != second
+
+
 def test_boot_looks_after_the_connection(tmp_path, monkeypatch, capsys):
     """The access point is slower than the board, or goes away; wifi.json is damaged for a while, and the driver fails."""
     wifi, _, path = boot(monkeypatch, tmp_path, 1)

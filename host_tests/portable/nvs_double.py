@@ -6,6 +6,9 @@ It keeps the log of ESP-IDF's documentation (api-reference/storage/nvs_flash): p
 entry, a blob in an entry for its data, those of the data, and one for its index. A value is replaced by writing the new one, then
 marking the old one as erased; the page with most erased entries is copied to the last empty one and erased when all are full.
 `programmed` counts bytes, `erases` pages. The power can fail at each programming and at each erasing: see Chip.fail_at().
+
+ESP-IDF of today writes at once, and its documentation promises that for nvs_commit() alone. The double has the worse of both:
+a write in which the power fails stays as far as it got, and complete ones are lost at a restart if nothing has committed them.
 """
 
 import sys
@@ -76,6 +79,7 @@ class Chip:
         self.broken = None  # an error code that every write ends with
         self.unreadable = False
         self._fail_at = None
+        self._uncommitted = {}  # {key: the items before its first change since the last commit}
         self.esp32 = Esp32(self)
 
     def __enter__(self):
@@ -94,8 +98,9 @@ class Chip:
         self._fail_at = step and self.steps + step
 
     def restart(self):
-        """Do what ESP-IDF does at power-up."""
+        """Lose what was not committed, and do what ESP-IDF does at power-up."""
         self._fail_at = None
+        self._lose()
         for page in self.pages[:-1]:
             if page.moving:
                 self._copy(page)
@@ -111,6 +116,33 @@ class Chip:
         for item in self._items():
             if item.alive() and item.kind == _DATA and item.value[0] not in kept:
                 item.erased = True
+
+    def commit(self):
+        """Keep all changes: none of them is lost at a restart."""
+        self._uncommitted = {}
+
+    def _lose(self):
+        for key, before in self._uncommitted.items():
+            for item in self._items():
+                item.erased = item.erased or item.key == key
+            for kind, value, span in before:
+                item = Item(key, kind, value, span)
+                item.written = True
+                self.pages[-1].items.append(item)
+        self.commit()
+
+    def _change(self, key):
+        if key not in self._uncommitted:
+            self._uncommitted[key] = [
+                (item.kind, item.value, item.span) for item in self._items() if item.alive() and item.key == key
+            ]
+
+    def _do(self, bytes_programmed):
+        try:
+            self.step(bytes_programmed)
+        except PowerCut:
+            self.commit()
+            raise
 
     def _items(self):
         return [item for page in self.pages for item in page.items]
@@ -134,19 +166,21 @@ class Chip:
         """Append an item; return it. Raises OSError if all pages are full of what is needed."""
         if self.broken:
             raise OSError(-self.broken, "of the double")
+        self._change(key)
         if self.pages[-1].used() + span > self.entries:
             self._new_page(span)
         item = Item(key, kind, value, span)
         self.pages[-1].items.append(item)
-        self.step(_ENTRY * span)
-        self.step(_WORD)  # of the entry states
+        self._do(_ENTRY * span)
+        self._do(_WORD)  # of the entry states
         item.written = True
         return item
 
     def erase(self, item):
         """Mark an item as erased."""
         if item:
-            self.step(_WORD)
+            self._change(item.key)
+            self._do(_WORD)
             item.erased = True
 
     def _new_page(self, span):
@@ -164,7 +198,7 @@ class Chip:
             self._begin_page()
 
     def _begin_page(self):
-        self.step(_HEADER)
+        self._do(_HEADER)
         self.empty -= 1
         self.pages.append(Page())
 
@@ -175,11 +209,11 @@ class Chip:
             if item.alive() and (item.key, item.kind, item.value) not in there:
                 copy = Item(item.key, item.kind, item.value, item.span)
                 target.items.append(copy)
-                self.step(_ENTRY * item.span + _WORD)
+                self._do(_ENTRY * item.span + _WORD)
                 copy.written = True
 
     def _free(self, page):
-        self.step(0)
+        self._do(0)
         self.erases += 1
         self.pages.remove(page)
         self.empty += 1
@@ -271,7 +305,8 @@ class Nvs:
         self._chip.erase(found)
 
     def commit(self):
-        """Do nothing: like ESP-IDF's, all calls are durable when they return."""
+        """Make all changes durable."""
+        self._chip.commit()
 
 
 class RtcDouble:

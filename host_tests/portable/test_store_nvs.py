@@ -4,7 +4,7 @@
 
 import os
 
-from nvs_double import DOUBLE, NOT_ENOUGH_SPACE, Chip, PowerCut
+from nvs_double import DOUBLE, NOT_ENOUGH_SPACE, NOT_FOUND, Chip, PowerCut
 from support import make_folder, make_gsa, raises, scratch
 
 from dice import store_nvs as module
@@ -42,6 +42,44 @@ def test_a_stored_value_is_read_back_after_a_restart():
             assert nvs_store().get(NAME) == value
         store.put("dtls", 7)
         assert (store.get(NAME), store.get("dtls"), store.writes) == (STEPS[-1], 7, len(STEPS) + 1)
+
+
+def test_the_double_loses_at_a_restart_what_was_not_committed():
+    """An integer, a blob that replaces another, and a key that is erased, also if pages were emptied meanwhile."""
+    with Chip(3, 24) as chip:
+        nvs = chip.esp32.NVS("x")
+        nvs.set_i32("number", 1)
+        nvs.set_blob("bytes", b"old")
+        nvs.set_i32("erased", 2)
+        nvs.commit()
+        for turn in range(60):
+            nvs.set_i32("number", 10 + turn)
+            nvs.set_blob("bytes", b"new")
+        nvs.erase_key("erased")
+        nvs.set_i32("more", 3)
+        assert chip.erases > 3
+        chip.restart()
+        found = bytearray(3)
+        assert (nvs.get_i32("number"), nvs.get_blob("bytes", found), bytes(found), nvs.get_i32("erased")) == (1, 3, b"old", 2)
+        try:
+            nvs.get_i32("more")
+        except OSError as error:
+            assert error.args[0] == -NOT_FOUND
+        else:
+            raise AssertionError("it is there")
+
+
+def test_a_value_from_the_base_up_costs_one_integer():
+    """Bytes that are programmed: a value that is there already costs none, and only a new base costs a blob."""
+    with Chip() as chip:
+        store = nvs_store(make_folder())
+        store.put(NAME, EPOCH)
+        costs = []
+        for value in (EPOCH, EPOCH + 64, EPOCH, EPOCH + (1 << 31) - 1, EPOCH + (1 << 31), EPOCH + (1 << 31)):
+            before = chip.programmed
+            store.put(NAME, value)
+            costs.append(chip.programmed - before)
+        assert costs == [0, 40, 40, 40, 148, 0], costs
 
 
 def test_names_that_differ_in_their_last_character_are_different_counters():

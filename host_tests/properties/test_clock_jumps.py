@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The dice authors
 # SPDX-License-Identifier: MIT
-"""Keys are renewed in time whatever happens to the clock of the manager's computer (invariant 8).
+"""Keys are renewed in time whatever happens to the clock of the manager's computer (invariant 8), and its audit log is not erased.
 
 The real service with a registry in memory, in virtual time. The wall clock is set at random moments, by seconds or by years in
 either direction, and the manager is restarted, with and without a clock that is set meanwhile.
@@ -9,15 +9,18 @@ either direction, and the manager is restarted, with and without a clock that is
 import asyncio
 import random
 
+from dicectl.manager.registry.retention import DATE, FOLLOWED_DAYS, KEEP, Retention
 from dicectl.manager.rekey_timer import SLACK_S
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork
-from host_tests.seeds import seeds
+from host_tests.seeds import search, seeds
 from host_tests.unit.memory_registry import MemoryRegistry
 
 PERIOD_S = 600
 POLL_S = 2
-YEAR_S = 365 * 86_400
+DAY_S = 86_400
+YEAR_S = 365 * DAY_S
+KEEP_S = 90 * DAY_S
 JUMPS_S = (1, 30, PERIOD_S // 2, PERIOD_S - 1, PERIOD_S, 3600, 30 * 86_400, YEAR_S, 40 * YEAR_S)
 
 
@@ -108,3 +111,71 @@ def test_keys_are_renewed_in_time_whatever_the_clock_says_while_the_manager_runs
 def test_keys_are_renewed_a_period_after_a_start_at_the_latest_if_the_clock_is_set_meanwhile(tmp_path):
     for seed in seeds(6):
         run(tmp_path, seed, set_while_off=True)
+
+
+class Log:
+    """An audit log that a manager prunes, while it runs; the true time goes on from 0."""
+
+    def __init__(self):
+        self.true_s = self.ahead_s = 0.0
+        self.registry = MemoryRegistry(lambda: 1_800_000_000 + self.true_s + self.ahead_s)
+        self.registry.store_setting(KEEP, KEEP_S)
+        self.written = {}  # when an entry was written, by its number, if the date was not behind
+        self.timers = []
+        self.lost_s = 0.0  # how much the log may lack of its KEEP_S
+
+    def later(self, seconds, function):
+        self.timers.append((self.true_s + seconds, function))
+
+    def run(self, seconds):
+        """Let the manager start and run; it writes something each day."""
+        retention, end_s, write_s = Retention(self.registry), self.true_s + seconds, self.true_s
+        retention.start(self.later)
+        while (due := min(self.timers, key=lambda timer: timer[0]))[0] <= end_s:
+            self.timers.remove(due)
+            self.true_s = due[0]
+            if self.true_s >= write_s:
+                self.registry.log("told")
+                write_s += DAY_S
+                if self.ahead_s >= 0:
+                    self.written[self.registry.last_entry] = self.true_s
+            if due[1] == retention._run:  # a checkpoint each minute is not of interest
+                due[1]()
+        retention.stop()
+        self.timers = []
+        self.true_s = end_s
+        if self.ahead_s > 0:
+            self.lost_s += FOLLOWED_DAYS * (seconds + 3600)
+
+    def lacks(self):
+        """Return the entries that are missed."""
+        kept = {entry["number"] for entry in self.registry.read_audit(0, None)}
+        return [n for n, at in self.written.items() if n not in kept and self.true_s - at < KEEP_S - self.lost_s]
+
+
+def test_no_date_erases_the_audit_log_and_it_is_pruned_after_all():
+    """A computer that had a date of four months ahead for two minutes deleted all of a log that is kept for 90 days."""
+
+    def play(seed):
+        chance, log = random.Random(seed), Log()
+        done = {"wrong": 0, "off": 0}
+        log.run(60 * DAY_S)
+        for _ in range(10):
+            what = chance.choice(("wrong", "wrong", "off", "right"))
+            if what == "off":
+                log.true_s += chance.choice((1, 100, 365)) * DAY_S
+            else:
+                log.ahead_s = 0.0 if what == "right" else chance.choice((-1, 1, 1)) * chance.choice(JUMPS_S)
+                log.run(chance.choice((120, 3600, DAY_S)) if what == "wrong" else 10 * DAY_S)
+            assert not log.lacks(), f"{what} at {log.true_s}: {len(log.lacks())} entries are lost"
+            done[what] = done.get(what, 0) + 1
+        log.ahead_s = 0.0
+        late_s = max(0, log.registry.now() - log.registry.setting(DATE))
+        log.run(late_s / (FOLLOWED_DAYS - 1) + DAY_S)
+        assert Retention(log.registry).problems() == []
+        first = log.registry.read_audit(0, 1)[0]["at"]
+        assert log.registry.now() - first <= KEEP_S + 3 * DAY_S, "the log is not pruned"
+        return done
+
+    done = search(play, 3)
+    assert done["wrong"] > 6 and done["off"] > 2

@@ -13,7 +13,7 @@ from dicectl.__main__ import cli
 from dicectl.manager import control
 from dicectl.manager.registry import opening
 from dicectl.manager.registry.base import RegistryError
-from dicectl.manager.registry.retention import ACKNOWLEDGED_KEEP_S, CHUNK, KEEP, Retention
+from dicectl.manager.registry.retention import ACKNOWLEDGED_KEEP_S, CHUNK, DATE, FOLLOWED_DAYS, HELD_BACK_S, KEEP, Retention
 from dicectl.manager.service import ManagerService
 from dicectl.net.virtual import VirtualNetwork
 from host_tests.registries import group
@@ -84,7 +84,7 @@ def test_the_log_is_pruned_without_a_manager(log, tmp_path):
 def test_the_time_for_which_entries_are_kept_is_set_without_a_manager(log):
     assert run(log.name, "--keep", "365d") == ["entries are kept for 365 days"]
     registry = log.open()
-    assert registry.setting(KEEP) == 365 * DAY_S
+    assert registry.setting(KEEP) == 365 * DAY_S and registry.setting(DATE) >= 1010 * DAY_S
     registry.close()
     run(log.name, "--keep", "0")
     assert len(run(log.name)) == 10
@@ -110,6 +110,35 @@ def test_a_running_manager_prunes_its_log_itself(log, tmp_path):
             registry.close()
 
     asyncio.run(main())
+
+
+def test_a_date_that_has_jumped_ahead_prunes_nothing_until_the_operator_says_that_it_is_right(log, tmp_path):
+    now = [1010.0 * DAY_S]
+    registry = log.open(now=lambda: now[0])
+    registry.store_setting(KEEP, 90 * DAY_S)
+
+    def numbers():
+        return [entry["number"] for entry in registry.read_audit(0, None)]
+
+    service = ManagerService(registry, tmp_path / "socket")
+    retention = Retention(registry)
+    now[0] += 120 * DAY_S
+    assert not retention.prune(120) and numbers() == [*range(1, 11)]
+    (problem,) = [problem for problem in service.problems() if "audit" in problem]
+    assert "120 days ahead" in problem and "as on 1972-10-06" in problem and "dicectl manager audit --keep 90d" in problem
+    now[0] -= 120 * DAY_S
+    assert not retention.prune(120) and numbers() == [*range(1, 11)] and retention.problems() == []
+    now[0] += 120 * DAY_S
+    for _ in range(int((120 * DAY_S - HELD_BACK_S) / (FOLLOWED_DAYS * DAY_S)) + 1):
+        assert retention.problems()
+        retention.prune(DAY_S)
+    assert retention.problems() == []
+    registry.log("told")
+    now[0] += 120 * DAY_S
+    service.do({"do": "audit_keep", "keep_s": 100 * DAY_S})
+    assert retention.problems() == [] and not retention.prune() and len(numbers()) == 1  # which says how many were pruned
+    service.kdc.close()
+    registry.close()
 
 
 def test_acknowledgements_are_kept_for_thirty_days_and_other_entries_as_configured():
@@ -144,6 +173,11 @@ def test_a_long_log_is_pruned_in_parts_and_an_error_is_survived():
     timers, calls, checkpoints = [], [], []
 
     class Long:
+        last_entry = 0
+
+        def store_setting(self, name, value):
+            assert (name, value) == (DATE, 1e9)
+
         def now(self):
             return 1e9
 

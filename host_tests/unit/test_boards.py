@@ -217,6 +217,14 @@ def test_package_json_lists_every_file():
     assert said["version"] == __version__
 
 
+@pytest.mark.parametrize("profile", [name for name in profiles.names() if name not in ("none", "full")])
+def test_each_profile_has_a_package_of_sources_that_are_there(profile):
+    said = json.loads((ROOT / "lib" / "mip" / f"{profile}.json").read_text())
+    assert said["urls"] == [[name, name] for name in sorted(profiles.files(profile))]
+    assert [name for name, _ in said["urls"] if not (ROOT / "lib" / "mip" / name).is_file()] == []
+    assert f"`./lib/mip/{profile}.json`" in (ROOT / "docs" / "boards.md").read_text()
+
+
 def test_the_boards_page_says_which_boards_were_not_run_on_hardware():
     rows = re.findall(r"^\| `(\w+)` .*", (ROOT / "docs" / "boards.md").read_text(), re.MULTILINE)
     assert rows == list(boards.load())
@@ -253,7 +261,7 @@ def test_generate_reports_and_updates_stale_files(copy):
     done = generate(copy, "--check")
     assert (done.returncode, done.stdout) == (
         1,
-        "package.json: stale\nlib/mip/dice/extra.py: stale\ndocs/boards.md: stale\n"
+        "package.json: stale\nlib/mip/public-keys.json: stale\nlib/mip/dice/extra.py: stale\ndocs/boards.md: stale\n"
         "docs/architecture.md: stale\nlib/mip/dice/gone.py: stale\n",
     )
     assert generate(copy).returncode == 0

@@ -225,6 +225,7 @@ class Board:
                 "mpy": RP2040,
                 "path": ["", ".frozen", "/lib"],
                 "cwd": "/",
+                "boot": "/",
             },
             "room": {"block": 4096, "flash_free": 1 << 20},
             "missing": [],

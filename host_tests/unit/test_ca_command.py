@@ -140,6 +140,21 @@ def test_a_passphrase_comes_from_a_prompt_or_a_file(run):
     assert "a secret" not in Path("home/certificates.jsonl").read_text()
 
 
+@pytest.mark.parametrize("command", ["new", "sign", "under"])
+def test_without_a_terminal_the_option_for_a_file_is_named_in_one_line(run, command):
+    """It was four lines of GetPassWarning, and a prompt."""
+    run("new", "home", "--encrypt", input="a secret\na secret\n")
+    arguments, option = {
+        "new": (("new", "other", "--encrypt"), "--passphrase-file"),
+        "sign": (("sign", "home", "lamp.pub", "--name", "a"), "--passphrase-file"),
+        "under": (("new", "other", "--under", "home"), "--under-passphrase-file"),
+    }[command]
+    argv = [sys.executable, "-m", "dicectl", "ca", *arguments]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+    assert "no terminal" in done.stderr and done.stderr.endswith(f" {option}\n")
+
+
 def request(key, name="whatever"):
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     return x509.CertificateSigningRequestBuilder(subject).sign(key.own, hashes.SHA256()).public_bytes(Encoding.DER)

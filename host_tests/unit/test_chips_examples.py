@@ -4,6 +4,7 @@
 
 import ast
 import asyncio
+import dataclasses
 import importlib
 import json
 import runpy
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+import dice
 from dice.crypto import curve
 from dicectl import resources
 from dicectl.firmware import boards
-from host_tests.chips import BOARDS, CHIPS, ESPS, board_in_place  # noqa: F401 - a fixture
+from host_tests.chips import BOARDS, CELSIUS, CHIPS, ESPS, board_in_place  # noqa: F401 - a fixture
 
 EXAMPLES = sorted(path.stem for path in resources.EXAMPLES.glob("*.py"))
 # Examples that need a network.
@@ -32,8 +34,8 @@ BESIDE_WIFI = {
 }
 
 
-class Found(Exception):
-    """Ends an example where it would use the network."""
+class Found(BaseException):
+    """Ends an example where it would use the network: no example catches it."""
 
 
 def _network_ends(monkeypatch, example):
@@ -117,6 +119,54 @@ def test_an_example_without_the_pin_that_it_needs_says_what_to_do(place, monkeyp
         asyncio.run(module.main())
 
 
+@pytest.mark.parametrize(
+    "lacking, said",
+    [("pin", 'must name a pin of this board, such as {"ADC": 4}'), ("settings", "JSONDecodeError"), ("identity", "KeyError")],
+)
+@pytest.mark.parametrize("spec", [spec for spec in ESPS if spec.network], ids=lambda spec: spec.name)
+def test_a_sensor_that_cannot_report_sleeps_and_says_why(place, monkeypatch, capsys, spec, lacking, said):
+    """Copied by hand to an ESP32, without a file or with an unfinished one: it would drain its battery if it stayed awake."""
+    board = place(spec, resources.EXAMPLES / "sleeper.py")
+    board.modules["network"].station.calls.append("connect")
+    settings = {name: value for name, value in SETTINGS.items() if name != lacking}
+    Path("session.json").write_text("{" if lacking == "settings" else json.dumps(settings))
+    if lacking == "pin":
+        Path("pins.json").unlink()
+    monkeypatch.setattr(dice, "now", lambda: 0)  # outside of a loop a board has a time, and CPython none
+    runpy.run_path(str(resources.EXAMPLES / "sleeper.py"), run_name="__main__")
+    assert said in capsys.readouterr().out and board.slept == [30_000]
+
+
+@pytest.mark.parametrize("example, pico", [("switch", True), ("bus", True), ("radio", False)])
+@pytest.mark.parametrize("spec", BOARDS, ids=lambda spec: spec.name)
+def test_a_pin_that_no_table_names_is_said_if_it_may_be_another(place, capsys, spec, example, pico):
+    """GPIO 14 exists on most ESP32s, and is not the button."""
+    if spec.chip not in CHIPS or (spec.port == "rp2" and not pico):
+        return
+    board = place(spec)
+    Path("pins.json").write_text('{"LED": 2}')
+    module = importlib.import_module(example)
+    usual = module._BUTTON
+    if usual in board.chip.pins:
+        module.pin("BUTTON", usual, 1, 2)
+        assert board.levels == {usual: 1}
+    else:
+        with pytest.raises(ValueError, match=r"such as \{\"BUTTON\": 4\}"):
+            module.pin("BUTTON", usual, 1, 2)
+    said = "" if spec.port == "rp2" else f"pins.json names no BUTTON: {usual} is used, as on {'a Pico' if pico else 'an ESP32'}\n"
+    assert capsys.readouterr().out == said
+    module.pin("LED", "LED", 3)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("chip", ["rp2040", "rp2350", "rp2350b"])
+def test_the_temperature_of_a_chip_comes_from_its_own_channel(place, chip):
+    """That of an RP2350 with 80 pins is 8; 4 is a pin there."""
+    place(dataclasses.replace(boards.find("RPI_PICO2"), chip=chip))
+    assert importlib.import_module("resources").temperature(None, None)[1] == b"%.1f" % CELSIUS
+    assert importlib.import_module("sensors").chip() == b"%.1f" % CELSIUS
+
+
 def test_the_bus_of_an_esp32_is_not_its_console(place):
     place(boards.find("ESP32_GENERIC"))
     Path("pins.json").unlink()
@@ -165,9 +215,9 @@ def _constant_calls(path):
     "path", sorted(resources.FIRMWARE.rglob("*.py")), ids=lambda path: path.relative_to(resources.FIRMWARE).as_posix()
 )
 def test_no_program_writes_down_a_pin_a_converter_a_timer_or_a_uart(path):
-    """The table of pins has one home. Only the thermometer of an RP2 has a channel of its own."""
+    """The table of pins has one home."""
     found = {call for call in _constant_calls(path) if call[0] in ("Pin", "ADC", "UART", "Timer", "I2C", "SPI", "PWM", "WDT")}
-    assert found <= {("ADC", 4)}
+    assert found == set()
 
 
 @pytest.mark.parametrize("example", ["switch", "bus", "sleeper"])
@@ -179,3 +229,21 @@ def test_what_a_program_uses_without_a_table_are_the_pins_of_a_pico(example):
     assert getattr(loaded, "_BUTTON", usual["BUTTON"]) == usual["BUTTON"]
     assert getattr(loaded, "_ADC", usual["ADC"]) == usual["ADC"]
     assert usual["LED"] == "LED" and usual["UART"] == 0
+
+
+def test_the_bus_says_once_why_it_cannot_join_and_who_explains_it(place, monkeypatch, capsys):
+    place(boards.find("RPI_PICO"))
+    bus = importlib.import_module("bus")
+    outcomes = [dice.StoreError(31), dice.StoreError(31), OSError("no line"), dice.StoreError(31)]
+
+    async def join(*_, **__):
+        if not outcomes:
+            raise Found
+        raise outcomes.pop(0)
+
+    monkeypatch.setattr(bus.dice, "join", join)
+    monkeypatch.setattr(bus, "line", lambda: None)
+    monkeypatch.setattr(bus, "_AGAIN_S", 0)
+    with pytest.raises(Found):
+        asyncio.run(bus.main())
+    assert capsys.readouterr().out == "E31: dicectl doctor E31\nno line\nE31: dicectl doctor E31\n"

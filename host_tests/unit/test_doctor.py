@@ -173,6 +173,13 @@ def test_what_computes_is_said_if_anything_does(algorithms, line):
     assert lines.get("computed by") == line and lines["crypto"] == GOOD["backend"]
 
 
+def test_a_folder_that_is_twice_in_sys_path_has_one_dice():
+    """The advice was to remove the only one."""
+    facts = {"cwd": "/flash"}
+    found = [["", "dice.mpy", "1", None], [".frozen", "f", "2", None], ["/flash", "/flash/dice.mpy", "1", None]]
+    assert inspect._once(facts, [*found, ["/flash/lib", "x", "3", None]]) == [*found[:2], ["/flash/lib", "x", "3", None]]
+
+
 def test_a_board_with_a_network_but_without_network_modules_is_advised_to_use_a_serial_line():
     (advice,) = inspect._to_do(GOOD, boards.load()["RPI_PICO_W"])
     assert "serial line" in advice

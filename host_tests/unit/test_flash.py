@@ -84,6 +84,12 @@ def test_a_board_without_firmware_of_ours_is_not_flashed(run):
     assert "no firmware of dice for STM32" in line and "dicectl deploy" in line
 
 
+def test_without_firmware_the_way_that_needs_no_sources_is_named_first(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = failed(run("flash", "RPI_PICO_W"), 2)
+    assert 0 < line.index("dicectl flash RPI_PICO_W --download") < line.index("dicectl build RPI_PICO_W")
+
+
 MPFLASH = """#!/bin/sh
 # A double of mpflash: it copies a file instead of downloading one. It ends with 0 when it cannot connect, as mpflash 1.29.0 does.
 [ -n "$OFFLINE" ] && { echo "ERROR    | Could not connect to micropython.org" >&2; exit 0; }

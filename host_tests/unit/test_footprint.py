@@ -238,3 +238,13 @@ def test_the_readme_says_what_files_occupy_on_the_board(committed):
     """D11: 11.4 KB of .mpy files took 73,728 bytes of flash."""
     block = report.readme_block({**committed, "file_system": {"group": 73_728, "psk": 126_976}})
     assert "| flash, the same, as blocks of its file system | **72.0 KB** | - |" in block and "**124.0 KB**" in block
+
+
+def test_the_readme_says_what_its_own_lamp_takes_and_what_deploy_writes(committed):
+    """The row of a member is without asyncio and sockets, which the lamp at the top of the page uses."""
+    lamp, full = (report.kilobytes(size) for size in (committed["lamp_file_system"], committed["file_system"]["full"]))
+    text = (resources.ROOT / "README.md").read_text()
+    assert f"| flash, the lamp above: what it imports, as one file | **{lamp}** | - |" in text
+    assert f"| flash, what `dicectl deploy` writes: all modules | **{full}** | - |" in text
+    page = (resources.ROOT / "docs" / "footprint.md").read_text()
+    assert f"one file of {committed['lamp_file_system'] >> 10} KB would do" in page

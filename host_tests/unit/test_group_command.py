@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from dice.errors import UsageError
-from dice.reasons import E_NOT_CONNECTED
+from dice.errors import PeerError, UsageError
+from dice.reasons import E_ALERT, E_NOT_CONNECTED, E_REFUSED
 from dicectl.cli import group, group_state
 from dicectl.errors import CommandError
 from dicectl.manager import control
@@ -204,6 +204,45 @@ def test_a_session_that_ends_before_a_member_has_joined_is_opened_once_more(tmp_
     else:
         assert asyncio.run(member.ready("lamps")) == ("the group", None)
     assert len(joins) == joined
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """Return a member of a folder of that name."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    (folder / "node.json").write_text(json.dumps({"manager": {"host": "x", "port": 1}, "identity": "a", "key": "00"}))
+    (folder / "node.json").chmod(0o600)
+    return host_member.HostMember(folder, [])
+
+
+def test_a_member_that_the_manager_refuses_says_in_which_groups_it_is(desk):
+    """`group send lamp --as desk`, of a member of lamps: it was "Add it to the group"."""
+    refused = PeerError(None, E_REFUSED)
+    where = "Look at the name with dicectl group list, or dicectl group add lamp desk"
+    assert desk.why_not("lamp", refused) == f"E61: desk is not in lamp. {where}"
+    for name in ("lamps", "fans"):
+        desk.path(name).touch()
+    assert desk.why_not("lamp", refused) == "E61: desk is not in lamp. It is in: fans, lamps"
+
+
+@pytest.mark.parametrize(
+    "alert, remedy", [(20, "provision replace"), (46, "provision replace"), (51, "provision replace"), (80, "log")]
+)
+def test_a_manager_that_ends_the_session_says_why_without_an_exception_to_print(desk, alert, remedy):
+    """A user of the command line has no exception whose `alert` could be printed. 51: node.json has another key."""
+
+    async def connect(timeout_s=0):
+        raise PeerError(alert, E_ALERT)
+
+    async def resume():
+        pass
+
+    desk.connect = connect
+    desk.managed["lamps"] = SimpleNamespace(resume=resume)
+    with pytest.raises(CommandError, match=rf"^E50 \(alert {alert}\): The manager .*{remedy}") as raised:
+        asyncio.run(desk.ready("lamps"))
+    assert "exception" not in raised.value.message
 
 
 def test_periods_are_shown_as_options_write_them(ask):

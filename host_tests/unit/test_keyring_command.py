@@ -291,6 +291,8 @@ def test_a_full_disk_leaves_the_group_file_unchanged(lamps, tmp_path, monkeypatc
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(CommandError, match="No space left"):
         group_file.export(lamps, tmp_path / "switch.gsa", "switch")
+    with pytest.raises(CommandError, match=f"^cannot write {lamps}: No space left"), group_file.edit(lamps) as group:
+        group["epoch"] += 1
     assert lamps.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["lamps.group"]
 

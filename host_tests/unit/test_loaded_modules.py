@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from dicectl.firmware import bundle, mpy, profiles, unix_port
+from dicectl.measure import footprint
 
 LOADED = "print(*sorted(name for name in sys.modules if 'dice' in name))"
 PUBLIC = re.compile(r"curve|p256|ecdsa|ecdhe|kx_(?!psk)|x509|cached_info")
@@ -38,3 +39,12 @@ def test_a_client_with_a_raw_public_key_loads_no_certificates_and_no_server(load
     found = {name for name in loaded("dice.connect, dice.RawPublicKey(None, [bytes(32)])") if PUBLIC.search(name)}
     assert {"dice.crypto.curve", "dice.crypto.ecdsa", "dice.dtls.ecdhe", "dice.dtls.kx_ecdsa", "dice.dtls.kx_rpk"} <= found
     assert [name for name in found if re.search("x509|kx_cert|server|any|psk|cached", name)] == []
+
+
+def test_the_lamp_of_the_readme_loads_what_its_row_counts(loaded):
+    """A board finds its AES-CCM in another module than a computer, and has no store but the file system's."""
+    found = {name for name in loaded("dice.join, dice.DiceError\nimport dice.transport.udp") if "crypto.ccm" not in name}
+    counted = {footprint.module_name(file) for file in footprint.lamp_files()}
+    found -= {"dice._posix"}  # only the unix port has it
+    assert found <= counted and {"dice.aio.group", "dice.transport.udp"} <= found
+    assert counted - found <= {"dice.crypto.ccm_viper", *(name for name in counted if name.count(".") == 1)}

@@ -45,7 +45,7 @@ class FakeBoard:
     def call(self, function, *arguments):
         call = f"{function}({', '.join(map(repr, arguments))})".replace("'/", f"'{self.folder}/")
         code = f"exec(open({str(self.script)!r}).read())\n{call}"
-        done = subprocess.run([unix_port.find(), "-c", code], capture_output=True, text=True)
+        done = subprocess.run([unix_port.find(), "-c", code], capture_output=True, text=True, cwd=self.folder)
         if done.returncode:
             raise DeviceError(done.stderr)
         return [ast.literal_eval(line) for line in done.stdout.splitlines()]
@@ -182,7 +182,7 @@ def test_a_device_is_not_overwritten(manager, tmp_path, monkeypatch, port):
     monkeypatch.setattr(node_file, "Device", lambda port: board)
 
     def put(device, path, data):
-        (place / path[1:]).write_bytes(data)
+        (place / path).write_bytes(data)
 
     monkeypatch.setattr(node_file.sync, "put", put)
     monkeypatch.setattr(node_file.sync, "remove", lambda device, doomed: FolderRest(place).remove(doomed))
@@ -216,7 +216,7 @@ class FolderRest:
 
     def remove(self, doomed):
         for path in self._place.iterdir():
-            if doomed(f"/{path.name}"):
+            if doomed(path.name):
                 path.unlink()
 
 

@@ -11,9 +11,11 @@ import threading
 import pytest
 
 from dice.group.manager import SENDER
+from dicectl import system
 from dicectl.errors import CommandError
-from dicectl.manager.registry.base import RegistryError
-from dicectl.manager.registry.sqlite import SqliteRegistry, read_audit
+from dicectl.manager.registry import new_registry
+from dicectl.manager.registry.base import Occupied, RegistryError
+from dicectl.manager.registry.sqlite import SqliteRegistry, lock, read_audit
 from host_tests.registries import group
 
 
@@ -207,3 +209,43 @@ def test_a_disk_that_is_full_fails_the_change_and_nothing_else(registry):
     registry.run(f"PRAGMA max_page_count = {pages + 1000}")
     registry.enrol("next")
     assert registry.write_error is None and registry.audit()[-1]["number"] == made + 2
+
+
+@pytest.mark.parametrize("pages", [1, 4, 8, 12, 16, 20])
+def test_a_full_disk_is_named_and_leaves_no_new_registry(tmp_path, monkeypatch, pages):
+    """It was "no registry, or damaged: choose another file", beside an empty one."""
+    path = tmp_path / "house.db"
+    connect = sqlite3.connect
+
+    def small(*arguments, **options):
+        connection = connect(*arguments, **options)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", small)
+        with pytest.raises(CommandError, match=f"^cannot write {path}: the disk is full"):
+            new_registry.create(path)
+    assert list(tmp_path.iterdir()) == []
+    new_registry.create(path)
+    assert "house.db" in {each.name for each in tmp_path.iterdir()}
+
+
+def test_a_disk_that_is_full_once_the_tables_are_there_leaves_no_new_registry_either(tmp_path, monkeypatch):
+    path = tmp_path / "house.db"
+
+    def fail(_registry):
+        raise RegistryError("database or disk is full")
+
+    monkeypatch.setattr(new_registry.own_keys, "private", fail)
+    with pytest.raises(CommandError, match=f"^cannot write {path}: the disk is full"):
+        new_registry.create(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_was_discarded_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    """Else two managers could have the same registry: one with the old file, one with a new one."""
+    path = tmp_path / "house.db"
+    monkeypatch.setattr(system, "try_lock", lambda descriptor: os.unlink(f"{path}.lock") or True)
+    with pytest.raises(Occupied):
+        lock(path)

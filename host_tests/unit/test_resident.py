@@ -230,7 +230,7 @@ def test_a_manager_that_does_not_answer_is_connected_to_again(house, monkeypatch
     member = house()
 
     async def scenario():
-        await until(lambda: house.doubles["lamps"].group)
+        await until(lambda: house.doubles["lamps"].joined == 2)
         assert len(sessions) == 2 and sessions[0].ended
 
     running(member, scenario)

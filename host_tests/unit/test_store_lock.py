@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -199,9 +200,13 @@ def node_folder(folder):
 def test_a_command_names_the_program_that_uses_its_folder(tmp_path, other, monkeypatch):
     monkeypatch.setattr(host_member, "_STORE_TRIES", 2)
     message = rf"^E{E_STORE_SHARED}: .* is in use by process {other.pid} \(python.* -c .*\): end it, or wait for it"
+    member, reports = HostMember(node_folder(tmp_path), ["lamps"]), []
+    member.report = reports.append
     with pytest.raises(CommandError, match=message) as caught:
-        asyncio.run(HostMember(node_folder(tmp_path), ["lamps"]).lock())
+        asyncio.run(member.lock())
     assert caught.value.exit_code == FAILED and "\n" not in caught.value.message
+    (said,) = reports  # it was silent for 10 s
+    assert re.fullmatch(rf"waiting for process {other.pid} \(python.*\), which uses {tmp_path}", said, re.DOTALL)
 
 
 def _naps(monkeypatch, at_the_third):

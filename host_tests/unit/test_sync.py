@@ -6,15 +6,16 @@ import ast
 import hashlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from dicectl import resources, system
-from dicectl.board import sync
+from dicectl.board import places, sync
 from dicectl.board.raw_repl import Bare, DeviceError
 from dicectl.cli.deploy import command
 from dicectl.errors import CommandError
-from dicectl.firmware import mpy, profiles
+from dicectl.firmware import bundle, mpy, profiles
 from host_tests.patience import until
 
 RP2040, ESP32, C3 = 4870, 6 | 3 << 8 | 10 << 10, 6 | 3 << 8 | 11 << 10
@@ -54,7 +55,7 @@ class FakeBoardFiles:
 def plan_of_one_file(free_bytes=1 << 20):
     """Return the DeployPlan of one file of 5000 bytes."""
     data = {"/main.py": b"new" * 1666 + b"!!"}
-    return sync.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], 4096, free_bytes, None)
+    return sync.DeployPlan("a board", "P", mpy.Flavour(RP2040), "", data, dict(data), ["/main.mpy"], "/", 4096, free_bytes, None)
 
 
 def test_a_file_replaces_the_old_one_after_verification():
@@ -128,6 +129,8 @@ def test_stale_files_are_those_that_would_shadow_or_that_no_board_needs():
 @pytest.mark.parametrize(
     ("to", "installed", "match"),
     [
+        ("/flash", [["", "dice.mpy", "0", None], ["/flash", "/flash/dice.mpy", "0", None]], None),
+        ("/flash/lib", [["/flash", "/flash/dice.mpy", "0", None]], "precedes /flash/lib/dice"),
         ("", [["", "dice/__init__.mpy", "0", None]], None),
         ("/lib", [["", "dice/__init__.mpy", "0", None], ["/lib", "/lib/dice/__init__.mpy", "0", None]], "precedes /lib/dice"),
         ("/lib", [[".frozen", "dice/__init__.py", "0", None]], "precedes /lib/dice"),
@@ -135,9 +138,38 @@ def test_stale_files_are_those_that_would_shadow_or_that_no_board_needs():
     ],
 )
 def test_a_location_that_is_never_imported_is_reported(to, installed, match):
-    facts = {"version": [1, 25, 0], "path": ["", ".frozen", "/lib"]}
+    facts = {"version": [1, 25, 0], "path": ["", ".frozen", "/lib"], "cwd": "/"}
+    if to.startswith("/flash"):
+        facts |= {"path": ["", ".frozen", "/flash", "/flash/lib"], "cwd": "/flash"}
     notes = sync._notes(facts, installed, to, f"{to}/dice", {}, {}, [])
     assert (notes == []) if match is None else (len(notes) == 1 and match in notes[0]), notes
+
+
+@pytest.mark.parametrize(
+    ("cwd", "boot", "placed"),
+    [
+        ("/", "/", ["", "/lib", "/flash", "/main.py", "/boot.py"]),
+        ("/flash", "/flash", ["/flash", "/flash/lib", "/flash", "/flash/main.py", "/flash/boot.py"]),
+        ("/sd", "/sd", ["/sd", "/sd/lib", "/sd/flash", "/sd/main.py", "/sd/boot.py"]),  # an STM32 with a card
+        ("/sd", "/", ["/sd", "/sd/lib", "/sd/flash", "/sd/main.py", "/boot.py"]),  # a boot.py that has changed there
+    ],
+)
+def test_files_are_where_the_board_starts(cwd, boot, placed):
+    facts = {"cwd": cwd, "boot": boot}
+    assert [places.placed(facts, path) for path in ("", "/lib", "/flash", "/main.py", "/boot.py")] == placed
+    folders = [places.folder_of(facts, entry) for entry in ("", "/lib", "lib", cwd)]
+    assert folders == [cwd.rstrip("/"), "/lib", f"{cwd.rstrip('/')}/lib", cwd.rstrip("/")]
+
+
+def test_a_board_without_a_file_system_is_refused():
+    """`deploy` did not end."""
+    device = SimpleNamespace(call=lambda function, folder: [{"block": 0, "flash_free": 0}])
+    with pytest.raises(CommandError, match="no file system is mounted at /flash of the board"):
+        places.room(device, {"cwd": "/flash"})
+    for block in (0, 4, 127):
+        with pytest.raises(ValueError, match="blocks of"):
+            bundle.blocks(100, block)
+    assert bundle.blocks(100_000, 128) > 100_000 // 128
 
 
 def test_mpy_versions_are_named_and_checked():
@@ -158,7 +190,7 @@ def test_native_code_is_compiled_for_the_boards_processor_and_version(tmp_path):
     with pytest.raises(CommandError, match="native code"):
         mpy.compile_file(path, "fast.py", mpy.Flavour(6 | 2 << 8 | 4 << 10), emitted)
     path.write_text("def f(:\n")
-    with pytest.raises(CommandError, match="mpy-cross failed"):
+    with pytest.raises(CommandError, match=f'mpy-cross failed: File "{path}", line 1'):
         mpy.compile_file(path, "fast.py", mpy.Flavour(RP2040), emitted)
 
 
@@ -233,7 +265,7 @@ def test_a_syntax_error_in_a_program_that_boards_compile_is_found_here(tmp_path)
     """D17: main.py is copied as source, so no compiler had seen it."""
     (tmp_path / "main.py").write_text("def f(:\n")
     with pytest.raises(CommandError, match="SyntaxError"):
-        sync._compiled({"/main.py": tmp_path / "main.py"}, "", mpy.Flavour(RP2040))
+        sync._compiled({"/main.py": tmp_path / "main.py"}, "", mpy.Flavour(RP2040), {"/main.py"})
 
 
 def test_the_user_of_a_port_is_named(tmp_path):
@@ -245,6 +277,26 @@ def test_the_user_of_a_port_is_named(tmp_path):
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
         until(lambda: system.users(path), "the other process")
         assert f"process {process.pid} (python" in system.users(path)
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("words", [("dicectl", "emulate"), ("dicectl.emulator.process",)], ids=" ".join)
+def test_an_emulator_is_no_user_of_its_own_port(tmp_path, words):
+    """It was named first, with "end that first"; the other program on the port is the one to end."""
+    path = tmp_path / "port"
+    path.write_text("")
+    code = f"file = open({str(path)!r}); print('open', flush=True); input()"
+    argv = [sys.executable, "-c", code, *words]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"open\n"
+        assert system.users(path) == ""
+        process.communicate(b"\n")
+
+
+def test_a_device_that_is_no_terminal_has_no_user_to_end():
+    """--port /dev/null named ten shells."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert system.users("/dev/null") == ""
         process.communicate(b"\n")
 
 

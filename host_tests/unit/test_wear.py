@@ -11,6 +11,7 @@ from pathlib import Path
 
 from littlefs import LittleFS, UserContext
 
+from dice import store_nvs
 from dice.store import FileStore
 from dice.store_nvs import NvsStore
 from host_tests.portable.nvs_double import PAGES, Chip
@@ -83,5 +84,7 @@ def test_the_documented_wear_is_what_a_write_costs():
     print(f"NVS: {nvs_bytes:.0f} bytes, {nvs_erases:.4f} erases; a file: {file_bytes:.0f} bytes, {file_erases:.4f} erases")
     print(f"{lasting / 1e6:.0f} million writes until {shared} pages have been erased {CYCLES:,} times each")
     assert row("bytes programmed by a write") == [f"{nvs_bytes:.0f}", f"{round(file_bytes, -1):.0f}"]
+    said = f"a counter costs {nvs_bytes:.0f} bytes, where a file costs {round(file_bytes, -1):.0f}."
+    assert said in " ".join(store_nvs.__doc__.split())
     assert row("blocks of 4 KB erased by a write") == [f"1 in {1 / nvs_erases:.0f}", f"1 in {1 / file_erases:.0f}"]
     assert row("writes until a partition of 24 KB is worn") == [f"{lasting / 1e6:.0f} million", "its free blocks share the wear"]

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,8 +16,9 @@ import threading
 import pytest
 
 from dice import __version__
+from dice.crypto import curve
 from dicectl import resources
-from dicectl.firmware import bundle, mip_index, mpy, native, profiles, unix_port
+from dicectl.firmware import bundle, mip_index, mpy, native, prebuilt, profiles, unix_port
 
 UNICAST = re.search(r"^unicast +([0-9a-f]+)$", (resources.ROOT / "docs" / "protocol.md").read_text(), re.MULTILINE)[1]
 
@@ -72,10 +74,21 @@ def test_mip_installs_a_working_library(clone, tmp_path):
     assert run(code, path=f"{tmp_path}:.frozen") == f"{tmp_path}/dice/__init__.py device (AES in software)\n"
 
 
-@pytest.mark.parametrize("profile", ["group", "psk"])
+@pytest.mark.parametrize("profile", ["group", "psk", "public-keys"])
 def test_a_profile_has_a_package_of_sources(clone, tmp_path, profile):
     run(f"import mip; mip.install('{clone}/lib/mip/{profile}.json', target='{tmp_path}')")
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == set(profiles.files(profile))
+
+
+def test_keyed_sensor_has_what_it_needs_from_a_clone(clone, tmp_path):
+    """Its key pair and its credentials, with P-256 in Python. (No board needs dice._posix.)"""
+    run(f"import mip; mip.install('{clone}/lib/mip/public-keys.json', target='{tmp_path}')")
+    shutil.copy(resources.LIB / "mip" / "dice" / "_posix.py", tmp_path / "dice")
+    code = f"import os; os.chdir('{tmp_path}'); import keyed_sensor as it; key = it.own_key(); public = it.content('own.pub')\n"
+    code += "print(type(it.credentials(key, {'server': public.decode()})).__name__, public.decode(), it.dice.Trust.__name__)"
+    kind, public, trust = run(code, path=f"{tmp_path}:{resources.EXAMPLES}:.frozen").split()
+    assert (kind, trust) == ("RawPublicKey", "Trust")
+    assert bytes.fromhex(public) == curve.public((tmp_path / "own.key").read_bytes())
 
 
 SEAL = """
@@ -116,6 +129,30 @@ def test_an_architecture_without_native_code_is_named(tmp_path):
     }
     package = json.loads(files["xtensa/package/6/dice-public-keys/latest.json"])
     assert package["deps"] == [] and not any("native" in path for path in files)
+
+
+def test_the_index_has_all_that_firmware_says_it_is():
+    """Nothing that dice runs on has firmware that says one of the others."""
+    assert set(mpy.architectures()) - set(mip_index.ARCHITECTURES) == {"x86", "armv6", "rv64imc"}
+    named = re.search(r"^The packages are .*?`dicectl doctor`", (resources.ROOT / "docs" / "boards.md").read_text(), re.M | re.S)[0]
+    assert [name for name in mip_index.ARCHITECTURES if f"`{name}`" not in named] == ["armv7m", "xtensa"]
+
+
+@pytest.mark.parametrize("architecture", prebuilt.THUMB)
+def test_each_arm_board_finds_native_code_that_it_loads(architecture, monkeypatch, tmp_path):
+    """It loads code from armv6m to its own: MPY_FEATURE_ARCH_TEST of MicroPython's py/persistentcode.h."""
+
+    def build(chosen, variant, progress=None):
+        assert mpy.architectures().index("armv6m") <= mpy.architectures().index(chosen) <= mpy.architectures().index(architecture)
+        (tmp_path / native.NAME).write_text(f"for {chosen}")
+        return tmp_path / native.NAME
+
+    monkeypatch.setattr(native, "build", build)
+    files, about = mip_index.collect((architecture,))
+    ((name, digest),) = json.loads(files[f"{architecture}/package/6/dice-native/latest.json"])["hashes"]
+    assert name == native.NAME and files[f"{architecture}/file/{digest[:2]}/{digest}"].startswith(b"for armv")
+    assert json.loads(files[f"{architecture}/package/6/dice-public-keys/latest.json"])["deps"] == [["dice-native", __version__]]
+    assert about["without_native"] == {} and about["packages"][architecture]["dice-group"]["blocks"] == 3
 
 
 def test_a_version_can_be_asked_for(index, tmp_path):

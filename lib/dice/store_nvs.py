@@ -3,7 +3,7 @@
 """The store of an ESP32: counters in NVS, the key-value store of ESP-IDF in a flash partition of its own.
 
 A write adds an entry of 32 bytes to a page of 126 entries, and a page is erased when it is full of old ones: a counter costs 40
-bytes, where a file costs 230. MicroPython offers integers of 32 bits and blobs, each of which NVS replaces in one step. So a
+bytes, where a file costs 260. MicroPython offers integers of 32 bits and blobs, each of which NVS replaces in one step. So a
 counter is two keys:
 
     name            a blob: the base, 8 bytes, and the character "A" or "B", which no name has

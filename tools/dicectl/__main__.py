@@ -5,14 +5,24 @@
 A command's module is imported when it is needed, and what is heavy inside the command, so that --help is instant.
 """
 
-import importlib
 import sys
 
-import rich_click as click
+INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
 
-from dice import __version__
-from dicectl import ending
-from dicectl.text import printable
+try:
+    import contextlib
+    import importlib
+
+    import rich_click as click
+
+    from dice import __version__
+    from dicectl import ending, errors
+    from dicectl.text import printable
+except (KeyboardInterrupt, RuntimeError) as interrupt:  # the latter of __set_name__(), until CPython 3.12
+    if not isinstance(interrupt.__cause__ or interrupt, KeyboardInterrupt):
+        raise
+    print("dicectl: interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 # The commands in the order in which --help shows them.
 PANELS = {
@@ -23,7 +33,6 @@ PANELS = {
     "To develop and measure": ("footprint", "bench", "dtls-client", "dtls-server", "completion"),
 }
 _IN_LISTS = "\n\t"  # of what click can choose from
-INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ends
 
 # Commands that are not `command` in the module of dicectl.cli with their name.
 _ELSEWHERE = {"dtls-client": ("dtls", "client"), "dtls-server": ("dtls", "server"), "mip-index": ("mip_index", "command")}
@@ -60,17 +69,32 @@ click.rich_click.COMMAND_GROUPS = {"dicectl": [{"name": name, "commands": list(n
 
 def main():
     """Run the command line."""
-    ending.install()
     try:
+        ending.install()
         status = cli.main(prog_name="dicectl", standalone_mode=False)
+        if sys.stdout:
+            sys.stdout.flush()  # here a full disk is a failure of the command
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if getattr(error, "ctx", None) else ""
-        print(f"dicectl: {printable(error.format_message(), keep=_IN_LISTS)}{hint}", file=sys.stderr)
-        status = error.exit_code
-    except click.Abort:
-        print("dicectl: interrupted", file=sys.stderr)
-        status = INTERRUPTED
+        status = _failed(printable(error.format_message(), keep=_IN_LISTS) + hint, error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        status = _failed("interrupted", INTERRUPTED)
+    except errors.DeviceError as error:
+        status = _failed(f"the board failed: {printable(str(error))}")
+    except BrokenPipeError:  # as click has it: who reads the output has enough
+        ending.discard_output()
+        status = errors.FAILED
+    except OSError as error:  # of any file that a user has named, or of the output; other exceptions are bugs, with their traceback
+        status = _failed(printable(errors.sentence(error)))
     sys.exit(status)
+
+
+def _failed(message, status=errors.FAILED):
+    """Print why a command failed, and return its status; what could not be printed before is given up."""
+    ending.discard_output()
+    with contextlib.suppress(OSError):
+        print(f"dicectl: {message}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

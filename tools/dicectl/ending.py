@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT
 """How a command is ended: by Ctrl-C, SIGTERM or SIGHUP, which all raise KeyboardInterrupt, and by a terminal that is closed."""
 
+import contextlib
 import errno
 import io
+import os
 import signal
 import sys
 
 _SIGHUP = getattr(signal, "SIGHUP", None)  # not on Windows
-_asked = []  # what asks the coroutine of run() to end, until that was done
+_asked = []  # what the first signal does instead of raising, in run() and held()
 
 
 def install():
@@ -19,6 +21,18 @@ def install():
     for number in filter(None, (signal.SIGINT, signal.SIGTERM, _SIGHUP)):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in a background job, or with nohup
             signal.signal(number, _end)
+
+
+def discard_output():
+    """Print what is left of the standard output, or discard it if that fails: Python would try once more, and show a traceback."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, sys.stdout.fileno())
+            os.close(nothing)
 
 
 def run(coroutine):
@@ -40,6 +54,19 @@ def run(coroutine):
         return asyncio.run(main())
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
+
+
+@contextlib.contextmanager
+def held():
+    """Let the first signal wait for the end of the block, which raises KeyboardInterrupt then; the second one does not wait."""
+    came = []
+    _asked.append(lambda: came.append(True))
+    try:
+        yield
+    finally:
+        _asked.clear()
+    if came:
+        raise KeyboardInterrupt
 
 
 def _end(number, frame):

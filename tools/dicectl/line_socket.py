@@ -28,6 +28,10 @@ class NobodyServes(Exception):
     """No service is at this socket: it does not run, or it was killed."""
 
 
+class NoAnswer(CommandError):
+    """The service has not answered: what it was asked for may be done, or not."""
+
+
 class Stream:
     """Values for one reader. Of those that it is too slow for, the newest are discarded, and a value says how many."""
 
@@ -172,7 +176,7 @@ def connected(path, wait_s):
 def lines(path, request, who, wait_s=60):
     """Send a request to the service at the socket `path` and yield the values of its answer: one, or those of a stream.
 
-    Raises NobodyServes, and CommandError, also if `who` does not answer within `wait_s` (None: for as long as it takes).
+    Raises NobodyServes, CommandError, and NoAnswer if there is none within `wait_s` (None: for as long as it takes).
     """
     try:
         with connected(path, wait_s) as channel, channel.makefile() as file:
@@ -183,11 +187,11 @@ def lines(path, request, who, wait_s=60):
                     raise CommandError(answer["failure"], answer.get("status", USAGE))
                 yield answer["ok"]
     except (OSError, ValueError, RecursionError) as error:
-        raise CommandError(f"{who} does not answer: {error}", FAILED)
+        raise NoAnswer(f"{who} does not answer: {error}", FAILED)
 
 
 def call(path, request, who, wait_s=60):
     """Send a request and return the one value of its answer; raises as lines() does."""
     for value in lines(path, request, who, wait_s):
         return value
-    raise CommandError(f"{who} does not answer: it closed the connection", FAILED)
+    raise NoAnswer(f"{who} does not answer: it closed the connection", FAILED)

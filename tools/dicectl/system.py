@@ -3,6 +3,7 @@
 """Differences between operating systems: file locks, and the commands that need a certain system."""
 
 import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -61,7 +62,12 @@ def holder(folder):
 
 
 def users(path):
-    """Return which other processes have a file open, such as `process 4711 (mpremote repl)`; "" if none is known."""
+    """Return which other processes have a terminal or a file open, such as `process 4711 (mpremote repl)`; "" if none is known.
+
+    Another device, such as /dev/null, has any number of users; an emulator of ours is no user of its own terminal.
+    """
+    if _is_other_device(path):
+        return ""
     found = []
     target = os.path.realpath(path)
     for folder in Path("/proc").glob("[0-9]*/fd"):
@@ -69,9 +75,32 @@ def users(path):
             is_open = any(os.readlink(link) == target for link in folder.iterdir())
         except OSError:  # of another user, or it has ended
             continue
-        if is_open and int(folder.parent.name) != os.getpid():
+        if is_open and int(folder.parent.name) != os.getpid() and not _is_emulator(folder.parent.name):
             found.append(_described(folder.parent.name))
     return ", ".join(found)
+
+
+def _is_other_device(path):
+    """Return whether a path is a device, but no terminal."""
+    try:
+        if not stat.S_ISCHR(os.stat(path).st_mode):
+            return False
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        return not os.isatty(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_emulator(process):
+    """Return whether a process is `dicectl emulate`, or a board that it runs."""
+    try:
+        command = _command(process)
+    except OSError:
+        return False
+    return {b"dicectl", b"emulate"} <= set(command) or any(b"dicectl.emulator" in part for part in command)
 
 
 def nodes_in(folder):

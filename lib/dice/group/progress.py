@@ -29,6 +29,7 @@ class Progress:
         self.undelivered = {}
         self.not_entered = {}
         self.senders = {}
+        self.entered = {identity: epoch for identity, epoch in self.entered.items() if identity in state.members}
         for identity in state.members:
             self.note(state, identity)
 

@@ -8,6 +8,7 @@ removed whenever dice is copied: dice refuses one of another version.
 
 from dataclasses import dataclass, field
 
+from dicectl.board import places
 from dicectl.errors import CommandError
 from dicectl.firmware import mpy, native, prebuilt
 
@@ -63,6 +64,6 @@ def choose(device, facts, to, profile, variant):
 
 def _places(facts, to):
     """Return the paths of the module in every folder from which the board imports."""
-    folders = [to, *(entry.rstrip("/") for entry in facts["path"] if not entry.startswith(".frozen"))]
+    folders = [to, *(places.folder_of(facts, entry) for entry in facts["path"] if not entry.startswith(".frozen"))]
     stem = native.NAME.removesuffix(".mpy")
     return list(dict.fromkeys(f"{folder}/{stem}{end}" for folder in folders for end in (".mpy", ".py")))

@@ -25,7 +25,12 @@ def check(board, path):
     try:
         data = chosen.read_bytes()
     except OSError as error:
-        hint = "" if path else f": run dicectl build {board.name}, or name another file with --firmware"
+        ways = (
+            f"dicectl flash {board.name} --download gets MicroPython's own firmware",
+            f"dicectl build {board.name} makes one with dice",
+            "--firmware names another file",
+        )
+        hint = "" if path else f": {', '.join(ways)}"
         raise CommandError(f"{chosen}: {error.strerror}{hint}", USAGE)
     chip = _esp_chip(chosen, data) if suffix == "bin" else _uf2_chip(chosen, data)
     if chip != board.chip:

@@ -8,7 +8,7 @@ import subprocess
 from importlib import metadata
 
 from dice import __version__
-from dicectl.board import nvs, sync
+from dicectl.board import nvs, places, sync
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, mpy
 
@@ -81,7 +81,7 @@ def _board(port, dry_run):
     with Device(port) as device:
         device.load("board_facts.py")
         (facts,) = device.call("identity")
-        (room,) = device.call("room", "/")
+        room = places.room(device, facts)
         (missing,) = device.call("missing")
         (backend,) = device.call("backend")
         known = boards.of_machine(facts["machine"])
@@ -89,15 +89,23 @@ def _board(port, dry_run):
         board["mpy"] = str(mpy.Flavour(facts["mpy"]))
         board["backend"], board["backend_error"] = backend
         (board["algorithms"],) = device.call("algorithms")
-        board["dice"] = [_dice(device, facts, *found) for found in device.call("installed")]
+        board["dice"] = [_dice(device, facts, *found) for found in _once(facts, device.call("installed"))]
         board["nvs"] = nvs.counters(device)
         board["to_do"] = _to_do(board, known)
     return board
 
 
+def _once(facts, installed):
+    """Return the dices on a board, each once: a folder may be twice in sys.path, as "" and "/flash" are where the board starts."""
+    found = {}
+    for dice in installed:
+        found.setdefault(places.folder_of(facts, dice[0]) if dice[0] != ".frozen" else None, dice)
+    return list(found.values())
+
+
 def _dice(device, facts, entry, file, version, error):
     """Return the facts of one dice on the board; if it consists of files, also the modules that differ from this one."""
-    folder = None if entry == ".frozen" else f"{entry.rstrip('/') or facts['cwd'].rstrip('/')}/dice"
+    folder = None if entry == ".frozen" else f"{places.folder_of(facts, entry)}/dice"
     if folder and ((file or "").endswith("dice.mpy") or _has_only_a_file(device, folder)):
         folder += ".mpy"
     result = {"where": "frozen" if folder is None else folder, "version": version, "error": error}

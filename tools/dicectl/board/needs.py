@@ -14,7 +14,7 @@ from dicectl import json_file, resources
 from dicectl.errors import CommandError
 from dicectl.firmware import boards, profiles
 
-PINS = "/pins.json"
+PINS = "pins.json"
 _STARTED = ("boot.py", "main.py")
 _SOME_FIRMWARE_LACKS = (  # modules in C that depend on the port, or on the board
     "_thread",
@@ -167,22 +167,27 @@ def _is_without_line(sources):
         return False
 
 
-def pins(machine, sources):
-    """Return {path on the board: bytes} of the pins.json that programs need on a board, if boards.toml has its pins."""
+def pins(machine, sources, root=""):
+    """Return {path on the board: bytes} of the pins.json that programs need on a board, if boards.toml has its pins.
+
+    `root` is the folder in which the board starts, from which they read it.
+    """
+    path = f"{root}/{PINS}"
     board = boards.of_machine(machine)
-    if not board or not board.pins or board.pins == boards.usual_pins() or PINS in sources or not _read_pins(sources):
+    if not board or not board.pins or board.pins == boards.usual_pins() or path in sources or not _read_pins(sources):
         return {}
-    return {PINS: json.dumps(board.pins).encode()}
+    return {path: json.dumps(board.pins).encode()}
 
 
-def notes(machine, sources, made, present):
+def notes(machine, sources, made, present, root=""):
     """Return notes for the user about pins; `made` is the result of pins(), `present` are the files on the board."""
+    path = f"{root}/{PINS}"
     if made:
-        if PINS in present:
-            return [f"{PINS} is on the board already and stays as it is"]
-        return [f"{PINS} gets the pins of {boards.of_machine(machine).name} in docs/boards.md: edit it for another wiring"]
+        if path in present:
+            return [f"{path} is on the board already and stays as it is"]
+        return [f"{path} gets the pins of {boards.of_machine(machine).name} in docs/boards.md: edit it for another wiring"]
     board = boards.of_machine(machine)
-    if (board and board.pins) or PINS in present or PINS in sources or not _read_pins(sources):
+    if (board and board.pins) or path in present or path in sources or not _read_pins(sources):
         return []
     return [f"no pins of {machine} are known: name them in a file pins.json, such as {json.dumps(boards.usual_pins())}"]
 

@@ -2,24 +2,24 @@
 # SPDX-License-Identifier: MIT
 """The raw REPL of a connected board, by mpremote's transport; one connection serves a whole command.
 
-Scripts of on_device/ are sent to the board's RAM. Their functions answer with the repr of plain values, one a line.
+Scripts of on_device/ are sent to the board's RAM. Their functions answer with the repr of plain values, one a print. Each print
+gets a mark when it is sent, so that nothing is taken for an answer that a timer of the board's program prints.
 """
 
 import ast
 import contextlib
-import io
 import os
 import re
-import struct
 import time
 
 from dicectl import resources, system
-from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError
+from dicectl.board.raw_code import RawCode
+from dicectl.errors import FAILED, NO_DEVICE, USAGE, CommandError, DeviceError
 from dicectl.text import printable
 
-_ANSWER_S = 30  # time limit of an answer; hashing a large file in an emulator takes seconds
-_READ_S = 0.1  # time limit of a read while the board is greeted
-_SENDING_S = 20  # time limit of a read while code is sent: mpremote has none
+_ANSWER_S = 30  # time limit of a byte of an answer; hashing a large file in an emulator takes seconds
+_LIMIT_S = 300  # time limit of an answer: a program that prints makes it no longer
+_READ_S = 0.1  # time limit of a read, between two looks at the clock
 _EMULATED = 10  # times as long for an emulator, whose computer may be busy
 _GREETING_S = 20  # a board may boot, be busy, or be behind a slow line
 _AGAIN_S = 5  # between two greetings; a board that boots loses the first one, and a program may catch the first Ctrl-C
@@ -27,6 +27,17 @@ _GREETING = (b"\r\x03", b"\r\x01")  # Ctrl-C: end the program; Ctrl-A: raw REPL
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _PSEUDO_TERMINAL = re.compile(r"/dev/(pts/|ttys)\d")  # on Linux and macOS
 _BOOT_S = 60  # boot.py may wait for a network
+_SHOWN = 80  # characters of what a program printed
+_ANSWER = "_dicectl_answer"
+# Each script gets this before it: the function, and how often it was called, since a whole answer may be lost.
+_ANSWERING = """
+_dicectl_count = [0]
+def _dicectl_answer(value):
+ text = str(value)
+ _dicectl_count[0] += 1
+ print("%s%%d %%s" %% (len(text), text))
+"""
+_CALL = "_dicectl_count[0] = 0\n{call}\nprint('{mark}= %d' % _dicectl_count[0])"
 
 
 def _emulated(port):
@@ -36,10 +47,6 @@ def _emulated(port):
 
 def _limit_s(port, seconds):
     return seconds * (_EMULATED if _emulated(port) else 1)
-
-
-class DeviceError(Exception):
-    """The board raised an exception: its name and text, as the last line of the traceback."""
 
 
 def found():
@@ -96,12 +103,22 @@ class Bare(ast.NodeTransformer):
         return ast.Pass() if isinstance(node.value, ast.Constant) else node
 
 
+class _Marked(ast.NodeTransformer):
+    """Makes each print an answer."""
+
+    def visit_Name(self, node):
+        """Rename `print`."""
+        return ast.Name(_ANSWER, node.ctx) if node.id == "print" else node
+
+
 class Device:
     """A board whose program is interrupted; a context manager, at whose end the program restarts."""
 
     def __init__(self, port=None):
         self.port = find(port)
         self._transport = _open(self.port)
+        self._code = RawCode(self._transport.serial)
+        self._mark = f"~{os.urandom(4).hex()}:"
 
     @property
     def emulated(self):
@@ -114,7 +131,6 @@ class Device:
         serial = self._transport.serial
         try:
             greetings = self._greet(serial)
-            serial.timeout = _limit_s(self.port, _SENDING_S)
             self._transport.in_raw_repl = True
             if greetings > 1:
                 self._pass_late_answers(serial)
@@ -144,7 +160,8 @@ class Device:
         mark = os.urandom(4).hex()
         serial.write(f"print('{mark[:4]}'+'{mark[4:]}')\x04".encode())
         end = f"{mark}\r\n\x04\x04".encode()
-        if not self._transport.read_until(1, end).endswith(end):
+        limit_s = _limit_s(self.port, _ANSWER_S)
+        if not self._transport.read_until(1, end, limit_s, timeout_overall=limit_s).endswith(end):
             raise OSError("it does not execute code")
 
     def __exit__(self, *_):
@@ -173,31 +190,48 @@ class Device:
 
     def load(self, script):
         """Send a file of on_device/ to the board's RAM, without docstrings and with short indents."""
-        text = ast.unparse(Bare().visit(ast.parse((resources.ON_DEVICE / script).read_text())))
-        self.run(re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE))
+        text = ast.unparse(_Marked().visit(Bare().visit(ast.parse((resources.ON_DEVICE / script).read_text()))))
+        code = re.sub("^( {4})+", lambda match: " " * (len(match[0]) // 4), text, flags=re.MULTILINE)
+        self.run(_ANSWERING % self._mark + code)
 
     def run(self, code):
         """Run `code` on the board and return its output; raises DeviceError, or CommandError if the board stops answering."""
-        return self._execute(code, None).decode(errors="replace")
+        return self._execute(code, _limit_s(self.port, _LIMIT_S)).decode(errors="replace")
 
     def follow(self, code, consumer):
-        """Run `code` likewise, and call consumer(bytes) for its output as it comes."""
-        self._execute(code, lambda data: consumer(data.rstrip(b"\x04")))
+        """Run `code` likewise, and call consumer(bytes) for its output as it comes, however long it runs."""
+        self._execute(code, None, consumer)
 
-    def _execute(self, code, consumer):
-        from mpremote.transport import TransportError
-
+    def _execute(self, code, limit_s, consumer=None):
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints unexpected bytes
-                out, trouble = self._transport.exec_raw(code, _ANSWER_S, consumer)
-        except (TransportError, OSError, struct.error, IndexError) as error:
+            out, trouble = self._code.execute(code, _limit_s(self.port, _ANSWER_S), limit_s, consumer)
+        except OSError as error:
             why = printable(str(error)) or type(error).__name__
-            raise CommandError(f"the board on {self.port} stopped answering ({why}); its old files are intact", NO_DEVICE)
+            said = "" if consumer else self._said(self._code.printed)
+            raise CommandError(f"the board on {self.port} stopped answering ({why}){said}; its old files are intact", NO_DEVICE)
         if trouble:
             raise DeviceError(trouble.decode(errors="replace").strip().splitlines()[-1])
         return out
 
     def call(self, function, *arguments):
-        """Call a function of a loaded script, and return the list of values that it printed, one a line."""
-        out = self.run(f"{function}({', '.join(map(repr, arguments))})")
-        return [ast.literal_eval(line) for line in out.splitlines() if line]
+        """Call a function of a loaded script, and return the list of values that it printed; raises what run() raises."""
+        out = self.run(_CALL.format(call=f"{function}({', '.join(map(repr, arguments))})", mark=self._mark))
+        values = []
+        try:
+            for match in re.finditer(rf"{self._mark}(\d+) ", out):
+                values.append(ast.literal_eval(out[match.end() :][: int(match[1])]))
+            if f"{self._mark}= {len(values)}\r\n" in out:
+                return values
+        except (ValueError, SyntaxError):
+            pass
+        raise CommandError(
+            f"a program on the board on {self.port} prints into its answers{self._said(out.encode())}: try again, or end what "
+            f"starts with the board: mpremote connect {self.port} rm :main.py",
+            FAILED,
+        )
+
+    def _said(self, output):
+        """Return what the board's program has printed last, in parentheses, without our answers."""
+        lines = [line for line in output.decode(errors="replace").splitlines() if self._mark not in line]
+        text = printable(" ".join(filter(None, lines)))
+        return f" (it printed: {text[-_SHOWN:]})" if text else ""

@@ -17,16 +17,14 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dice.errors import DiceError
-from dice.group.gsa import decode
 from dicectl import resources
-from dicectl.board import bundled, c_module, needs
+from dicectl.board import bundled, c_module, contents, needs, places
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import bundle, mpy, profiles
 
 _TEMPORARY = ".new"
-_AS_SOURCE = ("main.py", "boot.py")  # boards run these as source only
+_AS_SOURCE = ("main.py", "boot.py")  # boards run these as source only, from the folder in which they start
 _CHUNK_BYTES = 1023  # of one call, as 1364 characters of base64
 OLDEST = (1, 24)
 NO_NETWORK = (
@@ -46,6 +44,7 @@ class DeployPlan:
     wanted: dict
     copies: dict
     removals: list
+    top: str  # the folder in which the board starts
     block_bytes: int
     free_bytes: int
     staged: str | None  # the folder that appears in one step
@@ -100,37 +99,31 @@ def _blocks(contents, block):
 
 
 def gather(paths, to):
-    """Return {path on the board: file on the host} for the PATH arguments; raises CommandError (usage)."""
+    """Return {path on the board: file on the host} for the PATH arguments; raises CommandError (usage).
+
+    Paths begin at the folder in which the board starts, which is not known yet: see places.placed().
+    """
     found = {}
     for argument in paths:
         source, _, name = argument.partition("=")
+        if not source:
+            raise CommandError(f"{argument or 'an empty argument'} has no PATH: give PATH, or PATH=NAME", USAGE)
         source = Path(source)
         if source.is_dir():
             top = name or source.resolve().name
+            if not top:
+                raise CommandError(f"{source} has no name that a folder on a board could have: give {source}=NAME", USAGE)
             inside = [path for path in sorted(source.rglob("*")) if path.is_file() and not _hidden(path.relative_to(source))]
             found.update({f"{top}/{path.relative_to(source).as_posix()}": path for path in inside})
         elif source.is_file():
             found[name or source.name] = source
         else:
             raise CommandError(f"there is no file or folder {source}", USAGE)
-    for name, path in found.items():
-        if path.suffix == ".group":
-            raise CommandError(
-                f"{path} contains the group's master key, which no device may have: use dicectl keyring export", USAGE
-            )
-        if path.suffix == ".gsa":
-            _check_gsa(path)
+    for name in found:
         if name.startswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
             raise CommandError(f"{name} cannot be the name of a file on a board", USAGE)
+    contents.check(found)
     return {f"/{name}" if name in _AS_SOURCE else f"{to}/{name}": path for name, path in found.items()}
-
-
-def _check_gsa(path):
-    """Raise CommandError if a GSA has not the checksum that it should have: a board would only say so when it starts."""
-    try:
-        decode(path.read_bytes())
-    except DiceError:
-        raise CommandError(f"{path} is damaged, or no GSA: dicectl keyring export writes it anew", USAGE)
 
 
 def _hidden(path):
@@ -143,10 +136,15 @@ def _examine(device):
     (facts,) = device.call("identity")
     installed = device.call("installed")
     (missing,) = device.call("missing")
-    (room,) = device.call("room", "/")
     if {"hashlib", "binascii"} & set(missing):
         raise CommandError("the board's MicroPython lacks hashlib or binascii, which deploy and dice need: flash another firmware")
-    return facts, installed, missing, room
+    return facts, installed, missing, places.room(device, facts)
+
+
+def _in_place(facts, sources, to):
+    """Return the sources by their full paths on the board, the paths that it runs as source, and the full path of `to`."""
+    started = {places.placed(facts, f"/{name}") for name in _AS_SOURCE}
+    return {places.placed(facts, path): source for path, source in sources.items()}, started, places.placed(facts, to)
 
 
 def plan(device, sources, to, profile, force, as_files=False, check=True, native=None):
@@ -155,7 +153,8 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
     dice is a bundle, or a folder of files if `as_files` or if files of the user would be lost or hide it otherwise. `check`: refuse
     programs that cannot run on this board. `native`: the variant of the module `_dice`, see c_module.choose().
     """
-    facts, installed, missing, room = _examine(device)
+    facts, installed, missing, space = _examine(device)
+    sources, started, to = _in_place(facts, sources, to)
     if check:
         needs.check(device, sources)
     frozen = next((version for entry, _, version, _ in installed if entry == ".frozen"), None)
@@ -167,8 +166,8 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
     if check and names:
         needs.check_profile(sources, profile)
     folder = f"{to}/dice" if names else None
-    pins = needs.pins(facts["machine"], sources)
-    wanted = _compiled(sources, to, flavour)
+    pins = needs.pins(facts["machine"], sources, places.root(facts))
+    wanted = _compiled(sources, to, flavour, started)
     present = _present(device, wanted | pins | dict.fromkeys(module.places, b""), folder)
     wanted |= module.wanted | {path: data for path, data in pins.items() if path not in present}
     form = None if folder is None else bundled.Form(device, names, folder, flavour, mpy.cross_version())
@@ -183,16 +182,16 @@ def plan(device, sources, to, profile, force, as_files=False, check=True, native
         wanted=wanted,
         copies={path: data for path, data in wanted.items() if present.get(path) != _hash(data)},
         removals=_removals(wanted, present, folder, form, module),
-        block_bytes=room["block"],
-        free_bytes=room["flash_free"],
+        top=facts["cwd"],
+        block_bytes=space["block"],
+        free_bytes=space["flash_free"],
         staged=None if form is None or form.wanted or device.call("exists", folder)[0] else folder,
         retired=form.retired(present) if form else None,
         steps=form.steps if form else {},
     )
     result.notes = _notes(facts, installed, to, form and form.where, wanted, present, result.removals)
-    result.notes += needs.notes(facts["machine"], sources, pins, present) + (form.notes if form else []) + module.notes
-    if "network" in missing:
-        result.notes.append(NO_NETWORK)
+    result.notes += needs.notes(facts["machine"], sources, pins, present, places.root(facts))
+    result.notes += (form.notes if form else []) + module.notes + ([NO_NETWORK] if "network" in missing else [])
     return result
 
 
@@ -234,19 +233,19 @@ def _about(names, frozen, where, profile):
     return f"{frozen} is frozen into the firmware: not copied (--force does)" if frozen else "not asked for"
 
 
-def _compiled(sources, to, flavour):
-    """Return {path: bytes}: Python compiled, but what boards run as source; the rest as it is."""
+def _compiled(sources, to, flavour, started=()):
+    """Return {path: bytes}: Python compiled, except the paths `started`, which boards run as source; the rest as it is."""
     emitted = mpy.cross_version()
     mpy.check(flavour, emitted)
     wanted = {}
     for path, source in sources.items():
-        if source.suffix == ".py" and path.lstrip("/") not in _AS_SOURCE:
+        if source.suffix == ".py" and path not in started:
             name = path.removeprefix(to).lstrip("/")
             wanted[path.removesuffix(".py") + ".mpy"] = mpy.compile_file(source, name, flavour, emitted)
         else:
             wanted[path] = source.read_bytes()
-            if path.lstrip("/") in _AS_SOURCE:
-                mpy.compile_file(source, path.lstrip("/"), flavour, emitted)  # so that its errors are found here
+            if path in started:
+                mpy.compile_file(source, path.rpartition("/")[2], flavour, emitted)  # so that its errors are found here
     return wanted
 
 
@@ -293,9 +292,9 @@ def _notes(facts, installed, to, where, wanted, present, removals):
     if tuple(facts["version"][:2]) < OLDEST:
         notes.append(f"dice needs MicroPython {'.'.join(map(str, OLDEST))} or later: flash a newer one (dicectl flash)")
     path = facts["path"]
-    mine = next((i for i, entry in enumerate(path) if entry.strip("/") == to.strip("/")), None)
+    mine = next((i for i, entry in enumerate(path) if places.folder_of(facts, entry) == to), None)
     if mine is None:
-        notes.append(f"{to} is not in the board's sys.path {path}: the program has to add it")
+        notes.append(f"{to or '/'} is not in the board's sys.path {path}: the program has to add it")
     for entry, file, _, _ in installed if where else ():
         if mine is not None and path.index(entry) < mine:
             notes.append(f"{file or entry} precedes {where} in the board's sys.path: the board does not run the copied files")
@@ -326,7 +325,7 @@ def apply(device, plan, progress):
             _write(device, path, plan.temporary(path), data, progress, plan.steps_of(path, data))
         removals = [path + _TEMPORARY if path == plan.retired else path for path in plan.removals if path not in rests]
         device.call("commit", renames, removals)
-        plan.free_bytes = device.call("room", "/")[0]["flash_free"]
+        plan.free_bytes = device.call("room", plan.top)[0]["flash_free"]
     except (DeviceError, CommandError) as error:
         with contextlib.suppress(DeviceError, CommandError):
             device.call("commit", [], temporary)
@@ -373,6 +372,6 @@ def put(device, path, data):
 
 
 def remove(device, doomed):
-    """Remove the files of a board for which `doomed(path)` is true."""
+    """Remove the files of a board for which `doomed(path)` is true; paths begin in the folder in which it starts."""
     device.load("board_files.py")
     device.call("commit", [], [path for path, _ in device.call("look", "") if doomed(path)])

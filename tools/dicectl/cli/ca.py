@@ -8,7 +8,7 @@ import time
 import rich_click as click
 
 from dicectl.cli.options import Period
-from dicectl.cli.signing import opened, passphrase_of
+from dicectl.cli.signing import ask, opened, passphrase_of
 from dicectl.manager.certificate_words import day as _day
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
@@ -66,15 +66,17 @@ def new(folder, name, lifetime, under, path_length, encrypt, passphrase_file, un
     if not under and (path_length is not None or under_passphrase_file):
         raise CommandError("--path-length and --under-passphrase-file are for an authority under another: give --under CA", USAGE)
     name = name or Path(folder).absolute().name
+    if not name.isprintable():
+        raise CommandError(f"{name} cannot be the name of an authority: choose one with --name", USAGE)
     above = None
     if under:
-        found = (authority.Authority(under), None) if dry_run else opened(under, under_passphrase_file)
+        found = (authority.Authority(under), None) if dry_run else opened(under, under_passphrase_file, "--under-passphrase-file")
         above = *found, path_length or 0
     passphrase = None
     if passphrase_file:
         passphrase = passphrase_of(passphrase_file)
     elif encrypt and not dry_run:
-        passphrase = click.prompt("Passphrase of the new key", hide_input=True, confirmation_prompt=True, err=True).encode()
+        passphrase = ask("Passphrase of the new key", "--passphrase-file", confirmation_prompt=True)
     if dry_run:
         click.echo(f"would create  {folder}: authority {name}" + (f" under {under}" if under else ""))
         return
@@ -130,7 +132,7 @@ def sign(folder, key, name, usage, lifetime, no_expiry, out, force, passphrase_f
         authority.general_name(name)
         click.echo(f"would sign  {key} as {name} ({', '.join(usages)}), and write {out}")
         return
-    _, passphrase = opened(folder, passphrase_file)
+    _, passphrase = opened(folder, passphrase_file, "--passphrase-file")
     made = own.sign(public, name, usages, None if no_expiry else lifetime, passphrase, out, force)
     length = len(made.public_bytes(authority.serialization.Encoding.DER))
     if as_json:

@@ -62,6 +62,9 @@ def command(paths, port, to, profile, native, as_files, force, no_check, dry_run
     With the profile public-keys, the module _dice for the board's processor is copied too, and an old one is removed; an installed
     dicectl has it, one in a clone compiles it. Firmware of ours with public keys has it built in.
 
+    Files with keys that no device may have are refused, whatever their names are: a registry, a group file, the key of an authority
+    or of a registry. So are two GSAs of one group, and a .json that cannot be read.
+
     A program that needs what the board's firmware lacks, such as sockets, is refused. If a program reads pins.json, and there is
     none, the board gets one with its pins in docs/boards.md.
 

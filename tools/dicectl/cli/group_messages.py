@@ -31,9 +31,11 @@ def send(group, message, folder, interface, hops, as_json):
     Example:
       dicectl group send lamps on --as desk
     """
+    from dicectl.cli.progress import bar
     from dicectl.member import as_member
 
-    said = as_member.send(folder, group, message, {"interface": interface, "hops": hops})
+    with bar(not as_json) as report:
+        said = as_member.send(folder, group, message, {"interface": interface, "hops": hops}, report)
     if as_json:
         click.echo(json.dumps(said))
         return
@@ -68,7 +70,7 @@ def ask(group, path, folder, wait, interface, hops, as_json, registry):
     with bar(not as_json) as report:
         if report:
             report(f"waiting {wait:g} s for answers")
-        found = as_member.ask(folder, group, path, int(wait * 1000), {"interface": interface, "hops": hops})
+        found = as_member.ask(folder, group, path, int(wait * 1000), {"interface": interface, "hops": hops}, report)
     identity = as_member.identity(folder)
     members = []
     with suppress(CommandError):  # the manager may run on another computer

@@ -138,10 +138,10 @@ def _prune(name, socket, before, key_path):
 
 def _keep(name, socket, keep_s, key_path):
     """Set how long entries are kept, in the running manager if there is one."""
-    from dicectl.manager.registry.retention import KEEP
+    from dicectl.manager.registry import retention
 
     if _by_manager(name, socket, "audit_keep", keep_s=keep_s) is None:
-        _by_itself(name, key_path, lambda opened: opened.store_setting(KEEP, keep_s))
+        _by_itself(name, key_path, lambda opened: retention.keep(opened, keep_s))
 
 
 def _by_manager(name, socket, do, **request):

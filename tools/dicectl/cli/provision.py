@@ -6,7 +6,8 @@ import json
 
 import rich_click as click
 
-from dicectl.cli import changes, provision_contact, provision_label, provision_renew, provision_rotate, signing
+from dicectl import ending
+from dicectl.cli import changes, provision_contact, provision_label, provision_renew, provision_rotate, provision_undo, signing
 from dicectl.cli.group_state import follow_expulsion, wait_option
 from dicectl.cli.options import Period, complete_device, complete_port
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -93,6 +94,7 @@ def new(names, groups, count, kind, ca, lifetime, folder, port, table, labels, f
 
     Without --to and --port the configuration is written to the only board that is connected by USB. Of several devices, each gets a
     folder of its own in the one that --to names: they are created together, in one epoch, or not at all.
+    Ctrl-C deletes them again. If the manager does not answer, or Ctrl-C comes twice, the command that deletes them is printed.
 
     \b
     Examples:
@@ -140,19 +142,15 @@ def _one(registry, device, kind, folder, port, force):
 
     with open_target(folder, port) as target:
         target.check(force=force)
-        settings = control.call(registry, "provision", **signing.with_key(target, kind, device))
-        try:
+        device = signing.with_key(target, kind, device)
+        with provision_undo.created(registry, [device["name"]], "provision", **device) as settings:
             return settings, target.write(settings)
-        except BaseException:
-            control.call(registry, "wipe", name=device["name"])  # no device has its key
-            raise
 
 
 def _many(registry, devices, kind, folder, port, shows):
     """Create devices, each with a folder in `folder`; return [(configuration, where it is)]."""
     from pathlib import Path
 
-    from dicectl.cli.progress import bar
     from dicectl.member.node_file import FolderTarget
 
     if port or not folder:
@@ -161,18 +159,26 @@ def _many(registry, devices, kind, folder, port, shows):
     for target in targets:
         target.check()
     devices = [signing.with_key(target, kind, device) for target, device in zip(targets, devices, strict=True)]
-    settings = control.call(registry, "provision_all", devices=devices)
+    names = [device["name"] for device in devices]
+    with provision_undo.created(registry, names, "provision_all", devices=devices) as settings:
+        return _written(settings, targets, shows)
+
+
+def _written(settings, targets, shows):
+    """Write configurations, all or none; return [(configuration, where it is)]."""
+    from dicectl.cli.progress import bar
+
     made = []
     try:
         with bar(shows) as report:
             for device, target in zip(settings, targets, strict=True):
                 if report:
-                    report(device["name"], len(made) / len(devices))
+                    report(device["name"], len(made) / len(targets))
                 made.append((device, target.write(device)))
     except BaseException:
-        control.call(registry, "wipe_all", names=[device["name"] for device in settings])
-        for _, target in zip(made, targets, strict=False):
-            target.erase()
+        with ending.held():
+            for target in targets[: len(made) + 1]:  # the last one may have been written, or not
+                target.erase()
         raise
     return made
 

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Certificates of a local authority for keys that commands know the public key of."""
 
+import getpass
+import warnings
+
 import rich_click as click
 
 from dicectl.errors import USAGE, CommandError
@@ -68,8 +71,22 @@ class Renewing:
         return own.chain(own.renew(device["fingerprint"], "client", self._passphrase, lifetime_s, device["expires"]))
 
 
-def opened(folder, passphrase_file=None):
-    """Return an Authority and the passphrase of its key, from a file or asked for; None if it has none."""
+def ask(question, option=None, **options):
+    """Return a passphrase that the user types; raises CommandError without a terminal, which names the `option` for a file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return click.prompt(question, hide_input=True, err=True, **options).encode()
+    except getpass.GetPassWarning:
+        remedy = f"write it into a file, and name that with {option}" if option else "run this command on a terminal"
+        raise CommandError(f"{question}: there is no terminal to ask for it; {remedy}", USAGE)
+
+
+def opened(folder, passphrase_file=None, option=None):
+    """Return an Authority and the passphrase of its key, from a file or asked for; None if it has none.
+
+    `option` is the one that names the file, if the command has one.
+    """
     from dicectl.manager.authority import Authority
 
     authority = Authority(folder)
@@ -77,7 +94,7 @@ def opened(folder, passphrase_file=None):
         return authority, None
     if passphrase_file:
         return authority, passphrase_of(passphrase_file)
-    return authority, click.prompt(f"Passphrase of {folder}", hide_input=True, err=True).encode()
+    return authority, ask(f"Passphrase of {folder}", option)
 
 
 def check(folder):

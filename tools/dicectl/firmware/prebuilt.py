@@ -21,14 +21,14 @@ EMITTED = (6, 3)  # version and sub-version of .mpy that MicroPython's linker in
 CHOICES = (*native.VARIANTS, NONE)
 SOURCES = "SOURCES"
 TOOLS = ("tools/dicectl/firmware/native.py", "tools/dicectl/firmware/comb.py")
-# Each of these processors runs the code of those before it.
-_THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
+# MicroPython on each of these loads the code of those before it: MPY_FEATURE_ARCH_TEST in its py/persistentcode.h.
+THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 
 
 def architecture_for(architecture):
     """Return the architecture whose module runs on a board of an architecture, or None."""
-    if architecture in _THUMB:
-        older = _THUMB[: _THUMB.index(architecture) + 1]
+    if architecture in THUMB:
+        older = THUMB[: THUMB.index(architecture) + 1]
         return next(name for name in reversed(older) if name in native.ARCHITECTURES)
     return architecture if architecture in native.ARCHITECTURES else None
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """The requests of commands about the audit log of a running manager, which alone may write it."""
 
-from dicectl.manager.registry.retention import CHUNK, KEEP
+from dicectl.manager.registry.retention import CHUNK, keep
 
 
 class AuditRequests:
@@ -18,5 +18,5 @@ class AuditRequests:
 
     def do_audit_keep(self, keep_s):
         """Set how long entries are kept, 0 forever."""
-        self._service.registry.store_setting(KEEP, keep_s)
+        keep(self._service.registry, keep_s)
         return {"keep_s": keep_s}

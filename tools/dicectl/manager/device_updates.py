@@ -58,6 +58,15 @@ class DeviceUpdates:
         self._due = {}  # {identity: True} of devices that may lack something, and have a session, in the order of their turns
         self._pushes = {}  # tasks by identity
         self._rests = {}  # until when a device is left alone after it was sent a key, or has failed, by identity
+        self._alarms = {}  # one TimerHandle for the end of that, of a device that has a session, by identity
+
+    def forget(self, identity):
+        """Forget a device that is deleted."""
+        self._wake(identity)
+        if identity in self._pushes:
+            self._pushes[identity].cancel()  # its answer may be there already
+        for table in (self.told, self.refused, self._due, self._rests):
+            table.pop(identity, None)
 
     def changed(self, identities=()):
         """Deliver what these devices lack, or go on with those that have waited."""
@@ -111,7 +120,11 @@ class DeviceUpdates:
             self._rests.pop(identity, None)
         if self._lacks(identity):
             asyncio.get_running_loop().call_soon(self._is_due, identity)  # when the KDC has the session
-        await self._service.kdc.serve(connection)
+        try:
+            await self._service.kdc.serve(connection)
+        finally:
+            if identity not in self._service.kdc.connected:
+                self._wake(identity)  # its next session looks at what it lacks
 
     def _end_change(self, identity, connection):
         """End the change of a key that the handshake of a session has proved; raises RegistryError. Return whether it was one."""
@@ -162,14 +175,21 @@ class DeviceUpdates:
 
     def _is_due(self, identity):
         """Let a device be next, or when its rest is over."""
+        self._wake(identity)
         loop = asyncio.get_running_loop()
         rest_s = self._rests.get(identity, 0) - loop.time()
         if rest_s > 0:
-            loop.call_later(rest_s, self._is_due, identity)
+            self._alarms[identity] = loop.call_later(rest_s, self._is_due, identity)
         else:
             self._rests.pop(identity, None)
             self._due[identity] = True
             self._changed.set()
+
+    def _wake(self, identity):
+        """Wait no more for the end of a device's rest."""
+        alarm = self._alarms.pop(identity, None)
+        if alarm:
+            alarm.cancel()
 
     def _lacks(self, identity):
         registry = self._service.registry
@@ -272,5 +292,5 @@ class DeviceUpdates:
 
     def close(self):
         """Stop all deliveries."""
-        for task in self._pushes.values():
-            task.cancel()
+        for pending in (*self._pushes.values(), *self._alarms.values()):
+            pending.cancel()

@@ -220,7 +220,7 @@ def export(path, target, sender=None, listener=None, dry_run=False):
     try:
         temporary.unlink(missing_ok=True)
         with edit(path) as group:
-            write_secret(temporary, encode(gsa(group, sender, listener)))
+            write_secret(temporary, encode(gsa(group, sender, listener)), target)
         with _writing(target):
             os.replace(temporary, target)
     except BaseException:
@@ -232,14 +232,18 @@ def export(path, target, sender=None, listener=None, dry_run=False):
     return group
 
 
-def write_secret(path, data):
-    """Write a new file that only its owner can read; if it raises CommandError, there is no file."""
+def write_secret(path, data, final=None):
+    """Write a new file that only its owner can read; if it raises CommandError, there is no file.
+
+    Errors name the file `final`, if `path` is a temporary one for it.
+    """
     _vacant(path)
+    final = final or path
     try:
         file = private_file.create(path)
     except OSError as error:
-        raise CommandError(f"cannot write {path}: {error.strerror}", USAGE)
-    with _writing(path):
+        raise CommandError(f"cannot write {final}: {error.strerror}", USAGE)
+    with _writing(final):
         private_file.fill(file, path, data)
 
 
@@ -257,7 +261,7 @@ def _replace(path, data):
     """Replace a file atomically by one that only its owner can read; raises CommandError."""
     temporary = _beside(path)
     temporary.unlink(missing_ok=True)
-    write_secret(temporary, data)
+    write_secret(temporary, data, path)
     try:
         with _writing(path):
             os.replace(temporary, path)

@@ -43,16 +43,13 @@ class Recall:
         self._service = service
         self._live = {}  # (Connection, StoredSession) by identity
         self._before = {}  # StoredSession by identity, of those that have not connected since the start
-        self._states = {}  # by identity, as stored
         self._unwritten = {}  # Connections that are not served yet, by identity
         self._held = {}  # (address, what is held for it) by session, until its handler begins
         self._is_closed = False
 
     def begin(self):
         """Read the sessions of before the start."""
-        rows = self._service.registry.sessions()
-        self._before = {identity: row for identity, row in rows.items() if row.token}
-        self._states = {identity: row.state for identity, row in rows.items()}
+        self._before = {identity: row for identity, row in self._service.registry.sessions().items() if row.token}
 
     def close(self):
         """Store nothing any more: the sessions that end now are those that the next start calls."""

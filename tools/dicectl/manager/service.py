@@ -174,7 +174,7 @@ class ManagerService:
         """Return sentences about what is wrong now, for an operator; none if all is well."""
         found = [f"the re-key of {name} has failed: {describe(error)}" for name, error in self.rekey_errors.items()]
         found += old_registry.problems(self) + ([self.updates.problem.format_message()] if self.updates.problem else [])
-        found += (self.alerts.problems() if self.alerts else []) + self.authorities.problems()
+        found += (self.alerts.problems() if self.alerts else []) + self.authorities.problems() + self._retention.problems()
         if self.registry.write_error and not self._is_writable():
             found.append(f"the registry cannot be written: {describe(self.registry.write_error)}")
         return found + socket_buffer.problems(getattr(self.transport, "socket", None), len(self.registry.devices()))
@@ -261,6 +261,7 @@ class ManagerService:
         shadow.kdc = kdc
         shadow.managers = {}
         shadow.rekey_s, shadow.rekey_errors, shadow._timers = dict(self.rekey_s), dict(self.rekey_errors), {}
+        shadow.updates = DeviceUpdates(shadow)
         shadow.requests = requests_of(shadow)
         shadow._service = None
         return shadow
@@ -359,6 +360,7 @@ class ManagerService:
         """
         self.check_credentials(session_identities)
         self.kdc.forget(identity)
+        self.updates.forget(identity)
 
     def check_credentials(self, session_identities):
         """Close those sessions of these identities whose key was deleted or replaced."""

@@ -46,6 +46,8 @@ _NODE = (
     *(f"dice/transport/{name}.py" for name in ("__init__", "udp")),
     "dice/stores.py",
 )
+# Where the imports of firmware/examples/lamp.py begin: dice.join, which uses sockets, and dice.DiceError.
+_LAMP = ("dice/names.py", "dice/errors.py", "dice/aio/group.py", "dice/transport/udp.py")
 # The modules that only an ESP32 loads: its stores, and AES-CCM of firmware with the CTR mode.
 _ESP32 = {"esp32_mpy": ("store_nvs", "store_rtc"), "ctr_mpy": ("crypto/native", "crypto/ccm_ctr")}
 _SCENARIOS = {  # description: (module of on_device/, its arguments, its output if it succeeds)
@@ -90,6 +92,23 @@ def in_order(files):
     for file in sorted(files):
         visit(file)
     return list(done)
+
+
+def closure(roots, files):
+    """Return those of `files` that the import of the files `roots` imports, these included."""
+    known = {module_name(file): file for file in files}
+    waiting, found = list(roots), set()
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += [known[module] for module in _imports(resources.LIB / file) if module in known]
+    return found
+
+
+def lamp_files():
+    """Return the files of dice that firmware/examples/lamp.py imports on a board with sockets, which is no ESP32."""
+    return closure(("dice/__init__.py", *_LAMP), _files("full"))
 
 
 def named(node, path):
@@ -251,6 +270,7 @@ def static(board, profile):
     figures = {"group": group, "mpy": sizes, "mpy_total": {name: sum(sizes[file] for file in _files(name)) for name in smaller}}
     figures["file_system"] = {name: _flash(board, _files(name), sizes) for name in smaller}
     if set(sizes) >= {*_SERVER, *_NODE}:
+        figures["lamp_file_system"] = _flash(board, in_order(lamp_files()), sizes)
         figures["managed_mpy"] = figures["mpy_total"]["group"] + sizes["dice/aio/managed.py"]
         figures["server_mpy"] = sum(sizes[name] for name in _SERVER)
         figures["node_mpy"] = sum(sizes[name] for name in _NODE)

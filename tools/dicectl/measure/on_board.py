@@ -8,7 +8,9 @@ measurement that the board has no room or no module for leaves a note instead of
 
 import ast
 import contextlib
+import re
 
+from dicectl.board import places
 from dicectl.board.ram_modules import RamModules, add_memory
 from dicectl.board.raw_repl import DeviceError
 from dicectl.errors import CommandError
@@ -16,7 +18,7 @@ from dicectl.firmware import boards, profiles
 from dicectl.measure import footprint
 
 MESSAGES = 100
-FOLDER = "/dicectl-footprint.tmp"  # on the board's flash; removed again
+FOLDER = "dicectl-footprint.tmp"  # on the board's flash, in the folder in which it starts; removed again
 _HELPERS = ("heap_of_a_member.py", "session_cost.py")
 _BEFORE = """
 import gc, micropython, sys
@@ -110,8 +112,8 @@ class _Board:
         self.device = device
         self.modules = RamModules(device, facts["mpy"])
         self.platform = facts["platform"]
+        self.facts = facts
         self.native = bool(facts["mpy"] >> 10 & 0xF)
-        self._facts = facts
         self._entry, self._file = entry, file
 
     def lines(self, script, *arguments, others=(), partly=None):
@@ -131,7 +133,7 @@ class _Board:
         """Return the paths of dice on the flash, files or a folder; none if it is frozen."""
         if self._entry == ".frozen":
             return []
-        top = self._entry.rstrip("/") or self._facts["cwd"].rstrip("/")
+        top = places.folder_of(self.facts, self._entry)
         name = self._file.rsplit("/", 1)[-1]
         return [f"{top}/dice" if name.startswith("__init__.") else f"{top}/{name}"]
 
@@ -153,15 +155,15 @@ def before(device, figures):
     """Restart the board, and add its heap as it is when a program starts: after boot.py."""
     device.restart()
     out = device.run(_BEFORE)
-    used, free, unit = map(int, out.splitlines()[0].split())
+    used, free, unit = map(int, re.search(r"^(\d+) (\d+) (16|32)\s*$", out, re.MULTILINE).groups())
     line = {"unit": unit}
     add_memory(line, out)
     figures["heap"] = {"total": used + free, "before": used}
     figures["largest_block"] = {"before": line.get("largest")}
     figures["stack"] = {"limit": line.get("stack_limit")}
-    (idf,) = device.run(_IDF_BEFORE).splitlines()[-1:]
-    if idf != "None":
-        figures["idf_heap"] = {"before": _idf(ast.literal_eval(idf))}
+    idf = re.search(r"^\[\(.*\)\]", device.run(_IDF_BEFORE), re.MULTILINE)
+    if idf:
+        figures["idf_heap"] = {"before": _idf(ast.literal_eval(idf[0]))}
 
 
 def _idf(regions):
@@ -243,7 +245,7 @@ def _file_system(board, figures):
     found = board.lines("file_sizes.py", *paths)
     device = board.device
     device.load("board_facts.py")
-    (room,) = device.call("room", "/")
+    room = places.room(device, board.facts)
     block = room["block"]
     folders = {path.rpartition("/")[0] for path, _ in found}
     need = sum(-(-size // block) + 1 for _, size in found) * block + 2 * len(folders) * block
@@ -253,7 +255,7 @@ def _file_system(board, figures):
             f"{need:,} bytes of flash must be free for a copy of the {len(found)} files, which is removed again; "
             f"{room['flash_free']:,} are"
         )
-    sizes = [f"{path.lstrip('/')}={size}" for path, size in found]
+    sizes = [f"{path.removeprefix(places.root(board.facts)).lstrip('/')}={size}" for path, size in found]
     figures["file_system"]["dice"] = board.one("flash_space.py", FOLDER, *sizes)["bytes"]
 
 

@@ -137,7 +137,7 @@ def source(program):
     from pathlib import Path
 
     if program.startswith(":"):
-        return "/" + program[1:].lstrip("/"), None
+        return program[1:], None  # a relative path begins in the folder in which the board starts, as for mpremote
     path = Path(program)
     if not path.is_file():
         raise CommandError(f"there is no file {program}; a file of the board has a colon: :{path.name}", USAGE)

@@ -171,6 +171,13 @@ def _in_file_system(figures, profile):
         yield "flash, the same, as blocks of its file system", f"**{kilobytes(figures['file_system'][profile])}**", "-"
 
 
+def _lamp(figures):
+    """Yield the rows for the lamp at the top of the README, with sockets and asyncio, and for what deploy writes, if measured."""
+    if "lamp_file_system" in figures and "full" in figures["file_system"]:
+        yield "flash, the lamp above: what it imports, as one file", f"**{kilobytes(figures['lamp_file_system'])}**", "-"
+        yield "flash, what `dicectl deploy` writes: all modules", f"**{kilobytes(figures['file_system']['full'])}**", "-"
+
+
 def _public_keys(figures):
     """Yield the rows for handshakes with public keys, if those were measured: with the fast native module, and in Python alone."""
     found = figures.get("handshakes")
@@ -195,7 +202,8 @@ def readme_block(figures):
     group, session = figures["group"], figures["session"]
     heap = sum(figures["import_frozen"].get(name, 0) for name in group)
     rows = [
-        ("flash, a member of a group, as .mpy files", f"**{kilobytes(figures['mpy_total']['group'])}**", "-"),
+        *_lamp(figures),
+        ("flash, a member without asyncio and sockets, as .mpy files", f"**{kilobytes(figures['mpy_total']['group'])}**", "-"),
         *_in_file_system(figures, "group"),
         ("flash, the same, frozen into the firmware", f"**{kilobytes(figures['linked']['group'])}**", kilobytes(tls["linked"])),
         ("flash, a member and a DTLS client with a PSK, as .mpy files", f"**{kilobytes(figures['mpy_total']['psk'])}**", "-"),

@@ -21,7 +21,7 @@ from dice.aio.wait import wait_for
 from dice.coap.codes import GET
 from dice.coap.resource import Router
 from dice.errors import DiceError, PeerError, StoreError
-from dice.reasons import E_NO_ANSWER, E_STALLED, E_STORE_SHARED
+from dice.reasons import E_ALERT, E_NO_ANSWER, E_REFUSED, E_STALLED, E_STORE_SHARED
 from dice.transport.udp import Unicast
 from dicectl import private_file, system
 from dicectl.errors import FAILED, USAGE, CommandError
@@ -38,6 +38,9 @@ _TIMER_MS = 1000
 _STORE_TRIES = 200  # while one other command uses the folder: longer than one that sends or asks takes
 _STORE_TRIES_MAX = 2400
 _STORE_TRY_S = 0.05
+# Alerts of a peer that does not know our key, or does not trust it: bad_record_mac, bad_certificate to unknown_ca, decrypt_error,
+# unknown_psk_identity.
+_OF_KEYS = (20, *range(42, 49), 51, 115)
 _UNREACHABLE = (E_NO_ANSWER, E_STALLED)
 
 
@@ -73,6 +76,18 @@ def sentence(error):
     return f"network: {getattr(error, 'strerror', None) or error or type(error).__name__}"
 
 
+def manager_sentence(error):
+    """Return the same of an exception of the session with the manager: which alert it sent, and what to do."""
+    if not isinstance(error, PeerError) or error.reason != E_ALERT:
+        return sentence(error)
+    if error.alert in _OF_KEYS:
+        return (
+            f"E{error.reason} (alert {error.alert}): The manager does not accept the key of this member. "
+            "Give it a new one: dicectl provision replace."
+        )
+    return f"E{error.reason} (alert {error.alert}): The manager ended the session. Look at its log; dicectl doctor E{error.reason}."
+
+
 class HostMember:
     """A member: lock() the folder, then ready() gives a group for a moment, or a Resident stays in its groups."""
 
@@ -98,7 +113,20 @@ class HostMember:
         self._observe = observe
         self._router = Router(dict(self._managers.routes))
         self._store = None
+        self.report = lambda text: None  # gets what lock() waits for
         self._names = list(names)
+
+    def why_not(self, name, error):
+        """Return what a user reads if the manager does not give this member the keys of a group."""
+        if not isinstance(error, DiceError) or error.reason != E_REFUSED:
+            return manager_sentence(error)
+        who = self.settings.get("name") or self.folder.name
+        others = sorted({path.stem for path in self.folder.glob("*.gsa")} - {name})
+        if others:
+            return f"E{error.reason}: {who} is not in {name}. It is in: {', '.join(others)}"
+        return (
+            f"E{error.reason}: {who} is not in {name}. Look at the name with dicectl group list, or dicectl group add {name} {who}"
+        )
 
     def path(self, name):
         """Return the path of a group's GSA."""
@@ -115,6 +143,8 @@ class HostMember:
                 if member_socket.serves(self.folder):
                     raise ResidentAppeared
             before, holder = holder, system.holder(self.folder)
+            if holder != before:
+                self.report(f"waiting for {holder}, which uses {self.folder}")
             tries = tries + 1 if holder == before else 0  # others were first, and each takes its time
             if tries == _STORE_TRIES:
                 break
@@ -165,8 +195,8 @@ class HostMember:
                 error = PeerError(None, E_NO_ANSWER)
             refused = isinstance(error, DiceError) and error.reason not in _UNREACHABLE
             if refused or not kept or kept.ended:
-                raise CommandError(sentence(error), FAILED)
-            return kept, sentence(error)
+                raise CommandError(self.why_not(name, error), FAILED)
+            return kept, manager_sentence(error)
 
     async def _joined(self, managed, kept):
         """Connect and join; once more if the manager has ended the session meanwhile, as it does after it has offered a new key."""

@@ -19,7 +19,7 @@ from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.group_file import write_secret
 from dicectl.text import printable
 
-FILE = "node.json"
+FILE = "node.json"  # on a board in the folder in which it starts, which is the current one: "/flash" on an STM32
 _SALT_BYTES = 32
 # Names of node.json, GSAs and counters, with the temporary files of an interrupted write.
 _OURS = re.compile(r"node\.json.*|member\.socket|[^/]+\.gsa.*|[0-9a-f]{8}[a-z][0-9a-f]{4}(\..*)?|\.dice-\w+\.tmp")
@@ -190,7 +190,7 @@ class BoardTarget:
 
     def check(self, name=None, force=False):
         """Raise CommandError if the board is a node already. `name`: which it may be; `force`: any."""
-        found = sync.call(self._device, "named", f"/{FILE}")
+        found = sync.call(self._device, "named", FILE)
         self._had_one = bool(found)
         if found and not force and (name is None or found[0][0] != name):
             raise _occupied("this board is", found[0][0])
@@ -209,7 +209,7 @@ class BoardTarget:
     def _write_key(self, settings):
         """Let the board write node.json with the key that it has made; raises CommandError if it cannot be read back."""
         try:
-            stored = self._device.call("keep_key", f"/{FILE}", json.dumps(settings))
+            stored = self._device.call("keep_key", FILE, json.dumps(settings))
         except DeviceError as error:
             raise CommandError(f"the board has not stored its key: {error}", FAILED)
         if stored != [self._point.hex()]:
@@ -222,9 +222,9 @@ class BoardTarget:
         if self._point:
             self._write_key(settings)
         else:
-            sync.put(self._device, f"/{FILE}", json.dumps(settings).encode())
+            sync.put(self._device, FILE, json.dumps(settings).encode())
         if self._had_one:
-            sync.remove(self._device, lambda path: path != f"/{FILE}" and _OURS.fullmatch(path.rpartition("/")[2]))
+            sync.remove(self._device, lambda path: path != FILE and _OURS.fullmatch(path.rpartition("/")[2]))
             nvs.erase(self._device)
         return f"{FILE} on {self._device.port}"
 

@@ -17,7 +17,7 @@ from dice.store import read_file
 from dicectl import line_socket, system
 from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.member import member_socket
-from dicectl.member.host_member import KEPT_S, HostMember, sentence
+from dicectl.member.host_member import KEPT_S, HostMember, manager_sentence, sentence
 from dicectl.member.member_socket import WHO
 from dicectl.member.observed import described
 from dicectl.net.address import text_of
@@ -131,7 +131,7 @@ class Resident(HostMember):
 
     def _note(self, name, error):
         """Say what is wrong with a group, once."""
-        said = sentence(error) if error else None
+        said = self.why_not(name, error) if error else None
         if self.errors.get(name) != said:
             self._say("trouble" if said else "well", group=name, **({"error": said} if said else {}))
         self.errors[name] = said
@@ -149,7 +149,7 @@ class Resident(HostMember):
                 await self._until_session_ends()
                 raise ConnectionError("the session has ended")
             except Exception as error:  # no manager, no network, no name server
-                self._set_away(sentence(error))
+                self._set_away(manager_sentence(error))
                 for tried in self._tried.values():
                     tried.set()
             finally:

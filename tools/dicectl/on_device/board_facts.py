@@ -10,7 +10,7 @@ _NEEDED = ("cryptolib", "hashlib", "asyncio", "network", "binascii")
 
 
 def identity():
-    """Print a dict: the machine, the version of MicroPython, the .mpy files it can load, and sys.path."""
+    """Print a dict: the machine, the version of MicroPython, the .mpy files it can load, sys.path, and where boot.py is."""
     implementation = sys.implementation
     print(
         repr(
@@ -23,6 +23,7 @@ def identity():
                 "mpy": getattr(implementation, "_mpy", 0),
                 "path": list(sys.path),
                 "cwd": os.getcwd(),
+                "boot": "/" if os.statvfs("/")[0] else os.getcwd(),  # a boot.py can change to another folder
             }
         )
     )

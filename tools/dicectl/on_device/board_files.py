@@ -76,7 +76,7 @@ def parts(path):
 
 
 def look(path):
-    """Print (path, SHA-256) of a file, or of every file below a folder; print nothing if it does not exist."""
+    """Print (path, SHA-256) of a file, or of every file below a folder, such as "", the current one; print nothing for none."""
     try:
         names = [entry[0] for entry in os.ilistdir(path)]
     except OSError:
@@ -86,7 +86,7 @@ def look(path):
             pass
         return
     for name in names:
-        look("%s/%s" % (path, name))
+        look("%s/%s" % (path, name) if path else name)
 
 
 def _make_folders(path):

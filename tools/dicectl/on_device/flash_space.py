@@ -15,7 +15,7 @@ _CHUNK = 512
 
 def free():
     """Return the bytes of the file system that are free."""
-    about = os.statvfs("/")
+    about = os.statvfs(os.getcwd())
     return about[0] * about[3]
 
 

@@ -120,7 +120,7 @@ def main(folder, kind):
         print(json.dumps(_OF_NVS))
     else:
         print(json.dumps({"kind": kind, "put_us": in_files(folder)}))
-        print(json.dumps(in_ram(os.statvfs("/")[0])))
+        print(json.dumps(in_ram(os.statvfs(os.getcwd())[0])))
 
 
 main(*sys.argv[1:])

@@ -163,6 +163,7 @@ class KeyDelivery:
                 self._queue += manager.not_activated
             self._queue.reverse()
             self._waiting = {}
+            self._epochs = {identity: self._epochs[identity] for identity in self._pushes}
         self._queue += manager.added
         manager.added = []
         unreported = manager.unreported() if self._waiting else []

@@ -6,20 +6,58 @@
 the process does not go on. /readyz answers 200 only while it serves devices; a standby does not.
 """
 
+import contextlib
+import socket
+import sys
 import threading
 import time
 from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from dicectl.errors import CommandError
 
 LATE_S = 15.0  # without an update: the process hangs
+CONNECTIONS_MAX = 8  # at once; others are closed: every local user can open some
+CONNECTION_S = 10.0  # for the request and its answer together
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """Serves a few connections at once, each for a limited time: descriptors and threads are left for the manager."""
+
     daemon_threads = True
+    request_queue_size = 64  # with 5, a client beside others waits a second for the system to try again
+
+    def __init__(self, address, handler, clock):
+        self._clock = clock
+        self._begun = {}  # when each connection was accepted, by its socket
+        super().__init__(address, handler)
+
+    def process_request(self, request, client_address):
+        """Serve a connection in a thread, or close it if there are too many."""
+        if len(self._begun) >= CONNECTIONS_MAX:
+            self.shutdown_request(request)
+            return
+        self._begun[request] = self._clock()
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        """Close a connection."""
+        super().shutdown_request(request)
+        self._begun.pop(request, None)
+
+    def service_actions(self):
+        """End the connections whose time is over, which serve_forever() asks for twice a second."""
+        for request, begun_s in self._begun.copy().items():
+            if self._clock() - begun_s > CONNECTION_S:
+                with contextlib.suppress(OSError):  # it is closed already
+                    request.shutdown(socket.SHUT_RDWR)  # its thread sees the end, and closes it
+
+    def handle_error(self, request, client_address):
+        """Print what is wrong here, but nothing of a client that goes away: it could fill the log."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -43,9 +81,10 @@ class HttpServer:
         registry.register(operation)
         self._prometheus = make_wsgi_app(registry)
         try:
-            self._server = make_server("127.0.0.1", port, self._answer, _Server, _SilentHandler)
+            self._server = _Server(("127.0.0.1", port), _SilentHandler, clock)
         except OSError as error:
             raise CommandError(f"cannot serve metrics on TCP port {port}: {error.strerror}; choose another with --metrics")
+        self._server.set_app(self._answer)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 

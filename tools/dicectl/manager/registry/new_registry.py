@@ -6,7 +6,8 @@ import os
 
 from dicectl.errors import USAGE, CommandError
 from dicectl.manager.registry import own_keys
-from dicectl.manager.registry.opening import open_registry, read_audit
+from dicectl.manager.registry.base import RegistryError
+from dicectl.manager.registry.opening import is_database, open_registry, read_audit
 
 
 def why_empty(path):
@@ -24,13 +25,22 @@ def why_empty(path):
 def create(path, key=None):
     """Create a registry, with an entry in its audit log so that it is not empty, and the manager's own key pair.
 
-    Raises CommandError if there is one.
+    Raises CommandError if there is one, or if the disk is full; then there is no new file.
     """
     if not why_empty(path):
         raise CommandError(f"{path} already exists: choose another name", USAGE)
+    new = not is_database(path) and not os.path.exists(path)
     registry = open_registry(path, key=key)
     try:
         registry.log("created")
         own_keys.private(registry)
+    except RegistryError as error:
+        from dicectl.manager.registry import sqlite
+
+        if new:
+            sqlite.discard(path)
+        if sqlite.is_full(error):
+            raise sqlite.disk_full(path)
+        raise CommandError(f"cannot write {path}: {error}")
     finally:
         registry.close()

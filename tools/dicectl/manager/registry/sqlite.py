@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from dicectl import private_file, system
-from dicectl.errors import USAGE, CommandError
+from dicectl.errors import FAILED, USAGE, CommandError
 from dicectl.manager.registry import file_marks, schema
 from dicectl.manager.registry.base import Occupied, RegistryError, entry
 from dicectl.manager.registry.relational import RelationalRegistry, engine_options
@@ -23,6 +23,7 @@ from dicectl.manager.registry.relational import RelationalRegistry, engine_optio
 _CHECKPOINT_S = 1.0
 _BUSY_MS = 500  # nobody else writes, but another program, such as a backup, may lock the file for a moment
 _WHAT = "all keys"
+_FULL = "disk is full"  # SQLite's words
 _SIDE_FILES = ("", "-wal", "-shm", "-journal", ".lock")
 
 
@@ -38,18 +39,21 @@ class SqliteRegistry(RelationalRegistry):
         self.deleted = True  # what was deleted may still be in the write-ahead log: that of a manager that was killed
         self._checkpoint_due = False
         _check_modes(self.path)
+        was_there = os.path.lexists(f"{self.path}.lock")
         self._lock = lock(self.path)
+        new = not self.path.exists()
         try:
-            self._open(key)
+            self._open(key, new)
         except BaseException:
+            if new and not was_there:
+                discard(self.path)
             if self._connection:
                 self._connection.close()
             os.close(self._lock)
             raise
 
-    def _open(self, key):
+    def _open(self, key, new):
         file_marks.check_whole(self.path)
-        new = not self.path.exists()
         if new:
             private_file.create(self.path).close()
             private_file.give(self.path, self.path.absolute().parent)
@@ -66,6 +70,8 @@ class SqliteRegistry(RelationalRegistry):
             self.checkpoint()
             self.opened()
         except RegistryError as error:
+            if is_full(error):
+                raise disk_full(self.path)
             raise CommandError(f"{self.path} is no registry, or is damaged ({error}): choose another file", USAGE)
 
     def _open_file(self):
@@ -158,14 +164,39 @@ def _check_modes(path):
             continue
 
 
+def is_full(error):
+    """Return whether a RegistryError says that there is no room."""
+    return _FULL in str(error)
+
+
+def disk_full(path):
+    """Return the CommandError of a registry that finds no room."""
+    return CommandError(f"cannot write {path}: the disk is full; make room, and try again", FAILED)
+
+
+def discard(path):
+    """Remove a registry that could not be created, whose lock this process holds."""
+    for name in _SIDE_FILES:  # the lock last
+        with contextlib.suppress(OSError):
+            os.unlink(f"{path}{name}")
+
+
 def lock(path):
     """Return the descriptor of the lock file, which no other process can lock as long as it is open; raises CommandError."""
     try:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise CommandError(f"cannot write beside {path}: {error.strerror}", USAGE)
-    if not system.try_lock(descriptor):
+    if not (system.try_lock(descriptor) and _is_at(descriptor, f"{path}.lock")):
         os.close(descriptor)
         raise Occupied(f"another manager runs on {path}: two would give one SenderID to two devices. Stop that one first")
     private_file.give(f"{path}.lock", path)
     return descriptor
+
+
+def _is_at(descriptor, path):
+    """Return whether an open file is still the one at `path`: its owner may have discarded it since."""
+    try:
+        return system.WINDOWS or os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
