@@ -214,7 +214,8 @@ ENDS = {
 def test_a_program_that_restarts_the_board_or_ends_the_output_leaves_its_last_samples(firmware, tmp_path):
     """Each at once: nothing waits for 600 s, or for a board that says no more."""
     source = tmp_path / "ends.py"
-    with EmulatedBoard(firmware, {"notes.txt": b"mine"}, pty=True, paced=False) as board:
+    files = {"boot.py": b"print('->')\n", "notes.txt": b"mine"}
+    with EmulatedBoard(firmware, files, pty=True, paced=False) as board:
         for text, why in ENDS.items():
             source.write_text(text)
             with Device(board.port) as device:
@@ -224,7 +225,7 @@ def test_a_program_that_restarts_the_board_or_ends_the_output_leaves_its_last_sa
             assert silent == "no message came; the program has not imported dice"
             assert figures["heap"]["before"] < figures["heap"]["program"]
             assert figures["largest_block"]["end"] is None, "the heap is no longer that of the program"
-        assert board.files() == {"notes.txt": b"mine"}
+        assert board.files() == files
 
 
 def test_a_board_that_a_program_has_reset_is_recognised_by_its_banner(firmware, tmp_path, monkeypatch):

@@ -106,6 +106,9 @@ class Sampled(SmallBoard):
         """Count."""
         self.interrupts += 1
 
+    def settle(self):
+        """Do nothing."""
+
     def run(self, code):
         """Have lost the heap of the program."""
         return "False\n" if "_dicectl" in code else super().run(code)

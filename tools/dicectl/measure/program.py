@@ -182,6 +182,7 @@ def _at_the_end(device, ended, notes):
     """Return (how the program ended, or None; the figures of its heap's mem_info(), if it is still there)."""
     memory = {}
     try:
+        device.settle()
         there, _, text = device.run(_MEMORY).partition("\n")
         if there.strip() != "True":
             return _RESTARTED, memory
