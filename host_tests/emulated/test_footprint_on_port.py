@@ -205,6 +205,45 @@ def test_a_program_is_sampled_by_a_timer_without_a_change(firmware, committed, m
     assert figures["sampling"]["percent_of_time"] < 20 and 0 < figures["sampling"]["hook_us"] < 1000
 
 
+ENDS = {
+    "import sys, time\ntime.sleep(0.1)\nsys.exit(3)\n": "it restarted MicroPython, as sys.exit() and machine.soft_reset() do",
+    "import time\ntime.sleep(1.2)\nprint('on\\x04off')\ntime.sleep(3600)\n": "it wrote the byte 0x04, which is for the raw REPL",
+}
+
+
+def test_a_program_that_restarts_the_board_or_ends_the_output_leaves_its_last_samples(firmware, tmp_path):
+    """Each at once: nothing waits for 600 s, or for a board that says no more."""
+    source = tmp_path / "ends.py"
+    files = {"boot.py": b"print('->')\n", "notes.txt": b"mine"}
+    with EmulatedBoard(firmware, files, pty=True, paced=False) as board:
+        for text, why in ENDS.items():
+            source.write_text(text)
+            with Device(board.port) as device:
+                figures = program.collect(device, str(source), 600, lambda text: None, lambda data: None)
+            ended, silent = figures["notes"]
+            assert ended.startswith(f"the program ended: {why}")
+            assert silent == "no message came; the program has not imported dice"
+            assert figures["heap"]["before"] < figures["heap"]["program"]
+            assert figures["largest_block"]["end"] is None, "the heap is no longer that of the program"
+        assert board.files() == files
+
+
+def test_a_board_that_a_program_has_reset_is_recognised_by_its_banner(firmware, tmp_path, monkeypatch):
+    """Over USB a Pico holds the banner back until it is sent something: here the second Ctrl-C."""
+    monkeypatch.setattr(on_board, "MESSAGES", 0)  # the first Ctrl-C comes with the first report
+    monkeypatch.setattr(program, "_PAUSE_S", 1)
+    source = tmp_path / "resets.py"
+    source.write_text(
+        "import machine, time\ntry:\n    while True:\n        time.sleep(1)\nexcept KeyboardInterrupt:\n    machine.reset()\n"
+    )
+    with EmulatedBoard(firmware, {"notes.txt": b"mine"}, pty=True, paced=False) as board:
+        with Device(board.port) as device:
+            figures = program.collect(device, str(source), 600, lambda text: None, lambda data: None)
+        assert board.files() == {"notes.txt": b"mine"}
+    assert figures["notes"][0] == "the program ended: the board was reset, so these are the last samples before"
+    assert figures["heap"]["program"] > figures["heap"]["before"] and figures["largest_block"]["end"] is None
+
+
 # The instruction set of the ESP32. Its emulated clock is not that of a chip, so no time is looked at.
 
 
@@ -252,6 +291,7 @@ def test_a_program_is_sampled_by_asyncio_on_a_board_without_timers(tmp_path):
         figures = program.collect(device, str(source), 600, lambda text: None, lambda data: None)
     check_program(figures, 90)
     assert figures["notes"] == ["the program ended: it returned"]
+    assert figures["largest_block"]["end"] > 1000
     assert figures["sampling"]["by"] == "asyncio"
 
 

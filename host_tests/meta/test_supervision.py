@@ -98,7 +98,7 @@ TASKS = {
     "tools/dicectl/emulator/bus.py:Bus.__init__": [f"{TOOL}a_bus_survives_a_board_that_ends"],
     "tools/dicectl/emulator/runner.py:lines": [f"{TOOL}an_exception_of_a_script_on_a_board_is_raised"],
     "tools/dicectl/measure/program.py:Watch.__init__": [
-        "host_tests/unit/test_footprint_port.py::test_a_program_that_does_not_end_is_reported"
+        "host_tests/unit/test_footprint_program.py::test_a_program_that_does_not_end_is_reported"
     ],
     "tools/dicectl/cli/dtls.py:_serve_until": [f"{TOOL}a_dtls_server_whose_network_fails_ends_audibly"],
     "tools/dicectl/cli/emulate.py:_run_all": [f"{TOOL}an_exception_in_the_thread_of_a_board_is_printed_and_fails"],

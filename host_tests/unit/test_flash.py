@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 import pytest
 
@@ -90,7 +91,8 @@ def test_without_firmware_the_way_that_needs_no_sources_is_named_first(run, tmp_
 
 
 MPFLASH = """#!/bin/sh
-# A double of mpflash: it copies a file instead of downloading one.
+# A double of mpflash: it copies a file instead of downloading one. It ends with 0 when it cannot connect, as mpflash 1.29.0 does.
+[ -n "$OFFLINE" ] && { echo "ERROR    | Could not connect to micropython.org" >&2; exit 0; }
 [ "$1 $2 $3 $4" = "download --board ESP32_GENERIC_C6 --version" ] || { echo "no such firmware" >&2; exit 1; }
 mkdir -p "$MPFLASH_FIRMWARE/esp32"
 for name in C6-v1.26.1 C6-v1.9.9 C6-OTA-v1.27.0 C6-v1.27.0-preview C3-v1.27.0; do
@@ -111,7 +113,12 @@ def test_micropythons_own_firmware_is_downloaded_by_mpflash(run, tmp_path, monke
     assert done.returncode == 0, done
     shown = json.loads(done.stdout)
     assert shown["firmware"].endswith("ESP32_GENERIC_C6-v1.26.1.bin") and shown["offset"] == 0
+    assert list((tmp_path / "cache" / "mpflash").iterdir()) == [Path(shown["firmware"])], "and nothing else is left"
     assert "(no such firmware): download it" in failed(run("flash", "RPI_PICO", "--download", "--dry-run", path=path), 1)
+    monkeypatch.setenv("OFFLINE", "1")
+    line = failed(run("flash", "ESP32_GENERIC_C6", "--download", "--dry-run", path=path), 1)
+    assert "Could not connect to micropython.org): download it" in line, "an earlier version is not the newest"
+    assert line.rstrip().endswith(f"{shown['firmware']} is of an earlier download")
     assert "exclude" in failed(run("flash", "RPI_PICO", "--download", "--firmware", "x"), 2)
 
 

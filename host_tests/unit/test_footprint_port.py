@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """`dicectl footprint --port` without a board: its output, the table of docs/boards.md, and its scripts on the unix port.
 
-emulated/test_footprint_on_port.py has the emulated board. The heap of ESP-IDF is that of a double, esp32_double/esp32.py.
+emulated/test_footprint_on_port.py has the emulated board, test_footprint_program.py a user's program. The heap of ESP-IDF is that
+of a double, esp32_double/esp32.py.
 """
 
 import json
@@ -13,7 +14,6 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 
-from dice import __version__
 from dicectl import resources
 from dicectl.board import ram_modules
 from dicectl.board.raw_repl import DeviceError
@@ -21,7 +21,7 @@ from dicectl.cli import footprint as footprint_command
 from dicectl.errors import USAGE, CommandError
 from dicectl.firmware import unix_port
 from dicectl.measure import board_report, community, figures, on_board, program
-from host_tests.patience import until
+from host_tests.small_board import MPY, SmallBoard
 
 DOUBLE = Path(__file__).with_name("esp32_double")
 RESULTS = sorted(resources.MEASURED.glob("*.json"))
@@ -51,6 +51,10 @@ def on_unix(code, double=False):
         (("--port", "/dev/absent", "--board", "RPI_PICO"), "--board is for the emulated board and for files"),
         (("--port", "/dev/absent", ":main.py", "--add", "Jo"), "--add is for the figures of dice alone"),
         (("--port", "/dev/absent", "--add", "J\n"), "1 to 40 printable characters"),
+        (("--port", "/dev/absent", "--seconds", "30"), "--seconds is how long a PROGRAM runs"),
+        (("--seconds", "60"), "--seconds is how long a PROGRAM runs"),
+        (("--port", "/dev/absent", "--json", "--compare", RESULTS[0]), "--compare prints differences, --json prints"),
+        (("--static", "--json", "--compare", resources.FIGURES), "--compare prints differences, --json prints"),
         (("--add", "Jo"), "--add needs a connected board: name its --port"),
     ],
 )
@@ -74,15 +78,6 @@ def test_results_of_a_board_compare_with_those_of_boards_only(tmp_path):
 # Output of scripts.
 
 
-def test_the_output_of_the_sampler_is_separated_from_the_programs():
-    said = bytearray()
-    output = program.Output(said.extend)
-    for byte in b'on\n\x1e{"messages": 1}\x1foff\x1e{"mess\x1f\n\x1e{"messages": 2}\x1f':
-        output.feed(bytes([byte]))
-    assert bytes(said) == b"on\noff\n"
-    assert output.last == {"messages": 2}
-
-
 def test_the_largest_block_of_an_esp32_may_be_one_of_esp_idf():
     text = (
         '{"stage": "start", "unit": 16}\nstack: 752 out of 15360\n'
@@ -102,82 +97,19 @@ def test_the_reason_why_something_was_not_measured_says_what_to_do():
     assert "--profile full" in on_board.reason(DeviceError("ImportError: no module named 'dice.dtls'"))
 
 
-class SmallBoard:
-    """A board whose heap is full in the middle of the first script."""
-
-    emulated = False
-
-    def __init__(self, mpy):
-        self.port = "small"
-        self.mpy = mpy
-        self.cleared = 0
-
-    def load(self, script):
-        """Do nothing."""
-
-    def call(self, function, *arguments):
-        """Answer as board_facts.py does."""
-        facts = {
-            "machine": "Small",
-            "version": [1, 26, 0],
-            "preview": False,
-            "platform": "rp2",
-            "build": "",
-            "mpy": self.mpy,
-            "cwd": "/",
-        }
-        answers = {"identity": [facts], "installed": [["", "dice.mpy", __version__, None]]}
-        return answers.get(function, [("device (AES in hardware)", None)])
-
-    def run(self, code):
-        """Answer what measures the heap before."""
-        self.cleared += on_board.FOLDER in code
-        return "4000 60000 16\n" if "mem_alloc" in code else "[(100, 40, 30, 20)]"
-
-    def restart(self):
-        """Do nothing."""
-
-    def follow(self, code, consumer):
-        """Fail after two stages."""
-        consumer(b'{"stage": "start", "used": 5000, "unit": 16, "idf": [[100, 40, 30, 20]]}\n')
-        consumer(b'{"stage": "imported", "used": 25000, "unit": 16, "idf": [[100, 30, 20, 10]], "store": 400}\n')
-        raise DeviceError("MemoryError: memory allocation failed, allocating 2048 bytes")
-
-
 def test_a_board_that_lacks_the_room_gets_the_figures_so_far(monkeypatch):
-    board = SmallBoard(6 | 3 << 8 | 4 << 10)
-    found = on_board.collect(board, lambda text: None, ("heap", "stack"))
+    board = SmallBoard(MPY)
+    said = []
+    found = on_board.collect(board, said.append, ("heap", "stack", "times"))
+    assert said == ["heap on the board", "stack on the board", "times on the board"]
     assert found["heap"] == {"total": 64000, "before": 4000, "imported": 23600}
     assert found["idf_heap"]["before"]["free"] == 40 and found["idf_heap"]["imported"]["least"] == 10
-    assert [note.partition(":")[0] for note in found["notes"]] == ["heap", "stack"]
+    assert [note.partition(":")[0] for note in found["notes"]] == ["heap", "stack", "times"]
     assert all("no room for it (MemoryError: memory allocation failed, allocating 2048 bytes)" in note for note in found["notes"])
     assert board.cleared == 2, "before and after"
-    assert ("heap of ESP-IDF, free after boot.py", "40 bytes", "-") in board_report.rows(found, community.pico())
-
-
-class Deaf:
-    """A board whose program ignores Ctrl-C."""
-
-    def __init__(self):
-        self.interrupts = 0
-
-    def interrupt(self):
-        """Count."""
-        self.interrupts += 1
-
-
-def test_a_program_that_does_not_end_is_reported(monkeypatch):
-    monkeypatch.setattr(program, "_PAUSE_S", 0.001)
-    watch = program.Watch(board := Deaf(), 600)
-    watch.look(None)
-    watch.look({"messages": 99})
-    assert board.interrupts == 0
-    watch.look({"messages": 100})
-    until(lambda: watch.gave_up)
-    assert board.interrupts == 5
-    with pytest.raises(CommandError, match="does not end on Ctrl-C"):
-        watch.look(None)
-    watch.close()
+    rows = board_report.rows(found, community.pico())
+    assert ("heap of ESP-IDF, free after boot.py", "40 bytes", "-") in rows
+    assert ("AES, by the kind of chip", "in hardware", "in software") in rows, "nothing measures it"
 
 
 # The scripts, on the unix port.
@@ -250,8 +182,32 @@ def test_a_program_is_sampled_by_the_loop_of_asyncio_where_there_is_no_timer():
     report = output.last
     assert report["sampling"]["by"] == "asyncio" and report["sampling"]["samples"] > 2
     assert report["messages"] == 10 == report["records"]["count"]
+    assert report["entered"] == ["imported", "joined", "session", "messages"]
     assert report["handshake"]["us"] > 0 and report["handshake"]["ms"] >= 0, "0 ms are a handshake too"
     assert report["heap"]["messages"] - report["heap"]["imported"] > 8000
+
+
+INTERRUPTED = """
+import footprint_sampler
+class Interrupted(footprint_sampler.Sampler):
+    def work(self):
+        raise KeyboardInterrupt
+class Timer:
+    def deinit(self):
+        print("the timer has ended")
+sampler = Interrupted()
+try:
+    sampler.tick()
+except KeyboardInterrupt:
+    print("the program has it")
+sampler.timer = Timer()
+sampler.tick()
+"""
+
+
+def test_a_timer_takes_one_ctrl_c_from_the_program_at_most():
+    """MicroPython prints an exception of a timer's function, and goes on: a program that slept was never interrupted."""
+    assert on_unix(INTERRUPTED).splitlines() == ["the program has it", "the timer has ended"]
 
 
 # The table of docs/boards.md.

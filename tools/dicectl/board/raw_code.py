@@ -28,14 +28,18 @@ class RawCode:
     def execute(self, code, idle_s, limit_s, consumer=None):
         """Execute code; return (output, traceback) as bytes, with what a program printed among them.
 
-        Raises OSError after `idle_s` without a byte, or after `limit_s` unless that is None. consumer(bytes) gets the output.
+        Raises OSError after `idle_s` without a byte, or after `limit_s` unless that is None. consumer(bytes) gets the output, and
+        b"" at its end: a consumer that knows better raises, since a program may have printed the end mark.
         """
         self._idle_s = idle_s
         self._end_s = None if limit_s is None else time.monotonic() + limit_s
         self.printed.clear()
         self._send(code.encode())
         self.printed.clear()
-        return self._until(_END, consumer=consumer), self._until(_END)
+        output = self._until(_END, consumer=consumer)
+        if consumer:
+            consumer(b"")
+        return output, self._until(_END)
 
     def _byte(self):
         """Return the next byte."""

@@ -175,11 +175,23 @@ class Device:
 
     def restart(self):
         """Restart MicroPython, so that its heap is as after power on; boot.py runs, main.py does not. Raises CommandError."""
+        self._exchange((b"\r\x03\r\x01", _BANNER + b">"), (b"\x04", _BANNER))  # Ctrl-D: soft reset
+
+    def settle(self):
+        """Wait until the board takes code after follow(), which may have restarted MicroPython. Raises CommandError."""
+        seen = self._exchange((b"", b">"))
+        if b"soft reboot\r\n" in seen and not seen.endswith(_BANNER + b">"):  # boot.py has printed the >
+            self._exchange((b"", _BANNER + b">"))
+
+    def _exchange(self, *pairs):
+        """Send keys and wait for their answer, one pair after the other; return the last answer with what came before it."""
         try:
-            for keys, answer in ((b"\r\x03\r\x01", _BANNER + b">"), (b"\x04", _BANNER)):  # Ctrl-D: soft reset
+            for keys, answer in pairs:
                 self._transport.serial.write(keys)
-                if not self._transport.read_until(1, answer, timeout=_BOOT_S, timeout_overall=_BOOT_S).endswith(answer):
+                seen = self._transport.read_until(1, answer, timeout=_BOOT_S, timeout_overall=_BOOT_S)
+                if not seen.endswith(answer):
                     raise OSError("silent")
+            return seen
         except OSError as error:
             raise CommandError(f"MicroPython on {self.port} did not restart: press reset and try again", NO_DEVICE) from error
 
@@ -199,7 +211,7 @@ class Device:
         return self._execute(code, _limit_s(self.port, _LIMIT_S)).decode(errors="replace")
 
     def follow(self, code, consumer):
-        """Run `code` likewise, and call consumer(bytes) for its output as it comes, however long it runs."""
+        """Run `code` likewise, and call consumer(bytes) for its output as it comes, however long it runs; b"" is its end."""
         self._execute(code, None, consumer)
 
     def _execute(self, code, limit_s, consumer=None):

@@ -14,6 +14,8 @@ import rich_click as click
 from dicectl.cli.options import complete_board, complete_port, complete_profile
 from dicectl.errors import USAGE, CommandError
 
+_SECONDS = 60  # that a program runs
+
 
 def _change(before, after):
     if before is None or after is None:
@@ -104,9 +106,7 @@ def _figures(board, profile, static, write):
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 86_400),
-    default=60,
-    show_default=True,
-    help="How long PROGRAM runs, if 100 messages do not come before.",
+    help="How long PROGRAM runs, if 100 messages do not come before.  [default: 60]",
 )
 @click.option("--add", "name", metavar="NAME", help="Add the result for --port to docs/measured and docs/boards.md.")
 @click.option(
@@ -142,15 +142,24 @@ def command(program, port, seconds, name, board, profile, static, old, svg, writ
       dicectl footprint --port /dev/ttyACM0 :main.py --seconds 300
       dicectl footprint --port /dev/ttyACM0 --add "Jo Doe"
     """
+    _refuse_ignored(program, seconds, old, as_json)
     if port or program:
         from dicectl.cli import footprint_board
 
         footprint_board.refuse_others(board=board, profile=profile, static=static, write=write)
-        footprint_board.run(port, program, seconds, old, svg, name, as_json)
+        footprint_board.run(port, program, seconds or _SECONDS, old, svg, name, as_json)
         return 0
     if name is not None:
         raise CommandError("--add needs a connected board: name its --port", USAGE)
     return _without_board(board or "RPI_PICO", profile or "full", static, old, svg, write, as_json)
+
+
+def _refuse_ignored(program, seconds, old, as_json):
+    """Raise CommandError for an option that the others leave without an effect."""
+    if seconds is not None and not program:
+        raise CommandError("--seconds is how long a PROGRAM runs: name the program, or leave it out", USAGE)
+    if old and as_json:
+        raise CommandError("--compare prints differences, --json prints the figures: leave out one", USAGE)
 
 
 def _without_board(board, profile, static, old, svg, write, as_json):

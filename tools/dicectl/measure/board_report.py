@@ -116,7 +116,7 @@ def _cells(own):
     yield "64 bytes, sealed and opened", _us("time_us.seal and open")
     yield "a group record of 64 bytes, received", _us("time_us.group open")
     yield "PSK handshake, time of the client", _us("session.client_us")
-    yield "AES", lambda figures: f"in {figures['aes']}"
+    yield "AES, by the kind of chip", lambda figures: f"in {figures['aes']}"
     yield from _of_program()
 
 

@@ -264,7 +264,7 @@ _STEPS = {
     "stack": _stack,
     "member": _member,
     "session": _session,
-    "time_us": _times,
+    "times": _times,
     "imports": _imports,
     "store": _store,
     "file_system": _file_system,

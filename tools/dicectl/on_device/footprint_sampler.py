@@ -48,7 +48,7 @@ class Sampler:
 
     def __init__(self):
         self.base = 0  # heap in use before the program starts, this module included
-        self.phase = 0
+        self.phase = self.entered = 0  # and a bit for each phase that was entered
         self.heap = {}  # phase: most bytes in use
         self.stack = 0
         self.samples = self.spent_us = 0
@@ -162,13 +162,27 @@ class Sampler:
 
     def enter(self, phase):
         """Go on to a phase, unless it is past."""
+        self.entered |= 1 << phase
         if phase > self.phase:
             self.phase = phase
             self.next_us = time.ticks_us()
             self.report_ms = time.ticks_ms()
 
     def tick(self, _=None):
-        """Look, and sample."""
+        """Look, and sample.
+
+        A Ctrl-C that comes while a timer calls this is lost to the program, and in a program that sleeps most do. So the timer ends
+        with the first: the next one reaches the program.
+        """
+        try:
+            self.work()
+        except KeyboardInterrupt:
+            if not self.timer:
+                raise
+            self.timer.deinit()
+
+    def work(self):
+        """Do what tick() is for."""
         if self.busy:
             return
         self.busy = True
@@ -199,6 +213,7 @@ class Sampler:
         """Print the figures so far."""
         figures = {
             "phase": _PHASES[self.phase],
+            "entered": [name for number, name in enumerate(_PHASES) if self.entered >> number & 1],
             "heap": self.heap,
             "stack": self.stack,
             "messages": self.records.count + self.session_records.count,
@@ -232,7 +247,7 @@ class Sampler:
                 function(None, None, 0)
             spent.append(time.ticks_diff(time.ticks_us(), start))
         self.records = calls
-        self.phase = 0
+        self.phase = self.entered = 0
         return (spent[1] - spent[0]) // 16
 
     def start(self):
@@ -253,7 +268,7 @@ class Sampler:
         self.busy = False
         self.next_us = time.ticks_us()
         self.report_ms = time.ticks_ms()
-        self.tick()
+        self.work()
 
 
 def _timer(call):
