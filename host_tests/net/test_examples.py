@@ -109,7 +109,7 @@ def _press_thrice(folder, pins):
     with lamp_and_switch(folder, pins) as (lamp, switch):
         lamp.until_joined()
         switch.until_joined()
-        pins = [lamp.next_line(), switch.next_line()]
+        pins = [lamp.next_line()] + [switch.next_line() for _ in range(1 if pins else 2)]
         lights = []
         for _ in range(3):
             switch.press(True)
@@ -122,7 +122,8 @@ def _press_thrice(folder, pins):
 def test_each_press_of_the_switch_toggles_the_lamp_once(in_network, tmp_path, board):
     """However long the button is held; with the pins of a Pico, or of another board."""
     pins, lights, rest = in_network(_press_thrice, tmp_path, boards.find(board).pins if board else None)
-    assert pins == (["pin 5 out None", "pin 9 in pulled up"] if board else ["pin LED out None", "pin 14 in pulled up"])
+    usual = ["pin LED out None", "pins.json names no BUTTON: 14 is used, as on a Pico", "pin 14 in pulled up"]
+    assert pins == (["pin 5 out None", "pin 9 in pulled up"] if board else usual)
     assert lights == ["light True", "light False", "light True"]
     assert rest == ""
 

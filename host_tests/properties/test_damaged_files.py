@@ -179,9 +179,11 @@ def test_a_damaged_log_of_certificates_costs_one_line(tmp_path):
     assert search(run, SEEDS)["refused"] > SEEDS / 2
 
 
-def test_garbled_output_of_a_board_costs_one_line():
+def test_garbled_output_of_a_board_is_that_of_another_program():
     def run(seed):
         text = changed([{"free": 1}, {"free": 2}], Random(seed)).decode("latin-1")
-        return {outcome("the output of the board", lambda: ram_modules.parsed(text)): 1}
+        values = ram_modules.parsed(text + '\n{"free": 3}')
+        assert values[-1] == {"free": 3} and all(isinstance(value, (dict, list)) for value in values)
+        return {"ignored": len(values) == 1}
 
-    assert search(run, SEEDS)["refused"]
+    assert search(run, SEEDS)["ignored"]
